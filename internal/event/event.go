@@ -1,0 +1,52 @@
+// Package event is the catalogue of everything Runsheet announces: one type
+// for the durable log, webhooks, Server-Sent Events and the WebSocket.
+//
+// An event is written in the same transaction as the change that it tells of.
+// It carries ids and plain values only; a reader who wants the whole object
+// asks for it.
+package event
+
+import "time"
+
+// Type names what happened. The text is part of the API.
+type Type string
+
+// The catalogue.
+const (
+	JobQueued       Type = "job.queued"        // a job entered the queue, or came back to it
+	JobStarted      Type = "job.started"       // an attempt was claimed
+	JobUpdated      Type = "job.updated"       // a person changed a waiting job
+	JobHeld         Type = "job.held"          // a job will not start until released
+	JobReleased     Type = "job.released"      // a held job may start again
+	JobCancelAsked  Type = "job.cancel_asked"  // a running job was asked to stop
+	JobCancelled    Type = "job.cancelled"     // a job ended by cancel, its processes are gone
+	JobRunCompleted Type = "job.run.completed" // an attempt succeeded
+	JobRunFailed    Type = "job.run.failed"    // an attempt failed
+	JobRunSkipped   Type = "job.run.skipped"   // an attempt had nothing to do
+	TemplateCreated Type = "template.created"
+	TemplateUpdated Type = "template.updated"
+	TemplateDeleted Type = "template.deleted"
+	WorkersScaled   Type = "workers.scaled"
+)
+
+// Types lists the catalogue in the order above.
+func Types() []Type {
+	return []Type{
+		JobQueued, JobStarted, JobUpdated, JobHeld, JobReleased, JobCancelAsked, JobCancelled,
+		JobRunCompleted, JobRunFailed, JobRunSkipped, TemplateCreated, TemplateUpdated, TemplateDeleted, WorkersScaled,
+	}
+}
+
+// Event is one announcement. The zero Seq means that the store has not
+// numbered it yet.
+type Event struct {
+	// Seq is the position in the installation's log. It only grows.
+	Seq    int64
+	Tenant string
+	Type   Type
+	At     time.Time
+	// Ids of what it is about; empty where they do not apply.
+	JobID, RunID, TemplateID string
+	// Data holds a few plain values, for example {"code": "timeout"}.
+	Data map[string]string
+}

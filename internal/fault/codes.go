@@ -1,0 +1,98 @@
+package fault
+
+import (
+	"maps"
+	"slices"
+)
+
+// Code names one fault for ever. It is part of the API.
+type Code string
+
+// Entry is what the register knows about a code. docs/errors.md is generated
+// from it.
+type Entry struct {
+	Kind   Kind
+	Title  string
+	Remedy string
+}
+
+// The codes. Each is registered below.
+const (
+	InternalError        Code = "internal_error"
+	InvalidInput         Code = "invalid_input"
+	MalformedBody        Code = "malformed_body"
+	UnknownField         Code = "unknown_field"
+	DuplicateKey         Code = "duplicate_key"
+	UnknownParameter     Code = "unknown_parameter"
+	UnsupportedMediaType Code = "unsupported_media_type"
+	WrongIDType          Code = "wrong_id_type"
+	BodyTooLarge         Code = "body_too_large"
+	NotFound             Code = "not_found"
+	MethodNotAllowed     Code = "method_not_allowed"
+	Unauthorized         Code = "unauthorized"
+	ForbiddenScope       Code = "forbidden"
+	Conflict             Code = "conflict"
+	AlreadyFinished      Code = "already_finished"
+	NameTaken            Code = "name_taken"
+	StaleLease           Code = "stale_lease"
+	VersionMismatch      Code = "version_mismatch"
+	IdempotencyMismatch  Code = "idempotency_mismatch"
+	IdempotencyInFlight  Code = "idempotency_in_flight"
+	JobTypeUnknown       Code = "job_type_unknown"
+	JobTypeDisabled      Code = "job_type_disabled"
+	CommandNotAllowed    Code = "command_not_allowed"
+	TemplateArchived     Code = "template_archived"
+	CursorInvalid        Code = "cursor_invalid"
+	StorageBusy          Code = "storage_busy"
+	StorageUnavailable   Code = "storage_unavailable"
+	StorageFull          Code = "storage_full"
+	ShuttingDown         Code = "shutting_down"
+	TooManyRequests      Code = "too_many_requests"
+	LogGone              Code = "log_gone"
+)
+
+// register is read-only; every code has exactly one entry.
+var register = map[Code]Entry{
+	InternalError:        {Internal, "Internal error", "Report the request id together with the server's log."},
+	InvalidInput:         {Invalid, "Invalid input", "Correct the fields listed in errors."},
+	MalformedBody:        {Invalid, "Malformed body", "Send one well-formed JSON document in UTF-8."},
+	UnknownField:         {Invalid, "Unknown field", "Remove the field or correct its spelling; names are snake_case."},
+	DuplicateKey:         {Invalid, "Duplicate key", "Give each key of an object once."},
+	UnknownParameter:     {Invalid, "Unknown query parameter", "Remove the parameter or correct its spelling."},
+	UnsupportedMediaType: {Invalid, "Unsupported media type", "Send the body as application/json."},
+	WrongIDType:          {Invalid, "Wrong id type", "Use an id with the prefix that this place expects."},
+	BodyTooLarge:         {Oversized, "Body too large", "Send a smaller body."},
+	NotFound:             {Missing, "Not found", "Check the id or the path; objects of another tenant are not visible."},
+	MethodNotAllowed:     {Invalid, "Method not allowed", "Use one of the methods in the Allow header."},
+	Unauthorized:         {Unauthenticated, "Authentication required", "Send a valid token as Authorization: Bearer."},
+	ForbiddenScope:       {Forbidden, "Forbidden", "Use a token whose role includes the scope named in detail."},
+	Conflict:             {Conflicting, "Conflict", "Read the object again and repeat the change if it still makes sense."},
+	AlreadyFinished:      {Conflicting, "Already finished", "The job has ended; retry its run to do the work again."},
+	NameTaken:            {Conflicting, "Name taken", "Choose another name."},
+	StaleLease:           {Conflicting, "Stale lease", "The attempt was taken over; its results are refused."},
+	VersionMismatch:      {Precondition, "Version mismatch", "Read the current representation and send its ETag."},
+	IdempotencyMismatch:  {Invalid, "Idempotency key reused", "Use a new Idempotency-Key for a different request."},
+	IdempotencyInFlight:  {Conflicting, "Request in flight", "Wait for the first request with this key to end."},
+	JobTypeUnknown:       {Invalid, "Unknown job type", "Use one of the job types listed in detail."},
+	JobTypeDisabled:      {Invalid, "Job type disabled", "An administrator must enable this job type."},
+	CommandNotAllowed:    {Invalid, "Command not allowed", "Add the executable to command.allow (RUNSHEET_COMMAND_ALLOW)."},
+	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
+	CursorInvalid:        {Invalid, "Invalid cursor", "Start again without a cursor; a cursor fits only the filter and sort it came from."},
+	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
+	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database answers again."},
+	StorageFull:          {Unavailable, "Storage full", "Free space on the data folder's disk; accepted work is kept."},
+	ShuttingDown:         {Unavailable, "Shutting down", "Repeat the request when the server is back."},
+	TooManyRequests:      {Limited, "Too many requests", "Wait for the time given in Retry-After."},
+	LogGone:              {Missing, "Log gone", "The log was removed by retention or lives on another machine."},
+}
+
+// Entry returns c's registration. An unregistered code counts as internal.
+func (c Code) Entry() Entry {
+	if e, ok := register[c]; ok {
+		return e
+	}
+	return register[InternalError]
+}
+
+// Codes lists every registered code, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(register)) }

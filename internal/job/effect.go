@@ -1,0 +1,193 @@
+package job
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/fsm"
+)
+
+// This file holds the guards and effects that state.go names. A guard reads
+// the job and the event; an effect writes the job that follows and the events
+// that are announced with it. Apply completes ids, state and version.
+
+func asRejected(err error, r **fsm.Rejected) bool { return errors.As(err, r) }
+
+func notHeld(j Job, _ Claimed) bool { return j.HeldReason == "" }
+
+func brokeCancelled(j Job, _ Broke) bool       { return !j.CancelAskedAt.IsZero() }
+func crashCancelled(j Job, _ Interrupted) bool { return !j.CancelAskedAt.IsZero() }
+func returnCancelled(j Job, _ Returned) bool   { return !j.CancelAskedAt.IsZero() }
+func crashRetry(j Job, _ Interrupted) bool     { return j.OnCrash == CrashRetry }
+func attemptsLeft(j Job, e Broke) bool {
+	return !e.Fatal && j.Retry.Allows(j.Failures+1, e.Failure.Code)
+}
+func emit(t event.Type, at time.Time) event.Event { return event.Event{Type: t, At: at} }
+
+func claim(j Job, e Claimed, c *Change) {
+	j.Attempt++
+	j.RunID, j.Instance, j.Epoch = e.RunID, e.Instance, e.Epoch
+	j.StartedAt = e.At
+	j.NotBefore = time.Time{}
+	j.Failure = Failure{}
+	c.After = j
+	c.Emit = []event.Event{{
+		Type: event.JobStarted, At: e.At, RunID: e.RunID,
+		Data: map[string]string{"attempt": strconv.Itoa(j.Attempt)},
+	}}
+}
+
+// leave is common to every end of an attempt.
+func leave(j Job) Job {
+	j.Instance = ""
+	return j
+}
+
+// finish ends the job for good.
+func finish(j Job, at time.Time) Job {
+	j = leave(j)
+	j.FinishedAt = at
+	return j
+}
+
+func succeed(j Job, e Succeeded, c *Change) {
+	c.After = finish(j, e.At)
+	c.Emit = []event.Event{runEvent(j, event.JobRunCompleted, e.At, "")}
+}
+
+func pass(j Job, e Passed, c *Change) {
+	c.After = finish(j, e.At)
+	c.Emit = []event.Event{runEvent(j, event.JobRunSkipped, e.At, e.Reason)}
+}
+
+func fail(j Job, e Broke, c *Change) {
+	n := finish(j, e.At)
+	n.Failures++
+	n.Failure = e.Failure
+	c.After = n
+	c.Emit = []event.Event{runEvent(j, event.JobRunFailed, e.At, e.Failure.Code)}
+}
+
+func retry(j Job, e Broke, c *Change) {
+	n := leave(j)
+	n.Failures++
+	n.Crashes = 0
+	n.Failure = e.Failure
+	n.NotBefore = e.At.Add(max(e.After, j.Retry.Delay(n.Failures, e.Jitter)))
+	n.QueuedAt = e.At
+	c.After = n
+	c.Emit = []event.Event{
+		runEvent(j, event.JobRunFailed, e.At, e.Failure.Code),
+		emit(event.JobQueued, e.At),
+	}
+}
+
+func stop(j Job, e Broke, c *Change) { cancelled(j, e.At, CodeCancelled, c) }
+
+func stopCrashed(j Job, e Interrupted, c *Change) { cancelled(j, e.At, CodeCancelled, c) }
+
+func stopReturned(j Job, e Returned, c *Change) { cancelled(j, e.At, CodeCancelled, c) }
+
+func cancelled(j Job, at time.Time, code string, c *Change) {
+	n := finish(j, at)
+	n.Failure = Failure{}
+	c.After = n
+	c.Emit = []event.Event{runEvent(j, event.JobRunFailed, at, code), emit(event.JobCancelled, at)}
+}
+
+func withdraw(j Job, e CancelAsked, c *Change) {
+	n := finish(j, e.At)
+	n.CancelAskedAt, n.CancelledBy = e.At, e.By
+	c.After = n
+	c.Emit = []event.Event{emit(event.JobCancelled, e.At)}
+}
+
+func askCancel(j Job, e CancelAsked, c *Change) {
+	c.After = j
+	if j.CancelAskedAt.IsZero() {
+		c.After.CancelAskedAt, c.After.CancelledBy = e.At, e.By
+		c.Emit = []event.Event{emit(event.JobCancelAsked, e.At)}
+	}
+}
+
+func requeueCrashed(j Job, e Interrupted, c *Change) {
+	n := leave(j)
+	n.Crashes++
+	n.QueuedAt = e.At
+	n.Failure = Failure{Code: CodeInterrupted, Message: InterruptedMessage}
+	c.Emit = []event.Event{runEvent(j, event.JobRunFailed, e.At, CodeInterrupted), emit(event.JobQueued, e.At)}
+	if n.Crashes >= PoisonCrashes {
+		n.HeldReason = "the server crashed " + strconv.Itoa(n.Crashes) + " times in a row while this job ran"
+		c.Emit = append(c.Emit, emit(event.JobHeld, e.At))
+	}
+	c.After = n
+}
+
+// InterruptedMessage is what a person reads on an attempt that a crash ended.
+const InterruptedMessage = "interrupted by server restart"
+
+func failCrashed(j Job, e Interrupted, c *Change) {
+	n := finish(j, e.At)
+	n.Failure = CrashFailure(j)
+	c.After = n
+	c.Emit = []event.Event{runEvent(j, event.JobRunFailed, e.At, n.Failure.Code)}
+}
+
+// CrashFailure is the failure that an attempt of j gets when its instance
+// died: outcome_unknown where a person must look, interrupted elsewhere,
+// cancelled when the job had been asked to stop.
+func CrashFailure(j Job) Failure {
+	if !j.CancelAskedAt.IsZero() {
+		return Failure{Code: CodeCancelled, Message: "cancelled; " + InterruptedMessage}
+	}
+	if j.OnCrash == CrashAsk {
+		return Failure{Code: CodeOutcomeUnknown, Message: InterruptedMessage + "; whether the work took effect is unknown"}
+	}
+	return Failure{Code: CodeInterrupted, Message: InterruptedMessage}
+}
+
+func giveBack(j Job, e Returned, c *Change) {
+	n := leave(j)
+	n.QueuedAt = e.At
+	c.After = n
+	c.Emit = []event.Event{runEvent(j, event.JobRunFailed, e.At, CodeInterrupted), emit(event.JobQueued, e.At)}
+}
+
+func hold(j Job, e Held, c *Change) {
+	c.After = j
+	if j.HeldReason == "" {
+		c.After.HeldReason = e.Reason
+		c.Emit = []event.Event{emit(event.JobHeld, e.At)}
+	}
+}
+
+func release(j Job, e Released, c *Change) {
+	c.After = j
+	if j.HeldReason != "" {
+		c.After.HeldReason = ""
+		c.After.Crashes = 0
+		c.Emit = []event.Event{emit(event.JobReleased, e.At)}
+	}
+}
+
+func edit(j Job, e Edited, c *Change) {
+	c.After = j
+	if e.Priority != nil && *e.Priority != j.Priority {
+		c.After.Priority = *e.Priority
+		c.After.Seq = 0 // the store puts it behind the others of that priority
+	}
+	if e.Labels != nil {
+		c.After.Labels = e.Labels
+	}
+	c.Emit = []event.Event{emit(event.JobUpdated, e.At)}
+}
+
+func runEvent(j Job, t event.Type, at time.Time, code string) event.Event {
+	ev := event.Event{Type: t, At: at, RunID: j.RunID}
+	if code != "" {
+		ev.Data = map[string]string{"code": code}
+	}
+	return ev
+}

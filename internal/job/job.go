@@ -1,0 +1,149 @@
+// Package job is the domain of the queue: what a job and its template are,
+// which states a job goes through, and what each event does to it.
+//
+// Everything here is pure: functions take the time and return values. A job is
+// changed only by Apply, which turns an event into a Change; the store carries
+// the Change out as a compare-and-swap. The package does not know how jobs are
+// stored, shown or executed.
+package job
+
+import (
+	"time"
+
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/fsm"
+	"github.com/runsheet/runsheet/internal/run"
+)
+
+// Priority bounds: an integer in which lower is sooner.
+const (
+	PriorityHigh   = 2
+	PriorityNormal = 5
+	PriorityLow    = 8
+	PriorityMin    = 0
+	PriorityMax    = 9
+)
+
+// PoisonCrashes is the number of server crashes in a row, without durable
+// progress in between, after which a job is held instead of started again.
+const PoisonCrashes = 3
+
+// CrashPolicy says what becomes of an attempt whose instance died.
+type CrashPolicy string
+
+// The crash policies.
+const (
+	// CrashFail ends the job FAILED with code interrupted.
+	CrashFail CrashPolicy = "fail"
+	// CrashRetry puts the job back at its old place; no attempt is consumed.
+	CrashRetry CrashPolicy = "retry"
+	// CrashAsk ends the job FAILED with code outcome_unknown: a person decides.
+	CrashAsk CrashPolicy = "ask"
+)
+
+// Trigger says what put the job into the queue.
+type Trigger string
+
+// The triggers of this release.
+const (
+	TriggerAPI    Trigger = "api"    // a program, by the API
+	TriggerManual Trigger = "manual" // a person, by CLI or UI
+	TriggerRetry  Trigger = "retry"  // a retry of an earlier run
+)
+
+// Codes of failures that the queue itself gives. Job types add their own, for
+// example exit_nonzero.
+const (
+	CodeCancelled      = "cancelled"
+	CodeInterrupted    = "interrupted"
+	CodeOutcomeUnknown = "outcome_unknown"
+	CodeTimeout        = "timeout"
+	CodePanic          = "panic"
+)
+
+// Failure is why an attempt or a job ended badly.
+type Failure = run.Failure
+
+// Job is one thing that waits in, or was taken from, the queue. Everything
+// that a template said was copied in at creation: later changes of the template
+// do not reach it.
+type Job struct {
+	ID     string
+	Tenant string
+	State  State
+	// Version counts the changes of this row; a Change names the one it saw.
+	Version int64
+
+	Name            string
+	Type            string
+	Params          []byte // JSON object
+	TemplateID      string // "" for an inline job
+	TemplateVersion int
+	Retry           Retry
+	Timeout         time.Duration // of one attempt; 0 = none
+	Locks           []string      // sorted, no duplicates
+	OnCrash         CrashPolicy
+	Labels          map[string]string
+	Trigger         Trigger
+	CreatedBy       string
+	RetryOf         string // run id, "" unless Trigger is retry
+
+	Priority int
+	// Seq is the place among jobs of the same priority. The store gives it.
+	Seq int64
+	// NotBefore is the time before which the job must not start; zero = now.
+	NotBefore time.Time
+	// HeldReason is why the job is held; "" = it is not.
+	HeldReason string
+
+	Attempt  int    // number of the current or last attempt, from 1; 0 = none yet
+	Failures int    // attempts that count against Retry.MaxAttempts
+	Crashes  int    // server crashes in a row during this job
+	RunID    string // current or last run
+	Instance string // holder of the running attempt, "" otherwise
+	Epoch    int64  // fencing token of the current or last attempt
+	// CancelAskedAt is when a person asked the running attempt to stop.
+	CancelAskedAt time.Time
+	CancelledBy   string
+	Failure       Failure
+
+	CreatedAt  time.Time
+	QueuedAt   time.Time // when it last entered the queue
+	StartedAt  time.Time // start of the current or last attempt
+	FinishedAt time.Time
+}
+
+// Change is what an event does to a job. The store carries it out only if the
+// row still has Before's version, state and epoch; otherwise nothing happens
+// and the store returns a conflict.
+type Change struct {
+	Before Job
+	After  Job
+	Emit   []event.Event
+}
+
+// Apply turns an event into a change, or into a fault with code
+// already_finished (the job has ended) or conflict (the event does not fit).
+// It is pure and leaves j alone.
+func Apply(j Job, ev any) (Change, error) {
+	to, c, err := Table.Apply(j, ev)
+	if err != nil {
+		if j.State.Terminal() {
+			return Change{}, fault.Newf(fault.AlreadyFinished, "job %s is %s", j.ID, j.State)
+		}
+		var r *fsm.Rejected
+		if asRejected(err, &r) {
+			return Change{}, fault.Newf(fault.Conflict, "job %s is %s: %s does not apply", j.ID, j.State, r.Event)
+		}
+		return Change{}, err
+	}
+	c.Before = j
+	c.After.State = to
+	c.After.Version = j.Version + 1
+	for i := range c.Emit {
+		c.Emit[i].Tenant = j.Tenant
+		c.Emit[i].JobID = j.ID
+	}
+	return c, nil
+}

@@ -1,0 +1,107 @@
+package job
+
+import (
+	"time"
+
+	"github.com/runsheet/runsheet/internal/fsm"
+)
+
+// State is where a job is in its life.
+type State string
+
+// The states. A job that left the queue by finishing has its final run's
+// result as its state.
+const (
+	// Queued waits in the order; a claim or a cancel moves it. People see why
+	// it waits in "waiting" (held, delayed, behind others, ...).
+	Queued State = "QUEUED"
+	// Running has one attempt on an instance; that instance, or a rescue after
+	// its death, moves it.
+	Running State = "RUNNING"
+	// Completed ended well. Nothing moves it.
+	Completed State = "COMPLETED"
+	// Failed ended badly, and no attempt is left. Nothing moves it; a retry is
+	// a new job.
+	Failed State = "FAILED"
+	// Skipped ended without work to do, by its own word. Nothing moves it.
+	Skipped State = "SKIPPED"
+	// Cancelled was stopped by a person; its process tree is gone. Nothing
+	// moves it.
+	Cancelled State = "CANCELLED"
+)
+
+// States lists all states, living ones first.
+func States() []State { return []State{Queued, Running, Completed, Failed, Skipped, Cancelled} }
+
+// Terminal reports whether nothing can move s any more.
+func (s State) Terminal() bool { return s != Queued && s != Running }
+
+// Events. Each is a fact that the table turns into a Change.
+type (
+	// Claimed gives the job's next attempt to an instance.
+	Claimed struct {
+		At              time.Time
+		RunID, Instance string
+		Epoch           int64
+	}
+	// Succeeded ends the attempt well.
+	Succeeded struct{ At time.Time }
+	// Passed ends the attempt without work to do.
+	Passed struct {
+		At     time.Time
+		Reason string
+	}
+	// Broke ends the attempt badly.
+	Broke struct {
+		At      time.Time
+		Failure Failure
+		// Fatal forbids further attempts.
+		Fatal bool
+		// After is the least delay before the next attempt; 0 leaves it to the policy.
+		After time.Duration
+		// Jitter is a random number in [0,1) that spreads the delay.
+		Jitter float64
+	}
+	// CancelAsked is a person's wish to end the job.
+	CancelAsked struct {
+		At time.Time
+		By string
+	}
+	// Interrupted ends the attempt because its instance died.
+	Interrupted struct{ At time.Time }
+	// Returned gives the attempt back because the server stops in good order.
+	Returned struct{ At time.Time }
+	// Held keeps a waiting job from starting.
+	Held struct {
+		At     time.Time
+		Reason string
+	}
+	// Released lets a held job start again.
+	Released struct{ At time.Time }
+	// Edited replaces what a person may change while the job waits.
+	Edited struct {
+		At       time.Time
+		Priority *int
+		Labels   map[string]string
+	}
+)
+
+// Table is the job's state machine.
+var Table = fsm.New[State, Job, Change](func(j Job) State { return j.State },
+	fsm.On[Claimed](fsm.From(Queued), fsm.When("not held", notHeld), fsm.To(Running), fsm.Do(claim)),
+	fsm.On[Succeeded](fsm.From(Running), fsm.To(Completed), fsm.Do(succeed)),
+	fsm.On[Passed](fsm.From(Running), fsm.To(Skipped), fsm.Do(pass)),
+	fsm.On[Broke](fsm.From(Running), fsm.When("cancel asked", brokeCancelled), fsm.To(Cancelled), fsm.Do(stop)),
+	fsm.On[Broke](fsm.From(Running), fsm.When("attempts left", attemptsLeft), fsm.To(Queued), fsm.Do(retry)),
+	fsm.On[Broke](fsm.From(Running), fsm.To(Failed), fsm.Do(fail)),
+	fsm.On[CancelAsked](fsm.From(Queued), fsm.To(Cancelled), fsm.Do(withdraw)),
+	fsm.On[CancelAsked](fsm.From(Running), fsm.To(Running), fsm.Do(askCancel)),
+	fsm.On[Interrupted](fsm.From(Running), fsm.When("cancel asked", crashCancelled), fsm.To(Cancelled), fsm.Do(stopCrashed)),
+	fsm.On[Interrupted](fsm.From(Running), fsm.When("crash policy retry", crashRetry), fsm.To(Queued), fsm.Do(requeueCrashed)),
+	fsm.On[Interrupted](fsm.From(Running), fsm.To(Failed), fsm.Do(failCrashed)),
+	fsm.On[Returned](fsm.From(Running), fsm.When("cancel asked", returnCancelled), fsm.To(Cancelled), fsm.Do(stopReturned)),
+	fsm.On[Returned](fsm.From(Running), fsm.To(Queued), fsm.Do(giveBack)),
+	fsm.On[Held](fsm.From(Queued), fsm.To(Queued), fsm.Do(hold)),
+	fsm.On[Released](fsm.From(Queued), fsm.To(Queued), fsm.Do(release)),
+	fsm.On[Edited](fsm.From(Queued), fsm.To(Queued), fsm.Do(edit)),
+)

@@ -1,0 +1,31 @@
+package job
+
+import "time"
+
+// Template is a named, versioned recipe for jobs. A job stores what it
+// resolved from it, so a new version reaches only later jobs.
+type Template struct {
+	ID     string
+	Tenant string
+	// Version counts from 1; every change that is not a no-op adds one.
+	Version int
+	// Name is unique among the tenant's living templates, case-sensitive.
+	Name        string
+	Description string
+	Type        string
+	Params      []byte // JSON object: the defaults that a job's params merge over
+	// ParamsSchema is a JSON Schema (2020-12) that the merged params must meet;
+	// nil = only the job type's own schema counts.
+	ParamsSchema []byte
+	Retry        Retry
+	Timeout      time.Duration
+	Priority     int
+	Locks        []string
+	OnCrash      CrashPolicy // "" = the job type's own
+	Labels       map[string]string
+	// Archived templates stay readable but make no new jobs.
+	Archived  bool
+	CreatedBy string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}

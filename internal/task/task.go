@@ -1,0 +1,142 @@
+// Package task is the one interface behind which every job type lives: command
+// now, http, story, workflow and the others later. A type is one folder below
+// this one.
+//
+// A Task is stateless and safe for concurrent use; everything that belongs to
+// one attempt is in Attempt and Host. The queue validates params with Schema and
+// Check when a job is accepted, takes Locks when it is claimed, and calls Run
+// once for each attempt. What Run returns is the verdict:
+//
+//	return nil                         COMPLETED
+//	return task.Skip("nothing new")    SKIPPED
+//	return task.Fail(code, err)        FAILED, retried if the policy allows
+//	return task.Fatal(code, err)       FAILED, never retried
+//	return task.Retry(code, err, wait) FAILED, retried no sooner than wait
+//
+// When the context ends, Run stops its work, all of it, and returns; its error
+// then does not matter, because the queue knows why it asked. context.Cause
+// tells a task too: ErrCancelled, ErrTimeout, ErrShutdown, ErrLeaseLost.
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
+)
+
+// Task is a job type.
+type Task interface {
+	// Type is the name in job_type, lower snake_case.
+	Type() string
+	// Schema is the JSON Schema (2020-12) of params. It must refuse unknown keys.
+	Schema() json.RawMessage
+	// Check reports what is wrong with params beyond the schema, as a fault with
+	// pointers into params, for example an executable that is not allowed.
+	// Params may be a template's, then fields may be missing.
+	Check(params json.RawMessage) error
+	// Locks derives names of locks from params that met the schema.
+	Locks(params json.RawMessage) []string
+	// OnCrash is the type's crash policy, which a job may override.
+	OnCrash() job.CrashPolicy
+	// Run makes one attempt.
+	Run(ctx context.Context, a Attempt, h Host) error
+}
+
+// Causes for which the context of Run ends.
+var (
+	ErrCancelled = errors.New("cancelled")
+	ErrTimeout   = errors.New("timeout")
+	ErrShutdown  = errors.New("server stops")
+	ErrLeaseLost = errors.New("lease lost")
+)
+
+// Attempt is what a task is told. It must not be modified.
+type Attempt struct {
+	JobID, RunID, Tenant string
+	JobName              string
+	Number               int // from 1
+	Params               json.RawMessage
+	// IdempotencyKey is the same for all attempts of a job; a task hands it on to
+	// the outside world so that a repeated effect can be recognised.
+	IdempotencyKey string
+	// Checkpoint is what an earlier attempt saved last, nil if nothing.
+	Checkpoint []byte
+	// Dir is an empty private folder that is removed after the attempt.
+	Dir string
+	// Grace is how long work that was asked to stop may take before it is killed.
+	Grace time.Duration
+}
+
+// Host is what a task may ask of the queue during an attempt. All methods are
+// safe for concurrent use. A method that writes returns ErrLeaseLost when the
+// attempt has been taken over; the context ends then too.
+type Host interface {
+	// Log is where the attempt's output goes. It is capped, never full, and never
+	// returns an error: a full disk costs log lines, not the job.
+	Log() io.Writer
+	// Process records the operating system's process before it does any work, so
+	// that a restart finds and ends it. It is durable when it returns.
+	Process(ctx context.Context, p run.Process) error
+	// Progress shows how far the attempt is. It is cheap: calls are coalesced.
+	Progress(p run.Progress)
+	// Output sets a named result, at most 64 KiB each and 256 of them.
+	Output(key, value string)
+	// ExitCode records the process's exit code.
+	ExitCode(code int)
+	// Tokens records token counts so far.
+	Tokens(t run.Tokens)
+	// Checkpoint makes data durable for the next attempt, at most 1 MiB.
+	Checkpoint(ctx context.Context, data []byte) error
+	// Artifact stores the content of r under name. The artifact is durable and
+	// listed when it returns. A second artifact of the same name replaces the first.
+	Artifact(ctx context.Context, name, mediaType string, r io.Reader) (run.Artifact, error)
+}
+
+// Verdict is the error by which Run says how an attempt ended.
+type Verdict struct {
+	Code    string
+	Skipped bool
+	Final   bool
+	After   time.Duration
+	err     error
+}
+
+// Error implements error: the message that a person reads on the run.
+func (v *Verdict) Error() string { return v.err.Error() }
+
+// Unwrap returns the underlying error.
+func (v *Verdict) Unwrap() error { return v.err }
+
+// Skip ends the attempt SKIPPED with a reason.
+func Skip(reason string) error {
+	return &Verdict{Code: "skipped", Skipped: true, err: errors.New(reason)}
+}
+
+// Fail ends the attempt FAILED; the retry policy decides what follows.
+func Fail(code string, err error) error { return &Verdict{Code: code, err: err} }
+
+// Fatal ends the attempt FAILED and forbids further attempts.
+func Fatal(code string, err error) error { return &Verdict{Code: code, Final: true, err: err} }
+
+// Retry ends the attempt FAILED; the next one starts no sooner than after.
+func Retry(code string, err error, after time.Duration) error {
+	return &Verdict{Code: code, After: after, err: err}
+}
+
+// VerdictOf reads the verdict in err's chain. A plain error counts as Fail
+// with code task_error; nil gives nil.
+func VerdictOf(err error) *Verdict {
+	if err == nil {
+		return nil
+	}
+	var v *Verdict
+	if errors.As(err, &v) {
+		return v
+	}
+	return &Verdict{Code: "task_error", err: err}
+}

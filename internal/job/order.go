@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Candidate is what a claim decision knows of one waiting job.
 type Candidate struct {
@@ -20,6 +23,10 @@ func (c Candidate) Before(d Candidate) bool {
 	}
 	return c.Seq < d.Seq
 }
+
+// Class is the key of jobs that are blocked by the same things: the job type
+// and the locks. Within a class only the first jobs matter to a claim.
+func (j Job) Class() string { return strings.Join(append([]string{j.Type}, j.Locks...), "\x1f") }
 
 // Holder is who has a lock.
 type Holder struct {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/filelock"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/migrations"
 	"github.com/runsheet/runsheet/internal/store/portable"
@@ -63,7 +64,7 @@ func Open(ctx context.Context, o Options) (store.Store, error) {
 	o = withDefaults(o)
 	e := &engine{clock: o.Clock, code: o.Driver.Code, watchers: newWatchers()}
 	if !o.Driver.NoLock {
-		lock, err := lockFile(o.Path + ".lock")
+		lock, err := filelock.Take(o.Path + ".lock")
 		if err != nil {
 			return store.Store{}, err
 		}

@@ -1,4 +1,4 @@
-package sqlite
+package filelock
 
 import (
 	"fmt"
@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes an exclusive lock that ends with the process, however it ends.
-func lockFile(path string) (*os.File, error) {
+// Take locks the file at path, creating it if need be, until the result is
+// closed. It does not wait: a lock that is held is an error.
+func Take(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)

@@ -1,0 +1,244 @@
+package store
+
+import (
+	"time"
+
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
+)
+
+// AddJobs are the parameters of Jobs.Add.
+type AddJobs struct {
+	Jobs []job.Job
+	Key  *Key
+}
+
+// Added is one stored job and its position in the order at that moment, from 0.
+type Added struct {
+	Job      job.Job
+	Position int
+}
+
+// Sort is the order of a list of jobs.
+type Sort string
+
+// The sorts.
+const (
+	SortQueue   Sort = "queue"       // as they start: priority, then place
+	SortCreated Sort = "created_at"  // oldest first
+	SortNewest  Sort = "-created_at" // newest first
+)
+
+// ListJobs are the parameters of Jobs.List. Empty fields do not filter.
+type ListJobs struct {
+	Tenant        string
+	States        []job.State
+	Types         []string
+	TemplateIDs   []string
+	Labels        map[string]string
+	Text          string // substring of the name, any case
+	CreatedAfter  time.Time
+	CreatedBefore time.Time
+	Sort          Sort // "" = SortNewest
+	// After continues behind the last job of an earlier page.
+	After *JobMark
+	Limit int // at least 1
+}
+
+// JobMark is a place in a list of jobs: the sort key of one job.
+type JobMark struct {
+	Priority  int
+	Seq       int64
+	CreatedAt time.Time
+	ID        string
+}
+
+// JobPage is one page. More says that jobs follow.
+type JobPage struct {
+	Jobs []job.Job
+	More bool
+}
+
+// MoveJob are the parameters of Jobs.Move.
+type MoveJob struct {
+	Change job.Change
+	Key    *Key
+}
+
+// ClaimJobs are the parameters of Jobs.Claim.
+type ClaimJobs struct {
+	Instance string
+	Now      time.Time // zero = the authority's clock
+	Room     int       // attempts that this instance takes at most
+	// Decide is the pure claim decision. It may be called more than once.
+	Decide func(job.Snapshot) job.Decision
+}
+
+// Claims are what Jobs.Claim started.
+type Claims struct {
+	Started []Claimed
+	// NextAt is when the next waiting job's time comes; zero = none waits for a time.
+	NextAt time.Time
+}
+
+// Claimed is one started attempt.
+type Claimed struct {
+	Job job.Job
+	Run run.Run
+}
+
+// Finish ends one attempt.
+type Finish struct {
+	Job job.Change
+	Run run.Change
+}
+
+// ListRuns are the parameters of Runs.List. Empty fields do not filter.
+type ListRuns struct {
+	Tenant        string
+	JobID         string
+	States        []run.State
+	Types         []string
+	TemplateIDs   []string
+	Labels        map[string]string
+	Text          string // substring of the job's name, any case
+	StartedAfter  time.Time
+	StartedBefore time.Time
+	Ascending     bool
+	After         *RunMark
+	Limit         int // at least 1
+}
+
+// RunMark is a place in a list of runs.
+type RunMark struct {
+	StartedAt time.Time
+	ID        string
+}
+
+// RunPage is one page. More says that runs follow.
+type RunPage struct {
+	Runs []run.Run
+	More bool
+}
+
+// Report is what an active attempt says of itself. Nil fields stay as they are.
+type Report struct {
+	RunID    string
+	Epoch    int64
+	Process  *run.Process
+	Progress *run.Progress
+	Tokens   *run.Tokens
+	Outputs  map[string]string // in place of the earlier ones, when not nil
+	LogBytes *int64
+}
+
+// Checkpoint is data for a job's next attempt.
+type Checkpoint struct {
+	JobID, RunID string
+	Epoch        int64
+	Data         []byte
+	At           time.Time
+}
+
+// PutTemplate are the parameters of Templates.Create and Update.
+type PutTemplate struct {
+	Template job.Template
+	Key      *Key
+}
+
+// ListTemplates are the parameters of Templates.List.
+type ListTemplates struct {
+	Tenant   string
+	Types    []string
+	Labels   map[string]string
+	Text     string // substring of the name, any case
+	Archived *bool
+	// AfterName continues behind a name; "" = from the start.
+	AfterName string
+	Limit     int // at least 1
+}
+
+// TemplatePage is one page. More says that templates follow.
+type TemplatePage struct {
+	Templates []job.Template
+	More      bool
+}
+
+// Instance is one server process. Its id is new at every start, so a
+// restarted server is never taken for the dead one.
+type Instance struct {
+	ID string
+	// HostID identifies the data folder, not the machine's name: two instances
+	// with one HostID cannot live at the same time, because a file lock forbids it.
+	HostID     string
+	Hostname   string // for people only
+	Pid        int
+	Version    string
+	StartedAt  time.Time
+	LeaseUntil time.Time
+}
+
+// Condemn are the parameters of Leases.Condemn.
+type Condemn struct {
+	Self   string    // never condemned
+	HostID string    // "" = judge by the lease only
+	Now    time.Time // zero = the authority's clock
+	Grace  time.Duration
+}
+
+// Leftover is an attempt whose instance is gone.
+type Leftover struct {
+	Job job.Job
+	Run run.Run
+	// HostID is the data folder of the instance that ran it.
+	HostID string
+}
+
+// Settings are the settings of the queue.
+type Settings struct {
+	// Workers is the installation's number of slots, 0..1024.
+	Workers int
+	Paused  bool
+	// PausedBy and PausedReason are for people, empty while not paused.
+	PausedBy, PausedReason string
+	Version                int64
+	UpdatedAt              time.Time
+}
+
+// MaxWorkers is the largest worker count.
+const MaxWorkers = 1024
+
+// Scale are the parameters of Queue.Scale.
+type Scale struct {
+	Workers   int
+	IfVersion int64 // 0 = whatever the version
+	Tenant    string
+	At        time.Time
+	Key       *Key
+}
+
+// Pause are the parameters of Queue.Pause.
+type Pause struct {
+	Paused     bool
+	By, Reason string
+	Tenant     string
+	At         time.Time
+	Key        *Key
+}
+
+// Hint says that something changed, so that waiting code looks again.
+type Hint struct {
+	Topic HintTopic
+	// ID is the job's id for HintJob, "" otherwise.
+	ID string
+}
+
+// HintTopic is the class of a hint.
+type HintTopic string
+
+// The topics.
+const (
+	HintQueue HintTopic = "queue" // a job may be startable, or settings changed
+	HintJob   HintTopic = "job"   // a job or its run changed
+	HintAll   HintTopic = "all"   // hints may have been lost: look at everything
+)

@@ -1,0 +1,177 @@
+// Package store is the contract between Runsheet and its database: what is
+// kept, which operations exist, and what each guarantees. It holds no SQL.
+//
+// The engines are in sqlite and postgres; what they share is in portable; the
+// suite in storetest defines their behaviour and runs on all of them.
+//
+// Every method is one transaction: it happened wholly and durably when it
+// returns nil, and not at all when it returns a fault. An error with code
+// storage_unavailable means unknown: the caller repeats it with the same
+// idempotency key, or reads. Methods are safe for concurrent use. A tenant
+// argument restricts the method to that tenant's rows; another tenant's object
+// is not_found.
+//
+// Where a method takes a time, the zero time means "the authority's clock": the
+// database's on PostgreSQL, the process's on SQLite. Tests pass a value.
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
+)
+
+// Store is the roles of one open database.
+type Store struct {
+	Jobs      Jobs
+	Runs      Runs
+	Templates Templates
+	Artifacts Artifacts
+	Events    Events
+	Leases    Leases
+	Queue     Queue
+	Keys      Keys
+	Health    Health
+}
+
+// Jobs keeps jobs and their order.
+type Jobs interface {
+	// Add stores new jobs, in the given order, behind the others of their
+	// priority, all or none. It sets Seq and, where zero, CreatedAt and QueuedAt.
+	// With p.Key, a request seen before yields *Replay as error and adds nothing.
+	Add(ctx context.Context, p AddJobs) ([]Added, error)
+	// Job returns one job; not_found.
+	Job(ctx context.Context, tenant, id string) (job.Job, error)
+	// List returns a page. Sort "queue" is the order in which jobs start.
+	List(ctx context.Context, p ListJobs) (JobPage, error)
+	// Move carries out a change that a person asked for, if the row still has
+	// c.Before's version; conflict otherwise. It returns the stored job.
+	Move(ctx context.Context, p MoveJob) (job.Job, error)
+	// Claim lets p.Decide choose among the waiting jobs and starts the chosen,
+	// each with a new run and its locks, under one serialised transaction per
+	// installation. It returns stale_lease when the instance's lease is gone.
+	Claim(ctx context.Context, p ClaimJobs) (Claims, error)
+	// Finish ends attempts: job and run change together, locks are freed. Items
+	// are independent: the result has one error per item. stale_lease: the
+	// attempt was taken over, drop its result. conflict: the job changed
+	// meanwhile (a cancel was asked); read it and apply the event again.
+	Finish(ctx context.Context, items []Finish) []error
+	// Position is the number of queued jobs before j in the order, from 0.
+	Position(ctx context.Context, j job.Job) (int, error)
+	// Situation is the part of a claim's snapshot that is common to all waiting
+	// jobs: settings, running count and the locks named by the given jobs.
+	Situation(ctx context.Context, jobs []job.Job) (job.Snapshot, error)
+	// Counts returns the number of jobs by state. Zero counts may be missing.
+	Counts(ctx context.Context, tenant string) (map[job.State]int, error)
+}
+
+// Runs keeps execution attempts.
+type Runs interface {
+	// Run returns one run; not_found.
+	Run(ctx context.Context, tenant, id string) (run.Run, error)
+	// List returns a page, newest first unless p.Ascending.
+	List(ctx context.Context, p ListRuns) (RunPage, error)
+	// Report records what active attempts say of themselves. Items are
+	// independent; stale_lease where the attempt was taken over or has ended.
+	Report(ctx context.Context, items []Report) []error
+	// SaveCheckpoint stores data for the job's next attempt, in place of earlier
+	// data, and clears the job's count of crashes. stale_lease as in Report.
+	SaveCheckpoint(ctx context.Context, c Checkpoint) error
+	// Checkpoint returns what was saved last for a job, nil if nothing was.
+	Checkpoint(ctx context.Context, jobID string) ([]byte, error)
+}
+
+// Templates keeps job templates and all their versions.
+type Templates interface {
+	// Create stores version 1; name_taken. p.Key as in Jobs.Add.
+	Create(ctx context.Context, p PutTemplate) (job.Template, error)
+	// Template returns the current version by id or by name; not_found.
+	Template(ctx context.Context, tenant, idOrName string) (job.Template, error)
+	// Version returns one version by id; not_found.
+	Version(ctx context.Context, tenant, id string, version int) (job.Template, error)
+	// List returns a page ordered by name.
+	List(ctx context.Context, p ListTemplates) (TemplatePage, error)
+	// Update stores p.Template, whose Version must be one above the stored one,
+	// as the new current version; version_mismatch, name_taken, not_found.
+	Update(ctx context.Context, p PutTemplate) (job.Template, error)
+	// Delete removes the template from view and frees its name. Jobs, runs and
+	// versions that name it stay; not_found.
+	Delete(ctx context.Context, tenant, id string, at time.Time) error
+}
+
+// Artifacts binds names of runs to stored content.
+type Artifacts interface {
+	// Put binds an artifact, in place of an earlier one of the same run and name.
+	// stale_lease when epoch is not the active attempt's.
+	Put(ctx context.Context, a run.Artifact, epoch int64) error
+	// Of returns the artifacts of the given runs by run id, each sorted by name.
+	Of(ctx context.Context, tenant string, runIDs ...string) (map[string][]run.Artifact, error)
+	// Artifact returns one; not_found.
+	Artifact(ctx context.Context, tenant, id string) (run.Artifact, error)
+}
+
+// Events is the durable log of announcements.
+type Events interface {
+	// Since returns at most limit events of a tenant with Seq > seq, in order. A
+	// reader that continues with the last Seq it got misses none.
+	Since(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
+	// Watch returns a channel of hints and a function that ends it. A hint may be
+	// lost or doubled: whoever needs certainty polls too. The channel is never
+	// closed by the store.
+	Watch() (<-chan Hint, func())
+}
+
+// Leases says which server processes are alive.
+type Leases interface {
+	// Register adds an instance with a fresh id and a lease of ttl.
+	Register(ctx context.Context, i Instance, ttl time.Duration) error
+	// Extend renews the lease by ttl from now; stale_lease when it was condemned
+	// or released.
+	Extend(ctx context.Context, instanceID string, now time.Time, ttl time.Duration) error
+	// Condemn marks instances as lost for ever: those whose lease has been over
+	// for grace, and, when p.HostID is set, all others of that host (the caller
+	// holds the host's file lock, so they are dead).
+	Condemn(ctx context.Context, p Condemn) error
+	// Leftovers returns running jobs and active runs whose instance is lost or
+	// released.
+	Leftovers(ctx context.Context) ([]Leftover, error)
+	// Release ends a lease in good order. Releasing twice is not an error.
+	Release(ctx context.Context, instanceID string, now time.Time) error
+	// Instances returns the living, oldest first.
+	Instances(ctx context.Context) ([]Instance, error)
+}
+
+// Queue keeps the settings of the installation's one queue.
+type Queue interface {
+	// Settings returns the current settings.
+	Settings(ctx context.Context) (Settings, error)
+	// Scale sets the worker count; version_mismatch when p.IfVersion is set and differs.
+	Scale(ctx context.Context, p Scale) (Settings, error)
+	// Pause stops or, with paused false, resumes starting jobs.
+	Pause(ctx context.Context, p Pause) (Settings, error)
+}
+
+// Keys keeps answers of requests that carried an Idempotency-Key. The methods
+// that create something store the key in their own transaction (see Key).
+type Keys interface {
+	// Find returns the stored answer of a key as *Replay error, a fault
+	// (idempotency_mismatch, idempotency_in_flight), or nil if it is new.
+	Find(ctx context.Context, k Key) error
+	// Complete replaces the answer of a key that is in flight.
+	Complete(ctx context.Context, k Key, r Reply) error
+	// Purge deletes keys that expired before now and returns how many.
+	Purge(ctx context.Context, now time.Time) (int, error)
+}
+
+// Health tells about the database itself.
+type Health interface {
+	// Ping returns nil when a write could succeed now.
+	Ping(ctx context.Context) error
+	// Engine names the engine and its version, for example "sqlite 3.50.4".
+	Engine(ctx context.Context) (string, error)
+	// Close ends the store: it waits for methods under way and frees files.
+	Close() error
+}

@@ -26,6 +26,8 @@ GOBUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 GOTESTSUM = "$$(scripts/tool.sh gotestsum)" --format pkgname-and-test-fails --format-hide-empty-pkg
 FUZZTIME ?= 5s
 BENCH ?= .
+# In this order: the client is made from the OpenAPI document, and deps comes last.
+GENERATORS := states faults openapi client deps
 
 .PHONY: help
 help: ## list the targets
@@ -104,9 +106,7 @@ fmt: ## format the sources
 
 .PHONY: generate
 generate: ## write the generated files: state documents, enums, errors.md, deps.txt
-	@go run ./internal/gen/states
-	@go run ./internal/gen/faults
-	@go run ./internal/gen/deps
+	@for g in $(GENERATORS); do [ ! -d internal/gen/$$g ] || go run ./internal/gen/$$g; done
 
 .PHONY: cross
 cross: ## build the release binaries for all platforms into bin/

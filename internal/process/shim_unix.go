@@ -95,6 +95,7 @@ func superviseMain([]string) {
 	}
 	s.watch()
 	_ = s.report.Encode(status{Event: evGone})
+	syscall.Exit(0) // nothing to clean up, and the server waits
 }
 
 func isPipe(fd int) bool {

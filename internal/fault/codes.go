@@ -49,6 +49,8 @@ const (
 	ShuttingDown         Code = "shutting_down"
 	TooManyRequests      Code = "too_many_requests"
 	LogGone              Code = "log_gone"
+	ArtifactGone         Code = "artifact_gone"
+	ArtifactTooLarge     Code = "artifact_too_large"
 )
 
 // register is read-only; every code has exactly one entry.
@@ -84,6 +86,8 @@ var register = map[Code]Entry{
 	ShuttingDown:         {Unavailable, "Shutting down", "Repeat the request when the server is back."},
 	TooManyRequests:      {Limited, "Too many requests", "Wait for the time given in Retry-After."},
 	LogGone:              {Missing, "Log gone", "The log was removed by retention or lives on another machine."},
+	ArtifactGone:         {Missing, "Artifact content gone", "The content was removed by retention or lives on another machine."},
+	ArtifactTooLarge:     {Oversized, "Artifact too large", "Produce a smaller file, or raise the artifact limit."},
 }
 
 // Entry returns c's registration. An unregistered code counts as internal.

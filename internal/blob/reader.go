@@ -1,0 +1,62 @@
+package blob
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"os"
+
+	"github.com/runsheet/runsheet/internal/fault"
+)
+
+// reader reads a blob and verifies it when it is read from start to end.
+// net/http's ServeContent jumps to the end and back first, so a jump to the
+// start begins anew and any other jump gives the verification up.
+type reader struct {
+	file *os.File
+	sum  string
+	size int64
+	hash hash.Hash
+	pos  int64
+	// straight says that the hash has seen all bytes before pos.
+	straight bool
+}
+
+func newReader(file *os.File, sum string, size int64) *reader {
+	return &reader{file: file, sum: sum, size: size, hash: sha256.New(), straight: true}
+}
+
+// Read implements io.Reader.
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.file.Read(p)
+	before := r.pos
+	r.pos += int64(n)
+	if r.straight {
+		r.hash.Write(p[:n])
+		if before < r.size && r.pos >= r.size || errors.Is(err, io.EOF) {
+			if hex.EncodeToString(r.hash.Sum(nil)) != r.sum {
+				return 0, fault.Newf(fault.StorageUnavailable, "the stored content of %s is damaged", r.sum)
+			}
+		}
+	}
+	return n, err
+}
+
+// Seek implements io.Seeker.
+func (r *reader) Seek(offset int64, whence int) (int64, error) {
+	pos, err := r.file.Seek(offset, whence)
+	if err != nil {
+		return pos, err
+	}
+	if pos == 0 {
+		r.hash.Reset()
+	}
+	r.straight = pos == 0 || r.straight && pos == r.pos
+	r.pos = pos
+	return pos, nil
+}
+
+// Close implements io.Closer.
+func (r *reader) Close() error { return r.file.Close() }

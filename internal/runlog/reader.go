@@ -1,0 +1,231 @@
+package runlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
+)
+
+// All asks for a log from its beginning.
+const All = -1
+
+// FollowOptions say where a follower begins and when it ends.
+type FollowOptions struct {
+	// Lines is how many of the last lines come first: All, or 0 for none.
+	Lines int
+	// Done is closed when the run has ended. The follower then returns what is
+	// left, and io.EOF. Nil = only the context ends it.
+	Done <-chan struct{}
+}
+
+// Read returns the log of a run as it is now, from its last n lines on (All:
+// from the beginning). The caller closes it. Faults: wrong_id_type, log_gone.
+func (f *Folder) Read(runID string, n int) (io.ReadCloser, error) {
+	if err := id.Check(id.Run, runID); err != nil {
+		return nil, err
+	}
+	parts, err := f.parts(runID)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(parts)
+	pos, err := begin(parts, n)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.StorageUnavailable, "read the log")
+	}
+	last := parts[len(parts)-1]
+	return &reader{folder: f, runID: runID, pos: pos, limit: last.start + last.size}, nil
+}
+
+// Follow is Read that goes on while the run does. A log that does not exist yet
+// is waited for. A reader that is slower than the run misses what the cap drops
+// meanwhile and finds a mark in its place. The returned reader needs little
+// memory; it is not safe for concurrent use. The caller closes it.
+func (f *Folder) Follow(ctx context.Context, runID string, o FollowOptions) (io.ReadCloser, error) {
+	if err := id.Check(id.Run, runID); err != nil {
+		return nil, err
+	}
+	r := &reader{folder: f, runID: runID, ctx: ctx, done: o.Done, limit: -1}
+	parts, err := f.parts(runID)
+	if fault.Is(err, fault.LogGone) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(parts)
+	if r.pos, err = begin(parts, o.Lines); err != nil {
+		return nil, fault.Wrap(err, fault.StorageUnavailable, "read the log")
+	}
+	return r, nil
+}
+
+// reader walks over the parts of a log. It opens them anew whenever it comes to
+// the end of one, so that a rotation cannot mislead it.
+type reader struct {
+	folder *Folder
+	runID  string
+	ctx    context.Context // nil unless it follows
+	done   <-chan struct{}
+	pos    int64 // place in the whole output
+	limit  int64 // place at which to end; -1 = none yet
+	cur    *part
+	mark   []byte // text to return before anything else
+	inLine bool
+}
+
+// Read implements io.Reader.
+func (r *reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		if len(r.mark) > 0 {
+			n := copy(p, r.mark)
+			r.mark = r.mark[n:]
+			return n, nil
+		}
+		ended := r.ended() // before looking: what is written until then is read
+		var changed <-chan struct{}
+		if r.ctx != nil {
+			if err := r.ctx.Err(); err != nil {
+				return 0, err
+			}
+			changed = r.folder.changed(r.runID)
+		}
+		n, err := r.next(p)
+		if n > 0 || err != nil {
+			return n, err
+		}
+		if len(r.mark) > 0 || r.cur != nil {
+			continue
+		}
+		if r.ctx == nil || ended {
+			return 0, io.EOF
+		}
+		if err := r.wait(changed); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// Close implements io.Closer.
+func (r *reader) Close() error {
+	r.drop()
+	return nil
+}
+
+func (r *reader) ended() bool {
+	select {
+	case <-r.done: // never, when it is nil
+		return true
+	default:
+		return false
+	}
+}
+
+// next reads from the current part, or goes over to the next one. Without
+// either it leaves r.cur nil.
+func (r *reader) next(p []byte) (int, error) {
+	if r.cur != nil {
+		if r.limit >= 0 {
+			p = p[:min(int64(len(p)), max(0, r.limit-r.pos))]
+		}
+		n, err := r.cur.at(p, r.pos)
+		if n > 0 {
+			r.pos += int64(n)
+			r.inLine = p[n-1] != '\n'
+			return n, nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, fault.Wrap(err, fault.StorageUnavailable, "read the log")
+		}
+		r.drop()
+	}
+	if r.limit >= 0 && r.pos >= r.limit {
+		return 0, nil
+	}
+	parts, err := r.folder.parts(r.runID)
+	if fault.Is(err, fault.LogGone) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for i, part := range parts {
+		if part.start+part.size <= r.pos {
+			continue
+		}
+		if gap := part.start - r.pos; gap > 0 {
+			if r.inLine {
+				r.mark = append(r.mark, '\n')
+			}
+			r.mark = append(r.mark, dropMark(gap)...)
+			r.pos, r.inLine = part.start, false
+		}
+		closeAll(parts[:i])
+		closeAll(parts[i+1:])
+		r.cur = &part
+		return 0, nil
+	}
+	closeAll(parts)
+	return 0, nil
+}
+
+func (r *reader) drop() {
+	if r.cur != nil {
+		_ = r.cur.Close() // only read
+		r.cur = nil
+	}
+}
+
+func (r *reader) wait(changed <-chan struct{}) error {
+	t := r.folder.clock.NewTimer(r.folder.poll)
+	defer t.Stop()
+	select {
+	case <-changed:
+	case <-t.C():
+	case <-r.done:
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	}
+	return nil
+}
+
+// begin is the place where the last n lines begin. It reads backwards, block
+// by block.
+func begin(parts []part, n int) (int64, error) {
+	if n < 0 {
+		return 0, nil
+	}
+	buf := make([]byte, 32<<10)
+	last := parts[len(parts)-1]
+	end := last.start + last.size
+	if n == 0 {
+		return end, nil
+	}
+	for i := len(parts) - 1; i >= 0; i-- {
+		p := parts[i]
+		for to := p.start + p.size; to > p.start; {
+			from := max(p.start, to-int64(len(buf)))
+			block := buf[:to-from]
+			if _, err := p.at(block, from); err != nil && !errors.Is(err, io.EOF) {
+				return 0, err
+			}
+			for j := bytes.LastIndexByte(block, '\n'); j >= 0; j = bytes.LastIndexByte(block[:j], '\n') {
+				if from+int64(j)+1 == end {
+					continue // the newline that ends the last line
+				}
+				if n--; n == 0 {
+					return from + int64(j) + 1, nil
+				}
+			}
+			to = from
+		}
+	}
+	return parts[0].start, nil
+}

@@ -37,9 +37,10 @@ ring 1 domain: job run schedule calendar workflow approval directive access trad
 	workflow -> run
 
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest
-ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest blob runlog testsvc
+ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest blob runlog filelock testsvc
 	store/portable -> store
 	store/sqlite store/postgres -> store store/portable store/migrations
+	store/sqlite blob runlog -> filelock
 	store/storetest -> store
 	bus/mem bus/redis bus/bustest -> bus
 	checkpoint/checkpointtest -> checkpoint

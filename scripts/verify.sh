@@ -50,7 +50,9 @@ lint() {
 }
 tidy() {
 	local dir bad=0
-	for dir in $(modules); do (cd "$dir" && go mod tidy -diff) || bad=1; done
+	for dir in $(modules); do
+		(cd "$dir" && go mod tidy -diff) >"$tmp/tidy" 2>&1 || { bad=1; echo "$dir/go.mod is not tidy:"; head -n 30 "$tmp/tidy"; }
+	done
 	return $bad
 }
 # Functions that no command reaches. Known ones stand in scripts/deadcode.txt

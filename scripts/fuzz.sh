@@ -8,5 +8,5 @@ while IFS=: read -r file name; do
 	n=$((n + 1))
 	echo "fuzz $(dirname "$file") $name"
 	go test -run '^$' -fuzz "^$name\$" -fuzztime "${FUZZTIME:-5s}" "./$(dirname "$file")"
-done < <(git ls-files -co --exclude-standard -- '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]*' | sed 's/:func /:/' | sort)
+done < <(git ls-files -co --exclude-standard -- '*_test.go' | xargs grep -HoE '^func Fuzz[A-Za-z0-9_]*' | sed 's/:func /:/' | sort)
 echo "DONE $n fuzz targets"

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/process"
 	"github.com/runsheet/runsheet/internal/task"
@@ -141,7 +142,7 @@ func (t *Task) Run(ctx context.Context, ta task.Attempt, h task.Host) error {
 	// The allow-list and the file system may have changed since the job was
 	// accepted, so everything is checked again.
 	if err := t.Check(ta.Params); err != nil {
-		return task.Fatal("command_not_allowed", err)
+		return task.Fatal(string(fault.From(err).Code), err)
 	}
 	p, err := decode(ta.Params)
 	if err != nil || len(p.Argv) == 0 {
@@ -149,7 +150,7 @@ func (t *Task) Run(ctx context.Context, ta task.Attempt, h task.Host) error {
 	}
 	exe, err := t.allow.resolve(p.Argv[0])
 	if err != nil {
-		return task.Fatal("command_not_allowed", err)
+		return task.Fatal(string(fault.From(err).Code), err)
 	}
 	a := &attempt{Attempt: ta, host: h, params: p}
 	if err := a.prepare(); err != nil {

@@ -204,5 +204,5 @@ func (s *stream) end() {
 	if s.line != nil && !s.long {
 		s.line(s.held)
 	}
-	s.held, s.logged = s.held[:0], 0
+	s.held, s.logged, s.long = s.held[:0], 0, false
 }

@@ -216,7 +216,7 @@ func TestContextEndsARetry(t *testing.T) {
 
 func TestWaitJob(t *testing.T) {
 	t.Parallel()
-	_, c := serve(t, say(200, `{"job_id":"job_1","status":"QUEUED"}`), hangUp, hangUp, hangUp, hangUp, hangUp,
+	_, c := serve(t, say(200, `{"job_id":"job_1","status":"QUEUED"}`), hangUp, hangUp, hangUp, hangUp, hangUp, hangUp, hangUp,
 		say(200, `{"job_id":"job_1","status":"SKIPPED"}`))
 	var states []string
 	job, err := c.WaitJob(t.Context(), "job_1", func(j client.Job, err error) error {

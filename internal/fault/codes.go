@@ -46,6 +46,7 @@ const (
 	StorageBusy          Code = "storage_busy"
 	StorageUnavailable   Code = "storage_unavailable"
 	StorageFull          Code = "storage_full"
+	OtherInstance        Code = "other_instance"
 	ShuttingDown         Code = "shutting_down"
 	TooManyRequests      Code = "too_many_requests"
 	LogGone              Code = "log_gone"
@@ -83,6 +84,7 @@ var register = map[Code]Entry{
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
 	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database answers again."},
 	StorageFull:          {Unavailable, "Storage full", "Free space on the data folder's disk; accepted work is kept."},
+	OtherInstance:        {Conflicting, "Another instance is alive", "Run one instance, or wait until the dead one's lease is over."},
 	ShuttingDown:         {Unavailable, "Shutting down", "Repeat the request when the server is back."},
 	TooManyRequests:      {Limited, "Too many requests", "Wait for the time given in Retry-After."},
 	LogGone:              {Missing, "Log gone", "The log was removed by retention or lives on another machine."},

@@ -70,6 +70,9 @@ type Options struct {
 	// Exclusive says that a file lock keeps every other instance away from the
 	// database (SQLite). Then work goes on while the lease cannot be renewed.
 	Exclusive bool
+	// Alone refuses to start while another instance lives: several instances need
+	// a store of logs and artifacts that all of them reach.
+	Alone bool
 
 	LeaseTTL time.Duration // 0 = DefaultLeaseTTL
 	// Grace is how long cancelled work may take to end before it is killed; 0 =
@@ -146,8 +149,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.register(ctx); err != nil {
 		return err
 	}
-	if err := e.recover(ctx); err != nil {
-		return errors.Join(err, e.release(live))
+	for _, step := range []func(context.Context) error{e.recover, e.checkAlone} {
+		if err := step(ctx); err != nil {
+			return errors.Join(err, e.release(live))
+		}
 	}
 	e.log.Info("queue is ready", "instance", e.instanceID())
 	close(e.ready)

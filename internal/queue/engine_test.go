@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/queue"
@@ -521,4 +522,19 @@ func TestArtifactsAndProgress(t *testing.T) {
 	if err != nil || len(as[j.RunID]) != 1 || as[j.RunID][0].Size != 4 {
 		t.Errorf("artifacts %+v, %v", as, err)
 	}
+}
+
+func TestAloneRefusesASecondInstance(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(context.Context, task.Attempt, task.Host) error { return nil })
+	b.opts.Exclusive, b.opts.Alone = false, true
+	b.start()
+	second := b.opts
+	second.HostID = "other host"
+	if err := queue.New(second).Run(t.Context()); !fault.Is(err, fault.OtherInstance) {
+		t.Errorf("a second instance started beside the first: %v", err)
+	}
+	b.stop()
+	b.opts = second
+	b.start()
 }

@@ -38,6 +38,29 @@ func (e *Engine) register(ctx context.Context) error {
 	return nil
 }
 
+// checkAlone returns an error while an older instance lives, if this one must
+// be alone. It runs after register, so of two that start at once one gives way.
+func (e *Engine) checkAlone(ctx context.Context) error {
+	if !e.o.Alone {
+		return nil
+	}
+	all, err := e.o.Store.Leases.Instances(ctx)
+	if err != nil {
+		return fmt.Errorf("look for other instances: %w", err)
+	}
+	for _, i := range all {
+		if i.ID == e.instanceID() {
+			return nil // the list is oldest first
+		}
+		if i.LeaseUntil.After(e.o.Clock.Now()) {
+			return fault.Newf(fault.OtherInstance, "instance %s on %s (pid %d) uses this database, and logs and artifacts of this "+
+				"installation are in one data folder; stop it, or wait until %s if it is dead", i.ID, i.Hostname, i.Pid,
+				i.LeaseUntil.Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
 // trustUntil is the end of the trust in a lease that was asked for at asked.
 // It is computed from before the request, so it ends before the database's
 // view of the lease does.

@@ -204,7 +204,7 @@ func testimony(t *testing.T, dir string) []statement {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	var out []statement
 	for sc := bufio.NewScanner(f); sc.Scan(); {
 		p := strings.Fields(sc.Text())
@@ -216,4 +216,4 @@ func testimony(t *testing.T, dir string) []statement {
 	return out
 }
 
-func pause(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the test is about real time
+func pause(d time.Duration) { time.Sleep(d) }

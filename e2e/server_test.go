@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -189,7 +190,7 @@ func request(base, method, path string, body any, header map[string]string) (int
 	if err != nil {
 		return 0, nil
 	}
-	defer res.Body.Close() //nolint:errcheck // read to the end below
+	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		return 0, nil
@@ -203,10 +204,8 @@ func request(base, method, path string, body any, header map[string]string) (int
 func (s *server) must(method, path string, body any, codes ...int) map[string]any {
 	s.t.Helper()
 	code, out := s.try(method, path, body, nil)
-	for _, c := range codes {
-		if c == code {
-			return out
-		}
+	if slices.Contains(codes, code) {
+		return out
 	}
 	s.t.Fatalf("%s %s: got %d %v, want %v", method, path, code, out, codes)
 	return nil

@@ -66,7 +66,7 @@ func say(dir, what string) {
 	if err != nil {
 		fail(err)
 	}
-	defer f.Close() //nolint:errcheck // the process ends next
+	defer f.Close()
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		fail(err)
 	}

@@ -105,12 +105,15 @@ func TestExplain(t *testing.T) {
 		"not before":  {free, job.Job{NotBefore: now.Add(time.Hour)}, 0, job.Waiting{Code: job.WaitNotBefore, Detail: "its start time has not come", Until: now.Add(time.Hour)}},
 		"time passed": {free, job.Job{NotBefore: now}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; all 2 slots are busy"}},
 		"retry delay": {
-			free, job.Job{NotBefore: now.Add(time.Minute), Failures: 1, Attempt: 1, Failure: job.Failure{Code: "timeout"}}, 0,
+			free,
+			job.Job{NotBefore: now.Add(time.Minute), Failures: 1, Attempt: 1, Failure: job.Failure{Code: "timeout"}},
+			0,
 			job.Waiting{Code: job.WaitRetryDelay, Detail: "attempt 1 failed (timeout); the next one waits", Until: now.Add(time.Minute)},
 		},
 		"lock": {
 			job.Snapshot{Now: now, Workers: 2, Held: map[string]job.Holder{"gpu:0": {Lock: "gpu:0", JobID: "job_x"}}},
-			job.Job{Locks: []string{"gpu:0"}}, 2,
+			job.Job{Locks: []string{"gpu:0"}},
+			2,
 			job.Waiting{Code: job.WaitLock, Detail: "lock gpu:0 is held by job_x", Holder: "job_x"},
 		},
 	} {

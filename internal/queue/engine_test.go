@@ -456,7 +456,7 @@ func TestLocksExclude(t *testing.T) {
 func TestLostLeaseStopsWorkAndRefusesItsResult(t *testing.T) {
 	t.Parallel()
 	stopped := make(chan error, 1)
-	b := setup(t, func(ctx context.Context, a task.Attempt, h task.Host) error {
+	b := setup(t, func(ctx context.Context, a task.Attempt, _ task.Host) error {
 		if a.Number > 1 {
 			return nil
 		}

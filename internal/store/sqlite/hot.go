@@ -36,6 +36,7 @@ func (e *engine) LockJob(context.Context, portable.Tx, string) error { return ni
 // EventsSince reads by sequence number: with one writer, numbers are given in
 // commit order.
 func (e *engine) EventsSince(ctx context.Context, tx portable.Tx, tenant string, seq int64, limit int) ([]event.Event, error) {
+	//nolint:rowserrcheck // ScanEvents does it
 	rows, err := tx.Query(ctx, `SELECT `+portable.EventColumns+` FROM events WHERE tenant = $1 AND seq > $2
 		ORDER BY seq LIMIT $3`, tenant, seq, limit)
 	if err != nil {

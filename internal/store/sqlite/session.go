@@ -39,7 +39,7 @@ func (s *session) prepare(ctx context.Context, query string) (*sql.Stmt, error) 
 }
 
 func (s *session) run(ctx context.Context, query string) error {
-	st, err := s.prepare(ctx, query)
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (s *session) run(ctx context.Context, query string) error {
 
 // Exec implements portable.Tx.
 func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	st, err := s.prepare(ctx, query)
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return 0, err
 	}
@@ -62,16 +62,16 @@ func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, e
 
 // Query implements portable.Tx.
 func (s *session) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	st, err := s.prepare(ctx, query)
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return nil, err
 	}
-	return st.QueryContext(ctx, args...) //nolint:sqlclosecheck // the caller closes the rows
+	return st.QueryContext(ctx, args...)
 }
 
 // Row implements portable.Tx.
 func (s *session) Row(ctx context.Context, query string, args ...any) *sql.Row {
-	st, err := s.prepare(ctx, query)
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		// QueryRow reports the same error again when it is scanned.
 		return s.conn.QueryRowContext(ctx, query, args...)

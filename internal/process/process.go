@@ -239,7 +239,9 @@ func (p *Process) begin(ctx context.Context) error {
 	case s, ok := <-p.status:
 		switch {
 		case !ok:
-			return errors.New("supervisor ended before the start")
+			// The command may have been quick to kill its supervisor, so it may have
+			// begun: Wait says ErrLost.
+			return nil
 		case s.Event == evFailed && s.Permanent:
 			return fmt.Errorf("%w: %s", ErrNotStartable, s.Error)
 		case s.Event == evFailed:

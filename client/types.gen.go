@@ -23,7 +23,7 @@ type Problem struct {
 	Code      string  `json:"code"`
 	RequestID string  `json:"request_id"`
 	Errors    []Place `json:"errors,omitempty"`
-	Hint      string  `json:"hint,omitempty"`
+	Hint      *string `json:"hint,omitempty"`
 	// Current is the stored representation, with 412.
 	Current json.RawMessage `json:"current,omitempty"`
 }
@@ -37,11 +37,11 @@ type Place struct {
 
 // RetryPolicyInput says how often and when a failed attempt is repeated.
 type RetryPolicyInput struct {
-	MaxAttempts int      `json:"max_attempts,omitempty"`
-	Backoff     string   `json:"backoff,omitempty"`
+	MaxAttempts *int     `json:"max_attempts,omitempty"`
+	Backoff     *string  `json:"backoff,omitempty"`
 	Initial     *string  `json:"initial,omitempty"`
 	Max         *string  `json:"max,omitempty"`
-	Jitter      float64  `json:"jitter,omitempty"`
+	Jitter      *float64 `json:"jitter,omitempty"`
 	On          []string `json:"on,omitempty"`
 }
 
@@ -58,7 +58,7 @@ type RetryPolicy struct {
 // JobTemplateInput creates a template, or is what a merge patch applies to.
 type JobTemplateInput struct {
 	Name           string            `json:"name"`
-	Description    string            `json:"description,omitempty"`
+	Description    *string           `json:"description,omitempty"`
 	JobType        string            `json:"job_type"`
 	Params         json.RawMessage   `json:"params,omitempty"`
 	ParamsSchema   json.RawMessage   `json:"params_schema,omitempty"`
@@ -68,7 +68,7 @@ type JobTemplateInput struct {
 	Locks          []string          `json:"locks,omitempty"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
-	Archived       bool              `json:"archived,omitempty"`
+	Archived       *bool             `json:"archived,omitempty"`
 }
 
 // JobTemplate is a named, versioned recipe for jobs.
@@ -101,19 +101,19 @@ type JobTemplateList struct {
 // JobInput puts a job into the queue: from a template, or inline with a
 // job_type.
 type JobInput struct {
-	TemplateID     string            `json:"template_id,omitempty"`
-	JobType        string            `json:"job_type,omitempty"`
-	Name           string            `json:"name,omitempty"`
+	TemplateID     *string           `json:"template_id,omitempty"`
+	JobType        *string           `json:"job_type,omitempty"`
+	Name           *string           `json:"name,omitempty"`
 	Params         json.RawMessage   `json:"params,omitempty"`
 	Priority       *int              `json:"priority,omitempty"`
 	RetryPolicy    *RetryPolicyInput `json:"retry_policy,omitempty"`
 	Timeout        *string           `json:"timeout,omitempty"`
 	Locks          []string          `json:"locks,omitempty"`
-	Hold           bool              `json:"hold,omitempty"`
+	Hold           *bool             `json:"hold,omitempty"`
 	RunAt          *time.Time        `json:"run_at,omitempty"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
-	Trigger        string            `json:"trigger,omitempty"`
+	Trigger        *string           `json:"trigger,omitempty"`
 }
 
 // JobPatch is what may be changed while a job waits; a merge patch.
@@ -124,7 +124,7 @@ type JobPatch struct {
 
 // Reason is the optional body of a hold or a pause.
 type Reason struct {
-	Reason string `json:"reason,omitempty"`
+	Reason *string `json:"reason,omitempty"`
 }
 
 // Waiting is why a job does not run yet.

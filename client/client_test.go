@@ -83,7 +83,7 @@ func TestPostIsRepeatedWithOneKey(t *testing.T) {
 		say(503, `{"code":"storage_busy","status":503}`)(w, r)
 	}
 	s, c := serve(t, hangUp, busy, say(409, `{"code":"idempotency_in_flight"}`), say(201, `{"job_id":"job_1","status":"QUEUED"}`))
-	job, err := c.AddJob(t.Context(), client.JobInput{JobType: new("command")}, client.Call{Wait: 30 * time.Second})
+	job, err := c.AddJob(t.Context(), client.JobInput{JobType: "command"}, client.Call{Wait: 30 * time.Second})
 	if err != nil || job.JobID != "job_1" {
 		t.Fatalf("%+v, %v", job, err)
 	}
@@ -162,7 +162,7 @@ func TestProblem(t *testing.T) {
 		"request_id":"req_1","hint":"try","errors":[{"pointer":"/params/argv","code":"required","detail":"is missing"}]}`))
 	_, err := c.AddJob(t.Context(), client.JobInput{}, client.Call{})
 	var p *client.Problem
-	if !errors.As(err, &p) || p.Code != "invalid_input" || p.Status != 422 || p.Hint == nil || *p.Hint != "try" || p.Errors[0].Pointer != "/params/argv" {
+	if !errors.As(err, &p) || p.Code != "invalid_input" || p.Status != 422 || p.Hint != "try" || p.Errors[0].Pointer != "/params/argv" {
 		t.Fatalf("%#v", err)
 	}
 	if want := "invalid_input: no; /params/argv: is missing"; p.Error() != want {
@@ -265,7 +265,7 @@ func Example() {
 		panic(err)
 	}
 	job, err := c.AddJob(ctx, client.JobInput{
-		JobType: new("command"),
+		JobType: "command",
 		Params:  json.RawMessage(`{"argv":["/bin/echo","hello"]}`),
 	}, client.Call{})
 	if err != nil {

@@ -2,7 +2,7 @@
 //
 //	c, err := client.New(client.Options{URL: "http://127.0.0.1:8420", Token: token})
 //	job, err := c.AddJob(ctx, client.JobInput{
-//		JobType: new("command"),
+//		JobType: "command",
 //		Params:  json.RawMessage(`{"argv":["/bin/echo","hello"]}`),
 //	}, client.Call{})
 //	job, err = c.WaitJob(ctx, job.JobID, nil)

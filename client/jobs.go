@@ -96,7 +96,7 @@ func reasonBody(reason string) any {
 	if reason == "" {
 		return nil
 	}
-	return Reason{Reason: &reason}
+	return Reason{Reason: reason}
 }
 
 // Ended reports whether the job is done with: nothing will run for it again.

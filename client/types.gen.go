@@ -7,295 +7,110 @@ import (
 	"time"
 )
 
-// Error is why a run or a job ended badly.
+// Artifact is the schema of that name in the API.
+type Artifact struct {
+	ArtifactID string `json:"artifact_id"`
+	RunID      string `json:"run_id"`
+	Name       string `json:"name"`
+	SizeBytes  int64  `json:"size_bytes"`
+	// SHA256: lower-case hex.
+	SHA256    string `json:"sha256"`
+	MediaType string `json:"media_type"`
+	// URL: where the content is.
+	URL       string    `json:"url"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// ArtifactList is the schema of that name in the API.
+type ArtifactList struct {
+	Items []Artifact `json:"items"`
+	// NextCursor: always null: the list is complete.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// Error is the schema of that name in the API.
 type Error struct {
-	Code    string `json:"code"`
+	// Code: stable, for programs.
+	Code string `json:"code"`
+	// Message: for people.
 	Message string `json:"message"`
 }
 
-// Problem is an error answer, RFC 9457.
-type Problem struct {
-	Type      string  `json:"type"`
-	Title     string  `json:"title"`
-	Status    int     `json:"status"`
-	Detail    string  `json:"detail"`
-	Instance  string  `json:"instance"`
-	Code      string  `json:"code"`
-	RequestID string  `json:"request_id"`
-	Errors    []Place `json:"errors,omitempty"`
-	Hint      *string `json:"hint,omitempty"`
-	// Current is the stored representation, with 412.
-	Current json.RawMessage `json:"current,omitempty"`
+// Explanation is the schema of that name in the API.
+type Explanation struct {
+	Type   string `json:"type"`
+	Code   string `json:"code"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	// Remedy: what to do about it.
+	Remedy string `json:"remedy"`
 }
 
-// Place is one wrong place in a request.
-type Place struct {
-	Pointer string `json:"pointer"`
-	Code    string `json:"code"`
-	Detail  string `json:"detail"`
+// Health is the schema of that name in the API.
+type Health struct {
+	Status string `json:"status"`
 }
 
-// RetryPolicyInput says how often and when a failed attempt is repeated.
-type RetryPolicyInput struct {
-	MaxAttempts *int     `json:"max_attempts,omitempty"`
-	Backoff     *string  `json:"backoff,omitempty"`
-	Initial     *string  `json:"initial,omitempty"`
-	Max         *string  `json:"max,omitempty"`
-	Jitter      *float64 `json:"jitter,omitempty"`
-	On          []string `json:"on,omitempty"`
-}
-
-// RetryPolicy is the policy in force.
-type RetryPolicy struct {
-	MaxAttempts int      `json:"max_attempts"`
-	Backoff     string   `json:"backoff"`
-	Initial     string   `json:"initial"`
-	Max         string   `json:"max"`
-	Jitter      float64  `json:"jitter"`
-	On          []string `json:"on"`
-}
-
-// JobTemplateInput creates a template, or is what a merge patch applies to.
-type JobTemplateInput struct {
-	Name           string            `json:"name"`
-	Description    *string           `json:"description,omitempty"`
-	JobType        string            `json:"job_type"`
-	Params         json.RawMessage   `json:"params,omitempty"`
-	ParamsSchema   json.RawMessage   `json:"params_schema,omitempty"`
-	RetryPolicy    *RetryPolicyInput `json:"retry_policy,omitempty"`
-	Timeout        *string           `json:"timeout,omitempty"`
-	Priority       *int              `json:"priority,omitempty"`
-	Locks          []string          `json:"locks,omitempty"`
-	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
-	Labels         map[string]string `json:"labels,omitempty"`
-	Archived       *bool             `json:"archived,omitempty"`
-}
-
-// JobTemplate is a named, versioned recipe for jobs.
-type JobTemplate struct {
-	TemplateID     string            `json:"template_id"`
-	Version        int               `json:"version"`
-	Name           string            `json:"name"`
-	Description    string            `json:"description"`
-	JobType        string            `json:"job_type"`
-	Params         json.RawMessage   `json:"params"`
-	ParamsSchema   json.RawMessage   `json:"params_schema"`
-	RetryPolicy    RetryPolicy       `json:"retry_policy"`
-	Timeout        *string           `json:"timeout"`
-	Priority       int               `json:"priority"`
-	Locks          []string          `json:"locks"`
-	RetryOnRestart *bool             `json:"retry_on_restart"`
-	Labels         map[string]string `json:"labels"`
-	Archived       bool              `json:"archived"`
-	CreatedBy      string            `json:"created_by"`
-	CreatedAt      time.Time         `json:"created_at"`
-	UpdatedAt      time.Time         `json:"updated_at"`
-}
-
-// JobTemplateList is one page.
-type JobTemplateList struct {
-	Items      []JobTemplate `json:"items"`
-	NextCursor *string       `json:"next_cursor"`
-}
-
-// JobInput puts a job into the queue: from a template, or inline with a
-// job_type.
-type JobInput struct {
-	TemplateID     *string           `json:"template_id,omitempty"`
-	JobType        *string           `json:"job_type,omitempty"`
-	Name           *string           `json:"name,omitempty"`
-	Params         json.RawMessage   `json:"params,omitempty"`
-	Priority       *int              `json:"priority,omitempty"`
-	RetryPolicy    *RetryPolicyInput `json:"retry_policy,omitempty"`
-	Timeout        *string           `json:"timeout,omitempty"`
-	Locks          []string          `json:"locks,omitempty"`
-	Hold           *bool             `json:"hold,omitempty"`
-	RunAt          *time.Time        `json:"run_at,omitempty"`
-	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
-	Labels         map[string]string `json:"labels,omitempty"`
-	Trigger        *string           `json:"trigger,omitempty"`
-}
-
-// JobPatch is what may be changed while a job waits; a merge patch.
-type JobPatch struct {
-	Priority *int              `json:"priority,omitempty"`
-	Labels   map[string]string `json:"labels,omitempty"`
-}
-
-// Reason is the optional body of a hold or a pause.
-type Reason struct {
-	Reason *string `json:"reason,omitempty"`
-}
-
-// Waiting is why a job does not run yet.
-type Waiting struct {
-	Code   string     `json:"code"`
-	Detail string     `json:"detail"`
-	Holder *string    `json:"holder"`
-	Until  *time.Time `json:"until"`
-}
-
-// Job is one thing that waits in, or was taken from, the queue.
-type Job struct {
-	JobID             string            `json:"job_id"`
-	Name              string            `json:"name"`
-	JobType           string            `json:"job_type"`
-	TemplateID        *string           `json:"template_id"`
-	TemplateVersion   *int              `json:"template_version"`
-	Status            string            `json:"status"`
-	Priority          int               `json:"priority"`
-	Position          *int              `json:"position"`
-	EstimatedWait     *string           `json:"estimated_wait"`
-	Waiting           *Waiting          `json:"waiting"`
-	Hold              bool              `json:"hold"`
-	RunAt             *time.Time        `json:"run_at"`
-	Params            json.RawMessage   `json:"params"`
-	RetryPolicy       RetryPolicy       `json:"retry_policy"`
-	Timeout           *string           `json:"timeout"`
-	Locks             []string          `json:"locks"`
-	RetryOnRestart    bool              `json:"retry_on_restart"`
-	CrashPolicy       string            `json:"crash_policy"`
-	Labels            map[string]string `json:"labels"`
-	Trigger           string            `json:"trigger"`
-	CreatedBy         string            `json:"created_by"`
-	RetryOf           *string           `json:"retry_of"`
-	Attempt           int               `json:"attempt"`
-	RunID             *string           `json:"run_id"`
-	InstanceID        *string           `json:"instance_id"`
-	Error             *Error            `json:"error"`
-	CancelRequestedAt *time.Time        `json:"cancel_requested_at"`
-	CancelledBy       *string           `json:"cancelled_by"`
-	CreatedAt         time.Time         `json:"created_at"`
-	QueuedAt          time.Time         `json:"queued_at"`
-	StartedAt         *time.Time        `json:"started_at"`
-	FinishedAt        *time.Time        `json:"finished_at"`
-}
-
-// JobList is one page.
-type JobList struct {
-	Items      []Job   `json:"items"`
-	NextCursor *string `json:"next_cursor"`
-}
-
-// Progress is what an attempt says of itself.
-type Progress struct {
-	Stage string `json:"stage"`
-	Done  int64  `json:"done"`
-	Total *int64 `json:"total"`
-}
-
-// TokenCounts are the LLM tokens of one model; null is unknown, which is not 0.
-type TokenCounts struct {
-	Prompt     *int64 `json:"prompt"`
-	Completion *int64 `json:"completion"`
-}
-
-// Tokens are LLM token counts; null is unknown, which is not 0.
-type Tokens struct {
-	Prompt     *int64                 `json:"prompt"`
-	Completion *int64                 `json:"completion"`
-	ByModel    map[string]TokenCounts `json:"by_model"`
-}
-
-// Artifact is a file that a run produced.
-type Artifact struct {
-	ArtifactID string    `json:"artifact_id"`
-	RunID      string    `json:"run_id"`
-	Name       string    `json:"name"`
-	SizeBytes  int64     `json:"size_bytes"`
-	SHA256     string    `json:"sha256"`
-	MediaType  string    `json:"media_type"`
-	URL        string    `json:"url"`
-	CreatedAt  time.Time `json:"created_at"`
-}
-
-// ArtifactList is all artifacts of a run.
-type ArtifactList struct {
-	Items      []Artifact `json:"items"`
-	NextCursor *string    `json:"next_cursor"`
-}
-
-// Run is one execution attempt of a job.
-type Run struct {
-	RunID           string              `json:"run_id"`
-	JobID           string              `json:"job_id"`
-	Name            string              `json:"name"`
-	JobType         string              `json:"job_type"`
-	TemplateID      *string             `json:"template_id"`
-	TemplateVersion *int                `json:"template_version"`
-	Status          *string             `json:"status"`
-	Active          bool                `json:"active"`
-	Attempt         int                 `json:"attempt"`
-	Trigger         string              `json:"trigger"`
-	CreatedBy       string              `json:"created_by"`
-	RetryOf         *string             `json:"retry_of"`
-	Params          json.RawMessage     `json:"params"`
-	Labels          map[string]string   `json:"labels"`
-	CreatedAt       time.Time           `json:"created_at"`
-	QueuedAt        time.Time           `json:"queued_at"`
-	StartedAt       time.Time           `json:"started_at"`
-	FinishedAt      *time.Time          `json:"finished_at"`
-	QueueWaitMs     int64               `json:"queue_wait_ms"`
-	DurationMs      *int64              `json:"duration_ms"`
-	InstanceID      *string             `json:"instance_id"`
-	Pid             *int                `json:"pid"`
-	ExitCode        *int                `json:"exit_code"`
-	Error           *Error              `json:"error"`
-	Reason          *string             `json:"reason"`
-	Progress        *Progress           `json:"progress"`
-	Tokens          Tokens              `json:"tokens"`
-	Outputs         map[string]string   `json:"outputs"`
-	Artifacts       map[string]Artifact `json:"artifacts"`
-	LogURL          string              `json:"log_url"`
-	LogBytes        int64               `json:"log_bytes"`
-	LogTruncated    bool                `json:"log_truncated"`
-	ReportMarkdown  *string             `json:"report_markdown"`
-	ReportJSON      *string             `json:"report_json"`
-}
-
-// RunList is one page.
-type RunList struct {
-	Items      []Run   `json:"items"`
-	NextCursor *string `json:"next_cursor"`
-}
-
-// WorkersPatch sets the worker count.
-type WorkersPatch struct {
-	Count int `json:"count"`
-}
-
-// Slot is the right to execute one thing now.
-type Slot struct {
-	Slot       int        `json:"slot"`
-	State      string     `json:"state"`
-	JobID      *string    `json:"job_id"`
-	RunID      *string    `json:"run_id"`
-	Name       *string    `json:"name"`
-	JobType    *string    `json:"job_type"`
-	InstanceID *string    `json:"instance_id"`
-	Since      *time.Time `json:"since"`
-}
-
-// Instance is one live server process.
+// Instance is the schema of that name in the API.
 type Instance struct {
 	InstanceID string    `json:"instance_id"`
 	Hostname   string    `json:"hostname"`
 	Pid        int       `json:"pid"`
 	Version    string    `json:"version"`
 	StartedAt  time.Time `json:"started_at"`
+	// LeaseUntil: it counts as dead when this has passed.
 	LeaseUntil time.Time `json:"lease_until"`
 }
 
-// Workers is the slots and who fills them.
-type Workers struct {
-	Count     int        `json:"count"`
-	Running   int        `json:"running"`
-	Slots     []Slot     `json:"slots"`
-	Instances []Instance `json:"instances"`
-	UpdatedAt *time.Time `json:"updated_at"`
+// Job is the schema of that name in the API.
+type Job struct {
+	JobID           string  `json:"job_id"`
+	Name            string  `json:"name"`
+	JobType         string  `json:"job_type"`
+	TemplateID      *string `json:"template_id"`
+	TemplateVersion *int    `json:"template_version"`
+	Status          string  `json:"status"`
+	// Priority: 0..9, lower is sooner.
+	Priority int `json:"priority"`
+	// Position: number of jobs before it in the queue; null when it does not wait.
+	Position *int `json:"position"`
+	// EstimatedWait: null while unknown.
+	EstimatedWait *string `json:"estimated_wait"`
+	// Waiting: why it waits; null when it does not.
+	Waiting *Waiting `json:"waiting"`
+	Hold    bool     `json:"hold"`
+	// RunAt: does not start before this time.
+	RunAt          *time.Time        `json:"run_at"`
+	Params         json.RawMessage   `json:"params"`
+	RetryPolicy    RetryPolicy       `json:"retry_policy"`
+	Timeout        *string           `json:"timeout"`
+	Locks          []string          `json:"locks"`
+	RetryOnRestart bool              `json:"retry_on_restart"`
+	CrashPolicy    string            `json:"crash_policy"`
+	Labels         map[string]string `json:"labels"`
+	Trigger        string            `json:"trigger"`
+	CreatedBy      string            `json:"created_by"`
+	// RetryOf: the run that this job repeats.
+	RetryOf *string `json:"retry_of"`
+	// Attempt: number of the current or last attempt; 0 before the first.
+	Attempt int `json:"attempt"`
+	// RunID: the current or last run.
+	RunID *string `json:"run_id"`
+	// InstanceID: the server process that runs it.
+	InstanceID *string `json:"instance_id"`
+	// Error: why it, or its last attempt, failed.
+	Error             *Error     `json:"error"`
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	CancelledBy       *string    `json:"cancelled_by"`
+	CreatedAt         time.Time  `json:"created_at"`
+	// QueuedAt: when it last entered the queue.
+	QueuedAt time.Time `json:"queued_at"`
+	// StartedAt: start of the current or last attempt.
+	StartedAt  *time.Time `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
 }
 
-// JobCounts are numbers of jobs by status.
+// JobCounts is the schema of that name in the API.
 type JobCounts struct {
 	Queued    int `json:"queued"`
 	Running   int `json:"running"`
@@ -305,48 +120,331 @@ type JobCounts struct {
 	Cancelled int `json:"cancelled"`
 }
 
-// Scheduler is the state of the queue and of the server.
-type Scheduler struct {
-	State        string     `json:"state"`
-	Paused       bool       `json:"paused"`
-	PausedBy     *string    `json:"paused_by"`
-	PausedReason *string    `json:"paused_reason"`
-	Workers      int        `json:"workers"`
-	Running      int        `json:"running"`
-	Queued       int        `json:"queued"`
-	Jobs         JobCounts  `json:"jobs"`
-	Instances    []Instance `json:"instances"`
-	InstanceID   string     `json:"instance_id"`
-	Engine       string     `json:"engine"`
-	Version      string     `json:"version"`
-	StartedAt    time.Time  `json:"started_at"`
-	UptimeMs     int64      `json:"uptime_ms"`
-	Time         time.Time  `json:"time"`
+// JobInput is the schema of that name in the API.
+type JobInput struct {
+	// TemplateID: id or name of a template; either this or job_type.
+	TemplateID string `json:"template_id,omitempty"`
+	// JobType: for an inline job, which needs the scope templates:write too.
+	JobType string `json:"job_type,omitempty"`
+	// Name: for people; the template's name or the job type if absent.
+	Name string `json:"name,omitempty"`
+	// Params: merged (JSON merge patch) over the template's.
+	Params json.RawMessage `json:"params,omitempty"`
+	// Priority: lower is sooner; the template's, or 5, if absent.
+	Priority *int `json:"priority,omitempty"`
+	// RetryPolicy: in place of the template's.
+	RetryPolicy *RetryPolicyInput `json:"retry_policy,omitempty"`
+	// Timeout: of one attempt, in place of the template's.
+	Timeout *string `json:"timeout,omitempty"`
+	// Locks: in addition to those of the template and the job type.
+	Locks []string `json:"locks,omitempty"`
+	// Hold: do not start before a release.
+	Hold bool `json:"hold,omitempty"`
+	// RunAt: do not start before this time.
+	RunAt *time.Time `json:"run_at,omitempty"`
+	// RetryOnRestart: a crash of the server puts the job back at its place (true) or fails it (false).
+	RetryOnRestart *bool `json:"retry_on_restart,omitempty"`
+	// Labels: added to the template's.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Trigger: manual when a person asked for it.
+	Trigger string `json:"trigger,omitempty"`
 }
 
-// JobType is a kind of work that this server can do.
-type JobType struct {
+// JobList is the schema of that name in the API.
+type JobList struct {
+	Items []Job `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// JobPatch is the schema of that name in the API.
+type JobPatch struct {
+	// Priority: moves the job behind the others of that priority.
+	Priority *int `json:"priority,omitempty"`
+	// Labels: a null value removes a label.
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// JobTemplate is the schema of that name in the API.
+type JobTemplate struct {
+	TemplateID string `json:"template_id"`
+	// Version: each change adds one and reaches later jobs only.
+	Version      int             `json:"version"`
+	Name         string          `json:"name"`
+	Description  string          `json:"description"`
 	JobType      string          `json:"job_type"`
+	Params       json.RawMessage `json:"params"`
 	ParamsSchema json.RawMessage `json:"params_schema"`
-	CrashPolicy  string          `json:"crash_policy"`
+	RetryPolicy  RetryPolicy     `json:"retry_policy"`
+	Timeout      *string         `json:"timeout"`
+	Priority     int             `json:"priority"`
+	Locks        []string        `json:"locks"`
+	// RetryOnRestart: null: the job type decides.
+	RetryOnRestart *bool             `json:"retry_on_restart"`
+	Labels         map[string]string `json:"labels"`
+	Archived       bool              `json:"archived"`
+	CreatedBy      string            `json:"created_by"`
+	CreatedAt      time.Time         `json:"created_at"`
+	UpdatedAt      time.Time         `json:"updated_at"`
 }
 
-// JobTypeList is all job types.
+// JobTemplateInput is the schema of that name in the API.
+type JobTemplateInput struct {
+	// Name: unique among the templates; accepted wherever a template_id is.
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	JobType     string `json:"job_type"`
+	// Params: defaults over which a job's params are merged.
+	Params json.RawMessage `json:"params,omitempty"`
+	// ParamsSchema: JSON Schema (2020-12) that the merged params must meet.
+	ParamsSchema json.RawMessage   `json:"params_schema,omitempty"`
+	RetryPolicy  *RetryPolicyInput `json:"retry_policy,omitempty"`
+	// Timeout: of one attempt; none if absent.
+	Timeout *string `json:"timeout,omitempty"`
+	// Priority: lower is sooner; 5 if absent.
+	Priority *int `json:"priority,omitempty"`
+	// Locks: named resources that a job holds while it runs.
+	Locks []string `json:"locks,omitempty"`
+	// RetryOnRestart: a crash of the server puts the job back (true) or fails it (false); the job type decides if absent.
+	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
+	Labels         map[string]string `json:"labels,omitempty"`
+	// Archived: readable, but makes no new jobs.
+	Archived bool `json:"archived,omitempty"`
+}
+
+// JobTemplateList is the schema of that name in the API.
+type JobTemplateList struct {
+	Items []JobTemplate `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// JobType is the schema of that name in the API.
+type JobType struct {
+	JobType string `json:"job_type"`
+	// ParamsSchema: JSON Schema (2020-12) of params.
+	ParamsSchema json.RawMessage `json:"params_schema"`
+	// CrashPolicy: what a crash of the server does to a running job of this type, unless the job says otherwise.
+	CrashPolicy string `json:"crash_policy"`
+}
+
+// JobTypeList is the schema of that name in the API.
 type JobTypeList struct {
-	Items      []JobType `json:"items"`
-	NextCursor *string   `json:"next_cursor"`
+	Items []JobType `json:"items"`
+	// NextCursor: always null: the list is complete.
+	NextCursor *string `json:"next_cursor"`
 }
 
-// Health is the answer of a healthy server.
-type Health struct {
-	Status string `json:"status"`
+// Place is the schema of that name in the API.
+type Place struct {
+	// Pointer: JSON pointer into the body, or query/name, header/name, path/name.
+	Pointer string `json:"pointer"`
+	Code    string `json:"code"`
+	Detail  string `json:"detail"`
 }
 
-// Explanation describes a problem code.
-type Explanation struct {
+// Problem is the schema of that name in the API.
+type Problem struct {
+	// Type: resolves to an explanation.
 	Type   string `json:"type"`
-	Code   string `json:"code"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
-	Remedy string `json:"remedy"`
+	Detail string `json:"detail"`
+	// Instance: the request id, for the server's log.
+	Instance string `json:"instance"`
+	// Code: stable, for programs.
+	Code      string `json:"code"`
+	RequestID string `json:"request_id"`
+	// Errors: the places in the request that are wrong.
+	Errors []Place `json:"errors,omitempty"`
+	// Hint: what to do in this very case.
+	Hint string `json:"hint,omitempty"`
+	// Current: the current representation, with status 412.
+	Current json.RawMessage `json:"current,omitempty"`
+}
+
+// Progress is the schema of that name in the API.
+type Progress struct {
+	Stage string `json:"stage"`
+	Done  int64  `json:"done"`
+	// Total: null if the end is not known.
+	Total *int64 `json:"total"`
+}
+
+// Reason is the schema of that name in the API.
+type Reason struct {
+	// Reason: for people.
+	Reason string `json:"reason,omitempty"`
+}
+
+// RetryPolicy is the schema of that name in the API.
+type RetryPolicy struct {
+	// MaxAttempts: attempts in all, the first included.
+	MaxAttempts int    `json:"max_attempts"`
+	Backoff     string `json:"backoff"`
+	// Initial: delay after the first failure.
+	Initial string `json:"initial"`
+	// Max: upper bound of the delay.
+	Max    string  `json:"max"`
+	Jitter float64 `json:"jitter"`
+	// On: failure codes that are worth another attempt; all if empty.
+	On []string `json:"on"`
+}
+
+// RetryPolicyInput is the schema of that name in the API.
+type RetryPolicyInput struct {
+	// MaxAttempts: attempts in all, the first included.
+	MaxAttempts int    `json:"max_attempts,omitempty"`
+	Backoff     string `json:"backoff,omitempty"`
+	// Initial: delay after the first failure; PT1S if absent.
+	Initial *string `json:"initial,omitempty"`
+	// Max: upper bound of the delay; PT5M if absent.
+	Max *string `json:"max,omitempty"`
+	// Jitter: spreads each delay d over d*(1-jitter) to d.
+	Jitter float64 `json:"jitter,omitempty"`
+	// On: failure codes that are worth another attempt; all if empty.
+	On []string `json:"on,omitempty"`
+}
+
+// Run is the schema of that name in the API.
+type Run struct {
+	RunID string `json:"run_id"`
+	JobID string `json:"job_id"`
+	// Name: the job's.
+	Name            string  `json:"name"`
+	JobType         string  `json:"job_type"`
+	TemplateID      *string `json:"template_id"`
+	TemplateVersion *int    `json:"template_version"`
+	// Status: null while it executes.
+	Status *string `json:"status"`
+	// Active: true while it executes.
+	Active    bool    `json:"active"`
+	Attempt   int     `json:"attempt"`
+	Trigger   string  `json:"trigger"`
+	CreatedBy string  `json:"created_by"`
+	RetryOf   *string `json:"retry_of"`
+	// Params: as they were used.
+	Params json.RawMessage   `json:"params"`
+	Labels map[string]string `json:"labels"`
+	// CreatedAt: of the job.
+	CreatedAt  time.Time  `json:"created_at"`
+	QueuedAt   time.Time  `json:"queued_at"`
+	StartedAt  time.Time  `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	// QueueWaitMs: from queued_at to started_at.
+	QueueWaitMs int64 `json:"queue_wait_ms"`
+	// DurationMs: from start to end; null while it executes.
+	DurationMs *int64  `json:"duration_ms"`
+	InstanceID *string `json:"instance_id"`
+	// Pid: the operating system's process, if there was one.
+	Pid      *int   `json:"pid"`
+	ExitCode *int   `json:"exit_code"`
+	Error    *Error `json:"error"`
+	// Reason: why it was skipped.
+	Reason *string `json:"reason"`
+	// Progress: null if nothing was said.
+	Progress *Progress `json:"progress"`
+	Tokens   Tokens    `json:"tokens"`
+	// Outputs: named results.
+	Outputs map[string]string `json:"outputs"`
+	// Artifacts: by name.
+	Artifacts map[string]Artifact `json:"artifacts"`
+	LogURL    string              `json:"log_url"`
+	LogBytes  int64               `json:"log_bytes"`
+	// LogTruncated: the log reached its cap and lost its middle.
+	LogTruncated bool `json:"log_truncated"`
+	// ReportMarkdown: link to the artifact report.md.
+	ReportMarkdown *string `json:"report_markdown"`
+	// ReportJSON: link to the artifact report.json.
+	ReportJSON *string `json:"report_json"`
+}
+
+// RunList is the schema of that name in the API.
+type RunList struct {
+	Items []Run `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// Scheduler is the schema of that name in the API.
+type Scheduler struct {
+	State string `json:"state"`
+	// Paused: running jobs finish, none starts.
+	Paused       bool    `json:"paused"`
+	PausedBy     *string `json:"paused_by"`
+	PausedReason *string `json:"paused_reason"`
+	// Workers: number of slots.
+	Workers int `json:"workers"`
+	// Running: jobs that execute now.
+	Running int `json:"running"`
+	// Queued: jobs that wait.
+	Queued    int        `json:"queued"`
+	Jobs      JobCounts  `json:"jobs"`
+	Instances []Instance `json:"instances"`
+	// InstanceID: the server process that answered.
+	InstanceID string `json:"instance_id"`
+	// Engine: the database.
+	Engine    string    `json:"engine"`
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"started_at"`
+	UptimeMs  int64     `json:"uptime_ms"`
+	// Time: the server's clock.
+	Time time.Time `json:"time"`
+}
+
+// Slot is the schema of that name in the API.
+type Slot struct {
+	// Slot: number for people, from 1.
+	Slot int `json:"slot"`
+	// State: surplus: busy, and gone when its job ends, because the count was lowered.
+	State string  `json:"state"`
+	JobID *string `json:"job_id"`
+	RunID *string `json:"run_id"`
+	// Name: the job's; null for a job of another tenant.
+	Name       *string    `json:"name"`
+	JobType    *string    `json:"job_type"`
+	InstanceID *string    `json:"instance_id"`
+	Since      *time.Time `json:"since"`
+}
+
+// TokenCounts is the schema of that name in the API.
+type TokenCounts struct {
+	Prompt     *int64 `json:"prompt"`
+	Completion *int64 `json:"completion"`
+}
+
+// Tokens is the schema of that name in the API.
+type Tokens struct {
+	Prompt     *int64                 `json:"prompt"`
+	Completion *int64                 `json:"completion"`
+	ByModel    map[string]TokenCounts `json:"by_model"`
+}
+
+// Waiting is the schema of that name in the API.
+type Waiting struct {
+	Code string `json:"code"`
+	// Detail: for people.
+	Detail string `json:"detail"`
+	// Holder: id of what it waits for.
+	Holder *string `json:"holder"`
+	// Until: when the reason ends by itself; null if unknown.
+	Until *time.Time `json:"until"`
+}
+
+// Workers is the schema of that name in the API.
+type Workers struct {
+	// Count: number of slots.
+	Count int `json:"count"`
+	// Running: slots in use.
+	Running   int        `json:"running"`
+	Slots     []Slot     `json:"slots"`
+	Instances []Instance `json:"instances"`
+	// UpdatedAt: when the count was last changed.
+	UpdatedAt *time.Time `json:"updated_at"`
+}
+
+// WorkersPatch is the schema of that name in the API.
+type WorkersPatch struct {
+	// Count: number of slots of the installation; shrinking never stops a running job.
+	Count int `json:"count"`
 }

@@ -134,7 +134,6 @@ func (a *app) jobAdd() *cobra.Command {
 		r                          recipe
 		in                         client.JobInput
 		name, template, runAt, key string
-		hold                       bool
 		w                          waitFlags
 	)
 	c := &cobra.Command{
@@ -156,10 +155,7 @@ time was over; the job goes on).`,
 			if err != nil {
 				return err
 			}
-			in.Name, in.TemplateID, in.Trigger = text(name), text(template), text("manual")
-			if hold {
-				in.Hold = &hold
-			}
+			in.Name, in.TemplateID, in.Trigger = name, template, "manual"
 			if err := r.job(a, command, &in); err != nil {
 				return err
 			}
@@ -178,7 +174,7 @@ time was over; the job goes on).`,
 	f.StringVar(&name, "name", "", "name, for people")
 	f.StringVar(&template, "template", "", "template to make the job from, by id or name")
 	f.StringVar(&runAt, "run-at", "", "do not start before this time: RFC 3339, or +10m")
-	f.BoolVar(&hold, "hold", false, "do not start before a release")
+	f.BoolVar(&in.Hold, "hold", false, "do not start before a release")
 	f.StringVar(&key, "idempotency-key", "", "the same key within 24 hours adds the job only once")
 	w.add(c)
 	if err := c.RegisterFlagCompletionFunc("template", a.completeTemplates()); err != nil {
@@ -191,14 +187,14 @@ time was over; the job goes on).`,
 func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) {
 	kind := r.jobType
 	switch {
-	case in.TemplateID != nil && kind != "":
+	case in.TemplateID != "" && kind != "":
 		return usagef("--template and --type exclude each other")
-	case in.TemplateID == nil && kind == "" && len(command) > 0:
+	case in.TemplateID == "" && kind == "" && len(command) > 0:
 		kind = "command"
-	case in.TemplateID == nil && kind == "":
+	case in.TemplateID == "" && kind == "":
 		return &usage{text: "what shall it do?", hint: "give a command behind --, or --template, or --type; see: runsheet job add --help"}
 	}
-	in.JobType = text(kind)
+	in.JobType = kind
 	if in.Params, err = r.object(a, command); err != nil {
 		return err
 	}
@@ -206,7 +202,7 @@ func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) 
 		return err
 	}
 	if r.retry != 0 {
-		in.RetryPolicy = &client.RetryPolicyInput{MaxAttempts: &r.retry}
+		in.RetryPolicy = &client.RetryPolicyInput{MaxAttempts: r.retry}
 	}
 	in.Timeout = text(r.timeout)
 	in.Locks = r.locks

@@ -149,7 +149,7 @@ func (a *app) explain(err error, code int) {
 	case errors.As(err, &u):
 		hint = u.hint
 	case errors.As(err, &p):
-		text, hint = p.Detail, deref(p.Hint)
+		text, hint = p.Detail, p.Hint
 		if text == "" {
 			text = p.Title
 		}

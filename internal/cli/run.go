@@ -66,9 +66,9 @@ func runDetail(r client.Run) []pair {
 		out = append(out, pair{"output " + k, r.Outputs[k]})
 	}
 	for _, k := range sortedKeys(r.Artifacts) {
-		out = append(out, pair{"artifact " + k, size(int64(r.Artifacts[k].SizeBytes)) + "  " + r.Artifacts[k].ArtifactID})
+		out = append(out, pair{"artifact " + k, size(r.Artifacts[k].SizeBytes) + "  " + r.Artifacts[k].ArtifactID})
 	}
-	log := size(int64(r.LogBytes))
+	log := size(r.LogBytes)
 	if r.LogTruncated {
 		log += ", truncated"
 	}
@@ -102,13 +102,13 @@ func (a *app) runList() *cobra.Command {
 		},
 	}
 	fs := c.Flags()
-	fs.StringSliceVar(&f.JobID, "job", nil, "only runs of these jobs")
+	fs.StringVar(&f.JobID, "job", "", "only runs of this job")
 	fs.StringSliceVar(&f.Status, "status", nil, "only these statuses")
 	fs.StringSliceVar(&f.JobType, "type", nil, "only these job types")
 	fs.StringSliceVar(&f.TemplateID, "template", nil, "only runs of these templates, by id")
 	fs.StringArrayVar(&labels, "label", nil, "only runs with the label key=value; repeatable")
 	addListFlags(c, &limit, &watch)
-	complete(c, "status", "COMPLETED", "FAILED", "SKIPPED")
+	complete(c, "status", "ACTIVE", "COMPLETED", "FAILED", "SKIPPED")
 	return c
 }
 
@@ -189,7 +189,7 @@ func (a *app) runArtifacts() *cobra.Command {
 		return printList(a, view[client.Artifact]{
 			id: func(x client.Artifact) string { return x.ArtifactID }, columns: []string{"ARTIFACT", "NAME", "SIZE", "TYPE", "SHA256"}, status: -1,
 			row: func(x client.Artifact) []string {
-				return []string{x.ArtifactID, x.Name, size(int64(x.SizeBytes)), x.MediaType, x.SHA256[:min(12, len(x.SHA256))]}
+				return []string{x.ArtifactID, x.Name, size(x.SizeBytes), x.MediaType, x.SHA256[:min(12, len(x.SHA256))]}
 			},
 		}, items)
 	})

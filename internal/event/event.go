@@ -27,6 +27,8 @@ const (
 	TemplateUpdated Type = "template.updated"
 	TemplateDeleted Type = "template.deleted"
 	WorkersScaled   Type = "workers.scaled"
+	QueuePaused     Type = "queue.paused"
+	QueueResumed    Type = "queue.resumed"
 )
 
 // Types lists the catalogue in the order above.
@@ -34,6 +36,7 @@ func Types() []Type {
 	return []Type{
 		JobQueued, JobStarted, JobUpdated, JobHeld, JobReleased, JobCancelAsked, JobCancelled,
 		JobRunCompleted, JobRunFailed, JobRunSkipped, TemplateCreated, TemplateUpdated, TemplateDeleted, WorkersScaled,
+		QueuePaused, QueueResumed,
 	}
 }
 

@@ -24,6 +24,8 @@ const (
 	UnknownField         Code = "unknown_field"
 	DuplicateKey         Code = "duplicate_key"
 	UnknownParameter     Code = "unknown_parameter"
+	InvalidParameter     Code = "invalid_parameter"
+	InvalidHeader        Code = "invalid_header"
 	UnsupportedMediaType Code = "unsupported_media_type"
 	WrongIDType          Code = "wrong_id_type"
 	BodyTooLarge         Code = "body_too_large"
@@ -31,8 +33,11 @@ const (
 	MethodNotAllowed     Code = "method_not_allowed"
 	Unauthorized         Code = "unauthorized"
 	ForbiddenScope       Code = "forbidden"
+	HostNotAllowed       Code = "host_not_allowed"
+	CrossOrigin          Code = "cross_origin"
 	Conflict             Code = "conflict"
 	AlreadyFinished      Code = "already_finished"
+	NotFinished          Code = "not_finished"
 	NameTaken            Code = "name_taken"
 	StaleLease           Code = "stale_lease"
 	VersionMismatch      Code = "version_mismatch"
@@ -46,6 +51,7 @@ const (
 	StorageBusy          Code = "storage_busy"
 	StorageUnavailable   Code = "storage_unavailable"
 	StorageFull          Code = "storage_full"
+	OtherInstance        Code = "other_instance"
 	ShuttingDown         Code = "shutting_down"
 	TooManyRequests      Code = "too_many_requests"
 	LogGone              Code = "log_gone"
@@ -61,6 +67,8 @@ var register = map[Code]Entry{
 	UnknownField:         {Invalid, "Unknown field", "Remove the field or correct its spelling; names are snake_case."},
 	DuplicateKey:         {Invalid, "Duplicate key", "Give each key of an object once."},
 	UnknownParameter:     {Invalid, "Unknown query parameter", "Remove the parameter or correct its spelling."},
+	InvalidParameter:     {Invalid, "Invalid query parameter", "Correct the parameters listed in errors."},
+	InvalidHeader:        {Invalid, "Invalid header", "Correct the request headers listed in errors."},
 	UnsupportedMediaType: {Invalid, "Unsupported media type", "Send the body as application/json."},
 	WrongIDType:          {Invalid, "Wrong id type", "Use an id with the prefix that this place expects."},
 	BodyTooLarge:         {Oversized, "Body too large", "Send a smaller body."},
@@ -68,8 +76,11 @@ var register = map[Code]Entry{
 	MethodNotAllowed:     {Invalid, "Method not allowed", "Use one of the methods in the Allow header."},
 	Unauthorized:         {Unauthenticated, "Authentication required", "Send a valid token as Authorization: Bearer."},
 	ForbiddenScope:       {Forbidden, "Forbidden", "Use a token whose role includes the scope named in detail."},
+	HostNotAllowed:       {Forbidden, "Host not allowed", "Use a host name that the server was told to answer for."},
+	CrossOrigin:          {Forbidden, "Cross-origin request", "Call from a page of this server, or from a program with a token."},
 	Conflict:             {Conflicting, "Conflict", "Read the object again and repeat the change if it still makes sense."},
 	AlreadyFinished:      {Conflicting, "Already finished", "The job has ended; retry its run to do the work again."},
+	NotFinished:          {Conflicting, "Not finished", "Wait until the run has ended."},
 	NameTaken:            {Conflicting, "Name taken", "Choose another name."},
 	StaleLease:           {Conflicting, "Stale lease", "The attempt was taken over; its results are refused."},
 	VersionMismatch:      {Precondition, "Version mismatch", "Read the current representation and send its ETag."},
@@ -83,6 +94,7 @@ var register = map[Code]Entry{
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
 	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database answers again."},
 	StorageFull:          {Unavailable, "Storage full", "Free space on the data folder's disk; accepted work is kept."},
+	OtherInstance:        {Conflicting, "Another instance is alive", "Run one instance, or wait until the dead one's lease is over."},
 	ShuttingDown:         {Unavailable, "Shutting down", "Repeat the request when the server is back."},
 	TooManyRequests:      {Limited, "Too many requests", "Wait for the time given in Retry-After."},
 	LogGone:              {Missing, "Log gone", "The log was removed by retention or lives on another machine."},

@@ -59,7 +59,9 @@ func succeed(j Job, e Succeeded, c *Change) {
 
 func pass(j Job, e Passed, c *Change) {
 	c.After = finish(j, e.At)
-	c.Emit = []event.Event{runEvent(j, event.JobRunSkipped, e.At, e.Reason)}
+	skipped := runEvent(j, event.JobRunSkipped, e.At, "")
+	skipped.Data = map[string]string{"reason": e.Reason}
+	c.Emit = []event.Event{skipped}
 }
 
 func fail(j Job, e Broke, c *Change) {

@@ -77,7 +77,7 @@ func (r Retry) Delay(failures int, jitter float64) time.Duration {
 	}
 	if r.Backoff != Fixed {
 		for i := 1; i < failures && d < top; i++ {
-			d *= 2
+			d = 2*min(d, top/2) + top%2 // cannot overflow
 		}
 	}
 	d = min(d, top)

@@ -170,8 +170,8 @@ type Keys interface {
 type Health interface {
 	// Ping returns nil when a write could succeed now.
 	Ping(ctx context.Context) error
-	// Engine names the engine and its version, for example "sqlite 3.50.4".
-	Engine(ctx context.Context) (string, error)
+	// Version names the engine and its version, for example "sqlite 3.50.4".
+	Version(ctx context.Context) (string, error)
 	// Close ends the store: it waits for methods under way and frees files.
 	Close() error
 }

@@ -134,8 +134,7 @@ func VerdictOf(err error) *Verdict {
 	if err == nil {
 		return nil
 	}
-	var v *Verdict
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*Verdict](err); ok {
 		return v
 	}
 	return &Verdict{Code: "task_error", err: err}

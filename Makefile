@@ -1,0 +1,122 @@
+# Runsheet. "make" or "make help" lists what can be made.
+#
+# Time budget of "make test" plus "make verify" on 2 cores, in all under 40
+# minutes. A suite that grows beyond its line is made faster or moves to chaos.
+#
+#   suite                                  minutes
+#   setup (only on a fresh machine)              2
+#   vet, unit tests, store suite, e2e            8
+#   modules under e2e/ (power loss)              4
+#   race, -short                                 6
+#   fuzz, 5 s a target                           2
+#   quickstart and smoke                         1
+#   verify: generated, format, lint              4
+#   verify: tidy, dead code, cross builds        3
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+export HOME := $(shell scripts/home.sh)
+export CGO_ENABLED := 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOBUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+GOTESTSUM = "$$(scripts/tool.sh gotestsum)" --format pkgname-and-test-fails --format-hide-empty-pkg
+FUZZTIME ?= 5s
+BENCH ?= .
+# In this order: the client is made from the OpenAPI document, and deps comes last.
+GENERATORS := states faults openapi client deps
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/runsheet, static
+	@mkdir -p bin
+	@$(GOBUILD) -o bin/runsheet ./cmd/runsheet
+
+.PHONY: run
+run: build ## build and start a server with demo data on 127.0.0.1:8420
+	@exec bin/runsheet serve --demo
+
+.PHONY: test
+test: setup vet unit modules race fuzz quickstart smoke ## run every test, installing what they need on Debian
+
+.PHONY: verify
+verify: ## check generated files, format, lint, modules, dead code, builds, sizes
+	@scripts/verify.sh
+
+.PHONY: setup
+setup: ## install the servers and tools that tests need (Debian-like machines)
+	@scripts/setup.sh
+
+.PHONY: vet
+vet: ## run go vet
+	go vet ./...
+
+.PHONY: unit
+unit: ## run unit tests, the store suite and the end-to-end tests
+	$(GOTESTSUM) -- -timeout 10m ./...
+
+.PHONY: modules
+modules: ## run the test modules under e2e/ that have a go.mod of their own
+	@for mod in $$(git ls-files -co --exclude-standard -- 'e2e/*go.mod'); do \
+		echo "module $$(dirname $$mod)"; \
+		(tool="$$(scripts/tool.sh gotestsum)"; cd "$$(dirname $$mod)" && go vet ./... && "$$tool" --format pkgname-and-test-fails -- -timeout 10m ./...); \
+	done
+
+.PHONY: race
+race: ## run the short tests under the race detector
+	CGO_ENABLED=1 $(GOTESTSUM) -- -race -short -timeout 15m ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (5s)
+	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+.PHONY: quickstart
+quickstart: ## do what the README's quickstart says
+	@scripts/quickstart.sh
+
+.PHONY: smoke
+smoke: build ## start the built server, create one of everything, check it
+	$(GOTESTSUM) -- -count=1 -run '^TestSmoke$$' ./e2e/...
+
+.PHONY: e2e
+e2e: build ## run the end-to-end tests only
+	$(GOTESTSUM) -- -count=1 -timeout 10m ./e2e/...
+
+.PHONY: chaos
+chaos: build ## run the crash tests at full size (long)
+	RUNSHEET_CHAOS=full $(GOTESTSUM) -- -count=1 -timeout 120m ./e2e/...
+
+.PHONY: bench
+bench: ## run the benchmarks that match BENCH (all)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
+
+.PHONY: lint
+lint: ## run the linters
+	@"$$(scripts/tool.sh golangci-lint)" run ./...
+
+.PHONY: fmt
+fmt: ## format the sources
+	@"$$(scripts/tool.sh golangci-lint)" fmt ./...
+
+.PHONY: generate
+generate: ## write the generated files: state documents, enums, errors.md, deps.txt
+	@for g in $(GENERATORS); do [ ! -d internal/gen/$$g ] || go run ./internal/gen/$$g; done
+
+.PHONY: cross
+cross: ## build the release binaries for all platforms into bin/
+	@mkdir -p bin
+	@for p in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
+		ext=; [ "$${p%/*}" != windows ] || ext=.exe; \
+		echo "bin/runsheet-$${p%/*}-$${p#*/}$$ext"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} $(GOBUILD) -o "bin/runsheet-$${p%/*}-$${p#*/}$$ext" ./cmd/runsheet; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built; data folders stay
+	rm -rf bin

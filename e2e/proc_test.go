@@ -1,0 +1,60 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// witnesses maps the pids of living witness processes to their start times.
+func witnesses() map[int]string {
+	out := map[int]string{}
+	for _, pid := range pids() {
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && exe == built.witness {
+			if st := stat(pid); st != nil && st[0] != "Z" {
+				out[pid] = st[19]
+			}
+		}
+	}
+	return out
+}
+
+// children lists the direct children of a process.
+func children(parent int) []int {
+	var out []int
+	for _, pid := range pids() {
+		if st := stat(pid); st != nil && st[1] == strconv.Itoa(parent) {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+func pids() []int {
+	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well-formed
+	var out []int
+	for _, d := range dirs {
+		if pid, err := strconv.Atoi(filepath.Base(d)); err == nil {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// stat returns the fields of /proc/pid/stat from the state on: [0] is the
+// state, [1] the parent, [19] the start time.
+func stat(pid int) []string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	_, rest, ok := strings.Cut(string(b), ") ")
+	if !ok {
+		return nil
+	}
+	return strings.Fields(rest)
+}

@@ -1,0 +1,83 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"hash/crc32"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/fault"
+)
+
+// TokenPrefix begins every token that Runsheet makes, so that scanners can
+// find a leaked one.
+const TokenPrefix = "rst_"
+
+// MinTokenLen is the least length of a token that a person chose, in bytes.
+const MinTokenLen = 32
+
+var tokenText = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// NewToken returns a fresh token: the prefix, 256 random bits and a checksum
+// (CRC-32) that tells a typing error from a wrong token.
+func NewToken() string {
+	b := make([]byte, 32, 36)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
+	return TokenPrefix + tokenText.EncodeToString(checksummed(b))
+}
+
+func checksummed(b []byte) []byte {
+	sum := crc32.ChecksumIEEE(b)
+	return append(b, byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum))
+}
+
+// CheckToken returns nil when s could be a token: one that Runsheet made, with
+// a right checksum, or any other text of at least MinTokenLen bytes. It does
+// not say whether the token is valid.
+func CheckToken(s string) error {
+	if body, ours := strings.CutPrefix(s, TokenPrefix); ours {
+		b, err := tokenText.DecodeString(body)
+		if err != nil || len(b) != 36 || string(checksummed(b[:32:32])) != string(b) {
+			return fault.New(fault.Unauthorized, "the token is damaged: its checksum is wrong")
+		}
+		return nil
+	}
+	if len(s) < MinTokenLen {
+		return fault.Newf(fault.Unauthorized, "a token has at least %d characters", MinTokenLen)
+	}
+	return nil
+}
+
+// HashToken is the form in which a token is kept and compared.
+func HashToken(s string) [sha256.Size]byte { return sha256.Sum256([]byte(s)) }
+
+// Static knows the tokens that were given at start. The zero value knows none.
+// It is immutable and safe for concurrent use.
+type Static struct{ known []grant }
+
+type grant struct {
+	hash [sha256.Size]byte
+	who  Principal
+}
+
+// With returns a copy of s that knows one more token. It keeps the hash only.
+func (s Static) With(token string, p Principal) Static {
+	return Static{append(s.known[:len(s.known):len(s.known)], grant{HashToken(token), p})}
+}
+
+// Authenticate returns the principal of a token. It compares hashes in
+// constant time and always looks at all of them.
+func (s Static) Authenticate(_ context.Context, token string) (Principal, bool) {
+	h := HashToken(token)
+	var found Principal
+	ok := false
+	for _, g := range s.known {
+		if subtle.ConstantTimeCompare(g.hash[:], h[:]) == 1 {
+			found, ok = g.who, true
+		}
+	}
+	return found, ok && token != ""
+}

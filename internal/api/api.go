@@ -1,0 +1,140 @@
+// Package api is the HTTP edge: the resources under /api, health, the pages
+// about problems and the static user interface.
+//
+// New returns one http.Handler. Each operation is registered once, with the
+// scope that a caller needs, in the file of its resource; the router serves
+// nothing else, and the OpenAPI document is made from the same values. A request
+// passes: guard (request id, panic, host, origin, size), authentication, scope,
+// query, headers, body (strict JSON, then its schema), idempotency key, and only
+// then the handler, which reads and changes the world through the store
+// contract. Errors are faults; problem.go turns them into RFC 9457.
+//
+// The package starts no goroutine. It knows nothing of how jobs execute.
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/guard"
+	"github.com/runsheet/runsheet/internal/api/viewer"
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/runlog"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/task"
+	"github.com/runsheet/runsheet/ui"
+)
+
+// Blobs reads stored content.
+type Blobs interface {
+	// Open returns the content with the given hash and its size in bytes. The
+	// caller closes it.
+	Open(ctx context.Context, sha256 string) (io.ReadSeekCloser, int64, error)
+}
+
+// Logs reads what attempts wrote; it is a *runlog.Folder.
+type Logs interface {
+	// Read returns the log as it is now, from its last n lines on (runlog.All:
+	// from the beginning). The caller closes it; log_gone.
+	Read(runID string, n int) (io.ReadCloser, error)
+	// Follow is Read that goes on until o.Done is closed or ctx ends.
+	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
+}
+
+// Authenticator finds who a bearer token belongs to; access.Static is one. It
+// compares in constant time and is safe for concurrent use.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (access.Principal, bool)
+}
+
+// Options are what New needs. Store, Tasks and Tokens must be given.
+type Options struct {
+	Store  store.Store
+	Tasks  *task.Registry
+	Tokens Authenticator
+	Blobs  Blobs // nil: artifacts cannot be downloaded
+	Logs   Logs  // nil: every log is gone
+	Clock  clock.Clock
+	Logger *slog.Logger // nil: nothing is logged
+
+	// Hosts are the names, beside loopback's and that of Listen, for which the
+	// server answers, without port. "*" accepts every name.
+	Hosts []string
+	// Listen is the address that the server listens on, "" = unknown.
+	Listen string
+	// Version and InstanceID are shown by /api/scheduler.
+	Version, InstanceID string
+	// MaxInFlight bounds the requests under way, waiting ones included; 0 = 1024.
+	MaxInFlight int
+}
+
+// service is what handlers share. It is immutable.
+type service struct {
+	Options
+	log     *slog.Logger
+	schemas *schemas
+	started time.Time
+	doc     []byte // openapi.json
+	docYAML []byte
+}
+
+// New returns the handler of everything under /. It fails when a required
+// option is missing.
+func New(o Options) (http.Handler, error) {
+	if o.Tasks == nil || o.Tokens == nil || o.Store.Jobs == nil {
+		return nil, errors.New("api: Store, Tasks and Tokens must be given")
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
+		o.Hosts = append(slices.Clone(o.Hosts), host)
+	}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now()}
+	t := newRouter(s)
+	s.register(t)
+	doc := document(t.table)
+	var err error
+	if s.schemas, err = compileSchemas(doc, t.table, o.Tasks); err != nil {
+		return nil, err
+	}
+	if s.doc, err = doc.MarshalJSON(); err != nil {
+		return nil, err
+	}
+	if s.docYAML, err = doc.YAML(); err != nil {
+		return nil, err
+	}
+	missing := func(w http.ResponseWriter, r *http.Request) { t.missing(w, r, false) }
+	t.mux.Handle("/ui/api/", viewer.Handler("/ui/api/", missing))
+	if files := ui.Files(); files != nil {
+		t.mux.Handle("/ui/", viewer.Files("/ui/", files, missing))
+	}
+	t.mux.Handle("/{$}", http.RedirectHandler("/ui/", http.StatusFound))
+	return guard.New(guard.Options{
+		Next: t, Fail: s.fail, Clock: o.Clock, Log: o.Logger, Hosts: o.Hosts, MaxInFlight: o.MaxInFlight,
+		WithRequestID: func(ctx context.Context, id string) context.Context {
+			return context.WithValue(ctx, requestIDKey, id)
+		},
+	}), nil
+}
+
+// register adds every route of the API. A new resource is one more line.
+func (s *service) register(t *router) {
+	for _, routes := range [][]operation{
+		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
+	} {
+		for _, op := range routes {
+			t.add(op)
+		}
+	}
+}

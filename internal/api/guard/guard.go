@@ -1,0 +1,132 @@
+// Package guard is what every HTTP request passes before it reaches a route:
+// a request id, one place that recovers from panics, a bound on requests under
+// way, the names that the server answers for (against DNS rebinding), the
+// refusal of other origins' pages, security headers, compression, and an access
+// log without bodies, queries or tokens.
+package guard
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
+)
+
+// Options are what New needs.
+type Options struct {
+	Next http.Handler
+	// Fail writes an error.
+	Fail  func(http.ResponseWriter, *http.Request, error)
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Hosts are accepted beside loopback's names; "*" accepts every name.
+	Hosts []string
+	// MaxInFlight bounds the requests under way; 0 = 1024. Health checks are
+	// never refused.
+	MaxInFlight int
+	// WithRequestID puts the request id where Fail finds it.
+	WithRequestID func(context.Context, string) context.Context
+}
+
+const inFlight = 1024
+
+type guard struct {
+	Options
+	slots  chan struct{}
+	origin *http.CrossOriginProtection
+}
+
+// New returns the handler around o.Next.
+func New(o Options) http.Handler {
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = inFlight
+	}
+	return &guard{Options: o, slots: make(chan struct{}, o.MaxInFlight), origin: http.NewCrossOriginProtection()}
+}
+
+// ServeHTTP implements http.Handler.
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := g.Clock.Now()
+	reqID := id.New(id.Request, start)
+	r = r.WithContext(g.WithRequestID(r.Context(), reqID))
+	secure(w.Header(), reqID)
+	z := newCompressor(w, r)
+	defer func() {
+		if p := recover(); p != nil {
+			g.recovered(z, r, p)
+		}
+		if err := z.close(); err != nil && r.Context().Err() == nil {
+			g.Log.DebugContext(r.Context(), "answer not sent", "request_id", reqID, "error", err)
+		}
+		g.Log.DebugContext(r.Context(), "request", "request_id", reqID, "method", r.Method, "path", r.URL.Path,
+			"status", z.status, "bytes", z.sent, "duration_ms", g.Clock.Now().Sub(start).Milliseconds())
+	}()
+	g.admit(z, r)
+}
+
+// recovered answers 500 if nothing was sent yet. What panicked is logged; the
+// abort that net/http knows is handed on by closing the answer early.
+func (g *guard) recovered(z *compressor, r *http.Request, p any) {
+	if p == http.ErrAbortHandler { //nolint:errorlint // a sentinel that is compared by identity
+		return
+	}
+	g.Log.ErrorContext(r.Context(), "request panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	if z.status == 0 {
+		g.Fail(z, r, fmt.Errorf("panic: %v", p))
+	}
+}
+
+func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
+	if !g.knows(r.Host) {
+		g.Fail(w, r, fault.New(fault.HostNotAllowed, "the server does not answer for this host name").
+			At("header/Host", "not_allowed", "is neither a loopback name nor configured"))
+		return
+	}
+	if err := g.origin.Check(r); err != nil {
+		g.Fail(w, r, fault.Wrap(err, fault.CrossOrigin, "a page of another origin must not do this"))
+		return
+	}
+	if r.URL.Path != "/livez" && r.URL.Path != "/readyz" {
+		select {
+		case g.slots <- struct{}{}:
+			defer func() { <-g.slots }()
+		default:
+			g.Fail(w, r, fault.Newf(fault.TooManyRequests, "%d requests are under way", g.MaxInFlight))
+			return
+		}
+	}
+	g.Next.ServeHTTP(w, r)
+}
+
+// knows reports whether host, with or without port, is a name to answer for.
+func (g *guard) knows(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	if host == "localhost" || slices.Contains(g.Hosts, "*") {
+		return true
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return true
+	}
+	return slices.ContainsFunc(g.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+func secure(h http.Header, reqID string) {
+	h.Set("X-Request-Id", reqID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}

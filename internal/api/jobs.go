@@ -1,0 +1,347 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/queue"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+func (s *service) jobRoutes() []operation {
+	const list, one = "/api/jobs", "/api/jobs/{job_id}"
+	states := make([]string, 0, 6)
+	for _, st := range job.States() {
+		states = append(states, string(st))
+	}
+	shown := []answer{{Status: http.StatusOK, Doc: "the job", Body: wire.Job{}}}
+	verb := func(name, summary, doc string, h func(*request) (reply, error)) operation {
+		return operation{
+			ID: name + "_job", Method: http.MethodPost, Path: one + "/" + name, Scope: access.JobsWrite, Tag: "jobs",
+			Summary: summary, Doc: doc, Matches: true, Answers: shown,
+			Faults: []fault.Code{fault.AlreadyFinished, fault.Conflict}, Handle: h,
+		}
+	}
+	cancel := verb("cancel", "Cancel a job",
+		"A queued job is cancelled at once. A running one is asked to stop: 202, and CANCELLED is shown when its processes are gone.", s.cancelJob)
+	cancel.Waits = true
+	cancel.Answers = append(slices.Clone(shown), answer{Status: http.StatusAccepted, Doc: "asked to stop", Body: wire.Job{}})
+	hold := verb("hold", "Hold a waiting job", "It keeps its place, but does not start before a release.", s.holdJob)
+	hold.Body, hold.BodyOptional = wire.Reason{}, true
+	return []operation{
+		{
+			ID: "create_job", Method: http.MethodPost, Path: list, Scope: access.JobsWrite, Tag: "jobs", Summary: "Put a job into the queue",
+			Doc:  "From a template (template_id) or inline (job_type, which needs the scope templates:write too). params are merged over the template's.",
+			Body: wire.JobInput{}, Waits: true,
+			Faults: []fault.Code{
+				fault.NotFound, fault.WrongIDType, fault.TemplateArchived, fault.JobTypeUnknown, fault.JobTypeDisabled,
+				fault.CommandNotAllowed, fault.StorageFull,
+			},
+			Answers: []answer{
+				{Status: http.StatusCreated, Doc: "stored; with Prefer: wait, ended", Body: wire.Job{}},
+				{Status: http.StatusAccepted, Doc: "stored, but not ended within Prefer: wait", Body: wire.Job{}},
+			},
+			Handle: s.createJob,
+		},
+		{
+			ID: "list_jobs", Method: http.MethodGet, Path: list, Scope: access.JobsRead, Tag: "jobs", Summary: "List jobs",
+			Doc: "Newest first; with status=QUEUED in the order in which they start.",
+			Query: pageParams(listParam("status", "only these statuses", states...), listParam("job_type", "only these job types"),
+				listParam("template_id", "only jobs of these templates, by id"), labelParam(), textParam("q", "part of the name, any case"),
+				timeParam("created_after", "created at or after"), timeParam("created_before", "created before"),
+				enumParam("sort", "order of the list", string(store.SortQueue), string(store.SortCreated), string(store.SortNewest))),
+			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
+			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.JobList{}}},
+			Handle:  s.listJobs,
+		},
+		{
+			ID: "get_job", Method: http.MethodGet, Path: one, Scope: access.JobsRead, Tag: "jobs", Summary: "Read a job",
+			Matches: true, Answers: shown, Handle: s.getJob,
+		},
+		{
+			ID: "patch_job", Method: http.MethodPatch, Path: one, Scope: access.JobsWrite, Tag: "jobs", Summary: "Change a waiting job",
+			Body: wire.JobPatch{}, Patch: true, Matches: true, Answers: shown,
+			Faults: []fault.Code{fault.AlreadyFinished, fault.Conflict}, Handle: s.patchJob,
+		},
+		cancel,
+		hold,
+		verb("release", "Release a held job", "", s.releaseJob),
+	}
+}
+
+func jobLocation(j job.Job) string { return "/api/jobs/" + j.ID }
+
+// views shows jobs. Queued ones get their position and why they wait.
+func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error) {
+	var snap job.Snapshot
+	if slices.ContainsFunc(jobs, func(j job.Job) bool { return j.State == job.Queued }) {
+		var err error
+		if snap, err = s.Store.Jobs.Situation(ctx, jobs); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]wire.Job, 0, len(jobs))
+	for _, j := range jobs {
+		if j.State != job.Queued {
+			out = append(out, wire.JobOf(j, nil, nil))
+			continue
+		}
+		at, err := s.Store.Jobs.Position(ctx, j)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s.queued(snap, j, at))
+	}
+	return out, nil
+}
+
+// queued shows a job that waits at a position. A job that ended or started
+// meanwhile is shown as it is.
+func (s *service) queued(snap job.Snapshot, j job.Job, at int) wire.Job {
+	if j.State != job.Queued {
+		return wire.JobOf(j, nil, nil)
+	}
+	why := queue.Explain(snap, j, at)
+	return wire.JobOf(j, &at, &why)
+}
+
+func (s *service) jobReply(ctx context.Context, status int, j job.Job) (reply, error) {
+	v, err := s.views(ctx, j)
+	if err != nil {
+		return reply{}, err
+	}
+	out := reply{Status: status, ETag: etag(j.Version), Body: v[0]}
+	if status != http.StatusOK {
+		out.Location = jobLocation(j)
+	}
+	return out, nil
+}
+
+func (s *service) createJob(r *request) (reply, error) {
+	var in wire.JobInput
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	j, err := s.compose(r, in)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.enqueue(r, j)
+}
+
+// enqueue stores a composed job and, when the caller wants it, waits for its
+// end.
+func (s *service) enqueue(r *request, j job.Job) (reply, error) {
+	j.ID = id.New(id.Job, s.Clock.Now())
+	snap, err := s.Store.Jobs.Situation(r.Context(), []job.Job{j})
+	if err != nil {
+		return reply{}, err
+	}
+	status := http.StatusCreated
+	if r.wait > 0 {
+		status = http.StatusAccepted // until it has ended
+	}
+	render := func(added []store.Added) reply {
+		a := added[0]
+		return reply{Status: status, Location: jobLocation(a.Job), ETag: etag(a.Job.Version), Body: s.queued(snap, a.Job, a.Position)}
+	}
+	added, err := s.Store.Jobs.Add(r.Context(), store.AddJobs{Jobs: []job.Job{j}, Key: keyed(r, render)})
+	if err != nil {
+		return reply{}, err
+	}
+	if r.wait == 0 {
+		return render(added), nil
+	}
+	return s.awaitReply(r, added[0].Job, http.StatusCreated)
+}
+
+func (s *service) listJobs(r *request) (reply, error) {
+	c, err := r.cursor()
+	if err != nil {
+		return reply{}, err
+	}
+	for i, t := range r.query["template_id"] {
+		if err := id.Check(id.Template, t); err != nil {
+			return reply{}, fault.From(err).At("query/template_id", string(fault.WrongIDType), "value "+strconv.Itoa(i+1)+" is not a template's id")
+		}
+	}
+	p := store.ListJobs{
+		Tenant: r.tenant(), Types: r.query["job_type"], TemplateIDs: r.query["template_id"], Labels: r.query.labels(),
+		Text: r.query.text("q"), CreatedAfter: r.query.time("created_after"), CreatedBefore: r.query.time("created_before"),
+		Sort: store.Sort(r.query.text("sort")), After: c.jobMark(), Limit: r.query.limit(),
+	}
+	for _, st := range r.query["status"] {
+		p.States = append(p.States, job.State(st))
+	}
+	if p.Sort == "" {
+		p.Sort = store.SortNewest
+		if slices.Equal(p.States, []job.State{job.Queued}) {
+			p.Sort = store.SortQueue
+		}
+	}
+	page, err := s.Store.Jobs.List(r.Context(), p)
+	if err != nil {
+		return reply{}, err
+	}
+	out := wire.JobList{}
+	if out.Items, err = s.views(r.Context(), page.Jobs...); err != nil {
+		return reply{}, err
+	}
+	if n := len(page.Jobs); n > 0 {
+		last := page.Jobs[n-1]
+		out.NextCursor = r.next(page.More, cursor{ID: last.ID, Priority: last.Priority, Seq: last.Seq, AtMs: clock.Millis(last.CreatedAt)})
+	}
+	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+func (s *service) job(r *request) (job.Job, error) {
+	jobID, err := r.id("job_id", id.Job)
+	if err != nil {
+		return job.Job{}, err
+	}
+	return s.Store.Jobs.Job(r.Context(), r.tenant(), jobID)
+}
+
+func (s *service) getJob(r *request) (reply, error) {
+	j, err := s.job(r)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.jobReply(r.Context(), http.StatusOK, j)
+}
+
+// move applies an event to the job that the path names and stores the change.
+// What another request changed meanwhile is read again.
+func (s *service) move(r *request, event func(j job.Job, now time.Time) (any, error), status func(job.Job) int) (job.Job, error) {
+	return again(func() (job.Job, error) {
+		j, err := s.job(r)
+		if err != nil {
+			return j, err
+		}
+		if r.ifMatch != nil {
+			now, err := s.views(r.Context(), j)
+			if err != nil {
+				return j, err
+			}
+			if err := r.match(etag(j.Version), now[0]); err != nil {
+				return j, err
+			}
+		}
+		ev, err := event(j, s.Clock.Now().UTC().Truncate(time.Millisecond))
+		if err != nil {
+			return j, err
+		}
+		change, err := job.Apply(j, ev)
+		if err != nil {
+			return j, err
+		}
+		key, err := s.moveKey(r, j, status)
+		if err != nil {
+			return j, err
+		}
+		return s.Store.Jobs.Move(r.Context(), store.MoveJob{Change: change, Key: key})
+	})
+}
+
+// moveKey prepares the answer that is stored with the change. The position is
+// read before, because nothing may be read inside the store's transaction; no
+// event that has a key changes it.
+func (s *service) moveKey(r *request, j job.Job, status func(job.Job) int) (*store.Key, error) {
+	if r.key == nil {
+		return nil, nil //nolint:nilnil // without a key there is nothing to store
+	}
+	snap, err := s.Store.Jobs.Situation(r.Context(), []job.Job{j})
+	if err != nil {
+		return nil, err
+	}
+	at := 0
+	if j.State == job.Queued {
+		if at, err = s.Store.Jobs.Position(r.Context(), j); err != nil {
+			return nil, err
+		}
+	}
+	return keyed(r, func(n job.Job) reply {
+		out := reply{Status: status(n), ETag: etag(n.Version), Body: s.queued(snap, n, at)}
+		if out.Status != http.StatusOK {
+			out.Location = jobLocation(n)
+		}
+		return out
+	}), nil
+}
+
+func always(status int) func(job.Job) int { return func(job.Job) int { return status } }
+
+func (s *service) patchJob(r *request) (reply, error) {
+	j, err := s.move(r, func(j job.Job, now time.Time) (any, error) {
+		in, err := patched(s, r, wire.JobPatch{Priority: &j.Priority, Labels: j.Labels})
+		if err != nil {
+			return nil, err
+		}
+		if in.Priority == nil {
+			return nil, fault.New(fault.InvalidInput, "a job cannot be without priority").At("/priority", "wrong_type", "must be a whole number from 0 to 9")
+		}
+		if in.Labels == nil {
+			in.Labels = map[string]string{}
+		}
+		return job.Edited{At: now, Priority: in.Priority, Labels: in.Labels}, checkLabels(in.Labels)
+	}, always(http.StatusOK))
+	if err != nil {
+		return reply{}, err
+	}
+	return s.jobReply(r.Context(), http.StatusOK, j)
+}
+
+func (s *service) cancelJob(r *request) (reply, error) {
+	asked := func(j job.Job) int {
+		if j.State.Terminal() {
+			return http.StatusOK
+		}
+		return http.StatusAccepted
+	}
+	j, err := s.move(r, func(_ job.Job, now time.Time) (any, error) {
+		return job.CancelAsked{At: now, By: r.principal.Name}, nil
+	}, asked)
+	if err != nil {
+		return reply{}, err
+	}
+	if r.wait > 0 {
+		return s.awaitReply(r, j, http.StatusOK)
+	}
+	return s.jobReply(r.Context(), asked(j), j)
+}
+
+func (s *service) holdJob(r *request) (reply, error) {
+	var in wire.Reason
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if in.Reason == "" {
+		in.Reason = "held by " + r.principal.Name
+	}
+	j, err := s.move(r, func(_ job.Job, now time.Time) (any, error) {
+		return job.Held{At: now, Reason: in.Reason}, nil
+	}, always(http.StatusOK))
+	if err != nil {
+		return reply{}, err
+	}
+	return s.jobReply(r.Context(), http.StatusOK, j)
+}
+
+func (s *service) releaseJob(r *request) (reply, error) {
+	j, err := s.move(r, func(_ job.Job, now time.Time) (any, error) {
+		return job.Released{At: now}, nil
+	}, always(http.StatusOK))
+	if err != nil {
+		return reply{}, err
+	}
+	return s.jobReply(r.Context(), http.StatusOK, j)
+}

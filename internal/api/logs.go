@@ -1,0 +1,199 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/runlog"
+)
+
+func (s *service) logRoutes() []operation {
+	return []operation{{
+		ID: "get_run_logs", Method: http.MethodGet, Path: "/api/job-runs/{run_id}/logs", Scope: access.JobsRead, Tag: "job-runs",
+		Summary: "Read a run's log",
+		Doc: "Plain text without terminal control sequences. With follow=true the answer ends when the run does; " +
+			"with Accept: text/event-stream it is a stream of log events, whose id is an offset that Last-Event-ID continues from, and an end event.",
+		Query: []param{
+			numberParam("tail", "only the last N lines", 0, 100000), flagParam("follow", "keep sending until the run has ended"),
+			flagParam("raw", "keep terminal control sequences"),
+		},
+		Answers: []answer{{Status: http.StatusOK, Doc: "the log", Media: []string{"text/plain", "text/event-stream"}}},
+		Faults:  []fault.Code{fault.LogGone}, Stream: s.getLogs,
+	}}
+}
+
+func (s *service) getLogs(w http.ResponseWriter, r *request) error {
+	v, err := s.run(r)
+	if err != nil {
+		return err
+	}
+	out := &logSender{w: w, sse: strings.Contains(r.Header.Get("Accept"), "text/event-stream")}
+	lines := r.query.number("tail", runlog.All)
+	var skip int64
+	if last := r.Header.Get("Last-Event-ID"); out.sse && last != "" {
+		lines = runlog.All
+		if skip, err = strconv.ParseInt(last, 10, 64); err != nil || skip < 0 {
+			return fault.New(fault.InvalidHeader, "Last-Event-ID must be the id of a log event").At("header/Last-Event-ID", "format", "must be an offset")
+		}
+	}
+	log, done, err := s.openLog(r, v, lines)
+	if err != nil {
+		return err
+	}
+	defer done()
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	if out.sse {
+		h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	}
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	// The head is out: what fails from here on can only end the stream.
+	if err := s.sendLog(r, log, out, skip); err != nil && r.Context().Err() == nil {
+		s.log.WarnContext(r.Context(), "log stream ended early", "run_id", v.ID, "error", err)
+	}
+	return nil
+}
+
+// openLog opens the log of a run, from its last lines on, and follows it while
+// the run executes if the request asks for that. done frees what it took.
+func (s *service) openLog(r *request, v run.Run, lines int) (log io.Reader, done func(), err error) {
+	if s.Logs == nil {
+		return nil, nil, fault.Newf(fault.LogGone, "the log of %s is not on this server", v.ID)
+	}
+	done = func() {}
+	var open io.ReadCloser
+	if r.query.flag("follow") && !v.State.Terminal() {
+		ended, stop := s.watchEnd(r.Context(), v)
+		done = stop
+		open, err = s.Logs.Follow(r.Context(), v.ID, runlog.FollowOptions{Lines: lines, Done: ended})
+	} else {
+		open, err = s.Logs.Read(v.ID, lines)
+		if fault.Is(err, fault.LogGone) && (!v.State.Terminal() || v.Result.LogBytes == 0) {
+			open, err = io.NopCloser(strings.NewReader("")), nil // nothing was written, so nothing is gone
+		}
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	stop := done
+	done = func() {
+		stop()
+		_ = open.Close() // opened for reading: nothing can be lost
+	}
+	if r.query.flag("raw") {
+		return open, done, nil
+	}
+	return runlog.StripReader(open), done, nil
+}
+
+// watchEnd returns a channel that is closed when the run has ended, and a
+// function that ends the watching and waits for it.
+func (s *service) watchEnd(ctx context.Context, v run.Run) (<-chan struct{}, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		hints, unwatch := s.Store.Events.Watch()
+		defer unwatch()
+		for {
+			now, err := s.Store.Runs.Run(ctx, v.Tenant, v.ID)
+			if err == nil && now.State.Terminal() || fault.Is(err, fault.NotFound) {
+				close(ended)
+				return
+			}
+			// Any other error passes: the next look may succeed.
+			if more, err := s.pause(ctx, hints, v.JobID, nil, pollEvery); err != nil || !more {
+				return
+			}
+		}
+	}()
+	return ended, func() {
+		cancel()
+		<-gone
+	}
+}
+
+// logSender writes a log as text or as events.
+type logSender struct {
+	w   http.ResponseWriter
+	sse bool
+	at  int64 // offset behind what was sent
+}
+
+func (s *service) sendLog(r *request, log io.Reader, out *logSender, skip int64) error {
+	if err := out.flush(); err != nil {
+		return err
+	}
+	if skip > 0 {
+		n, err := io.CopyN(io.Discard, log, skip)
+		out.at = n
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := log.Read(buf)
+		if n > 0 {
+			if err := out.send(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read log: %w", err)
+		}
+	}
+	if !out.sse {
+		return nil
+	}
+	v, err := s.run(r)
+	if err != nil {
+		return err
+	}
+	return out.end(v)
+}
+
+func (l *logSender) send(b []byte) error {
+	l.at += int64(len(b))
+	if !l.sse {
+		if _, err := l.w.Write(b); err != nil {
+			return err
+		}
+		return l.flush()
+	}
+	text, err := json.Marshal(map[string]string{"text": string(b)})
+	if err != nil {
+		return err
+	}
+	if _, err = fmt.Fprintf(l.w, "id: %d\nevent: log\ndata: %s\n\n", l.at, text); err != nil {
+		return err
+	}
+	return l.flush()
+}
+
+func (l *logSender) end(v run.Run) error {
+	status := "null"
+	if v.State.Terminal() {
+		status = strconv.Quote(string(v.State))
+	}
+	_, err := fmt.Fprintf(l.w, "event: end\ndata: {\"status\":%s}\n\n", status)
+	return err
+}
+
+func (l *logSender) flush() error { return http.NewResponseController(l.w).Flush() }

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/fault"
+)
+
+// statusOf is the only place that turns a fault into an HTTP status. The kind
+// decides; the codes listed first have a status of their own in HTTP.
+func statusOf(c fault.Code) int {
+	switch c {
+	case fault.MalformedBody, fault.DuplicateKey, fault.UnknownParameter, fault.InvalidParameter,
+		fault.InvalidHeader, fault.WrongIDType, fault.CursorInvalid:
+		return http.StatusBadRequest
+	case fault.UnsupportedMediaType:
+		return http.StatusUnsupportedMediaType
+	case fault.MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case fault.HostNotAllowed:
+		return http.StatusMisdirectedRequest
+	case fault.StorageFull:
+		return http.StatusInsufficientStorage
+	}
+	switch c.Entry().Kind {
+	case fault.Invalid:
+		return http.StatusUnprocessableEntity
+	case fault.Unauthenticated:
+		return http.StatusUnauthorized
+	case fault.Forbidden:
+		return http.StatusForbidden
+	case fault.Missing:
+		return http.StatusNotFound
+	case fault.Conflicting:
+		return http.StatusConflict
+	case fault.Precondition:
+		return http.StatusPreconditionFailed
+	case fault.Oversized:
+		return http.StatusRequestEntityTooLarge
+	case fault.Limited:
+		return http.StatusTooManyRequests
+	case fault.Unavailable:
+		return http.StatusServiceUnavailable
+	case fault.Internal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusInternalServerError
+}
+
+// problemOf makes the answer for err. What an internal fault wraps stays in
+// the log.
+func problemOf(err error, requestID string) wire.Problem {
+	f := fault.From(err)
+	entry := f.Code.Entry()
+	p := wire.Problem{
+		Type: "/problems/" + string(f.Code), Title: entry.Title, Status: statusOf(f.Code), Detail: f.Detail,
+		Instance: requestID, Code: string(f.Code), RequestID: requestID, Hint: f.Hint,
+	}
+	if entry.Kind == fault.Internal {
+		p.Type, p.Code, p.Detail, p.Hint = "/problems/"+string(fault.InternalError), string(fault.InternalError), "internal error", ""
+		return p
+	}
+	for _, x := range f.Fields {
+		p.Errors = append(p.Errors, wire.Place{Pointer: x.Pointer, Code: x.Code, Detail: x.Detail})
+	}
+	return p
+}
+
+// stale is a precondition that failed, together with what is stored now.
+type stale struct {
+	error
+	current any
+	etag    string
+}
+
+func (s *stale) Unwrap() error { return s.error }
+
+// fail writes err as a problem document. It is called at most once for a
+// request, before anything else was written.
+func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(err, requestID(r.Context()))
+	h := w.Header()
+	if st, ok := asStale(err); ok {
+		if b, err := json.Marshal(st.current); err == nil {
+			p.Current = b
+		}
+		h.Set("ETag", st.etag)
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="runsheet"`)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		if h.Get("Retry-After") == "" {
+			h.Set("Retry-After", "1")
+		}
+	}
+	s.note(r.Context(), p, err)
+	body, err := json.Marshal(p)
+	if err != nil {
+		body = []byte(`{"type":"/problems/internal_error","status":500}`)
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(append(body, '\n')) // the client is gone: nobody is left to tell
+	}
+}
+
+// note logs what the caller cannot see: internal faults and storage trouble.
+func (s *service) note(ctx context.Context, p wire.Problem, err error) {
+	if p.Status >= http.StatusInternalServerError && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "request failed",
+			slog.String("request_id", p.RequestID), slog.String("code", p.Code), slog.Any("error", err))
+	}
+}

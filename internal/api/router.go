@@ -1,0 +1,196 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/fault"
+)
+
+// operation is one method of one path: what it is called, who may call it,
+// what it takes and what does it. The OpenAPI document is made from the same
+// value that the router serves.
+type operation struct {
+	ID, Method, Path string
+	// Scope is the right that a caller needs. A route without one cannot be
+	// registered, unless Public says that anybody may call it.
+	Scope  access.Scope
+	Public bool
+
+	Tag, Summary, Doc string
+	Query             []param
+	// Body is a zero value of the request body's type; nil = the operation takes
+	// none. A body that is optional may be left out.
+	Body         any
+	BodyOptional bool
+	// Patch says that the body is a JSON merge patch (RFC 7396): it is checked
+	// after it was applied, by the handler.
+	Patch bool
+	// Waits: Prefer: wait=N is understood. Matches: If-Match is understood.
+	Waits, Matches bool
+	Answers        []answer
+	Faults         []fault.Code
+
+	// Handle answers with a value; Stream writes the answer itself. One is set.
+	Handle func(r *request) (reply, error)
+	Stream func(w http.ResponseWriter, r *request) error
+}
+
+// answer documents one success.
+type answer struct {
+	Status int
+	Doc    string
+	// Body is a zero value of the answer's type; nil = none.
+	Body any
+	// Media is the content type when it is not JSON.
+	Media []string
+}
+
+// param is one query parameter.
+type param struct {
+	Name, Doc string
+	Schema    *huma.Schema
+	// List: the value is a comma-separated list. Repeat: it may be given more than once.
+	List, Repeat bool
+}
+
+// router serves registered operations and nothing else.
+type router struct {
+	s     *service
+	mux   *http.ServeMux
+	table []*operation
+	paths map[string]map[string]*operation
+}
+
+func newRouter(s *service) *router {
+	return &router{s: s, mux: http.NewServeMux(), paths: map[string]map[string]*operation{}}
+}
+
+// add registers an operation. It panics when the operation has neither a
+// scope nor an explicit Public mark, or both, or is registered twice: a mistake
+// of the programmer that must not survive the first test.
+func (t *router) add(op operation) {
+	name := op.Method + " " + op.Path
+	if (op.Scope == "") == !op.Public {
+		panic("api: " + name + " needs a scope, or the mark Public, and not both")
+	}
+	if (op.Handle == nil) == (op.Stream == nil) || op.ID == "" || len(op.Answers) == 0 {
+		panic("api: " + name + " is not complete")
+	}
+	methods, known := t.paths[op.Path]
+	if !known {
+		methods = map[string]*operation{}
+		t.paths[op.Path] = methods
+		t.mux.Handle(op.Path, t.serve(methods))
+	}
+	if methods[op.Method] != nil {
+		panic("api: " + name + " registered twice")
+	}
+	methods[op.Method] = &op
+	t.table = append(t.table, &op)
+}
+
+// serve chooses among the methods of one path. The map is complete before the
+// first request.
+func (t *router) serve(methods map[string]*operation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		op := methods[method]
+		if op == nil {
+			t.s.refuseMethod(w, r, methods)
+			return
+		}
+		t.s.call(w, r, op)
+	})
+}
+
+func (s *service) refuseMethod(w http.ResponseWriter, r *http.Request, methods map[string]*operation) {
+	if strings.HasPrefix(r.URL.Path, "/api") {
+		if _, err := s.authenticate(r); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
+	var allow []string
+	for m := range methods {
+		allow = append(allow, m)
+		if m == http.MethodGet {
+			allow = append(allow, http.MethodHead)
+		}
+	}
+	slices.Sort(allow)
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	s.fail(w, r, fault.Newf(fault.MethodNotAllowed, "%s is not allowed on %s; allowed: %s",
+		clip(r.Method), clip(r.URL.Path), strings.Join(allow, ", ")))
+}
+
+// ServeHTTP implements http.Handler. /api/v1 is another name of /api, and one
+// trailing slash is ignored, both without a redirect.
+func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := r.URL.Path
+	inAPI := p == "/api" || strings.HasPrefix(p, "/api/")
+	if inAPI || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
+		p = strings.TrimSuffix(p, "/")
+		if rest, ok := strings.CutPrefix(p, "/api/v1"); ok && (rest == "" || rest[0] == '/') {
+			p = "/api" + rest
+		}
+		r = rebase(r, p)
+	}
+	// ServeMux answers unclean paths with a redirect; here they do not exist.
+	if p == "" || p[0] != '/' || (path.Clean(p) != p && path.Clean(p)+"/" != p) {
+		t.missing(w, r, inAPI)
+		return
+	}
+	if _, pattern := t.mux.Handler(r); pattern == "" {
+		t.missing(w, r, inAPI)
+		return
+	}
+	t.mux.ServeHTTP(w, r)
+}
+
+func (t *router) missing(w http.ResponseWriter, r *http.Request, inAPI bool) {
+	if inAPI {
+		if _, err := t.s.authenticate(r); err != nil {
+			t.s.fail(w, r, err)
+			return
+		}
+	}
+	t.s.fail(w, r, fault.Newf(fault.NotFound, "there is nothing at %s", clip(r.URL.Path)))
+}
+
+// rebase returns r with another path. The escaped form is dropped unless it
+// matters: an id never contains an escaped slash.
+func rebase(r *http.Request, p string) *http.Request {
+	if p == r.URL.Path {
+		return r
+	}
+	u := *r.URL
+	if u.RawPath != "" {
+		raw := strings.TrimSuffix(u.RawPath, "/")
+		if rest, ok := strings.CutPrefix(raw, "/api/v1"); ok && (rest == "" || rest[0] == '/') {
+			raw = "/api" + rest
+		}
+		u.RawPath = raw
+	}
+	u.Path = p
+	c := *r
+	c.URL = &u
+	return &c
+}
+
+func clip(s string) string {
+	const limit = 120
+	if len(s) > limit {
+		return fmt.Sprintf("%s...", s[:limit])
+	}
+	return s
+}

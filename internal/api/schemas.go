@@ -1,0 +1,87 @@
+package api
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/runsheet/runsheet/internal/api/strict"
+	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/task"
+)
+
+// schemas are the compiled schemas of request bodies, by type. What the
+// document promises is what is checked.
+type schemas struct {
+	of map[reflect.Type]*strict.Schema
+	// params are the schemas of the job types.
+	params map[string]*strict.Schema
+}
+
+func formats() strict.Formats {
+	return strict.Formats{
+		"date-time": strict.Time,
+		"duration": func(s string) error {
+			_, err := wire.ParseDuration(s)
+			return err
+		},
+	}
+}
+
+func compileSchemas(doc *huma.OpenAPI, table []*operation, tasks *task.Registry) (*schemas, error) {
+	raw, err := json.Marshal(map[string]any{"components": map[string]any{"schemas": doc.Components.Schemas.Map()}})
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := strict.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	out := &schemas{of: map[reflect.Type]*strict.Schema{}, params: map[string]*strict.Schema{}}
+	for _, op := range table {
+		if op.Body == nil {
+			continue
+		}
+		t := reflect.TypeOf(op.Body)
+		if out.of[t] != nil {
+			continue
+		}
+		if out.of[t], err = strict.Compile(parsed, "#/components/schemas/"+t.Name(), formats()); err != nil {
+			return nil, err
+		}
+	}
+	if out.of[nil], err = strict.Compile(map[string]any{"type": "object", "additionalProperties": false}, "", nil); err != nil {
+		return nil, err
+	}
+	for _, name := range tasks.Types() {
+		kind, err := tasks.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		sch, err := strict.Parse(kind.Schema())
+		if err != nil {
+			return nil, err
+		}
+		if out.params[name], err = strict.Compile(sch, "", nil); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// keysOf refuses keys of a merge patch that the body's type does not have: a
+// null there would otherwise vanish without a word.
+func (s *schemas) keysOf(body, patch any) error {
+	return s.of[reflect.TypeOf(body)].CheckKeys(patch)
+}
+
+// check checks doc against the schema of body's type; a nil body takes {} only.
+func (s *schemas) check(body, doc any) error {
+	return s.of[reflect.TypeOf(body)].Check(doc, "")
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,302 @@
+package api
+
+import (
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+func (s *service) queueRoutes() []operation {
+	workers := []answer{{Status: http.StatusOK, Doc: "slots and instances", Body: wire.Workers{}}}
+	status := []answer{{Status: http.StatusOK, Doc: "the state", Body: wire.Scheduler{}}}
+	return []operation{
+		{
+			ID: "get_workers", Method: http.MethodGet, Path: "/api/workers", Scope: access.SystemRead, Tag: "queue",
+			Summary: "Show the slots and what fills them", Matches: true, Answers: workers, Handle: s.getWorkers,
+		},
+		{
+			ID: "patch_workers", Method: http.MethodPatch, Path: "/api/workers", Scope: access.WorkersWrite, Tag: "queue",
+			Summary: "Change the worker count", Doc: "It is stored and takes effect at once. Surplus slots end after their job.",
+			Body: wire.WorkersPatch{}, Patch: true, Matches: true, Answers: workers, Handle: s.patchWorkers,
+		},
+		{
+			ID: "get_scheduler", Method: http.MethodGet, Path: "/api/scheduler", Scope: access.SystemRead, Tag: "queue",
+			Summary: "Show the state of the queue and of the server", Answers: status, Handle: s.getScheduler,
+		},
+		{
+			ID: "pause_scheduler", Method: http.MethodPost, Path: "/api/scheduler/pause", Scope: access.WorkersWrite, Tag: "queue",
+			Summary: "Finish what runs, start nothing", Body: wire.Reason{}, BodyOptional: true, Answers: status, Handle: s.pauseScheduler,
+		},
+		{
+			ID: "resume_scheduler", Method: http.MethodPost, Path: "/api/scheduler/resume", Scope: access.WorkersWrite, Tag: "queue",
+			Summary: "Start jobs again", Answers: status, Handle: s.resumeScheduler,
+		},
+	}
+}
+
+func (s *service) systemRoutes() []operation {
+	ok := []answer{{Status: http.StatusOK, Doc: "healthy", Body: wire.Health{}}}
+	return []operation{
+		{
+			ID: "list_job_types", Method: http.MethodGet, Path: "/api/job-types", Scope: access.SystemRead, Tag: "system",
+			Summary: "List the job types of this server", Handle: s.listJobTypes,
+			Answers: []answer{{Status: http.StatusOK, Doc: "all of them", Body: wire.JobTypeList{}}},
+		},
+		{
+			ID: "get_openapi_json", Method: http.MethodGet, Path: "/api/openapi.json", Scope: access.SystemRead, Tag: "system",
+			Summary: "This document as JSON", Stream: s.static("application/json", func() []byte { return s.doc }),
+			Answers: []answer{{Status: http.StatusOK, Doc: "OpenAPI 3.1", Media: []string{"application/json"}}},
+		},
+		{
+			ID: "get_openapi_yaml", Method: http.MethodGet, Path: "/api/openapi.yaml", Scope: access.SystemRead, Tag: "system",
+			Summary: "This document as YAML", Stream: s.static("application/yaml", func() []byte { return s.docYAML }),
+			Answers: []answer{{Status: http.StatusOK, Doc: "OpenAPI 3.1", Media: []string{"application/yaml"}}},
+		},
+		{
+			ID: "get_docs", Method: http.MethodGet, Path: "/api/docs", Scope: access.SystemRead, Tag: "system",
+			Summary: "Go to the viewer of this document",
+			Answers: []answer{{Status: http.StatusSeeOther, Doc: "the viewer is at /ui/api/"}},
+			Handle: func(*request) (reply, error) {
+				return reply{Status: http.StatusSeeOther, Location: "/ui/api/"}, nil
+			},
+		},
+		{
+			ID: "livez", Method: http.MethodGet, Path: "/livez", Public: true, Tag: "system", Summary: "Is the process alive?",
+			Answers: ok, Handle: func(*request) (reply, error) { return healthy, nil },
+		},
+		{
+			ID: "readyz", Method: http.MethodGet, Path: "/readyz", Public: true, Tag: "system", Summary: "Could a request be served?",
+			Answers: ok, Faults: []fault.Code{fault.StorageUnavailable}, Handle: s.ready,
+		},
+		{
+			ID: "explain_problem", Method: http.MethodGet, Path: "/problems/{code}", Public: true, Tag: "system",
+			Summary: "What a problem code means, for people (HTML) and programs (JSON)", Faults: []fault.Code{fault.NotFound},
+			Answers: []answer{{Status: http.StatusOK, Doc: "the explanation", Body: wire.Explanation{}, Media: []string{"text/html"}}},
+			Stream:  s.explainProblem,
+		},
+	}
+}
+
+var healthy = reply{Status: http.StatusOK, Body: wire.Health{Status: "ok"}}
+
+// ready says whether a write could succeed. It names no cause: it is public.
+func (s *service) ready(r *request) (reply, error) {
+	if err := s.Store.Health.Ping(r.Context()); err != nil {
+		return reply{}, fault.Wrap(err, fault.StorageUnavailable, "the database does not take writes now")
+	}
+	return healthy, nil
+}
+
+func (s *service) static(media string, body func() []byte) func(http.ResponseWriter, *request) error {
+	return func(w http.ResponseWriter, r *request) error {
+		w.Header().Set("Content-Type", media)
+		if r.Method != http.MethodHead {
+			_, _ = w.Write(body()) // the client is gone: nobody is left to tell
+		}
+		return nil
+	}
+}
+
+func (s *service) listJobTypes(*request) (reply, error) {
+	out := wire.JobTypeList{Items: []wire.JobType{}}
+	for _, name := range s.Tasks.Types() {
+		t, err := s.Tasks.Find(name)
+		if err != nil {
+			return reply{}, err
+		}
+		out.Items = append(out.Items, wire.JobType{JobType: name, ParamsSchema: wire.Object(t.Schema()), CrashPolicy: string(t.OnCrash())})
+	}
+	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+// workers shows the slots. Slots belong to the installation: those that other
+// tenants use are busy, but say nothing of the job.
+func (s *service) workers(r *request, set store.Settings) (wire.Workers, error) {
+	var out wire.Workers
+	snap, err := s.Store.Jobs.Situation(r.Context(), nil)
+	if err != nil {
+		return out, err
+	}
+	page, err := s.Store.Runs.List(r.Context(), store.ListRuns{
+		Tenant: r.tenant(), States: []run.State{run.Active}, Ascending: true, Limit: store.MaxWorkers,
+	})
+	if err != nil {
+		return out, err
+	}
+	instances, err := s.Store.Leases.Instances(r.Context())
+	if err != nil {
+		return out, err
+	}
+	running := max(snap.Running, len(page.Runs))
+	out = wire.Workers{Count: set.Workers, Running: running, Slots: []wire.Slot{}, Instances: wire.InstancesOf(instances)}
+	if !set.UpdatedAt.IsZero() {
+		at := set.UpdatedAt.UTC()
+		out.UpdatedAt = &at
+	}
+	for i := range max(set.Workers, running) {
+		sl := wire.Slot{Slot: i + 1, State: "idle"}
+		if i < running {
+			sl.State = "busy"
+		}
+		if i >= set.Workers {
+			sl.State = "surplus"
+		}
+		if i < len(page.Runs) {
+			v := page.Runs[i]
+			at := v.StartedAt.UTC()
+			sl.JobID, sl.RunID, sl.Name, sl.JobType, sl.InstanceID, sl.Since = &v.JobID, &v.ID, &v.JobName, &v.JobType, &v.Instance, &at
+		}
+		out.Slots = append(out.Slots, sl)
+	}
+	return out, nil
+}
+
+func (s *service) getWorkers(r *request) (reply, error) {
+	set, err := s.Store.Queue.Settings(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	w, err := s.workers(r, set)
+	return reply{Status: http.StatusOK, ETag: etag(set.Version), Body: w}, err
+}
+
+func (s *service) patchWorkers(r *request) (reply, error) {
+	set, err := again(func() (store.Settings, error) {
+		set, err := s.Store.Queue.Settings(r.Context())
+		if err != nil {
+			return set, err
+		}
+		if r.ifMatch != nil {
+			now, err := s.workers(r, set)
+			if err != nil {
+				return set, err
+			}
+			if err := r.match(etag(set.Version), now); err != nil {
+				return set, err
+			}
+		}
+		in, err := patched(s, r, wire.WorkersPatch{Count: set.Workers})
+		if err != nil {
+			return set, err
+		}
+		return s.Store.Queue.Scale(r.Context(), store.Scale{
+			Workers: in.Count, IfVersion: set.Version, Tenant: r.tenant(), At: s.Clock.Now(),
+		})
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	w, err := s.workers(r, set)
+	return reply{Status: http.StatusOK, ETag: etag(set.Version), Body: w}, err
+}
+
+func (s *service) scheduler(r *request, set store.Settings) (wire.Scheduler, error) {
+	var out wire.Scheduler
+	counts, err := s.Store.Jobs.Counts(r.Context(), r.tenant())
+	if err != nil {
+		return out, err
+	}
+	instances, err := s.Store.Leases.Instances(r.Context())
+	if err != nil {
+		return out, err
+	}
+	engine, err := s.Store.Health.Version(r.Context())
+	if err != nil {
+		return out, err
+	}
+	now := s.Clock.Now()
+	out = wire.Scheduler{
+		Workers: set.Workers, Running: counts[job.Running], Queued: counts[job.Queued],
+		Jobs: wire.JobCounts{
+			Queued: counts[job.Queued], Running: counts[job.Running], Completed: counts[job.Completed],
+			Failed: counts[job.Failed], Skipped: counts[job.Skipped], Cancelled: counts[job.Cancelled],
+		},
+		Instances: wire.InstancesOf(instances), InstanceID: s.InstanceID, Engine: engine, Version: s.Version,
+		StartedAt: s.started.UTC(), UptimeMs: now.Sub(s.started).Milliseconds(), Time: now.UTC(),
+	}
+	showPause(&out, set)
+	return out, nil
+}
+
+func showPause(out *wire.Scheduler, set store.Settings) {
+	out.State, out.Paused, out.PausedBy, out.PausedReason = "running", set.Paused, nil, nil
+	if set.Paused {
+		out.State = "paused"
+		out.PausedBy, out.PausedReason = &set.PausedBy, &set.PausedReason
+	}
+}
+
+func (s *service) getScheduler(r *request) (reply, error) {
+	set, err := s.Store.Queue.Settings(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	v, err := s.scheduler(r, set)
+	return reply{Status: http.StatusOK, Body: v}, err
+}
+
+func (s *service) pauseScheduler(r *request) (reply, error) {
+	var in wire.Reason
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	return s.setPaused(r, store.Pause{Paused: true, By: r.principal.Name, Reason: in.Reason})
+}
+
+func (s *service) resumeScheduler(r *request) (reply, error) {
+	return s.setPaused(r, store.Pause{})
+}
+
+func (s *service) setPaused(r *request, p store.Pause) (reply, error) {
+	now, err := s.Store.Queue.Settings(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	v, err := s.scheduler(r, now)
+	if err != nil {
+		return reply{}, err
+	}
+	render := func(set store.Settings) reply {
+		out := v
+		showPause(&out, set)
+		return reply{Status: http.StatusOK, Body: out}
+	}
+	p.Tenant, p.At, p.Key = r.tenant(), s.Clock.Now(), keyed(r, render)
+	set, err := s.Store.Queue.Pause(r.Context(), p)
+	if err != nil {
+		return reply{}, err
+	}
+	return render(set), nil
+}
+
+var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{.Title}} - Runsheet</title><link rel="stylesheet" href="/ui/api/page.css"></head>
+<body><main><h1>{{.Title}}</h1><p><code>{{.Code}}</code>, HTTP status {{.Status}}</p><p>{{.Remedy}}</p></main></body></html>
+`))
+
+func (s *service) explainProblem(w http.ResponseWriter, r *request) error {
+	code := fault.Code(r.PathValue("code"))
+	found := false
+	for _, c := range fault.Codes() {
+		found = found || c == code
+	}
+	if !found {
+		return fault.Newf(fault.NotFound, "there is no problem code %s", clip(string(code)))
+	}
+	e := code.Entry()
+	v := wire.Explanation{Type: "/problems/" + string(code), Code: string(code), Title: e.Title, Status: statusOf(code), Remedy: e.Remedy}
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		return problemPage.Execute(w, v)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,257 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/strict"
+	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+func (s *service) templateRoutes() []operation {
+	const list, one = "/api/job-templates", "/api/job-templates/{template_id}"
+	input := []fault.Code{fault.NameTaken, fault.JobTypeUnknown, fault.JobTypeDisabled, fault.CommandNotAllowed}
+	return []operation{
+		{
+			ID: "create_job_template", Method: http.MethodPost, Path: list, Scope: access.TemplatesWrite, Tag: "job-templates",
+			Summary: "Create a template", Body: wire.JobTemplateInput{}, Matches: false, Faults: input,
+			Answers: []answer{{Status: http.StatusCreated, Doc: "created", Body: wire.JobTemplate{}}},
+			Handle:  s.createTemplate,
+		},
+		{
+			ID: "list_job_templates", Method: http.MethodGet, Path: list, Scope: access.TemplatesRead, Tag: "job-templates",
+			Summary: "List templates, by name",
+			Query: pageParams(listParam("job_type", "only these job types"), textParam("q", "part of the name, any case"),
+				labelParam(), flagParam("archived", "only archived, or only living, templates")),
+			Faults:  []fault.Code{fault.CursorInvalid},
+			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.JobTemplateList{}}},
+			Handle:  s.listTemplates,
+		},
+		{
+			ID: "get_job_template", Method: http.MethodGet, Path: one, Scope: access.TemplatesRead, Tag: "job-templates",
+			Summary: "Read a template by id or name", Matches: true,
+			Answers: []answer{{Status: http.StatusOK, Doc: "the current version", Body: wire.JobTemplate{}}},
+			Handle:  s.getTemplate,
+		},
+		{
+			ID: "patch_job_template", Method: http.MethodPatch, Path: one, Scope: access.TemplatesWrite, Tag: "job-templates",
+			Summary: "Change a template", Doc: "A JSON merge patch (RFC 7396). It makes a new version, which reaches later jobs only.",
+			Body: wire.JobTemplateInput{}, Patch: true, Matches: true, Faults: input,
+			Answers: []answer{{Status: http.StatusOK, Doc: "the new version", Body: wire.JobTemplate{}}},
+			Handle:  s.patchTemplate,
+		},
+		{
+			ID: "delete_job_template", Method: http.MethodDelete, Path: one, Scope: access.TemplatesWrite, Tag: "job-templates",
+			Summary: "Delete a template", Doc: "Jobs and runs that were made from it stay.", Matches: true,
+			Answers: []answer{{Status: http.StatusNoContent, Doc: "deleted"}},
+			Handle:  s.deleteTemplate,
+		},
+	}
+}
+
+func templateReply(status int, t job.Template) reply {
+	out := reply{Status: status, ETag: etag(int64(t.Version)), Body: wire.TemplateOf(t)}
+	if status == http.StatusCreated {
+		out.Location = "/api/job-templates/" + t.ID
+	}
+	return out
+}
+
+func (s *service) createTemplate(r *request) (reply, error) {
+	var in wire.JobTemplateInput
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
+	t := job.Template{
+		ID: id.New(id.Template, now), Tenant: r.tenant(), Version: 1,
+		CreatedBy: r.principal.Name, CreatedAt: now, UpdatedAt: now,
+	}
+	if err := s.fillTemplate(&t, in); err != nil {
+		return reply{}, err
+	}
+	render := func(t job.Template) reply { return templateReply(http.StatusCreated, t) }
+	made, err := s.Store.Templates.Create(r.Context(), store.PutTemplate{Template: t, Key: keyed(r, render)})
+	if err != nil {
+		return reply{}, err
+	}
+	return render(made), nil
+}
+
+// fillTemplate checks the input beyond its schema and writes it into t.
+func (s *service) fillTemplate(t *job.Template, in wire.JobTemplateInput) error {
+	if looksLikeID(in.Name) {
+		return fault.New(fault.InvalidInput, "a template's name must not look like an id").At("/name", "format", "must not look like an id")
+	}
+	kind, err := s.Tasks.Find(in.JobType)
+	if err != nil {
+		return fault.From(err).At("/job_type", "unknown_value", "is not a job type of this server")
+	}
+	retry, err := retryOf(in.RetryPolicy)
+	if err != nil {
+		return err
+	}
+	if err := firstOf(checkLocks(in.Locks), checkLabels(in.Labels), checkTimeout(in.Timeout)); err != nil {
+		return err
+	}
+	t.Name, t.Description, t.Type = in.Name, in.Description, in.JobType
+	t.Params, t.ParamsSchema = in.Params, in.ParamsSchema
+	t.Retry, t.Timeout, t.Priority = retry, in.Timeout.Or(0), job.PriorityNormal
+	if in.Priority != nil {
+		t.Priority = *in.Priority
+	}
+	if len(t.Params) == 0 {
+		t.Params = []byte("{}")
+	}
+	t.Locks, t.Labels, t.Archived = union(in.Locks), in.Labels, in.Archived
+	t.OnCrash = wire.Crash(in.RetryOnRestart, "")
+	return s.checkTemplateParams(kind, t)
+}
+
+func (s *service) listTemplates(r *request) (reply, error) {
+	c, err := r.cursor()
+	if err != nil {
+		return reply{}, err
+	}
+	p := store.ListTemplates{
+		Tenant: r.tenant(), Types: r.query["job_type"], Labels: r.query.labels(), Text: r.query.text("q"), Limit: r.query.limit(),
+	}
+	if _, given := r.query["archived"]; given {
+		b := r.query.flag("archived")
+		p.Archived = &b
+	}
+	if c != nil {
+		p.AfterName = c.ID
+	}
+	page, err := s.Store.Templates.List(r.Context(), p)
+	if err != nil {
+		return reply{}, err
+	}
+	out := wire.JobTemplateList{Items: []wire.JobTemplate{}}
+	for _, t := range page.Templates {
+		out.Items = append(out.Items, wire.TemplateOf(t))
+		out.NextCursor = r.next(page.More, cursor{ID: t.Name})
+	}
+	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+// template finds the template that the path names by id or by name.
+func (s *service) template(r *request) (job.Template, error) {
+	ref := r.PathValue("template_id")
+	if err := checkTemplateRef(ref); err != nil {
+		return job.Template{}, fault.From(err).At("path/template_id", string(fault.WrongIDType), fault.From(err).Detail)
+	}
+	return s.Store.Templates.Template(r.Context(), r.tenant(), ref)
+}
+
+func (s *service) getTemplate(r *request) (reply, error) {
+	t, err := s.template(r)
+	if err != nil {
+		return reply{}, err
+	}
+	return templateReply(http.StatusOK, t), nil
+}
+
+func (s *service) patchTemplate(r *request) (reply, error) {
+	return again(func() (reply, error) {
+		t, err := s.template(r)
+		if err != nil {
+			return reply{}, err
+		}
+		if err := r.match(etag(int64(t.Version)), wire.TemplateOf(t)); err != nil {
+			return reply{}, err
+		}
+		in, err := patched(s, r, wire.TemplateInputOf(t))
+		if err != nil {
+			return reply{}, err
+		}
+		n := t
+		if err := s.fillTemplate(&n, in); err != nil {
+			return reply{}, err
+		}
+		if same(wire.TemplateInputOf(t), wire.TemplateInputOf(n)) {
+			return templateReply(http.StatusOK, t), nil
+		}
+		n.Version++
+		n.UpdatedAt = s.Clock.Now().UTC().Truncate(time.Millisecond)
+		n, err = s.Store.Templates.Update(r.Context(), store.PutTemplate{Template: n})
+		if err != nil {
+			return reply{}, err
+		}
+		return templateReply(http.StatusOK, n), nil
+	})
+}
+
+func (s *service) deleteTemplate(r *request) (reply, error) {
+	t, err := s.template(r)
+	if err != nil {
+		return reply{}, err
+	}
+	if err := r.match(etag(int64(t.Version)), wire.TemplateOf(t)); err != nil {
+		return reply{}, err
+	}
+	if err := s.Store.Templates.Delete(r.Context(), r.tenant(), t.ID, s.Clock.Now()); err != nil {
+		return reply{}, err
+	}
+	return reply{Status: http.StatusNoContent}, nil
+}
+
+// patched applies the request's merge patch to an input document and checks
+// the result against the schema.
+func patched[T any](s *service, r *request, current T) (T, error) {
+	var zero T
+	base, err := json.Marshal(current)
+	if err != nil {
+		return zero, err
+	}
+	patch, err := strict.Parse(r.body)
+	if err != nil {
+		return zero, err
+	}
+	doc, err := strict.Parse(base)
+	if err != nil {
+		return zero, err
+	}
+	if err := s.schemas.keysOf(r.op.Body, patch); err != nil {
+		return zero, err
+	}
+	merged := mergePatch(doc, patch)
+	if err := s.schemas.check(r.op.Body, merged); err != nil {
+		return zero, err
+	}
+	b, err := json.Marshal(merged)
+	if err != nil {
+		return zero, err
+	}
+	if len(b) > MaxBody {
+		return zero, fault.New(fault.BodyTooLarge, "the object would be too large after the change")
+	}
+	err = json.Unmarshal(b, &zero)
+	return zero, err
+}
+
+// same compares two inputs by their meaning.
+func same(a, b any) bool {
+	x, errX := canonical(a)
+	y, errY := canonical(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+func canonical(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := strict.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(doc)
+}

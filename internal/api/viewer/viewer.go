@@ -1,0 +1,58 @@
+// Package viewer serves the static pages: the viewer of the OpenAPI document
+// and the user interface. They are public and hold no data; the viewer asks for
+// a token and reads the document with it. Nothing is loaded from elsewhere.
+//
+// static/ holds swagger-ui-dist 5.35.0 (bundle and style only, Apache-2.0, see
+// LICENSE and NOTICE beside it) and our page around it.
+package viewer
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+	"strings"
+)
+
+//go:embed static
+var static embed.FS
+
+// CSP is the content security policy of every page: own files only, nothing
+// inline, no frame.
+const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// Handler serves the API viewer below prefix, which ends in a slash.
+func Handler(prefix string, missing http.HandlerFunc) http.Handler {
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		panic("viewer: " + err.Error()) // the folder is embedded: cannot happen
+	}
+	return Files(prefix, files, missing)
+}
+
+// Files serves files below prefix, which ends in a slash. A path that is no
+// file and has no extension gets index.html, so that pages have URLs; anything
+// else is given to missing.
+func Files(prefix string, files fs.FS, missing http.HandlerFunc) http.Handler {
+	server := http.FileServerFS(files)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			missing(w, r)
+			return
+		}
+		name := strings.TrimPrefix(r.URL.Path, prefix)
+		info, err := fs.Stat(files, strings.TrimSuffix(name, "/"))
+		switch {
+		case name == "" || err != nil && !strings.Contains(name, "."):
+			name = ""
+		case err != nil || info.IsDir() || name == "index.html":
+			missing(w, r)
+			return
+		}
+		w.Header().Set("Content-Security-Policy", CSP)
+		w.Header().Set("Cache-Control", "no-cache")
+		c := r.Clone(r.Context())
+		c.URL.Path = "/" + name
+		server.ServeHTTP(w, c)
+	})
+}

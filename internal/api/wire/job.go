@@ -1,0 +1,116 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/runsheet/runsheet/internal/job"
+)
+
+// JobInput puts a job into the queue: from a template, or inline with a
+// job_type.
+type JobInput struct {
+	TemplateID     string            `json:"template_id,omitempty" maxLength:"100" doc:"id or name of a template; either this or job_type" example:"tmpl_01jh0000000000000000000000"`
+	JobType        string            `json:"job_type,omitempty" maxLength:"60" doc:"for an inline job, which needs the scope templates:write too" example:"command"`
+	Name           string            `json:"name,omitempty" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"for people; the template's name or the job type if absent"`
+	Params         Object            `json:"params,omitempty" doc:"merged (JSON merge patch) over the template's"`
+	Priority       *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"lower is sooner; the template's, or 5, if absent"`
+	RetryPolicy    *RetryPolicyInput `json:"retry_policy,omitempty" doc:"in place of the template's"`
+	Timeout        *Duration         `json:"timeout,omitempty" doc:"of one attempt, in place of the template's"`
+	Locks          []string          `json:"locks,omitempty" maxItems:"16" doc:"in addition to those of the template and the job type" example:"[\"gpu:0\"]"`
+	Hold           bool              `json:"hold,omitempty" doc:"do not start before a release"`
+	RunAt          *time.Time        `json:"run_at,omitempty" doc:"do not start before this time"`
+	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
+	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
+	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
+}
+
+// JobPatch is what may be changed while a job waits; a merge patch.
+type JobPatch struct {
+	Priority *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"moves the job behind the others of that priority"`
+	Labels   map[string]string `json:"labels,omitempty" doc:"a null value removes a label"`
+}
+
+// Reason is the optional body of a hold or a pause.
+type Reason struct {
+	Reason string `json:"reason,omitempty" maxLength:"500" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"for people"`
+}
+
+// Waiting is why a job does not run yet.
+type Waiting struct {
+	Code   string     `json:"code" enum:"position,no_slot,lock,paused,held,not_before,retry_delay"`
+	Detail string     `json:"detail" doc:"for people"`
+	Holder *string    `json:"holder" doc:"id of what it waits for"`
+	Until  *time.Time `json:"until" doc:"when the reason ends by itself; null if unknown"`
+}
+
+// Job is one thing that waits in, or was taken from, the queue.
+type Job struct {
+	JobID             string            `json:"job_id" example:"job_01jh0000000000000000000000"`
+	Name              string            `json:"name"`
+	JobType           string            `json:"job_type" example:"command"`
+	TemplateID        *string           `json:"template_id"`
+	TemplateVersion   *int              `json:"template_version"`
+	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
+	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
+	Position          *int              `json:"position" doc:"number of jobs before it in the queue; null when it does not wait"`
+	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"null while unknown"`
+	Waiting           *Waiting          `json:"waiting" doc:"why it waits; null when it does not"`
+	Hold              bool              `json:"hold"`
+	RunAt             *time.Time        `json:"run_at" doc:"does not start before this time"`
+	Params            Object            `json:"params"`
+	RetryPolicy       RetryPolicy       `json:"retry_policy"`
+	Timeout           *Duration         `json:"timeout" nullable:"true"`
+	Locks             []string          `json:"locks"`
+	RetryOnRestart    bool              `json:"retry_on_restart"`
+	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask"`
+	Labels            map[string]string `json:"labels"`
+	Trigger           string            `json:"trigger" enum:"api,manual,retry"`
+	CreatedBy         string            `json:"created_by"`
+	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
+	Attempt           int               `json:"attempt" doc:"number of the current or last attempt; 0 before the first"`
+	RunID             *string           `json:"run_id" doc:"the current or last run"`
+	InstanceID        *string           `json:"instance_id" doc:"the server process that runs it"`
+	Error             *Error            `json:"error" doc:"why it, or its last attempt, failed"`
+	CancelRequestedAt *time.Time        `json:"cancel_requested_at"`
+	CancelledBy       *string           `json:"cancelled_by"`
+	CreatedAt         time.Time         `json:"created_at"`
+	QueuedAt          time.Time         `json:"queued_at" doc:"when it last entered the queue"`
+	StartedAt         *time.Time        `json:"started_at" doc:"start of the current or last attempt"`
+	FinishedAt        *time.Time        `json:"finished_at"`
+}
+
+// JobList is one page.
+type JobList struct {
+	Items      []Job   `json:"items"`
+	NextCursor *string `json:"next_cursor" doc:"give it as cursor to get the next page; null on the last"`
+}
+
+// JobOf shows j. position and waiting are given for a queued job only.
+func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
+	w := Job{
+		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), Status: string(j.State),
+		Priority: j.Priority, Hold: j.HeldReason != "", RunAt: instant(j.NotBefore), Params: j.Params,
+		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
+		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),
+		Trigger: string(j.Trigger), CreatedBy: j.CreatedBy, RetryOf: str(j.RetryOf), Attempt: j.Attempt,
+		RunID: str(j.RunID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
+		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),
+		StartedAt: instant(j.StartedAt), FinishedAt: instant(j.FinishedAt),
+	}
+	if j.TemplateID != "" {
+		w.TemplateVersion = &j.TemplateVersion
+	}
+	if j.Failure != (job.Failure{}) {
+		w.Error = &Error{Code: j.Failure.Code, Message: j.Failure.Message}
+	}
+	if j.State == job.Queued {
+		w.Position = position
+		if waiting != nil {
+			w.Waiting = &Waiting{
+				Code: string(waiting.Code), Detail: waiting.Detail,
+				Holder: str(waiting.Holder), Until: instant(waiting.Until),
+			}
+		}
+	}
+	return w
+}

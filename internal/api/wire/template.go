@@ -1,0 +1,152 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/runsheet/runsheet/internal/job"
+)
+
+// RetryPolicyInput says how often and when a failed attempt is repeated.
+type RetryPolicyInput struct {
+	MaxAttempts int       `json:"max_attempts,omitempty" minimum:"1" maximum:"3" default:"1" doc:"attempts in all, the first included"`
+	Backoff     string    `json:"backoff,omitempty" enum:"fixed,exponential" default:"exponential"`
+	Initial     *Duration `json:"initial,omitempty" doc:"delay after the first failure; PT1S if absent"`
+	Max         *Duration `json:"max,omitempty" doc:"upper bound of the delay; PT5M if absent"`
+	Jitter      float64   `json:"jitter,omitempty" minimum:"0" maximum:"1" default:"0" doc:"spreads each delay d over d*(1-jitter) to d"`
+	On          []string  `json:"on,omitempty" maxItems:"32" doc:"failure codes that are worth another attempt; all if empty"`
+}
+
+// RetryPolicy is the policy in force.
+type RetryPolicy struct {
+	MaxAttempts int      `json:"max_attempts" doc:"attempts in all, the first included"`
+	Backoff     string   `json:"backoff" enum:"fixed,exponential"`
+	Initial     Duration `json:"initial" doc:"delay after the first failure"`
+	Max         Duration `json:"max" doc:"upper bound of the delay"`
+	Jitter      float64  `json:"jitter"`
+	On          []string `json:"on" doc:"failure codes that are worth another attempt; all if empty"`
+}
+
+// Domain converts the input; nil gives the zero policy.
+func (r *RetryPolicyInput) Domain() job.Retry {
+	if r == nil {
+		return job.Retry{}
+	}
+	return job.Retry{
+		MaxAttempts: r.MaxAttempts, Backoff: job.Backoff(r.Backoff),
+		Initial: r.Initial.Or(0), Max: r.Max.Or(0), Jitter: r.Jitter, On: r.On,
+	}
+}
+
+func retryInput(r job.Retry) *RetryPolicyInput {
+	if r.MaxAttempts == 0 && r.Backoff == "" && r.Initial == 0 && r.Max == 0 && r.Jitter == 0 && len(r.On) == 0 {
+		return nil
+	}
+	return &RetryPolicyInput{
+		MaxAttempts: r.MaxAttempts, Backoff: string(r.Backoff), Initial: DurationOf(r.Initial),
+		Max: DurationOf(r.Max), Jitter: r.Jitter, On: r.On,
+	}
+}
+
+func retryPolicy(r job.Retry) RetryPolicy {
+	w := RetryPolicy{
+		MaxAttempts: max(r.MaxAttempts, 1), Backoff: string(r.Backoff),
+		Initial: Duration(r.Initial), Max: Duration(r.Max), Jitter: r.Jitter, On: list(r.On),
+	}
+	if w.Backoff == "" {
+		w.Backoff = string(job.Exponential)
+	}
+	if w.Initial == 0 {
+		w.Initial = Duration(time.Second)
+	}
+	if w.Max == 0 {
+		w.Max = Duration(5 * time.Minute)
+	}
+	return w
+}
+
+// JobTemplateInput creates a template, or is what a merge patch applies to.
+type JobTemplateInput struct {
+	Name           string            `json:"name" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x20\\x7f/]([^\\x00-\\x1f\\x7f/]*[^\\x00-\\x20\\x7f/])?$" doc:"unique among the templates; accepted wherever a template_id is" example:"daily-horror-story"`
+	Description    string            `json:"description,omitempty" maxLength:"2000"`
+	JobType        string            `json:"job_type" minLength:"1" maxLength:"60" example:"command"`
+	Params         Object            `json:"params,omitempty" doc:"defaults over which a job's params are merged"`
+	ParamsSchema   Object            `json:"params_schema,omitempty" doc:"JSON Schema (2020-12) that the merged params must meet"`
+	RetryPolicy    *RetryPolicyInput `json:"retry_policy,omitempty"`
+	Timeout        *Duration         `json:"timeout,omitempty" doc:"of one attempt; none if absent"`
+	Priority       *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"lower is sooner; 5 if absent"`
+	Locks          []string          `json:"locks,omitempty" maxItems:"16" doc:"named resources that a job holds while it runs" example:"[\"gpu:0\"]"`
+	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back (true) or fails it (false); the job type decides if absent"`
+	Labels         map[string]string `json:"labels,omitempty"`
+	Archived       bool              `json:"archived,omitempty" doc:"readable, but makes no new jobs"`
+}
+
+// JobTemplate is a named, versioned recipe for jobs.
+type JobTemplate struct {
+	TemplateID     string            `json:"template_id" example:"tmpl_01jh0000000000000000000000"`
+	Version        int               `json:"version" doc:"each change adds one and reaches later jobs only"`
+	Name           string            `json:"name" example:"daily-horror-story"`
+	Description    string            `json:"description"`
+	JobType        string            `json:"job_type" example:"command"`
+	Params         Object            `json:"params"`
+	ParamsSchema   *Object           `json:"params_schema" nullable:"true"`
+	RetryPolicy    RetryPolicy       `json:"retry_policy"`
+	Timeout        *Duration         `json:"timeout" nullable:"true"`
+	Priority       int               `json:"priority"`
+	Locks          []string          `json:"locks"`
+	RetryOnRestart *bool             `json:"retry_on_restart" doc:"null: the job type decides"`
+	Labels         map[string]string `json:"labels"`
+	Archived       bool              `json:"archived"`
+	CreatedBy      string            `json:"created_by"`
+	CreatedAt      time.Time         `json:"created_at"`
+	UpdatedAt      time.Time         `json:"updated_at"`
+}
+
+// JobTemplateList is one page.
+type JobTemplateList struct {
+	Items      []JobTemplate `json:"items"`
+	NextCursor *string       `json:"next_cursor" doc:"give it as cursor to get the next page; null on the last"`
+}
+
+// Crash converts retry_on_restart; nil leaves the choice to fallback.
+func Crash(retryOnRestart *bool, fallback job.CrashPolicy) job.CrashPolicy {
+	switch {
+	case retryOnRestart == nil:
+		return fallback
+	case *retryOnRestart:
+		return job.CrashRetry
+	default:
+		return job.CrashFail
+	}
+}
+
+func restart(p job.CrashPolicy) *bool {
+	if p == "" || p == job.CrashAsk {
+		return nil
+	}
+	b := p == job.CrashRetry
+	return &b
+}
+
+// TemplateOf shows t.
+func TemplateOf(t job.Template) JobTemplate {
+	w := JobTemplate{
+		TemplateID: t.ID, Version: t.Version, Name: t.Name, Description: t.Description, JobType: t.Type,
+		Params: t.Params, RetryPolicy: retryPolicy(t.Retry), Timeout: DurationOf(t.Timeout),
+		Priority: t.Priority, Locks: list(t.Locks), RetryOnRestart: restart(t.OnCrash), Labels: labels(t.Labels),
+		Archived: t.Archived, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
+	}
+	if t.ParamsSchema != nil {
+		s := Object(t.ParamsSchema)
+		w.ParamsSchema = &s
+	}
+	return w
+}
+
+// TemplateInputOf is the input that would make t: what a merge patch changes.
+func TemplateInputOf(t job.Template) JobTemplateInput {
+	return JobTemplateInput{
+		Name: t.Name, Description: t.Description, JobType: t.Type, Params: t.Params, ParamsSchema: t.ParamsSchema,
+		RetryPolicy: retryInput(t.Retry), Timeout: DurationOf(t.Timeout), Priority: &t.Priority, Locks: t.Locks,
+		RetryOnRestart: restart(t.OnCrash), Labels: t.Labels, Archived: t.Archived,
+	}
+}

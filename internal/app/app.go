@@ -1,0 +1,267 @@
+// Package app puts a server together: it is the only package that sees all
+// others.
+//
+//	a, err := app.New(app.Options{Config: cfg})
+//	err = a.Start(ctx)   // listening, recovered, claiming
+//	err = a.Wait(ctx)    // until ctx ends or a part fails
+//	err = a.Stop()       // in good order
+//
+// Start opens things in an order in which each needs only earlier ones, and
+// remembers how to close them; Stop closes them in reverse.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/api"
+	"github.com/runsheet/runsheet/internal/blob"
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/queue"
+	"github.com/runsheet/runsheet/internal/runlog"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/task"
+)
+
+// Options of a server.
+type Options struct {
+	Config  config.Config
+	Version string
+	// Announce receives the line that tells the address, once the server
+	// listens. nil = nowhere.
+	Announce io.Writer
+	Logger   *slog.Logger // nil = discard
+	Clock    clock.Clock  // nil = the system's
+}
+
+// App is one server.
+type App struct {
+	o        Options
+	log      *slog.Logger
+	closers  []closer
+	stopping sync.Once
+	stopErr  error
+
+	store    store.Store
+	blobs    *blob.Folder
+	logs     *runlog.Folder
+	tasks    *task.Registry
+	engine   *queue.Engine
+	handler  http.Handler
+	listener net.Listener
+	failed   chan error
+}
+
+// closer is one step of Stop.
+type closer struct {
+	name  string
+	close func() error
+}
+
+// New returns a server that is not started.
+func New(o Options) *App {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	return &App{o: o, log: o.Logger, failed: make(chan error, 2)}
+}
+
+// Start brings the server up. When it returns nil the server listens, has
+// dealt with what an earlier one left behind, and runs jobs. After an error
+// everything is closed again.
+func (a *App) Start(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
+	} {
+		if err := step(ctx); err != nil {
+			return errors.Join(err, a.Stop())
+		}
+	}
+	return nil
+}
+
+// URL is the base address of a started server, for example
+// http://127.0.0.1:8420.
+func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+
+// Wait returns nil when ctx ends and an error when a part of the server ends by
+// itself.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.failed:
+		return err
+	}
+}
+
+// Stop ends the server in good order: no new work is started, running work
+// gets its grace and goes back to the queue, then everything is closed. It may
+// be called more than once.
+func (a *App) Stop() error {
+	a.stopping.Do(func() {
+		for _, c := range slices.Backward(a.closers) {
+			a.log.Debug("closing", "part", c.name)
+			if err := c.close(); err != nil {
+				a.stopErr = errors.Join(a.stopErr, fmt.Errorf("close %s: %w", c.name, err))
+			}
+		}
+	})
+	return a.stopErr
+}
+
+func (a *App) onStop(name string, f func() error) { a.closers = append(a.closers, closer{name, f}) }
+
+// openFiles opens the artifacts and the logs.
+func (a *App) openFiles(context.Context) (err error) {
+	if a.blobs, err = blob.OpenFolder(filepath.Join(a.o.Config.Data, "artifacts"), blob.Options{}); err != nil {
+		return err
+	}
+	a.logs, err = runlog.Open(filepath.Join(a.o.Config.Data, "logs"), runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock})
+	return err
+}
+
+// listen opens the port before anything runs, so that a taken port stops the
+// start early.
+func (a *App) listen(ctx context.Context) (err error) {
+	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.o.Config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.o.Config.Listen, err)
+	}
+	a.onStop("listener", func() error {
+		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// startEngine recovers and starts to run jobs.
+func (a *App) startEngine(ctx context.Context) error {
+	a.engine = queue.New(queue.Options{
+		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.blobs.Put, Sweep: a.sweep,
+		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
+		Exclusive: a.exclusive(), Alone: !a.exclusive(), LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
+		Clock: a.o.Clock, Logger: a.log,
+	})
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() {
+		err := a.engine.Run(run)
+		done <- err
+		if err != nil {
+			a.failed <- fmt.Errorf("queue: %w", err)
+		}
+	}()
+	a.onStop("queue", func() error {
+		stop()
+		return <-done
+	})
+	select {
+	case <-a.engine.Ready():
+		return nil
+	case err := <-done:
+		done <- nil // for the closer
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Limits of the HTTP server.
+const (
+	headerTimeout  = 5 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 64 << 10
+	// closeGrace is how long answers under way may take when the server stops.
+	closeGrace = 5 * time.Second
+)
+
+// serve answers requests.
+func (a *App) serve(ctx context.Context) error {
+	tokens, local, err := a.tokens()
+	if err != nil {
+		return err
+	}
+	a.handler, err = api.New(api.Options{
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: tokens,
+		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
+		Version: a.o.Version, Clock: a.o.Clock, Logger: a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("make api: %w", err)
+	}
+	// Requests that last (followed logs, waits) end when the server stops.
+	base, end := context.WithCancel(context.WithoutCancel(ctx))
+	srv := &http.Server{
+		Handler: a.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		BaseContext: func(net.Listener) context.Context { return base },
+		ErrorLog:    slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := srv.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("serve: %w", err)
+		}
+	}()
+	a.onStop("http server", func() error {
+		end()
+		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+		defer cancel()
+		err := srv.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = srv.Close()
+		}
+		<-done
+		return err
+	})
+	if err := config.WriteLocal(a.o.Config.Data, config.Local{URL: a.URL(), Token: local}); err != nil {
+		return err
+	}
+	a.onStop("local token", func() error { return os.Remove(config.LocalPath(a.o.Config.Data)) })
+	a.log.Info("listening", "url", a.URL())
+	if a.o.Announce != nil {
+		if _, err := fmt.Fprintf(a.o.Announce, "runsheet listening on %s\n", a.URL()); err != nil {
+			return fmt.Errorf("announce address: %w", err)
+		}
+	}
+	return nil
+}
+
+// housekeepEvery is how often expired rows are removed.
+const housekeepEvery = 10 * time.Minute
+
+func (a *App) startHousekeeping(ctx context.Context) error {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for clock.Sleep(ctx, a.o.Clock, housekeepEvery) == nil {
+			if _, err := a.store.Keys.Purge(ctx, a.o.Clock.Now()); err != nil && ctx.Err() == nil {
+				a.log.Warn("cannot remove expired idempotency keys", "error", err)
+			}
+		}
+	}()
+	a.onStop("housekeeping", func() error {
+		stop()
+		<-done
+		return nil
+	})
+	return nil
+}

@@ -1,0 +1,142 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/filelock"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/process"
+	"github.com/runsheet/runsheet/internal/queue"
+	"github.com/runsheet/runsheet/internal/runlog"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/store/postgres"
+	"github.com/runsheet/runsheet/internal/store/sqlite"
+	"github.com/runsheet/runsheet/internal/task"
+	"github.com/runsheet/runsheet/internal/task/command"
+)
+
+// exclusive reports whether no other instance can reach the database.
+func (a *App) exclusive() bool { return a.o.Config.DatabaseURL == "" }
+
+// lockData makes the data folder this process's own. Whatever an earlier
+// server left in it is a leftover of a dead one from now on.
+func (a *App) lockData(context.Context) error {
+	if err := os.MkdirAll(filepath.Join(a.o.Config.Data, "keys"), 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	lock, err := filelock.Take(filepath.Join(a.o.Config.Data, "runsheet.lock"))
+	if err != nil {
+		return err
+	}
+	a.onStop("data folder", lock.Close)
+	return nil
+}
+
+func (a *App) hostIDPath() string { return filepath.Join(a.o.Config.Data, "keys", "host_id") }
+
+// hostID identifies the data folder for ever. openStore has made sure that it
+// exists.
+func (a *App) hostID() string {
+	b, err := os.ReadFile(a.hostIDPath())
+	if err != nil {
+		panic("app: host id: " + err.Error())
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func (a *App) makeHostID() error {
+	b, err := os.ReadFile(a.hostIDPath())
+	if err == nil && strings.TrimSpace(string(b)) != "" {
+		return nil
+	}
+	if err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("read host id: %w", err)
+	}
+	tmp := a.hostIDPath() + ".tmp"
+	if err := os.WriteFile(tmp, []byte(id.New("host", a.o.Clock.Now())+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write host id: %w", err)
+	}
+	return os.Rename(tmp, a.hostIDPath())
+}
+
+// openStore opens the database and, in a new installation, sets the worker
+// count.
+func (a *App) openStore(ctx context.Context) error {
+	err := a.makeHostID()
+	if err != nil {
+		return err
+	}
+	if a.exclusive() {
+		a.store, err = sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(a.o.Config.Data, "runsheet.db"), Clock: a.o.Clock})
+	} else {
+		a.store, err = postgres.Open(ctx, postgres.Options{URL: a.o.Config.DatabaseURL.Reveal(), Clock: a.o.Clock, Logger: a.log})
+	}
+	if err != nil {
+		return err
+	}
+	a.onStop("store", a.store.Health.Close)
+	s, err := a.store.Queue.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	if s.UpdatedAt.IsZero() && s.Workers != a.o.Config.Workers {
+		_, err = a.store.Queue.Scale(ctx, store.Scale{
+			Workers: a.o.Config.Workers, IfVersion: s.Version, Tenant: access.DefaultTenant, At: a.o.Clock.Now(),
+		})
+	}
+	return err
+}
+
+// demoCommands are what --demo allows besides the configured commands. They
+// neither write files nor start other programs.
+var demoCommands = []string{
+	"/bin/echo", "/usr/bin/echo", "/bin/sleep", "/usr/bin/sleep", "/bin/date", "/usr/bin/date",
+	"/usr/bin/uname", "/bin/uname", "/usr/bin/seq", "/usr/bin/printf", "/bin/false", "/usr/bin/false", "/bin/true", "/usr/bin/true",
+}
+
+func (a *App) makeTasks(context.Context) error {
+	allow := a.o.Config.CommandAllow
+	if a.o.Config.Demo {
+		allow = append(append([]string(nil), allow...), demoCommands...)
+	}
+	cmd, err := command.New(command.Options{Allow: allow, Clock: a.o.Clock})
+	if err != nil {
+		return err
+	}
+	a.tasks = task.NewRegistry(cmd)
+	return nil
+}
+
+// sweep ends what is left of dead attempts' processes.
+func (a *App) sweep(ctx context.Context, dead []store.Leftover) error {
+	list := make([]process.Survivor, len(dead))
+	for i, l := range dead {
+		list[i] = process.Survivor{RunID: l.Run.ID, Process: l.Run.Process}
+	}
+	n, err := process.Sweep(ctx, a.o.Clock, list)
+	if n > 0 {
+		a.log.Warn("ended processes of dead attempts", "count", n)
+	}
+	return err
+}
+
+// openLog adapts runlog's writer to what the queue needs.
+func (a *App) openLog(runID string) (queue.Log, error) {
+	w, err := a.logs.Writer(runID)
+	if err != nil {
+		return nil, err
+	}
+	return runLog{w}, nil
+}
+
+type runLog struct{ *runlog.Writer }
+
+func (l runLog) Close() (size int64, truncated bool) {
+	s := l.Writer.Close()
+	return s.Bytes, s.Truncated
+}

@@ -1,0 +1,135 @@
+// Command states writes docs/states/*.md and ui/src/gen/states.ts from the
+// state tables. Run it from the repository's root.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/fsm"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
+)
+
+// machine is one state machine, ready to be drawn.
+type machine struct {
+	name, title, source string
+	intro               string
+	first               string
+	states, terminal    []string
+	rules               []fsm.Rule
+	// quasi are conditions that people take for states.
+	quasi []condition
+}
+
+type condition struct{ name, meaning, seen, ends string }
+
+func main() {
+	if err := write(); err != nil {
+		slog.New(slog.NewTextHandler(os.Stderr, nil)).Error("write the state documents", "error", err)
+		os.Exit(1)
+	}
+}
+
+func write() error {
+	all := []machine{
+		{
+			name: "job", title: "States of a job", source: "internal/job/state.go",
+			intro: "A job that left the queue by finishing has the result of its last run as its state.",
+			first: string(job.Queued), states: names(job.States()), terminal: terminal(job.States()), rules: job.Table.Rules(),
+			quasi: []condition{
+				{"held", "a person, or three crashes in a row, keeps the job from starting", "`QUEUED`, `waiting.code` `held` with the reason", "release"},
+				{"delayed", "its earliest start is in the future", "`QUEUED`, `waiting.code` `not_before` with the time", "the time comes"},
+				{"waiting for a retry", "an attempt failed, and the policy makes it wait before the next", "`QUEUED`, `waiting.code` `retry_delay` with the time; the attempts so far are its runs", "the delay is over"},
+				{"blocked by a lock", "something else holds a lock that it needs", "`QUEUED`, `waiting.code` `lock` with the holder", "the holder ends"},
+				{"cancel asked", "a person cancelled it while it ran; its processes are being stopped", "`RUNNING`, `cancel_asked_at` is set", "the process tree is gone: `CANCELLED`"},
+				{"leased", "one instance holds the running attempt under a fencing epoch and renews its lease", "`RUNNING`, `instance` of the run", "the attempt ends, or the lease does and another instance rescues it"},
+			},
+		},
+		{
+			name: "run", title: "States of a run", source: "internal/run/state.go",
+			intro: "On the API an active run has `status` null and `active` true. A cancelled attempt ends `FAILED` with code `cancelled`, one that a crash ended `FAILED` with code `interrupted`.",
+			first: string(run.Active), states: names(run.States()), terminal: terminal(run.States()), rules: run.Table.Rules(),
+		},
+	}
+	if err := os.MkdirAll(filepath.Join("docs", "states"), 0o755); err != nil {
+		return err
+	}
+	for _, m := range all {
+		if err := os.WriteFile(filepath.Join("docs", "states", m.name+".md"), m.page(), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join("ui", "src", "gen"), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join("ui", "src", "gen", "states.ts"), enums(all), 0o644)
+}
+
+func names[S ~string](states []S) []string {
+	var out []string
+	for _, s := range states {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+func terminal[S interface {
+	~string
+	Terminal() bool
+}](states []S) []string {
+	return names(slices.DeleteFunc(slices.Clone(states), func(s S) bool { return !s.Terminal() }))
+}
+
+// page is the document: a drawing, the rules in order, the quasi-states.
+func (m machine) page() []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "<!-- Written by make generate from %s. Do not edit. -->\n# %s\n\n%s\n\n```mermaid\nstateDiagram-v2\n    [*] --> %s\n", m.source, m.title, m.intro, m.first)
+	for _, r := range m.rules {
+		for _, from := range r.From {
+			label := r.Event
+			if r.Guard != "" {
+				label += " [" + r.Guard + "]"
+			}
+			fmt.Fprintf(&out, "    %s --> %s: %s\n", from, r.To, label)
+		}
+	}
+	for _, s := range m.terminal {
+		fmt.Fprintf(&out, "    %s --> [*]\n", s)
+	}
+	fmt.Fprint(&out, "```\n\nRules are tried from top to bottom; the first whose state, event and condition fit is taken. An event without a\nfitting rule is refused and changes nothing.\n\n| event | from | condition | to |\n|---|---|---|---|\n")
+	for _, r := range m.rules {
+		guard := r.Guard
+		if guard == "" {
+			guard = "-"
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", r.Event, strings.Join(r.From, ", "), guard, r.To)
+	}
+	fmt.Fprintf(&out, "\nFinal states: %s.\n", strings.Join(m.terminal, ", "))
+	if len(m.quasi) > 0 {
+		fmt.Fprint(&out, "\n## What looks like a state and is none\n\n| condition | meaning | how it shows | ends when |\n|---|---|---|---|\n")
+		for _, q := range m.quasi {
+			fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", q.name, q.meaning, q.seen, q.ends)
+		}
+	}
+	return out.Bytes()
+}
+
+// enums is the TypeScript of all state names.
+func enums(all []machine) []byte {
+	var out bytes.Buffer
+	fmt.Fprint(&out, "// Code generated by make generate from the state tables; DO NOT EDIT.\n")
+	for _, m := range all {
+		upper := strings.ToUpper(m.name[:1]) + m.name[1:]
+		fmt.Fprintf(&out, "\nexport const %sStates = [%s] as const;\nexport type %sState = (typeof %sStates)[number];\nexport const %sTerminal: readonly %sState[] = [%s];\n",
+			m.name, quoted(m.states), upper, m.name, m.name, upper, quoted(m.terminal))
+	}
+	return out.Bytes()
+}
+
+func quoted(words []string) string { return `"` + strings.Join(words, `", "`) + `"` }

@@ -1,0 +1,165 @@
+//go:build linux
+
+package process
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/run"
+	"golang.org/x/sys/unix"
+)
+
+// server starts a second server that runs an animal, and returns it with its
+// output.
+func server(t *testing.T, args ...string) (*exec.Cmd, *output, string) {
+	t.Helper()
+	out := &output{}
+	o := zoo(t, out)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", append([]string{zooArg, "server", o.RunID, o.Dir}, args...)...)
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	copied := make(chan struct{})
+	go func() { forward(out, r); close(copied) }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		<-copied
+		r.Close()
+	})
+	out.pid(t, "shim")
+	out.pid(t, "ready")
+	return cmd, out, o.RunID
+}
+
+// kill -9 of the server ends the whole tree, without anybody's help.
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"plain":   {"deaf"},
+		"session": {"keep", "deaf"},
+		"orphan":  {"keep", "leave-session", "deaf"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd, _, id := server(t, args...)
+			if len(living(t, id)) < 2 {
+				t.Fatal("there is no tree: the test tests nothing")
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the end of the tree", func() bool { return len(living(t, id)) == 0 })
+		})
+	}
+}
+
+// When the shim is killed together with the server, the next server's sweep ends
+// what is left.
+func TestSweepAfterShimAndServerWereKilled(t *testing.T) {
+	t.Parallel()
+	cmd, out, id := server(t, "keep", "leave-session", "deaf")
+	shim := out.pid(t, "shim")
+	ident, ok := Identity(shim)
+	if !ok {
+		t.Fatal("no shim")
+	}
+	// Stopped first, the shim cannot do its work when its server dies.
+	_ = unix.Kill(shim, unix.SIGSTOP)
+	_ = cmd.Process.Kill()
+	_ = unix.Kill(shim, unix.SIGKILL)
+	await(t, "the shim's end", func() bool { now, ok := Identity(shim); return !ok || now != ident })
+	if len(living(t, id)) == 0 {
+		t.Fatal("nothing survived: the test tests nothing")
+	}
+	n, err := Sweep(t.Context(), clock.System{}, []Survivor{{RunID: id, Process: ident}})
+	if err != nil || n == 0 {
+		t.Errorf("killed %d, %v", n, err)
+	}
+	mustBeGone(t, id)
+	if n, err := Sweep(t.Context(), clock.System{}, []Survivor{{RunID: id, Process: ident}}); n != 0 || err != nil {
+		t.Errorf("the second sweep killed %d, %v", n, err)
+	}
+}
+
+// A stopped shim is found by its record alone.
+func TestSweepByRecord(t *testing.T) {
+	t.Parallel()
+	cmd, out, id := server(t, "keep", "deaf")
+	shim := out.pid(t, "shim")
+	ident, _ := Identity(shim)
+	_ = unix.Kill(shim, unix.SIGSTOP)
+	_ = cmd.Process.Kill()
+	if n, err := Sweep(t.Context(), clock.System{}, []Survivor{{Process: ident}}); n < 3 || err != nil {
+		t.Errorf("killed %d, %v; want the shim, the command and its child", n, err)
+	}
+	mustBeGone(t, id)
+}
+
+// A pid alone proves nothing, and neither does a marker that only looks alike.
+func TestSweepSparesOthers(t *testing.T) {
+	t.Parallel()
+	var out output
+	o := zoo(t, &out, "sit")
+	ctx, cancel := context.WithCancel(t.Context())
+	p := start(ctx, t, o)
+	out.pid(t, "ready")
+	other := p.Identity()
+	other.Start = "another-boot:" + other.Start
+	me, _ := Identity(os.Getpid())
+	n, err := Sweep(t.Context(), clock.System{}, []Survivor{
+		{Process: other},
+		{Process: run.Process{Pid: p.Identity().Pid}},
+		{RunID: o.RunID + "0"},
+		{RunID: o.RunID[:len(o.RunID)-1]},
+		{},
+		{Process: me}, // never itself
+	})
+	if n != 0 || err != nil {
+		t.Errorf("killed %d, %v", n, err)
+	}
+	if len(living(t, o.RunID)) != 2 {
+		t.Error("the tree of a living run was hurt")
+	}
+	cancel()
+	if _, err := finish(t, p); err != nil {
+		t.Error(err)
+	}
+}
+
+// A fork bomb under a process limit ends when it is asked to. The kernel does
+// not limit root, so a server of another user runs it.
+func TestForkBomb(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root to become a user without other processes")
+	}
+	const nobody = 61234
+	out := &output{}
+	id := runID(t)
+	t.Cleanup(func() { _, _ = Sweep(context.Background(), clock.System{}, []Survivor{{RunID: id}}) })
+	cmd := exec.Command("/proc/self/exe", zooArg, "server", id, "/", "bomb")
+	cmd.Env = append(os.Environ(), "ZOO_PROCESSES=60")
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the explosion", func() bool { return len(living(t, id)) >= 8 })
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	await(t, "the end of the bomb", func() bool { return len(living(t, id)) == 0 })
+}

@@ -1,0 +1,187 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/task"
+)
+
+// attempt is one execution in this process.
+type attempt struct {
+	job    job.Job
+	run    run.Run
+	cancel context.CancelCauseFunc
+}
+
+// start runs a claimed attempt in a goroutine of its own.
+func (e *Engine) start(live context.Context, c store.Claimed) {
+	ctx, cancel := context.WithCancelCause(live)
+	a := &attempt{job: c.Job, run: c.Run, cancel: cancel}
+	e.mu.Lock()
+	e.active[c.Job.ID] = a
+	e.mu.Unlock()
+	e.attempts.Go(func() {
+		defer e.kick()
+		defer func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if e.active[c.Job.ID] == a {
+				delete(e.active, c.Job.ID)
+			}
+		}()
+		defer cancel(nil)
+		e.attend(ctx, live, a)
+	})
+}
+
+// attend makes the attempt and records its end. ctx is the attempt's and ends
+// by cancel, timeout, shutdown or a lost lease; live outlasts it.
+func (e *Engine) attend(ctx, live context.Context, a *attempt) {
+	log := e.log.With("job_id", a.job.ID, "run_id", a.run.ID, "attempt", a.run.Attempt)
+	log.Debug("attempt starts", "job_type", a.job.Type)
+	h := newHost(e, a)
+	err := e.execute(ctx, a, h)
+	result := h.close()
+
+	cause := context.Cause(ctx)
+	if ctx.Err() == nil {
+		cause = nil
+	}
+	if errors.Is(cause, task.ErrLeaseLost) {
+		log.Warn("attempt stopped: its lease is lost")
+		return
+	}
+	end := e.verdict(cause, err, result, a)
+	for {
+		err := e.conclude(live, a.job, a.run, end)
+		switch {
+		case err == nil:
+			log.Debug("attempt ended")
+			return
+		case fault.Is(err, fault.StaleLease) || fault.Is(err, fault.AlreadyFinished):
+			log.Warn("result refused: the attempt was taken over", "error", err)
+			return
+		case live.Err() != nil:
+			log.Error("result lost: the server ended before it could be written", "error", err)
+			return
+		}
+		// The database is away or full: the work is done, so keep its result until
+		// it can be written.
+		log.Error("cannot record the end of an attempt", "error", err)
+		if clock.Sleep(live, e.o.Clock, backoff) != nil {
+			return
+		}
+	}
+}
+
+// verdict makes the events that end the attempt. They depend on the job as it
+// is when they are written, because a cancel may have come meanwhile.
+func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.Job) (any, any) {
+	at := e.o.Clock.Now()
+	broke := func(f run.Failure, fatal bool, after time.Duration) func(job.Job) (any, any) {
+		return func(j job.Job) (any, any) {
+			if !j.CancelAskedAt.IsZero() {
+				f = run.Failure{Code: job.CodeCancelled, Message: "cancelled" + by(j.CancelledBy)}
+			}
+			return job.Broke{At: at, Failure: f, Fatal: fatal, After: after, Jitter: jitter()}, run.Broke{At: at, Failure: f, Result: res}
+		}
+	}
+	switch {
+	case errors.Is(cause, task.ErrShutdown):
+		f := run.Failure{Code: job.CodeInterrupted, Message: "stopped with the server; the job went back to the queue"}
+		return func(j job.Job) (any, any) {
+			g := f
+			if !j.CancelAskedAt.IsZero() {
+				g = run.Failure{Code: job.CodeCancelled, Message: "cancelled" + by(j.CancelledBy)}
+			}
+			return job.Returned{At: at}, run.Broke{At: at, Failure: g, Result: res}
+		}
+	case errors.Is(cause, task.ErrTimeout):
+		return broke(run.Failure{Code: job.CodeTimeout, Message: "the attempt took longer than " + a.job.Timeout.String()}, false, 0)
+	case cause != nil:
+		return broke(run.Failure{Code: job.CodeCancelled, Message: "cancelled"}, true, 0)
+	}
+	v := task.VerdictOf(err)
+	switch {
+	case v == nil:
+		return func(job.Job) (any, any) { return job.Succeeded{At: at}, run.Succeeded{At: at, Result: res} }
+	case v.Skipped:
+		return func(job.Job) (any, any) {
+			return job.Passed{At: at, Reason: v.Error()}, run.Passed{At: at, Reason: v.Error(), Result: res}
+		}
+	}
+	return broke(run.Failure{Code: v.Code, Message: clip(v.Error())}, v.Final, v.After)
+}
+
+func by(who string) string {
+	if who == "" {
+		return ""
+	}
+	return " by " + who
+}
+
+// maxMessage bounds the error text of a run, in bytes.
+const maxMessage = 4096
+
+func clip(s string) string {
+	if len(s) > maxMessage {
+		return s[:maxMessage] + "..."
+	}
+	return s
+}
+
+// execute calls the task in a private folder, under the job's timeout. A panic
+// of the task fails the attempt, not the server.
+func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
+	t, err := e.o.Tasks.Find(a.job.Type)
+	if err != nil {
+		return task.Fatal("job_type_unknown", err)
+	}
+	checkpoint, err := e.o.Store.Runs.Checkpoint(ctx, a.job.ID)
+	if err != nil {
+		return task.Fail("storage", err)
+	}
+	dir := filepath.Join(e.o.WorkDir, a.run.ID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return task.Fail("work_folder", err)
+	}
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			e.log.Warn("cannot remove work folder", "dir", dir, "error", err)
+		}
+	}()
+	if a.job.Timeout > 0 {
+		timer := e.o.Clock.NewTimer(a.job.Timeout)
+		over := make(chan struct{})
+		defer close(over)
+		defer timer.Stop()
+		go func() {
+			select {
+			case <-timer.C():
+				a.cancel(task.ErrTimeout)
+			case <-over:
+			}
+		}()
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("task panicked", "job_id", a.job.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = task.Fatal(job.CodePanic, errors.New("the job type panicked; see the server's log"))
+		}
+	}()
+	return t.Run(ctx, task.Attempt{
+		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt,
+		Params: a.job.Params, IdempotencyKey: a.job.ID, Checkpoint: checkpoint, Dir: dir, Grace: e.o.Grace,
+	}, h)
+}

@@ -1,0 +1,281 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/task"
+)
+
+// Defaults of Options.
+const (
+	DefaultLeaseTTL  = 30 * time.Second
+	DefaultGrace     = 10 * time.Second
+	DefaultStopGrace = 10 * time.Second
+)
+
+const (
+	// leaseMargin is how long before the lease's end an instance stops trusting it.
+	leaseMargin = 2 * time.Second
+	// takeoverGrace is how long after its end a lease is condemned by others. It
+	// covers the end of the work that the holder stops by itself.
+	takeoverGrace = 3 * time.Second
+	// rescueEvery is how often instances look for the leftovers of others.
+	rescueEvery = 5 * time.Second
+	// pollEvery is how often waiting jobs and cancels are looked for when no hint
+	// came.
+	pollEvery = time.Second
+	// reportEvery is how often progress is written at most.
+	reportEvery = 500 * time.Millisecond
+	// recordGrace is how long a stop waits for the ends of stopped attempts to be
+	// recorded, after the work itself had its grace.
+	recordGrace = 5 * time.Second
+	// backoff is the pause after a failed call of the store.
+	backoff = time.Second
+)
+
+// Log is where one attempt's output goes. Write never fails.
+type Log interface {
+	io.Writer
+	// Close ends the log and returns its size in bytes and whether it lost its
+	// middle to the cap.
+	Close() (size int64, truncated bool)
+}
+
+// Options of an Engine. Store, Tasks, Logs, Blobs and WorkDir are required.
+type Options struct {
+	Store store.Store
+	Tasks *task.Registry
+	// OpenLog starts or continues the log of a run.
+	OpenLog func(runID string) (Log, error)
+	// PutBlob makes content durable and returns its SHA-256 and size.
+	PutBlob func(ctx context.Context, r io.Reader) (sum string, size int64, err error)
+	// Sweep ends what is left of the processes of dead attempts on this host and
+	// returns when they are gone. nil = there are no processes.
+	Sweep func(ctx context.Context, dead []store.Leftover) error
+	// WorkDir is where attempts get their private folders.
+	WorkDir string
+	// HostID identifies the data folder, see store.Instance.
+	HostID  string
+	Version string
+	// Exclusive says that a file lock keeps every other instance away from the
+	// database (SQLite). Then work goes on while the lease cannot be renewed.
+	Exclusive bool
+	// Alone refuses to start while another instance lives: several instances need
+	// a store of logs and artifacts that all of them reach.
+	Alone bool
+
+	LeaseTTL time.Duration // 0 = DefaultLeaseTTL
+	// Grace is how long cancelled work may take to end before it is killed; 0 =
+	// DefaultGrace.
+	Grace time.Duration
+	// StopGrace is how long running work may go on when the server stops, before
+	// it is stopped and goes back to the queue; 0 = DefaultStopGrace.
+	StopGrace time.Duration
+	Clock     clock.Clock  // nil = the system's
+	Logger    *slog.Logger // nil = discard
+}
+
+// Engine runs jobs. Make one with New and run it once.
+type Engine struct {
+	o   Options
+	log *slog.Logger
+
+	wake chan struct{} // a slot became free, or look again
+
+	mu       sync.Mutex
+	instance string // id of the current lease
+	trusted  time.Time
+	active   map[string]*attempt // by job id
+
+	attempts sync.WaitGroup
+	ready    chan struct{} // closed when recovery is done
+}
+
+// New returns an engine that does nothing yet.
+func New(o Options) *Engine {
+	if o.LeaseTTL == 0 {
+		o.LeaseTTL = DefaultLeaseTTL
+	}
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
+	if o.StopGrace == 0 {
+		o.StopGrace = DefaultStopGrace
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{
+		o: o, log: o.Logger, wake: make(chan struct{}, 1),
+		active: map[string]*attempt{}, ready: make(chan struct{}),
+	}
+}
+
+// Ready is closed when the leftovers of earlier servers on this data folder
+// are dealt with and the engine claims jobs.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Active is the number of attempts that run in this process now.
+func (e *Engine) Active() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.active)
+}
+
+// Run recovers, then runs jobs until ctx ends, then stops in good order:
+// running work gets StopGrace to finish, what is left is stopped and goes back
+// to the queue without losing an attempt. It returns nil after a good stop, and
+// an error when it could not start.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := os.MkdirAll(e.o.WorkDir, 0o700); err != nil {
+		return fmt.Errorf("make work folder: %w", err)
+	}
+	// Work and its records outlive ctx: they end in good order below.
+	live, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	if err := e.register(ctx); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{e.recover, e.checkAlone} {
+		if err := step(ctx); err != nil {
+			return errors.Join(err, e.release(live))
+		}
+	}
+	e.log.Info("queue is ready", "instance", e.instanceID())
+	close(e.ready)
+
+	hints, unwatch := e.o.Store.Events.Watch()
+	defer unwatch()
+	loops, stopLoops := context.WithCancel(live)
+	defer stopLoops()
+	var background sync.WaitGroup
+	background.Go(func() { e.keepLease(loops) })
+	background.Go(func() { e.listen(loops, hints) })
+	if !e.o.Exclusive {
+		background.Go(func() { e.rescueOthers(loops) })
+	}
+	e.claimLoop(ctx, live)
+
+	e.drain(end)
+	stopLoops()
+	background.Wait()
+	return e.release(context.WithoutCancel(ctx))
+}
+
+// drain waits for the attempts: first in peace, then by asking them to stop,
+// at last by giving up on those whose end cannot be recorded. These are found
+// as leftovers at the next start.
+func (e *Engine) drain(end context.CancelFunc) {
+	done := make(chan struct{})
+	go func() {
+		e.attempts.Wait()
+		close(done)
+	}()
+	if n := e.Active(); n > 0 {
+		e.log.Info("waiting for running jobs", "count", n, "grace", e.o.StopGrace)
+	}
+	if e.within(done, e.o.StopGrace) {
+		return
+	}
+	e.stopAll(task.ErrShutdown)
+	if e.within(done, e.o.Grace+recordGrace) {
+		return
+	}
+	end()
+	<-done
+}
+
+// within reports whether done is closed before d is over.
+func (e *Engine) within(done <-chan struct{}, d time.Duration) bool {
+	t := e.o.Clock.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C():
+		return false
+	}
+}
+
+// stopAll asks every attempt to stop.
+func (e *Engine) stopAll(cause error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.active {
+		a.cancel(cause)
+	}
+}
+
+// kick makes the claim loop look again.
+func (e *Engine) kick() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// listen turns hints into wake-ups and cancels. Because hints may be lost, it
+// also looks by itself every pollEvery, however many hints arrive.
+func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
+	t := e.o.Clock.NewTimer(pollEvery)
+	defer func() { t.Stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case h := <-hints:
+			switch h.Topic {
+			case store.HintQueue:
+				e.kick()
+			case store.HintJob:
+				e.lookForCancel(ctx, h.ID)
+			case store.HintAll:
+				e.kick()
+				e.lookForCancel(ctx, "")
+			}
+		case <-t.C():
+			e.lookForCancel(ctx, "")
+			t = e.o.Clock.NewTimer(pollEvery)
+		}
+	}
+}
+
+// lookForCancel stops the attempts of this process whose jobs were asked to
+// stop; jobID "" means all of them.
+func (e *Engine) lookForCancel(ctx context.Context, jobID string) {
+	e.mu.Lock()
+	var look []*attempt
+	for id, a := range e.active {
+		if jobID == "" || id == jobID {
+			look = append(look, a)
+		}
+	}
+	e.mu.Unlock()
+	for _, a := range look {
+		j, err := e.o.Store.Jobs.Job(ctx, a.job.Tenant, a.job.ID)
+		switch {
+		case err != nil:
+			e.log.Warn("cannot look for a cancel", "job_id", a.job.ID, "error", err)
+		case j.Epoch != a.job.Epoch:
+			a.cancel(task.ErrLeaseLost)
+		case !j.CancelAskedAt.IsZero():
+			a.cancel(task.ErrCancelled)
+		}
+	}
+}
+
+// jitter is a random number in [0,1).
+func jitter() float64 { return rand.Float64() } //nolint:forbidigo // spreads retries, decides nothing

@@ -1,0 +1,185 @@
+package queue
+
+import (
+	"context"
+	"io"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/task"
+)
+
+// Bounds of what an attempt may say.
+const (
+	maxOutputs     = 256
+	maxOutputBytes = 64 << 10
+	maxCheckpoint  = 1 << 20
+	maxStageBytes  = 256
+)
+
+// host is the task.Host of one attempt. What is said often (progress, outputs,
+// tokens) is kept here and written at most every reportEvery.
+type host struct {
+	e   *Engine
+	a   *attempt
+	log Log
+
+	mu    sync.Mutex
+	res   run.Result
+	dirty bool
+
+	stop chan struct{}
+	done chan struct{}
+}
+
+func newHost(e *Engine, a *attempt) *host {
+	h := &host{e: e, a: a, stop: make(chan struct{}), done: make(chan struct{})}
+	log, err := e.o.OpenLog(a.run.ID)
+	if err != nil {
+		// Output is worth less than the work.
+		e.log.Error("cannot open the log of a run", "run_id", a.run.ID, "error", err)
+		log = noLog{}
+	}
+	h.log = log
+	go h.report()
+	return h
+}
+
+// noLog stands in when the log cannot be opened.
+type noLog struct{}
+
+func (noLog) Write(p []byte) (int, error) { return len(p), nil }
+func (noLog) Close() (int64, bool)        { return 0, true }
+
+// close ends reporting and the log, and returns what the attempt left.
+func (h *host) close() run.Result {
+	close(h.stop)
+	<-h.done
+	size, truncated := h.log.Close()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.res.LogBytes, h.res.LogTruncated = size, truncated
+	return h.res
+}
+
+// report writes what changed, until the attempt ends.
+func (h *host) report() {
+	defer close(h.done)
+	for {
+		t := h.e.o.Clock.NewTimer(reportEvery)
+		select {
+		case <-h.stop:
+			t.Stop()
+			return
+		case <-t.C():
+			h.flush()
+		}
+	}
+}
+
+func (h *host) flush() {
+	h.mu.Lock()
+	if !h.dirty {
+		h.mu.Unlock()
+		return
+	}
+	h.dirty = false
+	p := h.res.Progress
+	r := store.Report{RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Progress: &p, Tokens: h.res.Tokens, Outputs: maps.Clone(h.res.Outputs)}
+	h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), h.e.o.LeaseTTL)
+	defer cancel()
+	if err := h.write(ctx, r); err != nil && !fault.Is(err, fault.StaleLease) {
+		h.e.log.Warn("cannot report progress", "run_id", h.a.run.ID, "error", err)
+		h.mu.Lock()
+		h.dirty = true
+		h.mu.Unlock()
+	}
+}
+
+// write stores a report and stops the attempt when it was taken over.
+func (h *host) write(ctx context.Context, r store.Report) error {
+	return h.fenced(h.e.o.Store.Runs.Report(ctx, []store.Report{r})[0])
+}
+
+func (h *host) fenced(err error) error {
+	if fault.Is(err, fault.StaleLease) {
+		h.a.cancel(task.ErrLeaseLost)
+	}
+	return err
+}
+
+func (h *host) change(f func(*run.Result)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(&h.res)
+	h.dirty = true
+}
+
+// Log implements task.Host.
+func (h *host) Log() io.Writer { return h.log }
+
+// Process implements task.Host.
+func (h *host) Process(ctx context.Context, p run.Process) error {
+	return h.write(ctx, store.Report{RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Process: &p})
+}
+
+// Progress implements task.Host.
+func (h *host) Progress(p run.Progress) {
+	if len(p.Stage) > maxStageBytes {
+		p.Stage = p.Stage[:maxStageBytes]
+	}
+	h.change(func(r *run.Result) { r.Progress = p })
+}
+
+// Output implements task.Host.
+func (h *host) Output(key, value string) {
+	if len(value) > maxOutputBytes {
+		value = value[:maxOutputBytes]
+	}
+	h.change(func(r *run.Result) {
+		if r.Outputs == nil {
+			r.Outputs = map[string]string{}
+		}
+		if _, known := r.Outputs[key]; known || len(r.Outputs) < maxOutputs {
+			r.Outputs[key] = value
+		}
+	})
+}
+
+// ExitCode implements task.Host.
+func (h *host) ExitCode(code int) { h.change(func(r *run.Result) { r.ExitCode = &code }) }
+
+// Tokens implements task.Host.
+func (h *host) Tokens(t run.Tokens) { h.change(func(r *run.Result) { r.Tokens = &t }) }
+
+// Checkpoint implements task.Host.
+func (h *host) Checkpoint(ctx context.Context, data []byte) error {
+	if len(data) > maxCheckpoint {
+		return fault.Newf(fault.BodyTooLarge, "a checkpoint may have %d bytes, this one has %d", maxCheckpoint, len(data))
+	}
+	return h.fenced(h.e.o.Store.Runs.SaveCheckpoint(ctx, store.Checkpoint{
+		JobID: h.a.job.ID, RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Data: data, At: h.now(),
+	}))
+}
+
+// Artifact implements task.Host: first the content is durable, then its name.
+func (h *host) Artifact(ctx context.Context, name, mediaType string, r io.Reader) (run.Artifact, error) {
+	sum, size, err := h.e.o.PutBlob(ctx, r)
+	if err != nil {
+		return run.Artifact{}, err
+	}
+	at := h.now()
+	a := run.Artifact{
+		ID: id.New(id.Artifact, at), Tenant: h.a.run.Tenant, RunID: h.a.run.ID, Name: name, Size: size,
+		SHA256: sum, MediaType: mediaType, CreatedAt: at,
+	}
+	return a, h.fenced(h.e.o.Store.Artifacts.Put(ctx, a, h.a.run.Epoch))
+}
+
+func (h *host) now() time.Time { return h.e.o.Clock.Now() }

@@ -1,0 +1,126 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/task"
+)
+
+func (e *Engine) instanceID() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.instance
+}
+
+// register takes a lease under a fresh id.
+func (e *Engine) register(ctx context.Context) error {
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = "unknown" // shown to people only
+	}
+	asked := e.o.Clock.Now()
+	i := store.Instance{
+		ID: id.New(id.Instance, asked), HostID: e.o.HostID, Hostname: hostname, Pid: os.Getpid(), Version: e.o.Version,
+	}
+	if err := e.o.Store.Leases.Register(ctx, i, e.o.LeaseTTL); err != nil {
+		return fmt.Errorf("register instance: %w", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.instance, e.trusted = i.ID, e.trustUntil(asked)
+	return nil
+}
+
+// checkAlone returns an error while an older instance lives, if this one must
+// be alone. It runs after register, so of two that start at once one gives way.
+func (e *Engine) checkAlone(ctx context.Context) error {
+	if !e.o.Alone {
+		return nil
+	}
+	all, err := e.o.Store.Leases.Instances(ctx)
+	if err != nil {
+		return fmt.Errorf("look for other instances: %w", err)
+	}
+	for _, i := range all {
+		if i.ID == e.instanceID() {
+			return nil // the list is oldest first
+		}
+		if i.LeaseUntil.After(e.o.Clock.Now()) {
+			return fault.Newf(fault.OtherInstance, "instance %s on %s (pid %d) uses this database, and logs and artifacts of this "+
+				"installation are in one data folder; stop it, or wait until %s if it is dead", i.ID, i.Hostname, i.Pid,
+				i.LeaseUntil.Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// trustUntil is the end of the trust in a lease that was asked for at asked.
+// It is computed from before the request, so it ends before the database's
+// view of the lease does.
+func (e *Engine) trustUntil(asked time.Time) time.Time { return asked.Add(e.o.LeaseTTL - leaseMargin) }
+
+func (e *Engine) release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, e.o.LeaseTTL)
+	defer cancel()
+	if err := e.o.Store.Leases.Release(ctx, e.instanceID(), time.Time{}); err != nil {
+		return fmt.Errorf("release lease: %w", err)
+	}
+	return nil
+}
+
+// keepLease renews the lease until ctx ends. When that fails for too long, or
+// when others have condemned the lease, all work of this process is stopped,
+// because it may be started elsewhere; then a new lease is taken.
+func (e *Engine) keepLease(ctx context.Context) {
+	wait := e.o.LeaseTTL / 6
+	for clock.Sleep(ctx, e.o.Clock, wait) == nil {
+		wait = e.o.LeaseTTL / 6
+		err := e.renew(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			continue
+		case fault.Is(err, fault.StaleLease):
+			e.log.Error("lease lost: another instance condemned it", "instance", e.instanceID())
+		case e.o.Exclusive || e.o.Clock.Now().Before(e.trustEnd()):
+			e.log.Warn("cannot renew the lease", "error", err)
+			wait = min(wait, backoff)
+			continue
+		default:
+			e.log.Error("lease lost: it could not be renewed in time", "instance", e.instanceID(), "error", err)
+		}
+		e.stopAll(task.ErrLeaseLost)
+		if err := e.register(ctx); err != nil {
+			e.log.Error("cannot take a new lease", "error", err)
+			wait = backoff
+			continue
+		}
+		e.kick()
+	}
+}
+
+func (e *Engine) trustEnd() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.trusted
+}
+
+func (e *Engine) renew(ctx context.Context) error {
+	asked := e.o.Clock.Now()
+	// A call that hangs must not outlive the trust in the lease.
+	ctx, cancel := context.WithTimeout(ctx, max(e.trustEnd().Sub(asked), backoff))
+	defer cancel()
+	if err := e.o.Store.Leases.Extend(ctx, e.instanceID(), time.Time{}, e.o.LeaseTTL); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.trusted = e.trustUntil(asked)
+	return nil
+}

@@ -1,0 +1,112 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+// recover deals with what earlier servers on this data folder left behind. The
+// folder's lock proves that they are dead, so nothing is waited for.
+func (e *Engine) recover(ctx context.Context) error {
+	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.instanceID(), HostID: e.o.HostID, Grace: takeoverGrace}); err != nil {
+		return fmt.Errorf("condemn dead instances: %w", err)
+	}
+	return e.rescue(ctx)
+}
+
+// rescueOthers takes over from instances whose lease is over.
+func (e *Engine) rescueOthers(ctx context.Context) {
+	for clock.Sleep(ctx, e.o.Clock, rescueEvery) == nil {
+		err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.instanceID(), Grace: takeoverGrace})
+		if err == nil {
+			err = e.rescue(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			e.log.Error("cannot rescue jobs of lost instances", "error", err)
+		}
+	}
+}
+
+// rescue ends the attempts of lost instances: first what is left of their
+// processes on this host, then their records, and with these their locks.
+func (e *Engine) rescue(ctx context.Context) error {
+	left, err := e.o.Store.Leases.Leftovers(ctx)
+	if err != nil {
+		return fmt.Errorf("list leftovers: %w", err)
+	}
+	var here []store.Leftover
+	for _, l := range left {
+		if l.HostID == e.o.HostID && !e.runsHere(l) {
+			here = append(here, l)
+		}
+	}
+	if len(here) > 0 && e.o.Sweep != nil {
+		if err := e.o.Sweep(ctx, here); err != nil {
+			return fmt.Errorf("end processes of dead attempts: %w", err)
+		}
+	}
+	for _, l := range left {
+		if e.runsHere(l) {
+			continue // this process lost its lease; it stops the attempt first
+		}
+		err := e.interrupt(ctx, l)
+		switch {
+		case fault.Is(err, fault.StaleLease):
+			continue // ended by itself, or rescued by another instance
+		case err != nil:
+			return fmt.Errorf("interrupt job %s: %w", l.Job.ID, err)
+		}
+		e.log.Warn("attempt interrupted", "job_id", l.Job.ID, "run_id", l.Run.ID, "attempt", l.Run.Attempt, "instance", l.Run.Instance)
+	}
+	return nil
+}
+
+// runsHere reports whether the leftover is an attempt of this very process.
+func (e *Engine) runsHere(l store.Leftover) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.active[l.Job.ID]
+	return a != nil && a.job.Epoch == l.Job.Epoch
+}
+
+func (e *Engine) interrupt(ctx context.Context, l store.Leftover) error {
+	at := e.o.Clock.Now()
+	return e.conclude(ctx, l.Job, l.Run, func(j job.Job) (any, any) {
+		return job.Interrupted{At: at}, run.Broke{At: at, Failure: job.CrashFailure(j), Result: l.Run.Result}
+	})
+}
+
+// conclude ends an attempt. events makes the job's and the run's event from
+// the job as it is: when the job changed meanwhile, it is read again and asked
+// again. stale_lease means that the attempt is no longer the caller's.
+func (e *Engine) conclude(ctx context.Context, j job.Job, r run.Run, events func(job.Job) (forJob, forRun any)) error {
+	for {
+		forJob, forRun := events(j)
+		jc, err := job.Apply(j, forJob)
+		if err != nil {
+			return err
+		}
+		rc, err := run.Apply(r, forRun)
+		if err != nil {
+			return err
+		}
+		err = e.o.Store.Jobs.Finish(ctx, []store.Finish{{Job: jc, Run: rc}})[0]
+		if !fault.Is(err, fault.Conflict) {
+			return err
+		}
+		now, err := e.o.Store.Jobs.Job(ctx, j.Tenant, j.ID)
+		if err != nil {
+			return err
+		}
+		if now.Epoch != j.Epoch || now.State != job.Running {
+			return fault.Newf(fault.StaleLease, "attempt %d of job %s was taken over or has ended", j.Attempt, j.ID)
+		}
+		j = now
+	}
+}

@@ -1,0 +1,142 @@
+// Package migrations brings a database to the schema of this program.
+//
+// Migrations are forward-only SQL files with the same numbers and names for
+// both engines, embedded in the binary. Each runs in one transaction. The
+// checksum of every file that ran is recorded: a file that was changed
+// afterwards, or a database that a newer program has migrated, is refused with
+// a clear error instead of being guessed at.
+package migrations
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed sqlite/*.sql postgres/*.sql
+var files embed.FS
+
+// Engine selects a folder of migrations.
+type Engine string
+
+// The engines.
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// Pending reports whether db needs migrations. An empty database does.
+func Pending(ctx context.Context, db *sql.DB, e Engine) (bool, error) {
+	p, _, err := provider(db, e)
+	if err != nil {
+		return false, err
+	}
+	return p.HasPending(ctx)
+}
+
+// Up runs what is missing, in order. Two processes must not run it at once
+// (the engines see to that: a file lock, an advisory lock).
+func Up(ctx context.Context, db *sql.DB, e Engine) error {
+	p, dir, err := provider(db, e)
+	if err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_checksums (
+		version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL)`); err != nil {
+		return fmt.Errorf("create checksum table: %w", err)
+	}
+	if err := refuseNewer(ctx, p); err != nil {
+		return err
+	}
+	if err := verify(ctx, db, p, dir); err != nil {
+		return err
+	}
+	results, err := p.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	for _, r := range results {
+		sum, err := checksum(dir, r.Source.Path)
+		if err != nil {
+			return err
+		}
+		if _, err := db.ExecContext(ctx, `INSERT INTO schema_checksums (version, name, sha256) VALUES ($1, $2, $3)
+			ON CONFLICT (version) DO NOTHING`, r.Source.Version, r.Source.Path, sum); err != nil {
+			return fmt.Errorf("record checksum: %w", err)
+		}
+	}
+	return nil
+}
+
+func provider(db *sql.DB, e Engine) (*goose.Provider, fs.FS, error) {
+	dir, err := fs.Sub(files, string(e))
+	if err != nil {
+		return nil, nil, err
+	}
+	dialect := goose.DialectSQLite3
+	if e == Postgres {
+		dialect = goose.DialectPostgres
+	}
+	p, err := goose.NewProvider(dialect, db, dir, goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return p, dir, nil
+}
+
+func refuseNewer(ctx context.Context, p *goose.Provider) error {
+	have, want, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if have > want {
+		return fmt.Errorf("the database has schema %d, this program knows %d: use a newer runsheet or restore a backup", have, want)
+	}
+	return nil
+}
+
+// verify compares recorded checksums with the files of this program. A crash
+// between a migration and its record leaves a gap, which is filled in.
+func verify(ctx context.Context, db *sql.DB, p *goose.Provider, dir fs.FS) error {
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	for _, src := range p.ListSources() {
+		if src.Version > have {
+			continue
+		}
+		sum, err := checksum(dir, src.Path)
+		if err != nil {
+			return err
+		}
+		if _, err := db.ExecContext(ctx, `INSERT INTO schema_checksums (version, name, sha256) VALUES ($1, $2, $3)
+			ON CONFLICT (version) DO NOTHING`, src.Version, src.Path, sum); err != nil {
+			return fmt.Errorf("record checksum: %w", err)
+		}
+		var got string
+		if err := db.QueryRowContext(ctx, `SELECT sha256 FROM schema_checksums WHERE version = $1`, src.Version).Scan(&got); err != nil {
+			return fmt.Errorf("read checksum: %w", err)
+		}
+		if got != sum {
+			return fmt.Errorf("migration %s differs from the one that made this database: this build does not fit the data", src.Path)
+		}
+	}
+	return nil
+}
+
+func checksum(dir fs.FS, path string) (string, error) {
+	b, err := fs.ReadFile(dir, path)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}

@@ -1,0 +1,91 @@
+package portable
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
+)
+
+const jobColumns = `job_id, tenant, state, version, name, job_type, params, template_id, template_version,
+	retry, timeout_ms, locks, on_crash, labels, trigger_kind, created_by, retry_of, priority, seq,
+	not_before_ms, held_reason, attempt, failures, crashes, run_id, instance_id, epoch, cancel_asked_ms,
+	cancelled_by, failure_code, failure_message, created_ms, queued_ms, started_ms, finished_ms`
+
+func scanJob(rows *sql.Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
+
+func scanJobWith(scan func(...any) error) (job.Job, error) {
+	var j job.Job
+	var params, retry, locks, labels string
+	var timeout, notBefore, cancelAsked, created, queued, started, finished int64
+	if err := scan(&j.ID, &j.Tenant, &j.State, &j.Version, &j.Name, &j.Type, &params, &j.TemplateID, &j.TemplateVersion,
+		&retry, &timeout, &locks, &j.OnCrash, &labels, &j.Trigger, &j.CreatedBy, &j.RetryOf, &j.Priority, &j.Seq,
+		&notBefore, &j.HeldReason, &j.Attempt, &j.Failures, &j.Crashes, &j.RunID, &j.Instance, &j.Epoch, &cancelAsked,
+		&j.CancelledBy, &j.Failure.Code, &j.Failure.Message, &created, &queued, &started, &finished); err != nil {
+		return j, err
+	}
+	j.Params = []byte(params)
+	j.Timeout = time.Duration(timeout) * time.Millisecond
+	j.NotBefore, j.CancelAskedAt = clock.FromMillis(notBefore), clock.FromMillis(cancelAsked)
+	j.CreatedAt, j.QueuedAt = clock.FromMillis(created), clock.FromMillis(queued)
+	j.StartedAt, j.FinishedAt = clock.FromMillis(started), clock.FromMillis(finished)
+	return j, errors.Join(decode(retry, &j.Retry), decode(locks, &j.Locks), decode(labels, &j.Labels))
+}
+
+// ready says whether a claim may look at j at all. A delayed job becomes ready
+// when a claim finds that its time has come.
+func ready(j job.Job) bool {
+	return j.State == job.Queued && j.HeldReason == "" && j.NotBefore.IsZero()
+}
+
+func insertJob(ctx context.Context, tx Tx, j job.Job) error {
+	_, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready) VALUES
+		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`,
+		j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
+		encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encode(j.Labels), string(j.Trigger),
+		j.CreatedBy, j.RetryOf, j.Priority, j.Seq, clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
+		j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
+		clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
+		j.Class(), flag(ready(j)))
+	if err != nil {
+		return fmt.Errorf("insert job: %w", err)
+	}
+	return nil
+}
+
+// change writes what a change made of a job, if the row is still as the change
+// saw it, and announces it. It reports whether the row was.
+func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
+	b, a := c.Before, c.After
+	n, err := tx.Exec(ctx, `UPDATE jobs SET state = $1, version = $2, labels = $3, priority = $4, seq = $5,
+		not_before_ms = $6, held_reason = $7, ready = $8, attempt = $9, failures = $10, crashes = $11, run_id = $12,
+		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
+		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21
+		WHERE job_id = $22 AND tenant = $23 AND version = $24 AND state = $25 AND epoch = $26`,
+		string(a.State), a.Version, encode(a.Labels), a.Priority, a.Seq,
+		clock.Millis(a.NotBefore), a.HeldReason, flag(ready(a)), a.Attempt, a.Failures, a.Crashes, a.RunID,
+		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
+		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),
+		b.ID, b.Tenant, b.Version, string(b.State), b.Epoch)
+	if err != nil {
+		return false, fmt.Errorf("change job: %w", err)
+	}
+	if n == 0 {
+		return false, nil
+	}
+	return true, announce(ctx, tx, c.Emit)
+}
+
+func jobByID(ctx context.Context, tx Tx, tenant, id string) (job.Job, error) {
+	j, err := scanJobWith(tx.Row(ctx, `SELECT `+jobColumns+` FROM jobs WHERE job_id = $1 AND tenant = $2`, id, tenant).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, fault.Newf(fault.NotFound, "no job %s", id)
+	}
+	return j, err
+}

@@ -1,0 +1,134 @@
+package portable
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+type leases struct{ *db }
+
+func (s leases) Register(ctx context.Context, i store.Instance, ttl time.Duration) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		now, err := s.Now(ctx, tx, i.StartedAt)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO instances (instance_id, host_id, hostname, pid, version, started_ms, lease_until_ms,
+			ended_ms, lost) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)`,
+			i.ID, i.HostID, i.Hostname, i.Pid, i.Version, clock.Millis(now), clock.Millis(now.Add(ttl))); err != nil {
+			return fmt.Errorf("register instance: %w", err)
+		}
+		return nil
+	})
+}
+
+func (s leases) Extend(ctx context.Context, instanceID string, now time.Time, ttl time.Duration) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		now, err := s.Now(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, `UPDATE instances SET lease_until_ms = $1 WHERE instance_id = $2 AND ended_ms = 0`,
+			clock.Millis(now.Add(ttl)), instanceID)
+		if err != nil {
+			return fmt.Errorf("extend lease: %w", err)
+		}
+		if n == 0 {
+			return fault.Newf(fault.StaleLease, "instance %s has no living lease", instanceID)
+		}
+		return nil
+	})
+}
+
+func (s leases) Condemn(ctx context.Context, p store.Condemn) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		// Claims check the lease under the same lock, so none slips in between.
+		if err := s.LockQueue(ctx, tx); err != nil {
+			return err
+		}
+		now, err := s.Now(ctx, tx, p.Now)
+		if err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, `UPDATE instances SET ended_ms = $1, lost = 1 WHERE ended_ms = 0 AND instance_id <> $2
+			AND (lease_until_ms < $3 OR ($4 <> '' AND host_id = $5))`,
+			clock.Millis(now), p.Self, clock.Millis(now.Add(-p.Grace)), p.HostID, p.HostID)
+		if err != nil {
+			return fmt.Errorf("condemn instances: %w", err)
+		}
+		if n > 0 {
+			tx.Hint(store.Hint{Topic: store.HintQueue})
+		}
+		return nil
+	})
+}
+
+func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
+	var out []store.Leftover
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		out = nil
+		rows, err := tx.Query(ctx, `SELECT `+jobColumns+` FROM jobs WHERE state = 'RUNNING' AND instance_id IN (
+			SELECT instance_id FROM instances WHERE ended_ms <> 0) ORDER BY epoch`)
+		if err != nil {
+			return fmt.Errorf("list leftovers: %w", err)
+		}
+		js, err := collect(rows, scanJob)
+		if err != nil {
+			return err
+		}
+		for _, j := range js {
+			r, err := scanRunWith(tx.Row(ctx, `SELECT `+runColumns+` FROM runs WHERE run_id = $1`, j.RunID).Scan)
+			if err != nil {
+				return fmt.Errorf("read leftover run: %w", err)
+			}
+			l := store.Leftover{Job: j, Run: r}
+			if err := tx.Row(ctx, `SELECT host_id FROM instances WHERE instance_id = $1`, j.Instance).Scan(&l.HostID); err != nil {
+				return fmt.Errorf("read leftover instance: %w", err)
+			}
+			out = append(out, l)
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (s leases) Release(ctx context.Context, instanceID string, now time.Time) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		now, err := s.Now(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE instances SET ended_ms = $1 WHERE instance_id = $2 AND ended_ms = 0`,
+			clock.Millis(now), instanceID); err != nil {
+			return fmt.Errorf("release lease: %w", err)
+		}
+		tx.Hint(store.Hint{Topic: store.HintQueue})
+		return nil
+	})
+}
+
+func (s leases) Instances(ctx context.Context) ([]store.Instance, error) {
+	var out []store.Instance
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		rows, err := tx.Query(ctx, `SELECT instance_id, host_id, hostname, pid, version, started_ms, lease_until_ms FROM instances
+			WHERE ended_ms = 0 ORDER BY started_ms, instance_id`)
+		if err != nil {
+			return fmt.Errorf("list instances: %w", err)
+		}
+		out, err = collect(rows, func(r *sql.Rows) (store.Instance, error) {
+			var i store.Instance
+			var started, until int64
+			err := r.Scan(&i.ID, &i.HostID, &i.Hostname, &i.Pid, &i.Version, &started, &until)
+			i.StartedAt, i.LeaseUntil = clock.FromMillis(started), clock.FromMillis(until)
+			return i, err
+		})
+		return err
+	})
+	return out, err
+}

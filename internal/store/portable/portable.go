@@ -1,0 +1,170 @@
+// Package portable implements the store's contract once, in the SQL that
+// SQLite and PostgreSQL share. What differs (transactions, the claim's lock,
+// the clock, sequences, hints) comes from an Engine.
+//
+// Rules for SQL here: placeholders are $1, $2, ... and first appear in that
+// order; times are Unix milliseconds; booleans are 0 or 1; lists and maps are
+// JSON text; uniqueness is met with ON CONFLICT, never by catching an error,
+// because an error ends a transaction on PostgreSQL.
+package portable
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+// Tx is an open transaction. It must not leave the function it was given to.
+type Tx interface {
+	// Exec runs a statement and returns the number of rows it changed.
+	Exec(ctx context.Context, query string, args ...any) (int64, error)
+	// Query runs a query; the caller closes the rows.
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// Row runs a query of one row.
+	Row(ctx context.Context, query string, args ...any) *sql.Row
+	// Hint is sent to watchers if, and after, the transaction commits.
+	Hint(h store.Hint)
+}
+
+// Engine is what an engine adds. Errors that it returns are classified.
+type Engine interface {
+	// Read runs f in a read-only transaction on a consistent snapshot.
+	Read(ctx context.Context, f func(context.Context, Tx) error) error
+	// Write runs f in a transaction and commits it durably. f may run more than
+	// once and must not keep state between runs.
+	Write(ctx context.Context, f func(context.Context, Tx) error) error
+	// Watch is store.Events.Watch.
+	Watch() (<-chan store.Hint, func())
+	// Version and Close are store.Health's.
+	Version(ctx context.Context) (string, error)
+	Close() error
+	Hot
+}
+
+// Hot are the statements in which the engines differ. Each engine has them in
+// hot.go, in this order.
+type Hot interface {
+	// Now is the authority's time: given, unless that is zero.
+	Now(ctx context.Context, tx Tx, given time.Time) (time.Time, error)
+	// LockQueue keeps every other claim out until the transaction ends.
+	LockQueue(ctx context.Context, tx Tx) error
+	// NextSeq reserves n places in the order and returns the first.
+	NextSeq(ctx context.Context, tx Tx, n int) (int64, error)
+	// LockJob keeps changes of one job out until the transaction ends.
+	LockJob(ctx context.Context, tx Tx, id string) error
+	// EventsSince reads the log so that a reader misses nothing.
+	EventsSince(ctx context.Context, tx Tx, tenant string, seq int64, limit int) ([]event.Event, error)
+}
+
+// New returns the store of an engine.
+func New(e Engine) store.Store {
+	db := &db{Engine: e}
+	return store.Store{
+		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
+		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Health: health{db},
+	}
+}
+
+type db struct{ Engine }
+
+type health struct{ *db }
+
+func (h health) Ping(ctx context.Context) error {
+	return h.Write(ctx, func(ctx context.Context, tx Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE queue SET id = id WHERE id = 1`)
+		return err
+	})
+}
+
+type events struct{ *db }
+
+func (e events) Since(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error) {
+	var out []event.Event
+	err := e.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		out, err = e.EventsSince(ctx, tx, tenant, seq, limit)
+		return err
+	})
+	return out, err
+}
+
+// EventColumns are the columns of an event in the order of ScanEvents.
+const EventColumns = `seq, tenant, type, at_ms, job_id, run_id, template_id, data`
+
+// ScanEvents reads rows of EventColumns and closes them.
+func ScanEvents(rows *sql.Rows) ([]event.Event, error) {
+	return collect(rows, func(rows *sql.Rows) (event.Event, error) {
+		var e event.Event
+		var at int64
+		var data string
+		if err := rows.Scan(&e.Seq, &e.Tenant, &e.Type, &at, &e.JobID, &e.RunID, &e.TemplateID, &data); err != nil {
+			return e, err
+		}
+		e.At = clock.FromMillis(at)
+		return e, decode(data, &e.Data)
+	})
+}
+
+func announce(ctx context.Context, tx Tx, evs []event.Event) error {
+	for _, e := range evs {
+		if _, err := tx.Exec(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data)); err != nil {
+			return fmt.Errorf("announce %s: %w", e.Type, err)
+		}
+		if e.JobID != "" {
+			tx.Hint(store.Hint{Topic: store.HintJob, ID: e.JobID})
+		}
+	}
+	return nil
+}
+
+// collect reads all rows with scan and closes them.
+func collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// encode writes a map, slice or struct as JSON text; a nil map or slice
+// becomes "".
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("portable: encode: " + err.Error()) // only plain values come here
+	}
+	if string(b) == "null" {
+		return ""
+	}
+	return string(b)
+}
+
+// decode is the inverse of encode.
+func decode(s string, v any) error {
+	if s == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(s), v); err != nil {
+		return fmt.Errorf("decode column: %w", err)
+	}
+	return nil
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,244 @@
+package portable
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+type runs struct{ *db }
+
+const runColumns = `run_id, tenant, job_id, state, job_name, job_type, template_id, template_version, params, labels,
+	attempt, trigger_kind, created_by, retry_of, instance_id, epoch, pid, pid_start, created_ms, queued_ms, started_ms,
+	finished_ms, failure_code, failure_message, reason, exit_code, outputs, tokens, stage, done, total, log_bytes, log_truncated`
+
+func scanRun(rows *sql.Rows) (run.Run, error) { return scanRunWith(rows.Scan) }
+
+func scanRunWith(scan func(...any) error) (run.Run, error) {
+	var r run.Run
+	var params, labels, outputs, tokens string
+	var created, queued, started, finished int64
+	var exit sql.NullInt64
+	res := &r.Result
+	if err := scan(&r.ID, &r.Tenant, &r.JobID, &r.State, &r.JobName, &r.JobType, &r.TemplateID, &r.TemplateVersion, &params, &labels,
+		&r.Attempt, &r.Trigger, &r.CreatedBy, &r.RetryOf, &r.Instance, &r.Epoch, &r.Process.Pid, &r.Process.Start, &created, &queued, &started,
+		&finished, &r.Failure.Code, &r.Failure.Message, &r.Reason, &exit, &outputs, &tokens, &res.Progress.Stage, &res.Progress.Done,
+		&res.Progress.Total, &res.LogBytes, &res.LogTruncated); err != nil {
+		return r, err
+	}
+	r.Params = []byte(params)
+	if exit.Valid {
+		code := int(exit.Int64)
+		res.ExitCode = &code
+	}
+	r.CreatedAt, r.QueuedAt = clock.FromMillis(created), clock.FromMillis(queued)
+	r.StartedAt, r.FinishedAt = clock.FromMillis(started), clock.FromMillis(finished)
+	return r, errors.Join(decode(labels, &r.Labels), decode(outputs, &res.Outputs), decode(tokens, &res.Tokens))
+}
+
+func insertRun(ctx context.Context, tx Tx, r run.Run) error {
+	_, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`) VALUES
+		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)`,
+		r.ID, r.Tenant, r.JobID, string(r.State), r.JobName, r.JobType, r.TemplateID, r.TemplateVersion, string(r.Params), encode(r.Labels),
+		r.Attempt, r.Trigger, r.CreatedBy, r.RetryOf, r.Instance, r.Epoch, 0, "",
+		clock.Millis(r.CreatedAt), clock.Millis(r.QueuedAt), clock.Millis(r.StartedAt), 0,
+		"", "", "", nil, "", "", "", 0, 0, 0, 0)
+	if err != nil {
+		return fmt.Errorf("insert run: %w", err)
+	}
+	return nil
+}
+
+// endRun writes the end of a run, under its epoch.
+func endRun(ctx context.Context, tx Tx, r run.Run) error {
+	res := r.Result
+	var exit any
+	if res.ExitCode != nil {
+		exit = *res.ExitCode
+	}
+	n, err := tx.Exec(ctx, `UPDATE runs SET state = $1, finished_ms = $2, failure_code = $3, failure_message = $4, reason = $5,
+		exit_code = $6, outputs = $7, tokens = $8, stage = $9, done = $10, total = $11, log_bytes = $12, log_truncated = $13
+		WHERE run_id = $14 AND epoch = $15 AND state = 'ACTIVE'`,
+		string(r.State), clock.Millis(r.FinishedAt), r.Failure.Code, r.Failure.Message, r.Reason,
+		exit, encode(res.Outputs), encode(res.Tokens), res.Progress.Stage, res.Progress.Done, res.Progress.Total,
+		res.LogBytes, flag(res.LogTruncated), r.ID, r.Epoch)
+	if err != nil {
+		return fmt.Errorf("end run: %w", err)
+	}
+	if n == 0 {
+		return fault.Newf(fault.InternalError, "run %s is not active although its job is running", r.ID)
+	}
+	return nil
+}
+
+func (s runs) Run(ctx context.Context, tenant, id string) (run.Run, error) {
+	var r run.Run
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		r, err = scanRunWith(tx.Row(ctx, `SELECT `+runColumns+` FROM runs WHERE run_id = $1 AND tenant = $2`, id, tenant).Scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fault.Newf(fault.NotFound, "no run %s", id)
+		}
+		return err
+	})
+	return r, err
+}
+
+func (s runs) List(ctx context.Context, p store.ListRuns) (store.RunPage, error) {
+	var w where
+	w.add("tenant = %s", p.Tenant)
+	if p.JobID != "" {
+		w.add("job_id = %s", p.JobID)
+	}
+	in(&w, "state", p.States)
+	in(&w, "job_type", p.Types)
+	in(&w, "template_id", p.TemplateIDs)
+	w.labels("labels", p.Labels)
+	w.contains("job_name", p.Text)
+	w.between("started_ms", p.StartedAfter, p.StartedBefore)
+	order, beyond := "started_ms DESC, run_id DESC", "(started_ms, run_id) < (%s, %s)"
+	if p.Ascending {
+		order, beyond = "started_ms, run_id", "(started_ms, run_id) > (%s, %s)"
+	}
+	if p.After != nil {
+		w.add(beyond, p.After.StartedAt.UnixMilli(), p.After.ID)
+	}
+	query := fmt.Sprintf(`SELECT %s FROM runs%s ORDER BY %s LIMIT %d`, runColumns, w.String(), order, p.Limit+1)
+	var page store.RunPage
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		rows, err := tx.Query(ctx, query, w.args...)
+		if err != nil {
+			return fmt.Errorf("list runs: %w", err)
+		}
+		page.Runs, err = collect(rows, scanRun)
+		return err
+	})
+	if len(page.Runs) > p.Limit {
+		page.Runs, page.More = page.Runs[:p.Limit], true
+	}
+	return page, err
+}
+
+func (s runs) Report(ctx context.Context, items []store.Report) []error {
+	errs := make([]error, len(items))
+	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		clear(errs)
+		for i, it := range items {
+			verdict, err := report(ctx, tx, it)
+			if err != nil {
+				return err
+			}
+			errs[i] = verdict
+		}
+		return nil
+	})
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+	}
+	return errs
+}
+
+func report(ctx context.Context, tx Tx, p store.Report) (verdict, err error) {
+	var sets []string
+	var args []any
+	set := func(column string, v any) {
+		args = append(args, v)
+		sets = append(sets, fmt.Sprintf("%s = $%d", column, len(args)))
+	}
+	if p.Process != nil {
+		set("pid", p.Process.Pid)
+		set("pid_start", p.Process.Start)
+	}
+	if p.Progress != nil {
+		set("stage", p.Progress.Stage)
+		set("done", p.Progress.Done)
+		set("total", p.Progress.Total)
+	}
+	if p.Tokens != nil {
+		set("tokens", encode(p.Tokens))
+	}
+	if p.Outputs != nil {
+		set("outputs", encode(p.Outputs))
+	}
+	if p.LogBytes != nil {
+		set("log_bytes", *p.LogBytes)
+	}
+	if len(sets) == 0 {
+		return nil, nil
+	}
+	args = append(args, p.RunID, p.Epoch)
+	var jobID string
+	err = tx.Row(ctx, fmt.Sprintf(`UPDATE runs SET %s WHERE run_id = $%d AND epoch = $%d AND state = 'ACTIVE' RETURNING job_id`,
+		strings.Join(sets, ", "), len(args)-1, len(args)), args...).Scan(&jobID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return staleRun(p.RunID), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("report run: %w", err)
+	}
+	tx.Hint(store.Hint{Topic: store.HintJob, ID: jobID})
+	return nil, nil
+}
+
+func staleRun(id string) error {
+	return fault.Newf(fault.StaleLease, "run %s was taken over or has ended", id)
+}
+
+func (s runs) SaveCheckpoint(ctx context.Context, c store.Checkpoint) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if err := s.LockJob(ctx, tx, c.JobID); err != nil {
+			return err
+		}
+		active, err := active(ctx, tx, c.RunID, c.Epoch)
+		if err != nil {
+			return err
+		}
+		if !active {
+			return staleRun(c.RunID)
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO checkpoints (job_id, run_id, epoch, data, updated_ms) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (job_id) DO UPDATE SET run_id = excluded.run_id, epoch = excluded.epoch, data = excluded.data,
+			updated_ms = excluded.updated_ms`, c.JobID, c.RunID, c.Epoch, c.Data, clock.Millis(c.At)); err != nil {
+			return fmt.Errorf("save checkpoint: %w", err)
+		}
+		if _, err := tx.Exec(ctx, `UPDATE jobs SET crashes = 0, version = version + 1 WHERE job_id = $1 AND epoch = $2 AND crashes > 0`,
+			c.JobID, c.Epoch); err != nil {
+			return fmt.Errorf("clear crashes: %w", err)
+		}
+		return nil
+	})
+}
+
+// active reports whether a run is the active attempt under epoch.
+func active(ctx context.Context, tx Tx, runID string, epoch int64) (bool, error) {
+	var one int
+	err := tx.Row(ctx, `SELECT 1 FROM runs WHERE run_id = $1 AND epoch = $2 AND state = 'ACTIVE'`, runID, epoch).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("check attempt: %w", err)
+	}
+	return true, nil
+}
+
+func (s runs) Checkpoint(ctx context.Context, jobID string) ([]byte, error) {
+	var data []byte
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		err := tx.Row(ctx, `SELECT data FROM checkpoints WHERE job_id = $1`, jobID).Scan(&data)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return data, err
+}

@@ -1,0 +1,55 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/store/portable"
+)
+
+// Now is the process's clock: the file lock keeps other writers out, so there
+// is no other clock to agree with.
+func (e *engine) Now(_ context.Context, _ portable.Tx, given time.Time) (time.Time, error) {
+	if given.IsZero() {
+		return e.clock.Now().UTC().Truncate(time.Millisecond), nil
+	}
+	return given, nil
+}
+
+// LockQueue does nothing: the writer runs one transaction at a time.
+func (e *engine) LockQueue(context.Context, portable.Tx) error { return nil }
+
+// NextSeq counts in the queue's row.
+func (e *engine) NextSeq(ctx context.Context, tx portable.Tx, n int) (int64, error) {
+	var last int64
+	if err := tx.Row(ctx, `UPDATE queue SET next_seq = next_seq + $1 WHERE id = 1 RETURNING next_seq`, n).Scan(&last); err != nil {
+		return 0, fmt.Errorf("reserve places: %w", err)
+	}
+	return last - int64(n) + 1, nil
+}
+
+// LockJob does nothing, as LockQueue.
+func (e *engine) LockJob(context.Context, portable.Tx, string) error { return nil }
+
+// EventsSince reads by sequence number: with one writer, numbers are given in
+// commit order.
+func (e *engine) EventsSince(ctx context.Context, tx portable.Tx, tenant string, seq int64, limit int) ([]event.Event, error) {
+	//nolint:rowserrcheck // ScanEvents does it
+	rows, err := tx.Query(ctx, `SELECT `+portable.EventColumns+` FROM events WHERE tenant = $1 AND seq > $2
+		ORDER BY seq LIMIT $3`, tenant, seq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	return portable.ScanEvents(rows)
+}
+
+// Version implements store.Health.
+func (e *engine) Version(ctx context.Context) (string, error) {
+	var v string
+	err := e.Read(ctx, func(ctx context.Context, tx portable.Tx) error {
+		return tx.Row(ctx, `SELECT sqlite_version()`).Scan(&v)
+	})
+	return "sqlite " + v, err
+}

@@ -1,0 +1,205 @@
+// Package sqlite keeps the store in one SQLite file, or in memory for tests.
+//
+// All writes go through one goroutine (writer.go) that commits waiting
+// requests together, so a durable commit is shared by everyone who waits for
+// it; reads go to a small pool of read-only connections (reader.go). The
+// database is in WAL mode with synchronous=FULL: a write has reached the disk
+// when its method returns. A file lock keeps a second server out.
+//
+// The package works with any database/sql driver for SQLite; production uses
+// modernc.org/sqlite, which is pure Go, and the power-loss tests use one whose
+// file layer can lie.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/filelock"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/store/migrations"
+	"github.com/runsheet/runsheet/internal/store/portable"
+
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+)
+
+// Options say how to open a database.
+type Options struct {
+	// Path is the database file. Its folder must exist.
+	Path string
+	// Clock gives the time of leases; nil = the system's.
+	Clock clock.Clock
+	// Driver opens connections; the zero value uses modernc.org/sqlite.
+	Driver Driver
+	// Synchronous is FULL, which "" means, or NORMAL, which loses commits with
+	// the power and exists for tests and measurements only.
+	Synchronous string
+}
+
+// Driver is how connections are made, so that tests can put another file layer
+// below the same storage code.
+type Driver struct {
+	// Name is a registered database/sql driver.
+	Name string
+	// DSN builds the data source name for a path, pragmas and URI parameters.
+	DSN func(path string, pragmas []string, readOnly bool) string
+	// NoLock leaves out the file lock, for file layers that are not files.
+	NoLock bool
+	// Code returns SQLite's extended result code of an error, 0 if it has none.
+	Code func(error) int
+}
+
+// readers is the number of read-only connections.
+const readers = 4
+
+// Open opens or creates a database file, migrates it, and keeps other servers
+// out until it is closed.
+func Open(ctx context.Context, o Options) (store.Store, error) {
+	o = withDefaults(o)
+	e := &engine{clock: o.Clock, code: o.Driver.Code, watchers: newWatchers()}
+	if !o.Driver.NoLock {
+		lock, err := filelock.Take(o.Path + ".lock")
+		if err != nil {
+			return store.Store{}, err
+		}
+		e.lock = lock
+	}
+	if err := e.open(ctx, o); err != nil {
+		_ = e.Close() // the first error counts
+		return store.Store{}, err
+	}
+	return portable.New(e), nil
+}
+
+func (e *engine) open(ctx context.Context, o Options) error {
+	fresh := false
+	if _, err := os.Stat(o.Path); os.IsNotExist(err) {
+		fresh = true
+	}
+	dsn := o.Driver.DSN(o.Path, pragmas(o.Synchronous), false)
+	db, err := sql.Open(o.Driver.Name, dsn)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	e.writeDB = db
+	if err := migrate(ctx, db, o.Path, fresh || o.Driver.NoLock); err != nil {
+		return err
+	}
+	if !fresh && !o.Driver.NoLock {
+		if err := quickCheck(ctx, db); err != nil {
+			return err
+		}
+	}
+	e.readDB, err = sql.Open(o.Driver.Name, o.Driver.DSN(o.Path, pragmas(o.Synchronous), true))
+	if err != nil {
+		return fmt.Errorf("open database for reading: %w", err)
+	}
+	e.readDB.SetMaxOpenConns(readers)
+	e.readDB.SetMaxIdleConns(readers)
+	return e.startWriter(ctx)
+}
+
+// OpenMemory returns an empty database in memory, which ends with Close. It
+// is the store that other packages' tests use.
+func OpenMemory(ctx context.Context, c clock.Clock) (store.Store, error) {
+	o := withDefaults(Options{Clock: c})
+	e := &engine{clock: o.Clock, code: o.Driver.Code, watchers: newWatchers()}
+	// One connection serves readers and writer: a second one would see another
+	// memory.
+	db, err := sql.Open(o.Driver.Name, ":memory:?_pragma=foreign_keys(1)")
+	if err != nil {
+		return store.Store{}, fmt.Errorf("open memory: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	e.writeDB, e.readDB, e.shared = db, db, true
+	if err := migrations.Up(ctx, db, migrations.SQLite); err != nil {
+		_ = e.Close() // the first error counts
+		return store.Store{}, err
+	}
+	if err := e.startWriter(ctx); err != nil {
+		_ = e.Close() // the first error counts
+		return store.Store{}, err
+	}
+	return portable.New(e), nil
+}
+
+func withDefaults(o Options) Options {
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Synchronous == "" {
+		o.Synchronous = "FULL"
+	}
+	if o.Driver.Name == "" {
+		o.Driver = Driver{Name: "sqlite", DSN: modernDSN, Code: modernCode}
+	}
+	return o
+}
+
+// pragmas in the order in which they must run: the busy timeout first, because
+// the others may have to wait for a lock.
+func pragmas(synchronous string) []string {
+	return []string{
+		"busy_timeout(5000)",
+		"journal_mode(WAL)",
+		"synchronous(" + synchronous + ")",
+		"foreign_keys(1)",
+		"journal_size_limit(67108864)",
+		"wal_autocheckpoint(1000)",
+		"cache_size(-16000)",
+		"temp_store(MEMORY)",
+	}
+}
+
+func modernDSN(path string, pragmas []string, readOnly bool) string {
+	v := url.Values{"_pragma": pragmas}
+	if readOnly {
+		v.Add("_pragma", "query_only(1)")
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
+}
+
+// migrate brings the schema up to date. An existing database is copied first,
+// so that a migration that goes wrong costs nothing.
+func migrate(ctx context.Context, db *sql.DB, path string, noBackup bool) error {
+	if !noBackup {
+		pending, err := migrations.Pending(ctx, db, migrations.SQLite)
+		if err != nil {
+			return fmt.Errorf("look for migrations: %w", err)
+		}
+		if pending {
+			copyTo := path + ".before-migration"
+			if err := os.Remove(copyTo); err != nil && !os.IsNotExist(err) {
+				return fmt.Errorf("replace old copy: %w", err)
+			}
+			if _, err := db.ExecContext(ctx, `VACUUM INTO $1`, copyTo); err != nil {
+				return fmt.Errorf("copy database before migration: %w", err)
+			}
+		}
+	}
+	return migrations.Up(ctx, db, migrations.SQLite)
+}
+
+// quickCheck refuses a damaged file: better no start than silent loss.
+func quickCheck(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var verdict string
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+		return fmt.Errorf("check database: %w", err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("the database is damaged (%s): restore a backup", verdict)
+	}
+	return nil
+}
+
+// Dir makes the folder of a database file.
+func Dir(path string) error { return os.MkdirAll(filepath.Dir(path), 0o700) }

@@ -1,0 +1,108 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+// session is the writer's connection with its prepared statements. It is the
+// portable.Tx of the request that runs now.
+type session struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+	hints []store.Hint
+	// broken means that the connection must not be used any more.
+	broken bool
+	cause  error
+}
+
+// maxStatements bounds the prepared statements of one connection.
+const maxStatements = 256
+
+func (s *session) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st, ok := s.stmts[query]; ok {
+		return st, nil
+	}
+	st, err := s.conn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if s.stmts == nil || len(s.stmts) >= maxStatements {
+		s.closeStatements()
+		s.stmts = map[string]*sql.Stmt{}
+	}
+	s.stmts[query] = st
+	return st, nil
+}
+
+func (s *session) run(ctx context.Context, query string) error {
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
+	if err != nil {
+		return err
+	}
+	_, err = st.ExecContext(ctx)
+	return err
+}
+
+// Exec implements portable.Tx.
+func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// Query implements portable.Tx.
+func (s *session) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+// Row implements portable.Tx.
+func (s *session) Row(ctx context.Context, query string, args ...any) *sql.Row {
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
+	if err != nil {
+		// QueryRow reports the same error again when it is scanned.
+		return s.conn.QueryRowContext(ctx, query, args...)
+	}
+	return st.QueryRowContext(ctx, args...)
+}
+
+// Hint implements portable.Tx.
+func (s *session) Hint(h store.Hint) { s.hints = append(s.hints, h) }
+
+func (s *session) failed(err error) { s.broken, s.cause = true, err }
+
+// discard throws the connection away instead of giving it back to the pool.
+func (s *session) discard() {
+	s.closeStatements()
+	// ErrBadConn is how database/sql is told not to keep a connection.
+	_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = s.conn.Close() // reports the same
+	s.conn, s.broken, s.cause = nil, false, nil
+}
+
+func (s *session) close() {
+	s.closeStatements()
+	if s.conn != nil {
+		_ = s.conn.Close() // the pool closes it for good
+	}
+}
+
+func (s *session) closeStatements() {
+	for _, st := range s.stmts {
+		_ = st.Close() // ends with the connection in any case
+	}
+	s.stmts = nil
+}

@@ -1,0 +1,228 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/store/portable"
+)
+
+// batch is the most requests that share one commit.
+const batch = 128
+
+// engine is an open database.
+type engine struct {
+	clock    clock.Clock
+	code     func(error) int
+	lock     interface{ Close() error }
+	writeDB  *sql.DB
+	readDB   *sql.DB
+	shared   bool // readDB is writeDB
+	watchers *watchers
+
+	requests chan *request
+	stop     chan struct{}
+	done     chan struct{}
+	closing  sync.Once
+}
+
+// request is one write transaction that waits for its turn.
+type request struct {
+	ctx  context.Context
+	f    func(context.Context, portable.Tx) error
+	err  error
+	done chan struct{}
+}
+
+func (e *engine) startWriter(ctx context.Context) error {
+	conn, err := e.writeDB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("open writer: %w", err)
+	}
+	if e.shared {
+		// Readers need the one connection between batches.
+		_ = conn.Close() // returns it to the pool
+		conn = nil
+	}
+	e.requests = make(chan *request, batch)
+	e.stop, e.done = make(chan struct{}), make(chan struct{})
+	go e.write(conn)
+	return nil
+}
+
+// Write hands f to the writer and waits until it is durable.
+func (e *engine) Write(ctx context.Context, f func(context.Context, portable.Tx) error) error {
+	r := &request{ctx: ctx, f: f, done: make(chan struct{})}
+	select {
+	case e.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.stop:
+		return closed()
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-e.done:
+		// The writer ended; it may have served r before.
+		select {
+		case <-r.done:
+			return r.err
+		default:
+			return closed()
+		}
+	}
+}
+
+func closed() error { return fault.New(fault.StorageUnavailable, "the database is closed") }
+
+// write is the writer goroutine: it takes what waits, runs each request in a
+// savepoint of one transaction, commits, and answers all. Nothing is answered
+// before the commit.
+func (e *engine) write(conn *sql.Conn) {
+	defer close(e.done)
+	w := &session{conn: conn}
+	defer func() { w.close() }()
+	for {
+		var group []*request
+		select {
+		case r := <-e.requests:
+			group = append(group, r)
+		case <-e.stop:
+			return
+		}
+	drain:
+		for len(group) < batch {
+			select {
+			case r := <-e.requests:
+				group = append(group, r)
+			default:
+				break drain
+			}
+		}
+		if w.conn == nil && !e.shared {
+			// The last batch failed at the disk: start over on a new connection, so
+			// that SQLite looks at the file and its log afresh.
+			var err error
+			if w.conn, err = e.writeDB.Conn(context.Background()); err != nil {
+				answer(group, e.classify(err))
+				continue
+			}
+		}
+		e.commit(w, group)
+	}
+}
+
+// commit runs one batch.
+func (e *engine) commit(w *session, group []*request) {
+	ctx := context.Background() // a caller that gives up must not break the others' commit
+	if e.shared {
+		conn, err := e.writeDB.Conn(ctx)
+		if err != nil {
+			answer(group, e.classify(err))
+			return
+		}
+		w.conn = conn
+		defer func() {
+			w.close()
+			w.conn = nil
+		}()
+	}
+	if err := w.run(ctx, "BEGIN IMMEDIATE"); err != nil {
+		answer(group, e.classify(err))
+		return
+	}
+	w.hints = w.hints[:0]
+	for _, r := range group {
+		mark := len(w.hints)
+		if r.err = e.one(ctx, w, r); r.err != nil {
+			w.hints = w.hints[:mark]
+		}
+		if w.broken {
+			break
+		}
+	}
+	if !w.broken {
+		if err := w.run(ctx, "COMMIT"); err != nil {
+			w.failed(err)
+		}
+	}
+	if w.broken {
+		// What the disk holds is unknown until the file is opened again; never
+		// repeat a sync that failed.
+		err := e.classify(w.cause)
+		_ = w.run(ctx, "ROLLBACK") // may fail: the connection goes anyway
+		w.discard()
+		answer(group, err)
+		return
+	}
+	hints := append([]store.Hint(nil), w.hints...)
+	for _, r := range group {
+		close(r.done)
+	}
+	e.watchers.send(hints)
+}
+
+// one runs a request in its savepoint. A request that fails leaves no trace.
+func (e *engine) one(ctx context.Context, w *session, r *request) (err error) {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.run(ctx, "SAVEPOINT r"); err != nil {
+		w.failed(err)
+		return err
+	}
+	if err := r.f(ctx, w); err != nil {
+		if e.fatal(err) {
+			w.failed(err)
+			return err
+		}
+		if rerr := w.run(ctx, "ROLLBACK TO r"); rerr != nil {
+			w.failed(errors.Join(err, rerr))
+			return err
+		}
+		if rerr := w.run(ctx, "RELEASE r"); rerr != nil {
+			w.failed(errors.Join(err, rerr))
+		}
+		return e.classify(err)
+	}
+	if err := w.run(ctx, "RELEASE r"); err != nil {
+		w.failed(err)
+		return err
+	}
+	return nil
+}
+
+func answer(group []*request, err error) {
+	for _, r := range group {
+		r.err = err
+		close(r.done)
+	}
+}
+
+// Close waits for the batch under way, checkpoints the log and frees the file.
+func (e *engine) Close() error {
+	var err error
+	e.closing.Do(func() {
+		if e.stop != nil {
+			close(e.stop)
+			<-e.done
+		}
+		if e.readDB != nil && !e.shared {
+			err = errors.Join(err, e.readDB.Close())
+		}
+		if e.writeDB != nil {
+			err = errors.Join(err, e.writeDB.Close())
+		}
+		if e.lock != nil {
+			err = errors.Join(err, e.lock.Close())
+		}
+	})
+	return err
+}

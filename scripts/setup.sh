@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the machine lacks: server binaries for
+# internal/testsvc, strace for the durability test, a C compiler for -race.
+# Does nothing when all is there. Starts no system service and touches none:
+# the tests run private copies of the servers.
+set -euo pipefail
+
+have() {
+	case $1 in
+	postgresql) command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
+	pgbouncer) command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] ;;
+	libc6-dev) [ -e /usr/include/stdlib.h ] || [ "$(uname -s)" != Linux ] ;;
+	strace) command -v strace >/dev/null || [ "$(uname -s)" != Linux ] ;;
+	gcc) command -v gcc >/dev/null || command -v cc >/dev/null ;;
+	*) command -v "$1" >/dev/null ;;
+	esac
+}
+
+missing=()
+for p in postgresql redis-server pgbouncer strace gcc libc6-dev; do
+	have "$p" || missing+=("$p")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+manually() {
+	echo "setup.sh: $1" >&2
+	echo "setup.sh: please install: ${missing[*]} (names of Debian packages). Tests that need them are skipped, or fail when CI is set." >&2
+	exit 0
+}
+
+command -v apt-get >/dev/null || manually "this is not a Debian-like machine"
+root=()
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null && sudo -n true 2>/dev/null || manually "neither root nor sudo without a password"
+	root=(sudo -n)
+fi
+
+# Package scripts start a server after installing it unless policy-rc.d objects.
+# An existing policy is somebody's decision and stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
+	"${root[@]}" chmod +x $policy
+	trap '"${root[@]}" rm -f $policy' EXIT
+fi
+
+echo "setup.sh: installing ${missing[*]}"
+apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
+"${apt[@]}" update </dev/null
+"${apt[@]}" install --no-install-recommends "${missing[@]}" </dev/null

@@ -51,9 +51,9 @@ const (
 	// Only a file descriptor that was handed to a process outside the tree can
 	// make it pass.
 	drainTime = 2 * time.Second
-	// nudgeEvery is how often a shim that was told to kill is woken, in case
-	// something stopped it.
-	nudgeEvery = 250 * time.Millisecond
+	// nudgeEvery is how often the shim is continued, in case its command stopped
+	// it: a stopped shim neither reports nor obeys.
+	nudgeEvery = time.Second
 )
 
 // ErrNotStartable says that the system refused the command itself: it does not
@@ -128,6 +128,8 @@ type Process struct {
 	orders  *json.Encoder
 	status  <-chan status
 	pipes   *pipes
+	nudges  sync.WaitGroup
+	reaped  chan struct{} // closed when the shim is gone
 
 	done   chan struct{}
 	result Result
@@ -144,7 +146,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	if o.RunID == "" || o.Path == "" || len(o.Argv) == 0 {
 		return nil, errors.New("process: RunID, Path and Argv are required")
 	}
-	p := &Process{opts: o, clk: o.Clock, done: make(chan struct{})}
+	p := &Process{opts: o, clk: o.Clock, reaped: make(chan struct{}), done: make(chan struct{})}
 	if p.clk == nil {
 		p.clk = clock.System{}
 	}
@@ -196,7 +198,23 @@ func (p *Process) launch() error {
 	ch := make(chan status, 4)
 	p.status = ch
 	go readStatus(pp.status.local, ch)
+	p.nudges.Go(p.nudge)
 	return nil
+}
+
+// nudge keeps the shim going until it is gone. It is real time that counts here,
+// whatever clock measures the grace.
+func (p *Process) nudge() {
+	for {
+		t := clock.System{}.NewTimer(nudgeEvery)
+		select {
+		case <-t.C():
+			wake(p.cmd.Process)
+		case <-p.reaped:
+			t.Stop()
+			return
+		}
+	}
 }
 
 func readStatus(f *os.File, ch chan<- status) {
@@ -269,6 +287,8 @@ func (p *Process) abandon() {
 func (p *Process) reap(gone bool) {
 	p.tree.finish()
 	_ = p.cmd.Wait() // the shim's exit code says nothing
+	close(p.reaped)
+	p.nudges.Wait()
 	_ = p.control.Close()
 	for !gone {
 		// The promise is that nothing is left, so there is no giving up here: a
@@ -298,14 +318,7 @@ func (p *Process) supervise(ctx context.Context) {
 // follow passes on the end of ctx and hears the shim until it is silent. It
 // reports whether the shim said that the tree is gone.
 func (p *Process) follow(ctx context.Context) (gone bool) {
-	var timer clock.Timer
-	var timerC <-chan time.Time
-	stop := func(d time.Duration) { timer = p.clk.NewTimer(d); timerC = timer.C() }
-	defer func() {
-		if timer != nil {
-			timer.Stop()
-		}
-	}()
+	var graceOver <-chan time.Time
 	ended := ctx.Done()
 	for {
 		select {
@@ -324,12 +337,13 @@ func (p *Process) follow(ctx context.Context) (gone bool) {
 			ended = nil
 			_ = p.orders.Encode(order{Do: doTerm}) // a dead shim shows as silence
 			wake(p.cmd.Process)
-			stop(p.opts.Grace)
-		case <-timerC:
+			grace := p.clk.NewTimer(p.opts.Grace)
+			defer grace.Stop()
+			graceOver = grace.C()
+		case <-graceOver:
 			_ = p.orders.Encode(order{Do: doKill})
 			wake(p.cmd.Process)
 			p.tree.kill()
-			stop(nudgeEvery)
 		}
 	}
 }

@@ -141,7 +141,8 @@ func (s *service) createJob(r *request) (reply, error) {
 // enqueue stores a composed job and, when the caller wants it, waits for its
 // end.
 func (s *service) enqueue(r *request, j job.Job) (reply, error) {
-	j.ID = id.New(id.Job, s.Clock.Now())
+	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
+	j.ID, j.CreatedAt, j.QueuedAt = id.New(id.Job, now), now, now
 	snap, err := s.Store.Jobs.Situation(r.Context(), []job.Job{j})
 	if err != nil {
 		return reply{}, err

@@ -112,7 +112,7 @@ func TestPages(t *testing.T) {
 		"/api/jobs?limit=1&q=N3":                       "n3",
 		"/api/jobs?limit=2&sort=queue":                 "n6 n5 n4 n3 n2 n1 n0",
 		"/api/jobs?limit=2&job_type=echo,x":            "n6 n5 n4 n3 n2 n1 n0",
-		"/api/jobs?created_after=2026-01-31T12:00:05Z": "n6 n5",
+		"/api/jobs?created_after=2026-01-31T12:00:04Z": "n6 n5",
 	} {
 		if got := strings.Join(walk(target), " "); got != expect {
 			t.Errorf("%s: %s, want %s", target, got, expect)

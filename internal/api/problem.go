@@ -100,16 +100,16 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	s.note(r.Context(), p, err)
-	body, err := json.Marshal(p)
+	body, err := marshal(p)
 	if err != nil {
-		body = []byte(`{"type":"/problems/internal_error","status":500}`)
+		body = []byte(`{"type":"/problems/internal_error","status":500}` + "\n")
 	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(append(body, '\n')) // the client is gone: nobody is left to tell
+		_, _ = w.Write(body) // the client is gone: nobody is left to tell
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,12 +162,19 @@ func encode(out reply) (store.Reply, error) {
 	if out.Body == nil {
 		return e, nil
 	}
-	b, err := json.Marshal(out.Body)
-	if err != nil {
-		return e, err
-	}
-	e.Body = append(b, '\n')
-	return e, nil
+	var err error
+	e.Body, err = marshal(out.Body)
+	return e, err
+}
+
+// marshal writes JSON as people expect it, with < and & as they are: no answer
+// is ever read as HTML.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 func (s *service) authenticate(r *http.Request) (access.Principal, error) {

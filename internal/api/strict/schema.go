@@ -23,7 +23,7 @@ type Schema struct{ s *jsonschema.Schema }
 // Formats are checks of string formats by name. They return nil for good text.
 type Formats map[string]func(string) error
 
-const location = "urn:runsheet:schema"
+const location = "https://runsheet.invalid/schema"
 
 // Compile reads a schema document as Parse returned it. ref is the fragment of
 // the part to use, "" for all. References to anything outside the document are

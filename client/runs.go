@@ -11,22 +11,24 @@ import (
 
 // RunFilter chooses runs, like JobFilter.
 type RunFilter struct {
-	JobID []string
-	// Status are COMPLETED, FAILED, SKIPPED.
-	Status                      []string
-	JobType                     []string
-	TemplateID                  []string
-	Labels                      map[string]string
+	JobID string
+	// Status are ACTIVE (executes now), COMPLETED, FAILED, SKIPPED.
+	Status     []string
+	JobType    []string
+	TemplateID []string
+	Labels     map[string]string
+	// Query is searched in the jobs' names.
 	Query                       string
-	CreatedAfter, CreatedBefore time.Time
-	Sort                        string
-	PageSize                    int
+	StartedAfter, StartedBefore time.Time
+	// Sort is started_at or -started_at; "" = newest first.
+	Sort     string
+	PageSize int
 }
 
 func (f RunFilter) query() values {
-	return values{}.list("job_id", f.JobID).list("status", f.Status).list("job_type", f.JobType).
+	return values{}.text("job_id", f.JobID).list("status", f.Status).list("job_type", f.JobType).
 		list("template_id", f.TemplateID).labels(f.Labels).text("q", f.Query).
-		time("created_after", f.CreatedAfter).time("created_before", f.CreatedBefore).
+		time("started_after", f.StartedAfter).time("started_before", f.StartedBefore).
 		text("sort", f.Sort).number("limit", f.PageSize)
 }
 

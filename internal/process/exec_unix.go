@@ -49,7 +49,7 @@ func become(ready *os.File) error {
 	if err := json.NewDecoder(f).Decode(&sp); err != nil {
 		return fmt.Errorf("read spec: %w", err)
 	}
-	f.Close()
+	_ = f.Close()
 	if err := os.Chdir(sp.Dir); err != nil {
 		return err
 	}

@@ -3,8 +3,9 @@ package process
 import (
 	"fmt"
 
-	"github.com/runsheet/runsheet/internal/run"
 	"golang.org/x/sys/unix"
+
+	"github.com/runsheet/runsheet/internal/run"
 )
 
 // Identity names the process that has pid now, so that it can be recognised

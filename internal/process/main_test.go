@@ -17,9 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/clock"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/runsheet/runsheet/internal/clock"
 )
 
 // The test binary is its own shim and its own zoo of commands:
@@ -118,7 +119,7 @@ func spawn(attr *syscall.SysProcAttr, args []string) {
 		fmt.Println("spawn:", err)
 		os.Exit(1)
 	}
-	w.Close()
+	_ = w.Close()
 	_, _ = io.Copy(io.Discard, r)
 }
 
@@ -155,8 +156,9 @@ func facts() {
 	_ = unix.Getrlimit(unix.RLIMIT_FSIZE, &l)
 	_, err := os.Create("created")
 	st, _ := os.Stat("created")
-	fmt.Printf("fsize=%d nnp=%d wd=%s open=%d leader=%v err=%v mode=%o argv0=%s\n",
-		l.Max, nnp, wd, open, sid == os.Getpid(), err, st.Mode().Perm(), os.Args[0])
+	oom, _ := os.ReadFile("/proc/self/oom_score_adj")
+	fmt.Printf("fsize=%d oom=%s nnp=%d wd=%s open=%d leader=%v err=%v mode=%o argv0=%s\n",
+		l.Max, bytes.TrimSpace(oom), nnp, wd, open, sid == os.Getpid(), err, st.Mode().Perm(), os.Args[0])
 }
 
 // serve is a server that runs one command until it is killed.

@@ -201,7 +201,7 @@ func (p *Process) launch() error {
 
 func readStatus(f *os.File, ch chan<- status) {
 	defer close(ch)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	for d := json.NewDecoder(f); ; {
 		var s status
 		if d.Decode(&s) != nil {
@@ -239,7 +239,9 @@ func (p *Process) begin(ctx context.Context) error {
 	case s, ok := <-p.status:
 		switch {
 		case !ok:
-			return errors.New("supervisor ended before the start")
+			// The command may have been quick to kill its supervisor, so it may have
+			// begun: Wait says ErrLost.
+			return nil
 		case s.Event == evFailed && s.Permanent:
 			return fmt.Errorf("%w: %s", ErrNotStartable, s.Error)
 		case s.Event == evFailed:
@@ -254,7 +256,7 @@ func (p *Process) begin(ctx context.Context) error {
 // abandon ends a shim that did not come to run a command. If the command was
 // begun meanwhile, the closed pipe makes the shim kill it.
 func (p *Process) abandon() {
-	p.control.Close()
+	_ = p.control.Close()
 	var gone bool
 	for s := range p.status {
 		gone = gone || s.Event == evGone || s.Event == evFailed
@@ -267,7 +269,7 @@ func (p *Process) abandon() {
 func (p *Process) reap(gone bool) {
 	p.tree.finish()
 	_ = p.cmd.Wait() // the shim's exit code says nothing
-	p.control.Close()
+	_ = p.control.Close()
 	for !gone {
 		// The promise is that nothing is left, so there is no giving up here: a
 		// process that even KILL cannot end keeps its slot.
@@ -369,7 +371,7 @@ func newPipes(o Options) (_ *pipes, err error) {
 func (p *pipes) closeRemote() {
 	for _, q := range []*pipe{&p.stdin, &p.stdout, &p.stderr, &p.control, &p.status} {
 		if q.remote != nil {
-			q.remote.Close()
+			_ = q.remote.Close()
 		}
 	}
 }
@@ -380,7 +382,7 @@ func (p *pipes) closeLocal() {
 	p.closing.Do(func() {
 		for _, q := range []*pipe{&p.stdin, &p.stdout, &p.stderr, &p.control, &p.status} {
 			if q.local != nil {
-				q.local.Close() // a second close of a file is harmless
+				_ = q.local.Close() // a second close of a file is harmless
 			}
 		}
 	})
@@ -392,7 +394,7 @@ func (p *pipes) copy(o Options) <-chan struct{} {
 	if p.stdin.local != nil {
 		go func() {
 			_, _ = p.stdin.local.Write(o.Stdin) // a command need not read it
-			p.stdin.local.Close()
+			_ = p.stdin.local.Close()
 		}()
 	}
 	var wg sync.WaitGroup

@@ -13,8 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/runsheet/runsheet/internal/run"
 	"golang.org/x/sys/unix"
+
+	"github.com/runsheet/runsheet/internal/run"
 )
 
 func start(ctx context.Context, t *testing.T, o Options) *Process {
@@ -102,14 +103,14 @@ func TestWhatTheCommandFinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(leak)
+	defer func() { _ = unix.Close(leak) }()
 	var out output
 	o := zoo(t, &out, "facts")
 	o.Limits = Limits{FileSizeBytes: 12345, OpenFiles: 64}
 	if _, err := finish(t, start(t.Context(), t, o)); err != nil {
 		t.Fatal(err)
 	}
-	want := "fsize=12345 nnp=1 wd=" + o.Dir + " open=0 leader=true err=<nil> mode=600 argv0=zoo\n"
+	want := "fsize=12345 oom=500 nnp=1 wd=" + o.Dir + " open=0 leader=true err=<nil> mode=600 argv0=zoo\n"
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Error(d)
 	}

@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/runsheet/runsheet/internal/run"
 	"golang.org/x/sys/unix"
+
+	"github.com/runsheet/runsheet/internal/run"
 )
 
 // proc is one process as /proc shows it. Pid and start together name it until
@@ -30,7 +31,7 @@ func (p proc) signal(sig unix.Signal) {
 		return
 	}
 	if err == nil {
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 	}
 	if now, ok := readProc(p.pid); !ok || now.start != p.start {
 		return
@@ -57,8 +58,8 @@ func parseStat(pid int, s string) (proc, bool) {
 	if i < 0 {
 		return proc{}, false
 	}
-	f := strings.Fields(s[i+1:]) // f[0] is field 3
-	const state, parent, threads, start = 3 - 3, 4 - 3, 20 - 3, 22 - 3
+	f := strings.Fields(s[i+1:])                       // f[0] is field 3
+	const state, parent, threads, start = 0, 1, 17, 19 // fields 3, 4, 20, 22
 	if len(f) <= start {
 		return proc{}, false
 	}
@@ -77,7 +78,7 @@ func scan() []proc {
 	if err != nil {
 		return nil
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	names, _ := d.Readdirnames(-1)
 	var all []proc
 	for _, n := range names {

@@ -14,8 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/clock"
 	"golang.org/x/sys/unix"
+
+	"github.com/runsheet/runsheet/internal/clock"
 )
 
 const (
@@ -154,17 +155,17 @@ func (s *shim) startCommand(sp spec) status {
 		Files: []uintptr{0, 1, 2, specR.Fd(), okW.Fd()},
 		Sys:   commandAttr(),
 	})
-	specR.Close()
-	okW.Close()
+	_ = specR.Close()
+	_ = okW.Close()
 	if err != nil {
 		close(s.exits)
 		return failed("fork", err)
 	}
 	go s.reap()
 	_ = json.NewEncoder(specW).Encode(sp)
-	specW.Close()
+	_ = specW.Close()
 	said, _ := io.ReadAll(okR)
-	okR.Close()
+	_ = okR.Close()
 	rest, ready := bytes.CutPrefix(said, []byte(execReady))
 	if ready && len(rest) == 0 {
 		return status{Event: evStarted}

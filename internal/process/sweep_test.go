@@ -9,9 +9,10 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/run"
-	"golang.org/x/sys/unix"
 )
 
 // server starts a second server that runs an animal, and returns it with its
@@ -29,14 +30,14 @@ func server(t *testing.T, args ...string) (*exec.Cmd, *output, string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
+	_ = w.Close()
 	copied := make(chan struct{})
 	go func() { forward(out, r); close(copied) }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		<-copied
-		r.Close()
+		_ = r.Close()
 	})
 	out.pid(t, "shim")
 	out.pid(t, "ready")

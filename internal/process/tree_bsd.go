@@ -8,9 +8,10 @@ import (
 	"os"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/run"
-	"golang.org/x/sys/unix"
 )
 
 // selfPath is this binary. If it cannot be found the start fails with that path.

@@ -14,9 +14,10 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/windows"
+
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/run"
-	"golang.org/x/sys/windows"
 )
 
 // On Windows the tree is a job object that the server holds the only handle of:
@@ -74,7 +75,7 @@ func (t *tree) adopt(pid int) error {
 	if err != nil {
 		return fmt.Errorf("open supervisor: %w", err)
 	}
-	defer windows.CloseHandle(h)
+	defer func() { _ = windows.CloseHandle(h) }()
 	if err := windows.AssignProcessToJobObject(t.job, h); err != nil {
 		return fmt.Errorf("put supervisor into job object: %w", err)
 	}
@@ -156,7 +157,7 @@ func Identity(pid int) (run.Process, bool) {
 	if err != nil {
 		return run.Process{}, false
 	}
-	defer windows.CloseHandle(h)
+	defer func() { _ = windows.CloseHandle(h) }()
 	var born, ended, kernel, user windows.Filetime
 	var code uint32
 	const stillActive = 259

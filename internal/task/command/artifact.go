@@ -105,7 +105,7 @@ func (a *attempt) store(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return errors.Join(errNotPlain, err)
 	}
@@ -152,7 +152,7 @@ func checkPattern(p string) error {
 	case strings.ContainsRune(p, 0):
 		return errors.New("a pattern cannot contain a NUL character")
 	case path.Clean(p) != p || p == "." || p == ".." || strings.HasPrefix(p, "../"):
-		return errors.New("a pattern has no empty part, no . and no ..")
+		return errors.New("a pattern has no empty part and none that is only dots")
 	}
 	for part := range strings.SplitSeq(p, "/") {
 		if _, err := path.Match(part, ""); err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/runsheet/runsheet/internal/task"
 	"github.com/runsheet/runsheet/internal/task/tasktest"
 )

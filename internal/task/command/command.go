@@ -93,7 +93,7 @@ func (*Task) Type() string { return "command" }
 // Schema is the JSON Schema of params.
 func (*Task) Schema() json.RawMessage { return schema }
 
-// Locks: a command derives none.
+// Locks returns none: a command derives no locks.
 func (*Task) Locks(json.RawMessage) []string { return nil }
 
 // OnCrash is fail: nobody knows what a program had done already.
@@ -184,20 +184,20 @@ func (a *attempt) prepare() (err error) {
 	if a.work, err = a.dir.OpenRoot(workName); err != nil {
 		return errors.Join(err, a.dir.Close())
 	}
-	if err := a.dir.WriteFile(checkpointName, a.Attempt.Checkpoint, 0o600); err != nil {
+	if err := a.dir.WriteFile(checkpointName, a.Checkpoint, 0o600); err != nil {
 		a.close()
 		return err
 	}
 	a.log = &logger{w: a.host.Log()}
-	a.keeper = newKeeper(a.host, a.dir, a.log, a.Attempt.Checkpoint)
+	a.keeper = newKeeper(a.host, a.dir, a.log, a.Checkpoint)
 	a.out = &stream{log: a.log, line: a.hear}
 	a.err = &stream{log: a.log}
 	return nil
 }
 
 func (a *attempt) close() {
-	a.work.Close()
-	a.dir.Close()
+	_ = a.work.Close()
+	_ = a.dir.Close()
 }
 
 func (a *attempt) run(ctx context.Context, t *Task, exe string) error {

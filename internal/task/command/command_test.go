@@ -14,14 +14,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.uber.org/goleak"
+
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/process"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/task"
 	"github.com/runsheet/runsheet/internal/task/tasktest"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
@@ -241,7 +242,7 @@ func TestStopped(t *testing.T) {
 				t.Errorf("%d processes were left, %v", n, err)
 			}
 			files, saved := b.host.Artifacts(), b.host.Checkpoints()
-			if cause == task.ErrLeaseLost {
+			if errors.Is(cause, task.ErrLeaseLost) {
 				if files != nil || saved != nil {
 					t.Errorf("an attempt without a lease stored %v, %v", files, saved)
 				}
@@ -330,7 +331,9 @@ func TestCheckpointIsSavedOnTheWay(t *testing.T) {
 		return len(b.host.Checkpoints()) == 1 && strings.Contains(b.host.LogText(), "prompt")
 	})
 	cancel()
-	<-done
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
 	if d := cmp.Diff([]string{"1\n"}, b.host.Checkpoints()); d != "" {
 		t.Error(d)
 	}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runsheet/runsheet/client"
+)
+
+// Completion asks the server, but must never make a person wait for it.
+const (
+	completeWithin = 2 * time.Second
+	completeAtMost = 50
+)
+
+type completer = func(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective)
+
+func (a *app) completeJobs() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Job, error] {
+		return cl.Jobs(ctx, client.JobFilter{Sort: "-created_at", PageSize: completeAtMost})
+	}, func(j client.Job) cobra.Completion {
+		return cobra.CompletionWithDesc(j.JobID, clean(j.Name+", "+j.Status))
+	})
+}
+
+func (a *app) completeRuns() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Run, error] {
+		return cl.Runs(ctx, client.RunFilter{PageSize: completeAtMost})
+	}, func(r client.Run) cobra.Completion {
+		return cobra.CompletionWithDesc(r.RunID, clean(r.Name+", "+runStatus(r)))
+	})
+}
+
+func (a *app) completeTemplates() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.JobTemplate, error] {
+		return cl.Templates(ctx, client.TemplateFilter{PageSize: completeAtMost})
+	}, func(t client.JobTemplate) cobra.Completion { return cobra.CompletionWithDesc(t.Name, clean(t.JobType)) })
+}
+
+// live completes with what the server has now; nothing when it does not answer.
+func live[T any](a *app, list func(context.Context, *client.Client) iter.Seq2[T, error], show func(T) cobra.Completion) completer {
+	return func(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		cl, err := a.connect(c)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx := c.Context()
+		if ctx == nil {
+			ctx = context.Background()
+		}
+		ctx, stop := context.WithTimeout(ctx, completeWithin)
+		defer stop()
+		items, err := client.Collect(list(ctx, cl), completeAtMost)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var out []cobra.Completion
+		for _, item := range items {
+			out = append(out, show(item))
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// complete offers fixed values for a flag.
+func complete(c *cobra.Command, flag string, values ...cobra.Completion) {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic("cli: " + err.Error()) // the caller added the flag before
+	}
+}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/runsheet/runsheet/client"
+	"github.com/runsheet/runsheet/internal/fault"
+)
+
+// The exit codes. They are part of the product: scripts rely on them.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // the job failed, or the server did
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitAuth        = 4
+	exitConflict    = 5
+	exitTimeout     = 6 // --wait
+	exitUnreachable = 7
+	exitCancelled   = 9 // the job was cancelled or skipped
+	exitInterrupted = 130
+)
+
+// ended is the error of a job that did not complete.
+type ended struct{ job client.Job }
+
+func (e *ended) Error() string { return "job " + e.job.JobID + " is " + e.job.Status }
+
+// timedOut is the error of a --wait that was over before the job.
+type timedOut struct{ job client.Job }
+
+func (e *timedOut) Error() string {
+	return "job " + e.job.JobID + " has not ended in time; it goes on and is " + e.job.Status + " now"
+}
+
+// interrupted is the error of a wait that a person ended.
+type interrupted struct{ jobID string }
+
+func (e *interrupted) Error() string {
+	return "interrupted; the job goes on. See: runsheet job watch " + e.jobID
+}
+
+// exitOfJob is the code for a job that has ended.
+func exitOfJob(status string) int {
+	switch status {
+	case "COMPLETED":
+		return exitOK
+	case "SKIPPED", "CANCELLED":
+		return exitCancelled
+	}
+	return exitFailed
+}
+
+// exitOfStatus is the code for a problem document.
+func exitOfStatus(status int) int {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return exitAuth
+	case http.StatusNotFound, http.StatusGone:
+		return exitNotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return exitConflict
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout, http.StatusInsufficientStorage:
+		return exitUnreachable
+	}
+	if status >= 400 && status < 500 {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// exitOfKind is the code for a fault of this program itself.
+func exitOfKind(k fault.Kind) int {
+	switch k {
+	case fault.Invalid, fault.Oversized:
+		return exitUsage
+	case fault.Missing:
+		return exitNotFound
+	case fault.Unauthenticated, fault.Forbidden:
+		return exitAuth
+	case fault.Conflicting, fault.Precondition:
+		return exitConflict
+	case fault.Unavailable, fault.Limited:
+		return exitUnreachable
+	case fault.Internal:
+		return exitFailed
+	}
+	return exitFailed
+}
+
+// exitCode is the only place that turns an error into an exit code.
+func (a *app) exitCode(ctx context.Context, err error) int {
+	var (
+		job  *ended
+		late *timedOut
+		stop *interrupted
+		p    *client.Problem
+		un   *client.Unreachable
+		none *absent
+		f    *fault.Error
+	)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &stop), ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case isUsage(err):
+		return exitUsage
+	case errors.As(err, &job):
+		return exitOfJob(job.job.Status)
+	case errors.As(err, &late):
+		return exitTimeout
+	case errors.As(err, &p):
+		return exitOfStatus(p.Status)
+	case errors.As(err, &un), errors.As(err, &none):
+		return exitUnreachable
+	case errors.As(err, &f):
+		return exitOfKind(f.Kind())
+	case !a.started:
+		return exitUsage // cobra did not understand the arguments
+	}
+	return exitFailed
+}
+
+// explain tells a person what went wrong.
+func (a *app) explain(err error, code int) {
+	var job *ended
+	if err == nil || errors.As(err, &job) { // the job's end was shown already
+		return
+	}
+	text, hint := err.Error(), ""
+	var (
+		u    *usage
+		p    *client.Problem
+		un   *client.Unreachable
+		none *absent
+		f    *fault.Error
+		stop *interrupted
+	)
+	var places []string
+	switch {
+	case errors.As(err, &stop):
+	case code == exitInterrupted:
+		text = "interrupted"
+	case errors.As(err, &u):
+		hint = u.hint
+	case errors.As(err, &p):
+		text, hint = p.Detail, p.Hint
+		if text == "" {
+			text = p.Title
+		}
+		for _, e := range p.Errors {
+			places = append(places, fmt.Sprintf("%s: %s", e.Pointer, e.Detail))
+		}
+		if p.RequestID != "" && p.Status >= http.StatusInternalServerError {
+			text += " (request " + p.RequestID + ")"
+		}
+	case errors.As(err, &un), errors.As(err, &none):
+		hint = "start a server with: runsheet serve; or name a running one with --url or RUNSHEET_URL"
+	case errors.As(err, &f):
+		text, hint = f.Detail, f.Hint
+	case code == exitUsage:
+		hint = "see: runsheet --help"
+	}
+	a.talk("runsheet: %s", text)
+	for _, s := range places {
+		a.talk("  %s", s)
+	}
+	if hint != "" {
+		a.talk("hint: %s", hint)
+	}
+}
+
+// talk writes one line for a person. What a server or a user wrote is in args.
+func (a *app) talk(format string, args ...any) {
+	fmt.Fprintln(a.err, clean(fmt.Sprintf(format, args...))) //nolint:errcheck // nobody is left to tell
+}
+
+func usagef(format string, args ...any) *usage { return &usage{text: fmt.Sprintf(format, args...)} }

@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image/color"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"charm.land/lipgloss/v2"
+	"charm.land/lipgloss/v2/table"
+	"github.com/charmbracelet/colorprofile"
+
+	"github.com/runsheet/runsheet/internal/runlog"
+)
+
+// allFields is the value of --json without one.
+const allFields = "*"
+
+// fields is the --json flag: which fields to print. Nil = no JSON.
+type fields []string
+
+func (f *fields) String() string { return strings.Join(*f, ",") }
+func (f *fields) Type() string   { return "fields" }
+func (f *fields) Set(s string) error {
+	*f = nil
+	for name := range strings.SplitSeq(s, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			return fmt.Errorf("a field's name is missing")
+		}
+		*f = append(*f, name)
+	}
+	return nil
+}
+
+// pick returns v as JSON with only the wanted fields, in the wanted order.
+func (f fields) pick(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil || slices.Contains(f, allFields) {
+		return b, err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	out.WriteByte('{')
+	for i, name := range f {
+		value, ok := all[name]
+		if !ok {
+			e := usagef("there is no field %q", name)
+			e.hint = "fields: " + strings.Join(sortedKeys(all), ", ")
+			return nil, e
+		}
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		fmt.Fprintf(&out, "%q:%s", name, value)
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
+}
+
+// view is how a kind of thing is shown.
+type view[T any] struct {
+	id      func(T) string
+	columns []string
+	row     func(T) []string
+	// detail are the lines of `get`; nil = the row under the column names.
+	detail func(T) []pair
+	// status is the column that is coloured, -1 = none.
+	status int
+}
+
+type pair struct{ name, value string }
+
+// printList writes many things.
+func printList[T any](a *app, v view[T], items []T) error {
+	switch {
+	case a.quiet:
+		for _, item := range items {
+			if _, err := fmt.Fprintln(a.out, v.id(item)); err != nil {
+				return err
+			}
+		}
+		return nil
+	case a.json != nil:
+		var out bytes.Buffer
+		out.WriteByte('[')
+		for i, item := range items {
+			b, err := a.json.pick(item)
+			if err != nil {
+				return err
+			}
+			if i > 0 {
+				out.WriteByte(',')
+			}
+			out.Write(b)
+		}
+		out.WriteByte(']')
+		return a.writeJSON(out.Bytes())
+	}
+	rows := make([][]string, len(items))
+	for i, item := range items {
+		rows[i] = v.row(item)
+	}
+	return a.table(v.columns, rows, v.status)
+}
+
+// printOne writes one thing.
+func printOne[T any](a *app, v view[T], item T) error {
+	switch {
+	case a.quiet:
+		_, err := fmt.Fprintln(a.out, v.id(item))
+		return err
+	case a.json != nil:
+		b, err := a.json.pick(item)
+		if err != nil {
+			return err
+		}
+		return a.writeJSON(b)
+	}
+	pairs := []pair(nil)
+	if v.detail != nil {
+		pairs = v.detail(item)
+	} else {
+		for i, value := range v.row(item) {
+			pairs = append(pairs, pair{strings.ToLower(v.columns[i]), value})
+		}
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, p := range pairs {
+		if p.value != "" {
+			fmt.Fprintf(w, "%s\t%s\n", p.name, clean(p.value)) //nolint:errcheck // Flush returns it
+		}
+	}
+	return w.Flush()
+}
+
+func (a *app) writeJSON(b []byte) error {
+	var out bytes.Buffer
+	if err := json.Indent(&out, b, "", "  "); err != nil {
+		return err
+	}
+	out.WriteByte('\n')
+	_, err := a.out.Write(out.Bytes())
+	return err
+}
+
+// table writes rows under a header.
+func (a *app) table(header []string, rows [][]string, status int) error {
+	for _, r := range rows {
+		for i := range r {
+			if r[i] = clean(r[i]); r[i] == "" {
+				r[i] = "-"
+			}
+		}
+	}
+	if !a.outTTY {
+		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+		for _, r := range append([][]string{header}, rows...) {
+			fmt.Fprintln(w, strings.Join(r, "\t")) //nolint:errcheck // Flush returns it
+		}
+		return w.Flush()
+	}
+	t := table.New().Headers(header...).Rows(rows...).Border(lipgloss.HiddenBorder()).
+		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).
+		StyleFunc(func(row, col int) lipgloss.Style {
+			s := lipgloss.NewStyle().PaddingRight(1)
+			switch {
+			case row == table.HeaderRow:
+				return s.Bold(true)
+			case col == status && row >= 0 && row < len(rows):
+				return s.Foreground(statusColor(rows[row][col]))
+			}
+			return s
+		})
+	if text := t.String(); lipgloss.Width(text) > a.width {
+		t = t.Width(a.width).Wrap(false)
+	}
+	// The writer drops colours that the terminal lacks, or that NO_COLOR forbids.
+	_, err := fmt.Fprintln(colorprofile.NewWriter(a.out, a.environ()), t.String())
+	return err
+}
+
+func (a *app) environ() []string {
+	env := os.Environ()
+	if v, ok := a.Env("NO_COLOR"); ok && v != "" {
+		env = append(env, "NO_COLOR=1")
+	}
+	return env
+}
+
+// statusColor is the one table of colours.
+func statusColor(status string) color.Color {
+	switch status {
+	case "COMPLETED", "idle":
+		return lipgloss.Color("2")
+	case "FAILED":
+		return lipgloss.Color("1")
+	case "RUNNING", "active", "busy":
+		return lipgloss.Color("4")
+	case "CANCELLED", "SKIPPED":
+		return lipgloss.Color("8")
+	}
+	return lipgloss.Color("3")
+}
+
+// clean makes text of others safe for a terminal, on one line.
+func clean(s string) string {
+	var strip runlog.Stripper
+	out := strip.Flush(strip.Strip(nil, []byte(s)))
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(string(out))
+}

@@ -199,8 +199,7 @@ func finishSchemas(reg huma.Registry) {
 		if t == nil || t.Kind() != reflect.Struct {
 			continue
 		}
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			key, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
 			p := sch.Properties[key]
 			if p == nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -125,10 +126,11 @@ func (s *service) params(kind task.Task, t job.Template, over []byte) ([]byte, e
 			return nil, err
 		}
 	}
-	b, err := json.Marshal(doc)
+	b, err := marshal(doc)
 	if err != nil {
 		return nil, err
 	}
+	b = bytes.TrimSpace(b)
 	return b, within(kind.Check(b), "/params")
 }
 

@@ -51,7 +51,7 @@ type Logs interface {
 // Authenticator finds who a bearer token belongs to; access.Static is one. It
 // compares in constant time and is safe for concurrent use.
 type Authenticator interface {
-	Authenticate(ctx context.Context, token string) (access.Principal, bool)
+	Authenticate(token string) (access.Principal, bool)
 }
 
 // Options are what New needs. Store, Tasks and Tokens must be given.

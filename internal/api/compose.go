@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -124,10 +126,11 @@ func (s *service) params(kind task.Task, t job.Template, over []byte) ([]byte, e
 			return nil, err
 		}
 	}
-	b, err := json.Marshal(doc)
+	b, err := marshal(doc)
 	if err != nil {
 		return nil, err
 	}
+	b = bytes.TrimSpace(b)
 	return b, within(kind.Check(b), "/params")
 }
 
@@ -263,12 +266,8 @@ func mergeLabels(under, over map[string]string) map[string]string {
 		return nil
 	}
 	out := map[string]string{}
-	for k, v := range under {
-		out[k] = v
-	}
-	for k, v := range over {
-		out[k] = v
-	}
+	maps.Copy(out, under)
+	maps.Copy(out, over)
 	return out
 }
 

@@ -52,6 +52,7 @@ func document(table []*operation) *huma.OpenAPI {
 		describe(doc, reg, problem, op)
 	}
 	finishSchemas(reg)
+	openOutputs(reg, table)
 	return doc
 }
 
@@ -198,8 +199,7 @@ func finishSchemas(reg huma.Registry) {
 		if t == nil || t.Kind() != reflect.Struct {
 			continue
 		}
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			key, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
 			p := sch.Properties[key]
 			if p == nil {
@@ -216,6 +216,33 @@ func finishSchemas(reg huma.Registry) {
 			case p.Nullable && len(p.Enum) > 0:
 				p.Enum = append(p.Enum, nil)
 			}
+		}
+	}
+}
+
+// openOutputs lets answers have fields that a client does not know yet. Only
+// what a request sends is closed.
+func openOutputs(reg huma.Registry, table []*operation) {
+	inputs := map[string]bool{}
+	var mark func(s *huma.Schema)
+	mark = func(s *huma.Schema) {
+		name := s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]
+		if name == "" || inputs[name] {
+			return
+		}
+		inputs[name] = true
+		for _, p := range reg.Map()[name].Properties {
+			mark(p)
+		}
+	}
+	for _, op := range table {
+		if op.Body != nil {
+			mark(reg.Schema(reflect.TypeOf(op.Body), true, ""))
+		}
+	}
+	for name, s := range reg.Map() {
+		if closed, ok := s.AdditionalProperties.(bool); ok && !closed && !inputs[name] {
+			s.AdditionalProperties = nil
 		}
 	}
 }

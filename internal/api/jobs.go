@@ -57,7 +57,7 @@ func (s *service) jobRoutes() []operation {
 			Doc: "Newest first; with status=QUEUED in the order in which they start.",
 			Query: pageParams(listParam("status", "only these statuses", states...), listParam("job_type", "only these job types"),
 				listParam("template_id", "only jobs of these templates, by id"), labelParam(), textParam("q", "part of the name, any case"),
-				timeParam("created_after", "created at or after"), timeParam("created_before", "created before"),
+				timeParam("created_after", "created later than this"), timeParam("created_before", "created earlier than this"),
 				enumParam("sort", "order of the list", string(store.SortQueue), string(store.SortCreated), string(store.SortNewest))),
 			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.JobList{}}},
@@ -141,7 +141,8 @@ func (s *service) createJob(r *request) (reply, error) {
 // enqueue stores a composed job and, when the caller wants it, waits for its
 // end.
 func (s *service) enqueue(r *request, j job.Job) (reply, error) {
-	j.ID = id.New(id.Job, s.Clock.Now())
+	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
+	j.ID, j.CreatedAt, j.QueuedAt = id.New(id.Job, now), now, now
 	snap, err := s.Store.Jobs.Situation(r.Context(), []job.Job{j})
 	if err != nil {
 		return reply{}, err

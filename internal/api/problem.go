@@ -11,21 +11,26 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
+// ownStatus is read-only: the codes that have a status of their own in HTTP.
+var ownStatus = map[fault.Code]int{
+	fault.MalformedBody:        http.StatusBadRequest,
+	fault.DuplicateKey:         http.StatusBadRequest,
+	fault.UnknownParameter:     http.StatusBadRequest,
+	fault.InvalidParameter:     http.StatusBadRequest,
+	fault.InvalidHeader:        http.StatusBadRequest,
+	fault.WrongIDType:          http.StatusBadRequest,
+	fault.CursorInvalid:        http.StatusBadRequest,
+	fault.UnsupportedMediaType: http.StatusUnsupportedMediaType,
+	fault.MethodNotAllowed:     http.StatusMethodNotAllowed,
+	fault.HostNotAllowed:       http.StatusMisdirectedRequest,
+	fault.StorageFull:          http.StatusInsufficientStorage,
+}
+
 // statusOf is the only place that turns a fault into an HTTP status. The kind
-// decides; the codes listed first have a status of their own in HTTP.
+// decides, except for the codes in ownStatus.
 func statusOf(c fault.Code) int {
-	switch c {
-	case fault.MalformedBody, fault.DuplicateKey, fault.UnknownParameter, fault.InvalidParameter,
-		fault.InvalidHeader, fault.WrongIDType, fault.CursorInvalid:
-		return http.StatusBadRequest
-	case fault.UnsupportedMediaType:
-		return http.StatusUnsupportedMediaType
-	case fault.MethodNotAllowed:
-		return http.StatusMethodNotAllowed
-	case fault.HostNotAllowed:
-		return http.StatusMisdirectedRequest
-	case fault.StorageFull:
-		return http.StatusInsufficientStorage
+	if s, ok := ownStatus[c]; ok {
+		return s
 	}
 	switch c.Entry().Kind {
 	case fault.Invalid:
@@ -100,16 +105,16 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	s.note(r.Context(), p, err)
-	body, err := json.Marshal(p)
+	body, err := marshal(p)
 	if err != nil {
-		body = []byte(`{"type":"/problems/internal_error","status":500}`)
+		body = []byte(`{"type":"/problems/internal_error","status":500}` + "\n")
 	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(append(body, '\n')) // the client is gone: nobody is left to tell
+		_, _ = w.Write(body) // the client is gone: nobody is left to tell
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -116,8 +117,7 @@ func (s *service) admit(w http.ResponseWriter, r *request) error {
 
 // finish writes what the handler returned.
 func (s *service) finish(w http.ResponseWriter, r *request, out reply, err error) {
-	var again *store.Replay
-	if errors.As(err, &again) {
+	if again, ok := errors.AsType[*store.Replay](err); ok {
 		w.Header().Set("Idempotency-Replayed", "true")
 		s.send(w, r.Request, again.Reply)
 		return
@@ -161,12 +161,19 @@ func encode(out reply) (store.Reply, error) {
 	if out.Body == nil {
 		return e, nil
 	}
-	b, err := json.Marshal(out.Body)
-	if err != nil {
-		return e, err
-	}
-	e.Body = append(b, '\n')
-	return e, nil
+	var err error
+	e.Body, err = marshal(out.Body)
+	return e, err
+}
+
+// marshal writes JSON as people expect it, with < and & as they are: no answer
+// is ever read as HTML.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 func (s *service) authenticate(r *http.Request) (access.Principal, error) {
@@ -178,7 +185,7 @@ func (s *service) authenticate(r *http.Request) (access.Principal, error) {
 	if !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) > 1 {
 		return access.Principal{}, fault.New(fault.Unauthorized, "the Authorization header must be: Bearer <token>")
 	}
-	p, ok := s.Tokens.Authenticate(r.Context(), strings.TrimSpace(token))
+	p, ok := s.Tokens.Authenticate(strings.TrimSpace(token))
 	if !ok {
 		return access.Principal{}, fault.New(fault.Unauthorized, "the token is not known or not valid any more")
 	}

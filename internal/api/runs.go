@@ -26,7 +26,7 @@ func (s *service) runRoutes() []operation {
 			Query: pageParams(listParam("status", "only these; ACTIVE for those that execute", "ACTIVE", "COMPLETED", "FAILED", "SKIPPED"),
 				textParam("job_id", "only runs of this job"), listParam("job_type", "only these job types"),
 				listParam("template_id", "only runs of these templates, by id"), labelParam(), textParam("q", "part of the job's name, any case"),
-				timeParam("started_after", "started at or after"), timeParam("started_before", "started before"),
+				timeParam("started_after", "started later than this"), timeParam("started_before", "started earlier than this"),
 				enumParam("sort", "order of the list", "started_at", "-started_at")),
 			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.RunList{}}},

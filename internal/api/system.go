@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
@@ -220,7 +221,7 @@ func (s *service) scheduler(r *request, set store.Settings) (wire.Scheduler, err
 			Failed: counts[job.Failed], Skipped: counts[job.Skipped], Cancelled: counts[job.Cancelled],
 		},
 		Instances: wire.InstancesOf(instances), InstanceID: s.InstanceID, Engine: engine, Version: s.Version,
-		StartedAt: s.started.UTC(), UptimeMs: now.Sub(s.started).Milliseconds(), Time: now.UTC(),
+		StartedAt: s.started.UTC().Truncate(time.Millisecond), UptimeMs: now.Sub(s.started).Milliseconds(), Time: now.UTC().Truncate(time.Millisecond),
 	}
 	showPause(&out, set)
 	return out, nil

@@ -140,8 +140,7 @@ func (p *parser) syntax(at string, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return malformed(at, "syntax", "the document ends too early")
 	}
-	var s *json.SyntaxError
-	if errors.As(err, &s) {
+	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return malformed(at, "syntax", "not JSON: "+s.Error()+" at byte "+strconv.FormatInt(p.dec.InputOffset(), 10))
 	}
 	return malformed(at, "syntax", "not JSON")

@@ -23,7 +23,7 @@ type Schema struct{ s *jsonschema.Schema }
 // Formats are checks of string formats by name. They return nil for good text.
 type Formats map[string]func(string) error
 
-const location = "urn:runsheet:schema"
+const location = "https://runsheet.invalid/schema"
 
 // Compile reads a schema document as Parse returned it. ref is the fragment of
 // the part to use, "" for all. References to anything outside the document are
@@ -144,10 +144,7 @@ func (r *report) walk(v *jsonschema.ValidationError) {
 		}
 		return
 	}
-	at := r.prefix
-	for _, t := range v.InstanceLocation {
-		at += "/" + Escape(t)
-	}
+	at := r.prefix + pointer(v.InstanceLocation)
 	switch k := v.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
 		for _, p := range k.Properties {
@@ -164,6 +161,14 @@ func (r *report) walk(v *jsonschema.ValidationError) {
 		code, detail := explain(v.ErrorKind)
 		r.add(at, code, detail)
 	}
+}
+
+func pointer(tokens []string) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		b.WriteString("/" + Escape(t))
+	}
+	return b.String()
 }
 
 func (r *report) add(at, code, detail string) {

@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
-	"log"
 	"maps"
 	"os"
 	"reflect"
@@ -26,17 +25,22 @@ import (
 )
 
 func main() {
+	if err := generateFile(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func generateFile() error {
 	file := "client/types.gen.go"
 	if len(os.Args) > 1 {
 		file = os.Args[1]
 	}
 	src, err := generate(api.Document())
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	if err := os.WriteFile(file, src, 0o644); err != nil {
-		log.Fatal(err)
-	}
+	return os.WriteFile(file, src, 0o644)
 }
 
 func generate(doc *huma.OpenAPI) ([]byte, error) {
@@ -53,8 +57,7 @@ func generate(doc *huma.OpenAPI) ([]byte, error) {
 func writeType(b *bytes.Buffer, reg huma.Registry, name string, s *huma.Schema) {
 	fmt.Fprintf(b, "\n// %s is the schema of that name in the API.\ntype %s struct {\n", name, name)
 	t := reg.TypeFromRef("#/components/schemas/" + name)
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if d := s.Properties[key].Description; d != "" {
 			fmt.Fprintf(b, "\t// %s: %s.\n", f.Name, strings.TrimSuffix(d, "."))
@@ -75,7 +78,7 @@ func goType(t reflect.Type) string {
 	case reflect.TypeFor[time.Time]():
 		return "time.Time"
 	}
-	switch t.Kind() {
+	switch t.Kind() { //nolint:exhaustive // the default is every scalar, whose kind is its name
 	case reflect.Pointer:
 		return "*" + goType(t.Elem())
 	case reflect.Slice:

@@ -1,0 +1,158 @@
+package api_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+var ids = strings.NewReplacer("{template_id}", "tmpl_01jh0000000000000000000000", "{job_id}", "job_01jh0000000000000000000000",
+	"{run_id}", "run_01jh0000000000000000000000", "{artifact_id}", "art_01jh0000000000000000000000", "{code}", "not_found")
+
+func operations(item *huma.PathItem) map[string]*huma.Operation {
+	m := map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch, "PUT": item.Put, "DELETE": item.Delete}
+	for k, v := range m {
+		if v == nil {
+			delete(m, k)
+		}
+	}
+	return m
+}
+
+// TestPolicy calls every route of the document with every role: who has the
+// scope gets past the door, who has not does not, and only three routes are
+// public.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	public := 0
+	for path, item := range api.Document().Paths {
+		for method, op := range operations(item) {
+			name, target := method+" "+path, ids.Replace(path)
+			if len(op.Security) == 0 {
+				public++
+				if strings.HasPrefix(path, "/api") {
+					t.Errorf("%s is public", name)
+				}
+				if a := b.as("", method, target, ""); a.StatusCode != 200 {
+					t.Errorf("%s without token: %d", name, a.StatusCode)
+				}
+				continue
+			}
+			scope, _ := op.Extensions["x-scope"].(string)
+			want(t, b.as("", method, target, ""), 401, "unauthorized")
+			want(t, b.as("", method, target, "", "Authorization", "Bearer "+access.NewToken()), 401, "unauthorized")
+			for _, role := range []access.Role{access.Viewer, access.Operator, access.Author, access.Admin} {
+				may := access.Principal{Roles: []access.Role{role}}.May(access.Scope(scope))
+				a := b.as(role, method, target, "")
+				if (a.StatusCode != 403) != may || a.StatusCode == 401 || a.StatusCode >= 500 {
+					t.Errorf("%s as %s: %d %s, may = %v", name, role, a.StatusCode, a.body, may)
+				}
+			}
+		}
+	}
+	if public != 3 {
+		t.Errorf("%d public routes, want /livez, /readyz and /problems/{code}", public)
+	}
+}
+
+// TestInlineJobNeedsAuthor: naming the program to run is the right to execute
+// code.
+func TestInlineJobNeedsAuthor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.as(access.Operator, "POST", "/api/jobs", echoJob), 403, "forbidden")
+	want(t, b.as(access.Author, "POST", "/api/jobs", echoJob), 201, "")
+	want(t, b.as(access.Author, "POST", "/api/job-templates", `{"name":"t","job_type":"echo","params":{"text":"x"}}`), 201, "")
+	want(t, b.as(access.Operator, "POST", "/api/jobs", `{"template_id":"t"}`), 201, "")
+}
+
+func TestTenantsAreApart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.addJob(echoJob)
+	want(t, b.as("stranger", "GET", "/api/jobs/"+j, ""), 404, "not_found")
+	want(t, b.as("stranger", "POST", "/api/jobs/"+j+"/cancel", ""), 404, "not_found")
+	if n := len(list(t, b.as("stranger", "GET", "/api/jobs", ""))); n != 0 {
+		t.Errorf("%d foreign jobs in the list", n)
+	}
+}
+
+// TestDocumentIsCommitted: openapi.yaml is what the routes say.
+func TestDocumentIsCommitted(t *testing.T) {
+	t.Parallel()
+	now, err := api.Document().YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	committed, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, committed, _ = bytes.Cut(committed, []byte("\n"))
+	if !bytes.Equal(now, committed) {
+		t.Error("openapi.yaml is old: go run ./internal/gen/openapi")
+	}
+	b := setup(t)
+	served := want(t, b.call("GET", "/api/openapi.yaml", ""), 200, "")
+	if !bytes.Equal(now, served.body) {
+		t.Error("the server answers another document")
+	}
+}
+
+var requestIDs = regexp.MustCompile(`req_[0-9a-z]{26}`)
+
+// TestProblemGolden locks whole problem documents.
+func TestProblemGolden(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, a := range map[string]answer{
+		"unauthorized":  b.as("", "GET", "/api/jobs", ""),
+		"forbidden":     b.as(access.Viewer, "POST", "/api/jobs", echoJob),
+		"unknown_field": b.call("POST", "/api/jobs", `{"jobType":"echo"}`),
+		"invalid_input": b.call("POST", "/api/jobs", `{"job_type":"echo","priority":"high","params":{"text":3}}`),
+		"wrong_id_type": b.call("GET", "/api/jobs/run_01jh0000000000000000000000", ""),
+		"parameter":     b.call("GET", "/api/jobs?limit=x", ""),
+	} {
+		got := requestIDs.ReplaceAllString(string(a.body), "req_X")
+		file := filepath.Join("testdata", "problem", name+".json")
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		golden, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(golden), got); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+}
+
+func list(t *testing.T, a answer) []map[string]any {
+	t.Helper()
+	items, ok := want(t, a, 200, "").json(t)["items"].([]any)
+	if !ok {
+		t.Fatalf("no items: %s", a.body)
+	}
+	var out []map[string]any
+	for _, i := range items {
+		m, _ := i.(map[string]any)
+		out = append(out, m)
+	}
+	return out
+}

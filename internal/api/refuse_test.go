@@ -1,0 +1,169 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/runsheet/runsheet/internal/access"
+)
+
+// TestRefusedInput: what is wrong gets a problem that names the place, and
+// nothing is stored.
+func TestRefusedInput(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	deep := strings.Repeat(`{"a":`, 10000) + "1" + strings.Repeat("}", 10000)
+	for name, c := range map[string]struct {
+		body, contentType string
+		status            int
+		code, pointer     string
+	}{
+		"wrong type":        {body: `{"job_type":"echo","params":{"text":"x"},"priority":"high"}`, status: 422, code: "invalid_input", pointer: "/priority"},
+		"null":              {body: `{"job_type":"echo","params":{"text":"x"},"priority":null}`, status: 422, code: "invalid_input", pointer: "/priority"},
+		"fraction":          {body: `{"job_type":"echo","params":{"text":"x"},"priority":1.5}`, status: 422, code: "invalid_input", pointer: "/priority"},
+		"out of range":      {body: `{"job_type":"echo","params":{"text":"x"},"priority":10}`, status: 422, code: "invalid_input", pointer: "/priority"},
+		"huge number":       {body: `{"job_type":"echo","params":{"text":"x"},"priority":1e999}`, status: 400, code: "malformed_body", pointer: "/priority"},
+		"tiny number":       {body: `{"job_type":"echo","params":{"text":"x"},"priority":1e-999999999}`, status: 400, code: "malformed_body", pointer: "/priority"},
+		"unknown field":     {body: `{"job_type":"echo","params":{"text":"x"},"colour":1}`, status: 422, code: "unknown_field", pointer: "/colour"},
+		"camel case":        {body: `{"jobType":"echo","params":{"text":"x"}}`, status: 422, code: "unknown_field", pointer: "/jobType"},
+		"other case":        {body: `{"job_type":"echo","Priority":3,"params":{"text":"x"}}`, status: 422, code: "unknown_field", pointer: "/Priority"},
+		"duplicate":         {body: `{"job_type":"echo","job_type":"echo","params":{"text":"x"}}`, status: 400, code: "duplicate_key", pointer: "/job_type"},
+		"duplicate inside":  {body: `{"job_type":"echo","params":{"text":"x","text":"y"}}`, status: 400, code: "duplicate_key", pointer: "/params/text"},
+		"trailing":          {body: echoJob + `{}`, status: 400, code: "malformed_body", pointer: ""},
+		"not json":          {body: `{"job_type":`, status: 400, code: "malformed_body", pointer: "/job_type"},
+		"array":             {body: `[]`, status: 422, code: "invalid_input", pointer: ""},
+		"bare null":         {body: `null`, status: 422, code: "invalid_input", pointer: ""},
+		"nul":               {body: `{"job_type":"echo","params":{"text":"a\u0000b"}}`, status: 400, code: "malformed_body", pointer: "/params/text"},
+		"bad utf-8":         {body: "{\"job_type\":\"echo\",\"params\":{\"text\":\"\xff\"}}", status: 400, code: "malformed_body", pointer: ""},
+		"deep":              {body: `{"job_type":"echo","params":` + deep + `}`, status: 400, code: "malformed_body", pointer: "/params" + strings.Repeat("/a", 63)},
+		"too large":         {body: `{"job_type":"echo","params":{"text":"` + strings.Repeat("x", 2<<20) + `"}}`, status: 413, code: "body_too_large", pointer: "-"},
+		"media type":        {body: echoJob, contentType: "text/plain", status: 415, code: "unsupported_media_type", pointer: "header/Content-Type"},
+		"wrong id":          {body: `{"template_id":"job_01jh0000000000000000000000"}`, status: 400, code: "wrong_id_type", pointer: "/template_id"},
+		"no such template":  {body: `{"template_id":"nope"}`, status: 404, code: "not_found", pointer: "/template_id"},
+		"neither":           {body: `{}`, status: 422, code: "invalid_input", pointer: "/job_type"},
+		"both":              {body: `{"template_id":"a","job_type":"echo"}`, status: 422, code: "invalid_input", pointer: "/job_type"},
+		"unknown type":      {body: `{"job_type":"ghost"}`, status: 422, code: "job_type_unknown", pointer: "/job_type"},
+		"params missing":    {body: `{"job_type":"echo"}`, status: 422, code: "invalid_input", pointer: "/params/text"},
+		"params type":       {body: `{"job_type":"echo","params":{"text":"x","times":"3"}}`, status: 422, code: "invalid_input", pointer: "/params/times"},
+		"params unknown":    {body: `{"job_type":"echo","params":{"text":"x","Times":3}}`, status: 422, code: "unknown_field", pointer: "/params/Times"},
+		"params check":      {body: `{"job_type":"echo","params":{"text":"forbidden"}}`, status: 422, code: "command_not_allowed", pointer: "/params/text"},
+		"duration":          {body: `{"job_type":"echo","params":{"text":"x"},"timeout":"P1Y"}`, status: 422, code: "invalid_input", pointer: "/timeout"},
+		"time":              {body: `{"job_type":"echo","params":{"text":"x"},"run_at":"tomorrow"}`, status: 422, code: "invalid_input", pointer: "/run_at"},
+		"retry policy":      {body: `{"job_type":"echo","params":{"text":"x"},"retry_policy":{"max_attempts":4}}`, status: 422, code: "invalid_input", pointer: "/retry_policy/max_attempts"},
+		"label":             {body: `{"job_type":"echo","params":{"text":"x"},"labels":{"a b":"c"}}`, status: 422, code: "invalid_input", pointer: "/labels/a b"},
+		"lock":              {body: `{"job_type":"echo","params":{"text":"x"},"locks":["ok",""]}`, status: 422, code: "invalid_input", pointer: "/locks/1"},
+		"unknown in policy": {body: `{"job_type":"echo","params":{"text":"x"},"retry_policy":{"maxAttempts":2}}`, status: 422, code: "unknown_field", pointer: "/retry_policy/maxAttempts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			media := c.contentType
+			if media == "" {
+				media = "application/json"
+			}
+			a := want(t, b.call("POST", "/api/jobs", c.body, "Content-Type", media), c.status, c.code)
+			if c.pointer != "-" && !strings.Contains(string(a.body), `"pointer":"`+c.pointer+`"`) {
+				t.Errorf("no pointer %q: %s", c.pointer, a.body)
+			}
+		})
+	}
+	if n := b.jobCount(); n != 0 {
+		t.Errorf("%d jobs were stored", n)
+	}
+}
+
+func TestHints(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := want(t, b.call("POST", "/api/jobs", `{"jobType":"echo"}`), 422, "unknown_field")
+	if h := a.text(t, "hint"); !strings.Contains(h, `"job_type"`) {
+		t.Errorf("hint %q does not name job_type", h)
+	}
+	a = want(t, b.call("GET", "/api/jobs?staus=QUEUED", ""), 400, "unknown_parameter")
+	if h := a.text(t, "hint"); !strings.Contains(h, "status") {
+		t.Errorf("hint %q does not name status", h)
+	}
+}
+
+func TestRefusedRequests(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const ghost = "job_01jh0000000000000000000000"
+	for _, c := range []struct {
+		role                  access.Role
+		method, target        string
+		status                int
+		code, header, content string
+	}{
+		{access.Admin, "GET", "/api/jobs?color=red", 400, "unknown_parameter", "", ""},
+		{access.Admin, "GET", "/api/jobs?status=DONE", 400, "invalid_parameter", "", ""},
+		{access.Admin, "GET", "/api/jobs?limit=0", 400, "invalid_parameter", "", ""},
+		{access.Admin, "GET", "/api/jobs?limit=1&limit=2", 400, "invalid_parameter", "", ""},
+		{access.Admin, "GET", "/api/jobs?created_after=x", 400, "invalid_parameter", "", ""},
+		{access.Admin, "GET", "/api/jobs?cursor=abc", 400, "cursor_invalid", "", ""},
+		{access.Admin, "GET", "/api/jobs?template_id=job_1", 400, "wrong_id_type", "", ""},
+		{access.Admin, "GET", "/api/jobs/run_01jh0000000000000000000000", 400, "wrong_id_type", "", ""},
+		{access.Admin, "GET", "/api/job-templates/" + ghost, 400, "wrong_id_type", "", ""},
+		{access.Admin, "GET", "/api/jobs/" + ghost, 404, "not_found", "", ""},
+		{access.Admin, "GET", "/api/nothing", 404, "not_found", "", ""},
+		{access.Admin, "GET", "/api//jobs", 404, "not_found", "", ""},
+		{access.Admin, "GET", "/api/jobs/../jobs", 404, "not_found", "", ""},
+		{"", "GET", "/api/nothing", 401, "unauthorized", "", ""},
+		{"", "GET", "/api", 401, "unauthorized", "", ""},
+		{"", "DELETE", "/api/jobs", 401, "unauthorized", "", ""},
+		{"", "GET", "/nothing", 404, "not_found", "", ""},
+		{"", "GET", "/ui/nothing.js", 404, "not_found", "", ""},
+		{access.Admin, "DELETE", "/api/jobs", 405, "method_not_allowed", "", ""},
+		{access.Admin, "GET", "/api/jobs", 421, "host_not_allowed", "Host", "evil.example"},
+		{access.Admin, "POST", "/api/jobs", 403, "cross_origin", "Sec-Fetch-Site", "cross-site"},
+		{access.Admin, "GET", "/api/jobs", 401, "unauthorized", "Authorization", "Basic abc"},
+		{access.Admin, "GET", "/api/jobs", 401, "unauthorized", "Authorization", "Bearer wrong"},
+		{access.Admin, "POST", "/api/jobs/" + ghost + "/cancel", 400, "invalid_header", "Prefer", "wait=soon"},
+		{access.Admin, "POST", "/api/jobs/" + ghost + "/cancel", 400, "invalid_header", "Idempotency-Key", "a\tb"},
+	} {
+		var headers []string
+		if c.header != "" {
+			headers = []string{c.header, c.content}
+		}
+		a := b.as(c.role, c.method, c.target, "", headers...)
+		t.Run(c.method+" "+c.target+" "+c.header, func(t *testing.T) { want(t, a, c.status, c.code) })
+		switch c.status {
+		case http.StatusMethodNotAllowed:
+			if got := a.Header.Get("Allow"); got != "GET, HEAD, POST" {
+				t.Errorf("Allow %q", got)
+			}
+		case http.StatusUnauthorized:
+			if a.Header.Get("WWW-Authenticate") == "" {
+				t.Error("no WWW-Authenticate")
+			}
+		}
+	}
+}
+
+func TestBodyOfBodylessVerb(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.addJob(echoJob)
+	want(t, b.call("POST", "/api/jobs/"+j+"/release", `{"x":1}`), 422, "unknown_field")
+	want(t, b.call("POST", "/api/jobs/"+j+"/release", `{}`), 200, "")
+}
+
+func TestTwoNamesOfAPath(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, p := range []string{"/api/jobs", "/api/jobs/", "/api/v1/jobs", "/api/v1/jobs/"} {
+		want(t, b.call("GET", p, ""), 200, "")
+	}
+}
+
+func TestSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, p := range []string{"/api/jobs", "/livez", "/ui/", "/ui/api/", "/nothing"} {
+		h := b.call("GET", p, "").Header
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" ||
+			!strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") || strings.Contains(h.Get("Content-Security-Policy"), "unsafe") ||
+			!strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'") || h.Get("X-Request-Id") == "" {
+			t.Errorf("%s: headers %v", p, h)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package strict_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/runsheet/runsheet/internal/api/strict"
+	"github.com/runsheet/runsheet/internal/fault"
+)
+
+func TestParseKeepsNumbers(t *testing.T) {
+	t.Parallel()
+	const in = `{"a":12345678901234567890,"b":[1.10,true,null,"x"]}`
+	v, err := strict.Parse([]byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := json.Marshal(v); err != nil || string(out) != in {
+		t.Errorf("%s %v", out, err)
+	}
+}
+
+// TestCompileRefuses: a schema cannot make the server read anything, nor loop.
+func TestCompileRefuses(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		`{"$ref":"file:///etc/passwd"}`, `{"$ref":"http://127.0.0.1:1/x"}`, `{"$ref":"other.json"}`, `{"type":"nonsense"}`,
+		`{"pattern":"("}`, `{"$schema":"https://example.org/x"}`,
+	} {
+		doc, err := strict.Parse([]byte(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := strict.Compile(doc, "", nil); err == nil {
+			t.Errorf("%s was accepted", in)
+		}
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	schema, err := strict.Parse([]byte(`{"type":"object","required":["a/b"],"additionalProperties":false,"properties":{
+		"a/b":{"type":"integer"},"list":{"type":"array","items":{"type":"object","additionalProperties":false,"properties":{"some_name":{}}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := strict.Compile(schema, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]fault.Field{
+		`{}`:                                   {Pointer: "/p/a~1b", Code: "required", Detail: "is required"},
+		`{"a/b":"x"}`:                          {Pointer: "/p/a~1b", Code: "wrong_type", Detail: "is string, must be integer"},
+		`{"a/b":1,"list":[{},{"someName":1}]}`: {Pointer: "/p/list/1/someName", Code: "unknown", Detail: "unknown field; did you mean some_name?"},
+	} {
+		doc, err := strict.Parse([]byte(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := fault.From(s.Check(doc, "/p"))
+		if f == nil || len(f.Fields) != 1 || f.Fields[0] != want {
+			t.Errorf("%s: %+v", in, f)
+		}
+	}
+	if err := s.CheckPartial(map[string]any{}, ""); err != nil {
+		t.Errorf("partial: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{`{"a":[1,2]}`, `[`, `{"a":1,"a":2}`, `1e400`, "\"\\u0000\"", `{"a":}`, `[1 2]`, `{"a" 1}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := strict.Parse(b); err == nil && !json.Valid(b) {
+			t.Errorf("%q was accepted", b)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package portable
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -15,9 +16,6 @@ import (
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
-
-// maxClasses bounds how many classes of jobs one claim looks at.
-const maxClasses = 256
 
 func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
 	var out store.Claims
@@ -56,11 +54,13 @@ func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 			return err
 		}
 		for _, jobID := range p.Decide(snap).Claims {
-			c, err := start(ctx, tx, jobID, p.Instance, now)
+			c, started, err := start(ctx, tx, jobID, p.Instance, now)
 			if err != nil {
 				return err
 			}
-			out.Started = append(out.Started, c)
+			if started {
+				out.Started = append(out.Started, c)
+			}
 		}
 		return nil
 	})
@@ -100,112 +100,128 @@ func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
 	return s, nil
 }
 
-// heads returns the first n ready jobs of each class, in order. Classes are
-// found by skipping through the index, so their cost does not grow with the
-// number of jobs in them.
+// heads returns, in order, the jobs among which a claim of n can choose: the
+// first of each class, and the first n of a class without locks. One is enough
+// where there are locks, because the first to start takes them.
+//
+// Classes are found by skipping through the index, so their cost does not grow
+// with the number of jobs in them.
 func heads(ctx context.Context, tx Tx, n int) ([]job.Candidate, error) {
-	rows, err := tx.Query(ctx, fmt.Sprintf(`WITH RECURSIVE c(class) AS (
+	rows, err := tx.Query(ctx, `WITH RECURSIVE c(class) AS (
 			SELECT (SELECT min(class) FROM jobs WHERE state = 'QUEUED' AND ready = 1)
 			UNION ALL
 			SELECT (SELECT min(class) FROM jobs WHERE state = 'QUEUED' AND ready = 1 AND class > c.class)
-			FROM c WHERE c.class IS NOT NULL)
-		SELECT class FROM c WHERE class IS NOT NULL LIMIT %d`, maxClasses))
+			FROM c WHERE c.class IS NOT NULL),
+		h(head) AS (
+			SELECT (SELECT job_id FROM jobs WHERE state = 'QUEUED' AND ready = 1 AND class = c.class
+				ORDER BY priority, seq LIMIT 1) FROM c WHERE c.class IS NOT NULL)
+		SELECT `+candidateColumns+` FROM h JOIN jobs ON job_id = h.head`)
 	if err != nil {
-		return nil, fmt.Errorf("read classes: %w", err)
+		return nil, fmt.Errorf("read heads: %w", err)
 	}
-	classes, err := collect(rows, func(r *sql.Rows) (c string, err error) { return c, r.Scan(&c) })
+	out, err := collect(rows, scanCandidate)
 	if err != nil {
 		return nil, err
 	}
-	var out []job.Candidate
-	for _, class := range classes {
-		rows, err := tx.Query(ctx, `SELECT job_id, tenant, job_type, class, priority, seq, locks FROM jobs
-			WHERE state = 'QUEUED' AND ready = 1 AND class = $1 ORDER BY priority, seq LIMIT $2`, class, n)
-		if err != nil {
-			return nil, fmt.Errorf("read heads: %w", err)
+	for _, head := range out {
+		if len(head.Locks) > 0 || n == 1 {
+			continue
 		}
-		cs, err := collect(rows, func(r *sql.Rows) (job.Candidate, error) {
-			var c job.Candidate
-			var locks string
-			if err := r.Scan(&c.JobID, &c.Tenant, &c.Type, &c.Class, &c.Priority, &c.Seq, &locks); err != nil {
-				return c, err
-			}
-			return c, decode(locks, &c.Locks)
-		})
+		rows, err := tx.Query(ctx, `SELECT `+candidateColumns+` FROM jobs WHERE state = 'QUEUED' AND ready = 1 AND class = $1
+			AND (priority, seq) > ($2, $3) ORDER BY priority, seq LIMIT $4`, head.Class, head.Priority, head.Seq, n-1)
+		if err != nil {
+			return nil, fmt.Errorf("read jobs of class: %w", err)
+		}
+		more, err := collect(rows, scanCandidate)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, cs...)
+		out = append(out, more...)
 	}
 	slices.SortFunc(out, func(a, b job.Candidate) int {
-		if a.Before(b) {
-			return -1
-		}
-		return 1
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Seq, b.Seq))
 	})
 	return out, nil
 }
 
-// held returns the holders of all locks that the candidates name.
-func held(ctx context.Context, tx Tx, cs []job.Candidate) (map[string]job.Holder, error) {
-	var names []string
-	for _, c := range cs {
-		names = append(names, c.Locks...)
+const candidateColumns = `job_id, tenant, job_type, class, priority, seq, locks`
+
+func scanCandidate(r *sql.Rows) (job.Candidate, error) {
+	var c job.Candidate
+	var locks string
+	if err := r.Scan(&c.JobID, &c.Tenant, &c.Type, &c.Class, &c.Priority, &c.Seq, &locks); err != nil {
+		return c, err
 	}
-	slices.Sort(names)
-	out := map[string]job.Holder{}
-	for _, name := range slices.Compact(names) {
-		h := job.Holder{Lock: name}
-		err := tx.Row(ctx, `SELECT job_id, epoch FROM locks WHERE name = $1`, name).Scan(&h.JobID, &h.Epoch)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read lock: %w", err)
-		}
-		out[name] = h
-	}
-	return out, nil
+	return c, decode(locks, &c.Locks)
 }
 
-// start carries one claim out: epoch, job, run, locks.
-func start(ctx context.Context, tx Tx, jobID, instance string, now time.Time) (store.Claimed, error) {
-	var none store.Claimed
+// held returns the holders of all locks that the candidates name. Few locks
+// are held at a time, however many are waited for: all are read.
+func held(ctx context.Context, tx Tx, cs []job.Candidate) (map[string]job.Holder, error) {
+	wanted := map[string]bool{}
+	for _, c := range cs {
+		for _, l := range c.Locks {
+			wanted[l] = true
+		}
+	}
+	out := map[string]job.Holder{}
+	if len(wanted) == 0 {
+		return out, nil
+	}
+	rows, err := tx.Query(ctx, `SELECT name, job_id, epoch FROM locks`)
+	if err != nil {
+		return nil, fmt.Errorf("read locks: %w", err)
+	}
+	holders, err := collect(rows, func(r *sql.Rows) (h job.Holder, err error) { return h, r.Scan(&h.Lock, &h.JobID, &h.Epoch) })
+	for _, h := range holders {
+		if wanted[h.Lock] {
+			out[h.Lock] = h
+		}
+	}
+	return out, err
+}
+
+// start carries one claim out: epoch, job, run, locks. It reports false when a
+// person cancelled, held or edited the job since it was read: those changes do
+// not wait for claims. The slot stays free until the next claim, which the
+// change's hint brings about.
+func start(ctx context.Context, tx Tx, jobID, instance string, now time.Time) (c store.Claimed, started bool, err error) {
+	none := store.Claimed{}
 	j, err := scanJobWith(tx.Row(ctx, `SELECT `+jobColumns+` FROM jobs WHERE job_id = $1`, jobID).Scan)
 	if err != nil {
-		return none, fmt.Errorf("read job to claim: %w", err)
+		return none, false, fmt.Errorf("read job to claim: %w", err)
+	}
+	if j.State != job.Queued || j.HeldReason != "" {
+		return none, false, nil
 	}
 	var epoch int64
 	if err := tx.Row(ctx, `UPDATE queue SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch`).Scan(&epoch); err != nil {
-		return none, fmt.Errorf("next epoch: %w", err)
+		return none, false, fmt.Errorf("next epoch: %w", err)
 	}
-	c, err := job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch})
+	ch, err := job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch})
 	if err != nil {
-		return none, err
+		return none, false, err
 	}
 	// Before's epoch is the old one; change compares it.
-	done, err := change(ctx, tx, c)
-	if err != nil {
-		return none, err
+	done, err := change(ctx, tx, ch)
+	if err != nil || !done {
+		return none, false, err
 	}
-	if !done {
-		return none, fault.Newf(fault.Conflict, "job %s changed during the claim", jobID)
-	}
-	r := runOf(c.After)
+	r := runOf(ch.After)
 	if err := insertRun(ctx, tx, r); err != nil {
-		return none, err
+		return none, false, err
 	}
 	for _, l := range j.Locks {
 		n, err := tx.Exec(ctx, `INSERT INTO locks (name, job_id, epoch, held_ms) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (name) DO NOTHING`, l, j.ID, epoch, clock.Millis(now))
 		if err != nil {
-			return none, fmt.Errorf("take lock: %w", err)
+			return none, false, fmt.Errorf("take lock: %w", err)
 		}
 		if n == 0 {
-			return none, fault.Newf(fault.InternalError, "lock %s is taken although the decision found it free", l)
+			return none, false, fault.Newf(fault.InternalError, "lock %s is taken although the decision found it free", l)
 		}
 	}
-	return store.Claimed{Job: c.After, Run: r}, nil
+	return store.Claimed{Job: ch.After, Run: r}, true, nil
 }
 
 func runOf(j job.Job) run.Run {
@@ -242,8 +258,8 @@ func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 	errs := make([]error, len(items))
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		clear(errs)
-		for i, it := range items {
-			verdict, err := finish(ctx, tx, it)
+		for _, i := range inOrder(items, func(f store.Finish) string { return f.Job.Before.RunID }) {
+			verdict, err := finish(ctx, tx, items[i])
 			if err != nil {
 				return err
 			}

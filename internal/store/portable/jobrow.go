@@ -43,16 +43,25 @@ func ready(j job.Job) bool {
 	return j.State == job.Queued && j.HeldReason == "" && j.NotBefore.IsZero()
 }
 
+// stored returns j as it will be read back: times in UTC and in milliseconds.
+func stored(j job.Job) job.Job {
+	j.Timeout = j.Timeout.Truncate(time.Millisecond)
+	for _, t := range []*time.Time{&j.NotBefore, &j.CancelAskedAt, &j.CreatedAt, &j.QueuedAt, &j.StartedAt, &j.FinishedAt} {
+		*t = clock.FromMillis(clock.Millis(*t))
+	}
+	return j
+}
+
 func insertJob(ctx context.Context, tx Tx, j job.Job) error {
-	_, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready) VALUES
+	_, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready, name_folded) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)`,
 		j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
-		encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encode(j.Labels), string(j.Trigger),
+		encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encodeLabels(j.Labels), string(j.Trigger),
 		j.CreatedBy, j.RetryOf, j.Priority, j.Seq, clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
 		j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
 		clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
-		j.Class(), flag(ready(j)))
+		j.Class(), flag(ready(j)), fold(j.Name))
 	if err != nil {
 		return fmt.Errorf("insert job: %w", err)
 	}
@@ -68,7 +77,7 @@ func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
 		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
 		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21
 		WHERE job_id = $22 AND tenant = $23 AND version = $24 AND state = $25 AND epoch = $26`,
-		string(a.State), a.Version, encode(a.Labels), a.Priority, a.Seq,
+		string(a.State), a.Version, encodeLabels(a.Labels), a.Priority, a.Seq,
 		clock.Millis(a.NotBefore), a.HeldReason, flag(ready(a)), a.Attempt, a.Failures, a.Crashes, a.RunID,
 		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
 		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -25,9 +26,20 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		if err != nil {
 			return err
 		}
+		now, err := s.addedAt(ctx, tx, p.Jobs)
+		if err != nil {
+			return err
+		}
 		for i, j := range p.Jobs {
 			j.Seq = first + int64(i)
 			j.State, j.Version = job.Queued, 1
+			if j.CreatedAt.IsZero() {
+				j.CreatedAt = now
+			}
+			if j.QueuedAt.IsZero() {
+				j.QueuedAt = now
+			}
+			j = stored(j)
 			if err := insertJob(ctx, tx, j); err != nil {
 				return err
 			}
@@ -48,6 +60,16 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 	return out, err
 }
 
+// addedAt asks for the time only when a job came without one.
+func (s jobs) addedAt(ctx context.Context, tx Tx, js []job.Job) (time.Time, error) {
+	for _, j := range js {
+		if j.CreatedAt.IsZero() || j.QueuedAt.IsZero() {
+			return s.Now(ctx, tx, time.Time{})
+		}
+	}
+	return time.Time{}, nil
+}
+
 func (s jobs) Job(ctx context.Context, tenant, id string) (job.Job, error) {
 	var j job.Job
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
@@ -64,7 +86,7 @@ func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error)
 	in(&w, "job_type", p.Types)
 	in(&w, "template_id", p.TemplateIDs)
 	w.labels("labels", p.Labels)
-	w.contains("name", p.Text)
+	w.contains("name_folded", p.Text)
 	w.between("created_ms", p.CreatedAfter, p.CreatedBefore)
 	order := "created_ms DESC, job_id DESC"
 	switch p.Sort {
@@ -127,7 +149,7 @@ func (s jobs) Move(ctx context.Context, p store.MoveJob) (job.Job, error) {
 			}
 			return fault.Newf(fault.Conflict, "job %s changed meanwhile", c.Before.ID)
 		}
-		out = c.After
+		out = stored(c.After)
 		tx.Hint(store.Hint{Topic: store.HintQueue})
 		return storeKey(ctx, tx, p.Key, out)
 	})
@@ -155,6 +177,7 @@ func position(ctx context.Context, tx Tx, j job.Job) (int, error) {
 func (s jobs) Counts(ctx context.Context, tenant string) (map[job.State]int, error) {
 	out := map[job.State]int{}
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		clear(out)
 		rows, err := tx.Query(ctx, `SELECT state, count(*) FROM jobs WHERE tenant = $1 GROUP BY state`, tenant)
 		if err != nil {
 			return fmt.Errorf("count jobs: %w", err)

@@ -58,8 +58,9 @@ type Hot interface {
 	NextSeq(ctx context.Context, tx Tx, n int) (int64, error)
 	// LockJob keeps changes of one job out until the transaction ends.
 	LockJob(ctx context.Context, tx Tx, id string) error
-	// EventsSince reads the log so that a reader misses nothing.
-	EventsSince(ctx context.Context, tx Tx, tenant string, seq int64, limit int) ([]event.Event, error)
+	// EventsSince is store.Events.Since. It runs outside of a transaction,
+	// because an engine may have to number events before it reads them.
+	EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
 }
 
 // New returns the store of an engine.
@@ -85,19 +86,16 @@ func (h health) Ping(ctx context.Context) error {
 type events struct{ *db }
 
 func (e events) Since(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error) {
-	var out []event.Event
-	err := e.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
-		out, err = e.EventsSince(ctx, tx, tenant, seq, limit)
-		return err
-	})
-	return out, err
+	return e.EventsSince(ctx, tenant, seq, limit)
 }
 
-// EventColumns are the columns of an event in the order of ScanEvents.
-const EventColumns = `seq, tenant, type, at_ms, job_id, run_id, template_id, data`
-
-// ScanEvents reads rows of EventColumns and closes them.
-func ScanEvents(rows *sql.Rows) ([]event.Event, error) {
+// ReadEvents reads the numbered events of a tenant behind seq, in order.
+func ReadEvents(ctx context.Context, tx Tx, tenant string, seq int64, limit int) ([]event.Event, error) {
+	rows, err := tx.Query(ctx, `SELECT seq, tenant, type, at_ms, job_id, run_id, template_id, data FROM events
+		WHERE tenant = $1 AND seq > $2 ORDER BY seq LIMIT $3`, tenant, seq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
 	return collect(rows, func(rows *sql.Rows) (event.Event, error) {
 		var e event.Event
 		var at int64

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -44,13 +45,13 @@ func scanRunWith(scan func(...any) error) (run.Run, error) {
 }
 
 func insertRun(ctx context.Context, tx Tx, r run.Run) error {
-	_, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`) VALUES
+	_, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, job_name_folded) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)`,
-		r.ID, r.Tenant, r.JobID, string(r.State), r.JobName, r.JobType, r.TemplateID, r.TemplateVersion, string(r.Params), encode(r.Labels),
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)`,
+		r.ID, r.Tenant, r.JobID, string(r.State), r.JobName, r.JobType, r.TemplateID, r.TemplateVersion, string(r.Params), encodeLabels(r.Labels),
 		r.Attempt, r.Trigger, r.CreatedBy, r.RetryOf, r.Instance, r.Epoch, 0, "",
 		clock.Millis(r.CreatedAt), clock.Millis(r.QueuedAt), clock.Millis(r.StartedAt), 0,
-		"", "", "", nil, "", "", "", 0, 0, 0, 0)
+		"", "", "", nil, "", "", "", 0, 0, 0, 0, fold(r.JobName))
 	if err != nil {
 		return fmt.Errorf("insert run: %w", err)
 	}
@@ -101,7 +102,7 @@ func (s runs) List(ctx context.Context, p store.ListRuns) (store.RunPage, error)
 	in(&w, "job_type", p.Types)
 	in(&w, "template_id", p.TemplateIDs)
 	w.labels("labels", p.Labels)
-	w.contains("job_name", p.Text)
+	w.contains("job_name_folded", p.Text)
 	w.between("started_ms", p.StartedAfter, p.StartedBefore)
 	order, beyond := "started_ms DESC, run_id DESC", "(started_ms, run_id) < (%s, %s)"
 	if p.Ascending {
@@ -130,8 +131,8 @@ func (s runs) Report(ctx context.Context, items []store.Report) []error {
 	errs := make([]error, len(items))
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		clear(errs)
-		for i, it := range items {
-			verdict, err := report(ctx, tx, it)
+		for _, i := range inOrder(items, func(r store.Report) string { return r.RunID }) {
+			verdict, err := report(ctx, tx, items[i])
 			if err != nil {
 				return err
 			}
@@ -145,6 +146,17 @@ func (s runs) Report(ctx context.Context, items []store.Report) []error {
 		}
 	}
 	return errs
+}
+
+// inOrder returns the indexes of items sorted by key. Batches that meet lock
+// their rows in one order, so they wait for each other instead of deadlocking.
+func inOrder[T any](items []T, key func(T) string) []int {
+	out := make([]int, len(items))
+	for i := range items {
+		out[i] = i
+	}
+	slices.SortStableFunc(out, func(a, b int) int { return strings.Compare(key(items[a]), key(items[b])) })
+	return out
 }
 
 func report(ctx context.Context, tx Tx, p store.Report) (verdict, err error) {

@@ -68,17 +68,17 @@ func scanTemplateWith(scan func(...any) error) (job.Template, error) {
 }
 
 func (s templates) Create(ctx context.Context, p store.PutTemplate) (job.Template, error) {
-	t := p.Template
+	t := storedTemplate(p.Template)
 	t.Version = 1
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		if err := claimKey(ctx, tx, p.Key); err != nil {
 			return err
 		}
 		n, err := tx.Exec(ctx, `INSERT INTO templates (template_id, tenant, name, version, job_type, labels, archived, body,
-			created_by, created_ms, updated_ms, deleted_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)
+			created_by, created_ms, updated_ms, deleted_ms, name_folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)
 			ON CONFLICT (tenant, name) WHERE deleted_ms = 0 DO NOTHING`,
-			t.ID, t.Tenant, t.Name, t.Version, t.Type, encode(t.Labels), flag(t.Archived), encode(bodyOf(t)),
-			t.CreatedBy, clock.Millis(t.CreatedAt), clock.Millis(t.UpdatedAt))
+			t.ID, t.Tenant, t.Name, t.Version, t.Type, encodeLabels(t.Labels), flag(t.Archived), encode(bodyOf(t)),
+			t.CreatedBy, clock.Millis(t.CreatedAt), clock.Millis(t.UpdatedAt), fold(t.Name))
 		if err != nil {
 			return fmt.Errorf("insert template: %w", err)
 		}
@@ -91,6 +91,13 @@ func (s templates) Create(ctx context.Context, p store.PutTemplate) (job.Templat
 		return storeKey(ctx, tx, p.Key, t)
 	})
 	return t, err
+}
+
+// storedTemplate returns t as it will be read back.
+func storedTemplate(t job.Template) job.Template {
+	t.Timeout = t.Timeout.Truncate(time.Millisecond)
+	t.CreatedAt, t.UpdatedAt = clock.FromMillis(clock.Millis(t.CreatedAt)), clock.FromMillis(clock.Millis(t.UpdatedAt))
+	return t
 }
 
 func nameTaken(name string) error {
@@ -144,7 +151,7 @@ func (s templates) List(ctx context.Context, p store.ListTemplates) (store.Templ
 	w.conds = append(w.conds, "deleted_ms = 0")
 	in(&w, "job_type", p.Types)
 	w.labels("labels", p.Labels)
-	w.contains("name", p.Text)
+	w.contains("name_folded", p.Text)
 	if p.Archived != nil {
 		w.add("archived = %s", flag(*p.Archived))
 	}
@@ -168,7 +175,7 @@ func (s templates) List(ctx context.Context, p store.ListTemplates) (store.Templ
 }
 
 func (s templates) Update(ctx context.Context, p store.PutTemplate) (job.Template, error) {
-	t := p.Template
+	t := storedTemplate(p.Template)
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		if err := claimKey(ctx, tx, p.Key); err != nil {
 			return err
@@ -182,9 +189,9 @@ func (s templates) Update(ctx context.Context, p store.PutTemplate) (job.Templat
 			return nameTaken(t.Name)
 		}
 		n, err := tx.Exec(ctx, `UPDATE templates SET name = $1, version = $2, job_type = $3, labels = $4, archived = $5, body = $6,
-			updated_ms = $7 WHERE template_id = $8 AND tenant = $9 AND version = $10 AND deleted_ms = 0`,
-			t.Name, t.Version, t.Type, encode(t.Labels), flag(t.Archived), encode(bodyOf(t)),
-			clock.Millis(t.UpdatedAt), t.ID, t.Tenant, t.Version-1)
+			updated_ms = $7, name_folded = $8 WHERE template_id = $9 AND tenant = $10 AND version = $11 AND deleted_ms = 0`,
+			t.Name, t.Version, t.Type, encodeLabels(t.Labels), flag(t.Archived), encode(bodyOf(t)),
+			clock.Millis(t.UpdatedAt), fold(t.Name), t.ID, t.Tenant, t.Version-1)
 		if err != nil {
 			return fmt.Errorf("update template: %w", err)
 		}

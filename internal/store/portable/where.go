@@ -41,19 +41,25 @@ func in[S ~string](w *where, column string, values []S) {
 	w.conds = append(w.conds, column+" IN ("+strings.Join(marks, ", ")+")")
 }
 
-// contains restricts column to texts with the given part, any case. replace is
-// used because LIKE differs between the engines.
+// contains restricts a folded column to texts with the given part, any case.
+// replace is used because LIKE differs between the engines.
 func (w *where) contains(column, part string) {
 	if part != "" {
-		w.add("replace(lower("+column+"), %s, '') <> lower("+column+")", strings.ToLower(part))
+		w.add("replace("+column+", %s, '') <> "+column, fold(part))
 	}
 }
 
-// labels restricts rows to those that have all the given labels. The column is
-// JSON with sorted keys, in which `"k":"v"` occurs exactly when the label does.
+// fold makes texts that differ in case only equal. It is stored in a column of
+// its own, because both engines' lower() knows ASCII only. Upper case first: so
+// that "ς" and "σ" meet.
+func fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+
+// labels restricts rows to those that have all the given labels. The column
+// was written by encodeLabels, so `"k":"v"` occurs in it exactly when the label
+// does.
 func (w *where) labels(column string, labels map[string]string) {
 	for _, k := range slices.Sorted(maps.Keys(labels)) {
-		pair := quote(k) + ":" + quote(labels[k])
+		pair := quoteLabel(k) + ":" + quoteLabel(labels[k])
 		w.add("replace("+column+", %s, '') <> "+column, pair)
 	}
 }
@@ -76,11 +82,30 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.conds, " AND ")
 }
 
-// quote writes s as it stands inside a JSON document.
-func quote(s string) string {
+// encodeLabels writes labels as JSON in which quotes and colons stand only
+// where JSON itself needs them, so that the text of one pair cannot be found
+// across the borders of others.
+func encodeLabels(labels map[string]string) string {
+	if labels == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, k := range slices.Sorted(maps.Keys(labels)) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(quoteLabel(k) + ":" + quoteLabel(labels[k]))
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+func quoteLabel(s string) string {
 	b, err := json.Marshal(s)
 	if err != nil {
 		panic("portable: quote: " + err.Error()) // a string always encodes
 	}
-	return string(b)
+	// The first pair keeps a backslash together with the one that escapes it.
+	return `"` + strings.NewReplacer(`\\`, `\\`, `\"`, `\u0022`, `:`, `\u003a`).Replace(string(b[1:len(b)-1])) + `"`
 }

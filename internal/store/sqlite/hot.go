@@ -35,14 +35,13 @@ func (e *engine) LockJob(context.Context, portable.Tx, string) error { return ni
 
 // EventsSince reads by sequence number: with one writer, numbers are given in
 // commit order.
-func (e *engine) EventsSince(ctx context.Context, tx portable.Tx, tenant string, seq int64, limit int) ([]event.Event, error) {
-	//nolint:rowserrcheck // ScanEvents does it
-	rows, err := tx.Query(ctx, `SELECT `+portable.EventColumns+` FROM events WHERE tenant = $1 AND seq > $2
-		ORDER BY seq LIMIT $3`, tenant, seq, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
-	}
-	return portable.ScanEvents(rows)
+func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error) {
+	var out []event.Event
+	err := e.Read(ctx, func(ctx context.Context, tx portable.Tx) (err error) {
+		out, err = portable.ReadEvents(ctx, tx, tenant, seq, limit)
+		return err
+	})
+	return out, err
 }
 
 // Version implements store.Health.

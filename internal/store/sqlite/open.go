@@ -62,7 +62,7 @@ const readers = 4
 // out until it is closed.
 func Open(ctx context.Context, o Options) (store.Store, error) {
 	o = withDefaults(o)
-	e := &engine{clock: o.Clock, code: o.Driver.Code, watchers: newWatchers()}
+	e := &engine{clock: o.Clock, code: o.Driver.Code, Watchers: portable.NewWatchers()}
 	if !o.Driver.NoLock {
 		lock, err := filelock.Take(o.Path + ".lock")
 		if err != nil {
@@ -110,7 +110,7 @@ func (e *engine) open(ctx context.Context, o Options) error {
 // is the store that other packages' tests use.
 func OpenMemory(ctx context.Context, c clock.Clock) (store.Store, error) {
 	o := withDefaults(Options{Clock: c})
-	e := &engine{clock: o.Clock, code: o.Driver.Code, watchers: newWatchers()}
+	e := &engine{clock: o.Clock, code: o.Driver.Code, Watchers: portable.NewWatchers()}
 	// One connection serves readers and writer: a second one would see another
 	// memory.
 	db, err := sql.Open(o.Driver.Name, ":memory:?_pragma=foreign_keys(1)")

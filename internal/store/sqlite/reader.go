@@ -12,6 +12,11 @@ import (
 // Read runs f on one of the read-only connections, in a transaction that sees
 // one state of the database.
 func (e *engine) Read(ctx context.Context, f func(context.Context, portable.Tx) error) error {
+	select {
+	case <-e.stop:
+		return closed()
+	default:
+	}
 	tx, err := e.readDB.BeginTx(ctx, nil)
 	if err != nil {
 		return e.classify(fmt.Errorf("begin read: %w", err))

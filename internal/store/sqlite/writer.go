@@ -18,13 +18,13 @@ const batch = 128
 
 // engine is an open database.
 type engine struct {
-	clock    clock.Clock
-	code     func(error) int
-	lock     interface{ Close() error }
-	writeDB  *sql.DB
-	readDB   *sql.DB
-	shared   bool // readDB is writeDB
-	watchers *watchers
+	clock   clock.Clock
+	code    func(error) int
+	lock    interface{ Close() error }
+	writeDB *sql.DB
+	readDB  *sql.DB
+	shared  bool // readDB is writeDB
+	*portable.Watchers
 
 	requests chan *request
 	stop     chan struct{}
@@ -166,7 +166,7 @@ func (e *engine) commit(w *session, group []*request) {
 	for _, r := range group {
 		close(r.done)
 	}
-	e.watchers.send(hints)
+	e.Send(hints)
 }
 
 // one runs a request in its savepoint. A request that fails leaves no trace.

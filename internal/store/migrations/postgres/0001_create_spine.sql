@@ -15,12 +15,12 @@ CREATE TABLE queue (
   paused_reason TEXT COLLATE "C" NOT NULL,
   version       BIGINT NOT NULL,
   updated_ms    BIGINT NOT NULL,
-  epoch         BIGINT NOT NULL,
-  next_seq      BIGINT NOT NULL
+  epoch         BIGINT NOT NULL
 );
-INSERT INTO queue (id, workers, paused, paused_by, paused_reason, version, updated_ms, epoch, next_seq)
-VALUES (1, 1, 0, '', '', 1, 0, 0, 0);
-CREATE SEQUENCE job_seq;
+INSERT INTO queue (id, workers, paused, paused_by, paused_reason, version, updated_ms, epoch)
+VALUES (1, 1, 0, '', '', 1, 0, 0);
+-- One value is a block of places, so that an Add of many jobs takes one too.
+CREATE SEQUENCE job_seq START 100000 INCREMENT BY 100000;
 
 CREATE TABLE instances (
   instance_id    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -39,6 +39,7 @@ CREATE TABLE templates (
   template_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
   tenant      TEXT COLLATE "C" NOT NULL REFERENCES tenants,
   name        TEXT COLLATE "C" NOT NULL,
+  name_folded TEXT COLLATE "C" NOT NULL,
   version     BIGINT NOT NULL,
   job_type    TEXT COLLATE "C" NOT NULL,
   labels      TEXT COLLATE "C" NOT NULL,
@@ -66,6 +67,7 @@ CREATE TABLE jobs (
   state            TEXT COLLATE "C" NOT NULL,
   version          BIGINT NOT NULL,
   name             TEXT COLLATE "C" NOT NULL,
+  name_folded      TEXT COLLATE "C" NOT NULL,
   job_type         TEXT COLLATE "C" NOT NULL,
   params           TEXT COLLATE "C" NOT NULL,
   template_id      TEXT COLLATE "C" NOT NULL,
@@ -119,6 +121,7 @@ CREATE TABLE runs (
   job_id           TEXT COLLATE "C" NOT NULL,
   state            TEXT COLLATE "C" NOT NULL,
   job_name         TEXT COLLATE "C" NOT NULL,
+  job_name_folded  TEXT COLLATE "C" NOT NULL,
   job_type         TEXT COLLATE "C" NOT NULL,
   template_id      TEXT COLLATE "C" NOT NULL,
   template_version BIGINT NOT NULL,
@@ -172,19 +175,28 @@ CREATE TABLE checkpoints (
   updated_ms BIGINT NOT NULL
 );
 
+-- Events are inserted without a number, because transactions do not commit in
+-- the order in which they insert. Whoever reads numbers what has been
+-- committed by then, one after the other under the row of event_log.
+CREATE TABLE event_log (
+  id       BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+  last_seq BIGINT NOT NULL
+);
+INSERT INTO event_log (id, last_seq) VALUES (1, 0);
+
 CREATE TABLE events (
-  seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  event_id    BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  seq         BIGINT,
   tenant      TEXT COLLATE "C" NOT NULL,
   type        TEXT COLLATE "C" NOT NULL,
   at_ms       BIGINT NOT NULL,
   job_id      TEXT COLLATE "C" NOT NULL,
   run_id      TEXT COLLATE "C" NOT NULL,
   template_id TEXT COLLATE "C" NOT NULL,
-  data        TEXT COLLATE "C" NOT NULL,
-  -- The transaction that wrote the row: readers stay behind those under way.
-  xid         BIGINT NOT NULL DEFAULT pg_current_xact_id()::text::bigint
+  data        TEXT COLLATE "C" NOT NULL
 );
-CREATE INDEX events_tenant ON events (tenant, xid, seq);
+CREATE INDEX events_tenant ON events (tenant, seq) WHERE seq IS NOT NULL;
+CREATE INDEX events_new ON events (event_id) WHERE seq IS NULL;
 
 CREATE TABLE idempotency_keys (
   tenant             TEXT COLLATE "C" NOT NULL,

@@ -1,4 +1,4 @@
-package sqlite
+package portable
 
 import (
 	"sync"
@@ -6,9 +6,9 @@ import (
 	"github.com/runsheet/runsheet/internal/store"
 )
 
-// watchers hand hints to whoever waits in this process. A slow watcher gets one
-// HintAll in place of what it missed.
-type watchers struct {
+// Watchers hand hints to whoever waits in this process. A slow watcher gets one
+// HintAll in place of what it missed. Engines embed it.
+type Watchers struct {
 	mu  sync.Mutex
 	all map[chan store.Hint]struct{}
 }
@@ -16,12 +16,11 @@ type watchers struct {
 // hintBuffer is how many hints wait for a slow watcher.
 const hintBuffer = 64
 
-func newWatchers() *watchers { return &watchers{all: map[chan store.Hint]struct{}{}} }
+// NewWatchers returns an empty set.
+func NewWatchers() *Watchers { return &Watchers{all: map[chan store.Hint]struct{}{}} }
 
 // Watch implements store.Events.
-func (e *engine) Watch() (<-chan store.Hint, func()) { return e.watchers.add() }
-
-func (w *watchers) add() (<-chan store.Hint, func()) {
+func (w *Watchers) Watch() (<-chan store.Hint, func()) {
 	c := make(chan store.Hint, hintBuffer)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -33,7 +32,8 @@ func (w *watchers) add() (<-chan store.Hint, func()) {
 	}
 }
 
-func (w *watchers) send(hints []store.Hint) {
+// Send gives hints to all watchers, each once. It never blocks.
+func (w *Watchers) Send(hints []store.Hint) {
 	if len(hints) == 0 {
 		return
 	}

@@ -1,0 +1,133 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store/portable"
+)
+
+// Now is the database's clock, which all instances share.
+func (e *engine) Now(ctx context.Context, tx portable.Tx, given time.Time) (time.Time, error) {
+	if !given.IsZero() {
+		return given, nil
+	}
+	var ms int64
+	if err := tx.Row(ctx, `SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`).Scan(&ms); err != nil {
+		return time.Time{}, fmt.Errorf("read the database's clock: %w", err)
+	}
+	return clock.FromMillis(ms), nil
+}
+
+// LockQueue locks the queue's one row.
+func (e *engine) LockQueue(ctx context.Context, tx portable.Tx) error {
+	var one int
+	if err := tx.Row(ctx, `SELECT 1 FROM queue WHERE id = 1 FOR UPDATE`).Scan(&one); err != nil {
+		return fmt.Errorf("lock queue: %w", err)
+	}
+	return nil
+}
+
+// placeBlock is the increment of job_seq.
+const placeBlock = 100_000
+
+// NextSeq takes a block from the sequence, which waits for nobody. Gaps do not
+// matter: only the order counts.
+func (e *engine) NextSeq(ctx context.Context, tx portable.Tx, n int) (int64, error) {
+	if n > placeBlock {
+		return 0, fault.Newf(fault.InvalidInput, "at most %d jobs can be added at once", placeBlock)
+	}
+	var first int64
+	if err := tx.Row(ctx, `SELECT nextval('job_seq')`).Scan(&first); err != nil {
+		return 0, fmt.Errorf("reserve places: %w", err)
+	}
+	return first, nil
+}
+
+// LockJob locks the job's row. A job that does not exist needs no lock.
+func (e *engine) LockJob(ctx context.Context, tx portable.Tx, id string) error {
+	var one int
+	err := tx.Row(ctx, `SELECT 1 FROM jobs WHERE job_id = $1 FOR UPDATE`, id).Scan(&one)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("lock job: %w", err)
+	}
+	return nil
+}
+
+// EventsSince numbers what has been committed, then reads by number.
+//
+// Identity values are given at insertion, so an event with a smaller one can
+// appear after a reader has passed it. A number that is given to rows already
+// visible, by one transaction at a time, cannot: whoever sees a number sees
+// all smaller ones. Events of one job keep their order, because the later
+// change waited for the earlier one's commit and so has the larger identity.
+//
+// The other ways were a lock from an event's insertion to its commit, which
+// makes all writers wait for each other's sync (docs/bench.md), and staying
+// behind the oldest transaction under way, which any idle session of the server
+// can hold up for hours.
+func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error) {
+	var out []event.Event
+	var fresh bool
+	read := func(ctx context.Context, tx portable.Tx) (err error) {
+		out, err = portable.ReadEvents(ctx, tx, tenant, seq, limit)
+		return err
+	}
+	err := e.Read(ctx, func(ctx context.Context, tx portable.Tx) error {
+		if err := tx.Row(ctx, `SELECT EXISTS (SELECT 1 FROM events WHERE seq IS NULL)`).Scan(&fresh); err != nil {
+			return fmt.Errorf("look for new events: %w", err)
+		}
+		return read(ctx, tx)
+	})
+	if err != nil || !fresh || len(out) == limit {
+		return out, err
+	}
+	if err := e.number(ctx); err != nil {
+		return nil, err
+	}
+	err = e.Read(ctx, read)
+	return out, err
+}
+
+// numberBatch bounds what one transaction numbers.
+const numberBatch = 5_000
+
+// number gives numbers to all events that were committed before the call.
+func (e *engine) number(ctx context.Context) error {
+	for n := numberBatch; n == numberBatch; {
+		if err := e.Write(ctx, func(ctx context.Context, tx portable.Tx) error {
+			// The row lock is the order: the next holder sees these numbers.
+			var last int64
+			if err := tx.Row(ctx, `SELECT last_seq FROM event_log WHERE id = 1 FOR UPDATE`).Scan(&last); err != nil {
+				return fmt.Errorf("lock event log: %w", err)
+			}
+			count, err := tx.Exec(ctx, `UPDATE events SET seq = $1 + fresh.place FROM (
+					SELECT event_id, row_number() OVER (ORDER BY event_id) AS place FROM (
+						SELECT event_id FROM events WHERE seq IS NULL ORDER BY event_id LIMIT $2) AS head) AS fresh
+				WHERE events.event_id = fresh.event_id`, last, numberBatch)
+			if err != nil {
+				return fmt.Errorf("number events: %w", err)
+			}
+			n = int(count)
+			if n == 0 {
+				return nil
+			}
+			if _, err := tx.Exec(ctx, `UPDATE event_log SET last_seq = $1 WHERE id = 1`, last+count); err != nil {
+				return fmt.Errorf("advance event log: %w", err)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Version implements store.Health.
+func (e *engine) Version(context.Context) (string, error) { return "postgresql " + e.version, nil }

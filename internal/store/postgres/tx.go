@@ -1,0 +1,199 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/store/portable"
+)
+
+// engine is an open database.
+type engine struct {
+	clock    clock.Clock
+	log      *slog.Logger
+	db       *sql.DB
+	pooled   bool
+	settings string // begins each transaction behind a pooler
+	version  string
+	*portable.Watchers
+	hints hints
+
+	// life ends with Close; work counts the methods under way.
+	mu     sync.Mutex
+	closed bool
+	work   sync.WaitGroup
+}
+
+// attempts is how often a transaction that the server rolled back is tried.
+const attempts = 6
+
+// txLimit bounds a transaction whose caller set no limit, so that a server that
+// went silent is noticed.
+const txLimit = time.Minute
+
+// Read runs f on a snapshot of the database.
+func (e *engine) Read(ctx context.Context, f func(context.Context, portable.Tx) error) error {
+	return e.run(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, f)
+}
+
+// Write runs f in a transaction at READ COMMITTED: each statement sees what
+// was committed before it, so a statement that follows a lock sees what the
+// lock's former holder did.
+func (e *engine) Write(ctx context.Context, f func(context.Context, portable.Tx) error) error {
+	return e.run(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, f)
+}
+
+// run tries a transaction until its outcome is clear, the caller gives up, or
+// it has failed often.
+func (e *engine) run(ctx context.Context, o *sql.TxOptions, f func(context.Context, portable.Tx) error) error {
+	if !e.enter() {
+		return closed()
+	}
+	defer e.work.Done()
+	for i := 1; ; i++ {
+		err := e.once(ctx, o, f)
+		if err == nil {
+			return nil
+		}
+		verdict, again := classify(ctx, err)
+		if !again || i == attempts {
+			return verdict
+		}
+		// The first repetition comes at once: the other side of a race is done.
+		if i > 1 {
+			if clock.Sleep(ctx, e.clock, time.Duration(1<<i)*5*time.Millisecond) != nil {
+				return verdict
+			}
+		}
+	}
+}
+
+func (e *engine) enter() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.work.Add(1)
+	return true
+}
+
+func closed() error { return fault.New(fault.StorageUnavailable, "the database is closed") }
+
+// once runs one transaction. Only a commit can fail with an unknown outcome;
+// everything before it has not happened.
+func (e *engine) once(ctx context.Context, o *sql.TxOptions, f func(context.Context, portable.Tx) error) error {
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return &lost{fmt.Errorf("connect: %w", err)}
+	}
+	defer func() { _ = conn.Close() }() // gives it back
+	// A caller that gives up ends its statements, but not the commit: it would
+	// leave behind a transaction of which nobody knows whether it happened.
+	life, cancel := context.WithTimeout(context.WithoutCancel(ctx), txLimit)
+	defer cancel()
+	tx, err := conn.BeginTx(life, o)
+	if err != nil {
+		return e.gone(conn, fmt.Errorf("begin: %w", err))
+	}
+	defer func() { _ = tx.Rollback() }() // no effect after a commit
+	s := &session{tx: tx}
+	if e.settings != "" {
+		if _, err := tx.ExecContext(ctx, e.settings); err != nil {
+			return e.gone(conn, fmt.Errorf("begin: %w", err))
+		}
+	}
+	if err := f(ctx, s); err != nil {
+		return e.gone(conn, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		if rolledBack(err) {
+			return fmt.Errorf("commit: %w", err)
+		}
+		return &uncertain{fmt.Errorf("commit: %w", err)}
+	}
+	e.tell(s.hints)
+	return nil
+}
+
+// gone marks err when the connection was lost with it.
+func (e *engine) gone(conn *sql.Conn, err error) error {
+	alive := false
+	if rerr := conn.Raw(func(c any) error {
+		alive = !c.(*stdlib.Conn).Conn().IsClosed()
+		return nil
+	}); rerr != nil || !alive {
+		return &lost{err}
+	}
+	return err
+}
+
+// lost is an error before the commit that took the connection with it.
+type lost struct{ cause error }
+
+func (l *lost) Error() string { return l.cause.Error() }
+func (l *lost) Unwrap() error { return l.cause }
+
+// uncertain is a commit of which nobody knows whether it happened.
+type uncertain struct{ cause error }
+
+func (u *uncertain) Error() string { return u.cause.Error() }
+func (u *uncertain) Unwrap() error { return u.cause }
+
+// session is the portable.Tx of one transaction.
+type session struct {
+	tx    *sql.Tx
+	hints []store.Hint
+}
+
+// Exec implements portable.Tx.
+func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := s.tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// Query implements portable.Tx.
+func (s *session) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return s.tx.QueryContext(ctx, query, args...)
+}
+
+// Row implements portable.Tx.
+func (s *session) Row(ctx context.Context, query string, args ...any) *sql.Row {
+	return s.tx.QueryRowContext(ctx, query, args...)
+}
+
+// Hint implements portable.Tx.
+func (s *session) Hint(h store.Hint) { s.hints = append(s.hints, h) }
+
+// Close waits for the methods under way and ends all connections.
+func (e *engine) Close() error {
+	e.mu.Lock()
+	first := !e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if !first {
+		return nil
+	}
+	e.work.Wait()
+	e.stopHints()
+	if err := e.db.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
+		return fmt.Errorf("close database: %w", err)
+	}
+	return nil
+}

@@ -122,7 +122,9 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(), a.jobCommand(), a.runCommand(), a.templateCommand(), a.workerCommand(),
 		a.queueCommand(), a.configCommand(), a.versionCommand(),
 	)
-	root.SetHelpCommandGroupID("")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &usage{text: err.Error(), hint: "see: " + c.CommandPath() + " --help"}
+	})
 	return root
 }
 

@@ -145,7 +145,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 // invoke runs the command line against f.
-func (f *fake) invoke(t *testing.T, ctx context.Context, stdin string, args ...string) (out, talk string, code int) {
+func (f *fake) invoke(ctx context.Context, t *testing.T, stdin string, args ...string) (out, talk string, code int) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	env := func(name string) (string, bool) {
@@ -194,7 +194,7 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, talk, code := serve(t, "FAILED").invoke(t, t.Context(), "", strings.Fields(args)...)
+			out, talk, code := serve(t, "FAILED").invoke(t.Context(), t, "", strings.Fields(args)...)
 			got := fmt.Sprintf("$ runsheet %s\n%s--- stderr\n%s--- exit %d\n", args, out, talk, code)
 			if strings.Contains(got, "\x1b") {
 				t.Error("a control sequence of the server reaches the terminal")
@@ -249,7 +249,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			out, talk, code := serve(t, "FAILED").invoke(t, t.Context(), "", strings.Fields(args)...)
+			out, talk, code := serve(t, "FAILED").invoke(t.Context(), t, "", strings.Fields(args)...)
 			if code != want {
 				t.Errorf("exit %d, want %d\n%s%s", code, want, out, talk)
 			}
@@ -266,7 +266,7 @@ func TestWait(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			t.Parallel()
 			f := serve(t, "QUEUED", "QUEUED", "RUNNING", end)
-			out, talk, code := f.invoke(t, t.Context(), "", "job", "add", "--wait", "--", "/bin/echo")
+			out, talk, code := f.invoke(t.Context(), t, "", "job", "add", "--wait", "--", "/bin/echo")
 			if code != want || out != "" {
 				t.Errorf("exit %d, want %d; stdout %q", code, want, out)
 			}
@@ -287,7 +287,7 @@ func TestFollowPrintsTheOutputOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, talk, code := serve(t, statuses...).invoke(t, t.Context(), "", "job", "add", "--follow", "--", "/bin/echo")
+			out, talk, code := serve(t, statuses...).invoke(t.Context(), t, "", "job", "add", "--follow", "--", "/bin/echo")
 			if code != exitOK || out != "line 1\nline 2\n" {
 				t.Errorf("exit %d, stdout %q\n%s", code, out, talk)
 			}
@@ -297,7 +297,7 @@ func TestFollowPrintsTheOutputOnce(t *testing.T) {
 
 func TestWaitGivesUp(t *testing.T) {
 	t.Parallel()
-	_, talk, code := serve(t, "QUEUED").invoke(t, t.Context(), "", "job", "add", "--wait=1ms", "--", "/bin/echo")
+	_, talk, code := serve(t, "QUEUED").invoke(t.Context(), t, "", "job", "add", "--wait=1ms", "--", "/bin/echo")
 	if code != exitTimeout || !strings.Contains(talk, "goes on") {
 		t.Errorf("exit %d\n%s", code, talk)
 	}
@@ -314,7 +314,7 @@ func TestInterrupt(t *testing.T) {
 		}
 		inner.ServeHTTP(w, r)
 	})
-	_, talk, code := f.invoke(t, ctx, "", "job", "add", "--wait", "--", "/bin/echo")
+	_, talk, code := f.invoke(ctx, t, "", "job", "add", "--wait", "--", "/bin/echo")
 	if code != exitInterrupted || !strings.Contains(talk, "the job goes on") || !strings.Contains(talk, jobID) {
 		t.Errorf("exit %d\n%s", code, talk)
 	}
@@ -330,13 +330,15 @@ func TestAddSendsWhatWasSaid(t *testing.T) {
 		{"-- /bin/echo --wait -n", "", `{"job_type":"command","params":{"argv":["/bin/echo","--wait","-n"]},"trigger":"manual"}`},
 		{"--type t --params @" + file, "", `{"job_type":"t","params":{"a":1,"b":{"c":2}},"trigger":"manual"}`},
 		{"--type t --params - --param a=2 --param s=x --param l=[1]", `{"a":1}`, `{"job_type":"t","params":{"a":2,"l":[1],"s":"x"},"trigger":"manual"}`},
-		{"--template nightly --priority high --label a=b --label c=d=e --lock gpu:0 --timeout 15m --retry 2 --hold --run-at +10m", "",
-			`{"template_id":"nightly","priority":2,"retry_policy":{"max_attempts":2},"timeout":"15m","locks":["gpu:0"],"hold":true,"run_at":"2026-01-31T12:10:00Z","labels":{"a":"b","c":"d=e"},"trigger":"manual"}`},
+		{
+			"--template nightly --priority high --label a=b --label c=d=e --lock gpu:0 --timeout 15m --retry 2 --hold --run-at +10m", "",
+			`{"template_id":"nightly","priority":2,"retry_policy":{"max_attempts":2},"timeout":"15m","locks":["gpu:0"],"hold":true,"run_at":"2026-01-31T12:10:00Z","labels":{"a":"b","c":"d=e"},"trigger":"manual"}`,
+		},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()
 			f := serve(t)
-			out, talk, code := f.invoke(t, t.Context(), c.stdin, append([]string{"job", "add"}, strings.Fields(c.args)...)...)
+			out, talk, code := f.invoke(t.Context(), t, c.stdin, append([]string{"job", "add"}, strings.Fields(c.args)...)...)
 			if code != exitOK || out != jobID+"\n" {
 				t.Fatalf("exit %d, stdout %q\n%s", code, out, talk)
 			}
@@ -354,7 +356,7 @@ func TestAddSendsWhatWasSaid(t *testing.T) {
 func TestTemplateSetSendsAPatch(t *testing.T) {
 	t.Parallel()
 	f := serve(t)
-	_, talk, code := f.invoke(t, t.Context(), "", "template", "edit", "nightly", "--timeout", "2h", "--unset", "description", "--archived=false", "--if-version", "2")
+	_, talk, code := f.invoke(t.Context(), t, "", "template", "edit", "nightly", "--timeout", "2h", "--unset", "description", "--archived=false", "--if-version", "2")
 	if code != exitOK {
 		t.Fatal(talk)
 	}
@@ -366,7 +368,7 @@ func TestTemplateSetSendsAPatch(t *testing.T) {
 func TestSaveStaysInItsFolder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
-	_, talk, code := serve(t).invoke(t, t.Context(), "", "run", "artifacts", runID, "--save", dir)
+	_, talk, code := serve(t).invoke(t.Context(), t, "", "run", "artifacts", runID, "--save", dir)
 	if b, err := os.ReadFile(filepath.Join(dir, "out", "a.csv")); code != exitOK || err != nil || string(b) != "1,2" {
 		t.Errorf("exit %d, %q, %v\n%s", code, b, err, talk)
 	}
@@ -384,7 +386,7 @@ func TestSaveStaysInItsFolder(t *testing.T) {
 
 func TestCompletionHasLiveIDs(t *testing.T) {
 	t.Parallel()
-	out, _, code := serve(t).invoke(t, t.Context(), "", "__complete", "job", "get", "")
+	out, _, code := serve(t).invoke(t.Context(), t, "", "__complete", "job", "get", "")
 	if code != exitOK || !strings.Contains(out, jobID+"\ttrain red, QUEUED") {
 		t.Errorf("exit %d\n%s", code, out)
 	}

@@ -177,7 +177,7 @@ func (a *app) explain(err error, code int) {
 
 // talk writes one line for a person. What a server or a user wrote is in args.
 func (a *app) talk(format string, args ...any) {
-	fmt.Fprintln(a.err, clean(fmt.Sprintf(format, args...))) //nolint:errcheck // nobody is left to tell
+	fmt.Fprintln(a.err, clean(fmt.Sprintf(format, args...))) // nobody is left to tell
 }
 
 func usagef(format string, args ...any) *usage { return &usage{text: fmt.Sprintf(format, args...)} }

@@ -133,8 +133,8 @@ func printOne[T any](a *app, v view[T], item T) error {
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, p := range pairs {
-		if p.value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", p.name, clean(p.value)) //nolint:errcheck // Flush returns it
+		if p.value != "" && p.value != "null" {
+			fmt.Fprintf(w, "%s\t%s\n", p.name, clean(p.value)) // Flush returns it
 		}
 	}
 	return w.Flush()
@@ -162,7 +162,7 @@ func (a *app) table(header []string, rows [][]string, status int) error {
 	if !a.outTTY {
 		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 		for _, r := range append([][]string{header}, rows...) {
-			fmt.Fprintln(w, strings.Join(r, "\t")) //nolint:errcheck // Flush returns it
+			fmt.Fprintln(w, strings.Join(r, "\t")) // Flush returns it
 		}
 		return w.Flush()
 	}

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,7 +30,8 @@ func main() {
 
 // serve runs a server until ctx ends, then stops it in good order. A second
 // signal ends it at once.
-func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+func serve(ctx context.Context, cfg config.Config) error {
+	log := app.Logger(cfg, os.Stderr)
 	a := app.New(app.Options{Config: cfg, Version: version, Announce: os.Stdout, Logger: log})
 	if err := a.Start(ctx); err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
@@ -58,8 +59,8 @@ type App struct {
 	logs     *runlog.Folder
 	tasks    *task.Registry
 	engine   *queue.Engine
-	handler  http.Handler
 	listener net.Listener
+	local    string // token of the local CLI
 	failed   chan error
 }
 
@@ -194,12 +195,9 @@ const (
 
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
-	tokens, local, err := a.tokens()
-	if err != nil {
-		return err
-	}
-	a.handler, err = api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: tokens,
+	a.local = access.NewToken()
+	handler, err := api.New(api.Options{
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: a.tokens(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, Clock: a.o.Clock, Logger: a.log,
 	})
@@ -209,7 +207,7 @@ func (a *App) serve(ctx context.Context) error {
 	// Requests that last (followed logs, waits) end when the server stops.
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	srv := &http.Server{
-		Handler: a.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
@@ -231,7 +229,7 @@ func (a *App) serve(ctx context.Context) error {
 		<-done
 		return err
 	})
-	if err := config.WriteLocal(a.o.Config.Data, config.Local{URL: a.URL(), Token: local}); err != nil {
+	if err := config.WriteLocal(a.o.Config.Data, config.Local{URL: a.URL(), Token: a.local}); err != nil {
 		return err
 	}
 	a.onStop("local token", func() error { return os.Remove(config.LocalPath(a.o.Config.Data)) })

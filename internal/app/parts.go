@@ -74,7 +74,7 @@ func (a *App) openStore(ctx context.Context) error {
 	if a.exclusive() {
 		a.store, err = sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(a.o.Config.Data, "runsheet.db"), Clock: a.o.Clock})
 	} else {
-		a.store, err = postgres.Open(ctx, postgres.Options{URL: a.o.Config.DatabaseURL.Reveal(), Clock: a.o.Clock, Logger: a.log})
+		a.store, err = postgres.Open(ctx, postgres.Options{URL: a.o.Config.DatabaseURL.Reveal(), Clock: a.o.Clock, Log: a.log})
 	}
 	if err != nil {
 		return err
@@ -90,6 +90,19 @@ func (a *App) openStore(ctx context.Context) error {
 		})
 	}
 	return err
+}
+
+// tokens knows the administrator's token, if one was given, and the local one,
+// which is new at every start.
+func (a *App) tokens() access.Static {
+	admin := access.Principal{Name: "admin-token", Tenant: access.DefaultTenant, Roles: []access.Role{access.Admin}}
+	local := admin
+	local.Name = "local"
+	t := access.Static{}.With(a.local, local)
+	if given := a.o.Config.AdminToken.Reveal(); given != "" {
+		t = t.With(given, admin)
+	}
+	return t
 }
 
 // demoCommands are what --demo allows besides the configured commands. They

@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 
@@ -28,9 +27,8 @@ import (
 
 // Options are what the command line gets from the program around it.
 type Options struct {
-	// Serve runs the server until ctx ends. It logs to log, which writes to stderr
-	// as the configuration says. Required for `serve`.
-	Serve func(ctx context.Context, cfg config.Config, log *slog.Logger) error
+	// Serve runs the server until ctx ends. Required for `serve`.
+	Serve func(ctx context.Context, cfg config.Config) error
 	// Version is what `version` prints.
 	Version string
 	// Env looks up environment variables; nil = os.LookupEnv.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"time"
 
@@ -138,19 +137,11 @@ address. Every flag is also an environment variable and a key of the YAML file t
 			if err != nil {
 				return err
 			}
-			return a.Serve(c.Context(), cfg, a.logger(cfg))
+			return a.Serve(c.Context(), cfg)
 		},
 	}
 	config.AddFlags(c.Flags())
 	return c
-}
-
-func (a *app) logger(cfg config.Config) *slog.Logger {
-	o := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.err, o))
-	}
-	return slog.New(slog.NewTextHandler(a.err, o))
 }
 
 func (a *app) configCommand() *cobra.Command {

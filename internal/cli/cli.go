@@ -206,7 +206,7 @@ type absent struct {
 }
 
 func (e *absent) Error() string {
-	return "no server is known: none has been started with the data folder " + e.data
+	return "no server runs with the data folder " + e.data
 }
 func (e *absent) Unwrap() error { return e.err }
 

@@ -37,7 +37,7 @@ const (
 func job(status string) client.Job {
 	j := client.Job{
 		JobID: jobID, Name: "train \x1b[31mred", JobType: "command", Status: status, Priority: 5,
-		Params: json.RawMessage(`{"argv":["/bin/echo","hello"]}`), Locks: []string{"gpu:0"}, Labels: map[string]string{"team": "red"},
+		Params: json.RawMessage(`{"argv":["/bin/echo","a \u003e b"]}`), Locks: []string{"gpu:0"}, Labels: map[string]string{"team": "red"},
 		CreatedBy: "ann", CreatedAt: now.Add(-3 * time.Minute), QueuedAt: now.Add(-3 * time.Minute),
 		RetryPolicy: client.RetryPolicy{MaxAttempts: 3},
 	}

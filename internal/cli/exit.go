@@ -154,6 +154,10 @@ func (a *app) explain(err error, code int) {
 			text = p.Title
 		}
 		for _, e := range p.Errors {
+			if e.Detail == text {
+				places = append(places, e.Pointer)
+				continue
+			}
 			places = append(places, fmt.Sprintf("%s: %s", e.Pointer, e.Detail))
 		}
 		if p.RequestID != "" && p.Status >= http.StatusInternalServerError {
@@ -168,7 +172,7 @@ func (a *app) explain(err error, code int) {
 	}
 	a.talk("runsheet: %s", text)
 	for _, s := range places {
-		a.talk("  %s", s)
+		a.talk("  at %s", s)
 	}
 	if hint != "" {
 		a.talk("hint: %s", hint)

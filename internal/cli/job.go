@@ -63,7 +63,7 @@ func (a *app) jobDetail(j client.Job) []pair {
 	if j.Error != nil {
 		out = append(out, pair{"error", j.Error.Code + ": " + j.Error.Message})
 	}
-	return append(out, pair{"params", string(j.Params)})
+	return append(out, pair{"params", plain(j.Params)})
 }
 
 // reason is why a job waits, or why it failed.

@@ -140,6 +140,22 @@ func printOne[T any](a *app, v view[T], item T) error {
 	return w.Flush()
 }
 
+// plain is JSON for reading: without the escapes that protect HTML.
+func plain(raw json.RawMessage) string {
+	var (
+		v   any
+		out bytes.Buffer
+	)
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if dec.Decode(&v) != nil || enc.Encode(v) != nil {
+		return string(raw)
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
 func (a *app) writeJSON(b []byte) error {
 	var out bytes.Buffer
 	if err := json.Indent(&out, b, "", "  "); err != nil {

@@ -81,7 +81,7 @@ func runDetail(r client.Run) []pair {
 	if r.LogTruncated {
 		log += ", truncated"
 	}
-	return append(out, pair{"log", log}, pair{"labels", labelText(r.Labels)}, pair{"params", string(r.Params)})
+	return append(out, pair{"log", log}, pair{"labels", labelText(r.Labels)}, pair{"params", plain(r.Params)})
 }
 
 func (a *app) runList() *cobra.Command {

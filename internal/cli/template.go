@@ -41,8 +41,8 @@ func (a *app) templateView() view[client.JobTemplate] {
 				{"labels", labelText(t.Labels)},
 				{"created", stamp(&t.CreatedAt) + " by " + t.CreatedBy},
 				{"updated", stamp(&t.UpdatedAt)},
-				{"params", string(t.Params)},
-				{"schema", string(t.ParamsSchema)},
+				{"params", plain(t.Params)},
+				{"schema", plain(t.ParamsSchema)},
 			}
 		},
 	}

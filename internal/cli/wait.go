@@ -141,7 +141,7 @@ func (p *progress) update(ctx context.Context, j client.Job, err error) {
 		text = "the server does not answer, still trying"
 	case j.Status == "QUEUED":
 		text = "queued"
-		if j.Position != nil {
+		if deref(j.Position) > 0 {
 			text += fmt.Sprintf(", %d before it", *j.Position)
 		}
 		if j.Waiting != nil {

@@ -24,8 +24,8 @@ func show[T any](ctx context.Context, a *app, v view[T], watch bool, limit int, 
 		if err := printList(a, v, items); err != nil {
 			return err
 		}
-		if limit > 0 && len(items) == limit {
-			a.talk("there may be more than these %d: see --limit", limit)
+		if limit > 0 && len(items) == limit && !a.quiet {
+			a.talk("the list was cut at --limit %d", limit)
 		}
 		return nil
 	}

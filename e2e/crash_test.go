@@ -32,7 +32,7 @@ func TestCrash(t *testing.T) {
 		kills = 200
 	}
 	t.Run("sqlite", func(t *testing.T) { crash(t, "", kills) })
-	t.Run("postgres", func(t *testing.T) { crash(t, testsvc.Postgres(t), kills) })
+	t.Run("postgres", func(t *testing.T) { crash(t, testsvc.DurablePostgres(t), kills) })
 }
 
 // ledger is what the clients know: ids of acknowledged jobs.

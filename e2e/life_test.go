@@ -17,7 +17,7 @@ import (
 // onBoth runs f on SQLite and on PostgreSQL.
 func onBoth(t *testing.T, f func(t *testing.T, db string)) {
 	t.Run("sqlite", func(t *testing.T) { f(t, "") })
-	t.Run("postgres", func(t *testing.T) { f(t, testsvc.Postgres(t)) })
+	t.Run("postgres", func(t *testing.T) { f(t, testsvc.DurablePostgres(t)) })
 }
 
 func command(argv ...string) map[string]any {

@@ -164,8 +164,7 @@ const maxRetryAfter = 10 * time.Second
 func (r request) again(err error) bool {
 	// A merge patch has no key: it is repeated only if nothing of it arrived.
 	repeatable := r.method != http.MethodPatch
-	var un *Unreachable
-	if errors.As(err, &un) {
+	if un, ok := errors.AsType[*Unreachable](err); ok {
 		var op *net.OpError
 		return repeatable || errors.As(un.Err, &op) && op.Op == "dial"
 	}
@@ -223,7 +222,7 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, time.Dura
 	if res.StatusCode >= 200 && res.StatusCode < 300 {
 		return res, 0, nil
 	}
-	defer res.Body.Close() //nolint:errcheck // only read
+	defer res.Body.Close() // only read
 	p, after := problemOf(res)
 	return nil, after, p
 }
@@ -232,8 +231,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	return &Unreachable{URL: c.base, Err: err}

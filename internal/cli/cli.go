@@ -120,7 +120,9 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(), a.jobCommand(), a.runCommand(), a.templateCommand(), a.workerCommand(),
 		a.queueCommand(), a.configCommand(), a.versionCommand(),
 	)
-	root.SetHelpCommandGroupID("")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &usage{text: err.Error(), hint: "see: " + c.CommandPath() + " --help"}
+	})
 	return root
 }
 
@@ -204,7 +206,7 @@ type absent struct {
 }
 
 func (e *absent) Error() string {
-	return "no server is known: none has been started with the data folder " + e.data
+	return "no server runs with the data folder " + e.data
 }
 func (e *absent) Unwrap() error { return e.err }
 

@@ -154,6 +154,10 @@ func (a *app) explain(err error, code int) {
 			text = p.Title
 		}
 		for _, e := range p.Errors {
+			if e.Detail == text {
+				places = append(places, e.Pointer)
+				continue
+			}
 			places = append(places, fmt.Sprintf("%s: %s", e.Pointer, e.Detail))
 		}
 		if p.RequestID != "" && p.Status >= http.StatusInternalServerError {
@@ -168,7 +172,7 @@ func (a *app) explain(err error, code int) {
 	}
 	a.talk("runsheet: %s", text)
 	for _, s := range places {
-		a.talk("  %s", s)
+		a.talk("  at %s", s)
 	}
 	if hint != "" {
 		a.talk("hint: %s", hint)
@@ -177,7 +181,7 @@ func (a *app) explain(err error, code int) {
 
 // talk writes one line for a person. What a server or a user wrote is in args.
 func (a *app) talk(format string, args ...any) {
-	fmt.Fprintln(a.err, clean(fmt.Sprintf(format, args...))) //nolint:errcheck // nobody is left to tell
+	fmt.Fprintln(a.err, clean(fmt.Sprintf(format, args...))) // nobody is left to tell
 }
 
 func usagef(format string, args ...any) *usage { return &usage{text: fmt.Sprintf(format, args...)} }

@@ -30,7 +30,7 @@ func (a *app) jobCommand() *cobra.Command {
 func (a *app) jobView() view[client.Job] {
 	return view[client.Job]{
 		id:      func(j client.Job) string { return j.JobID },
-		columns: []string{"JOB", "NAME", "TYPE", "STATUS", "POS", "PRI", "CREATED", "WAITING"},
+		columns: []string{"JOB", "NAME", "TYPE", "STATUS", "POS", "PRI", "CREATED", "REASON"},
 		status:  3,
 		row: func(j client.Job) []string {
 			return []string{
@@ -43,8 +43,13 @@ func (a *app) jobView() view[client.Job] {
 
 func (a *app) jobDetail(j client.Job) []pair {
 	out := []pair{
-		{"job", j.JobID}, {"name", j.Name}, {"type", j.JobType}, {"status", j.Status}, {"position", number(j.Position)},
-		{"waiting", reason(j)}, {"priority", strconv.Itoa(j.Priority)},
+		{"job", j.JobID},
+		{"name", j.Name},
+		{"type", j.JobType},
+		{"status", j.Status},
+		{"position", number(j.Position)},
+		{"waiting", waiting(j)},
+		{"priority", strconv.Itoa(j.Priority)},
 	}
 	if j.TemplateID != nil {
 		out = append(out, pair{"template", *j.TemplateID + " version " + number(j.TemplateVersion)})
@@ -58,18 +63,22 @@ func (a *app) jobDetail(j client.Job) []pair {
 	if j.Error != nil {
 		out = append(out, pair{"error", j.Error.Code + ": " + j.Error.Message})
 	}
-	return append(out, pair{"params", string(j.Params)})
+	return append(out, pair{"params", plain(j.Params)})
 }
 
 // reason is why a job waits, or why it failed.
 func reason(j client.Job) string {
-	switch {
-	case j.Waiting != nil:
-		return j.Waiting.Detail
-	case j.Error != nil:
-		return j.Error.Code
+	if text := waiting(j); text != "" || j.Error == nil {
+		return text
 	}
-	return ""
+	return j.Error.Code
+}
+
+func waiting(j client.Job) string {
+	if j.Waiting == nil {
+		return ""
+	}
+	return j.Waiting.Detail
 }
 
 func (a *app) jobList() *cobra.Command {
@@ -97,7 +106,7 @@ func (a *app) jobList() *cobra.Command {
 			}
 			f.PageSize = pageSize(limit)
 			load := func(ctx context.Context) ([]client.Job, error) { return client.Collect(cl.Jobs(ctx, f), limit) }
-			return show(c.Context(), a, a.jobView(), watch, load)
+			return show(c.Context(), a, a.jobView(), watch, limit, load)
 		},
 	}
 	fs := c.Flags()
@@ -139,7 +148,7 @@ func (a *app) jobGet() *cobra.Command {
 				return []client.Job{j}, err
 			}
 			if watch {
-				return show(c.Context(), a, a.jobView(), true, load)
+				return show(c.Context(), a, a.jobView(), true, 0, load)
 			}
 			one, err := load(c.Context())
 			if err != nil {

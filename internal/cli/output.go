@@ -133,11 +133,27 @@ func printOne[T any](a *app, v view[T], item T) error {
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, p := range pairs {
-		if p.value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", p.name, clean(p.value)) //nolint:errcheck // Flush returns it
+		if p.value != "" && p.value != "null" {
+			fmt.Fprintf(w, "%s\t%s\n", p.name, clean(p.value)) // Flush returns it
 		}
 	}
 	return w.Flush()
+}
+
+// plain is JSON for reading: without the escapes that protect HTML.
+func plain(raw json.RawMessage) string {
+	var (
+		v   any
+		out bytes.Buffer
+	)
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if dec.Decode(&v) != nil || enc.Encode(v) != nil {
+		return string(raw)
+	}
+	return strings.TrimSuffix(out.String(), "\n")
 }
 
 func (a *app) writeJSON(b []byte) error {
@@ -162,7 +178,7 @@ func (a *app) table(header []string, rows [][]string, status int) error {
 	if !a.outTTY {
 		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 		for _, r := range append([][]string{header}, rows...) {
-			fmt.Fprintln(w, strings.Join(r, "\t")) //nolint:errcheck // Flush returns it
+			fmt.Fprintln(w, strings.Join(r, "\t")) // Flush returns it
 		}
 		return w.Flush()
 	}

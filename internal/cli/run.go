@@ -53,10 +53,19 @@ func took(ms *int64) string {
 
 func runDetail(r client.Run) []pair {
 	out := []pair{
-		{"run", r.RunID}, {"job", r.JobID}, {"name", r.Name}, {"type", r.JobType}, {"status", runStatus(r)},
-		{"attempt", strconv.Itoa(r.Attempt)}, {"trigger", r.Trigger + " by " + r.CreatedBy}, {"retry of", deref(r.RetryOf)},
-		{"started", stamp(&r.StartedAt)}, {"finished", stamp(r.FinishedAt)}, {"took", took(r.DurationMs)},
-		{"waited", took(&r.QueueWaitMs)}, {"exit code", number(r.ExitCode)},
+		{"run", r.RunID},
+		{"job", r.JobID},
+		{"name", r.Name},
+		{"type", r.JobType},
+		{"status", runStatus(r)},
+		{"attempt", strconv.Itoa(r.Attempt)},
+		{"trigger", r.Trigger + " by " + r.CreatedBy},
+		{"retry of", deref(r.RetryOf)},
+		{"started", stamp(&r.StartedAt)},
+		{"finished", stamp(r.FinishedAt)},
+		{"took", took(r.DurationMs)},
+		{"waited", took(&r.QueueWaitMs)},
+		{"exit code", number(r.ExitCode)},
 	}
 	if r.Error != nil {
 		out = append(out, pair{"error", r.Error.Code + ": " + r.Error.Message})
@@ -72,7 +81,7 @@ func runDetail(r client.Run) []pair {
 	if r.LogTruncated {
 		log += ", truncated"
 	}
-	return append(out, pair{"log", log}, pair{"labels", labelText(r.Labels)}, pair{"params", string(r.Params)})
+	return append(out, pair{"log", log}, pair{"labels", labelText(r.Labels)}, pair{"params", plain(r.Params)})
 }
 
 func (a *app) runList() *cobra.Command {
@@ -98,7 +107,7 @@ func (a *app) runList() *cobra.Command {
 			}
 			f.PageSize = pageSize(limit)
 			load := func(ctx context.Context) ([]client.Run, error) { return client.Collect(cl.Runs(ctx, f), limit) }
-			return show(c.Context(), a, a.runView(), watch, load)
+			return show(c.Context(), a, a.runView(), watch, limit, load)
 		},
 	}
 	fs := c.Flags()
@@ -207,7 +216,7 @@ func (a *app) save(ctx context.Context, cl *client.Client, dir string, items []c
 	if err != nil {
 		return err
 	}
-	defer root.Close() //nolint:errcheck // a handle of a folder, nothing can be lost
+	defer root.Close() // a handle of a folder, nothing can be lost
 	for _, item := range items {
 		if err := download(ctx, cl, root, item); err != nil {
 			return err
@@ -226,7 +235,7 @@ func download(ctx context.Context, cl *client.Client, root *os.Root, item client
 	if err != nil {
 		return err
 	}
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close() // only read
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func (a *app) workerCommand() *cobra.Command {
 				w, err := cl.Workers(ctx)
 				return w.Slots, err
 			}
-			return show(c.Context(), a, a.slotView(), watch, load)
+			return show(c.Context(), a, a.slotView(), watch, 0, load)
 		},
 	}
 	ls.Flags().BoolVar(&watch, "watch", false, "print each change as a line of JSON until interrupted")
@@ -109,9 +109,15 @@ func (a *app) schedulerView() view[client.Scheduler] {
 				state += ": " + *s.PausedReason
 			}
 			return []pair{
-				{"state", state}, {"workers", strconv.Itoa(s.Workers)}, {"running", strconv.Itoa(s.Running)},
-				{"queued", strconv.Itoa(s.Queued)}, {"completed", strconv.Itoa(s.Jobs.Completed)}, {"failed", strconv.Itoa(s.Jobs.Failed)},
-				{"database", s.Engine}, {"version", s.Version}, {"up", short(time.Duration(s.UptimeMs) * time.Millisecond)},
+				{"state", state},
+				{"workers", strconv.Itoa(s.Workers)},
+				{"running", strconv.Itoa(s.Running)},
+				{"queued", strconv.Itoa(s.Queued)},
+				{"completed", strconv.Itoa(s.Jobs.Completed)},
+				{"failed", strconv.Itoa(s.Jobs.Failed)},
+				{"database", s.Engine},
+				{"version", s.Version},
+				{"up", short(time.Duration(s.UptimeMs) * time.Millisecond)},
 			}
 		},
 	}

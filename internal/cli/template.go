@@ -28,11 +28,21 @@ func (a *app) templateView() view[client.JobTemplate] {
 				archived = "yes"
 			}
 			return []pair{
-				{"template", t.TemplateID}, {"name", t.Name}, {"description", t.Description}, {"type", t.JobType},
-				{"version", strconv.Itoa(t.Version)}, {"archived", archived}, {"priority", strconv.Itoa(t.Priority)},
-				{"attempts", strconv.Itoa(t.RetryPolicy.MaxAttempts)}, {"timeout", deref(t.Timeout)}, {"locks", strings.Join(t.Locks, " ")},
-				{"labels", labelText(t.Labels)}, {"created", stamp(&t.CreatedAt) + " by " + t.CreatedBy}, {"updated", stamp(&t.UpdatedAt)},
-				{"params", string(t.Params)}, {"schema", string(t.ParamsSchema)},
+				{"template", t.TemplateID},
+				{"name", t.Name},
+				{"description", t.Description},
+				{"type", t.JobType},
+				{"version", strconv.Itoa(t.Version)},
+				{"archived", archived},
+				{"priority", strconv.Itoa(t.Priority)},
+				{"attempts", strconv.Itoa(t.RetryPolicy.MaxAttempts)},
+				{"timeout", deref(t.Timeout)},
+				{"locks", strings.Join(t.Locks, " ")},
+				{"labels", labelText(t.Labels)},
+				{"created", stamp(&t.CreatedAt) + " by " + t.CreatedBy},
+				{"updated", stamp(&t.UpdatedAt)},
+				{"params", plain(t.Params)},
+				{"schema", plain(t.ParamsSchema)},
 			}
 		},
 	}
@@ -215,7 +225,7 @@ func (a *app) templateList() *cobra.Command {
 			load := func(ctx context.Context) ([]client.JobTemplate, error) {
 				return client.Collect(cl.Templates(ctx, f), limit)
 			}
-			return show(c.Context(), a, a.templateView(), false, load)
+			return show(c.Context(), a, a.templateView(), false, limit, load)
 		},
 	}
 	fs := c.Flags()

@@ -18,12 +18,19 @@ func short(d time.Duration) string {
 	case s < 60:
 		return fmt.Sprintf("%ds", s)
 	case s < 3600:
-		return fmt.Sprintf("%dm%ds", s/60, s%60)
+		return two(s/60, "m", s%60, "s")
 	case s < 86400:
-		return fmt.Sprintf("%dh%dm", s/3600, s/60%60)
+		return two(s/3600, "h", s/60%60, "m")
 	default:
-		return fmt.Sprintf("%dd%dh", s/86400, s/3600%24)
+		return two(s/86400, "d", s/3600%24, "h")
 	}
+}
+
+func two(n int64, unit string, rest int64, small string) string {
+	if rest == 0 {
+		return fmt.Sprintf("%d%s", n, unit)
+	}
+	return fmt.Sprintf("%d%s%d%s", n, unit, rest, small)
 }
 
 // size is a number of bytes for a person.

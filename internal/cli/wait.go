@@ -141,7 +141,7 @@ func (p *progress) update(ctx context.Context, j client.Job, err error) {
 		text = "the server does not answer, still trying"
 	case j.Status == "QUEUED":
 		text = "queued"
-		if j.Position != nil {
+		if deref(j.Position) > 0 {
 			text += fmt.Sprintf(", %d before it", *j.Position)
 		}
 		if j.Waiting != nil {
@@ -162,7 +162,7 @@ func (p *progress) update(ctx context.Context, j client.Job, err error) {
 		if r := []rune(line); len(r) >= p.a.width {
 			line = string(r[:p.a.width-1])
 		}
-		fmt.Fprintf(p.a.err, "\r\x1b[K%s", line) //nolint:errcheck // nobody is left to tell
+		fmt.Fprintf(p.a.err, "\r\x1b[K%s", line) // nobody is left to tell
 		p.shown = true
 		return
 	}
@@ -201,7 +201,7 @@ func (p *progress) running(ctx context.Context, j client.Job) string {
 // clear removes the line that changes in place.
 func (p *progress) clear() {
 	if p.shown {
-		fmt.Fprint(p.a.err, "\r\x1b[K") //nolint:errcheck // nobody is left to tell
+		fmt.Fprint(p.a.err, "\r\x1b[K") // nobody is left to tell
 		p.shown = false
 	}
 }
@@ -285,7 +285,7 @@ func (a *app) copyLog(ctx context.Context, cl *client.Client, runID string, o cl
 	if err != nil {
 		return 0, err
 	}
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close() // only read
 	if _, err := io.CopyN(io.Discard, r, skip); err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}

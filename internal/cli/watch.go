@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -12,14 +13,21 @@ import (
 const watchEvery = time.Second
 
 // show loads and prints a list, once or, with watch, at each change: then each
-// new or changed thing is one line of JSON.
-func show[T any](ctx context.Context, a *app, v view[T], watch bool, load func(context.Context) ([]T, error)) error {
+// new or changed thing is one line of JSON. A list that reached its limit (0 =
+// none) says so.
+func show[T any](ctx context.Context, a *app, v view[T], watch bool, limit int, load func(context.Context) ([]T, error)) error {
 	if !watch {
 		items, err := load(ctx)
 		if err != nil {
 			return err
 		}
-		return printList(a, v, items)
+		if err := printList(a, v, items); err != nil {
+			return err
+		}
+		if limit > 0 && len(items) == limit && !a.quiet {
+			a.talk("the list was cut at --limit %d", limit)
+		}
+		return nil
 	}
 	if a.json == nil {
 		a.json = fields{allFields}
@@ -37,7 +45,7 @@ func show[T any](ctx context.Context, a *app, v view[T], watch bool, load func(c
 			}
 			if id := v.id(item); !bytes.Equal(seen[id], line) {
 				seen[id] = line
-				if _, err := a.out.Write(append(line[:len(line):len(line)], '\n')); err != nil {
+				if _, err := a.out.Write(append(slices.Clip(line), '\n')); err != nil {
 					return err
 				}
 			}

@@ -212,8 +212,13 @@ func TestValidation(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"--listen=[::1]:0"}, {"--listen=localhost:8420"}, {"--listen=127.8.8.8:1"}, {"--listen=0.0.0.0:8420", "--behind-proxy"},
-		{"--allow-command=*"}, {"--allow-command=/bin/echo, /opt/*/run"}, {"--allowed-hosts=runs.example.org"},
+		{"--listen=[::1]:0"},
+		{"--listen=localhost:8420"},
+		{"--listen=127.8.8.8:1"},
+		{"--listen=0.0.0.0:8420", "--behind-proxy"},
+		{"--allow-command=*"},
+		{"--allow-command=/bin/echo, /opt/*/run"},
+		{"--allowed-hosts=runs.example.org"},
 	} {
 		if _, err := config.Load(config.Sources{Flags: flags(t, args...)}); err != nil {
 			t.Errorf("%v: %v", args, err)

@@ -59,7 +59,7 @@ func ReadLocal(data string) (Local, error) {
 	if err != nil {
 		return Local{}, fault.Wrap(err, fault.ForbiddenScope, "open "+path)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close() // only read
 	st, err := f.Stat()
 	if err != nil {
 		return Local{}, fault.Wrap(err, fault.StorageUnavailable, "look at "+path)

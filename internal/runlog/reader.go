@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
@@ -208,8 +209,7 @@ func begin(parts []part, n int) (int64, error) {
 	if n == 0 {
 		return end, nil
 	}
-	for i := len(parts) - 1; i >= 0; i-- {
-		p := parts[i]
+	for _, p := range slices.Backward(parts) {
 		for to := p.start + p.size; to > p.start; {
 			from := max(p.start, to-int64(len(buf)))
 			block := buf[:to-from]

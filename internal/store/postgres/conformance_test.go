@@ -1,0 +1,47 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/store/postgres"
+	"github.com/runsheet/runsheet/internal/store/storetest"
+	"github.com/runsheet/runsheet/internal/testsvc"
+)
+
+func TestConformanceDirect(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.Postgres(t)}) })
+}
+
+func TestConformancePgBouncer(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.PgBouncer(t)}) })
+}
+
+// open opens a store on a throwaway server.
+func open(t *testing.T, o postgres.Options) store.Store {
+	t.Helper()
+	o.AllowUnsafe = true
+	if o.MaxConns == 0 {
+		o.MaxConns = 8
+	}
+	s, err := postgres.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Health.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+func TestModelDirect(t *testing.T) {
+	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 60)
+}
+
+func TestModelPgBouncer(t *testing.T) {
+	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.PgBouncer(t)}), 20)
+}

@@ -1,0 +1,111 @@
+package storetest
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+func queueChecks() []check {
+	return []check{
+		{"Queue/ScaleAndItsBounds", queueScale},
+		{"Queue/ScaleIfVersion", queueIfVersion},
+		{"Queue/PauseAndResume", queuePause},
+	}
+}
+
+func healthChecks() []check {
+	return []check{
+		{"Health/PingVersionClose", health},
+	}
+}
+
+func queueScale(t *testing.T, s store.Store) {
+	first, err := s.Queue.Settings(t.Context())
+	if err != nil || first.Workers != 1 || first.Paused || first.Version == 0 {
+		t.Fatalf("an empty store has settings %+v, %v", first, err)
+	}
+	for _, n := range []int{-1, store.MaxWorkers + 1} {
+		_, err := s.Queue.Scale(t.Context(), store.Scale{Workers: n, Tenant: tenant, At: base})
+		wantCode(t, err, fault.InvalidInput)
+	}
+	for i, n := range []int{0, store.MaxWorkers, 2} {
+		got := scale(t, s, n)
+		want := store.Settings{Workers: n, Version: first.Version + int64(i) + 1, UpdatedAt: base}
+		same(t, "scaled", want, got)
+		now, err := s.Queue.Settings(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "read", want, now)
+	}
+	evs := since(t, s, 0)
+	if len(evs) != 3 || evs[2].Type != event.WorkersScaled || evs[2].Data["workers"] != "2" {
+		t.Errorf("announced %+v", evs)
+	}
+}
+
+func queueIfVersion(t *testing.T, s store.Store) {
+	v := scale(t, s, 2).Version
+	var mu sync.Mutex
+	ok := 0
+	together(8, func(i int) {
+		_, err := s.Queue.Scale(t.Context(), store.Scale{Workers: 3 + i, IfVersion: v, Tenant: tenant, At: base})
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			ok++
+			return
+		}
+		wantCode(t, err, fault.VersionMismatch)
+	})
+	if ok != 1 {
+		t.Errorf("%d changes of one version went through", ok)
+	}
+}
+
+func queuePause(t *testing.T, s store.Store) {
+	later := base.Add(time.Minute)
+	pause := func(p store.Pause) store.Settings {
+		t.Helper()
+		p.Tenant, p.At = tenant, later
+		got, err := s.Queue.Pause(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	v := scale(t, s, 2).Version
+	want := store.Settings{Workers: 2, Paused: true, PausedBy: "me", PausedReason: "update", Version: v + 1, UpdatedAt: later}
+	same(t, "paused", want, pause(store.Pause{Paused: true, By: "me", Reason: "update"}))
+	same(t, "paused twice", want, pause(store.Pause{Paused: true, By: "you"}))
+	same(t, "resumed", store.Settings{Workers: 2, Version: v + 2, UpdatedAt: later}, pause(store.Pause{}))
+	var types []event.Type
+	for _, e := range since(t, s, 0) {
+		types = append(types, e.Type)
+	}
+	same(t, "announced", []event.Type{event.WorkersScaled, event.QueuePaused, event.QueueResumed}, types)
+}
+
+func health(t *testing.T, s store.Store) {
+	if err := s.Health.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if v, err := s.Health.Version(t.Context()); err != nil || !strings.Contains(v, " ") {
+		t.Errorf("version %q, %v", v, err)
+	}
+	if err := s.Health.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Health.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+	wantCode(t, s.Health.Ping(t.Context()), fault.StorageUnavailable)
+	_, err := s.Queue.Settings(t.Context())
+	wantCode(t, err, fault.StorageUnavailable)
+}

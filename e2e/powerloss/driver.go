@@ -33,12 +33,23 @@ func (d *Disk) Driver(checkpoint string) sqlite.Driver {
 			return "file:/" + strings.TrimPrefix(path, "/") + "?" + v.Encode()
 		},
 		NoLock: true,
-		Code: func(err error) int {
-			var e *sqlite3.Error
-			if errors.As(err, &e) {
-				return int(e.ExtendedCode())
-			}
-			return 0
-		},
+		Code:   code,
 	}
+}
+
+// code is SQLite's result code of an error. The driver returns a bare code
+// where SQLite has no message.
+func code(err error) int {
+	var e *sqlite3.Error
+	var extended sqlite3.ExtendedErrorCode
+	var primary sqlite3.ErrorCode
+	switch {
+	case errors.As(err, &e):
+		return int(e.ExtendedCode())
+	case errors.As(err, &extended):
+		return int(extended)
+	case errors.As(err, &primary):
+		return int(primary)
+	}
+	return 0
 }

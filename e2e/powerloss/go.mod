@@ -3,6 +3,7 @@ module github.com/runsheet/runsheet/e2e/powerloss
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/ncruces/go-sqlite3 v0.35.2
 	github.com/runsheet/runsheet v0.0.0
 )

@@ -133,6 +133,10 @@ func (l *ledger) sawAddition(a *addition, added []store.Added, acked bool) {
 
 func (c *client) claim(ctx context.Context) error {
 	got, err := c.w.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: instance, Room: 1 + c.rng.IntN(3), Decide: queue.Decide})
+	if fault.Is(err, fault.StaleLease) {
+		c.w.meet(finding{lost, "the instance is gone"})
+		return nil
+	}
 	acked, bug := c.tell(err)
 	if bug != nil {
 		return fmt.Errorf("claim: %w", bug)

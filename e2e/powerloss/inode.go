@@ -41,7 +41,10 @@ func resize(b []byte, size int64) []byte {
 		return b[:size]
 	}
 	old := len(b)
-	b = slices.Grow(b, int(size)-old)[:size]
+	if int(size) > cap(b) {
+		b = slices.Grow(b, max(int(size), 2*old)-old) // files grow page by page
+	}
+	b = b[:size]
 	clear(b[old:])
 	return b
 }

@@ -82,6 +82,9 @@ func (b bases) try(ctx context.Context, name, scratch string, seed uint64, v var
 			if out.bug = w.load(ctx, 2+w.rng.IntN(12)); out.bug != nil {
 				return out
 			}
+			if out.found = w.seen; len(out.found) > 0 {
+				return out
+			}
 			if w.rng.IntN(4) == 0 {
 				_ = w.shut() // the cut may come during it
 			}
@@ -157,6 +160,10 @@ func seeds(t *testing.T, n int) []uint64 {
 			t.Fatalf("POWERLOSS_SEEDS: %v", err)
 		}
 	}
+	return firstSeeds(n)
+}
+
+func firstSeeds(n int) []uint64 {
 	out := make([]uint64, n)
 	for i := range out {
 		out[i] = uint64(i) + 1
@@ -217,4 +224,54 @@ func TestPowerLossKeepsWhatWasAcknowledged(t *testing.T) {
 	if len(all) >= 100 && (acked < 20*len(all) || unknown < len(all)) {
 		t.Errorf("the load is too thin to prove anything")
 	}
+}
+
+// Each mutant breaks one link of the promise. The test above is worth
+// something only if it sees each.
+
+// synchronous=NORMAL does not sync at commit: acknowledged work is lost, but
+// nothing is damaged.
+func TestPowerLossCatchesSynchronousNormal(t *testing.T) {
+	t.Parallel()
+	n := mutant(t, variant{synchronous: "NORMAL"})
+	if n[lost] == 0 {
+		t.Errorf("no loss seen with synchronous=NORMAL: %v", n)
+	}
+	if len(n) > 1 {
+		t.Errorf("more than loss seen with synchronous=NORMAL: %v", n)
+	}
+}
+
+// A disk that does not sync when told to can damage anything.
+func TestPowerLossCatchesDiskWithoutSync(t *testing.T) {
+	t.Parallel()
+	n := mutant(t, variant{syncLies: true})
+	if n[lost] == 0 || n[corrupt] == 0 {
+		t.Errorf("loss and damage expected of a disk that does not sync: %v", n)
+	}
+}
+
+// A server that answers before the commit acknowledges what a cut takes away.
+func TestPowerLossCatchesEarlyAcknowledgement(t *testing.T) {
+	t.Parallel()
+	if n := mutant(t, variant{ackEarly: true}); n[lost] == 0 {
+		t.Errorf("no loss seen although answers come before commits: %v", n)
+	}
+}
+
+// mutant runs some seeds and counts what was found, by kind.
+func mutant(t *testing.T, v variant) map[kind]int {
+	t.Helper()
+	found := map[kind]int{}
+	tryAll(t, firstSeeds(60), v, func(out trial) bool {
+		if out.bug != nil {
+			t.Errorf("seed %d: %v", out.seed, out.bug)
+		}
+		for _, f := range out.found {
+			found[f.kind]++
+		}
+		return false
+	})
+	t.Logf("found: %v", found)
+	return found
 }

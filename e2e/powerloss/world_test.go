@@ -44,6 +44,8 @@ type world struct {
 	mu sync.Mutex
 	// faults counts the refusals that clients got, by code.
 	faults map[fault.Code]int
+	// seen are broken promises that clients met.
+	seen []finding
 }
 
 func newWorld(name string, seed uint64, scratch string) *world {
@@ -73,6 +75,13 @@ func (w *world) count(c fault.Code) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.faults[c]
+}
+
+// meet notes a broken promise.
+func (w *world) meet(f finding) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = append(w.seen, f)
 }
 
 // boot opens the store and does what a server does first.

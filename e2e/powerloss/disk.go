@@ -15,11 +15,13 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 )
 
-// Op is the class of an operation that changes the disk.
+// Op is the class of an operation on the disk.
 type Op string
 
-// The operations that count as writes and that Options.Fault is asked about.
+// The operations that Options.Fault is asked about. All but OpRead change the
+// disk and count for Options.CutAt.
 const (
+	OpRead     Op = "read"
 	OpCreate   Op = "create"
 	OpWrite    Op = "write"
 	OpTruncate Op = "truncate"
@@ -34,7 +36,7 @@ var errPowerOff = vfs.SystemError(errors.New("the power is off"), sqlite3.IOERR)
 type Options struct {
 	// Seed decides what a power cut does to unsynced writes.
 	Seed uint64
-	// CutAt is the number of the operation at which the power goes, from 1;
+	// CutAt is the number of the change at which the power goes, from 1;
 	// 0 = only Cut ends it.
 	CutAt int
 	// SyncLies makes every sync return at once without effect.
@@ -122,7 +124,7 @@ func (d *Disk) Off() bool {
 	return d.off
 }
 
-// Ops is the number of operations so far.
+// Ops is the number of changes so far.
 func (d *Disk) Ops() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -176,6 +178,32 @@ func (d *Disk) Clone(name string, o Options) *Disk {
 	for file, from := range d.now {
 		ino := &inode{data: slices.Clone(from.data), medium: slices.Clone(from.data)}
 		n.now[file], n.medium[file] = ino, ino
+	}
+	return n
+}
+
+// Kill ends the process that uses d, not the machine, and returns the disk for
+// the next process: what was written is there, synced or not.
+func (d *Disk) Kill(name string, o Options) *Disk {
+	d.Cut() // the dead process does nothing any more
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := NewDisk(name, o)
+	same := map[*inode]*inode{nil: nil}
+	moved := func(i *inode) *inode {
+		if _, ok := same[i]; !ok {
+			same[i] = &inode{data: slices.Clone(i.data), medium: slices.Clone(i.medium), unsynced: slices.Clone(i.unsynced)}
+		}
+		return same[i]
+	}
+	for file, i := range d.now {
+		n.now[file] = moved(i)
+	}
+	for file, i := range d.medium {
+		n.medium[file] = moved(i)
+	}
+	for _, e := range d.entries {
+		n.entries = append(n.entries, entry{name: e.name, file: moved(e.file)})
 	}
 	return n
 }

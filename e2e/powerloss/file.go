@@ -44,6 +44,11 @@ func (f *file) ReadAt(b []byte, off int64) (int, error) {
 	if f.disk.off {
 		return 0, errPowerOff
 	}
+	if f.disk.opts.Fault != nil {
+		if err := f.disk.opts.Fault(OpRead); err != nil {
+			return 0, err
+		}
+	}
 	if off >= int64(len(f.inode.data)) {
 		return 0, io.EOF
 	}

@@ -160,3 +160,13 @@ func (w *world) cutAndRestore(o Options) error {
 	w.disk = old.Restore(name, o)
 	return old.Close()
 }
+
+// kill ends the server's process and leaves the machine running.
+func (w *world) kill(o Options) error {
+	w.disk.Cut()
+	_ = w.shut() // the process has no say
+	name, o := w.diskOptions(o)
+	old := w.disk
+	w.disk = old.Kill(name, o)
+	return old.Close()
+}

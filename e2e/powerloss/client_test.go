@@ -224,9 +224,12 @@ func (c *client) cancel(ctx context.Context) error {
 		_, bug := c.tell(err)
 		return bug
 	}
+	if j.State.Terminal() {
+		return nil
+	}
 	change, err := job.Apply(j, job.CancelAsked{At: c.w.clock.Now(), By: "tester"})
 	if err != nil {
-		return nil // it ended before
+		return err
 	}
 	after, err := c.w.store.Jobs.Move(ctx, store.MoveJob{Change: change})
 	if fault.Is(err, fault.Conflict) {

@@ -70,7 +70,10 @@ func (b bases) try(ctx context.Context, name, scratch string, seed uint64, v var
 		}
 		out.acked, out.unknown = w.ledger.acked, w.ledger.unknown
 	}()
-	rounds := 1 + w.rng.IntN(2)
+	rounds := 1
+	if w.rng.IntN(4) == 0 {
+		rounds = 2
+	}
 	for round := range rounds {
 		o := Options{CutAt: w.cutAt(), SyncLies: v.syncLies}
 		if round == 0 {

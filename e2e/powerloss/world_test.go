@@ -65,16 +65,9 @@ func (w *world) diskOptions(o Options) (string, Options) {
 func (w *world) refused(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var f *fault.Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
 		w.faults[f.Code]++
 	}
-}
-
-func (w *world) count(c fault.Code) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.faults[c]
 }
 
 // meet notes a broken promise.

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/filelock"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/migrations"
@@ -89,6 +90,9 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	}
 	db.SetMaxOpenConns(1)
 	e.writeDB = db
+	if err := settle(ctx, db); err != nil {
+		return e.classify(err)
+	}
 	if err := migrate(ctx, db, o.Path, fresh || o.Driver.NoLock); err != nil {
 		return err
 	}
@@ -101,9 +105,46 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("open database for reading: %w", err)
 	}
-	e.readDB.SetMaxOpenConns(readers)
-	e.readDB.SetMaxIdleConns(readers)
+	e.readDB.SetMaxOpenConns(readers + 1)
+	e.readDB.SetMaxIdleConns(readers + 1)
+	if err := e.keep(ctx); err != nil {
+		return err
+	}
 	return e.startWriter(ctx)
+}
+
+// settle moves what an earlier process left in the log into the database file.
+// If that process died after a failed sync, pages of the log may exist in the
+// operating system's cache only; nothing must be appended behind them (see
+// keep).
+func settle(ctx context.Context, db *sql.DB) error {
+	var busy, pages, moved int
+	if err := db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved); err != nil {
+		return fmt.Errorf("checkpoint the log: %w", err)
+	}
+	if busy != 0 {
+		return fault.New(fault.StorageBusy, "another process uses the database")
+	}
+	return nil
+}
+
+// keep opens a connection that stays open and idle, so that the writer's is
+// never the last one. The last one to close would take the index of the log
+// with it, and the next would build it again from the log: from pages that a
+// failed sync left in the operating system's cache, but not on the disk.
+// Commits that follow such pages are lost with the power, although their own
+// sync succeeded.
+func (e *engine) keep(ctx context.Context) error {
+	conn, err := e.readDB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("open keeper: %w", err)
+	}
+	e.keeper = conn
+	var n int
+	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&n); err != nil {
+		return fmt.Errorf("read schema: %w", err)
+	}
+	return nil
 }
 
 // OpenMemory returns an empty database in memory, which ends with Close. It

@@ -23,7 +23,8 @@ type engine struct {
 	lock    interface{ Close() error }
 	writeDB *sql.DB
 	readDB  *sql.DB
-	shared  bool // readDB is writeDB
+	keeper  *sql.Conn // see keep
+	shared  bool      // readDB is writeDB
 	*portable.Watchers
 
 	requests chan *request
@@ -135,6 +136,9 @@ func (e *engine) commit(w *session, group []*request) {
 		}()
 	}
 	if err := w.run(ctx, "BEGIN IMMEDIATE"); err != nil {
+		if e.fatal(err) {
+			w.discard()
+		}
 		answer(group, e.classify(err))
 		return
 	}
@@ -213,6 +217,9 @@ func (e *engine) Close() error {
 		if e.stop != nil {
 			close(e.stop)
 			<-e.done
+		}
+		if e.keeper != nil {
+			err = errors.Join(err, e.keeper.Close())
 		}
 		if e.readDB != nil && !e.shared {
 			err = errors.Join(err, e.readDB.Close())

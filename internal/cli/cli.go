@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 
@@ -166,13 +167,17 @@ func (a *app) connect(c *cobra.Command) (*client.Client, error) {
 	} else {
 		token, _ = a.Env("RUNSHEET_TOKEN")
 	}
+	var transport *http.Client
 	if url == "" {
-		local, err := a.local(c)
+		local, data, err := a.local(c)
 		switch {
 		case err == nil:
 			url = local.URL
 			if token == "" {
-				token = local.Token
+				transport = &http.Client{
+					Transport:     &localTransport{data: data, next: http.DefaultTransport, now: local},
+					CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+				}
 			}
 		case token != "" && fault.Is(err, fault.NotFound):
 			url = defaultURL
@@ -180,23 +185,23 @@ func (a *app) connect(c *cobra.Command) (*client.Client, error) {
 			return nil, err
 		}
 	}
-	cl, err := client.New(client.Options{URL: url, Token: token, UserAgent: "runsheet-cli/" + a.Version, Retries: 3})
+	cl, err := client.New(client.Options{URL: url, Token: token, UserAgent: "runsheet-cli/" + a.Version, Retries: 3, HTTPClient: transport})
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
 	return cl, nil
 }
 
-func (a *app) local(c *cobra.Command) (config.Local, error) {
-	data, err := config.DataFolder(config.Sources{Flags: c.Flags(), Env: a.Env})
+func (a *app) local(c *cobra.Command) (local config.Local, data string, err error) {
+	data, err = config.DataFolder(config.Sources{Flags: c.Flags(), Env: a.Env})
 	if err != nil {
-		return config.Local{}, err
+		return config.Local{}, "", err
 	}
-	local, err := config.ReadLocal(data)
+	local, err = config.ReadLocal(data)
 	if fault.Is(err, fault.NotFound) {
 		err = &absent{err: err, data: data}
 	}
-	return local, err
+	return local, data, err
 }
 
 // absent says that no server of this data folder is known.

@@ -70,6 +70,7 @@ type fake struct {
 	statuses []string // of the job, one for each look; the last one stays
 	requests []string
 	bodies   []string
+	tokens   []string
 }
 
 func serve(t *testing.T, statuses ...string) *fake {
@@ -86,6 +87,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 	b, _ := io.ReadAll(r.Body)
 	f.requests = append(f.requests, r.Method+" "+r.URL.String())
 	f.bodies = append(f.bodies, string(b))
+	f.tokens = append(f.tokens, r.Header.Get("Authorization"))
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	var out any
 	switch path := strings.TrimPrefix(r.URL.Path, "/api"); r.Method + " " + path {
@@ -408,6 +410,23 @@ func TestLocalServerOfTheDataFolder(t *testing.T) {
 	}
 	if text, code := try(); code != exitOK || !strings.HasPrefix(text, jobID) {
 		t.Errorf("exit %d\n%s", code, text)
+	}
+	// The server starts again: a new port and a new token, in the middle of work.
+	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if err := config.WriteLocal(data, config.Local{URL: f.URL, Token: "new"}); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer old.Close()
+	if err := config.WriteLocal(data, config.Local{URL: old.URL, Token: "old"}); err != nil {
+		t.Fatal(err)
+	}
+	if text, code := try(); code != exitOK || !strings.HasPrefix(text, jobID) {
+		t.Errorf("after a restart: exit %d\n%s", code, text)
+	}
+	if got := f.tokens[len(f.tokens)-1]; got != "Bearer new" {
+		t.Errorf("token %q", got)
 	}
 	if err := os.Chmod(config.LocalPath(data), 0o644); err != nil {
 		t.Fatal(err)

@@ -117,9 +117,8 @@ var rules = []struct{ text, query string }{
 		WHERE j.job_id = l.job_id AND j.epoch = l.epoch AND j.state = 'RUNNING')`},
 	{"a running job without its lock", `SELECT j.job_id FROM jobs j, json_each(nullif(j.locks, '')) k WHERE state = 'RUNNING' AND NOT EXISTS
 		(SELECT 1 FROM locks l WHERE l.name = k.value AND l.job_id = j.job_id AND l.epoch = j.epoch)`},
-	// Not CANCELLED: a job that is cancelled while it waits for its next attempt keeps its checkpoint.
 	{"a checkpoint of a job that ended", `SELECT c.job_id FROM checkpoints c LEFT JOIN jobs j ON j.job_id = c.job_id
-		WHERE j.state IS NULL OR j.state NOT IN ('QUEUED', 'RUNNING', 'CANCELLED')`},
+		WHERE j.state IS NULL OR j.state NOT IN ('QUEUED', 'RUNNING')`},
 	{"an event without its job", `SELECT e.job_id FROM events e WHERE job_id <> '' AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.job_id = e.job_id)`},
 	{"an event without its run", `SELECT e.run_id FROM events e WHERE run_id <> '' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.run_id = e.run_id)`},
 	{"a gap in the events", `SELECT max(seq) FROM events HAVING max(seq) <> count(*)`},

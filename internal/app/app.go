@@ -199,7 +199,7 @@ func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
 		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: a.tokens(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
-		Version: a.o.Version, Clock: a.o.Clock, Logger: a.log,
+		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Clock: a.o.Clock, Logger: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)

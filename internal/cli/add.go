@@ -21,6 +21,7 @@ type recipe struct {
 	priority string
 	timeout  string
 	retry    int
+	restart  bool // --retry-on-restart
 	locks    []string
 	labels   []string
 }
@@ -33,6 +34,7 @@ func (r *recipe) add(c *cobra.Command) {
 	f.StringVar(&r.priority, "priority", "", "0 to 9, lower is sooner; or high, normal, low")
 	f.StringVar(&r.timeout, "timeout", "", "time limit of one attempt, such as 15m or PT15M")
 	f.IntVar(&r.retry, "retry", 0, "attempts in all, 1 to 3")
+	f.BoolVar(&r.restart, "retry-on-restart", false, "after a crash of the server run again instead of failing")
 	f.StringArrayVar(&r.locks, "lock", nil, "named resource to hold while it runs, such as gpu:0; repeatable")
 	f.StringArrayVar(&r.labels, "label", nil, "label key=value; repeatable")
 	complete(c, "priority", "high", "normal", "low")
@@ -203,6 +205,9 @@ func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) 
 	}
 	if r.retry != 0 {
 		in.RetryPolicy = &client.RetryPolicyInput{MaxAttempts: r.retry}
+	}
+	if r.restart {
+		in.RetryOnRestart = &r.restart
 	}
 	in.Timeout = text(r.timeout)
 	in.Locks = r.locks

@@ -77,6 +77,7 @@ func (t *templateFlags) changes(a *app, c *cobra.Command, command []string) (map
 	put("archived", "archived", t.archived)
 	put("rename", "name", t.rename)
 	put("lock", "locks", t.locks)
+	put("retry-on-restart", "retry_on_restart", t.restart)
 	put("retry", "retry_policy", map[string]any{"max_attempts": t.retry})
 	if p, err := parsePriority(t.priority); err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func (e *Engine) claimLoop(ctx, live context.Context) {
 func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
 	for {
 		room := store.MaxWorkers - e.Active()
-		c, err := e.o.Store.Jobs.Claim(ctx, store.ClaimJobs{Instance: e.instanceID(), Room: room, Decide: Decide})
+		c, err := e.o.Store.Jobs.Claim(ctx, store.ClaimJobs{Instance: e.InstanceID(), Room: room, Decide: Decide})
 		if err != nil {
 			return time.Time{}, err
 		}

@@ -59,6 +59,9 @@ func noSlot(s job.Snapshot) job.Waiting {
 	if s.Workers == 0 {
 		return job.Waiting{Code: job.WaitNoSlot, Detail: "the worker count is 0"}
 	}
+	if s.Running < s.Workers {
+		return job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; a slot is free, it is about to start"}
+	}
 	return job.Waiting{Code: job.WaitNoSlot, Detail: fmt.Sprintf("next in order; all %s busy", plural(s.Workers, "slot is", "slots are"))}
 }
 

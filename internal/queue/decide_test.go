@@ -97,6 +97,7 @@ func TestExplain(t *testing.T) {
 		want  job.Waiting
 	}{
 		"next":        {free, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; all 2 slots are busy"}},
+		"about to start": {job.Snapshot{Now: now, Workers: 2, Running: 1}, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; a slot is free, it is about to start"}},
 		"no workers":  {job.Snapshot{Now: now}, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "the worker count is 0"}},
 		"behind":      {free, job.Job{}, 3, job.Waiting{Code: job.WaitPosition, Detail: "3 jobs are ahead"}},
 		"behind one":  {free, job.Job{}, 1, job.Waiting{Code: job.WaitPosition, Detail: "1 job is ahead"}},

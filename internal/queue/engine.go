@@ -128,6 +128,13 @@ func New(o Options) *Engine {
 // are dealt with and the engine claims jobs.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
+// InstanceID is the id of the current lease, "" before Run took one.
+func (e *Engine) InstanceID() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.instance
+}
+
 // Active is the number of attempts that run in this process now.
 func (e *Engine) Active() int {
 	e.mu.Lock()
@@ -154,7 +161,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return errors.Join(err, e.release(live))
 		}
 	}
-	e.log.Info("queue is ready", "instance", e.instanceID())
+	e.log.Info("queue is ready", "instance", e.InstanceID())
 	close(e.ready)
 
 	hints, unwatch := e.o.Store.Events.Watch()

@@ -13,12 +13,6 @@ import (
 	"github.com/runsheet/runsheet/internal/task"
 )
 
-func (e *Engine) instanceID() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.instance
-}
-
 // register takes a lease under a fresh id.
 func (e *Engine) register(ctx context.Context) error {
 	hostname, err := os.Hostname()
@@ -49,7 +43,7 @@ func (e *Engine) checkAlone(ctx context.Context) error {
 		return fmt.Errorf("look for other instances: %w", err)
 	}
 	for _, i := range all {
-		if i.ID == e.instanceID() {
+		if i.ID == e.InstanceID() {
 			return nil // the list is oldest first
 		}
 		if i.LeaseUntil.After(e.o.Clock.Now()) {
@@ -69,7 +63,7 @@ func (e *Engine) trustUntil(asked time.Time) time.Time { return asked.Add(e.o.Le
 func (e *Engine) release(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, e.o.LeaseTTL)
 	defer cancel()
-	if err := e.o.Store.Leases.Release(ctx, e.instanceID(), time.Time{}); err != nil {
+	if err := e.o.Store.Leases.Release(ctx, e.InstanceID(), time.Time{}); err != nil {
 		return fmt.Errorf("release lease: %w", err)
 	}
 	return nil
@@ -87,13 +81,13 @@ func (e *Engine) keepLease(ctx context.Context) {
 		case err == nil || ctx.Err() != nil:
 			continue
 		case fault.Is(err, fault.StaleLease):
-			e.log.Error("lease lost: another instance condemned it", "instance", e.instanceID())
+			e.log.Error("lease lost: another instance condemned it", "instance", e.InstanceID())
 		case e.o.Exclusive || e.o.Clock.Now().Before(e.trustEnd()):
 			e.log.Warn("cannot renew the lease", "error", err)
 			wait = min(wait, backoff)
 			continue
 		default:
-			e.log.Error("lease lost: it could not be renewed in time", "instance", e.instanceID(), "error", err)
+			e.log.Error("lease lost: it could not be renewed in time", "instance", e.InstanceID(), "error", err)
 		}
 		e.stopAll(task.ErrLeaseLost)
 		if err := e.register(ctx); err != nil {
@@ -116,7 +110,7 @@ func (e *Engine) renew(ctx context.Context) error {
 	// A call that hangs must not outlive the trust in the lease.
 	ctx, cancel := context.WithTimeout(ctx, max(e.trustEnd().Sub(asked), backoff))
 	defer cancel()
-	if err := e.o.Store.Leases.Extend(ctx, e.instanceID(), time.Time{}, e.o.LeaseTTL); err != nil {
+	if err := e.o.Store.Leases.Extend(ctx, e.InstanceID(), time.Time{}, e.o.LeaseTTL); err != nil {
 		return err
 	}
 	e.mu.Lock()

@@ -14,7 +14,7 @@ import (
 // recover deals with what earlier servers on this data folder left behind. The
 // folder's lock proves that they are dead, so nothing is waited for.
 func (e *Engine) recover(ctx context.Context) error {
-	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.instanceID(), HostID: e.o.HostID, Grace: takeoverGrace}); err != nil {
+	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), HostID: e.o.HostID, Grace: takeoverGrace}); err != nil {
 		return fmt.Errorf("condemn dead instances: %w", err)
 	}
 	return e.rescue(ctx)
@@ -23,7 +23,7 @@ func (e *Engine) recover(ctx context.Context) error {
 // rescueOthers takes over from instances whose lease is over.
 func (e *Engine) rescueOthers(ctx context.Context) {
 	for clock.Sleep(ctx, e.o.Clock, rescueEvery) == nil {
-		err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.instanceID(), Grace: takeoverGrace})
+		err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), Grace: takeoverGrace})
 		if err == nil {
 			err = e.rescue(ctx)
 		}

@@ -293,12 +293,18 @@ func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
 	if _, err := tx.Exec(ctx, `DELETE FROM locks WHERE job_id = $1 AND epoch = $2`, b.ID, b.Epoch); err != nil {
 		return nil, fmt.Errorf("free locks: %w", err)
 	}
-	if it.Job.After.State.Terminal() {
-		if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE job_id = $1`, b.ID); err != nil {
-			return nil, fmt.Errorf("drop checkpoint: %w", err)
-		}
+	return nil, dropCheckpoint(ctx, tx, it.Job.After)
+}
+
+// dropCheckpoint removes what was saved for attempts that will not come.
+func dropCheckpoint(ctx context.Context, tx Tx, j job.Job) error {
+	if !j.State.Terminal() {
+		return nil
 	}
-	return nil, nil
+	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE job_id = $1`, j.ID); err != nil {
+		return fmt.Errorf("drop checkpoint: %w", err)
+	}
+	return nil
 }
 
 // stale tells why a change under b's epoch did not match.

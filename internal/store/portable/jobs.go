@@ -149,6 +149,9 @@ func (s jobs) Move(ctx context.Context, p store.MoveJob) (job.Job, error) {
 			}
 			return fault.Newf(fault.Conflict, "job %s changed meanwhile", c.Before.ID)
 		}
+		if err := dropCheckpoint(ctx, tx, c.After); err != nil {
+			return err
+		}
 		out = stored(c.After)
 		tx.Hint(store.Hint{Topic: store.HintQueue})
 		return storeKey(ctx, tx, p.Key, out)

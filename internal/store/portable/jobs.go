@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/event"
@@ -81,8 +81,15 @@ func (s jobs) Job(ctx context.Context, tenant, id string) (job.Job, error) {
 
 func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error) {
 	var w where
-	w.add("tenant = %s", p.Tenant)
-	in(&w, "state", p.States)
+	if p.Sort == store.SortQueue && slices.Equal(p.States, []job.State{job.Queued}) {
+		// The planner needs the literal to use the index of waiting jobs, and must
+		// not take the one that begins with the tenant instead.
+		w.conds = append(w.conds, "state = 'QUEUED'")
+		w.add("tenant || '' = %s", p.Tenant)
+	} else {
+		w.add("tenant = %s", p.Tenant)
+		in(&w, "state", p.States)
+	}
 	in(&w, "job_type", p.Types)
 	in(&w, "template_id", p.TemplateIDs)
 	w.labels("labels", p.Labels)
@@ -106,10 +113,6 @@ func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error)
 		}
 	}
 	query := fmt.Sprintf(`SELECT %s FROM jobs%s ORDER BY %s LIMIT %d`, jobColumns, w.String(), order, p.Limit+1)
-	if p.Sort == store.SortQueue && len(p.States) == 1 && p.States[0] == job.Queued {
-		// The planner needs the literal to use the index of waiting jobs.
-		query = strings.Replace(query, "WHERE ", "WHERE state = 'QUEUED' AND ", 1)
-	}
 	var page store.JobPage
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		rows, err := tx.Query(ctx, query, w.args...)

@@ -24,6 +24,9 @@ const maxPayload = 7800
 // what changes meanwhile shares the next one.
 const notifyPause = 2 * time.Millisecond
 
+// notifyLimit bounds one notification.
+const notifyLimit = 10 * time.Second
+
 // hints carries hints between instances. Watchers of this process get theirs
 // directly, after the commit. Other instances get one notification for all
 // transactions since the last one. It is a transaction of its own, because a
@@ -100,11 +103,12 @@ func (e *engine) notify(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		payload := e.hints.take()
 		// A lost notification costs others a poll interval, a slow one must not
-		// cost the server a sync.
-		_, err := e.db.ExecContext(ctx, `SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, channel, payload)
-		if err != nil && ctx.Err() == nil {
+		// cost the server a sync. Close waits for it, see once.
+		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyLimit)
+		_, err := e.db.ExecContext(life, `SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, channel, e.hints.take())
+		cancel()
+		if err != nil {
 			e.log.DebugContext(ctx, "cannot notify other instances", "error", err)
 		}
 		if clock.Sleep(ctx, e.clock, notifyPause) != nil {

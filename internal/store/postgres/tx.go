@@ -98,8 +98,10 @@ func (e *engine) once(ctx context.Context, o *sql.TxOptions, f func(context.Cont
 		return &lost{fmt.Errorf("connect: %w", err)}
 	}
 	defer func() { _ = conn.Close() }() // gives it back
-	// A caller that gives up ends its statements, but not the commit: it would
-	// leave behind a transaction of which nobody knows whether it happened.
+	// A caller that gives up is noticed between statements. To interrupt one costs
+	// the connection and a cancel request (which some poolers do not survive), and
+	// to interrupt a commit leaves behind a transaction of which nobody knows
+	// whether it happened. Statements are short, and the server limits them.
 	life, cancel := context.WithTimeout(context.WithoutCancel(ctx), txLimit)
 	defer cancel()
 	tx, err := conn.BeginTx(life, o)
@@ -107,9 +109,9 @@ func (e *engine) once(ctx context.Context, o *sql.TxOptions, f func(context.Cont
 		return e.gone(conn, fmt.Errorf("begin: %w", err))
 	}
 	defer func() { _ = tx.Rollback() }() // no effect after a commit
-	s := &session{tx: tx}
+	s := &session{tx: tx, life: life}
 	if e.settings != "" {
-		if _, err := tx.ExecContext(ctx, e.settings); err != nil {
+		if _, err := tx.ExecContext(life, e.settings); err != nil {
 			return e.gone(conn, fmt.Errorf("begin: %w", err))
 		}
 	}
@@ -156,12 +158,22 @@ func (u *uncertain) Unwrap() error { return u.cause }
 // session is the portable.Tx of one transaction.
 type session struct {
 	tx    *sql.Tx
+	life  context.Context // the transaction's own, see once
 	hints []store.Hint
+}
+
+// patient returns the context of the next statement: the caller's if it has
+// ended already, which refuses the statement, the transaction's otherwise.
+func (s *session) patient(ctx context.Context) context.Context {
+	if ctx.Err() != nil {
+		return ctx
+	}
+	return s.life
 }
 
 // Exec implements portable.Tx.
 func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := s.tx.ExecContext(ctx, query, args...)
+	res, err := s.tx.ExecContext(s.patient(ctx), query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -170,12 +182,12 @@ func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, e
 
 // Query implements portable.Tx.
 func (s *session) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.tx.QueryContext(ctx, query, args...)
+	return s.tx.QueryContext(s.patient(ctx), query, args...)
 }
 
 // Row implements portable.Tx.
 func (s *session) Row(ctx context.Context, query string, args ...any) *sql.Row {
-	return s.tx.QueryRowContext(ctx, query, args...)
+	return s.tx.QueryRowContext(s.patient(ctx), query, args...)
 }
 
 // Hint implements portable.Tx.

@@ -9,6 +9,7 @@ package storetest
 
 import (
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -250,7 +251,12 @@ func same(t testing.TB, what string, want, got any) {
 	}
 }
 
-func diff(want, got any) string { return cmp.Diff(want, got, cmpopts.EquateEmpty()) }
+func diff(want, got any) string {
+	if reflect.DeepEqual(want, got) { // the usual case, and much faster
+		return ""
+	}
+	return cmp.Diff(want, got, cmpopts.EquateEmpty())
+}
 
 // wantCode fails the test unless err is a fault with the given code.
 func wantCode(t testing.TB, err error, code fault.Code) {

@@ -9,7 +9,6 @@ import (
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -73,7 +72,7 @@ func claimNeedsLease(t *testing.T, s store.Store) {
 	pool(t, s, 5)
 	add(t, s, newJob())
 	try := func(instance string, now time.Time) error {
-		_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: now, Room: 1, Decide: queue.Decide})
+		_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: now, Room: 1, Decide: firstRunnable})
 		return err
 	}
 	wantCode(t, try("unknown", base), fault.StaleLease)
@@ -107,7 +106,7 @@ func claimEachOnce(t *testing.T, s store.Store) {
 	started, epochs := map[string]int{}, map[int64]int{}
 	together(50, func(i int) {
 		for {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 5), Now: base, Room: 1 + i%3, Decide: queue.Decide})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 5), Now: base, Room: 1 + i%3, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return
@@ -142,7 +141,7 @@ func claimWithinWorkers(t *testing.T, s store.Store) {
 	var mu sync.Mutex
 	total := 0
 	together(10, func(i int) {
-		c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: []string{"a", "b"}[i%2], Now: base, Room: 2, Decide: queue.Decide})
+		c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: []string{"a", "b"}[i%2], Now: base, Room: 2, Decide: firstRunnable})
 		if err != nil {
 			t.Errorf("claim: %v", err)
 		}
@@ -184,7 +183,7 @@ func claimLocksRace(t *testing.T, s store.Store) {
 	done := 0
 	together(8, func(i int) {
 		for {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 4), Now: base, Room: 2, Decide: queue.Decide})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 4), Now: base, Room: 2, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return
@@ -310,7 +309,7 @@ func claimAgainstCancel(t *testing.T, s store.Store) {
 			return
 		}
 		for range 15 {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 1, Decide: queue.Decide})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 1, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return

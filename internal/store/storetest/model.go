@@ -13,7 +13,6 @@ import (
 
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -55,7 +54,7 @@ func RunModel(t *testing.T, s store.Store, checks int) {
 }
 
 // model is what the queue should be. Jobs in it were computed by the pure
-// domain; which of them start is decided here, naively, without queue.Decide.
+// domain; which of them start is decided here.
 type model struct {
 	t         *testing.T
 	rt        *rapid.T
@@ -255,7 +254,7 @@ func (m *model) claim(rt *rapid.T) {
 	instance := rapid.SampledFrom(m.instances).Draw(rt, "instance")
 	room := rapid.IntRange(0, 4).Draw(rt, "room")
 	want := m.next(room)
-	cs, err := m.s.Jobs.Claim(m.t.Context(), store.ClaimJobs{Instance: instance, Now: m.now, Room: room, Decide: queue.Decide})
+	cs, err := m.s.Jobs.Claim(m.t.Context(), store.ClaimJobs{Instance: instance, Now: m.now, Room: room, Decide: firstRunnable})
 	m.must(nil, err)
 	m.equal("claimed", want, claimedIDs(cs.Started))
 	for _, c := range cs.Started {

@@ -96,15 +96,15 @@ func TestExplain(t *testing.T) {
 		ahead int
 		want  job.Waiting
 	}{
-		"next":        {free, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; all 2 slots are busy"}},
+		"next":           {free, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; all 2 slots are busy"}},
 		"about to start": {job.Snapshot{Now: now, Workers: 2, Running: 1}, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; a slot is free, it is about to start"}},
-		"no workers":  {job.Snapshot{Now: now}, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "the worker count is 0"}},
-		"behind":      {free, job.Job{}, 3, job.Waiting{Code: job.WaitPosition, Detail: "3 jobs are ahead"}},
-		"behind one":  {free, job.Job{}, 1, job.Waiting{Code: job.WaitPosition, Detail: "1 job is ahead"}},
-		"held":        {free, job.Job{HeldReason: "held by ann"}, 3, job.Waiting{Code: job.WaitHeld, Detail: "held by ann"}},
-		"paused":      {job.Snapshot{Now: now, Paused: true}, job.Job{}, 3, job.Waiting{Code: job.WaitPaused, Detail: "the queue is paused: running jobs finish, none starts"}},
-		"not before":  {free, job.Job{NotBefore: now.Add(time.Hour)}, 0, job.Waiting{Code: job.WaitNotBefore, Detail: "its start time has not come", Until: now.Add(time.Hour)}},
-		"time passed": {free, job.Job{NotBefore: now}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; all 2 slots are busy"}},
+		"no workers":     {job.Snapshot{Now: now}, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "the worker count is 0"}},
+		"behind":         {free, job.Job{}, 3, job.Waiting{Code: job.WaitPosition, Detail: "3 jobs are ahead"}},
+		"behind one":     {free, job.Job{}, 1, job.Waiting{Code: job.WaitPosition, Detail: "1 job is ahead"}},
+		"held":           {free, job.Job{HeldReason: "held by ann"}, 3, job.Waiting{Code: job.WaitHeld, Detail: "held by ann"}},
+		"paused":         {job.Snapshot{Now: now, Paused: true}, job.Job{}, 3, job.Waiting{Code: job.WaitPaused, Detail: "the queue is paused: running jobs finish, none starts"}},
+		"not before":     {free, job.Job{NotBefore: now.Add(time.Hour)}, 0, job.Waiting{Code: job.WaitNotBefore, Detail: "its start time has not come", Until: now.Add(time.Hour)}},
+		"time passed":    {free, job.Job{NotBefore: now}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; all 2 slots are busy"}},
 		"retry delay": {
 			free,
 			job.Job{NotBefore: now.Add(time.Minute), Failures: 1, Attempt: 1, Failure: job.Failure{Code: "timeout"}},

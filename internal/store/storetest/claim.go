@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -297,7 +298,7 @@ func claimAgainstCancel(t *testing.T, s store.Store) {
 	cancelled, started := map[string]bool{}, map[string]bool{}
 	together(5, func(i int) {
 		if i == 0 {
-			for k := len(js) - 1; k >= 0; k-- {
+			for k := range slices.Backward(js) {
 				_, err := move(t, s, js[k], job.CancelAsked{At: base})
 				if err != nil && !fault.Is(err, fault.Conflict) {
 					t.Errorf("cancel: %v", err)

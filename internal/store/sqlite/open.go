@@ -70,6 +70,11 @@ func Open(ctx context.Context, o Options) (store.Store, error) {
 			return store.Store{}, err
 		}
 		e.lock = lock
+		e.wal = o.Path + "-wal"
+		if err := refuseNetwork(o.Path); err != nil {
+			_ = e.Close() // the first error counts
+			return store.Store{}, err
+		}
 	}
 	if err := e.open(ctx, o); err != nil {
 		_ = e.Close() // the first error counts

@@ -25,6 +25,7 @@ type engine struct {
 	readDB  *sql.DB
 	keeper  *sql.Conn // see keep
 	shared  bool      // readDB is writeDB
+	wal     string    // path of the log, "" = none to watch
 	*portable.Watchers
 
 	requests chan *request
@@ -90,11 +91,17 @@ func (e *engine) write(conn *sql.Conn) {
 	defer close(e.done)
 	w := &session{conn: conn}
 	defer func() { w.close() }()
+	var idle idleTimer
+	defer idle.stop()
 	for {
 		var group []*request
 		select {
 		case r := <-e.requests:
 			group = append(group, r)
+		case <-idle.c:
+			idle.stop()
+			e.trimLog(w)
+			continue
 		case <-e.stop:
 			return
 		}
@@ -117,6 +124,7 @@ func (e *engine) write(conn *sql.Conn) {
 			}
 		}
 		e.commit(w, group)
+		idle.reset(e.clock)
 	}
 }
 

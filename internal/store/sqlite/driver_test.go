@@ -46,8 +46,7 @@ func newSpy(t *testing.T) (*spy, sqlite.Driver) {
 			if errors.Is(err, errDisk) {
 				return 10 // SQLITE_IOERR
 			}
-			var e *modernc.Error
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[*modernc.Error](err); ok {
 				return e.Code()
 			}
 			return 0

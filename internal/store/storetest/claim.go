@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -298,13 +299,13 @@ func claimAgainstCancel(t *testing.T, s store.Store) {
 	cancelled, started := map[string]bool{}, map[string]bool{}
 	together(5, func(i int) {
 		if i == 0 {
-			for k := len(js) - 1; k >= 0; k-- {
-				_, err := move(t, s, js[k], job.CancelAsked{At: base})
+			for _, j := range slices.Backward(js) {
+				_, err := move(t, s, j, job.CancelAsked{At: base})
 				if err != nil && !fault.Is(err, fault.Conflict) {
 					t.Errorf("cancel: %v", err)
 				}
 				mu.Lock()
-				cancelled[js[k].ID] = err == nil
+				cancelled[j.ID] = err == nil
 				mu.Unlock()
 			}
 			return

@@ -285,8 +285,7 @@ func together(n int, f func(i int)) {
 
 // isReplay returns the answer that err replays, if it does.
 func isReplay(err error) (store.Reply, bool) {
-	var r *store.Replay
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*store.Replay](err); ok {
 		return r.Reply, true
 	}
 	return store.Reply{}, false

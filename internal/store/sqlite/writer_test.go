@@ -1,0 +1,202 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/store/sqlite"
+)
+
+var base = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newJob() job.Job {
+	return job.Job{
+		ID: id.New(id.Job, base), Tenant: "default", Name: "j", Type: "command", Params: []byte(`{}`), Priority: 5,
+		OnCrash: job.CrashFail, Trigger: job.TriggerAPI, CreatedAt: base, QueuedAt: base,
+	}
+}
+
+func addOne(t testing.TB, s store.Store, k *store.Key) error {
+	_, err := s.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{newJob()}, Key: k})
+	return err
+}
+
+// failing is a key whose answer cannot be made: the request fails at its end.
+func failing(err error) *store.Key {
+	return &store.Key{
+		Tenant: "default", Text: id.New(id.Request, base), Now: base, Expires: base.Add(time.Hour),
+		Render: func(any) (store.Reply, error) { return store.Reply{}, err },
+	}
+}
+
+func count(t testing.TB, s store.Store) int {
+	t.Helper()
+	n, err := s.Jobs.Counts(t.Context(), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n[job.Queued]
+}
+
+// TestWaitingRequestsShareACommit also lets every fifth request fail: it must
+// leave the others in its batch intact.
+func TestWaitingRequestsShareACommit(t *testing.T) {
+	t.Parallel()
+	spy, d := newSpy(t)
+	s := closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "a.db"), Driver: d}))
+	const n = 100
+	boom := errors.New("boom")
+	before := spy.commits.Load()
+	// The first request holds the writer until all others wait behind it.
+	entered, release := make(chan struct{}), make(chan struct{})
+	first := failing(nil)
+	first.Render = func(any) (store.Reply, error) {
+		close(entered)
+		<-release
+		return store.Reply{}, nil
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := addOne(t, s, first); err != nil {
+			t.Error(err)
+		}
+	})
+	<-entered
+	var started sync.WaitGroup
+	started.Add(n)
+	for i := range n {
+		wg.Go(func() {
+			var k *store.Key
+			if i%5 == 0 {
+				k = failing(boom)
+			}
+			started.Done()
+			if err := addOne(t, s, k); (k == nil) != (err == nil) || k != nil && !errors.Is(err, boom) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	started.Wait()
+	close(release)
+	wg.Wait()
+	if got := count(t, s); got != 1+n*4/5 {
+		t.Errorf("%d jobs, want %d", got, 1+n*4/5)
+	}
+	if got := spy.commits.Load() - before; got > n/2 {
+		t.Errorf("%d commits for %d concurrent requests", got, n+1)
+	}
+}
+
+func TestAFailedCommitReachesEveryoneAndIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	spy, d := newSpy(t)
+	s := closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "a.db"), Driver: d}))
+	if err := addOne(t, s, nil); err != nil {
+		t.Fatal(err)
+	}
+	spy.failCommit.Store(1)
+	before := spy.commits.Load()
+	if err := addOne(t, s, nil); !fault.Is(err, fault.StorageUnavailable) {
+		t.Fatalf("err = %v, want storage_unavailable", err)
+	}
+	if got := spy.commits.Load(); got != before {
+		t.Error("the failed commit was tried again")
+	}
+	if err := addOne(t, s, nil); err != nil {
+		t.Fatalf("the next request, on a new connection: %v", err)
+	}
+	if got := count(t, s); got != 2 {
+		t.Errorf("%d jobs, want 2: the failed one must be gone", got)
+	}
+}
+
+func TestASecondServerIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: path}))
+	if _, err := sqlite.Open(t.Context(), sqlite.Options{Path: path}); err == nil {
+		t.Fatal("one file was opened twice")
+	}
+	if err := addOne(t, s, nil); err != nil {
+		t.Errorf("the first one suffered: %v", err)
+	}
+	if err := s.Health.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: path}))
+	if got := count(t, again); got != 1 {
+		t.Errorf("%d jobs after opening again, want 1", got)
+	}
+}
+
+// TestDurabilitySettings reads what the file itself remembers and, through the
+// driver, what each connection is told.
+func TestDurabilitySettings(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.db")
+	var seen []string
+	_, d := newSpy(t)
+	dsn := d.DSN
+	d.DSN = func(path string, pragmas []string, readOnly bool) string {
+		seen = append(seen, dsn(path, pragmas, readOnly))
+		return seen[len(seen)-1]
+	}
+	s := closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: path, Driver: d}))
+	if err := addOne(t, s, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range seen {
+		db, err := sql.Open("sqlite", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = db.Close() }()
+		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000"} {
+			var got string
+			if err := db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+				t.Errorf("%s = %q, %v; want %q", pragma, got, err, want)
+			}
+		}
+	}
+	if st, err := os.Stat(path + "-wal"); err != nil || st.Size() == 0 {
+		t.Errorf("no log beside the database: %v", err)
+	}
+}
+
+// TestAReaderSeesOneState lists pairs of jobs that are added together, while
+// they are: a torn pair would be half a transaction.
+func TestAReaderSeesOneState(t *testing.T) {
+	t.Parallel()
+	s := openFile(t)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := s.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{newJob(), newJob()}}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 200 {
+		if n := count(t, s); n%2 != 0 {
+			t.Errorf("a reader saw %d jobs", n)
+		}
+	}
+	close(stop)
+	wg.Wait()
+}

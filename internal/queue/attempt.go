@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -24,12 +25,16 @@ type attempt struct {
 	cancel context.CancelCauseFunc
 }
 
-// start runs a claimed attempt in a goroutine of its own.
+// start runs a claimed attempt in a goroutine of its own. If the lease was lost
+// since the claim, the attempt is stopped before it begins.
 func (e *Engine) start(live context.Context, c store.Claimed) {
 	ctx, cancel := context.WithCancelCause(live)
 	a := &attempt{job: c.Job, run: c.Run, cancel: cancel}
 	e.mu.Lock()
 	e.active[c.Job.ID] = a
+	if c.Job.Instance != e.instance {
+		cancel(task.ErrLeaseLost)
+	}
 	e.mu.Unlock()
 	e.attempts.Go(func() {
 		defer e.kick()
@@ -52,12 +57,10 @@ func (e *Engine) attend(ctx, live context.Context, a *attempt) {
 	log.Debug("attempt starts", "job_type", a.job.Type)
 	h := newHost(e, a)
 	err := e.execute(ctx, a, h)
-	result := h.close()
-
+	// Asked before close, which may take long: work that has ended is not undone
+	// by what is asked of it afterwards.
 	cause := context.Cause(ctx)
-	if ctx.Err() == nil {
-		cause = nil
-	}
+	result := h.close()
 	if errors.Is(cause, task.ErrLeaseLost) {
 		log.Warn("attempt stopped: its lease is lost")
 		return
@@ -117,11 +120,12 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 	case v == nil:
 		return func(job.Job) (any, any) { return job.Succeeded{At: at}, run.Succeeded{At: at, Result: res} }
 	case v.Skipped:
+		reason := text(v.Error(), maxMessage)
 		return func(job.Job) (any, any) {
-			return job.Passed{At: at, Reason: v.Error()}, run.Passed{At: at, Reason: v.Error(), Result: res}
+			return job.Passed{At: at, Reason: reason}, run.Passed{At: at, Reason: reason, Result: res}
 		}
 	}
-	return broke(run.Failure{Code: v.Code, Message: clip(v.Error())}, v.Final, v.After)
+	return broke(run.Failure{Code: v.Code, Message: text(v.Error(), maxMessage)}, v.Final, v.After)
 }
 
 func by(who string) string {
@@ -134,11 +138,33 @@ func by(who string) string {
 // maxMessage bounds the error text of a run, in bytes.
 const maxMessage = 4096
 
-func clip(s string) string {
-	if len(s) > maxMessage {
-		return s[:maxMessage] + "..."
+// text makes s storable in every database, in at most n bytes: a record that the
+// database refuses would keep its job running for ever.
+func text(s string, n int) string {
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n-3], "") + "..."
 	}
-	return s
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// prepare makes the private folder and reads the checkpoint. A full disk or an
+// absent database is not the job's fault and must not use up its attempts, so
+// it is waited for until ctx ends.
+func (e *Engine) prepare(ctx context.Context, a *attempt, dir string) (checkpoint []byte, err error) {
+	for {
+		err := os.MkdirAll(dir, 0o700)
+		if err == nil {
+			if checkpoint, err = e.o.Store.Runs.Checkpoint(ctx, a.job.ID); err == nil {
+				return checkpoint, nil
+			}
+		}
+		if ctx.Err() == nil {
+			e.log.Error("cannot prepare an attempt, trying again", "job_id", a.job.ID, "run_id", a.run.ID, "error", err)
+		}
+		if clock.Sleep(ctx, e.o.Clock, backoff) != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // execute calls the task in a private folder, under the job's timeout. A panic
@@ -148,13 +174,10 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	if err != nil {
 		return task.Fatal("job_type_unknown", err)
 	}
-	checkpoint, err := e.o.Store.Runs.Checkpoint(ctx, a.job.ID)
-	if err != nil {
-		return task.Fail("storage", err)
-	}
 	dir := filepath.Join(e.o.WorkDir, a.run.ID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return task.Fail("work_folder", err)
+	checkpoint, err := e.prepare(ctx, a, dir)
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if err := os.RemoveAll(dir); err != nil {

@@ -2,6 +2,8 @@ package queue
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
@@ -23,7 +25,9 @@ func (e *Engine) claimLoop(ctx, live context.Context) {
 			}
 			wait = backoff
 		case !next.IsZero():
-			wait = min(wait, max(next.Sub(e.o.Clock.Now()), time.Millisecond))
+			// The store's clock decides; when it is behind, looking all the time would
+			// not make it faster.
+			wait = min(wait, max(next.Sub(e.o.Clock.Now()), leastWait))
 		}
 		t := e.o.Clock.NewTimer(wait)
 		select {
@@ -36,11 +40,19 @@ func (e *Engine) claimLoop(ctx, live context.Context) {
 }
 
 // claim starts what may start now and returns when the next delayed job is due.
+// After an error it is not known whether jobs were claimed.
 func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
+	if e.doubt {
+		if err := e.adopt(ctx, live); err != nil {
+			return time.Time{}, err
+		}
+		e.doubt = false
+	}
 	for {
 		room := store.MaxWorkers - e.Active()
 		c, err := e.o.Store.Jobs.Claim(ctx, store.ClaimJobs{Instance: e.InstanceID(), Room: room, Decide: Decide})
 		if err != nil {
+			e.doubt = !fault.Is(err, fault.StaleLease)
 			return time.Time{}, err
 		}
 		for _, s := range c.Started {
@@ -50,4 +62,25 @@ func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
 			return c.NextAt, nil
 		}
 	}
+}
+
+// adopt starts what a claim with an unknown outcome gave to this instance.
+// Nobody else would: its lease is alive.
+func (e *Engine) adopt(ctx, live context.Context) error {
+	// Known attempts are noted before the store is asked, so that one that ends
+	// meanwhile is not started a second time.
+	e.mu.Lock()
+	self, known := e.instance, maps.Clone(e.active)
+	e.mu.Unlock()
+	held, err := e.o.Store.Jobs.Running(ctx, self)
+	if err != nil {
+		return fmt.Errorf("look for claimed jobs: %w", err)
+	}
+	for _, c := range held {
+		if a := known[c.Job.ID]; a == nil || a.job.Epoch != c.Job.Epoch {
+			e.log.Warn("starting a job whose claim had an unknown outcome", "job_id", c.Job.ID, "run_id", c.Run.ID)
+			e.start(live, c)
+		}
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
 )
@@ -34,6 +35,8 @@ const (
 	// pollEvery is how often waiting jobs and cancels are looked for when no hint
 	// came.
 	pollEvery = time.Second
+	// leastWait is the least pause before a delayed job is looked for again.
+	leastWait = 10 * time.Millisecond
 	// reportEvery is how often progress is written at most.
 	reportEvery = 500 * time.Millisecond
 	// recordGrace is how long a stop waits for the ends of stopped attempts to be
@@ -90,7 +93,8 @@ type Engine struct {
 	o   Options
 	log *slog.Logger
 
-	wake chan struct{} // a slot became free, or look again
+	wake  chan struct{} // a slot became free, or look again
+	doubt bool          // of the claim loop: the last claim's outcome is unknown
 
 	mu       sync.Mutex
 	instance string // id of the current lease
@@ -171,10 +175,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { e.keepLease(loops) })
 	background.Go(func() { e.listen(loops, hints) })
-	if !e.o.Exclusive {
-		background.Go(func() { e.rescueOthers(loops) })
-	}
+	background.Go(func() { e.rescueOthers(loops) })
 	e.claimLoop(ctx, live)
+	if e.doubt {
+		brief, cancel := context.WithTimeout(live, recordGrace)
+		if err := e.adopt(brief, live); err != nil {
+			e.log.Warn("claimed jobs may be left behind", "error", err)
+		}
+		cancel()
+	}
 
 	e.drain(end)
 	stopLoops()
@@ -276,8 +285,8 @@ func (e *Engine) lookForCancel(ctx context.Context, jobID string) {
 		switch {
 		case err != nil:
 			e.log.Warn("cannot look for a cancel", "job_id", a.job.ID, "error", err)
-		case j.Epoch != a.job.Epoch:
-			a.cancel(task.ErrLeaseLost)
+		case j.Epoch != a.job.Epoch || j.State != job.Running:
+			a.cancel(task.ErrLeaseLost) // rescued by another instance
 		case !j.CancelAskedAt.IsZero():
 			a.cancel(task.ErrCancelled)
 		}

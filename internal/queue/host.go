@@ -131,17 +131,13 @@ func (h *host) Process(ctx context.Context, p run.Process) error {
 
 // Progress implements task.Host.
 func (h *host) Progress(p run.Progress) {
-	if len(p.Stage) > maxStageBytes {
-		p.Stage = p.Stage[:maxStageBytes]
-	}
+	p.Stage = text(p.Stage, maxStageBytes)
 	h.change(func(r *run.Result) { r.Progress = p })
 }
 
 // Output implements task.Host.
 func (h *host) Output(key, value string) {
-	if len(value) > maxOutputBytes {
-		value = value[:maxOutputBytes]
-	}
+	value = text(value, maxOutputBytes)
 	h.change(func(r *run.Result) {
 		if r.Outputs == nil {
 			r.Outputs = map[string]string{}

@@ -46,11 +46,10 @@ func (e *Engine) checkAlone(ctx context.Context) error {
 		if i.ID == e.InstanceID() {
 			return nil // the list is oldest first
 		}
-		if i.LeaseUntil.After(e.o.Clock.Now()) {
-			return fault.Newf(fault.OtherInstance, "instance %s on %s (pid %d) uses this database, and logs and artifacts of this "+
-				"installation are in one data folder; stop it, or wait until %s if it is dead", i.ID, i.Hostname, i.Pid,
-				i.LeaseUntil.Format(time.RFC3339))
-		}
+		// recover has condemned the dead by the database's clock; ours may differ.
+		return fault.Newf(fault.OtherInstance, "instance %s on %s (pid %d) uses this database, and logs and artifacts of this "+
+			"installation are in one data folder; stop it, or wait until %s if it is dead", i.ID, i.Hostname, i.Pid,
+			i.LeaseUntil.Add(takeoverGrace).Format(time.RFC3339))
 	}
 	return nil
 }
@@ -89,13 +88,25 @@ func (e *Engine) keepLease(ctx context.Context) {
 		default:
 			e.log.Error("lease lost: it could not be renewed in time", "instance", e.InstanceID(), "error", err)
 		}
-		e.stopAll(task.ErrLeaseLost)
+		e.loseLease()
 		if err := e.register(ctx); err != nil {
 			e.log.Error("cannot take a new lease", "error", err)
 			wait = backoff
 			continue
 		}
 		e.kick()
+	}
+}
+
+// loseLease gives the lease up and stops all work under it. Afterwards nothing
+// extends that lease any more: the stopped attempts are left to a rescue, which
+// comes only when their instance is condemned.
+func (e *Engine) loseLease() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.instance = ""
+	for _, a := range e.active {
+		a.cancel(task.ErrLeaseLost)
 	}
 }
 
@@ -107,11 +118,21 @@ func (e *Engine) trustEnd() time.Time {
 
 func (e *Engine) renew(ctx context.Context) error {
 	asked := e.o.Clock.Now()
-	// A call that hangs must not outlive the trust in the lease.
-	ctx, cancel := context.WithTimeout(ctx, max(e.trustEnd().Sub(asked), backoff))
+	// A call that hangs must not outlive the trust in the lease, nor take the time
+	// for another try. The store may notice the end of ctx late, so it is not
+	// waited for.
+	limit := min(max(e.trustEnd().Sub(asked), backoff), e.o.LeaseTTL/3)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := e.o.Store.Leases.Extend(ctx, e.InstanceID(), time.Time{}, e.o.LeaseTTL); err != nil {
-		return err
+	self, done := e.InstanceID(), make(chan error, 1)
+	go func() { done <- e.o.Store.Leases.Extend(ctx, self, time.Time{}, e.o.LeaseTTL) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

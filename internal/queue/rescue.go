@@ -2,10 +2,14 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
@@ -17,10 +21,31 @@ func (e *Engine) recover(ctx context.Context) error {
 	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), HostID: e.o.HostID, Grace: takeoverGrace}); err != nil {
 		return fmt.Errorf("condemn dead instances: %w", err)
 	}
-	return e.rescue(ctx)
+	if err := e.rescue(ctx); err != nil {
+		return err
+	}
+	return e.clearWork()
 }
 
-// rescueOthers takes over from instances whose lease is over.
+// clearWork removes the private folders of dead attempts.
+func (e *Engine) clearWork() error {
+	dirs, err := os.ReadDir(e.o.WorkDir)
+	if err != nil {
+		return fmt.Errorf("list work folders: %w", err)
+	}
+	for _, d := range dirs {
+		if id.Check(id.Run, d.Name()) != nil {
+			continue // not ours
+		}
+		if err := os.RemoveAll(filepath.Join(e.o.WorkDir, d.Name())); err != nil {
+			e.log.Warn("cannot remove work folder", "dir", d.Name(), "error", err)
+		}
+	}
+	return nil
+}
+
+// rescueOthers takes over from instances whose lease is over, earlier ones of
+// this process among them.
 func (e *Engine) rescueOthers(ctx context.Context) {
 	for clock.Sleep(ctx, e.o.Clock, rescueEvery) == nil {
 		err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), Grace: takeoverGrace})
@@ -46,25 +71,33 @@ func (e *Engine) rescue(ctx context.Context) error {
 			here = append(here, l)
 		}
 	}
+	// What cannot be rescued now must not keep the rest from it.
+	var errs []error
+	swept := true
 	if len(here) > 0 && e.o.Sweep != nil {
 		if err := e.o.Sweep(ctx, here); err != nil {
-			return fmt.Errorf("end processes of dead attempts: %w", err)
+			swept = false
+			errs = append(errs, fmt.Errorf("end processes of dead attempts: %w", err))
 		}
 	}
 	for _, l := range left {
 		if e.runsHere(l) {
 			continue // this process lost its lease; it stops the attempt first
 		}
+		if l.HostID == e.o.HostID && !swept {
+			continue // its locks are not free before its processes are gone
+		}
 		err := e.interrupt(ctx, l)
 		switch {
 		case fault.Is(err, fault.StaleLease):
 			continue // ended by itself, or rescued by another instance
 		case err != nil:
-			return fmt.Errorf("interrupt job %s: %w", l.Job.ID, err)
+			errs = append(errs, fmt.Errorf("interrupt job %s: %w", l.Job.ID, err))
+			continue
 		}
 		e.log.Warn("attempt interrupted", "job_id", l.Job.ID, "run_id", l.Run.ID, "attempt", l.Run.Attempt, "instance", l.Run.Instance)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // runsHere reports whether the leftover is an attempt of this very process.

@@ -54,6 +54,9 @@ type Jobs interface {
 	// each with a new run and its locks, under one serialised transaction per
 	// installation. It returns stale_lease when the instance's lease is gone.
 	Claim(ctx context.Context, p ClaimJobs) (Claims, error)
+	// Running returns the running attempts of an instance, oldest claim first. It
+	// tells what a Claim did whose outcome was unknown.
+	Running(ctx context.Context, instanceID string) ([]Claimed, error)
 	// Finish ends attempts: job and run change together, locks are freed. Items
 	// are independent: the result has one error per item. stale_lease: the
 	// attempt was taken over, drop its result. conflict: the job changed

@@ -234,6 +234,36 @@ func runOf(j job.Job) run.Run {
 	}
 }
 
+func (s jobs) Running(ctx context.Context, instanceID string) ([]store.Claimed, error) {
+	var out []store.Claimed
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		out, err = running(ctx, tx, `instance_id = $1`, instanceID)
+		return err
+	})
+	return out, err
+}
+
+// running returns the running attempts that meet a condition, in claim order.
+func running(ctx context.Context, tx Tx, cond string, args ...any) ([]store.Claimed, error) {
+	rows, err := tx.Query(ctx, `SELECT `+jobColumns+` FROM jobs WHERE state = 'RUNNING' AND `+cond+` ORDER BY epoch`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list running jobs: %w", err)
+	}
+	js, err := collect(rows, scanJob)
+	if err != nil {
+		return nil, err
+	}
+	var out []store.Claimed
+	for _, j := range js {
+		r, err := scanRunWith(tx.Row(ctx, `SELECT `+runColumns+` FROM runs WHERE run_id = $1`, j.RunID).Scan)
+		if err != nil {
+			return nil, fmt.Errorf("read active run: %w", err)
+		}
+		out = append(out, store.Claimed{Job: j, Run: r})
+	}
+	return out, nil
+}
+
 func (s jobs) Situation(ctx context.Context, js []job.Job) (job.Snapshot, error) {
 	var out job.Snapshot
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {

@@ -15,6 +15,11 @@ type leases struct{ *db }
 
 func (s leases) Register(ctx context.Context, i store.Instance, ttl time.Duration) error {
 	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		// One at a time: who registers later must see, and start later than, who
+		// registered before.
+		if err := s.LockQueue(ctx, tx); err != nil {
+			return err
+		}
 		now, err := s.Now(ctx, tx, i.StartedAt)
 		if err != nil {
 			return err
@@ -73,22 +78,13 @@ func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 	var out []store.Leftover
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		out = nil
-		rows, err := tx.Query(ctx, `SELECT `+jobColumns+` FROM jobs WHERE state = 'RUNNING' AND instance_id IN (
-			SELECT instance_id FROM instances WHERE ended_ms <> 0) ORDER BY epoch`)
-		if err != nil {
-			return fmt.Errorf("list leftovers: %w", err)
-		}
-		js, err := collect(rows, scanJob)
+		left, err := running(ctx, tx, `instance_id IN (SELECT instance_id FROM instances WHERE ended_ms <> 0)`)
 		if err != nil {
 			return err
 		}
-		for _, j := range js {
-			r, err := scanRunWith(tx.Row(ctx, `SELECT `+runColumns+` FROM runs WHERE run_id = $1`, j.RunID).Scan)
-			if err != nil {
-				return fmt.Errorf("read leftover run: %w", err)
-			}
-			l := store.Leftover{Job: j, Run: r}
-			if err := tx.Row(ctx, `SELECT host_id FROM instances WHERE instance_id = $1`, j.Instance).Scan(&l.HostID); err != nil {
+		for _, c := range left {
+			l := store.Leftover{Job: c.Job, Run: c.Run}
+			if err := tx.Row(ctx, `SELECT host_id FROM instances WHERE instance_id = $1`, l.Job.Instance).Scan(&l.HostID); err != nil {
 				return fmt.Errorf("read leftover instance: %w", err)
 			}
 			out = append(out, l)

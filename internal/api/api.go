@@ -119,7 +119,13 @@ func New(o Options) (http.Handler, error) {
 	if files := ui.Files(); files != nil {
 		t.mux.Handle("/ui/", viewer.Files("/ui/", files, missing))
 	}
-	t.mux.Handle("/{$}", http.RedirectHandler("/ui/", http.StatusFound))
+	t.mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			missing(w, r)
+			return
+		}
+		http.Redirect(w, r, "/ui/", http.StatusFound)
+	})
 	return guard.New(guard.Options{
 		Next: t, Fail: s.fail, Clock: o.Clock, Log: o.Logger, Hosts: o.Hosts, MaxInFlight: o.MaxInFlight,
 		WithRequestID: func(ctx context.Context, id string) context.Context {

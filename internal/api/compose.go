@@ -162,6 +162,9 @@ func paramsSchema(b []byte) (*strict.Schema, error) {
 		return nil, err
 	}
 	sch, err := strict.Compile(doc, "", nil)
+	if err == nil {
+		err = sch.Bounded()
+	}
 	if err != nil {
 		return nil, fault.Wrap(err, fault.InvalidInput, "params_schema is not a JSON Schema (2020-12) without outside references").
 			At("/params_schema", "schema", clip(err.Error()))

@@ -113,7 +113,8 @@ func pageParams(more ...param) []param {
 func parseQuery(raw string, params []param) (query, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.InvalidParameter, "the query is not well-formed")
+		return nil, fault.Wrap(err, fault.InvalidParameter, "the query is not well-formed").
+			At("query", "syntax", "must be name=value pairs, joined by & and percent-encoded")
 	}
 	q := query{}
 	unknown := fault.New(fault.UnknownParameter, "")
@@ -192,8 +193,8 @@ func acceptable(p param, v string) string {
 	case p.Name == "label" && !strings.Contains(v, ":"):
 		return "must be key:value"
 	case s.Format == "date-time":
-		if _, err := time.Parse(time.RFC3339Nano, v); err != nil {
-			return "must be an RFC 3339 time such as 2026-01-31T12:00:00Z"
+		if err := strict.Time(v); err != nil {
+			return err.Error()
 		}
 	case s.Type == huma.TypeInteger:
 		n, err := strconv.ParseInt(v, 10, 64)

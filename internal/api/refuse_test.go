@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,6 +50,10 @@ func TestRefusedInput(t *testing.T) {
 		"params unknown":    {body: `{"job_type":"echo","params":{"text":"x","Times":3}}`, status: 422, code: "unknown_field", pointer: "/params/Times"},
 		"params check":      {body: `{"job_type":"echo","params":{"text":"forbidden"}}`, status: 422, code: "command_not_allowed", pointer: "/params/text"},
 		"duration":          {body: `{"job_type":"echo","params":{"text":"x"},"timeout":"P1Y"}`, status: 422, code: "invalid_input", pointer: "/timeout"},
+		"half a pair":       {body: `{"job_type":"echo","params":{"text":"a\ud800"}}`, status: 400, code: "malformed_body", pointer: "/params/text"},
+		"float as integer":  {body: `{"job_type":"echo","params":{"text":"x"},"retry_policy":{"max_attempts":2.0}}`, status: 422, code: "invalid_input", pointer: "/retry_policy/max_attempts"},
+		"year 10000 in UTC": {body: `{"job_type":"echo","params":{"text":"x"},"run_at":"9999-12-31T23:59:59-23:59"}`, status: 422, code: "invalid_input", pointer: "/run_at"},
+		"year 1969 in UTC":  {body: `{"job_type":"echo","params":{"text":"x"},"run_at":"1970-01-01T00:00:00+23:59"}`, status: 422, code: "invalid_input", pointer: "/run_at"},
 		"time":              {body: `{"job_type":"echo","params":{"text":"x"},"run_at":"tomorrow"}`, status: 422, code: "invalid_input", pointer: "/run_at"},
 		"retry policy":      {body: `{"job_type":"echo","params":{"text":"x"},"retry_policy":{"max_attempts":4}}`, status: 422, code: "invalid_input", pointer: "/retry_policy/max_attempts"},
 		"label":             {body: `{"job_type":"echo","params":{"text":"x"},"labels":{"a b":"c"}}`, status: 422, code: "invalid_input", pointer: "/labels/a b"},
@@ -99,6 +104,11 @@ func TestRefusedRequests(t *testing.T) {
 		{access.Admin, "GET", "/api/jobs?limit=0", 400, "invalid_parameter", "", ""},
 		{access.Admin, "GET", "/api/jobs?limit=1&limit=2", 400, "invalid_parameter", "", ""},
 		{access.Admin, "GET", "/api/jobs?created_after=x", 400, "invalid_parameter", "", ""},
+		{access.Admin, "GET", "/api/jobs?created_after=0000-01-01T00:00:00Z", 400, "invalid_parameter", "", ""},
+		{access.Admin, "GET", "/api/jobs?a;b", 400, "invalid_parameter", "", ""},
+		{access.Admin, "GET", "/api/job-templates/a%00b", 404, "not_found", "", ""},
+		{access.Admin, "GET", "/api/job-templates/a%ffb", 404, "not_found", "", ""},
+		{access.Admin, "DELETE", "/", 404, "not_found", "", ""},
 		{access.Admin, "GET", "/api/jobs?cursor=abc", 400, "cursor_invalid", "", ""},
 		{access.Admin, "GET", "/api/jobs?template_id=job_1", 400, "wrong_id_type", "", ""},
 		{access.Admin, "GET", "/api/jobs/run_01jh0000000000000000000000", 400, "wrong_id_type", "", ""},
@@ -137,6 +147,46 @@ func TestRefusedRequests(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPatchFormOfNumbers: what a schema takes for an integer and Go does not is
+// the caller's mistake, not the server's.
+func TestPatchFormOfNumbers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.addJob(echoJob)
+	for target, c := range map[string][2]string{
+		"/api/jobs/" + j: {`{"priority":5.0}`, "/priority"},
+		"/api/workers":   {`{"count":2e0}`, "/count"},
+	} {
+		a := want(t, b.call("PATCH", target, c[0]), 422, "invalid_input")
+		if !strings.Contains(string(a.body), `"pointer":"`+c[1]+`"`) {
+			t.Errorf("%s: no pointer %q: %s", target, c[1], a.body)
+		}
+	}
+}
+
+// TestBoundedParamsSchema: a short schema must not cost hours.
+func TestBoundedParamsSchema(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	defs := `"a0":{"type":"object"}`
+	for i := 1; i <= 40; i++ {
+		next := `{"$ref":"#/$defs/a` + strconv.Itoa(i-1) + `"}`
+		defs += `,"a` + strconv.Itoa(i) + `":{"allOf":[` + next + `,` + next + `]}`
+	}
+	for name, schema := range map[string]string{
+		"doubling":  `{"$ref":"#/$defs/a40","$defs":{` + defs + `}}`,
+		"recursive": `{"properties":{"x":{"allOf":[{"$ref":"#"},{"$ref":"#"}]}}}`,
+	} {
+		body := `{"name":"` + name + `","job_type":"echo","params":{"text":"x"},"params_schema":` + schema + `}`
+		a := want(t, b.call("POST", "/api/job-templates", body), 422, "invalid_input")
+		if !strings.Contains(string(a.body), `"pointer":"/params_schema"`) {
+			t.Errorf("%s: %s", name, a.body)
+		}
+	}
+	want(t, b.call("POST", "/api/job-templates", `{"name":"shared","job_type":"echo","params":{"text":"x"},
+		"params_schema":{"$defs":{"s":{"type":"string"}},"properties":{"text":{"$ref":"#/$defs/s"},"other":{"$ref":"#/$defs/s"}}}}`), 201, "")
 }
 
 func TestBodyOfBodylessVerb(t *testing.T) {

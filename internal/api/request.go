@@ -55,10 +55,7 @@ func (r *request) decode(v any) error {
 	if r.body == nil {
 		return nil
 	}
-	if err := json.Unmarshal(r.body, v); err != nil {
-		return fault.Wrap(err, fault.InvalidInput, "the body cannot be used: "+err.Error())
-	}
-	return nil
+	return strict.Decode(r.body, v)
 }
 
 // reply is a finished answer.

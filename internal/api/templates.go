@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/strict"
@@ -148,6 +150,10 @@ func (s *service) template(r *request) (job.Template, error) {
 	if err := checkTemplateRef(ref); err != nil {
 		return job.Template{}, fault.From(err).At("path/template_id", string(fault.WrongIDType), fault.From(err).Detail)
 	}
+	if !utf8.ValidString(ref) || strings.ContainsRune(ref, 0) {
+		// No name is like this, and PostgreSQL would refuse the text itself.
+		return job.Template{}, fault.Newf(fault.NotFound, "no template %q", clip(ref)).At("path/template_id", "encoding", "must be UTF-8 without NUL")
+	}
 	return s.Store.Templates.Template(r.Context(), r.tenant(), ref)
 }
 
@@ -233,8 +239,7 @@ func patched[T any](s *service, r *request, current T) (T, error) {
 	if len(b) > MaxBody {
 		return zero, fault.New(fault.BodyTooLarge, "the object would be too large after the change")
 	}
-	err = json.Unmarshal(b, &zero)
-	return zero, err
+	return zero, strict.Decode(b, &zero)
 }
 
 // same compares two inputs by their meaning.

@@ -1,6 +1,6 @@
 // Package strict reads JSON from strangers: nothing that two readers could
 // understand differently gets through. Keys that come twice, NUL characters,
-// bytes that are not UTF-8, text behind the document, numbers that no float can
+// bytes that are not UTF-8, halves of surrogate pairs, text behind the document, numbers that no float can
 // hold and nesting beyond 64 levels are refused, each with a JSON pointer to the
 // place.
 //
@@ -15,6 +15,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/runsheet/runsheet/internal/fault"
@@ -32,7 +33,7 @@ func Parse(b []byte) (any, error) {
 	if len(bytes.TrimSpace(b)) == 0 {
 		return nil, malformed("", "required", "the body is empty; it must be a JSON document")
 	}
-	p := parser{dec: json.NewDecoder(bytes.NewReader(b))}
+	p := parser{dec: json.NewDecoder(bytes.NewReader(b)), src: b}
 	p.dec.UseNumber()
 	v, err := p.value("", 0)
 	if err != nil {
@@ -44,7 +45,78 @@ func Parse(b []byte) (any, error) {
 	return v, nil
 }
 
-type parser struct{ dec *json.Decoder }
+// Decode reads a document that met its schema into v. What can still be wrong
+// is a form of writing: 5.0 is an integer to a schema, but not to Go.
+func Decode(b []byte, v any) error {
+	err := json.Unmarshal(b, v)
+	if err == nil {
+		return nil
+	}
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return fault.Wrap(err, fault.InvalidInput, "the body cannot be used: "+err.Error())
+	}
+	detail := "is " + wrong.Value + ", which cannot be used here"
+	if strings.HasPrefix(wrong.Value, "number") {
+		detail = "must be written as a whole number, without fraction or exponent"
+	}
+	at := ""
+	if wrong.Field != "" {
+		at = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
+	}
+	return fault.Wrap(err, fault.InvalidInput, "the input does not meet its schema: "+at+": "+detail).At(at, "wrong_type", detail)
+}
+
+type parser struct {
+	dec *json.Decoder
+	src []byte
+}
+
+// token is the decoder's, except that it refuses an escaped half of a surrogate
+// pair, which stands for no character: the decoder makes U+FFFD of it, others
+// keep it or fail.
+func (p *parser) token(at string) (json.Token, error) {
+	from := p.dec.InputOffset()
+	tok, err := p.dec.Token()
+	if err != nil {
+		return nil, p.syntax(at, err)
+	}
+	if s, ok := tok.(string); ok && strings.ContainsRune(s, utf8.RuneError) && halved(p.src[from:p.dec.InputOffset()]) {
+		return nil, malformed(at, "encoding", "must not contain half of a surrogate pair")
+	}
+	return tok, nil
+}
+
+// halved reports whether the text of a JSON string escapes half a pair.
+func halved(text []byte) bool {
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		r := escaped(text[i:])
+		switch {
+		case !utf16.IsSurrogate(r):
+			i++ // the character behind the backslash may be one itself
+		case utf16.DecodeRune(r, escaped(text[min(i+6, len(text)):])) == utf8.RuneError:
+			return true
+		default:
+			i += 11
+		}
+	}
+	return false
+}
+
+// escaped is the value of a \uXXXX at the beginning of text; 0 = there is none.
+func escaped(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
+}
 
 func malformed(pointer, code, detail string) error {
 	return fault.New(fault.MalformedBody, detail).At(pointer, code, detail)
@@ -52,9 +124,9 @@ func malformed(pointer, code, detail string) error {
 
 // value recurses at most MaxDepth levels.
 func (p *parser) value(at string, depth int) (any, error) {
-	tok, err := p.dec.Token()
+	tok, err := p.token(at)
 	if err != nil {
-		return nil, p.syntax(at, err)
+		return nil, err
 	}
 	switch t := tok.(type) {
 	case json.Delim:
@@ -96,9 +168,9 @@ func sane(n string) bool {
 func (p *parser) object(at string, depth int) (any, error) {
 	m := map[string]any{}
 	for p.dec.More() {
-		tok, err := p.dec.Token()
+		tok, err := p.token(at)
 		if err != nil {
-			return nil, p.syntax(at, err)
+			return nil, err
 		}
 		key, ok := tok.(string)
 		if !ok {

@@ -60,10 +60,11 @@ func (noLoader) Load(string) (any, error) {
 	return nil, errors.New("references to other documents are not allowed")
 }
 
-// Time is the format date-time: RFC 3339.
+// Time is the format date-time: RFC 3339, from 1970 to 9999 in UTC, because a
+// time outside of that can be stored but never be written as JSON again.
 func Time(s string) error {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.Year() < 1970 || t.Year() > 9999 {
+	if year := t.UTC().Year(); err != nil || year < 1970 || year > 9999 {
 		return errors.New("must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
 	}
 	return nil
@@ -138,6 +139,11 @@ type report struct {
 }
 
 func (r *report) walk(v *jsonschema.ValidationError) {
+	if k, ok := v.ErrorKind.(*kind.PropertyNames); ok {
+		// Its causes are about the name alone and do not know the place.
+		r.add(r.prefix+pointer(v.InstanceLocation)+"/"+Escape(k.Property), "bad_name", "the name is not allowed here")
+		return
+	}
 	if len(v.Causes) > 0 {
 		for _, c := range v.Causes {
 			r.walk(c)

@@ -37,6 +37,35 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
+func TestHalvedPairs(t *testing.T) {
+	t.Parallel()
+	for in, good := range map[string]bool{
+		`"\ud83d\ude00"`: true, `"\\ud800"`: true, "\"\uFFFD\"": true, `"\ufffd\ud83d\ude00"`: true, "\"\uFFFD\\\\\"": true,
+		`"\ud800"`: false, `"\uDFFF"`: false, `"\ude00\ud83d"`: false, `"\ud83d\u0041"`: false, `"\\\ud800"`: false,
+		`{"a":1,"\ud800":2}`: false, `[ "x" , "\ud83d\ud83d\ude00" ]`: false,
+	} {
+		if _, err := strict.Parse([]byte(in)); (err == nil) != good {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+}
+
+func TestNamePlace(t *testing.T) {
+	t.Parallel()
+	doc, err := strict.Parse([]byte(`{"properties":{"env":{"propertyNames":{"pattern":"^[A-Z]+$"}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := strict.Compile(doc, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fault.From(s.Check(map[string]any{"env": map[string]any{"A=B": "x"}}, "/params"))
+	if f == nil || len(f.Fields) != 1 || f.Fields[0].Pointer != "/params/env/A=B" {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	schema, err := strict.Parse([]byte(`{"type":"object","required":["a/b"],"additionalProperties":false,"properties":{

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"regexp"
 	"slices"
@@ -31,7 +32,12 @@ func decode(raw json.RawMessage) (params, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
-		return p, fault.Wrap(err, fault.InvalidInput, "params do not fit the schema of command")
+		f := fault.Wrap(err, fault.InvalidInput, "params do not fit the schema of command")
+		// To a schema 5.0 is an integer, to Go it is none.
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			f = f.At("/"+strings.ReplaceAll(wrong.Field, ".", "/"), "wrong_type", "is "+wrong.Value+"; a whole number has no fraction and no exponent")
+		}
+		return p, f
 	}
 	return p, nil
 }

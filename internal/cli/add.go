@@ -161,6 +161,9 @@ time was over; the job goes on).`,
 			if err := r.job(a, command, &in); err != nil {
 				return err
 			}
+			if name == "" && template == "" && len(command) > 0 {
+				in.Name = commandName(command)
+			}
 			if in.RunAt, err = a.parseRunAt(runAt); err != nil {
 				return err
 			}
@@ -173,7 +176,7 @@ time was over; the job goes on).`,
 	}
 	r.add(c)
 	f := c.Flags()
-	f.StringVar(&name, "name", "", "name, for people")
+	f.StringVar(&name, "name", "", "name, for people (the program if absent)")
 	f.StringVar(&template, "template", "", "template to make the job from, by id or name")
 	f.StringVar(&runAt, "run-at", "", "do not start before this time: RFC 3339, or +10m")
 	f.BoolVar(&in.Hold, "hold", false, "do not start before a release")

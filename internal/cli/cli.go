@@ -122,7 +122,7 @@ func (a *app) root() *cobra.Command {
 		a.queueCommand(), a.configCommand(), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &usage{text: err.Error(), hint: "see: " + c.CommandPath() + " --help"}
+		return &usage{text: flagText(err.Error()), hint: "see: " + c.CommandPath() + " --help"}
 	})
 	return root
 }
@@ -140,6 +140,7 @@ func (a *app) group(c *cobra.Command, args []string) error {
 		return c.Help()
 	}
 	e := usagef("unknown command %q for %q", args[0], c.CommandPath())
+	c.SuggestionsMinimumDistance = 2
 	if s := c.SuggestionsFor(args[0]); len(s) > 0 {
 		e.hint = "did you mean " + strings.Join(s, " or ") + "?"
 	} else {

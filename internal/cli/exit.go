@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -140,10 +141,13 @@ func (a *app) explain(err error, code int) {
 		none *absent
 		f    *fault.Error
 		stop *interrupted
+		late *timedOut
 	)
 	var places []string
 	switch {
 	case errors.As(err, &stop):
+	case errors.As(err, &late):
+		hint = "see: runsheet job watch " + late.job.JobID
 	case code == exitInterrupted:
 		text = "interrupted"
 	case errors.As(err, &u):
@@ -153,12 +157,9 @@ func (a *app) explain(err error, code int) {
 		if text == "" {
 			text = p.Title
 		}
-		for _, e := range p.Errors {
-			if e.Detail == text {
-				places = append(places, e.Pointer)
-				continue
-			}
-			places = append(places, fmt.Sprintf("%s: %s", e.Pointer, e.Detail))
+		places = placesOf(p, text)
+		if p.Status == http.StatusUnauthorized {
+			hint = "set RUNSHEET_TOKEN or --token-file; without --url and RUNSHEET_URL the server of this user needs none"
 		}
 		if p.RequestID != "" && p.Status >= http.StatusInternalServerError {
 			text += " (request " + p.RequestID + ")"
@@ -177,6 +178,21 @@ func (a *app) explain(err error, code int) {
 	if hint != "" {
 		a.talk("hint: %s", hint)
 	}
+}
+
+// placesOf lists where a request was wrong, except what text says already and
+// what a person who typed a command cannot find, such as a part of the path.
+func placesOf(p *client.Problem, text string) (out []string) {
+	for _, e := range p.Errors {
+		switch {
+		case strings.Contains(text, e.Pointer+": "+e.Detail), e.Detail == text && !strings.HasPrefix(e.Pointer, "/"):
+		case e.Detail == text:
+			out = append(out, e.Pointer)
+		default:
+			out = append(out, e.Pointer+": "+e.Detail)
+		}
+	}
+	return out
 }
 
 // talk writes one line for a person. What a server or a user wrote is in args.

@@ -31,7 +31,7 @@ func (a *app) jobView() view[client.Job] {
 	return view[client.Job]{
 		id:      func(j client.Job) string { return j.JobID },
 		columns: []string{"JOB", "NAME", "TYPE", "STATUS", "POS", "PRI", "CREATED", "REASON"},
-		status:  3,
+		status:  3, spare: []string{"TYPE", "CREATED", "PRI"}, note: true,
 		row: func(j client.Job) []string {
 			return []string{
 				j.JobID, j.Name, j.JobType, j.Status, number(j.Position), strconv.Itoa(j.Priority), a.ago(j.CreatedAt), reason(j),
@@ -58,7 +58,7 @@ func (a *app) jobDetail(j client.Job) []pair {
 		out = append(out, pair{"attempt", strconv.Itoa(j.Attempt) + " of " + strconv.Itoa(max(j.RetryPolicy.MaxAttempts, j.Attempt))})
 	}
 	out = append(out, pair{"run", deref(j.RunID)}, pair{"created", stamp(&j.CreatedAt) + " by " + j.CreatedBy},
-		pair{"run at", stamp(j.RunAt)}, pair{"started", stamp(j.StartedAt)}, pair{"finished", stamp(j.FinishedAt)},
+		pair{"run at", stamp(j.RunAt)}, pair{"timeout", deref(j.Timeout)}, pair{"started", stamp(j.StartedAt)}, pair{"finished", stamp(j.FinishedAt)},
 		pair{"locks", strings.Join(j.Locks, " ")}, pair{"labels", labelText(j.Labels)})
 	if j.Error != nil {
 		out = append(out, pair{"error", j.Error.Code + ": " + j.Error.Message})
@@ -89,7 +89,7 @@ func (a *app) jobList() *cobra.Command {
 		watch  bool
 	)
 	c := &cobra.Command{
-		Use: "ls", Aliases: []string{"list"}, Short: "List jobs", Args: cobra.NoArgs,
+		Use: "ls", Aliases: []string{"list"}, Short: "List jobs", Args: noArgs,
 		Example: `  runsheet job ls --status QUEUED,RUNNING
   runsheet job ls --label team=red --json=job_id,status
   runsheet job ls --watch | jq .status`,
@@ -136,7 +136,7 @@ func pageSize(limit int) int {
 func (a *app) jobGet() *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
-		Use: "get JOB", Aliases: []string{"show"}, Short: "Show a job", Args: cobra.ExactArgs(1),
+		Use: "get JOB", Aliases: []string{"show"}, Short: "Show a job", Args: oneArg,
 		ValidArgsFunction: a.completeJobs(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
@@ -169,7 +169,7 @@ func (a *app) jobVerb(verb, short string, destructive bool,
 		why string
 	)
 	c := &cobra.Command{
-		Use: verb + " JOB...", Short: short, Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeJobs(),
+		Use: verb + " JOB...", Short: short, Args: someArgs, ValidArgsFunction: a.completeJobs(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
@@ -214,7 +214,7 @@ func (a *app) jobVerb(verb, short string, destructive bool,
 func (a *app) jobRetry() *cobra.Command {
 	var w waitFlags
 	c := &cobra.Command{
-		Use: "retry JOB", Short: "Do the work of a job again, as a new job", Args: cobra.ExactArgs(1),
+		Use: "retry JOB", Short: "Do the work of a job again, as a new job", Args: oneArg,
 		ValidArgsFunction: a.completeJobs(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
@@ -251,7 +251,7 @@ func lastRun(ctx context.Context, cl *client.Client, jobID string) (string, erro
 func (a *app) jobWatch() *cobra.Command {
 	w := waitFlags{on: true}
 	c := &cobra.Command{
-		Use: "watch JOB", Short: "Watch a job until it ends", Args: cobra.ExactArgs(1),
+		Use: "watch JOB", Short: "Watch a job until it ends", Args: oneArg,
 		Long:              "Watch shows why a job waits and how far it is. It ends with the job; the exit code says how the job ended.",
 		ValidArgsFunction: a.completeJobs(),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -269,7 +269,7 @@ func (a *app) jobWatch() *cobra.Command {
 func (a *app) jobLogs() *cobra.Command {
 	var l logFlags
 	c := &cobra.Command{
-		Use: "logs JOB", Short: "Print the output of a job's last run", Args: cobra.ExactArgs(1),
+		Use: "logs JOB", Short: "Print the output of a job's last run", Args: oneArg,
 		Example:           "  runsheet job logs --follow --tail 20 job_01jh0000000000000000000000",
 		ValidArgsFunction: a.completeJobs(),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -4,15 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"image/color"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"charm.land/lipgloss/v2"
-	"charm.land/lipgloss/v2/table"
-	"github.com/charmbracelet/colorprofile"
 
 	"github.com/runsheet/runsheet/internal/runlog"
 )
@@ -73,6 +67,12 @@ type view[T any] struct {
 	detail func(T) []pair
 	// status is the column that is coloured, -1 = none.
 	status int
+	// spare are columns that a narrow terminal can do without, the least
+	// important first.
+	spare []string
+	// note says that the last column is a sentence, which gets a line of its own
+	// where it does not fit.
+	note bool
 }
 
 type pair struct{ name, value string }
@@ -107,7 +107,7 @@ func printList[T any](a *app, v view[T], items []T) error {
 	for i, item := range items {
 		rows[i] = v.row(item)
 	}
-	return a.table(v.columns, rows, v.status)
+	return a.table(newSheet(v, rows))
 }
 
 // printOne writes one thing.
@@ -164,65 +164,6 @@ func (a *app) writeJSON(b []byte) error {
 	out.WriteByte('\n')
 	_, err := a.out.Write(out.Bytes())
 	return err
-}
-
-// table writes rows under a header.
-func (a *app) table(header []string, rows [][]string, status int) error {
-	for _, r := range rows {
-		for i := range r {
-			if r[i] = clean(r[i]); r[i] == "" {
-				r[i] = "-"
-			}
-		}
-	}
-	if !a.outTTY {
-		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-		for _, r := range append([][]string{header}, rows...) {
-			fmt.Fprintln(w, strings.Join(r, "\t")) // Flush returns it
-		}
-		return w.Flush()
-	}
-	t := table.New().Headers(header...).Rows(rows...).Border(lipgloss.HiddenBorder()).
-		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).
-		StyleFunc(func(row, col int) lipgloss.Style {
-			s := lipgloss.NewStyle().PaddingRight(1)
-			switch {
-			case row == table.HeaderRow:
-				return s.Bold(true)
-			case col == status && row >= 0 && row < len(rows):
-				return s.Foreground(statusColor(rows[row][col]))
-			}
-			return s
-		})
-	if text := t.String(); lipgloss.Width(text) > a.width {
-		t = t.Width(a.width).Wrap(false)
-	}
-	// The writer drops colours that the terminal lacks, or that NO_COLOR forbids.
-	_, err := fmt.Fprintln(colorprofile.NewWriter(a.out, a.environ()), t.String())
-	return err
-}
-
-func (a *app) environ() []string {
-	env := os.Environ()
-	if v, ok := a.Env("NO_COLOR"); ok && v != "" {
-		env = append(env, "NO_COLOR=1")
-	}
-	return env
-}
-
-// statusColor is the one table of colours.
-func statusColor(status string) color.Color {
-	switch status {
-	case "COMPLETED", "idle":
-		return lipgloss.Color("2")
-	case "FAILED":
-		return lipgloss.Color("1")
-	case "RUNNING", "active", "busy":
-		return lipgloss.Color("4")
-	case "CANCELLED", "SKIPPED":
-		return lipgloss.Color("8")
-	}
-	return lipgloss.Color("3")
 }
 
 // clean makes text of others safe for a terminal, on one line.

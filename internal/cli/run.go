@@ -23,7 +23,7 @@ func (a *app) runView() view[client.Run] {
 	return view[client.Run]{
 		id:      func(r client.Run) string { return r.RunID },
 		columns: []string{"RUN", "NAME", "STATUS", "ATTEMPT", "STARTED", "TOOK", "EXIT", "ERROR"},
-		status:  2,
+		status:  2, spare: []string{"ATTEMPT", "EXIT", "TOOK"},
 		row: func(r client.Run) []string {
 			code := ""
 			if r.Error != nil {
@@ -66,6 +66,7 @@ func runDetail(r client.Run) []pair {
 		{"took", took(r.DurationMs)},
 		{"waited", took(&r.QueueWaitMs)},
 		{"exit code", number(r.ExitCode)},
+		{"progress", progressText(r.Progress)},
 	}
 	if r.Error != nil {
 		out = append(out, pair{"error", r.Error.Code + ": " + r.Error.Message})
@@ -92,7 +93,7 @@ func (a *app) runList() *cobra.Command {
 		watch  bool
 	)
 	c := &cobra.Command{
-		Use: "ls", Aliases: []string{"list"}, Short: "List runs, newest first", Args: cobra.NoArgs,
+		Use: "ls", Aliases: []string{"list"}, Short: "List runs, newest first", Args: noArgs,
 		Example: "  runsheet run ls --status FAILED --limit 10\n  runsheet run ls --job job_01jh0000000000000000000000 --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.connect(c)
@@ -124,7 +125,7 @@ func (a *app) runList() *cobra.Command {
 // onRun is a command on one run.
 func (a *app) onRun(use, short string, do func(c *cobra.Command, cl *client.Client, id string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeRuns(),
+		Use: use, Short: short, Args: oneArg, ValidArgsFunction: a.completeRuns(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
@@ -196,7 +197,7 @@ func (a *app) runArtifacts() *cobra.Command {
 			}
 		}
 		return printList(a, view[client.Artifact]{
-			id: func(x client.Artifact) string { return x.ArtifactID }, columns: []string{"ARTIFACT", "NAME", "SIZE", "TYPE", "SHA256"}, status: -1,
+			id: func(x client.Artifact) string { return x.ArtifactID }, columns: []string{"ARTIFACT", "NAME", "SIZE", "TYPE", "SHA256"}, status: -1, spare: []string{"SHA256", "TYPE"},
 			row: func(x client.Artifact) []string {
 				return []string{x.ArtifactID, x.Name, size(x.SizeBytes), x.MediaType, x.SHA256[:min(12, len(x.SHA256))]}
 			},

@@ -15,7 +15,7 @@ import (
 func (a *app) workerCommand() *cobra.Command {
 	var watch bool
 	ls := &cobra.Command{
-		Use: "ls", Aliases: []string{"list"}, Short: "List the slots and who fills them", Args: cobra.NoArgs,
+		Use: "ls", Aliases: []string{"list"}, Short: "List the slots and who fills them", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
@@ -30,7 +30,7 @@ func (a *app) workerCommand() *cobra.Command {
 	}
 	ls.Flags().BoolVar(&watch, "watch", false, "print each change as a line of JSON until interrupted")
 	scale := &cobra.Command{
-		Use: "scale COUNT", Short: "Set the worker count; running jobs are never stopped", Args: cobra.ExactArgs(1),
+		Use: "scale COUNT", Short: "Set the worker count; running jobs are never stopped", Args: oneArg,
 		Example: "  runsheet worker scale 4",
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[0])
@@ -57,7 +57,7 @@ func (a *app) workerCommand() *cobra.Command {
 func (a *app) slotView() view[client.Slot] {
 	return view[client.Slot]{
 		id:      func(s client.Slot) string { return strconv.Itoa(s.Slot) },
-		columns: []string{"SLOT", "STATE", "JOB", "NAME", "TYPE", "SINCE"}, status: 1,
+		columns: []string{"SLOT", "STATE", "JOB", "NAME", "TYPE", "SINCE"}, status: 1, spare: []string{"TYPE"},
 		row: func(s client.Slot) []string {
 			return []string{strconv.Itoa(s.Slot), s.State, deref(s.JobID), deref(s.Name), deref(s.JobType), a.agoPtr(s.Since)}
 		},
@@ -67,7 +67,7 @@ func (a *app) slotView() view[client.Slot] {
 func (a *app) queueCommand() *cobra.Command {
 	verb := func(use, short string, do func(ctx context.Context, cl *client.Client) (client.Scheduler, error)) *cobra.Command {
 		return &cobra.Command{
-			Use: use, Short: short, Args: cobra.NoArgs,
+			Use: use, Short: short, Args: noArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				cl, err := a.connect(c)
 				if err != nil {
@@ -125,7 +125,7 @@ func (a *app) schedulerView() view[client.Scheduler] {
 
 func (a *app) serveCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
+		Use: "serve", Short: "Run the server", Args: noArgs,
 		Long: `Serve runs the server until it is interrupted. Its first line on stdout is the
 address. Every flag is also an environment variable and a key of the YAML file that
 --config names; a flag wins over the environment, the environment over the file.`,
@@ -146,7 +146,7 @@ address. Every flag is also an environment variable and a key of the YAML file t
 
 func (a *app) configCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "print", Short: "Show each value of the server's configuration and where it comes from", Args: cobra.NoArgs,
+		Use: "print", Short: "Show each value of the server's configuration and where it comes from", Args: noArgs,
 		Example: "  runsheet config print --config /etc/runsheet.yaml\n  runsheet config print --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(config.Sources{Flags: c.Flags(), Env: a.Env})
@@ -165,7 +165,7 @@ func (a *app) configCommand() *cobra.Command {
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.json != nil {
 				b, err := a.json.pick(map[string]string{"version": a.Version})

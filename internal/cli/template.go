@@ -18,7 +18,7 @@ func (a *app) templateCommand() *cobra.Command {
 func (a *app) templateView() view[client.JobTemplate] {
 	return view[client.JobTemplate]{
 		id:      func(t client.JobTemplate) string { return t.TemplateID },
-		columns: []string{"TEMPLATE", "NAME", "TYPE", "VERSION", "PRI", "UPDATED"}, status: -1,
+		columns: []string{"TEMPLATE", "NAME", "TYPE", "VERSION", "PRI", "UPDATED"}, status: -1, spare: []string{"TYPE", "PRI"},
 		row: func(t client.JobTemplate) []string {
 			return []string{t.TemplateID, t.Name, t.JobType, strconv.Itoa(t.Version), strconv.Itoa(t.Priority), a.ago(t.UpdatedAt)}
 		},
@@ -216,7 +216,7 @@ func (a *app) templateList() *cobra.Command {
 		archived bool
 	)
 	c := &cobra.Command{
-		Use: "ls", Aliases: []string{"list"}, Short: "List templates", Args: cobra.NoArgs,
+		Use: "ls", Aliases: []string{"list"}, Short: "List templates", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
@@ -239,7 +239,7 @@ func (a *app) templateList() *cobra.Command {
 
 func (a *app) templateGet() *cobra.Command {
 	return &cobra.Command{
-		Use: "get TEMPLATE", Aliases: []string{"show"}, Short: "Show a template", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeTemplates(),
+		Use: "get TEMPLATE", Aliases: []string{"show"}, Short: "Show a template", Args: oneArg, ValidArgsFunction: a.completeTemplates(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
@@ -257,7 +257,7 @@ func (a *app) templateGet() *cobra.Command {
 func (a *app) templateRemove() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
-		Use: "rm TEMPLATE", Aliases: []string{"delete"}, Short: "Delete a template; its jobs and runs stay", Args: cobra.ExactArgs(1),
+		Use: "rm TEMPLATE", Aliases: []string{"delete"}, Short: "Delete a template; its jobs and runs stay", Args: oneArg,
 		ValidArgsFunction: a.completeTemplates(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,6 +113,9 @@ func (a *app) showEnd(ctx context.Context, cl *client.Client, j client.Job, p *p
 		}
 	}
 	a.talk("%s", line)
+	if j.Status == "FAILED" && p.follow == nil {
+		a.talk("output: runsheet job logs %s", j.JobID)
+	}
 	if a.json != nil || a.quiet {
 		if err := printOne(a, a.jobView(), j); err != nil {
 			return err
@@ -141,7 +145,7 @@ func (p *progress) update(ctx context.Context, j client.Job, err error) {
 		text = "the server does not answer, still trying"
 	case j.Status == "QUEUED":
 		text = "queued"
-		if deref(j.Position) > 0 {
+		if deref(j.Position) > 0 && (j.Waiting == nil || j.Waiting.Code != "position") {
 			text += fmt.Sprintf(", %d before it", *j.Position)
 		}
 		if j.Waiting != nil {
@@ -187,15 +191,25 @@ func (p *progress) running(ctx context.Context, j client.Job) string {
 	if err != nil || r.Progress == nil {
 		return text // the next round tells more
 	}
-	if r.Progress.Total != nil {
-		text += fmt.Sprintf(" %d/%d", r.Progress.Done, *r.Progress.Total)
-	} else if r.Progress.Done > 0 {
-		text += fmt.Sprintf(" %d", r.Progress.Done)
+	return text + " " + progressText(r.Progress)
+}
+
+// progressText is how far a run says it is: "3/10 loading".
+func progressText(p *client.Progress) string {
+	if p == nil {
+		return ""
 	}
-	if r.Progress.Stage != "" {
-		text += " " + r.Progress.Stage
+	var words []string
+	switch {
+	case p.Total != nil:
+		words = append(words, fmt.Sprintf("%d/%d", p.Done, *p.Total))
+	case p.Done > 0:
+		words = append(words, fmt.Sprintf("%d", p.Done))
 	}
-	return text
+	if p.Stage != "" {
+		words = append(words, p.Stage)
+	}
+	return strings.Join(words, " ")
 }
 
 // clear removes the line that changes in place.

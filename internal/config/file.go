@@ -54,7 +54,7 @@ func parseFile(path string) ([]entry, error) {
 func readLimited(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.InvalidInput, "read the configuration file")
+		return nil, fault.Wrap(err, fault.InvalidInput, "cannot read the configuration file: "+err.Error())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err = errors.Join(err, f.Close()); err != nil {

@@ -84,7 +84,11 @@ func Explain(s job.Snapshot, j job.Job, ahead int) job.Waiting {
 		return w
 	}
 	if ahead > 0 {
-		return job.Waiting{Code: job.WaitPosition, Detail: plural(ahead, "job is", "jobs are") + " ahead"}
+		detail := plural(ahead, "job is", "jobs are") + " ahead"
+		if s.Running < s.Workers {
+			detail += "; a slot is free for the first that can start"
+		}
+		return job.Waiting{Code: job.WaitPosition, Detail: detail}
 	}
 	return noSlot(s)
 }

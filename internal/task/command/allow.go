@@ -60,7 +60,7 @@ func (a allowList) empty() bool { return !a.any && len(a.entries) == 0 }
 
 func (a allowList) disabled() error {
 	return fault.New(fault.JobTypeDisabled, "no executable is allowed on this server").
-		WithHint("Set command.allow (RUNSHEET_COMMAND_ALLOW) and restart.")
+		WithHint("Start the server with --allow-command (RUNSHEET_COMMAND_ALLOW, command.allow); see docs/command-jobs.md.")
 }
 
 // resolve returns the path to execute for argv[0], or a fault.
@@ -70,7 +70,8 @@ func (a allowList) resolve(name string) (string, error) {
 	}
 	refuse := func(format string, args ...any) (string, error) {
 		detail := fmt.Sprintf(format, args...)
-		return "", fault.New(fault.CommandNotAllowed, detail).At("/argv/0", "not_allowed", detail)
+		return "", fault.New(fault.CommandNotAllowed, detail).At("/argv/0", "not_allowed", detail).
+			WithHint("The server allows what --allow-command (RUNSHEET_COMMAND_ALLOW, command.allow) lists; see docs/command-jobs.md.")
 	}
 	file := name
 	switch {

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+)
+
+// The checks of positional arguments. Their messages say what the command
+// takes, not only how many.
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return &usage{text: "unexpected argument " + strconv.Quote(args[0]), hint: "see: " + c.CommandPath() + " --help"}
+}
+
+func oneArg(c *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return someArgs(c, args)
+	case 1:
+		return nil
+	}
+	return &usage{text: "unexpected argument " + strconv.Quote(args[1]) + ", there can be one", hint: "usage: " + c.UseLine()}
+}
+
+func someArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return nil
+	}
+	_, what, _ := strings.Cut(c.Use, " ")
+	return &usage{text: "an argument is missing: " + what, hint: "usage: " + c.UseLine()}
+}
+
+// flagText is the message of a wrong flag without the names of Go functions.
+func flagText(text string) string {
+	before, after, found := strings.Cut(text, ": strconv.")
+	switch {
+	case !found:
+		return text
+	case strings.HasPrefix(after, "ParseBool"):
+		return before + ": must be true or false"
+	}
+	return before + ": must be a whole number"
+}
+
+// commandName is the name of a job that got none: its program and, where it
+// is no option, the first argument, such as "python3 train.py". Without it all
+// command jobs would look the same in a list.
+func commandName(argv []string) string {
+	const longest = 60
+	words := argv[:1]
+	if len(argv) > 1 && argv[1] != "" && !strings.HasPrefix(argv[1], "-") {
+		words = argv[:2]
+	}
+	var out []string
+	for _, w := range words {
+		out = append(out, filepath.Base(w))
+	}
+	name := []rune(strings.Join(out, " "))
+	if len(name) > longest || strings.ContainsFunc(string(name), unicode.IsControl) {
+		return ""
+	}
+	return string(name)
+}

@@ -28,15 +28,15 @@ type recipe struct {
 
 func (r *recipe) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&r.jobType, "type", "", "job type; command when a command follows --")
-	f.StringVar(&r.params, "params", "", "params as JSON, @file, or - for stdin")
-	f.StringArrayVar(&r.param, "param", nil, "one param, key=value; the value is JSON or else text; repeatable")
-	f.StringVar(&r.priority, "priority", "", "0 to 9, lower is sooner; or high, normal, low")
-	f.StringVar(&r.timeout, "timeout", "", "time limit of one attempt, such as 15m or PT15M")
-	f.IntVar(&r.retry, "retry", 0, "attempts in all, 1 to 3")
+	f.StringVar(&r.jobType, "type", "", "job `type`; command when a command follows --")
+	f.StringVar(&r.params, "params", "", "params as `JSON`, @file, or - for stdin")
+	f.StringArrayVar(&r.param, "param", nil, "one param, `key=value`; the value is JSON or else text; repeatable")
+	f.StringVar(&r.priority, "priority", "", "`0-9`, lower is sooner; or high, normal, low")
+	f.StringVar(&r.timeout, "timeout", "", "time `limit` of one attempt, such as 15m or PT15M")
+	f.IntVar(&r.retry, "retry", 0, "`attempts` in all, 1 to 3")
 	f.BoolVar(&r.restart, "retry-on-restart", false, "after a crash of the server run again instead of failing")
-	f.StringArrayVar(&r.locks, "lock", nil, "named resource to hold while it runs, such as gpu:0; repeatable")
-	f.StringArrayVar(&r.labels, "label", nil, "label key=value; repeatable")
+	f.StringArrayVar(&r.locks, "lock", nil, "`name` of a resource to hold while it runs, such as gpu:0; repeatable")
+	f.StringArrayVar(&r.labels, "label", nil, "label `key=value`; repeatable")
 	complete(c, "priority", "high", "normal", "low")
 }
 
@@ -176,11 +176,11 @@ time was over; the job goes on).`,
 	}
 	r.add(c)
 	f := c.Flags()
-	f.StringVar(&name, "name", "", "name, for people (the program if absent)")
-	f.StringVar(&template, "template", "", "template to make the job from, by id or name")
-	f.StringVar(&runAt, "run-at", "", "do not start before this time: RFC 3339, or +10m")
+	f.StringVar(&name, "name", "", "`name`, for people (the program if absent)")
+	f.StringVar(&template, "template", "", "`template` to make the job from, by id or name")
+	f.StringVar(&runAt, "run-at", "", "do not start before this `time`: RFC 3339, or +10m")
 	f.BoolVar(&in.Hold, "hold", false, "do not start before a release")
-	f.StringVar(&key, "idempotency-key", "", "the same key within 24 hours adds the job only once")
+	f.StringVar(&key, "idempotency-key", "", "the same `key` within 24 hours adds the job only once")
 	w.add(c)
 	if err := c.RegisterFlagCompletionFunc("template", a.completeTemplates()); err != nil {
 		panic("cli: " + err.Error()) // the flag was added above

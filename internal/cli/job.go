@@ -31,7 +31,7 @@ func (a *app) jobView() view[client.Job] {
 	return view[client.Job]{
 		id:      func(j client.Job) string { return j.JobID },
 		columns: []string{"JOB", "NAME", "TYPE", "STATUS", "POS", "PRI", "CREATED", "REASON"},
-		status:  3, spare: []string{"TYPE", "CREATED", "PRI"}, note: true,
+		status:  3, spare: []string{"TYPE", "CREATED", "PRI", "POS"}, note: true,
 		row: func(j client.Job) []string {
 			return []string{
 				j.JobID, j.Name, j.JobType, j.Status, number(j.Position), strconv.Itoa(j.Priority), a.ago(j.CreatedAt), reason(j),
@@ -110,19 +110,19 @@ func (a *app) jobList() *cobra.Command {
 		},
 	}
 	fs := c.Flags()
-	fs.StringSliceVar(&f.Status, "status", nil, "only these statuses")
-	fs.StringSliceVar(&f.JobType, "type", nil, "only these job types")
-	fs.StringSliceVar(&f.TemplateID, "template", nil, "only jobs of these templates, by id")
-	fs.StringArrayVar(&labels, "label", nil, "only jobs with the label key=value; repeatable")
-	fs.StringVar(&f.Query, "search", "", "only jobs whose name contains this text")
-	fs.StringVar(&f.Sort, "sort", "", "order: queue, created_at or -created_at")
+	fs.StringSliceVar(&f.Status, "status", nil, "only these `statuses`, comma-separated")
+	fs.StringSliceVar(&f.JobType, "type", nil, "only these job `types`")
+	fs.StringSliceVar(&f.TemplateID, "template", nil, "only jobs of these templates, by `id`")
+	fs.StringArrayVar(&labels, "label", nil, "only jobs with the label `key=value`; repeatable")
+	fs.StringVar(&f.Query, "search", "", "only jobs whose name contains this `text`")
+	fs.StringVar(&f.Sort, "sort", "", "`order`: queue, created_at or -created_at")
 	addListFlags(c, &limit, &watch)
 	complete(c, "status", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "SKIPPED", "CANCELLED")
 	return c
 }
 
 func addListFlags(c *cobra.Command, limit *int, watch *bool) {
-	c.Flags().IntVar(limit, "limit", 50, "at most so many; 0 = all")
+	c.Flags().IntVar(limit, "limit", 50, "at most this `number`; 0 = all")
 	c.Flags().BoolVar(watch, "watch", false, "print each change as a line of JSON until interrupted")
 }
 
@@ -206,7 +206,7 @@ func (a *app) jobVerb(verb, short string, destructive bool,
 		c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	}
 	if verb == "hold" {
-		c.Flags().StringVar(&why, "reason", "", "for people")
+		c.Flags().StringVar(&why, "reason", "", "a `sentence` for people")
 	}
 	return c
 }

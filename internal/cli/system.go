@@ -85,7 +85,7 @@ func (a *app) queueCommand() *cobra.Command {
 	pause := verb("pause", "Let running jobs finish and start no other", func(ctx context.Context, cl *client.Client) (client.Scheduler, error) {
 		return cl.Pause(ctx, reason, client.Call{})
 	})
-	pause.Flags().StringVar(&reason, "reason", "", "for people")
+	pause.Flags().StringVar(&reason, "reason", "", "a `sentence` for people")
 	return a.noun("queue", "Pause and resume the queue",
 		verb("status", "Show the state of the queue", func(ctx context.Context, cl *client.Client) (client.Scheduler, error) {
 			return cl.Scheduler(ctx)

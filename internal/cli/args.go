@@ -55,8 +55,8 @@ func flagText(text string) string {
 func commandName(argv []string) string {
 	const longest = 60
 	words := argv[:1]
-	if len(argv) > 1 && argv[1] != "" && !strings.HasPrefix(argv[1], "-") {
-		words = argv[:2]
+	if len(argv) > 1 && argv[1] != "" && !strings.HasPrefix(argv[1], "-") && !strings.ContainsAny(argv[1], " \\\t\n") {
+		words = argv[:2] // a script or a number; a whole sentence is no name
 	}
 	var out []string
 	for _, w := range words {

@@ -66,8 +66,11 @@ func (a *app) jobDetail(j client.Job) []pair {
 	return append(out, pair{"params", plain(j.Params)})
 }
 
-// reason is why a job waits, or why it failed.
+// reason is why a job waits, what it is about to do, or why it failed.
 func reason(j client.Job) string {
+	if j.Status == "RUNNING" && j.CancelRequestedAt != nil {
+		return "is being stopped"
+	}
 	if text := waiting(j); text != "" || j.Error == nil {
 		return text
 	}
@@ -115,7 +118,7 @@ func (a *app) jobList() *cobra.Command {
 	fs.StringSliceVar(&f.TemplateID, "template", nil, "only jobs of these templates, by `id`")
 	fs.StringArrayVar(&labels, "label", nil, "only jobs with the label `key=value`; repeatable")
 	fs.StringVar(&f.Query, "search", "", "only jobs whose name contains this `text`")
-	fs.StringVar(&f.Sort, "sort", "", "`order`: queue, created_at or -created_at")
+	fs.StringVar(&f.Sort, "sort", "", "`order`: queue, created_at or -created_at; the default is queue with --status QUEUED")
 	addListFlags(c, &limit, &watch)
 	complete(c, "status", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "SKIPPED", "CANCELLED")
 	return c

@@ -135,3 +135,22 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+func TestCommandName(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		argv []string
+		want string
+	}{
+		{[]string{"/usr/bin/python3", "/opt/train.py", "--x"}, "python3 train.py"},
+		{[]string{"/bin/sleep", "30"}, "sleep 30"},
+		{[]string{"/bin/ls", "-l"}, "ls"},
+		{[]string{"/bin/echo", "hello, queue"}, "echo"},
+		{[]string{"/usr/bin/printf", `a\nb/c`}, "printf"},
+		{[]string{"/bin/" + strings.Repeat("x", 70)}, ""},
+	} {
+		if got := commandName(c.argv); got != c.want {
+			t.Errorf("commandName(%q) = %q, want %q", c.argv, got, c.want)
+		}
+	}
+}

@@ -77,6 +77,7 @@ func (r *recipe) object(a *app, argv []string) (json.RawMessage, error) {
 		params[k] = value
 	}
 	if len(argv) > 0 {
+		a.noteRelative(argv)
 		b, err := json.Marshal(argv)
 		if err != nil {
 			return nil, err
@@ -145,8 +146,8 @@ a job made from a --template. It prints the job's id; with --wait it stays until
 job has ended and exits 0 (completed), 1 (failed), 9 (cancelled or skipped) or 6 (the
 time was over; the job goes on).`,
 		Example: `  runsheet job add --name hello -- /bin/echo hello
-  runsheet job add --wait=30m --follow --lock gpu:0 -- /usr/bin/python3 train.py
-  runsheet job add --template nightly --param day=2026-01-31 --priority high
+  runsheet job add --wait=30m --follow --lock gpu:0 -- python3 /opt/jobs/train.py
+  runsheet job add --template nightly --priority high
   runsheet job add --type command --params @job.json --run-at +10m`,
 		RunE: func(c *cobra.Command, args []string) error {
 			before, command := argv(c, args)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -47,6 +48,19 @@ func flagText(text string) string {
 		return before + ": must be true or false"
 	}
 	return before + ": must be a whole number"
+}
+
+// noteRelative warns of arguments that name a file here, because a job does
+// not start here but in an empty folder of its own, maybe on another machine.
+func (a *app) noteRelative(argv []string) {
+	for _, arg := range argv[min(1, len(argv)):] {
+		if filepath.IsAbs(arg) {
+			continue
+		}
+		if info, err := os.Stat(arg); err == nil && info.Mode().IsRegular() {
+			a.talk("note: the job starts in an empty folder and will not find %s; give its absolute path", arg)
+		}
+	}
 }
 
 // commandName is the name of a job that got none: its program and, where it

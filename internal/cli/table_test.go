@@ -136,6 +136,18 @@ func TestCut(t *testing.T) {
 	}
 }
 
+func TestNoteOnRelativeFiles(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]bool{
+		"-- /bin/cat args.go": true, "-- /bin/cat /etc/hosts": false, "-- /bin/cat no-such-file": false, "-- args.go": false, "-- /bin/ls testdata": false,
+	} {
+		_, talk, code := serve(t).invoke(t.Context(), t, "", append([]string{"job", "add"}, strings.Fields(args)...)...)
+		if got := strings.Contains(talk, "will not find args.go"); got != want || code != exitOK {
+			t.Errorf("%s: exit %d, stderr %q, want a note: %t", args, code, talk, want)
+		}
+	}
+}
+
 func TestCommandName(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

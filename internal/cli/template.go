@@ -116,8 +116,8 @@ func (a *app) templateAdd() *cobra.Command {
 	var t templateFlags
 	c := &cobra.Command{
 		Use: "add NAME [flags] [-- COMMAND ARG...]", Short: "Make a template",
-		Example: `  runsheet template add nightly --retry 3 --lock gpu:0 -- /usr/bin/python3 train.py
-  runsheet template add story --type story --params '{"genre":"horror"}'`,
+		Example: `  runsheet template add nightly --retry 3 --lock gpu:0 -- python3 /opt/jobs/train.py
+  runsheet template add nap --type command --params '{"argv":["sleep","5"]}'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			before, command := argv(c, args)
 			if len(before) != 1 {

@@ -152,6 +152,9 @@ time was over; the job goes on).`,
 		RunE: func(c *cobra.Command, args []string) error {
 			before, command := argv(c, args)
 			if len(before) > 0 {
+				if _, err := time.ParseDuration(before[0]); err == nil && w.on {
+					return &usage{text: "unexpected argument " + strconv.Quote(before[0]), hint: "a time limit follows an equals sign: --wait=" + before[0]}
+				}
 				return &usage{text: "unexpected argument " + strconv.Quote(before[0]), hint: "put the command behind --: runsheet job add -- " + strings.Join(before, " ")}
 			}
 			cl, err := a.connect(c)

@@ -17,7 +17,15 @@ func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return &usage{text: "unexpected argument " + strconv.Quote(args[0]), hint: "see: " + c.CommandPath() + " --help"}
+	return &usage{text: "unexpected argument " + strconv.Quote(args[0]), hint: fieldsHint(c, args[0], "see: "+c.CommandPath()+" --help")}
+}
+
+// fieldsHint is for those who wrote --json status.
+func fieldsHint(c *cobra.Command, arg, otherwise string) string {
+	if f := c.Flag("json"); f != nil && f.Changed {
+		return "fields follow an equals sign: --json=" + arg
+	}
+	return otherwise
 }
 
 func oneArg(c *cobra.Command, args []string) error {
@@ -27,7 +35,7 @@ func oneArg(c *cobra.Command, args []string) error {
 	case 1:
 		return nil
 	}
-	return &usage{text: "unexpected argument " + strconv.Quote(args[1]) + ", there can be one", hint: "usage: " + c.UseLine()}
+	return &usage{text: "unexpected argument " + strconv.Quote(args[1]) + ", there can be one", hint: fieldsHint(c, args[1], "usage: "+c.UseLine())}
 }
 
 func someArgs(c *cobra.Command, args []string) error {

@@ -246,7 +246,7 @@ func lastRun(ctx context.Context, cl *client.Client, jobID string) (string, erro
 		return "", err
 	}
 	if j.RunID == nil {
-		return "", &client.Problem{Status: 409, Code: "conflict", Detail: "job " + jobID + " has not run yet"}
+		return "", &client.Problem{Status: 409, Code: "conflict", Detail: "job " + jobID + " has not run yet", Hint: "see why: runsheet job get " + jobID}
 	}
 	return *j.RunID, nil
 }
@@ -273,12 +273,18 @@ func (a *app) jobLogs() *cobra.Command {
 	var l logFlags
 	c := &cobra.Command{
 		Use: "logs JOB", Short: "Print the output of a job's last run", Args: oneArg,
+		Long:              "Logs prints what the last run of a job wrote. With --follow it waits for the start and stays to the end.",
 		Example:           "  runsheet job logs --follow --tail 20 job_01jh0000000000000000000000",
 		ValidArgsFunction: a.completeJobs(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
+			}
+			if l.follow {
+				if err := started(c.Context(), cl, args[0]); err != nil {
+					return err
+				}
 			}
 			runID, err := lastRun(c.Context(), cl, args[0])
 			if err != nil {
@@ -289,6 +295,21 @@ func (a *app) jobLogs() *cobra.Command {
 	}
 	l.add(c)
 	return c
+}
+
+// started waits until a job has a run, or will never have one.
+func started(ctx context.Context, cl *client.Client, jobID string) error {
+	begun := errors.New("it has begun")
+	_, err := cl.WaitJob(ctx, jobID, func(j client.Job, _ error) error {
+		if j.RunID != nil {
+			return begun
+		}
+		return nil
+	})
+	if errors.Is(err, begun) {
+		return nil
+	}
+	return err
 }
 
 // confirm asks before something is destroyed.

@@ -136,6 +136,34 @@ func TestCut(t *testing.T) {
 	}
 }
 
+func TestHintsOfEqualsSigns(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"job add --wait 5s -- /bin/true":    "--wait=5s",
+		"job add 5s":                        "job add -- 5s",
+		"job ls --json status":              "--json=status",
+		"job get " + jobID + " --json name": "--json=name",
+		"job get " + jobID + " " + jobID:    "usage: ",
+	} {
+		_, talk, code := serve(t, "FAILED").invoke(t.Context(), t, "", strings.Fields(args)...)
+		if code != exitUsage || !strings.Contains(talk, want) {
+			t.Errorf("%s: exit %d, stderr %q, want %q", args, code, talk, want)
+		}
+	}
+}
+
+func TestFollowedLogWaitsForTheStart(t *testing.T) {
+	t.Parallel()
+	out, talk, code := serve(t, "QUEUED", "QUEUED", "RUNNING", "COMPLETED").invoke(t.Context(), t, "", "job", "logs", "--follow", jobID)
+	if code != exitOK || out != "line 1\nline 2\n" {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, out, talk)
+	}
+	_, talk, code = serve(t, "QUEUED").invoke(t.Context(), t, "", "job", "logs", jobID)
+	if code != exitConflict || !strings.Contains(talk, "job get "+jobID) {
+		t.Errorf("exit %d, stderr %q", code, talk)
+	}
+}
+
 func TestNoteOnRelativeFiles(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]bool{

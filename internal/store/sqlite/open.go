@@ -87,6 +87,11 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	fresh := false
 	if _, err := os.Stat(o.Path); os.IsNotExist(err) {
 		fresh = true
+		if !o.Driver.NoLock {
+			if err := private(o.Path); err != nil {
+				return err
+			}
+		}
 	}
 	dsn := o.Driver.DSN(o.Path, pragmas(o.Synchronous), false)
 	db, err := sql.Open(o.Driver.Name, dsn)
@@ -116,6 +121,17 @@ func (e *engine) open(ctx context.Context, o Options) error {
 		return err
 	}
 	return e.startWriter(ctx)
+}
+
+// private makes an empty file that only its owner reads, which is where SQLite
+// takes the permissions of its other files from. The folder may be open to others:
+// params and environments of jobs are nobody else's business.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("make database file: %w", err)
+	}
+	return f.Close()
 }
 
 // settle moves what an earlier process left in the log into the database file.
@@ -224,6 +240,9 @@ func migrate(ctx context.Context, db *sql.DB, path string, noBackup bool) error 
 			copyTo := path + ".before-migration"
 			if err := os.Remove(copyTo); err != nil && !os.IsNotExist(err) {
 				return fmt.Errorf("replace old copy: %w", err)
+			}
+			if err := private(copyTo); err != nil {
+				return err
 			}
 			if _, err := db.ExecContext(ctx, `VACUUM INTO $1`, copyTo); err != nil {
 				return fmt.Errorf("copy database before migration: %w", err)

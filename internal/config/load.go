@@ -29,7 +29,7 @@ type Sources struct {
 
 // AddFlags adds all flags of the configuration to fs.
 func AddFlags(fs *pflag.FlagSet) {
-	fs.String(fileFlag, "", "YAML configuration file (RUNSHEET_CONFIG)")
+	fs.String(fileFlag, "", "YAML configuration `file` (RUNSHEET_CONFIG)")
 	AddDataFlag(fs)
 	for _, k := range keys() {
 		k = k.named()
@@ -48,7 +48,7 @@ func AddFlags(fs *pflag.FlagSet) {
 // AddDataFlag adds only --data, for commands that need the data folder and
 // nothing else.
 func AddDataFlag(fs *pflag.FlagSet) {
-	fs.String("data", "", "data folder (RUNSHEET_DATA; default $XDG_DATA_HOME/runsheet or ~/.local/share/runsheet)")
+	fs.String("data", "", "data `folder` (RUNSHEET_DATA; default $XDG_DATA_HOME/runsheet or ~/.local/share/runsheet)")
 }
 
 // value is a flag that keeps its text; the key reads it.

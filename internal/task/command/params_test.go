@@ -39,7 +39,7 @@ func TestCheckPointsAtWhatIsWrong(t *testing.T) {
 			"/artifacts/7", "/artifacts/8",
 		},
 		`{"argv":["sh"],"shell":true}`: {},
-		`{"argv":"sh"}`:                {},
+		`{"argv":"sh"}`:                {"/argv"},
 	} {
 		err := tk.Check(json.RawMessage(in))
 		if (err == nil) != (want == nil) {

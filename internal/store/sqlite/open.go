@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -246,6 +245,3 @@ func quickCheck(ctx context.Context, db *sql.DB) error {
 	}
 	return nil
 }
-
-// Dir makes the folder of a database file.
-func Dir(path string) error { return os.MkdirAll(filepath.Dir(path), 0o700) }

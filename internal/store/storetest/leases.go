@@ -12,6 +12,7 @@ import (
 func leaseChecks() []check {
 	return []check{
 		{"Leases/RegisterAndList", leaseRegister},
+		{"Leases/OldestFirstWhateverTheClock", leaseOldestFirst},
 		{"Leases/Extend", leaseExtend},
 		{"Leases/CondemnByTime", leaseCondemnTime},
 		{"Leases/CondemnByHost", leaseCondemnHost},
@@ -57,6 +58,22 @@ func leaseRegister(t *testing.T, s store.Store) {
 	same(t, "alive", []string{"z"}, alive(t, s))
 }
 
+// leaseOldestFirst registers in one millisecond and with a clock that goes
+// back: whoever came first must stay the first.
+func leaseOldestFirst(t *testing.T, s store.Store) {
+	want := []string{"m", "z", "a", "b"}
+	for n, id := range want {
+		at := base
+		if n == 3 {
+			at = base.Add(-time.Hour)
+		}
+		if err := s.Leases.Register(t.Context(), store.Instance{ID: id, HostID: id, StartedAt: at}, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, "alive", want, alive(t, s))
+}
+
 func leaseExtend(t *testing.T, s store.Store) {
 	register(t, s, "a")
 	// A lease that is over but not condemned can still be extended.
@@ -100,7 +117,7 @@ func leaseCondemnHost(t *testing.T, s store.Store) {
 	if err := s.Leases.Condemn(t.Context(), store.Condemn{Self: "self", HostID: "h1", Now: base, Grace: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "alive", []string{"other", "self"}, alive(t, s))
+	same(t, "alive", []string{"self", "other"}, alive(t, s))
 }
 
 func leaseLeftovers(t *testing.T, s store.Store) {

@@ -175,15 +175,15 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 		return task.Fatal("job_type_unknown", err)
 	}
 	dir := filepath.Join(e.o.WorkDir, a.run.ID)
-	checkpoint, err := e.prepare(ctx, a, dir)
-	if err != nil {
-		return err
-	}
 	defer func() {
 		if err := os.RemoveAll(dir); err != nil {
 			e.log.Warn("cannot remove work folder", "dir", dir, "error", err)
 		}
 	}()
+	checkpoint, err := e.prepare(ctx, a, dir)
+	if err != nil {
+		return err
+	}
 	if a.job.Timeout > 0 {
 		timer := e.o.Clock.NewTimer(a.job.Timeout)
 		over := make(chan struct{})

@@ -141,10 +141,11 @@ const maxMessage = 4096
 // text makes s storable in every database, in at most n bytes: a record that the
 // database refuses would keep its job running for ever.
 func text(s string, n int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 	if len(s) > n {
 		s = strings.ToValidUTF8(s[:n-3], "") + "..."
 	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	return s
 }
 
 // prepare makes the private folder and reads the checkpoint. A full disk or an

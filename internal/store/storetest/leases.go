@@ -17,6 +17,7 @@ func leaseChecks() []check {
 		{"Leases/CondemnByTime", leaseCondemnTime},
 		{"Leases/CondemnByHost", leaseCondemnHost},
 		{"Leases/LeftoversOfTheGone", leaseLeftovers},
+		{"Leases/RunningIsWhatAnInstanceClaimed", leaseRunning},
 		{"Leases/ZeroTimeIsTheAuthoritysClock", leaseOwnClock},
 	}
 }
@@ -153,6 +154,37 @@ func leaseLeftovers(t *testing.T, s store.Store) {
 	if got, _ = s.Leases.Leftovers(t.Context()); len(got) != 2 || got[0].Job.ID != mine[0].Job.ID {
 		t.Errorf("after a release: %d leftovers", len(got))
 	}
+}
+
+// leaseRunning is how a claim without an answer is found again.
+func leaseRunning(t *testing.T, s store.Store) {
+	running := func(instance string) []store.Claimed {
+		t.Helper()
+		got, err := s.Jobs.Running(t.Context(), instance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	pool(t, s, 5)
+	register(t, s, "b")
+	add(t, s, newJob(), newJob(func(j *job.Job) { j.Locks = []string{"gpu:0"} }), newJob(), newJob())
+	mine := claim(t, s, 2)
+	other := claimAt(t, s, "b", 1, base).Started
+	same(t, "running", mine, running("a"))
+	same(t, "running elsewhere", other, running("b"))
+	if got := running("unknown"); len(got) != 0 {
+		t.Errorf("an unknown instance runs %v", claimedIDs(got))
+	}
+	if err := finishWith(t, s, mine[0], job.Succeeded{At: base}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "after an end", mine[1:], running("a"))
+	// The instance's own end changes nothing: the attempts are still its own.
+	if err := s.Leases.Release(t.Context(), "a", base); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "after a release", mine[1:], running("a"))
 }
 
 func leaseOwnClock(t *testing.T, s store.Store) {

@@ -141,10 +141,11 @@ const maxMessage = 4096
 // text makes s storable in every database, in at most n bytes: a record that the
 // database refuses would keep its job running for ever.
 func text(s string, n int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 	if len(s) > n {
 		s = strings.ToValidUTF8(s[:n-3], "") + "..."
 	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	return s
 }
 
 // prepare makes the private folder and reads the checkpoint. A full disk or an
@@ -175,15 +176,15 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 		return task.Fatal("job_type_unknown", err)
 	}
 	dir := filepath.Join(e.o.WorkDir, a.run.ID)
-	checkpoint, err := e.prepare(ctx, a, dir)
-	if err != nil {
-		return err
-	}
 	defer func() {
 		if err := os.RemoveAll(dir); err != nil {
 			e.log.Warn("cannot remove work folder", "dir", dir, "error", err)
 		}
 	}()
+	checkpoint, err := e.prepare(ctx, a, dir)
+	if err != nil {
+		return err
+	}
 	if a.job.Timeout > 0 {
 		timer := e.o.Clock.NewTimer(a.job.Timeout)
 		over := make(chan struct{})

@@ -16,13 +16,23 @@ import (
 )
 
 // recover deals with what earlier servers on this data folder left behind. The
-// folder's lock proves that they are dead, so nothing is waited for.
+// folder's lock proves that they are dead, so nothing is waited for. What cannot
+// be rescued now keeps its slot and its locks, and rescueOthers tries again: one
+// process that does not die must not keep the whole queue from starting.
 func (e *Engine) recover(ctx context.Context) error {
 	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), HostID: e.o.HostID, Grace: takeoverGrace}); err != nil {
 		return fmt.Errorf("condemn dead instances: %w", err)
 	}
-	if err := e.rescue(ctx); err != nil {
-		return err
+	left, err := e.o.Store.Leases.Leftovers(ctx)
+	if err != nil {
+		return fmt.Errorf("list leftovers: %w", err)
+	}
+	if err := e.rescue(ctx, left); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		e.log.Error("cannot rescue jobs of earlier servers, trying again later", "error", err)
+		return nil // their folders may still be in use
 	}
 	return e.clearWork()
 }
@@ -48,23 +58,26 @@ func (e *Engine) clearWork() error {
 // this process among them.
 func (e *Engine) rescueOthers(ctx context.Context) {
 	for clock.Sleep(ctx, e.o.Clock, rescueEvery) == nil {
-		err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), Grace: takeoverGrace})
-		if err == nil {
-			err = e.rescue(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := e.takeOver(ctx); err != nil && ctx.Err() == nil {
 			e.log.Error("cannot rescue jobs of lost instances", "error", err)
 		}
 	}
 }
 
-// rescue ends the attempts of lost instances: first what is left of their
-// processes on this host, then their records, and with these their locks.
-func (e *Engine) rescue(ctx context.Context) error {
+func (e *Engine) takeOver(ctx context.Context) error {
+	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), Grace: takeoverGrace}); err != nil {
+		return fmt.Errorf("condemn lost instances: %w", err)
+	}
 	left, err := e.o.Store.Leases.Leftovers(ctx)
 	if err != nil {
 		return fmt.Errorf("list leftovers: %w", err)
 	}
+	return e.rescue(ctx, left)
+}
+
+// rescue ends the attempts of lost instances: first what is left of their
+// processes on this host, then their records, and with these their locks.
+func (e *Engine) rescue(ctx context.Context, left []store.Leftover) error {
 	var here []store.Leftover
 	for _, l := range left {
 		if l.HostID == e.o.HostID && !e.runsHere(l) {

@@ -101,7 +101,7 @@ func (e *engine) open(ctx context.Context, o Options) error {
 		return err
 	}
 	if !fresh && !o.Driver.NoLock {
-		if err := quickCheck(ctx, db); err != nil {
+		if err := quickCheck(ctx, db, checkTime); err != nil {
 			return err
 		}
 	}
@@ -232,12 +232,19 @@ func migrate(ctx context.Context, db *sql.DB, path string, noBackup bool) error 
 	return migrations.Up(ctx, db, migrations.SQLite)
 }
 
-// quickCheck refuses a damaged file: better no start than silent loss.
-func quickCheck(ctx context.Context, db *sql.DB) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+// checkTime bounds the check of the file at the start.
+const checkTime = time.Minute
+
+// quickCheck refuses a damaged file: better no start than silent loss. A file
+// that is too big to be checked within the limit is no damaged one.
+func quickCheck(ctx context.Context, db *sql.DB, limit time.Duration) error {
+	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var verdict string
-	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	if err := db.QueryRowContext(within, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+		if within.Err() != nil && ctx.Err() == nil {
+			return nil
+		}
 		return fmt.Errorf("check database: %w", err)
 	}
 	if verdict != "ok" {

@@ -33,9 +33,13 @@ func decode(raw json.RawMessage) (params, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
 		f := fault.Wrap(err, fault.InvalidInput, "params do not fit the schema of command")
-		// To a schema 5.0 is an integer, to Go it is none.
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			f = f.At("/"+strings.ReplaceAll(wrong.Field, ".", "/"), "wrong_type", "is "+wrong.Value+"; a whole number has no fraction and no exponent")
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+			detail := "is " + wrong.Value + ", which cannot be used here"
+			if strings.HasPrefix(wrong.Value, "number ") {
+				// To a schema 5.0 is an integer, to Go it is none.
+				detail = "must be written as a whole number, without fraction or exponent"
+			}
+			f = f.At("/"+strings.ReplaceAll(wrong.Field, ".", "/"), "wrong_type", detail)
 		}
 		return p, f
 	}

@@ -38,8 +38,10 @@ func TestCheckPointsAtWhatIsWrong(t *testing.T) {
 			"/artifacts/0", "/artifacts/1", "/artifacts/2", "/artifacts/3", "/artifacts/5", "/artifacts/6",
 			"/artifacts/7", "/artifacts/8",
 		},
-		`{"argv":["sh"],"shell":true}`: {},
-		`{"argv":"sh"}`:                {},
+		`{"argv":["sh"],"shell":true}`:  {},
+		`{"argv":"sh"}`:                 {"/argv"},
+		`{"limits":{"open_files":5.0}}`: {"/limits/open_files"},
+		`[]`:                            {},
 	} {
 		err := tk.Check(json.RawMessage(in))
 		if (err == nil) != (want == nil) {

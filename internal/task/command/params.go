@@ -103,15 +103,17 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // of an allowed executable. The list is a fence, not a wall: an allowed program
 // may have such variables of its own.
 var injectors = []string{
-	"BASHOPTS", "BASH_ENV", "ENV", "GCONV_PATH", "GLIBC_TUNABLES", "IFS",
-	"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LOCPATH", "NODE_OPTIONS", "PERL5DB",
-	"PERL5LIB", "PERL5OPT", "PROMPT_COMMAND", "PS4", "PYTHONHOME", "PYTHONINSPECT",
-	"PYTHONSTARTUP", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "_JAVA_OPTIONS",
+	"BASHOPTS", "BASH_ENV", "CLASSPATH", "DOTNET_STARTUP_HOOKS", "ENV", "GCONV_PATH", "GLIBC_TUNABLES", "IFS",
+	"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LESSCLOSE", "LESSOPEN", "LOCPATH", "LUA_CPATH", "LUA_INIT", "LUA_PATH",
+	"MAKEFILES", "MAKEFLAGS", "NODE_OPTIONS", "NODE_PATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
+	"PERL5DB", "PERL5LIB", "PERL5OPT", "PERLLIB", "PHPRC", "PHP_INI_SCAN_DIR", "PROMPT_COMMAND", "PS4",
+	"PYTHONBREAKPOINT", "PYTHONHOME", "PYTHONINSPECT", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE",
+	"RSYNC_RSH", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "TAR_OPTIONS", "ZDOTDIR", "_JAVA_OPTIONS",
 }
 
 func injects(name string) bool {
 	up := strings.ToUpper(name)
-	for _, prefix := range []string{"LD_", "DYLD_", "BASH_FUNC_"} {
+	for _, prefix := range []string{"LD_", "DYLD_", "BASH_FUNC_", "GIT_"} {
 		if strings.HasPrefix(up, prefix) {
 			return true
 		}

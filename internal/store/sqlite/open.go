@@ -86,6 +86,11 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	fresh := false
 	if _, err := os.Stat(o.Path); os.IsNotExist(err) {
 		fresh = true
+		if !o.Driver.NoLock {
+			if err := private(o.Path); err != nil {
+				return err
+			}
+		}
 	}
 	dsn := o.Driver.DSN(o.Path, pragmas(o.Synchronous), false)
 	db, err := sql.Open(o.Driver.Name, dsn)
@@ -115,6 +120,18 @@ func (e *engine) open(ctx context.Context, o Options) error {
 		return err
 	}
 	return e.startWriter(ctx)
+}
+
+// private makes an empty file for its owner only, which SQLite then takes for a
+// new database. SQLite itself would let everybody read it: params of jobs may be
+// confidential, and not every data folder is closed. The log and its index get
+// the mode of the database.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", filepath.Base(path), err)
+	}
+	return f.Close()
 }
 
 // settle moves what an earlier process left in the log into the database file.
@@ -223,6 +240,9 @@ func migrate(ctx context.Context, db *sql.DB, path string, noBackup bool) error 
 			copyTo := path + ".before-migration"
 			if err := os.Remove(copyTo); err != nil && !os.IsNotExist(err) {
 				return fmt.Errorf("replace old copy: %w", err)
+			}
+			if err := private(copyTo); err != nil {
+				return err
 			}
 			if _, err := db.ExecContext(ctx, `VACUUM INTO $1`, copyTo); err != nil {
 				return fmt.Errorf("copy database before migration: %w", err)

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
@@ -104,6 +105,7 @@ func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
 func (a *App) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
+		a.log.Info("stopping", "grace", a.o.Config.StopGrace)
 		return nil
 	case err := <-a.failed:
 		return err
@@ -141,6 +143,9 @@ func (a *App) openFiles(context.Context) (err error) {
 func (a *App) listen(ctx context.Context) (err error) {
 	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.o.Config.Listen)
 	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("another program listens on %s already: choose another address with --listen (RUNSHEET_LISTEN): %w", a.o.Config.Listen, err)
+		}
 		return fmt.Errorf("listen on %s: %w", a.o.Config.Listen, err)
 	}
 	a.onStop("listener", func() error {

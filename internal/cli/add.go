@@ -28,15 +28,15 @@ type recipe struct {
 
 func (r *recipe) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&r.jobType, "type", "", "job type; command when a command follows --")
-	f.StringVar(&r.params, "params", "", "params as JSON, @file, or - for stdin")
-	f.StringArrayVar(&r.param, "param", nil, "one param, key=value; the value is JSON or else text; repeatable")
-	f.StringVar(&r.priority, "priority", "", "0 to 9, lower is sooner; or high, normal, low")
-	f.StringVar(&r.timeout, "timeout", "", "time limit of one attempt, such as 15m or PT15M")
-	f.IntVar(&r.retry, "retry", 0, "attempts in all, 1 to 3")
+	f.StringVar(&r.jobType, "type", "", "job `type`; command when a command follows --")
+	f.StringVar(&r.params, "params", "", "params as `JSON`, @file, or - for stdin")
+	f.StringArrayVar(&r.param, "param", nil, "one param, `key=value`; the value is JSON or else text; repeatable")
+	f.StringVar(&r.priority, "priority", "", "`0-9`, lower is sooner; or high, normal, low")
+	f.StringVar(&r.timeout, "timeout", "", "time `limit` of one attempt, such as 15m or PT15M")
+	f.IntVar(&r.retry, "retry", 0, "`attempts` in all, 1 to 3")
 	f.BoolVar(&r.restart, "retry-on-restart", false, "after a crash of the server run again instead of failing")
-	f.StringArrayVar(&r.locks, "lock", nil, "named resource to hold while it runs, such as gpu:0; repeatable")
-	f.StringArrayVar(&r.labels, "label", nil, "label key=value; repeatable")
+	f.StringArrayVar(&r.locks, "lock", nil, "`name` of a resource to hold while it runs, such as gpu:0; repeatable")
+	f.StringArrayVar(&r.labels, "label", nil, "label `key=value`; repeatable")
 	complete(c, "priority", "high", "normal", "low")
 }
 
@@ -77,6 +77,7 @@ func (r *recipe) object(a *app, argv []string) (json.RawMessage, error) {
 		params[k] = value
 	}
 	if len(argv) > 0 {
+		a.noteRelative(argv)
 		b, err := json.Marshal(argv)
 		if err != nil {
 			return nil, err
@@ -145,12 +146,15 @@ a job made from a --template. It prints the job's id; with --wait it stays until
 job has ended and exits 0 (completed), 1 (failed), 9 (cancelled or skipped) or 6 (the
 time was over; the job goes on).`,
 		Example: `  runsheet job add --name hello -- /bin/echo hello
-  runsheet job add --wait=30m --follow --lock gpu:0 -- /usr/bin/python3 train.py
-  runsheet job add --template nightly --param day=2026-01-31 --priority high
+  runsheet job add --wait=30m --follow --lock gpu:0 -- python3 /opt/jobs/train.py
+  runsheet job add --template nightly --priority high
   runsheet job add --type command --params @job.json --run-at +10m`,
 		RunE: func(c *cobra.Command, args []string) error {
 			before, command := argv(c, args)
 			if len(before) > 0 {
+				if _, err := time.ParseDuration(before[0]); err == nil && w.on {
+					return &usage{text: "unexpected argument " + strconv.Quote(before[0]), hint: "a time limit follows an equals sign: --wait=" + before[0]}
+				}
 				return &usage{text: "unexpected argument " + strconv.Quote(before[0]), hint: "put the command behind --: runsheet job add -- " + strings.Join(before, " ")}
 			}
 			cl, err := a.connect(c)
@@ -176,11 +180,11 @@ time was over; the job goes on).`,
 	}
 	r.add(c)
 	f := c.Flags()
-	f.StringVar(&name, "name", "", "name, for people (the program if absent)")
-	f.StringVar(&template, "template", "", "template to make the job from, by id or name")
-	f.StringVar(&runAt, "run-at", "", "do not start before this time: RFC 3339, or +10m")
+	f.StringVar(&name, "name", "", "`name`, for people (the program if absent)")
+	f.StringVar(&template, "template", "", "`template` to make the job from, by id or name")
+	f.StringVar(&runAt, "run-at", "", "do not start before this `time`: RFC 3339, or +10m")
 	f.BoolVar(&in.Hold, "hold", false, "do not start before a release")
-	f.StringVar(&key, "idempotency-key", "", "the same key within 24 hours adds the job only once")
+	f.StringVar(&key, "idempotency-key", "", "the same `key` within 24 hours adds the job only once")
 	w.add(c)
 	if err := c.RegisterFlagCompletionFunc("template", a.completeTemplates()); err != nil {
 		panic("cli: " + err.Error()) // the flag was added above

@@ -111,8 +111,8 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRun: func(*cobra.Command, []string) { a.started = true },
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&a.url, "url", "", "server, such as http://127.0.0.1:8420 (RUNSHEET_URL)")
-	f.StringVar(&a.tokenFile, "token-file", "", "file that holds the token (else RUNSHEET_TOKEN)")
+	f.StringVar(&a.url, "url", "", "server `URL`, such as http://127.0.0.1:8420 (RUNSHEET_URL)")
+	f.StringVar(&a.tokenFile, "token-file", "", "`file` that holds the token (else RUNSHEET_TOKEN)")
 	f.Var(&a.json, "json", "print JSON; --json=a,b prints only these fields")
 	f.Lookup("json").NoOptDefVal = allFields
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print ids only")

@@ -31,7 +31,7 @@ func (a *app) jobView() view[client.Job] {
 	return view[client.Job]{
 		id:      func(j client.Job) string { return j.JobID },
 		columns: []string{"JOB", "NAME", "TYPE", "STATUS", "POS", "PRI", "CREATED", "REASON"},
-		status:  3, spare: []string{"TYPE", "CREATED", "PRI"}, note: true,
+		status:  3, spare: []string{"TYPE", "CREATED", "PRI", "POS"}, note: true,
 		row: func(j client.Job) []string {
 			return []string{
 				j.JobID, j.Name, j.JobType, j.Status, number(j.Position), strconv.Itoa(j.Priority), a.ago(j.CreatedAt), reason(j),
@@ -66,8 +66,11 @@ func (a *app) jobDetail(j client.Job) []pair {
 	return append(out, pair{"params", plain(j.Params)})
 }
 
-// reason is why a job waits, or why it failed.
+// reason is why a job waits, what it is about to do, or why it failed.
 func reason(j client.Job) string {
+	if j.Status == "RUNNING" && j.CancelRequestedAt != nil {
+		return "is being stopped"
+	}
 	if text := waiting(j); text != "" || j.Error == nil {
 		return text
 	}
@@ -110,19 +113,19 @@ func (a *app) jobList() *cobra.Command {
 		},
 	}
 	fs := c.Flags()
-	fs.StringSliceVar(&f.Status, "status", nil, "only these statuses")
-	fs.StringSliceVar(&f.JobType, "type", nil, "only these job types")
-	fs.StringSliceVar(&f.TemplateID, "template", nil, "only jobs of these templates, by id")
-	fs.StringArrayVar(&labels, "label", nil, "only jobs with the label key=value; repeatable")
-	fs.StringVar(&f.Query, "search", "", "only jobs whose name contains this text")
-	fs.StringVar(&f.Sort, "sort", "", "order: queue, created_at or -created_at")
+	fs.StringSliceVar(&f.Status, "status", nil, "only these `statuses`, comma-separated")
+	fs.StringSliceVar(&f.JobType, "type", nil, "only these job `types`")
+	fs.StringSliceVar(&f.TemplateID, "template", nil, "only jobs of these templates, by `id`")
+	fs.StringArrayVar(&labels, "label", nil, "only jobs with the label `key=value`; repeatable")
+	fs.StringVar(&f.Query, "search", "", "only jobs whose name contains this `text`")
+	fs.StringVar(&f.Sort, "sort", "", "`order`: queue, created_at or -created_at; the default is queue with --status QUEUED")
 	addListFlags(c, &limit, &watch)
 	complete(c, "status", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "SKIPPED", "CANCELLED")
 	return c
 }
 
 func addListFlags(c *cobra.Command, limit *int, watch *bool) {
-	c.Flags().IntVar(limit, "limit", 50, "at most so many; 0 = all")
+	c.Flags().IntVar(limit, "limit", 50, "at most this `number`; 0 = all")
 	c.Flags().BoolVar(watch, "watch", false, "print each change as a line of JSON until interrupted")
 }
 
@@ -206,7 +209,7 @@ func (a *app) jobVerb(verb, short string, destructive bool,
 		c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	}
 	if verb == "hold" {
-		c.Flags().StringVar(&why, "reason", "", "for people")
+		c.Flags().StringVar(&why, "reason", "", "a `sentence` for people")
 	}
 	return c
 }
@@ -243,7 +246,7 @@ func lastRun(ctx context.Context, cl *client.Client, jobID string) (string, erro
 		return "", err
 	}
 	if j.RunID == nil {
-		return "", &client.Problem{Status: 409, Code: "conflict", Detail: "job " + jobID + " has not run yet"}
+		return "", &client.Problem{Status: 409, Code: "conflict", Detail: "job " + jobID + " has not run yet", Hint: "see why: runsheet job get " + jobID}
 	}
 	return *j.RunID, nil
 }
@@ -270,12 +273,18 @@ func (a *app) jobLogs() *cobra.Command {
 	var l logFlags
 	c := &cobra.Command{
 		Use: "logs JOB", Short: "Print the output of a job's last run", Args: oneArg,
+		Long:              "Logs prints what the last run of a job wrote. With --follow it waits for the start and stays to the end.",
 		Example:           "  runsheet job logs --follow --tail 20 job_01jh0000000000000000000000",
 		ValidArgsFunction: a.completeJobs(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
+			}
+			if l.follow {
+				if err := started(c.Context(), cl, args[0]); err != nil {
+					return err
+				}
 			}
 			runID, err := lastRun(c.Context(), cl, args[0])
 			if err != nil {
@@ -286,6 +295,21 @@ func (a *app) jobLogs() *cobra.Command {
 	}
 	l.add(c)
 	return c
+}
+
+// started waits until a job has a run, or will never have one.
+func started(ctx context.Context, cl *client.Client, jobID string) error {
+	begun := errors.New("it has begun")
+	_, err := cl.WaitJob(ctx, jobID, func(j client.Job, _ error) error {
+		if j.RunID != nil {
+			return begun
+		}
+		return nil
+	})
+	if errors.Is(err, begun) {
+		return nil
+	}
+	return err
 }
 
 // confirm asks before something is destroyed.

@@ -112,11 +112,11 @@ func (a *app) runList() *cobra.Command {
 		},
 	}
 	fs := c.Flags()
-	fs.StringVar(&f.JobID, "job", "", "only runs of this job")
-	fs.StringSliceVar(&f.Status, "status", nil, "only these statuses")
-	fs.StringSliceVar(&f.JobType, "type", nil, "only these job types")
-	fs.StringSliceVar(&f.TemplateID, "template", nil, "only runs of these templates, by id")
-	fs.StringArrayVar(&labels, "label", nil, "only runs with the label key=value; repeatable")
+	fs.StringVar(&f.JobID, "job", "", "only runs of this `job`")
+	fs.StringSliceVar(&f.Status, "status", nil, "only these `statuses`, comma-separated")
+	fs.StringSliceVar(&f.JobType, "type", nil, "only these job `types`")
+	fs.StringSliceVar(&f.TemplateID, "template", nil, "only runs of these templates, by `id`")
+	fs.StringArrayVar(&labels, "label", nil, "only runs with the label `key=value`; repeatable")
 	addListFlags(c, &limit, &watch)
 	complete(c, "status", "ACTIVE", "COMPLETED", "FAILED", "SKIPPED")
 	return c
@@ -167,7 +167,7 @@ type logFlags struct {
 
 func (l *logFlags) add(c *cobra.Command) {
 	c.Flags().BoolVarP(&l.follow, "follow", "f", false, "go on until the run has ended")
-	c.Flags().IntVarP(&l.tail, "tail", "n", 0, "only the last so many lines; 0 = all")
+	c.Flags().IntVarP(&l.tail, "tail", "n", 0, "only the last so many `lines`; 0 = all")
 }
 
 func (a *app) printLog(ctx context.Context, cl *client.Client, runID string, l logFlags) error {
@@ -204,7 +204,7 @@ func (a *app) runArtifacts() *cobra.Command {
 		}, items)
 	})
 	c.Example = "  runsheet run artifacts run_01jh0000000000000000000000 --save out/"
-	c.Flags().StringVar(&dir, "save", "", "download all of them into this folder")
+	c.Flags().StringVar(&dir, "save", "", "download all of them into this `folder`")
 	return c
 }
 

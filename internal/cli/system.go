@@ -85,7 +85,7 @@ func (a *app) queueCommand() *cobra.Command {
 	pause := verb("pause", "Let running jobs finish and start no other", func(ctx context.Context, cl *client.Client) (client.Scheduler, error) {
 		return cl.Pause(ctx, reason, client.Call{})
 	})
-	pause.Flags().StringVar(&reason, "reason", "", "for people")
+	pause.Flags().StringVar(&reason, "reason", "", "a `sentence` for people")
 	return a.noun("queue", "Pause and resume the queue",
 		verb("status", "Show the state of the queue", func(ctx context.Context, cl *client.Client) (client.Scheduler, error) {
 			return cl.Scheduler(ctx)
@@ -146,7 +146,9 @@ address. Every flag is also an environment variable and a key of the YAML file t
 
 func (a *app) configCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "print", Short: "Show each value of the server's configuration and where it comes from", Args: noArgs,
+		Use: "print", Short: "Show the configuration that serve would use, and where each value comes from", Args: noArgs,
+		Long: `Print shows what serve would use with the same flags, environment and file. It does
+not ask a running server, which keeps what it was started with.`,
 		Example: "  runsheet config print --config /etc/runsheet.yaml\n  runsheet config print --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(config.Sources{Flags: c.Flags(), Env: a.Env})

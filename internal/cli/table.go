@@ -26,7 +26,7 @@ type sheet struct {
 }
 
 func newSheet[T any](v view[T], rows [][]string) *sheet {
-	s := &sheet{header: v.columns, rows: rows, spare: v.spare, note: v.note}
+	s := &sheet{header: slices.Clone(v.columns), rows: rows, spare: v.spare, note: v.note}
 	if v.status >= 0 {
 		s.status = v.columns[v.status]
 	}
@@ -56,10 +56,16 @@ func (a *app) table(s *sheet) error {
 	return err
 }
 
-// fit makes the table at most width cells wide: it leaves out what can be
-// spared, gives the last column lines of its own, and then cuts the widest
-// texts. The first column stays whole, because half an id is of no use.
+// Texts are cut to roomy cells before a column is left out, and to tight ones
+// only when nothing else helps.
+const roomy, tight = 24, 4
+
+// fit makes the table at most width cells wide. It cuts long texts a little,
+// leaves out what can be spared, gives the sentence at the end a line of its
+// own, and then cuts as much as it must. Ids stay whole, because half an id is
+// of no use: a terminal that is too narrow for them wraps the lines.
 func (s *sheet) fit(width int) {
+	s.shrink(width, roomy)
 	for _, name := range s.spare {
 		if s.width() <= width {
 			return
@@ -72,29 +78,44 @@ func (s *sheet) fit(width int) {
 			s.notes = append(s.notes, r[last])
 		}
 		s.remove(last)
+		s.note = false
 	}
-	for s.width() > width {
-		widths := s.widths()
-		widest := 1
-		for i := 2; i < len(widths); i++ {
-			if widths[i] > widths[widest] {
+	s.shrink(width, tight)
+}
+
+// shrink cuts the widest texts until the table fits, but none below least cells.
+func (s *sheet) shrink(width, least int) {
+	limits := s.widths()
+	for over := s.width() - width; over > 0; over-- {
+		widest := -1
+		for i, w := range limits {
+			if !s.whole(i) && w > least && (widest < 0 || w > limits[widest]) {
 				widest = i
 			}
 		}
-		if len(widths) < 2 || widths[widest] <= 4 {
-			return
+		if widest < 0 {
+			break
 		}
-		for _, r := range append(s.rows, s.header) {
-			r[widest] = cut(r[widest], widths[widest]-1)
+		limits[widest]--
+	}
+	for _, r := range append([][]string{s.header}, s.rows...) {
+		for i := range r {
+			r[i] = cut(r[i], limits[i])
 		}
 	}
+}
+
+// whole reports whether a column must not be cut: it holds ids, or the sentence
+// that may get a line of its own.
+func (s *sheet) whole(column int) bool {
+	return column == 0 || s.header[column] == "JOB" || s.note && column == len(s.header)-1
 }
 
 func (s *sheet) remove(column int) {
 	if column < 0 {
 		return
 	}
-	s.header = slices.Delete(slices.Clone(s.header), column, column+1)
+	s.header = slices.Delete(s.header, column, column+1)
 	for i, r := range s.rows {
 		s.rows[i] = slices.Delete(r, column, column+1)
 	}

@@ -59,8 +59,8 @@ type templateFlags struct {
 
 func (t *templateFlags) add(c *cobra.Command) {
 	t.recipe.add(c)
-	c.Flags().StringVar(&t.description, "description", "", "for people")
-	c.Flags().StringVar(&t.schema, "schema", "", "JSON Schema for the params, @file, or - for stdin")
+	c.Flags().StringVar(&t.description, "description", "", "a `sentence` for people")
+	c.Flags().StringVar(&t.schema, "schema", "", "`JSON` Schema for the params, @file, or - for stdin")
 }
 
 // changes are the fields that the flags name, as the API calls them.
@@ -116,8 +116,8 @@ func (a *app) templateAdd() *cobra.Command {
 	var t templateFlags
 	c := &cobra.Command{
 		Use: "add NAME [flags] [-- COMMAND ARG...]", Short: "Make a template",
-		Example: `  runsheet template add nightly --retry 3 --lock gpu:0 -- /usr/bin/python3 train.py
-  runsheet template add story --type story --params '{"genre":"horror"}'`,
+		Example: `  runsheet template add nightly --retry 3 --lock gpu:0 -- python3 /opt/jobs/train.py
+  runsheet template add nap --type command --params '{"argv":["sleep","5"]}'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			before, command := argv(c, args)
 			if len(before) != 1 {
@@ -203,9 +203,9 @@ func (a *app) templateSet() *cobra.Command {
 	t.add(c)
 	f := c.Flags()
 	f.BoolVar(&t.archived, "archived", false, "readable, but makes no new jobs")
-	f.StringVar(&t.rename, "rename", "", "new name")
-	f.StringSliceVar(&t.unset, "unset", nil, "fields to set back, such as timeout")
-	f.IntVar(&at, "if-version", 0, "only if the template still has this version")
+	f.StringVar(&t.rename, "rename", "", "new `name`")
+	f.StringSliceVar(&t.unset, "unset", nil, "`fields` to set back, such as timeout")
+	f.IntVar(&at, "if-version", 0, "only if the template still has this `version`")
 	return c
 }
 
@@ -230,10 +230,10 @@ func (a *app) templateList() *cobra.Command {
 		},
 	}
 	fs := c.Flags()
-	fs.StringSliceVar(&f.JobType, "type", nil, "only these job types")
-	fs.StringVar(&f.Query, "search", "", "only templates whose name contains this text")
+	fs.StringSliceVar(&f.JobType, "type", nil, "only these job `types`")
+	fs.StringVar(&f.Query, "search", "", "only templates whose name contains this `text`")
 	fs.BoolVar(&archived, "archived", false, "the archived ones instead")
-	fs.IntVar(&limit, "limit", 50, "at most so many; 0 = all")
+	fs.IntVar(&limit, "limit", 50, "at most this `number`; 0 = all")
 	return c
 }
 

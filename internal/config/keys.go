@@ -66,13 +66,13 @@ func keys() []key {
 			},
 		},
 		number("workers", "worker count of a new installation, 0 to 1024", 0, 1024, func(c *Config) *int { return &c.Workers }),
-		duration("stop_grace", "time that running work has when the server stops", 0, time.Hour, func(c *Config) *time.Duration { return &c.StopGrace }),
-		duration("lease_ttl", "time after which a silent instance loses its jobs", 5*time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.LeaseTTL }),
+		duration("stop_grace", "time that running work has when the server stops, 0s to 1h", 0, time.Hour, func(c *Config) *time.Duration { return &c.StopGrace }),
+		duration("lease_ttl", "time after which a silent instance loses its jobs, 5s to 10m", 5*time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.LeaseTTL }),
 		renamed("allow-command", list("command.allow", "executables that command jobs may start, comma-separated: absolute paths, patterns or *",
 			func(c *Config) *[]string { return &c.CommandAllow }, checkAllow)),
 		flag("demo", "add demonstration data and allow a few harmless commands", func(c *Config) *bool { return &c.Demo }),
 		{
-			name: "log_level", flag: "log-level", help: "debug, info, warn or error",
+			name: "log_level", flag: "log-level", help: "least severe level of the server's own log: debug, info, warn or error",
 			set: func(c *Config, v string) error {
 				i := slices.Index(levels, v)
 				if i < 0 {
@@ -83,14 +83,14 @@ func keys() []key {
 			},
 			show: func(c Config) string { return strings.ToLower(c.LogLevel.String()) },
 		},
-		text("log_format", "text or json", func(c *Config) *string { return &c.LogFormat }, func(v string) error {
+		text("log_format", "form of the server's own log: text or json", func(c *Config) *string { return &c.LogFormat }, func(v string) error {
 			if v != "text" && v != "json" {
 				return errors.New("must be text or json")
 			}
 			return nil
 		}),
 		{
-			name: "log_max_bytes", flag: "log-max-bytes", help: "cap of one run's log in bytes; KiB, MiB and GiB are understood",
+			name: "log_max_bytes", flag: "log-max-bytes", help: "cap of one run's log in bytes, 4KiB to 1GiB",
 			set:  func(c *Config, v string) (err error) { c.LogMaxBytes, err = parseBytes(v); return err },
 			show: func(c Config) string { return strconv.FormatInt(c.LogMaxBytes, 10) },
 		},

@@ -100,6 +100,7 @@ func TestExplain(t *testing.T) {
 		"about to start": {job.Snapshot{Now: now, Workers: 2, Running: 1}, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; a slot is free, it is about to start"}},
 		"no workers":     {job.Snapshot{Now: now}, job.Job{}, 0, job.Waiting{Code: job.WaitNoSlot, Detail: "the worker count is 0"}},
 		"behind":         {free, job.Job{}, 3, job.Waiting{Code: job.WaitPosition, Detail: "3 jobs are ahead"}},
+		"behind, free":   {job.Snapshot{Now: now, Workers: 2, Running: 1}, job.Job{}, 3, job.Waiting{Code: job.WaitPosition, Detail: "3 jobs are ahead; a slot is free for the first that can start"}},
 		"behind one":     {free, job.Job{}, 1, job.Waiting{Code: job.WaitPosition, Detail: "1 job is ahead"}},
 		"held":           {free, job.Job{HeldReason: "held by ann"}, 3, job.Waiting{Code: job.WaitHeld, Detail: "held by ann"}},
 		"paused":         {job.Snapshot{Now: now, Paused: true}, job.Job{}, 3, job.Waiting{Code: job.WaitPaused, Detail: "the queue is paused: running jobs finish, none starts"}},

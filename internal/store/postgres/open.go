@@ -141,7 +141,7 @@ const (
 func parse(url string) (cfg *pgx.ConnConfig, pooler string, err error) {
 	cfg, err = pgx.ParseConfig(url)
 	if err != nil {
-		return nil, "", fault.Wrap(err, fault.InvalidInput, "the database URL is not valid")
+		return nil, "", invalidURL(url, err)
 	}
 	pooler = cfg.RuntimeParams["pooler"]
 	delete(cfg.RuntimeParams, "pooler")
@@ -171,7 +171,7 @@ func probe(ctx context.Context, cfg *pgx.ConnConfig) (server, error) {
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec // works with and without a pooler
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
-		return server{}, fault.Wrap(err, fault.StorageUnavailable, "the database does not answer")
+		return server{}, unreachable(cfg, err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	var s server

@@ -257,6 +257,43 @@ func TestALeaseLostToAnOutageIsLeftToARescue(t *testing.T) {
 	}
 }
 
+// TestALeaseLostBeforeTheWorkBeganCostsNothing has an outage right after the
+// claim that lasts longer than the lease.
+func TestALeaseLostBeforeTheWorkBeganCostsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, idle)
+	hurried(b)
+	b.opts.Exclusive = false
+	var away atomic.Bool
+	fail := func() error {
+		if away.Load() {
+			return errAway
+		}
+		return nil
+	}
+	b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
+		if len(c.Started) > 0 && c.Started[0].Job.Attempt == 1 {
+			away.Store(true)
+		}
+		return nil
+	}}
+	b.opts.Store.Runs = faultyRuns{b.store.Runs, fail}
+	first := true // the bundle's first registration is made before any outage
+	b.opts.Store.Leases = faultyLeases{Leases: b.store.Leases, fail: fail, register: func() error {
+		if !first {
+			away.Store(false)
+		}
+		first = false
+		return nil
+	}}
+	b.start()
+	j := b.ended(b.add(nil).ID) // its crash policy is fail
+	r := b.runs(j.ID)
+	if j.State != job.Completed || len(r) != 2 || r[0].Failure.Code != job.CodeInterrupted || j.Failures != 0 || j.Crashes != 0 {
+		t.Errorf("job %+v, runs %+v", j, r)
+	}
+}
+
 func TestALostLeaseIsNotReplacedBesideANewcomer(t *testing.T) {
 	t.Parallel()
 	stopped := make(chan struct{})

@@ -457,6 +457,28 @@ func TestLeftoversWaitForTheirProcesses(t *testing.T) {
 	b.ended(dead.Job.ID)
 }
 
+// TestAnExclusiveDatabaseHasNoOtherInstance starts on a database whose host id
+// was lost, with a lease that a wrong clock has put far into the future.
+func TestAnExclusiveDatabaseHasNoOtherInstance(t *testing.T) {
+	t.Parallel()
+	b := setup(t, idle)
+	j := b.add(nil)
+	b.leaveBehind(1)
+	if err := b.store.Leases.Extend(t.Context(), "dead", time.Now().Add(24*365*time.Hour), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	b.opts.HostID = "another"
+	swept := 0
+	b.opts.Sweep = func(_ context.Context, dead []store.Leftover) error {
+		swept += len(dead)
+		return nil
+	}
+	b.start()
+	if j := b.until(j.ID, "there", func(job.Job) bool { return true }); j.State != job.Failed || swept != 1 {
+		t.Errorf("job %+v, %d swept", j, swept)
+	}
+}
+
 // TestOutagesDoNotFailJobs makes every record of an attempt fail once for want
 // of a database or of room.
 func TestOutagesDoNotFailJobs(t *testing.T) {

@@ -257,6 +257,43 @@ func TestALeaseLostToAnOutageIsLeftToARescue(t *testing.T) {
 	}
 }
 
+// TestALeaseLostBeforeTheWorkBeganCostsNothing has an outage right after the
+// claim that lasts longer than the lease.
+func TestALeaseLostBeforeTheWorkBeganCostsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, idle)
+	hurried(b)
+	b.opts.Exclusive = false
+	var away atomic.Bool
+	fail := func() error {
+		if away.Load() {
+			return errAway
+		}
+		return nil
+	}
+	b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
+		if len(c.Started) > 0 && c.Started[0].Job.Attempt == 1 {
+			away.Store(true)
+		}
+		return nil
+	}}
+	b.opts.Store.Runs = faultyRuns{b.store.Runs, fail}
+	first := true // the bundle's first registration is made before any outage
+	b.opts.Store.Leases = faultyLeases{Leases: b.store.Leases, fail: fail, register: func() error {
+		if !first {
+			away.Store(false)
+		}
+		first = false
+		return nil
+	}}
+	b.start()
+	j := b.ended(b.add(nil).ID) // its crash policy is fail
+	r := b.runs(j.ID)
+	if j.State != job.Completed || len(r) != 2 || r[0].Failure.Code != job.CodeInterrupted || j.Failures != 0 || j.Crashes != 0 {
+		t.Errorf("job %+v, runs %+v", j, r)
+	}
+}
+
 func TestALostLeaseIsNotReplacedBesideANewcomer(t *testing.T) {
 	t.Parallel()
 	stopped := make(chan struct{})
@@ -418,6 +455,28 @@ func TestLeftoversWaitForTheirProcesses(t *testing.T) {
 	}
 	undying.Store(false)
 	b.ended(dead.Job.ID)
+}
+
+// TestAnExclusiveDatabaseHasNoOtherInstance starts on a database whose host id
+// was lost, with a lease that a wrong clock has put far into the future.
+func TestAnExclusiveDatabaseHasNoOtherInstance(t *testing.T) {
+	t.Parallel()
+	b := setup(t, idle)
+	j := b.add(nil)
+	b.leaveBehind(1)
+	if err := b.store.Leases.Extend(t.Context(), "dead", time.Now().Add(24*365*time.Hour), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	b.opts.HostID = "another"
+	swept := 0
+	b.opts.Sweep = func(_ context.Context, dead []store.Leftover) error {
+		swept += len(dead)
+		return nil
+	}
+	b.start()
+	if j := b.until(j.ID, "there", func(job.Job) bool { return true }); j.State != job.Failed || swept != 1 {
+		t.Errorf("job %+v, %d swept", j, swept)
+	}
 }
 
 // TestOutagesDoNotFailJobs makes every record of an attempt fail once for want

@@ -180,6 +180,7 @@ func TestBoundedParamsSchema(t *testing.T) {
 	}
 	for name, schema := range map[string]string{
 		"doubling":  `{"$ref":"#/$defs/a40","$defs":{` + defs + `}}`,
+		"values":    `{"properties":{"text":{"enum":[` + strings.Repeat(`0,`, 2000) + `0]}}}`,
 		"recursive": `{"properties":{"x":{"allOf":[{"$ref":"#"},{"$ref":"#"}]}}}`,
 	} {
 		body := `{"name":"` + name + `","job_type":"echo","params":{"text":"x"},"params_schema":` + schema + `}`

@@ -32,6 +32,9 @@ func main() {
 // signal ends it at once.
 func serve(ctx context.Context, cfg config.Config) error {
 	log := app.Logger(cfg, os.Stderr)
+	if err := process.Shield(); err != nil {
+		log.Warn("commands may read the server's environment", "error", err)
+	}
 	a := app.New(app.Options{Config: cfg, Version: version, Announce: os.Stdout, Logger: log})
 	if err := a.Start(ctx); err != nil {
 		return err

@@ -7,17 +7,11 @@ import (
 	"encoding/base32"
 	"hash/crc32"
 	"slices"
-	"strings"
-
-	"github.com/runsheet/runsheet/internal/fault"
 )
 
 // TokenPrefix begins every token that Runsheet makes, so that scanners can
 // find a leaked one.
 const TokenPrefix = "rst_"
-
-// MinTokenLen is the least length of a token that a person chose, in bytes.
-const MinTokenLen = 32
 
 var tokenText = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
@@ -32,23 +26,6 @@ func NewToken() string {
 func checksummed(b []byte) []byte {
 	sum := crc32.ChecksumIEEE(b)
 	return append(b, byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum))
-}
-
-// CheckToken returns nil when s could be a token: one that Runsheet made, with
-// a right checksum, or any other text of at least MinTokenLen bytes. It does
-// not say whether the token is valid.
-func CheckToken(s string) error {
-	if body, ours := strings.CutPrefix(s, TokenPrefix); ours {
-		b, err := tokenText.DecodeString(body)
-		if err != nil || len(b) != 36 || string(checksummed(b[:32:32])) != string(b) {
-			return fault.New(fault.Unauthorized, "the token is damaged: its checksum is wrong")
-		}
-		return nil
-	}
-	if len(s) < MinTokenLen {
-		return fault.Newf(fault.Unauthorized, "a token has at least %d characters", MinTokenLen)
-	}
-	return nil
 }
 
 // HashToken is the form in which a token is kept and compared.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -68,11 +69,43 @@ func (s *service) compose(r *request, in wire.JobInput) (job.Job, error) {
 	if in.Hold {
 		j.HeldReason = "held when it was added by " + r.principal.Name
 	}
+	if err := mayOverride(r.principal, kind, t, in); err != nil {
+		return job.Job{}, err
+	}
 	if j.Params, err = s.params(kind, t, in.Params); err != nil {
 		return job.Job{}, err
 	}
 	j.Locks = union(t.Locks, in.Locks, kind.Locks(j.Params))
 	return j, nil
+}
+
+// mayOverride refuses params by which somebody who may only start templates would
+// run code of his own: writing code is an author's right. A property in the
+// template's params_schema is the author's consent.
+func mayOverride(p access.Principal, kind task.Task, t job.Template, in wire.JobInput) error {
+	special, ok := kind.(task.Privileged)
+	if !ok || len(in.Params) == 0 || p.May(access.TemplatesWrite) {
+		return nil
+	}
+	given, declared := map[string]json.RawMessage{}, struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	}{}
+	if err := json.Unmarshal(in.Params, &given); err != nil {
+		return fault.Wrap(err, fault.InvalidInput, "params must be an object").At("/params", "wrong_type", "must be an object")
+	}
+	if len(t.ParamsSchema) > 0 {
+		if err := json.Unmarshal(t.ParamsSchema, &declared); err != nil {
+			return fmt.Errorf("read params_schema of %s: %w", t.ID, err)
+		}
+	}
+	for _, name := range special.Privileged() {
+		_, set := given[name]
+		if _, consent := declared.Properties[name]; set && !consent {
+			return fault.From(p.Require(access.TemplatesWrite)).
+				At("/params/"+name, "forbidden", "decides what code runs and has no property in the template's params_schema")
+		}
+	}
+	return nil
 }
 
 // recipe is the template of a job; an inline job gets an empty one.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -21,7 +23,8 @@ func (s *service) logRoutes() []operation {
 		ID: "get_run_logs", Method: http.MethodGet, Path: "/api/job-runs/{run_id}/logs", Scope: access.JobsRead, Tag: "job-runs",
 		Summary: "Read a run's log",
 		Doc: "Plain text without terminal control sequences. With follow=true the answer ends when the run does; " +
-			"with Accept: text/event-stream it is a stream of log events, whose id is an offset that Last-Event-ID continues from, and an end event.",
+			"with Accept: text/event-stream it is a stream of log events and an end event. The id of a log event is an offset that Last-Event-ID " +
+			"continues from; with tail there is none.",
 		Query: []param{
 			numberParam("tail", "only the last N lines", 0, 100000), flagParam("follow", "keep sending until the run has ended"),
 			flagParam("raw", "keep terminal control sequences"),
@@ -45,6 +48,7 @@ func (s *service) getLogs(w http.ResponseWriter, r *request) error {
 			return fault.New(fault.InvalidHeader, "Last-Event-ID must be the id of a log event").At("header/Last-Event-ID", "format", "must be an offset")
 		}
 	}
+	out.numbered = lines == runlog.All
 	log, done, err := s.openLog(r, v, lines)
 	if err != nil {
 		return err
@@ -62,6 +66,7 @@ func (s *service) getLogs(w http.ResponseWriter, r *request) error {
 	// The head is out: what fails from here on can only end the stream.
 	if err := s.sendLog(r, log, out, skip); err != nil && r.Context().Err() == nil {
 		s.log.WarnContext(r.Context(), "log stream ended early", "run_id", v.ID, "error", err)
+		panic(http.ErrAbortHandler) // what was sent must not look complete
 	}
 	return nil
 }
@@ -131,6 +136,12 @@ type logSender struct {
 	w   http.ResponseWriter
 	sse bool
 	at  int64 // offset behind what was sent
+	// numbered events have an id. It counts from the beginning of the log, so a
+	// stream that began elsewhere has none.
+	numbered bool
+	// rest is the beginning of a character whose end was not read yet: JSON has
+	// no halves of characters.
+	rest []byte
 }
 
 func (s *service) sendLog(r *request, log io.Reader, out *logSender, skip int64) error {
@@ -170,24 +181,55 @@ func (s *service) sendLog(r *request, log io.Reader, out *logSender, skip int64)
 }
 
 func (l *logSender) send(b []byte) error {
-	l.at += int64(len(b))
 	if !l.sse {
 		if _, err := l.w.Write(b); err != nil {
 			return err
 		}
 		return l.flush()
 	}
+	b = append(l.rest, b...)
+	whole := len(b) - unfinished(b)
+	l.rest = bytes.Clone(b[whole:])
+	return l.event(b[:whole])
+}
+
+// unfinished is the length of the character at the end of b if it is not whole.
+func unfinished(b []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
+		if end := b[len(b)-n:]; utf8.RuneStart(end[0]) {
+			if utf8.FullRune(end) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+func (l *logSender) event(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	l.at += int64(len(b))
 	text, err := json.Marshal(map[string]string{"text": string(b)})
 	if err != nil {
 		return err
 	}
-	if _, err = fmt.Fprintf(l.w, "id: %d\nevent: log\ndata: %s\n\n", l.at, text); err != nil {
+	if l.numbered {
+		if _, err := fmt.Fprintf(l.w, "id: %d\n", l.at); err != nil {
+			return err
+		}
+	}
+	if _, err = fmt.Fprintf(l.w, "event: log\ndata: %s\n\n", text); err != nil {
 		return err
 	}
 	return l.flush()
 }
 
 func (l *logSender) end(v run.Run) error {
+	if err := l.event(l.rest); err != nil {
+		return err
+	}
 	status := "null"
 	if v.State.Terminal() {
 		status = strconv.Quote(string(v.State))

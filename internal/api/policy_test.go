@@ -79,6 +79,31 @@ func TestInlineJobNeedsAuthor(t *testing.T) {
 	want(t, b.as(access.Operator, "POST", "/api/jobs", `{"template_id":"t"}`), 201, "")
 }
 
+// TestOverrideNeedsAuthor: a template must not lend its right to run code to
+// whoever may start it.
+func TestOverrideNeedsAuthor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.call("POST", "/api/job-templates", `{"name":"closed","job_type":"echo","params":{"text":"x","model":"m"},
+		"params_schema":{"properties":{"text":{"type":"string"}}}}`), 201, "")
+	want(t, b.call("POST", "/api/job-templates", `{"name":"open","job_type":"echo","params":{"text":"x","model":"m"},
+		"params_schema":{"properties":{"model":{"enum":["m","n"]}}}}`), 201, "")
+	for body, status := range map[string]int{
+		`{"template_id":"closed","params":{"text":"y"}}`:     201,
+		`{"template_id":"closed","params":{"model":"n"}}`:    403,
+		`{"template_id":"closed","params":{"model":null}}`:   403,
+		`{"template_id":"open","params":{"model":"n"}}`:      201,
+		`{"template_id":"open","params":{"model":"other"}}`:  422,
+		`{"template_id":"open","params":{"\u006dodel":"n"}}`: 201,
+	} {
+		a := b.as(access.Operator, "POST", "/api/jobs", body)
+		if a.StatusCode != status || status == 403 && !strings.Contains(string(a.body), `"pointer":"/params/model"`) {
+			t.Errorf("%s: %d %s", body, a.StatusCode, a.body)
+		}
+	}
+	want(t, b.as(access.Author, "POST", "/api/jobs", `{"template_id":"closed","params":{"model":"n"}}`), 201, "")
+}
+
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -21,6 +21,7 @@ var ownStatus = map[fault.Code]int{
 	fault.WrongIDType:          http.StatusBadRequest,
 	fault.CursorInvalid:        http.StatusBadRequest,
 	fault.UnsupportedMediaType: http.StatusUnsupportedMediaType,
+	fault.RangeNotSatisfiable:  http.StatusRequestedRangeNotSatisfiable,
 	fault.MethodNotAllowed:     http.StatusMethodNotAllowed,
 	fault.HostNotAllowed:       http.StatusMisdirectedRequest,
 	fault.StorageFull:          http.StatusInsufficientStorage,

@@ -1,12 +1,15 @@
 package api_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api"
 )
 
 // TestRefusedInput: what is wrong gets a problem that names the place, and
@@ -177,6 +180,7 @@ func TestBoundedParamsSchema(t *testing.T) {
 	}
 	for name, schema := range map[string]string{
 		"doubling":  `{"$ref":"#/$defs/a40","$defs":{` + defs + `}}`,
+		"values":    `{"properties":{"text":{"enum":[` + strings.Repeat(`0,`, 2000) + `0]}}}`,
 		"recursive": `{"properties":{"x":{"allOf":[{"$ref":"#"},{"$ref":"#"}]}}}`,
 	} {
 		body := `{"name":"` + name + `","job_type":"echo","params":{"text":"x"},"params_schema":` + schema + `}`
@@ -187,6 +191,53 @@ func TestBoundedParamsSchema(t *testing.T) {
 	}
 	want(t, b.call("POST", "/api/job-templates", `{"name":"shared","job_type":"echo","params":{"text":"x"},
 		"params_schema":{"$defs":{"s":{"type":"string"}},"properties":{"text":{"$ref":"#/$defs/s"},"other":{"$ref":"#/$defs/s"}}}}`), 201, "")
+}
+
+// TestForgedCursor: the hash of a cursor is no secret, so the rest of it is a
+// stranger's text.
+func TestForgedCursor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.addJob(echoJob)
+	b.addJob(echoJob)
+	cursor := want(t, b.call("GET", "/api/jobs?limit=1", ""), 200, "").text(t, "next_cursor")
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(text, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, forged := range []any{"", "x", "job_\x00", fields["i"].(string) + "\x00", 5} {
+		fields["i"] = forged
+		made, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, b.call("GET", "/api/jobs?limit=1&cursor="+base64.RawURLEncoding.EncodeToString(made), ""), 400, "cursor_invalid")
+		fields["i"] = "job_01jh0000000000000000000000"
+	}
+	want(t, b.call("GET", "/api/jobs?limit=1&cursor="+cursor, ""), 200, "")
+	for _, other := range []string{"/api/jobs?status=QUEUED&cursor=", "/api/jobs?sort=created_at&cursor=", "/api/job-runs?cursor="} {
+		want(t, b.call("GET", other+cursor, ""), 400, "cursor_invalid")
+	}
+}
+
+// TestTooManyRequests: beyond the bound the answer is a problem that says when
+// to come again, and health is still told.
+func TestTooManyRequests(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *api.Options) { o.MaxInFlight = 1 })
+	done := make(chan answer, 1)
+	go func() { done <- b.call("POST", "/api/jobs", echoJob, "Prefer", "wait=5") }()
+	b.waitFor(func() bool { return b.clock.Timers() > 0 })
+	if a := want(t, b.call("GET", "/api/jobs", ""), 429, "too_many_requests"); a.Header.Get("Retry-After") != "1" {
+		t.Errorf("headers %v", a.Header)
+	}
+	want(t, b.as("", "GET", "/livez", ""), 200, "")
+	b.tick(done)
+	want(t, <-done, 202, "")
 }
 
 func TestBodyOfBodylessVerb(t *testing.T) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -58,7 +59,7 @@ func (s *service) runRoutes() []operation {
 				{Status: http.StatusOK, Doc: "the content", Media: []string{"application/octet-stream"}},
 				{Status: http.StatusPartialContent, Doc: "the part that Range asked for", Media: []string{"application/octet-stream"}},
 			},
-			Faults: []fault.Code{fault.ArtifactGone}, Stream: s.getArtifact,
+			Faults: []fault.Code{fault.ArtifactGone, fault.RangeNotSatisfiable, fault.VersionMismatch}, Stream: s.getArtifact,
 		},
 	}
 }
@@ -187,7 +188,7 @@ func (s *service) getArtifact(w http.ResponseWriter, r *request) error {
 	if s.Blobs == nil {
 		return fault.Newf(fault.ArtifactGone, "the content of %s is not on this server", a.ID)
 	}
-	content, _, err := s.Blobs.Open(r.Context(), a.SHA256)
+	content, size, err := s.Blobs.Open(r.Context(), a.SHA256)
 	if err != nil {
 		return err
 	}
@@ -198,6 +199,44 @@ func (s *service) getArtifact(w http.ResponseWriter, r *request) error {
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("ETag", `"`+a.SHA256+`"`)
-	http.ServeContent(w, r.Request, "", time.Time{}, io.ReadSeeker(content))
-	return nil
+	out := &download{ResponseWriter: w}
+	http.ServeContent(out, r.Request, "", time.Time{}, io.ReadSeeker(content))
+	if out.refused == 0 {
+		return nil
+	}
+	h.Del("Content-Disposition")
+	switch out.refused {
+	case http.StatusRequestedRangeNotSatisfiable:
+		return fault.Newf(fault.RangeNotSatisfiable, "the content has %d bytes", size).
+			At("header/Range", "out_of_range", "must be a range of bytes within the content")
+	case http.StatusPreconditionFailed:
+		return &stale{
+			error:   fault.New(fault.VersionMismatch, "the content has another ETag").At("header/If-Match", "mismatch", "is not the current ETag"),
+			current: wire.ArtifactOf(a), etag: `"` + a.SHA256 + `"`,
+		}
+	}
+	return fmt.Errorf("send artifact %s: status %d", a.ID, out.refused)
+}
+
+// download keeps what ServeContent refuses from going out as plain text.
+type download struct {
+	http.ResponseWriter
+	refused int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (d *download) WriteHeader(status int) {
+	if status >= http.StatusBadRequest {
+		d.refused = status
+		return
+	}
+	d.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (d *download) Write(b []byte) (int, error) {
+	if d.refused != 0 {
+		return len(b), nil
+	}
+	return d.ResponseWriter.Write(b)
 }

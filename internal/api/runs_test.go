@@ -2,12 +2,18 @@ package api_test
 
 import (
 	"compress/gzip"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/run"
 )
@@ -67,6 +73,17 @@ func (b *bundle) artifactChecks(art run.Artifact) {
 		t.Errorf("range %s", a.body)
 	}
 	want(t, b.call("GET", url, "", "If-None-Match", `"`+art.SHA256+`"`), 304, "")
+	for _, over := range []string{"bytes=10-", "lines=1-2"} {
+		a := want(t, b.call("GET", url, "", "Range", over), 416, "range_not_satisfiable")
+		if d := a.Header.Get("Content-Disposition"); d != "" || !strings.Contains(string(a.body), `"pointer":"header/Range"`) {
+			t.Errorf("%s: %s %q", over, a.body, d)
+		}
+	}
+	if a := want(t, b.call("GET", url, "", "If-Match", `"other"`), 412, "version_mismatch"); a.Header.Get("ETag") != `"`+art.SHA256+`"` ||
+		!strings.Contains(string(a.body), art.ID) {
+		t.Errorf("precondition %s %v", a.body, a.Header)
+	}
+	want(t, b.call("HEAD", url, ""), 200, "")
 	delete(b.blobs, art.SHA256)
 	want(t, b.call("GET", url, ""), 404, "artifact_gone")
 }
@@ -111,6 +128,85 @@ func TestLogs(t *testing.T) {
 	a = b.call("GET", path, "", "Accept", "text/event-stream", "Last-Event-ID", "8")
 	if s := string(a.body); strings.Contains(s, "one") || !strings.Contains(s, "three") {
 		t.Errorf("resumed %q", s)
+	}
+}
+
+// events joins the texts of a stream of log events and counts its ids.
+func events(t *testing.T, a answer) (text string, ids int) {
+	t.Helper()
+	for line := range strings.SplitSeq(string(a.body), "\n") {
+		if strings.HasPrefix(line, "id: ") {
+			ids++
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
+		if !ok {
+			continue
+		}
+		var v struct{ Text string }
+		if err := json.Unmarshal([]byte(data), &v); err != nil {
+			t.Fatal(err)
+		}
+		text += v.Text
+	}
+	return text, ids
+}
+
+// TestLogEvents: characters that a read cuts in two arrive whole, and an id never
+// leads to another place than it came from.
+func TestLogEvents(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.addJob(echoJob)
+	c := b.claim()
+	path := "/api/job-runs/" + c.Run.ID + "/logs"
+	w, err := b.logs.Writer(c.Run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := "x" + strings.Repeat("\u00e4\u20ac\U0001f600", 20_000) + "\n"
+	fmt.Fprint(w, long+"last\n\xe2\x82")
+	w.Close()
+	b.finish(c)
+	sse := []string{"Accept", "text/event-stream"}
+	for _, query := range []string{"", "?raw=true"} {
+		if text, ids := events(t, b.call("GET", path+query, "", sse...)); strings.TrimRight(text, "\ufffd") != long+"last\n" || ids < 2 {
+			t.Errorf("%q: %d bytes, %d ids", query, len(text), ids)
+		}
+	}
+	if text, ids := events(t, b.call("GET", path+"?tail=2", "", sse...)); text != "last\n\ufffd" || ids != 0 {
+		t.Errorf("tail %q with %d ids", text, ids)
+	}
+	if text, _ := events(t, b.call("GET", path+"?tail=2", "", append(sse, "Last-Event-ID", fmt.Sprint(len(long)))...)); text != "last\n\ufffd" {
+		t.Errorf("continued %q", text)
+	}
+}
+
+// brokenLog fails in the middle.
+type brokenLog struct{ api.Logs }
+
+func (brokenLog) Read(string, int) (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(strings.NewReader("half\n"), iotest.ErrReader(errors.New("disk")))), nil
+}
+
+func TestBrokenLogIsCut(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *api.Options) { o.Logs = brokenLog{} })
+	b.addJob(echoJob)
+	c := b.claim()
+	srv := httptest.NewServer(b.handler)
+	defer srv.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/api/job-runs/"+c.Run.ID+"/logs", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+b.tokens[access.Admin])
+	res, err := srv.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if text, err := io.ReadAll(res.Body); err == nil {
+		t.Errorf("status %d, %q looks complete", res.StatusCode, text)
 	}
 }
 

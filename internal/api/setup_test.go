@@ -49,6 +49,7 @@ func (echo) Locks(p json.RawMessage) []string {
 	}
 	return nil
 }
+func (echo) Privileged() []string                               { return []string{"model"} }
 func (echo) OnCrash() job.CrashPolicy                           { return job.CrashFail }
 func (echo) Run(context.Context, task.Attempt, task.Host) error { return errors.New("not here") }
 
@@ -79,7 +80,7 @@ type bundle struct {
 
 var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T, change ...func(*api.Options)) *bundle {
 	t.Helper()
 	b := &bundle{t: t, clock: clocktest.New(start), tokens: map[access.Role]string{}, blobs: blobs{}}
 	var err error
@@ -101,10 +102,13 @@ func setup(t *testing.T) *bundle {
 	}
 	b.tokens["stranger"] = access.NewToken()
 	tokens = tokens.With(b.tokens["stranger"], access.Principal{Name: "stranger", Tenant: "other", Roles: []access.Role{access.Admin}})
-	b.handler, err = api.New(api.Options{
+	o := api.Options{
 		Store: b.store, Tasks: task.NewRegistry(echo{}), Tokens: tokens, Blobs: b.blobs, Logs: b.logs, Clock: b.clock, Version: "test",
-	})
-	if err != nil {
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	if b.handler, err = api.New(o); err != nil {
 		t.Fatal(err)
 	}
 	return b

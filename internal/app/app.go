@@ -189,18 +189,6 @@ func (a *App) startEngine(ctx context.Context) error {
 	}
 }
 
-// Limits of the HTTP server.
-const (
-	headerTimeout = 5 * time.Second
-	// requestTimeout is how long a request with its body may take to arrive. It
-	// does not bound the answer.
-	requestTimeout = 20 * time.Second
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 64 << 10
-	// closeGrace is how long answers under way may take when the server stops.
-	closeGrace = 5 * time.Second
-)
-
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
 	a.local = access.NewToken()
@@ -214,13 +202,7 @@ func (a *App) serve(ctx context.Context) error {
 	}
 	// Requests that last (followed logs, waits) end when the server stops.
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
-	srv := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		DisableGeneralOptionsHandler: true, // no answer but ours, also to OPTIONS *
-		BaseContext:                  func(net.Listener) context.Context { return base },
-		ErrorLog:                     slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
+	srv := newServer(base, handler, a.log, requestTimeout)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

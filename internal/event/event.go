@@ -31,15 +31,6 @@ const (
 	QueueResumed    Type = "queue.resumed"
 )
 
-// Types lists the catalogue in the order above.
-func Types() []Type {
-	return []Type{
-		JobQueued, JobStarted, JobUpdated, JobHeld, JobReleased, JobCancelAsked, JobCancelled,
-		JobRunCompleted, JobRunFailed, JobRunSkipped, TemplateCreated, TemplateUpdated, TemplateDeleted, WorkersScaled,
-		QueuePaused, QueueResumed,
-	}
-}
-
 // Event is one announcement. The zero Seq means that the store has not
 // numbered it yet.
 type Event struct {

@@ -27,6 +27,7 @@ const (
 	InvalidParameter     Code = "invalid_parameter"
 	InvalidHeader        Code = "invalid_header"
 	UnsupportedMediaType Code = "unsupported_media_type"
+	RangeNotSatisfiable  Code = "range_not_satisfiable"
 	WrongIDType          Code = "wrong_id_type"
 	BodyTooLarge         Code = "body_too_large"
 	NotFound             Code = "not_found"
@@ -70,6 +71,7 @@ var register = map[Code]Entry{
 	InvalidParameter:     {Invalid, "Invalid query parameter", "Correct the parameters listed in errors."},
 	InvalidHeader:        {Invalid, "Invalid header", "Correct the request headers listed in errors."},
 	UnsupportedMediaType: {Invalid, "Unsupported media type", "Send the body as application/json."},
+	RangeNotSatisfiable:  {Invalid, "Range not satisfiable", "Ask for bytes within the size given in Content-Range."},
 	WrongIDType:          {Invalid, "Wrong id type", "Use an id with the prefix that this place expects."},
 	BodyTooLarge:         {Oversized, "Body too large", "Send a smaller body."},
 	NotFound:             {Missing, "Not found", "Check the id or the path; objects of another tenant are not visible."},

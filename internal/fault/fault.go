@@ -121,11 +121,3 @@ func Is(err error, code Code) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == code
 }
-
-// KindOf is the kind of err: Internal for a plain error, "" for nil.
-func KindOf(err error) Kind {
-	if err == nil {
-		return ""
-	}
-	return From(err).Kind()
-}

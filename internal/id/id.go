@@ -74,9 +74,6 @@ func Check(k Kind, s string) error {
 	return nil
 }
 
-// Is reports whether s is a well-formed id of kind k.
-func Is(k Kind, s string) bool { return Check(k, s) == nil }
-
 // Noun is the word for k in a sentence, "job" for Job.
 func (k Kind) Noun() string {
 	if n, ok := nouns[k]; ok {

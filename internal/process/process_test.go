@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -313,6 +315,28 @@ func TestIdentity(t *testing.T) {
 	}
 	if p, ok := Identity(1 << 30); ok {
 		t.Errorf("there is no such process: %v", p)
+	}
+}
+
+// TestShield: a command finds no secret in its server's environment, although both
+// run as the same user. The server can still start it.
+func TestShield(t *testing.T) {
+	t.Parallel()
+	for how, seen := range map[string]bool{"open": true, "shielded": false} {
+		cmd := exec.CommandContext(t.Context(), selfPath(), zooArg, "hide", how, runID(t))
+		cmd.Env = []string{"TOKEN=top_secret"}
+		cmd.Dir = "/"
+		if os.Getuid() == 0 { // nothing hides from root
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		out, err := cmd.CombinedOutput()
+		text := string(out)
+		if err != nil || !strings.Contains(text, "ended <nil>") || !strings.Contains(text, "found ") {
+			t.Fatalf("%s: %v\n%s", how, err, text)
+		}
+		if strings.Contains(text, "top_secret") != seen {
+			t.Errorf("%s: %s", how, text)
+		}
 	}
 }
 

@@ -11,6 +11,11 @@ import (
 // selfPath is this binary, also when its file was replaced by an upgrade.
 func selfPath() string { return "/proc/self/exe" }
 
+// Shield keeps the memory, the environment and the open files of this process
+// from commands that run as the same user: tokens and passwords of the server are
+// in them. It does not help against root. On other systems it does nothing.
+func Shield() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+
 // adoptOrphans makes this process the parent of every descendant whose own
 // parent dies. A wait that finds no child then proves that there is no
 // descendant.

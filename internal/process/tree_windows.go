@@ -33,6 +33,9 @@ func selfPath() string {
 	return p
 }
 
+// Shield does nothing on this system.
+func Shield() error { return nil }
+
 func rootDir() string { return filepath.VolumeName(selfPath()) + `\` }
 
 func wake(*os.Process) {}

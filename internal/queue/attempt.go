@@ -23,6 +23,8 @@ type attempt struct {
 	job    job.Job
 	run    run.Run
 	cancel context.CancelCauseFunc
+	// begun says that the task was called. Only the attempt's goroutine uses it.
+	begun bool
 }
 
 // start runs a claimed attempt in a goroutine of its own. If the lease was lost
@@ -61,7 +63,7 @@ func (e *Engine) attend(ctx, live context.Context, a *attempt) {
 	// by what is asked of it afterwards.
 	cause := context.Cause(ctx)
 	result := h.close()
-	if errors.Is(cause, task.ErrLeaseLost) {
+	if errors.Is(cause, task.ErrLeaseLost) && a.begun {
 		log.Warn("attempt stopped: its lease is lost")
 		return
 	}
@@ -100,16 +102,22 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 			return job.Broke{At: at, Failure: f, Fatal: fatal, After: after, Jitter: jitter()}, run.Broke{At: at, Failure: f, Result: res}
 		}
 	}
+	returned := func(why string) func(job.Job) (any, any) {
+		return func(j job.Job) (any, any) {
+			f := run.Failure{Code: job.CodeInterrupted, Message: why + "; the job went back to the queue"}
+			if !j.CancelAskedAt.IsZero() {
+				f = run.Failure{Code: job.CodeCancelled, Message: "cancelled" + by(j.CancelledBy)}
+			}
+			return job.Returned{At: at}, run.Broke{At: at, Failure: f, Result: res}
+		}
+	}
 	switch {
 	case errors.Is(cause, task.ErrShutdown):
-		f := run.Failure{Code: job.CodeInterrupted, Message: "stopped with the server; the job went back to the queue"}
-		return func(j job.Job) (any, any) {
-			g := f
-			if !j.CancelAskedAt.IsZero() {
-				g = run.Failure{Code: job.CodeCancelled, Message: "cancelled" + by(j.CancelledBy)}
-			}
-			return job.Returned{At: at}, run.Broke{At: at, Failure: g, Result: res}
-		}
+		return returned("stopped with the server")
+	case errors.Is(cause, task.ErrLeaseLost):
+		// Nothing was done, so no crash policy need decide. If the job was taken over
+		// already, this is refused.
+		return returned("the server lost its lease before the work began")
 	case errors.Is(cause, task.ErrTimeout):
 		return broke(run.Failure{Code: job.CodeTimeout, Message: "the attempt took longer than " + a.job.Timeout.String()}, false, 0)
 	case cause != nil:
@@ -141,10 +149,11 @@ const maxMessage = 4096
 // text makes s storable in every database, in at most n bytes: a record that the
 // database refuses would keep its job running for ever.
 func text(s string, n int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 	if len(s) > n {
 		s = strings.ToValidUTF8(s[:n-3], "") + "..."
 	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	return s
 }
 
 // prepare makes the private folder and reads the checkpoint. A full disk or an
@@ -175,15 +184,15 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 		return task.Fatal("job_type_unknown", err)
 	}
 	dir := filepath.Join(e.o.WorkDir, a.run.ID)
-	checkpoint, err := e.prepare(ctx, a, dir)
-	if err != nil {
-		return err
-	}
 	defer func() {
 		if err := os.RemoveAll(dir); err != nil {
 			e.log.Warn("cannot remove work folder", "dir", dir, "error", err)
 		}
 	}()
+	checkpoint, err := e.prepare(ctx, a, dir)
+	if err != nil {
+		return err
+	}
 	if a.job.Timeout > 0 {
 		timer := e.o.Clock.NewTimer(a.job.Timeout)
 		over := make(chan struct{})
@@ -203,6 +212,7 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 			err = task.Fatal(job.CodePanic, errors.New("the job type panicked; see the server's log"))
 		}
 	}()
+	a.begun = true
 	return t.Run(ctx, task.Attempt{
 		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt,
 		Params: a.job.Params, IdempotencyKey: a.job.ID, Checkpoint: checkpoint, Dir: dir, Grace: e.o.Grace,

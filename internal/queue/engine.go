@@ -129,10 +129,10 @@ func New(o Options) *Engine {
 }
 
 // Ready is closed when the leftovers of earlier servers on this data folder
-// are dealt with and the engine claims jobs.
+// are dealt with, except those that resist, and the engine claims jobs.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
-// InstanceID is the id of the current lease, "" before Run took one.
+// InstanceID is the id of the current lease, "" while there is none.
 func (e *Engine) InstanceID() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -157,13 +157,17 @@ func (e *Engine) Run(ctx context.Context) error {
 	// Work and its records outlive ctx: they end in good order below.
 	live, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	if err := e.register(ctx); err != nil {
+	own, err := e.register(ctx)
+	if err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{e.recover, e.checkAlone} {
-		if err := step(ctx); err != nil {
-			return errors.Join(err, e.release(live))
-		}
+	e.use(own)
+	err = e.recover(ctx)
+	if err == nil {
+		err = e.checkAlone(ctx, own.id)
+	}
+	if err != nil {
+		return errors.Join(err, e.release(live, own.id))
 	}
 	e.log.Info("queue is ready", "instance", e.InstanceID())
 	close(e.ready)
@@ -188,7 +192,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.drain(end)
 	stopLoops()
 	background.Wait()
-	return e.release(context.WithoutCancel(ctx))
+	return e.release(context.WithoutCancel(ctx), e.InstanceID())
 }
 
 // drain waits for the attempts: first in peace, then by asking them to stop,

@@ -455,11 +455,12 @@ func TestLocksExclude(t *testing.T) {
 
 func TestLostLeaseStopsWorkAndRefusesItsResult(t *testing.T) {
 	t.Parallel()
-	stopped := make(chan error, 1)
+	began, stopped := make(chan struct{}), make(chan error, 1)
 	b := setup(t, func(ctx context.Context, a task.Attempt, _ task.Host) error {
 		if a.Number > 1 {
 			return nil
 		}
+		close(began)
 		<-ctx.Done()
 		stopped <- context.Cause(ctx)
 		return nil
@@ -467,6 +468,7 @@ func TestLostLeaseStopsWorkAndRefusesItsResult(t *testing.T) {
 	b.opts.LeaseTTL = 600 * time.Millisecond
 	b.start()
 	j := b.add(func(j *job.Job) { j.OnCrash = job.CrashRetry })
+	<-began // a job that is RUNNING may still be about to begin
 	j = b.until(j.ID, "running", func(j job.Job) bool { return j.State == job.Running })
 	// Another instance takes over, as if this one had been away for long.
 	if err := b.store.Leases.Condemn(t.Context(), store.Condemn{Self: "other", HostID: "host"}); err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/run"
@@ -94,7 +95,7 @@ func (h *host) flush() {
 	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), h.e.o.LeaseTTL)
 	defer cancel()
-	if err := h.write(ctx, r); err != nil && !fault.Is(err, fault.StaleLease) {
+	if err := h.fenced(h.e.o.Store.Runs.Report(ctx, []store.Report{r})[0]); err != nil && !fault.Is(err, fault.StaleLease) {
 		h.e.log.Warn("cannot report progress", "run_id", h.a.run.ID, "error", err)
 		h.mu.Lock()
 		h.dirty = true
@@ -102,11 +103,23 @@ func (h *host) flush() {
 	}
 }
 
-// write stores a report and stops the attempt when it was taken over.
-func (h *host) write(ctx context.Context, r store.Report) error {
-	return h.fenced(h.e.o.Store.Runs.Report(ctx, []store.Report{r})[0])
+// persist repeats a write for which the database is away or full, until ctx
+// ends: that is not the job's fault and must not fail work that may have taken
+// hours. f must be harmless to repeat.
+func (h *host) persist(ctx context.Context, f func() error) error {
+	for {
+		err := h.fenced(f())
+		if !fault.Is(err, fault.StorageUnavailable) && !fault.Is(err, fault.StorageBusy) && !fault.Is(err, fault.StorageFull) {
+			return err
+		}
+		h.e.log.Warn("cannot record what an attempt did, trying again", "run_id", h.a.run.ID, "error", err)
+		if clock.Sleep(ctx, h.e.o.Clock, backoff) != nil {
+			return err
+		}
+	}
 }
 
+// fenced stops the attempt when err says that it was taken over.
 func (h *host) fenced(err error) error {
 	if fault.Is(err, fault.StaleLease) {
 		h.a.cancel(task.ErrLeaseLost)
@@ -126,7 +139,8 @@ func (h *host) Log() io.Writer { return h.log }
 
 // Process implements task.Host.
 func (h *host) Process(ctx context.Context, p run.Process) error {
-	return h.write(ctx, store.Report{RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Process: &p})
+	r := store.Report{RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Process: &p}
+	return h.persist(ctx, func() error { return h.e.o.Store.Runs.Report(ctx, []store.Report{r})[0] })
 }
 
 // Progress implements task.Host.
@@ -159,9 +173,8 @@ func (h *host) Checkpoint(ctx context.Context, data []byte) error {
 	if len(data) > maxCheckpoint {
 		return fault.Newf(fault.BodyTooLarge, "a checkpoint may have %d bytes, this one has %d", maxCheckpoint, len(data))
 	}
-	return h.fenced(h.e.o.Store.Runs.SaveCheckpoint(ctx, store.Checkpoint{
-		JobID: h.a.job.ID, RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Data: data, At: h.now(),
-	}))
+	c := store.Checkpoint{JobID: h.a.job.ID, RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Data: data, At: h.now()}
+	return h.persist(ctx, func() error { return h.e.o.Store.Runs.SaveCheckpoint(ctx, c) })
 }
 
 // Artifact implements task.Host: first the content is durable, then its name.
@@ -175,7 +188,7 @@ func (h *host) Artifact(ctx context.Context, name, mediaType string, r io.Reader
 		ID: id.New(id.Artifact, at), Tenant: h.a.run.Tenant, RunID: h.a.run.ID, Name: name, Size: size,
 		SHA256: sum, MediaType: mediaType, CreatedAt: at,
 	}
-	return a, h.fenced(h.e.o.Store.Artifacts.Put(ctx, a, h.a.run.Epoch))
+	return a, h.persist(ctx, func() error { return h.e.o.Store.Artifacts.Put(ctx, a, h.a.run.Epoch) })
 }
 
 func (h *host) now() time.Time { return h.e.o.Clock.Now() }

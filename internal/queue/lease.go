@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -13,8 +14,14 @@ import (
 	"github.com/runsheet/runsheet/internal/task"
 )
 
-// register takes a lease under a fresh id.
-func (e *Engine) register(ctx context.Context) error {
+// lease is the right to claim jobs under an instance id.
+type lease struct {
+	id      string
+	trusted time.Time // the end of the trust in it, see trustUntil
+}
+
+// register takes a lease under a fresh id. Nothing uses it before use.
+func (e *Engine) register(ctx context.Context) (lease, error) {
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "unknown" // shown to people only
@@ -24,17 +31,34 @@ func (e *Engine) register(ctx context.Context) error {
 		ID: id.New(id.Instance, asked), HostID: e.o.HostID, Hostname: hostname, Pid: os.Getpid(), Version: e.o.Version,
 	}
 	if err := e.o.Store.Leases.Register(ctx, i, e.o.LeaseTTL); err != nil {
-		return fmt.Errorf("register instance: %w", err)
+		return lease{}, fmt.Errorf("register instance: %w", err)
 	}
+	return lease{i.ID, e.trustUntil(asked)}, nil
+}
+
+func (e *Engine) use(l lease) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.instance, e.trusted = i.ID, e.trustUntil(asked)
+	e.instance, e.trusted = l.id, l.trusted
+}
+
+// regain takes a lease in place of a lost one, unless another instance that
+// must be alone has come meanwhile.
+func (e *Engine) regain(ctx context.Context) error {
+	l, err := e.register(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.checkAlone(ctx, l.id); err != nil {
+		return errors.Join(err, e.release(ctx, l.id))
+	}
+	e.use(l)
 	return nil
 }
 
 // checkAlone returns an error while an older instance lives, if this one must
 // be alone. It runs after register, so of two that start at once one gives way.
-func (e *Engine) checkAlone(ctx context.Context) error {
+func (e *Engine) checkAlone(ctx context.Context, self string) error {
 	if !e.o.Alone {
 		return nil
 	}
@@ -43,8 +67,11 @@ func (e *Engine) checkAlone(ctx context.Context) error {
 		return fmt.Errorf("look for other instances: %w", err)
 	}
 	for _, i := range all {
-		if i.ID == e.InstanceID() {
+		if i.ID == self {
 			return nil // the list is oldest first
+		}
+		if i.HostID == e.o.HostID {
+			continue // this process, under a lease of which it did not hear: the folder is locked
 		}
 		// recover has condemned the dead by the database's clock; ours may differ.
 		return fault.Newf(fault.OtherInstance, "instance %s on %s (pid %d) uses this database, and logs and artifacts of this "+
@@ -59,10 +86,10 @@ func (e *Engine) checkAlone(ctx context.Context) error {
 // view of the lease does.
 func (e *Engine) trustUntil(asked time.Time) time.Time { return asked.Add(e.o.LeaseTTL - leaseMargin) }
 
-func (e *Engine) release(ctx context.Context) error {
+func (e *Engine) release(ctx context.Context, instanceID string) error {
 	ctx, cancel := context.WithTimeout(ctx, e.o.LeaseTTL)
 	defer cancel()
-	if err := e.o.Store.Leases.Release(ctx, e.InstanceID(), time.Time{}); err != nil {
+	if err := e.o.Store.Leases.Release(ctx, instanceID, time.Time{}); err != nil {
 		return fmt.Errorf("release lease: %w", err)
 	}
 	return nil
@@ -75,23 +102,25 @@ func (e *Engine) keepLease(ctx context.Context) {
 	wait := e.o.LeaseTTL / 6
 	for clock.Sleep(ctx, e.o.Clock, wait) == nil {
 		wait = e.o.LeaseTTL / 6
-		err := e.renew(ctx)
-		switch {
-		case err == nil || ctx.Err() != nil:
-			continue
-		case fault.Is(err, fault.StaleLease):
-			e.log.Error("lease lost: another instance condemned it", "instance", e.InstanceID())
-		case e.o.Exclusive || e.o.Clock.Now().Before(e.trustEnd()):
-			e.log.Warn("cannot renew the lease", "error", err)
-			wait = min(wait, backoff)
-			continue
-		default:
-			e.log.Error("lease lost: it could not be renewed in time", "instance", e.InstanceID(), "error", err)
+		if self := e.InstanceID(); self != "" {
+			err := e.renew(ctx, self)
+			switch {
+			case err == nil || ctx.Err() != nil:
+				continue
+			case fault.Is(err, fault.StaleLease):
+				e.log.Error("lease lost: another instance condemned it", "instance", self)
+			case e.o.Exclusive || e.o.Clock.Now().Before(e.trustEnd()):
+				e.log.Warn("cannot renew the lease", "error", err)
+				wait = min(wait, backoff)
+				continue
+			default:
+				e.log.Error("lease lost: it could not be renewed in time", "instance", self, "error", err)
+			}
+			e.loseLease()
 		}
-		e.loseLease()
-		if err := e.register(ctx); err != nil {
+		if err := e.regain(ctx); err != nil {
 			e.log.Error("cannot take a new lease", "error", err)
-			wait = backoff
+			wait = min(wait, backoff)
 			continue
 		}
 		e.kick()
@@ -116,7 +145,7 @@ func (e *Engine) trustEnd() time.Time {
 	return e.trusted
 }
 
-func (e *Engine) renew(ctx context.Context) error {
+func (e *Engine) renew(ctx context.Context, self string) error {
 	asked := e.o.Clock.Now()
 	// A call that hangs must not outlive the trust in the lease, nor take the time
 	// for another try. The store may notice the end of ctx late, so it is not
@@ -124,7 +153,7 @@ func (e *Engine) renew(ctx context.Context) error {
 	limit := min(max(e.trustEnd().Sub(asked), backoff), e.o.LeaseTTL/3)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	self, done := e.InstanceID(), make(chan error, 1)
+	done := make(chan error, 1)
 	go func() { done <- e.o.Store.Leases.Extend(ctx, self, time.Time{}, e.o.LeaseTTL) }()
 	select {
 	case err := <-done:

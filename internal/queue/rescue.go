@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -16,13 +17,38 @@ import (
 )
 
 // recover deals with what earlier servers on this data folder left behind. The
-// folder's lock proves that they are dead, so nothing is waited for.
+// folder's lock proves that they are dead, so nothing is waited for. What cannot
+// be rescued now keeps its slot and its locks, and rescueOthers tries again: one
+// process that does not die must not keep the whole queue from starting.
 func (e *Engine) recover(ctx context.Context) error {
-	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), HostID: e.o.HostID, Grace: takeoverGrace}); err != nil {
-		return fmt.Errorf("condemn dead instances: %w", err)
+	hosts := []string{e.o.HostID}
+	if e.o.Exclusive {
+		// Nobody else can live, whatever a restored or a lost host id says, and
+		// however far in the future a wrong clock has put the end of a lease.
+		all, err := e.o.Store.Leases.Instances(ctx)
+		if err != nil {
+			return fmt.Errorf("list instances: %w", err)
+		}
+		for _, i := range all {
+			hosts = append(hosts, i.HostID)
+		}
 	}
-	if err := e.rescue(ctx); err != nil {
-		return err
+	slices.Sort(hosts)
+	for _, h := range slices.Compact(hosts) {
+		if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), HostID: h, Grace: takeoverGrace}); err != nil {
+			return fmt.Errorf("condemn dead instances: %w", err)
+		}
+	}
+	left, err := e.o.Store.Leases.Leftovers(ctx)
+	if err != nil {
+		return fmt.Errorf("list leftovers: %w", err)
+	}
+	if err := e.rescue(ctx, left); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		e.log.Error("cannot rescue jobs of earlier servers, trying again later", "error", err)
+		return nil // their folders may still be in use
 	}
 	return e.clearWork()
 }
@@ -48,26 +74,29 @@ func (e *Engine) clearWork() error {
 // this process among them.
 func (e *Engine) rescueOthers(ctx context.Context) {
 	for clock.Sleep(ctx, e.o.Clock, rescueEvery) == nil {
-		err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), Grace: takeoverGrace})
-		if err == nil {
-			err = e.rescue(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := e.takeOver(ctx); err != nil && ctx.Err() == nil {
 			e.log.Error("cannot rescue jobs of lost instances", "error", err)
 		}
 	}
 }
 
-// rescue ends the attempts of lost instances: first what is left of their
-// processes on this host, then their records, and with these their locks.
-func (e *Engine) rescue(ctx context.Context) error {
+func (e *Engine) takeOver(ctx context.Context) error {
+	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), Grace: takeoverGrace}); err != nil {
+		return fmt.Errorf("condemn lost instances: %w", err)
+	}
 	left, err := e.o.Store.Leases.Leftovers(ctx)
 	if err != nil {
 		return fmt.Errorf("list leftovers: %w", err)
 	}
+	return e.rescue(ctx, left)
+}
+
+// rescue ends the attempts of lost instances: first what is left of their
+// processes on this host, then their records, and with these their locks.
+func (e *Engine) rescue(ctx context.Context, left []store.Leftover) error {
 	var here []store.Leftover
 	for _, l := range left {
-		if l.HostID == e.o.HostID && !e.runsHere(l) {
+		if e.ours(l) && !e.runsHere(l) {
 			here = append(here, l)
 		}
 	}
@@ -84,7 +113,7 @@ func (e *Engine) rescue(ctx context.Context) error {
 		if e.runsHere(l) {
 			continue // this process lost its lease; it stops the attempt first
 		}
-		if l.HostID == e.o.HostID && !swept {
+		if e.ours(l) && !swept {
 			continue // its locks are not free before its processes are gone
 		}
 		err := e.interrupt(ctx, l)
@@ -99,6 +128,10 @@ func (e *Engine) rescue(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// ours reports whether what is left of the leftover's processes would be on
+// this host.
+func (e *Engine) ours(l store.Leftover) bool { return e.o.Exclusive || l.HostID == e.o.HostID }
 
 // runsHere reports whether the leftover is an attempt of this very process.
 func (e *Engine) runsHere(l store.Leftover) bool {

@@ -47,6 +47,14 @@ type Task interface {
 	Run(ctx context.Context, a Attempt, h Host) error
 }
 
+// Privileged is implemented by a job type some of whose params decide what code
+// runs. Who may start a template but not write one may set such a param only
+// where the template's params_schema has a property for it.
+type Privileged interface {
+	// Privileged names those params, at the top level.
+	Privileged() []string
+}
+
 // Causes for which the context of Run ends.
 var (
 	ErrCancelled = errors.New("cancelled")

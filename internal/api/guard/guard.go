@@ -7,10 +7,12 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -60,28 +62,53 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header(), reqID)
 	z := newCompressor(w, r)
 	defer func() {
-		if p := recover(); p != nil {
-			g.recovered(z, r, p)
-		}
-		if err := z.close(); err != nil && r.Context().Err() == nil {
-			g.Log.DebugContext(r.Context(), "answer not sent", "request_id", reqID, "error", err)
+		p := recover()
+		cut := p != nil && !g.recovered(z, r, reqID, p)
+		if !cut {
+			if err := z.close(); err != nil && r.Context().Err() == nil {
+				g.Log.DebugContext(r.Context(), "answer not sent", "request_id", reqID, "error", err)
+			}
 		}
 		g.Log.DebugContext(r.Context(), "request", "request_id", reqID, "method", r.Method, "path", r.URL.Path,
 			"status", z.status, "bytes", z.sent, "duration_ms", g.Clock.Now().Sub(start).Milliseconds())
+		if cut {
+			// net/http closes the connection: nothing else tells the caller that
+			// what came so far is not the whole answer.
+			panic(http.ErrAbortHandler)
+		}
 	}()
 	g.admit(z, r)
 }
 
-// recovered answers 500 if nothing was sent yet. What panicked is logged; the
-// abort that net/http knows is handed on by closing the answer early.
-func (g *guard) recovered(z *compressor, r *http.Request, p any) {
+// errPanicked is all that the answer and its log line say about a panic.
+var errPanicked = errors.New("the handler panicked")
+
+// recovered logs what panicked and answers 500. It returns false when it is too
+// late for that, or when the handler wants the answer to be cut off.
+func (g *guard) recovered(z *compressor, r *http.Request, reqID string, p any) bool {
 	if p == http.ErrAbortHandler { //nolint:errorlint // a sentinel that is compared by identity
-		return
+		return false
 	}
-	g.Log.ErrorContext(r.Context(), "request panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	if z.status == 0 {
-		g.Fail(z, r, fmt.Errorf("panic: %v", p))
+	g.Log.ErrorContext(r.Context(), "request panicked", "request_id", reqID, "method", r.Method, "path", r.URL.Path,
+		"panic", describe(p), "stack", string(debug.Stack()))
+	if z.status != 0 {
+		return false
 	}
+	// What the handler had prepared belongs to another answer.
+	clear(z.Header())
+	secure(z.Header(), reqID)
+	g.Fail(z, r, errPanicked)
+	return true
+}
+
+// describe says what a panic was about. Only the text of the runtime's own errors
+// is free of what the request contained, such as a password or a prompt; of all
+// others the type must do, and the stack.
+func describe(p any) string {
+	if err, ok := p.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", p)
 }
 
 func (g *guard) admit(w http.ResponseWriter, r *http.Request) {

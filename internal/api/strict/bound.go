@@ -9,8 +9,10 @@ import (
 )
 
 // MaxParts bounds a schema of a stranger after each reference was replaced by
-// what it names.
-const MaxParts = 10_000
+// what it names. Each value of an enum counts too: it is compared with every item
+// of an array that the schema of items describes, and a body has room for some
+// 250,000 items.
+const MaxParts = 2_000
 
 var (
 	errRecursive = errors.New("the schema must not refer to itself")
@@ -43,6 +45,12 @@ func parts(s *jsonschema.Schema, seen map[*jsonschema.Schema]int) (int, error) {
 	}
 	seen[s] = 0
 	sum := 1
+	if s.Enum != nil {
+		sum += len(s.Enum.Values)
+	}
+	if sum > MaxParts {
+		return 0, errParts
+	}
 	for _, c := range below(s) {
 		n, err := parts(c, seen)
 		if err != nil {

@@ -24,9 +24,19 @@ func (s leases) Register(ctx context.Context, i store.Instance, ttl time.Duratio
 		if err != nil {
 			return err
 		}
+		// Two in one millisecond, or a clock that was set back, must not change who
+		// was first.
+		started := clock.Millis(now)
+		var last sql.NullInt64
+		if err := tx.Row(ctx, `SELECT max(started_ms) FROM instances WHERE ended_ms = 0`).Scan(&last); err != nil {
+			return fmt.Errorf("look for older instances: %w", err)
+		}
+		if last.Valid && last.Int64 >= started {
+			started = last.Int64 + 1
+		}
 		if _, err := tx.Exec(ctx, `INSERT INTO instances (instance_id, host_id, hostname, pid, version, started_ms, lease_until_ms,
 			ended_ms, lost) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)`,
-			i.ID, i.HostID, i.Hostname, i.Pid, i.Version, clock.Millis(now), clock.Millis(now.Add(ttl))); err != nil {
+			i.ID, i.HostID, i.Hostname, i.Pid, i.Version, started, clock.Millis(now.Add(ttl))); err != nil {
 			return fmt.Errorf("register instance: %w", err)
 		}
 		return nil

@@ -78,7 +78,8 @@ func Open(ctx context.Context, o Options) (store.Store, error) {
 	if err != nil {
 		return store.Store{}, err
 	}
-	if err := server.check(ctx, o); err != nil {
+	_, given := cfg.RuntimeParams["synchronous_commit"]
+	if err := server.check(ctx, o, given); err != nil {
 		return store.Store{}, err
 	}
 	pooled := server.pooled
@@ -92,14 +93,15 @@ func Open(ctx context.Context, o Options) (store.Store, error) {
 	if err := migrate(ctx, cfg); err != nil {
 		return store.Store{}, err
 	}
+	settings := server.settings()
 	e := &engine{
 		clock: o.Clock, log: o.Log, pooled: pooled, version: server.version,
 		Watchers: portable.NewWatchers(),
 	}
 	if pooled {
-		e.settings = localSettings(cfg)
+		e.settings = localSettings(cfg, settings)
 	} else {
-		for k, v := range sessionSettings {
+		for k, v := range settings {
 			if _, given := cfg.RuntimeParams[k]; !given {
 				cfg.RuntimeParams[k] = v
 			}
@@ -187,8 +189,9 @@ func probe(ctx context.Context, cfg *pgx.ConnConfig) (server, error) {
 	return s, nil
 }
 
-// check refuses a server on which an acknowledged write could be lost.
-func (s server) check(ctx context.Context, o Options) error {
+// check refuses a server on which an acknowledged write could be lost. given
+// says that the URL sets synchronous_commit.
+func (s server) check(ctx context.Context, o Options, given bool) error {
 	if s.number < oldestVersion {
 		return fmt.Errorf("the server is PostgreSQL %s: 13 or newer is needed", s.version)
 	}
@@ -204,18 +207,31 @@ func (s server) check(ctx context.Context, o Options) error {
 		}
 	}
 	if s.commit == "off" {
-		o.Log.WarnContext(ctx, "synchronous_commit is off: a crash of the database server can lose the last accepted work")
+		if given {
+			o.Log.WarnContext(ctx, "synchronous_commit is off in the database URL: a crash of the database server can lose the last accepted work")
+		} else {
+			o.Log.WarnContext(ctx, "synchronous_commit is off at the server: it is switched on for our own sessions")
+		}
 	}
 	return nil
 }
 
+// settings are those of our sessions.
+func (s server) settings() map[string]string {
+	out := maps.Clone(sessionSettings)
+	if s.commit == "off" {
+		out["synchronous_commit"] = "on"
+	}
+	return out
+}
+
 // localSettings is the statement that begins each transaction behind a pooler,
 // which refuses settings at connection time.
-func localSettings(cfg *pgx.ConnConfig) string {
+func localSettings(cfg *pgx.ConnConfig, settings map[string]string) string {
 	var sets []string
-	for _, k := range slices.Sorted(maps.Keys(sessionSettings)) {
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
 		if _, given := cfg.RuntimeParams[k]; !given {
-			sets = append(sets, "SET LOCAL "+k+" = '"+sessionSettings[k]+"'")
+			sets = append(sets, "SET LOCAL "+k+" = '"+settings[k]+"'")
 		}
 	}
 	return strings.Join(sets, "; ")

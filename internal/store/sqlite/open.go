@@ -107,7 +107,7 @@ func (e *engine) open(ctx context.Context, o Options) error {
 		return err
 	}
 	if !fresh && !o.Driver.NoLock {
-		if err := quickCheck(ctx, db); err != nil {
+		if err := quickCheck(ctx, db, checkTime); err != nil {
 			return err
 		}
 	}
@@ -123,13 +123,14 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	return e.startWriter(ctx)
 }
 
-// private makes an empty file that only its owner reads, which is where SQLite
-// takes the permissions of its other files from. The folder may be open to others:
-// params and environments of jobs are nobody else's business.
+// private makes an empty file for its owner only, which SQLite then takes for a
+// new database. SQLite itself would let everybody read it: params of jobs may be
+// confidential, and not every data folder is closed. The log and its index get
+// the mode of the database.
 func private(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("make database file: %w", err)
+		return fmt.Errorf("create %s: %w", filepath.Base(path), err)
 	}
 	return f.Close()
 }
@@ -252,12 +253,19 @@ func migrate(ctx context.Context, db *sql.DB, path string, noBackup bool) error 
 	return migrations.Up(ctx, db, migrations.SQLite)
 }
 
-// quickCheck refuses a damaged file: better no start than silent loss.
-func quickCheck(ctx context.Context, db *sql.DB) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+// checkTime bounds the check of the file at the start.
+const checkTime = time.Minute
+
+// quickCheck refuses a damaged file: better no start than silent loss. A file
+// that is too big to be checked within the limit is no damaged one.
+func quickCheck(ctx context.Context, db *sql.DB, limit time.Duration) error {
+	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var verdict string
-	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	if err := db.QueryRowContext(within, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+		if within.Err() != nil && ctx.Err() == nil {
+			return nil
+		}
 		return fmt.Errorf("check database: %w", err)
 	}
 	if verdict != "ok" {
@@ -265,6 +273,3 @@ func quickCheck(ctx context.Context, db *sql.DB) error {
 	}
 	return nil
 }
-
-// Dir makes the folder of a database file.
-func Dir(path string) error { return os.MkdirAll(filepath.Dir(path), 0o700) }

@@ -9,37 +9,6 @@ import (
 	"github.com/runsheet/runsheet/internal/store/sqlite"
 )
 
-func TestOnlyTheOwnerReadsTheFiles(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("permissions of Unix")
-	}
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	s := closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "a.db")}))
-	if err := addOne(t, s, nil); err != nil {
-		t.Fatal(err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(entries) < 3 {
-		t.Errorf("%d files, want database, log and index of the log", len(entries))
-	}
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s has mode %v", e.Name(), info.Mode())
-		}
-	}
-}
-
 func TestTheCopyBeforeAMigrationIsPrivate(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

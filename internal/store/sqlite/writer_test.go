@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -135,6 +136,44 @@ func TestASecondServerIsRefused(t *testing.T) {
 	again := closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: path}))
 	if got := count(t, again); got != 1 {
 		t.Errorf("%d jobs after opening again, want 1", got)
+	}
+}
+
+// TestFilesArePrivate: nobody else may read what jobs were given, whatever the
+// mode of the folder. The copy before a migration holds the same.
+func TestFilesArePrivate(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes here")
+	}
+	dir := t.TempDir()
+	s := closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "new.db")}))
+	if err := addOne(t, s, nil); err != nil {
+		t.Fatal(err)
+	}
+	old := filepath.Join(dir, "old.db")
+	db, err := sql.Open("sqlite", old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), `CREATE TABLE something (a text)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Close(), os.Chmod(old, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	closing(t)(sqlite.Open(t.Context(), sqlite.Options{Path: old}))
+	if st, err := os.Stat(old + ".before-migration"); err != nil || st.Size() == 0 {
+		t.Errorf("no copy: %v", err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 6 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		if st, err := f.Info(); err != nil || st.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: mode %v, %v", f.Name(), st.Mode(), err)
+		}
 	}
 }
 

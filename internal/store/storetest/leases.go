@@ -12,10 +12,12 @@ import (
 func leaseChecks() []check {
 	return []check{
 		{"Leases/RegisterAndList", leaseRegister},
+		{"Leases/OldestFirstWhateverTheClock", leaseOldestFirst},
 		{"Leases/Extend", leaseExtend},
 		{"Leases/CondemnByTime", leaseCondemnTime},
 		{"Leases/CondemnByHost", leaseCondemnHost},
 		{"Leases/LeftoversOfTheGone", leaseLeftovers},
+		{"Leases/RunningIsWhatAnInstanceClaimed", leaseRunning},
 		{"Leases/ZeroTimeIsTheAuthoritysClock", leaseOwnClock},
 	}
 }
@@ -55,6 +57,22 @@ func leaseRegister(t *testing.T, s store.Store) {
 		t.Errorf("released twice: %v", err)
 	}
 	same(t, "alive", []string{"z"}, alive(t, s))
+}
+
+// leaseOldestFirst registers in one millisecond and with a clock that goes
+// back: whoever came first must stay the first.
+func leaseOldestFirst(t *testing.T, s store.Store) {
+	want := []string{"m", "z", "a", "b"}
+	for n, id := range want {
+		at := base
+		if n == 3 {
+			at = base.Add(-time.Hour)
+		}
+		if err := s.Leases.Register(t.Context(), store.Instance{ID: id, HostID: id, StartedAt: at}, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, "alive", want, alive(t, s))
 }
 
 func leaseExtend(t *testing.T, s store.Store) {
@@ -100,7 +118,7 @@ func leaseCondemnHost(t *testing.T, s store.Store) {
 	if err := s.Leases.Condemn(t.Context(), store.Condemn{Self: "self", HostID: "h1", Now: base, Grace: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "alive", []string{"other", "self"}, alive(t, s))
+	same(t, "alive", []string{"self", "other"}, alive(t, s))
 }
 
 func leaseLeftovers(t *testing.T, s store.Store) {
@@ -136,6 +154,37 @@ func leaseLeftovers(t *testing.T, s store.Store) {
 	if got, _ = s.Leases.Leftovers(t.Context()); len(got) != 2 || got[0].Job.ID != mine[0].Job.ID {
 		t.Errorf("after a release: %d leftovers", len(got))
 	}
+}
+
+// leaseRunning is how a claim without an answer is found again.
+func leaseRunning(t *testing.T, s store.Store) {
+	running := func(instance string) []store.Claimed {
+		t.Helper()
+		got, err := s.Jobs.Running(t.Context(), instance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	pool(t, s, 5)
+	register(t, s, "b")
+	add(t, s, newJob(), newJob(func(j *job.Job) { j.Locks = []string{"gpu:0"} }), newJob(), newJob())
+	mine := claim(t, s, 2)
+	other := claimAt(t, s, "b", 1, base).Started
+	same(t, "running", mine, running("a"))
+	same(t, "running elsewhere", other, running("b"))
+	if got := running("unknown"); len(got) != 0 {
+		t.Errorf("an unknown instance runs %v", claimedIDs(got))
+	}
+	if err := finishWith(t, s, mine[0], job.Succeeded{At: base}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "after an end", mine[1:], running("a"))
+	// The instance's own end changes nothing: the attempts are still its own.
+	if err := s.Leases.Release(t.Context(), "a", base); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "after a release", mine[1:], running("a"))
 }
 
 func leaseOwnClock(t *testing.T, s store.Store) {

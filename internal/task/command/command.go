@@ -66,7 +66,10 @@ type Task struct {
 	clk    clock.Clock
 }
 
-var _ task.Task = (*Task)(nil)
+var (
+	_ task.Task       = (*Task)(nil)
+	_ task.Privileged = (*Task)(nil)
+)
 
 //go:embed schema.json
 var schema []byte
@@ -95,6 +98,9 @@ func (*Task) Schema() json.RawMessage { return schema }
 
 // Locks returns none: a command derives no locks.
 func (*Task) Locks(json.RawMessage) []string { return nil }
+
+// Privileged are the params that can make an allowed program run other code.
+func (*Task) Privileged() []string { return []string{"argv", "env", "stdin"} }
 
 // OnCrash is fail: nobody knows what a program had done already.
 func (*Task) OnCrash() job.CrashPolicy { return job.CrashFail }

@@ -33,9 +33,13 @@ func decode(raw json.RawMessage) (params, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
 		f := fault.Wrap(err, fault.InvalidInput, "params do not fit the schema of command")
-		// To a schema 5.0 is an integer, to Go it is none.
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			f = f.At("/"+strings.ReplaceAll(wrong.Field, ".", "/"), "wrong_type", "is "+wrong.Value+"; a whole number has no fraction and no exponent")
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+			detail := "is " + wrong.Value + ", which cannot be used here"
+			if strings.HasPrefix(wrong.Value, "number ") {
+				// To a schema 5.0 is an integer, to Go it is none.
+				detail = "must be written as a whole number, without fraction or exponent"
+			}
+			f = f.At("/"+strings.ReplaceAll(wrong.Field, ".", "/"), "wrong_type", detail)
 		}
 		return p, f
 	}
@@ -99,15 +103,19 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // of an allowed executable. The list is a fence, not a wall: an allowed program
 // may have such variables of its own.
 var injectors = []string{
-	"BASHOPTS", "BASH_ENV", "ENV", "GCONV_PATH", "GLIBC_TUNABLES", "IFS",
-	"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LOCPATH", "NODE_OPTIONS", "PERL5DB",
-	"PERL5LIB", "PERL5OPT", "PROMPT_COMMAND", "PS4", "PYTHONHOME", "PYTHONINSPECT",
-	"PYTHONSTARTUP", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "_JAVA_OPTIONS",
+	"BASHOPTS", "BASH_ENV", "CLASSPATH", "DOTNET_STARTUP_HOOKS", "ENV", "GCONV_PATH", "GLIBC_TUNABLES", "IFS",
+	"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LESSCLOSE", "LESSOPEN", "LOCPATH", "LUA_CPATH", "LUA_INIT", "LUA_PATH",
+	"GIT_ASKPASS", "GIT_EDITOR", "GIT_EXEC_PATH", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_PROXY_COMMAND",
+	"GIT_SEQUENCE_EDITOR", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_TEMPLATE_DIR", "MAKEFILES", "MAKEFLAGS",
+	"NODE_OPTIONS", "NODE_PATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
+	"PERL5DB", "PERL5LIB", "PERL5OPT", "PERLLIB", "PHPRC", "PHP_INI_SCAN_DIR", "PROMPT_COMMAND", "PS4",
+	"PYTHONBREAKPOINT", "PYTHONHOME", "PYTHONINSPECT", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE",
+	"RSYNC_RSH", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "TAR_OPTIONS", "ZDOTDIR", "_JAVA_OPTIONS",
 }
 
 func injects(name string) bool {
 	up := strings.ToUpper(name)
-	for _, prefix := range []string{"LD_", "DYLD_", "BASH_FUNC_"} {
+	for _, prefix := range []string{"LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG"} {
 		if strings.HasPrefix(up, prefix) {
 			return true
 		}

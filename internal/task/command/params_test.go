@@ -32,14 +32,18 @@ func TestCheckPointsAtWhatIsWrong(t *testing.T) {
 		`{"env":{"RUNSHEET_RUN_ID":"run_x"}}`:             {"/env/RUNSHEET_RUN_ID"},
 		`{"env":{"LD_PRELOAD":"/x.so","PATH":"/x"}}`:      {"/env/LD_PRELOAD", "/env/PATH"},
 		`{"env":{"DYLD_INSERT_LIBRARIES":"x"}}`:           {"/env/DYLD_INSERT_LIBRARIES"},
-		`{"env":{"BASH_ENV":"x","NODE_OPTIONS":"x"}}`:     {"/env/BASH_ENV", "/env/NODE_OPTIONS"},
-		`{"env":{"A=B":"x","a/b~c":"","":""}}`:            {"/env/", "/env/A=B", "/env/a~1b~0c"},
+		`{"env":{"GIT_AUTHOR_NAME":"x","GIT_CONFIG_KEY_0":"x","GIT_SSH_COMMAND":"x","TAR_OPTIONS":"x"}}`: {"/env/GIT_CONFIG_KEY_0", "/env/GIT_SSH_COMMAND", "/env/TAR_OPTIONS"},
+		`{"env":{"PYTHONPATH":"x","pythonuserbase":"x"}}`:                                                {"/env/PYTHONPATH", "/env/pythonuserbase"},
+		`{"env":{"BASH_ENV":"x","NODE_OPTIONS":"x"}}`:                                                    {"/env/BASH_ENV", "/env/NODE_OPTIONS"},
+		`{"env":{"A=B":"x","a/b~c":"","":""}}`:                                                           {"/env/", "/env/A=B", "/env/a~1b~0c"},
 		`{"artifacts":["/etc/passwd","../x","a/../../x","a[","ok","a//b","a/./b","..",""]}`: {
 			"/artifacts/0", "/artifacts/1", "/artifacts/2", "/artifacts/3", "/artifacts/5", "/artifacts/6",
 			"/artifacts/7", "/artifacts/8",
 		},
-		`{"argv":["sh"],"shell":true}`: {},
-		`{"argv":"sh"}`:                {"/argv"},
+		`{"argv":["sh"],"shell":true}`:  {},
+		`{"argv":"sh"}`:                 {"/argv"},
+		`{"limits":{"open_files":5.0}}`: {"/limits/open_files"},
+		`[]`:                            {},
 	} {
 		err := tk.Check(json.RawMessage(in))
 		if (err == nil) != (want == nil) {

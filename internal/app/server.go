@@ -1,0 +1,35 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Limits of the HTTP server.
+const (
+	headerTimeout = 5 * time.Second
+	// requestTimeout is how long a request with its body may take to arrive. It
+	// does not bound the answer.
+	requestTimeout = 20 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 64 << 10
+	// closeGrace is how long answers under way may take when the server stops.
+	closeGrace = 5 * time.Second
+)
+
+// newServer returns a server whose requests end with base. A request has to
+// arrive, head and body, within arrive; its answer may take as long as it likes,
+// because logs are followed and jobs waited for. net/http lifts the time limit on
+// reading once the body is complete.
+func newServer(base context.Context, h http.Handler, log *slog.Logger, arrive time.Duration) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: arrive,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		DisableGeneralOptionsHandler: true, // no answer but ours, also to OPTIONS *
+		BaseContext:                  func(net.Listener) context.Context { return base },
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}

@@ -306,12 +306,20 @@ func TestALostLeaseIsNotReplacedBesideANewcomer(t *testing.T) {
 	})
 	hurried(b)
 	b.opts.Exclusive, b.opts.Alone = false, true
-	b.opts.Store.Leases = faultyLeases{Leases: b.store.Leases, fail: func() error {
-		if away.Load() {
-			return errAway
-		}
-		return nil
-	}}
+	var registered atomic.Int32
+	b.opts.Store.Leases = faultyLeases{
+		Leases: b.store.Leases,
+		fail: func() error {
+			if away.Load() {
+				return errAway
+			}
+			return nil
+		},
+		register: func() error {
+			registered.Add(1)
+			return nil
+		},
+	}
 	e := b.start()
 	b.until(b.add(nil).ID, "at work while the newcomer comes", func(job.Job) bool { return away.Load() })
 	if err := b.store.Leases.Register(t.Context(), store.Instance{ID: "newcomer", HostID: "elsewhere"}, 24*time.Hour); err != nil {
@@ -325,6 +333,9 @@ func TestALostLeaseIsNotReplacedBesideANewcomer(t *testing.T) {
 		if got := e.InstanceID(); got != "" {
 			t.Fatalf("took lease %s beside the newcomer", got)
 		}
+	}
+	if n := registered.Load(); n != 1 {
+		t.Errorf("registered %d times, once would do", n)
 	}
 	if err := b.store.Leases.Release(t.Context(), "newcomer", time.Time{}); err != nil {
 		t.Fatal(err)

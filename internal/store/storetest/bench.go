@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -54,7 +53,7 @@ func benchClaimFinish(b *testing.B, s store.Store, n int) {
 	}
 	b.ResetTimer()
 	for done := 0; done < b.N; {
-		c, err := s.Jobs.Claim(b.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: n, Decide: queue.Decide})
+		c, err := s.Jobs.Claim(b.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: n, Decide: firstRunnable})
 		if err != nil || len(c.Started) == 0 {
 			b.Fatalf("claimed %d, %v", len(c.Started), err)
 		}

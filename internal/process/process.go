@@ -98,6 +98,9 @@ type Options struct {
 	Limits         Limits
 	// Grace is the time between TERM and KILL, 10 s if zero.
 	Grace time.Duration
+	// GraceFor says how long the grace is for the cause for which the context
+	// ended; nil means Grace for all.
+	GraceFor func(cause error) time.Duration
 	// RunID marks every process of the tree. Required.
 	RunID string
 	// Record makes the supervisor's identity durable before the command may
@@ -337,7 +340,7 @@ func (p *Process) follow(ctx context.Context) (gone bool) {
 			ended = nil
 			_ = p.orders.Encode(order{Do: doTerm}) // a dead shim shows as silence
 			wake(p.cmd.Process)
-			grace := p.clk.NewTimer(p.opts.Grace)
+			grace := p.clk.NewTimer(p.graceFor(context.Cause(ctx)))
 			defer grace.Stop()
 			graceOver = grace.C()
 		case <-graceOver:
@@ -346,6 +349,13 @@ func (p *Process) follow(ctx context.Context) (gone bool) {
 			p.tree.kill()
 		}
 	}
+}
+
+func (p *Process) graceFor(cause error) time.Duration {
+	if p.opts.GraceFor != nil {
+		return p.opts.GraceFor(cause)
+	}
+	return p.opts.Grace
 }
 
 // pipe is one channel to the shim: the end that stays here and the end that the

@@ -45,6 +45,10 @@ func (e *Engine) use(l lease) {
 // regain takes a lease in place of a lost one, unless another instance that
 // must be alone has come meanwhile.
 func (e *Engine) regain(ctx context.Context) error {
+	// Looked at before too: it may take long, and each registration leaves a row.
+	if err := e.checkAlone(ctx, ""); err != nil {
+		return err
+	}
 	l, err := e.register(ctx)
 	if err != nil {
 		return err
@@ -56,8 +60,8 @@ func (e *Engine) regain(ctx context.Context) error {
 	return nil
 }
 
-// checkAlone returns an error while an older instance lives, if this one must
-// be alone. It runs after register, so of two that start at once one gives way.
+// checkAlone returns an error while an instance lives that is older than self
+// (any, if self is ""), if this one must be alone. It runs after register, so of two that start at once one gives way.
 func (e *Engine) checkAlone(ctx context.Context, self string) error {
 	if !e.o.Alone {
 		return nil
@@ -120,7 +124,9 @@ func (e *Engine) keepLease(ctx context.Context) {
 		}
 		if err := e.regain(ctx); err != nil {
 			e.log.Error("cannot take a new lease", "error", err)
-			wait = min(wait, backoff)
+			if !fault.Is(err, fault.OtherInstance) {
+				wait = min(wait, backoff)
+			}
 			continue
 		}
 		e.kick()

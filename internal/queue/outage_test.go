@@ -306,12 +306,20 @@ func TestALostLeaseIsNotReplacedBesideANewcomer(t *testing.T) {
 	})
 	hurried(b)
 	b.opts.Exclusive, b.opts.Alone = false, true
-	b.opts.Store.Leases = faultyLeases{Leases: b.store.Leases, fail: func() error {
-		if away.Load() {
-			return errAway
-		}
-		return nil
-	}}
+	var registered atomic.Int32
+	b.opts.Store.Leases = faultyLeases{
+		Leases: b.store.Leases,
+		fail: func() error {
+			if away.Load() {
+				return errAway
+			}
+			return nil
+		},
+		register: func() error {
+			registered.Add(1)
+			return nil
+		},
+	}
 	e := b.start()
 	b.until(b.add(nil).ID, "at work while the newcomer comes", func(job.Job) bool { return away.Load() })
 	if err := b.store.Leases.Register(t.Context(), store.Instance{ID: "newcomer", HostID: "elsewhere"}, 24*time.Hour); err != nil {
@@ -325,6 +333,9 @@ func TestALostLeaseIsNotReplacedBesideANewcomer(t *testing.T) {
 		if got := e.InstanceID(); got != "" {
 			t.Fatalf("took lease %s beside the newcomer", got)
 		}
+	}
+	if n := registered.Load(); n != 1 {
+		t.Errorf("registered %d times, once would do", n)
 	}
 	if err := b.store.Leases.Release(t.Context(), "newcomer", time.Time{}); err != nil {
 		t.Fatal(err)
@@ -429,7 +440,8 @@ func TestLeftoversWaitForTheirProcesses(t *testing.T) {
 	b := setup(t, idle)
 	hurried(b)
 	b.add(nil)
-	dead := b.leaveBehind(1)[0]
+	other := b.add(nil)
+	dead := b.leaveBehind(2)[0]
 	dir := filepath.Join(b.opts.WorkDir, dead.Run.ID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -437,16 +449,18 @@ func TestLeftoversWaitForTheirProcesses(t *testing.T) {
 	var undying atomic.Bool
 	undying.Store(true)
 	sweeps := make(chan struct{}, 100)
-	b.opts.Sweep = func(context.Context, []store.Leftover) error {
+	b.opts.Sweep = func(_ context.Context, left []store.Leftover) error {
 		sweeps <- struct{}{}
-		if undying.Load() {
+		if undying.Load() && left[0].Job.ID == dead.Job.ID {
 			return errors.New("a process does not die")
 		}
 		return nil
 	}
 	b.start()
-	<-sweeps
-	<-sweeps // the second is a later try
+	b.ended(other.ID)
+	for range 5 { // more than the start makes
+		<-sweeps
+	}
 	if j := b.until(dead.Job.ID, "there", func(job.Job) bool { return true }); j.State != job.Running {
 		t.Errorf("its locks are free while its process lives: %s", j.State)
 	}

@@ -101,19 +101,12 @@ func (e *Engine) rescue(ctx context.Context, left []store.Leftover) error {
 		}
 	}
 	// What cannot be rescued now must not keep the rest from it.
-	var errs []error
-	swept := true
-	if len(here) > 0 && e.o.Sweep != nil {
-		if err := e.o.Sweep(ctx, here); err != nil {
-			swept = false
-			errs = append(errs, fmt.Errorf("end processes of dead attempts: %w", err))
-		}
-	}
+	alive, errs := e.sweep(ctx, here)
 	for _, l := range left {
 		if e.runsHere(l) {
 			continue // this process lost its lease; it stops the attempt first
 		}
-		if e.ours(l) && !swept {
+		if alive[l.Run.ID] {
 			continue // its locks are not free before its processes are gone
 		}
 		err := e.interrupt(ctx, l)
@@ -127,6 +120,22 @@ func (e *Engine) rescue(ctx context.Context, left []store.Leftover) error {
 		e.log.Warn("attempt interrupted", "job_id", l.Job.ID, "run_id", l.Run.ID, "attempt", l.Run.Attempt, "instance", l.Run.Instance)
 	}
 	return errors.Join(errs...)
+}
+
+// sweep ends the processes of dead attempts and returns the ids of those runs
+// of which some may be alive.
+func (e *Engine) sweep(ctx context.Context, dead []store.Leftover) (alive map[string]bool, errs []error) {
+	alive = map[string]bool{}
+	if len(dead) == 0 || e.o.Sweep == nil || e.o.Sweep(ctx, dead) == nil {
+		return alive, nil
+	}
+	for _, l := range dead { // whose is it?
+		if err := e.o.Sweep(ctx, []store.Leftover{l}); err != nil {
+			alive[l.Run.ID] = true
+			errs = append(errs, fmt.Errorf("end processes of run %s: %w", l.Run.ID, err))
+		}
+	}
+	return alive, errs
 }
 
 // ours reports whether what is left of the leftover's processes would be on

@@ -44,6 +44,11 @@ const exitSkipped = 99
 // checkpoint and its artifacts.
 const afterTime = 5 * time.Second
 
+// lostGrace is the grace of an attempt whose lease is lost. Other instances wait
+// a few seconds more before they start the job again; by then nothing of it may
+// be left.
+const lostGrace = time.Second
+
 // Options configure the type.
 type Options struct {
 	// Allow lists the executables that may run: absolute paths, patterns of
@@ -211,7 +216,7 @@ func (a *attempt) run(ctx context.Context, t *Task, exe string) error {
 		Path: exe, Argv: a.params.Argv, Env: a.environment(t.allow.path),
 		Dir: filepath.Join(a.Dir, workName), Stdin: []byte(a.params.Stdin),
 		Stdout: a.out, Stderr: a.err,
-		Limits: tighter(t.limits, a.params.Limits), Grace: a.Grace,
+		Limits: tighter(t.limits, a.params.Limits), Grace: a.Grace, GraceFor: a.grace,
 		RunID: a.RunID, Record: a.host.Process, Clock: t.clk,
 	})
 	switch {
@@ -254,6 +259,13 @@ func (a *attempt) run(ctx context.Context, t *Task, exe string) error {
 		return context.Cause(ctx)
 	}
 	return verdict
+}
+
+func (a *attempt) grace(cause error) time.Duration {
+	if errors.Is(cause, task.ErrLeaseLost) {
+		return min(a.Grace, lostGrace)
+	}
+	return a.Grace
 }
 
 // environment is all that the command gets.

@@ -255,6 +255,32 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// A job whose lease is lost is started again elsewhere within seconds: what
+// ignores TERM must be gone by then, however long the grace of a cancel is.
+func TestALostLeaseLeavesNoTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t, `trap "" TERM; echo up; while :; do sleep 0.1; done`)
+	b.attempt.Grace = time.Hour
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b.host.OnLog = func(log string) {
+		if strings.Contains(log, "up\n") {
+			cancel(task.ErrLeaseLost)
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.task.Run(ctx, b.attempt, b.host) }()
+	limit := clock.System{}.NewTimer(20 * time.Second)
+	defer limit.Stop()
+	select {
+	case err := <-done:
+		if !errors.Is(err, task.ErrLeaseLost) {
+			t.Errorf("got %v", err)
+		}
+	case <-limit.C():
+		t.Error("the command outlives its lease")
+	}
+}
+
 // Sixteen megabytes without a newline, NUL bytes and all, arrive complete.
 func TestFlood(t *testing.T) {
 	t.Parallel()

@@ -83,7 +83,7 @@ func parseEntry(s string) (entry, error) {
 	case !network.IsValid() && bracketed:
 		return e, errors.New("has no IPv6 address in its brackets")
 	case !network.IsValid():
-		e.name = strings.ToLower(strings.TrimSuffix(host, "."))
+		e.name = lower(strings.TrimSuffix(host, "."))
 		return e, checkName(e.name)
 	case network.Addr().Is6() != bracketed:
 		return e, errors.New("must have an IPv6 address in brackets, and only that")

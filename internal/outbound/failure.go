@@ -65,9 +65,6 @@ func tlsReason(err error) string {
 		}
 		return "its certificate is not valid"
 	}
-	if e, ok := errors.AsType[tls.AlertError](err); ok {
-		return e.Error()
-	}
 	if errors.As(err, new(tls.RecordHeaderError)) {
 		return "it does not speak TLS"
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/runsheet/runsheet/internal/fault"
 )
@@ -34,7 +35,7 @@ func (c *Client) follow(r Request, from *url.URL, location string, status int) (
 		return r, nil, fault.Newf(fault.RedirectNotAllowed, "%s redirects %s", host(from), why)
 	}
 	next, err := from.Parse(location)
-	if err != nil { // its text repeats the location
+	if err != nil || strings.ContainsFunc(location, ambiguous) { // the text of err repeats the location
 		return refuse("to something that is no URL")
 	}
 	if next.Scheme != from.Scheme {

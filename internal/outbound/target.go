@@ -74,7 +74,7 @@ func parseTarget(raw string) (u *url.URL, host string, port uint16, err error) {
 	if len(raw) > maxURL {
 		return bad("is longer than " + strconv.Itoa(maxURL) + " bytes")
 	}
-	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }) {
+	if strings.ContainsFunc(raw, ambiguous) {
 		return bad("contains a space, a backslash or a control character; write it percent-encoded")
 	}
 	u, err = url.Parse(raw)
@@ -89,7 +89,7 @@ func parseTarget(raw string) (u *url.URL, host string, port uint16, err error) {
 	case u.User != nil || strings.Contains(u.Host, "@"):
 		return bad("must not have a user name or password; send them in a header")
 	}
-	host = strings.ToLower(u.Hostname())
+	host = lower(u.Hostname())
 	literal := strings.HasPrefix(u.Host, "[")
 	ip, notIP := netip.ParseAddr(host)
 	switch {
@@ -123,6 +123,20 @@ func parseTarget(raw string) (u *url.URL, host string, port uint16, err error) {
 	u.Host = plain
 	u.Fragment, u.RawFragment = "", ""
 	return u, host, port, nil
+}
+
+// ambiguous reports whether readers of URLs disagree about what r means.
+func ambiguous(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }
+
+// lower lowers A to Z. strings.ToLower would also turn letters outside ASCII into
+// ASCII ones, the Kelvin sign into k.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // checkName refuses what is no plain host name, with a reason that follows "a

@@ -25,6 +25,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -240,7 +241,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return int(b.left), b.c.tooLarge(b.host)
 	}
 	b.left -= int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = explain(b.ctx, b.host, err)
 	}
 	return n, err

@@ -50,7 +50,7 @@ func setup(t *testing.T, h http.HandlerFunc) *bundle {
 }
 
 // run makes an attempt with a fresh host. "{url}" in params is the server's.
-func (b *bundle) run(t *testing.T, ctx context.Context, params string) error {
+func (b *bundle) run(ctx context.Context, t *testing.T, params string) error {
 	t.Helper()
 	b.host = &tasktest.Host{}
 	params = strings.ReplaceAll(params, "{url}", b.url)
@@ -102,7 +102,7 @@ func TestRequest(t *testing.T) {
 		`{"url":"{url}","method":"DELETE","body":false}`:                                                  "DELETE /|application/json|job_1||false",
 		`{"url":"{url}","method":"OPTIONS","body":""}`:                                                    "OPTIONS /||||",
 	} {
-		if err := b.run(t, t.Context(), params); err != nil || got != want {
+		if err := b.run(t.Context(), t, params); err != nil || got != want {
 			t.Errorf("%s: %v, got %q, want %q", params, err, got, want)
 		}
 	}
@@ -122,7 +122,7 @@ func TestResponseIsKept(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, `{"a":1}`)
 	})
-	err := b.run(t, t.Context(), `{"url":"{url}/canary?canary=canary","method":"POST","body":"canary","headers":{"Authorization":"Bearer canary-123","X-Api-Key":"canary-456"}}`)
+	err := b.run(t.Context(), t, `{"url":"{url}/canary?canary=canary","method":"POST","body":"canary","headers":{"Authorization":"Bearer canary-123","X-Api-Key":"canary-456"}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestBodySizes(t *testing.T) {
 		fmt.Fprint(w, strings.Repeat("x", n))
 	})
 	for n, kept := range map[int]int{0: 0, 1: 1, maxBody: maxBody, maxBody + 1: maxBody, 1 << 20: maxBody} {
-		if err := b.run(t, t.Context(), fmt.Sprintf(`{"url":"{url}/%d"}`, n)); err != nil {
+		if err := b.run(t.Context(), t, fmt.Sprintf(`{"url":"{url}/%d"}`, n)); err != nil {
 			t.Errorf("%d: %v", n, err)
 		}
 		out := b.host.Outputs()
@@ -173,7 +173,7 @@ func TestBodySizes(t *testing.T) {
 			t.Errorf("%d: artifact exists: %v", n, ok)
 		}
 	}
-	v := task.VerdictOf(b.run(t, t.Context(), fmt.Sprintf(`{"url":"{url}/%d"}`, 1<<20+1)))
+	v := task.VerdictOf(b.run(t.Context(), t, fmt.Sprintf(`{"url":"{url}/%d"}`, 1<<20+1)))
 	if v == nil || v.Code != "response_too_large" || !v.Final {
 		t.Errorf("verdict %+v", v)
 	}
@@ -222,7 +222,7 @@ func TestVerdicts(t *testing.T) {
 		{"/503?after=-5", ``, "http_status", false, 0, "503"},
 		{"/503?after=soon", ``, "http_status", false, 0, "503"},
 	} {
-		err := b.run(t, t.Context(), `{"url":"{url}`+c.path+`"`+c.more+`}`)
+		err := b.run(t.Context(), t, `{"url":"{url}`+c.path+`"`+c.more+`}`)
 		v := task.VerdictOf(err)
 		if c.code == "" {
 			if err != nil {
@@ -266,7 +266,7 @@ func TestFailures(t *testing.T) {
 		{`{"url":"https://canary:canary@example.com/"}`, "invalid_input", true},
 		{`{"url":"{url}","headers":{"X":"canary\n"}}`, "invalid_input", true},
 	} {
-		v := task.VerdictOf(b.run(t, t.Context(), c.params))
+		v := task.VerdictOf(b.run(t.Context(), t, c.params))
 		if v == nil || v.Code != c.code || v.Final != c.final {
 			t.Errorf("%s: %+v", c.params, v)
 		}
@@ -274,7 +274,7 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%s: a secret shows: %v %s", c.params, v, b.host.LogText())
 		}
 	}
-	if err := b.run(t, t.Context(), `{"url":"{url}/cut"}`); err == nil || b.host.Artifacts()["response"].Content != "half" {
+	if err := b.run(t.Context(), t, `{"url":"{url}/cut"}`); err == nil || b.host.Artifacts()["response"].Content != "half" {
 		t.Errorf("%v; what came is lost: %v", err, b.host.Artifacts())
 	}
 	b.host = &tasktest.Host{}
@@ -311,7 +311,7 @@ func TestStop(t *testing.T) {
 		})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		result := make(chan error, 1)
-		go func() { result <- b.run(t, ctx, `{"url":"{url}","method":"POST"}`) }()
+		go func() { result <- b.run(ctx, t, `{"url":"{url}","method":"POST"}`) }()
 		<-arrived
 		cancel(task.ErrCancelled)
 		if err := <-result; !errors.Is(err, task.ErrCancelled) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -40,7 +41,7 @@ type content struct {
 func read(resp *http.Response) (content, error) {
 	var head bytes.Buffer
 	n, err := io.CopyN(&head, resp.Body, maxBody)
-	if err == io.EOF { //nolint:errorlint // io.CopyN returns exactly this at the end
+	if errors.Is(err, io.EOF) {
 		return content{head.Bytes(), n}, nil
 	}
 	if err != nil {

@@ -79,7 +79,7 @@ func classify(ip netip.Addr) (class, string) {
 		return never, "bound to a zone"
 	case ip.IsLoopback() && !ip.Is4In6():
 		return private, "loopback"
-	case ip.Is4In6() || within(nowhere, ip):
+	case within(nowhere, ip):
 		return never, "not the address of one host"
 	case isatap(ip):
 		return never, "a tunnel (ISATAP)"

@@ -32,9 +32,10 @@ func TestDo(t *testing.T) {
 		fmt.Fprintf(w, "%s %s %s %s %s %s", r.Method, r.Host, r.URL, r.Header.Get("X-A"), r.UserAgent(), b)
 	})
 	for name, c := range map[string]*Client{
-		"up.test":   client(t, Options{Allow: []string{"up.test:" + s.port}, Resolver: resolver("up.test", "127.0.0.1"), UserAgent: "me"}),
-		"127.0.0.1": client(t, Options{Allow: []string{"127.0.0.0/8:" + s.port}, UserAgent: "me"}),
-		"localhost": client(t, Options{Allow: []string{"localhost:*"}, Resolver: resolver("localhost", "127.0.0.1"), UserAgent: "me"}),
+		"up.test":     client(t, Options{Allow: []string{"up.test:" + s.port}, Resolver: resolver("up.test", "127.0.0.1"), UserAgent: "me"}),
+		"127.0.0.1":   client(t, Options{Allow: []string{"127.0.0.0/8:" + s.port}, UserAgent: "me"}),
+		"localhost":   client(t, Options{Allow: []string{"localhost:*"}, Resolver: resolver("localhost", "127.0.0.1"), UserAgent: "me"}),
+		"mapped.test": client(t, Options{Allow: []string{"mapped.test:" + s.port}, Resolver: resolver("mapped.test", "::ffff:127.0.0.1"), UserAgent: "me"}),
 		// The first address refuses the connection, the second takes it.
 		"two.test": client(t, Options{Allow: []string{"two.test:" + s.port}, Resolver: resolver("two.test", "127.9.9.9 127.0.0.1"), UserAgent: "me"}),
 	} {
@@ -363,8 +364,13 @@ func TestEachPhaseHasAnEnd(t *testing.T) {
 		"tls":     {client(t, Options{TLSTimeout: brief, Allow: allow}), "https://" + silent},
 		"header":  {client(t, Options{HeaderTimeout: brief, Allow: allow}), "http://127.0.0.1:" + raw(t, "HTTP/1.1 200 OK\r\n", true)},
 	} {
-		if got, err := code(t, tc.c, Request{URL: tc.url}); got != fault.TargetTimeout {
-			t.Errorf("%s: %q (%v)", name, got, err)
+		ctx := deadline(t)
+		resp, err := tc.c.Do(ctx, Request{URL: tc.url})
+		if err == nil {
+			resp.Body.Close()
+		}
+		if !fault.Is(err, fault.TargetTimeout) || ctx.Err() != nil {
+			t.Errorf("%s: %v; ended by the test's own limit: %v", name, err, ctx.Err() != nil)
 		}
 	}
 	c := client(t, Options{Allow: allow})

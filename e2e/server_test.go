@@ -78,6 +78,13 @@ func newServer(t testing.TB, db string, args ...string) *server {
 	return s
 }
 
+// dump ends the server and makes it write what each goroutine does.
+func (s *server) dump() {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	<-s.done
+	s.t.Logf("goroutines:\n%s", s.log.tail(60_000))
+}
+
 // command is the server's command line.
 func (s *server) command(ctx context.Context) *exec.Cmd {
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-command", built.witness}, s.args...)

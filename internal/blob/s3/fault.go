@@ -62,7 +62,7 @@ func (s *Store) explain(e minio.ErrorResponse) (why, hint string) {
 	switch e.Code {
 	case minio.NoSuchBucket:
 		return "there is no bucket " + s.o.Place.Bucket, "create the bucket, or correct blob_url"
-	case minio.InvalidAccessKeyID, "InvalidAccessKey":
+	case minio.InvalidAccessKeyID, "XAdminUserNotFound": // the latter is versitygw's
 		return "the server does not know the access key", "check blob_access_key"
 	case minio.SignatureDoesNotMatch:
 		return "the secret key does not belong to the access key", "check blob_access_key and blob_secret_key"

@@ -190,7 +190,7 @@ func damage(t *testing.T, h Harness) {
 		content := Content(n, "damage")
 		sum := Put(t, s, content)
 		for what, bad := range map[string][]byte{
-			"a byte differs": append(bytes.Clone(content[:n-1]), content[n-1]^1),
+			"a byte differs":  append(bytes.Clone(content[:n-1]), content[n-1]^1),
 			"the end is gone": content[:n-1], "there is more": append(bytes.Clone(content), 'x'),
 		} {
 			tamper(sum, bad)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/minio/minio-go/v7"
 )
 
 // object reads an object from any place on. It asks for the rest of the object
@@ -58,13 +56,7 @@ func (o *object) Read(p []byte) (int, error) {
 
 // ask requests the object from pos on.
 func (o *object) ask() error {
-	var opts minio.GetObjectOptions
-	if o.pos > 0 {
-		if err := opts.SetRange(o.pos, 0); err != nil {
-			return fmt.Errorf("ask for a range: %w", err)
-		}
-	}
-	body, _, _, err := o.s.core.GetObject(o.ctx, o.s.o.Place.Bucket, o.key, opts)
+	body, err := o.s.b.get(o.ctx, o.key, o.pos)
 	if err != nil {
 		return o.s.classify(o.ctx, err, "read from")
 	}

@@ -15,6 +15,8 @@ package s3
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +25,6 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
@@ -71,7 +72,7 @@ type Options struct {
 // several processes on one bucket.
 type Store struct {
 	o     Options
-	core  *minio.Core
+	b     *bucket
 	spool *blob.Spool
 }
 
@@ -94,29 +95,22 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	lookup := minio.BucketLookupDNS
-	if o.Place.PathStyle {
-		lookup = minio.BucketLookupPath
-	}
-	core, err := minio.NewCore(o.Place.Endpoint, &minio.Options{
-		Creds: credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""), Secure: !o.Place.Plain, Region: o.Place.Region,
-		BucketLookup: lookup, MaxRetries: tries, Transport: transport(o.Stall),
-	})
+	b, err := connect(o)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.InvalidInput, "the artifact store "+o.Place.String()+": "+err.Error())
 	}
-	s := &Store{o: o, core: core, spool: spool}
+	s := &Store{o: o, b: b, spool: spool}
 	return s, s.probe(ctx)
 }
 
 // probe writes, reads and deletes an object.
 func (s *Store) probe(ctx context.Context) error {
 	key, text := s.o.Place.Prefix+"tmp/probe-"+rand.Text(), rand.Text()
-	put := minio.PutObjectOptions{ContentType: "text/plain"}
-	if _, err := s.core.PutObject(ctx, s.o.Place.Bucket, key, strings.NewReader(text), int64(len(text)), "", "", put); err != nil {
+	sum := sha256.Sum256([]byte(text))
+	if err := s.b.put(ctx, key, body{strings.NewReader(text), int64(len(text)), hex.EncodeToString(sum[:])}); err != nil {
 		return s.classify(ctx, err, "write a probe into")
 	}
-	back, _, _, err := s.core.GetObject(ctx, s.o.Place.Bucket, key, minio.GetObjectOptions{})
+	back, err := s.b.get(ctx, key, 0)
 	if err != nil {
 		return s.classify(ctx, err, "read a probe from")
 	}
@@ -127,7 +121,7 @@ func (s *Store) probe(ctx context.Context) error {
 	if string(got) != text {
 		return s.classify(ctx, errors.New("it returned other content than was written"), "read a probe from")
 	}
-	if err := s.core.RemoveObject(ctx, s.o.Place.Bucket, key, minio.RemoveObjectOptions{}); err != nil {
+	if err := s.b.remove(ctx, key); err != nil {
 		return s.classify(ctx, err, "delete a probe from")
 	}
 	return nil
@@ -140,7 +134,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (string, int64, error) {
 		return "", 0, err
 	}
 	defer tmp.Close()
-	st, err := s.core.StatObject(ctx, s.o.Place.Bucket, s.key(tmp.Sum), minio.StatObjectOptions{})
+	st, err := s.b.stat(ctx, s.key(tmp.Sum))
 	switch {
 	case err == nil && st.Size == tmp.Size && s.o.Clock.Now().Sub(st.LastModified) < freshFor:
 		return tmp.Sum, tmp.Size, nil
@@ -159,10 +153,10 @@ func (s *Store) Open(ctx context.Context, sum string) (io.ReadSeekCloser, int64,
 	if err := blob.CheckSum(sum); err != nil {
 		return nil, 0, err
 	}
-	st, err := s.core.StatObject(ctx, s.o.Place.Bucket, s.key(sum), minio.StatObjectOptions{})
+	st, err := s.b.stat(ctx, s.key(sum))
 	if code(err) == minio.NoSuchKey {
 		// An answer to HEAD has no text: the bucket may be missing as well.
-		if there, err := s.core.BucketExists(ctx, s.o.Place.Bucket); err == nil && !there {
+		if there, err := s.b.exists(ctx); err == nil && !there {
 			return nil, 0, s.classify(ctx, minio.ErrorResponse{Code: minio.NoSuchBucket}, "read from")
 		}
 		return nil, 0, fault.Newf(fault.ArtifactGone, "the content %s is not stored here", sum)
@@ -178,7 +172,7 @@ func (s *Store) Delete(ctx context.Context, sum string, before time.Time) (bool,
 	if err := blob.CheckSum(sum); err != nil {
 		return false, err
 	}
-	st, err := s.core.StatObject(ctx, s.o.Place.Bucket, s.key(sum), minio.StatObjectOptions{})
+	st, err := s.b.stat(ctx, s.key(sum))
 	if code(err) == minio.NoSuchKey {
 		return false, nil
 	}
@@ -188,7 +182,7 @@ func (s *Store) Delete(ctx context.Context, sum string, before time.Time) (bool,
 	if !st.LastModified.Before(before) {
 		return false, nil
 	}
-	if err := s.core.RemoveObject(ctx, s.o.Place.Bucket, s.key(sum), minio.RemoveObjectOptions{}); err != nil {
+	if err := s.b.remove(ctx, s.key(sum)); err != nil {
 		return false, s.classify(ctx, err, "delete from")
 	}
 	return true, nil
@@ -199,7 +193,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		for o := range s.core.ListObjectsIter(ctx, s.o.Place.Bucket, minio.ListObjectsOptions{Prefix: s.o.Place.Prefix, Recursive: true}) {
+		for o := range s.b.list(ctx, s.o.Place.Prefix) {
 			if o.Err != nil {
 				yield(blob.Info{}, s.classify(ctx, o.Err, "list"))
 				return

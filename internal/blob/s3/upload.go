@@ -17,13 +17,9 @@ import (
 func (s *Store) upload(ctx context.Context, tmp *blob.Spooled) error {
 	key := s.key(tmp.Sum)
 	if tmp.Size <= s.o.PartBytes {
-		// With DisableContentSha256 the library does not hash: our hash is signed,
-		// and the server compares it with what arrives.
-		_, err := s.core.PutObject(ctx, s.o.Place.Bucket, key, io.NewSectionReader(tmp, 0, tmp.Size), tmp.Size, "", tmp.Sum,
-			minio.PutObjectOptions{DisableContentSha256: true})
-		return err
+		return s.b.put(ctx, key, body{io.NewSectionReader(tmp, 0, tmp.Size), tmp.Size, tmp.Sum})
 	}
-	upload, err := s.core.NewMultipartUpload(ctx, s.o.Place.Bucket, key, minio.PutObjectOptions{})
+	upload, err := s.b.begin(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -35,7 +31,7 @@ func (s *Store) upload(ctx context.Context, tmp *blob.Spooled) error {
 	// fails too, Sweep finds them.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanGrace)
 	defer cancel()
-	_ = s.core.AbortMultipartUpload(ctx, s.o.Place.Bucket, key, upload)
+	_ = s.b.abort(ctx, key, upload)
 	return err
 }
 
@@ -44,26 +40,24 @@ func (s *Store) parts(ctx context.Context, tmp *blob.Spooled, key, upload string
 	each := max(s.o.PartBytes, (tmp.Size+maxParts-1)/maxParts)
 	var done []minio.CompletePart
 	for at := int64(0); at < tmp.Size; at += each {
-		body := io.NewSectionReader(tmp, at, min(each, tmp.Size-at))
+		section := io.NewSectionReader(tmp, at, min(each, tmp.Size-at))
 		h := sha256.New()
-		if _, err := io.Copy(h, body); err != nil {
+		if _, err := io.Copy(h, section); err != nil {
 			return fmt.Errorf("read a temporary artifact file: %w", err)
 		}
-		n := len(done) + 1
-		p, err := s.core.PutObjectPart(ctx, s.o.Place.Bucket, key, upload, n, body, body.Size(),
-			minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(h.Sum(nil)), DisableContentSha256: true})
+		p, err := s.b.part(ctx, key, upload, len(done)+1, body{section, section.Size(), hex.EncodeToString(h.Sum(nil))})
 		if err != nil {
 			return err
 		}
-		done = append(done, minio.CompletePart{PartNumber: n, ETag: p.ETag})
+		done = append(done, p)
 	}
-	_, err := s.core.CompleteMultipartUpload(ctx, s.o.Place.Bucket, key, upload, done, minio.PutObjectOptions{})
+	err := s.b.finish(ctx, key, upload, done)
 	if code(err) != minio.NoSuchUpload {
 		return err
 	}
 	// The answer to a first request was lost, and the repeated one found the work
 	// done. Or it really is lost: look.
-	st, look := s.core.StatObject(ctx, s.o.Place.Bucket, key, minio.StatObjectOptions{})
+	st, look := s.b.stat(ctx, key)
 	if look == nil && st.Size == tmp.Size && s.o.Clock.Now().Sub(st.LastModified) < freshFor {
 		return nil
 	}
@@ -76,7 +70,7 @@ func (s *Store) Sweep(ctx context.Context) (int, error) {
 	n, keyMarker, uploadMarker := 0, "", ""
 	before := s.o.Clock.Now().Add(-staleAfter)
 	for {
-		page, err := s.core.ListMultipartUploads(ctx, s.o.Place.Bucket, s.o.Place.Prefix, keyMarker, uploadMarker, "", 1000)
+		page, err := s.b.unfinished(ctx, s.o.Place.Prefix, keyMarker, uploadMarker)
 		if err != nil {
 			return n, s.classify(ctx, err, "look for unfinished uploads in")
 		}
@@ -84,7 +78,7 @@ func (s *Store) Sweep(ctx context.Context) (int, error) {
 			if s.sum(u.Key) == "" || !u.Initiated.Before(before) {
 				continue
 			}
-			if err := s.core.AbortMultipartUpload(ctx, s.o.Place.Bucket, u.Key, u.UploadID); err != nil && code(err) != minio.NoSuchUpload {
+			if err := s.b.abort(ctx, u.Key, u.UploadID); err != nil && code(err) != minio.NoSuchUpload {
 				return n, s.classify(ctx, err, "remove an unfinished upload from")
 			}
 			n++

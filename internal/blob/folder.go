@@ -73,8 +73,8 @@ func (f *Folder) Put(ctx context.Context, r io.Reader) (string, int64, error) {
 // refresh reports whether path has the content already, and if so gives it the
 // time of this Put, by the clock of the file system.
 func (f *Folder) refresh(tmp *Spooled, path string) (bool, error) {
-	if st, err := os.Stat(path); err != nil || st.Size() != tmp.Size {
-		return false, nil // a file of another length was torn: it is replaced
+	if !f.has(path, tmp.Size) {
+		return false, nil
 	}
 	st, err := tmp.file.Stat()
 	if err != nil {
@@ -87,6 +87,13 @@ func (f *Folder) refresh(tmp *Spooled, path string) (bool, error) {
 	}
 	// Another Put may have renamed it a moment ago and not have synced yet.
 	return true, f.syncDirs(path)
+}
+
+// has reports whether path has that many bytes. A file of another length was
+// torn, and is replaced; one that cannot be looked at fails the replacement.
+func (*Folder) has(path string, size int64) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Size() == size
 }
 
 // Open implements Store.
@@ -149,7 +156,7 @@ func (f *Folder) List(ctx context.Context) iter.Seq2[Info, error] {
 			if err != nil {
 				return err
 			}
-			if d.IsDir() || CheckSum(d.Name()) != nil || path != f.path(d.Name()) {
+			if d.IsDir() || !f.owns(path) {
 				return nil
 			}
 			st, err := d.Info()
@@ -169,6 +176,12 @@ func (f *Folder) List(ctx context.Context) iter.Seq2[Info, error] {
 			yield(Info{}, classify(err, "list artifacts"))
 		}
 	}
+}
+
+// owns reports whether path is one of content.
+func (f *Folder) owns(path string) bool {
+	sum := filepath.Base(path)
+	return CheckSum(sum) == nil && path == f.path(sum)
 }
 
 func (f *Folder) path(sum string) string { return filepath.Join(f.root, sum[:2], sum[2:4], sum) }

@@ -205,7 +205,7 @@ func damage(t *testing.T, h Harness) {
 			t.Fatal(err)
 		}
 		rec := httptest.NewRecorder()
-		http.ServeContent(rec, httptest.NewRequest(http.MethodGet, "/", nil), "x.bin", time.Time{}, r)
+		http.ServeContent(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), "x.bin", time.Time{}, r)
 		if rec.Body.Len() >= n {
 			t.Errorf("all %d bytes of damaged content were served", n)
 		}
@@ -229,7 +229,7 @@ func ranges(t *testing.T, h Harness) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		req.Header.Set("Range", c.header)
 		rec := httptest.NewRecorder()
 		http.ServeContent(rec, req, "x.bin", time.Time{}, r)
@@ -333,7 +333,10 @@ func lists(t *testing.T, h Harness) {
 	if len(sizes) != 0 {
 		t.Errorf("not listed: %v", sizes)
 	}
-	for range s.List(t.Context()) {
+	for _, err := range s.List(t.Context()) {
+		if err != nil {
+			t.Error(err)
+		}
 		break // an early end must not hang or panic
 	}
 	ended, cancel := context.WithCancel(t.Context())

@@ -15,8 +15,7 @@ import (
 
 // code is the server's code of an error, "" if it is not one of the server's.
 func code(err error) string {
-	var e minio.ErrorResponse
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[minio.ErrorResponse](err); ok {
 		return e.Code
 	}
 	return ""
@@ -24,8 +23,7 @@ func code(err error) string {
 
 // classify turns an error into a fault, unless the reason is that ctx ended.
 func (s *Store) classify(ctx context.Context, err error, doing string) error {
-	var known *fault.Error
-	if errors.As(err, &known) {
+	if _, known := errors.AsType[*fault.Error](err); known {
 		return err
 	}
 	what := doing + " the artifact store " + s.o.Place.String()
@@ -33,8 +31,8 @@ func (s *Store) classify(ctx context.Context, err error, doing string) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", what, ctx.Err())
 	}
-	var e minio.ErrorResponse
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[minio.ErrorResponse](err)
+	if !ok {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			return fault.Wrap(err, fault.StorageFull, what)
 		}

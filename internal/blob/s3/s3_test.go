@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -233,7 +233,9 @@ func TestDeathInTheMiddle(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	if err := <-ended; err == nil {
+		t.Fatal("the child ended in good order")
+	}
 	if files, err := os.ReadDir(o.Spool); err != nil || len(files) != 1 {
 		t.Errorf("the dead process's spool: %v, %v", files, err)
 	}
@@ -246,8 +248,8 @@ func TestDeathInTheMiddle(t *testing.T) {
 	if _, err := blobtest.Read(t, s, blobtest.SumOf(content)); !fault.Is(err, fault.ArtifactGone) {
 		t.Errorf("half of a blob shows: %v", err)
 	}
-	for i := range s.List(t.Context()) {
-		t.Errorf("listed: %+v", i)
+	for i, err := range s.List(t.Context()) {
+		t.Errorf("listed: %+v, %v", i, err)
 	}
 	if n := unfinished(t, o); n != 1 {
 		t.Fatalf("%d unfinished uploads, want 1", n)
@@ -351,7 +353,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	server, bucket := testsvc.S3(t)
 	tls := httptest.NewUnstartedServer(http.NotFoundHandler())
-	tls.Config.ErrorLog = log.New(io.Discard, "", 0) // the client hangs up on purpose
+	tls.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // the client hangs up on purpose
 	tls.StartTLS()
 	t.Cleanup(tls.Close)
 	for name, c := range map[string]struct {

@@ -219,7 +219,7 @@ func TestValidation(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"--listen=[::1]:0"},
-		{"--blob-url=file:///srv/artifacts"},
+		{"--blob-url=file://" + filepath.ToSlash(t.TempDir())},
 		{"--listen=localhost:8420"},
 		{"--listen=127.8.8.8:1"},
 		{"--listen=0.0.0.0:8420", "--behind-proxy"},

@@ -34,7 +34,7 @@ finish() {
 trap finish EXIT
 
 for ((i = 0; ; i++)); do
-	! up || break
+	! grep -q '^runsheet listening on ' "$tmp/server.log" || break # what a person waits for, too
 	if [ $i -ge 3000 ] || ! kill -0 "$server" 2>/dev/null; then
 		echo "quickstart: the server did not come up:" >&2
 		tail -n 50 "$tmp/server.log" >&2

@@ -102,7 +102,7 @@ func mayOverride(p access.Principal, kind task.Task, t job.Template, in wire.Job
 		_, set := given[name]
 		if _, consent := declared.Properties[name]; set && !consent {
 			return fault.From(p.Require(access.TemplatesWrite)).
-				At("/params/"+name, "forbidden", "decides what code runs and has no property in the template's params_schema")
+				At("/params/"+name, "forbidden", "decides what runs or where data goes, and has no property in the template's params_schema")
 		}
 	}
 	return nil

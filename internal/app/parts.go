@@ -10,6 +10,7 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/filelock"
 	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/outbound"
 	"github.com/runsheet/runsheet/internal/process"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
@@ -18,6 +19,7 @@ import (
 	"github.com/runsheet/runsheet/internal/store/sqlite"
 	"github.com/runsheet/runsheet/internal/task"
 	"github.com/runsheet/runsheet/internal/task/command"
+	taskhttp "github.com/runsheet/runsheet/internal/task/http"
 )
 
 // exclusive reports whether no other instance can reach the database.
@@ -121,7 +123,11 @@ func (a *App) makeTasks(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.tasks = task.NewRegistry(cmd)
+	out, err := outbound.New(outbound.Options{Allow: a.o.Config.OutboundAllow, UserAgent: "runsheet/" + a.o.Version})
+	if err != nil {
+		return err
+	}
+	a.tasks = task.NewRegistry(cmd, taskhttp.New(taskhttp.Options{Client: out, Clock: a.o.Clock}))
 	return nil
 }
 

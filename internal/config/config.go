@@ -60,6 +60,9 @@ type Config struct {
 	// CommandAllow are the executables that command jobs may start: absolute
 	// paths, patterns of path.Match, or "*". Empty = the job type is off.
 	CommandAllow []string
+	// OutboundAllow are targets beside public addresses that http jobs may reach,
+	// as outbound.CheckAllow wants them.
+	OutboundAllow []string
 	// Demo adds demonstration data and allows a few harmless commands.
 	Demo bool
 

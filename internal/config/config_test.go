@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 		"allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
 		"database_url": " <- default", "blob_url": " <- default",
 		"blob_access_key": " <- default", "blob_secret_key": " <- default", "workers": "1 <- default", "stop_grace": "10s <- default",
-		"lease_ttl": "30s <- default", "command.allow": " <- default", "demo": "false <- default",
+		"lease_ttl": "30s <- default", "command.allow": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
 		"log_level": "info <- default", "log_format": "text <- default", "log_max_bytes": "10485760 <- default",
 		"timezone": "UTC <- default",
 	}
@@ -203,6 +203,8 @@ func TestValidation(t *testing.T) {
 		"--log-max-bytes=2000000000GiB":    "4KiB",
 		"--allowed-hosts=https://x":        "host name",
 		"--allow-command=/bin/[":           "pattern",
+		"--allow-outbound=10.0.0.1":        "host:port",
+		"--allow-outbound=10.0.0.1/8:80":   "10.0.0.0/8",
 		"--workers=1025":                   "1024",
 		"--database-url=mysql://u:pass@h/": "postgres://",
 		"--data=":                          "empty",
@@ -225,6 +227,7 @@ func TestValidation(t *testing.T) {
 		{"--listen=0.0.0.0:8420", "--behind-proxy"},
 		{"--allow-command=*"},
 		{"--allow-command=/bin/echo, /opt/*/run"},
+		{"--allow-outbound=ollama.lan:11434, 10.0.0.0/8:443,[::1]:*"},
 		{"--allowed-hosts=runs.example.org"},
 	} {
 		if _, err := config.Load(config.Sources{Flags: flags(t, args...)}); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/blob"
+	"github.com/runsheet/runsheet/internal/outbound"
 )
 
 // key is one setting: its names, and how it is read and shown. All sources
@@ -76,6 +77,8 @@ func keys() []key {
 		duration("lease_ttl", "time after which a silent instance loses its jobs, 5s to 10m", 5*time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.LeaseTTL }),
 		renamed("allow-command", list("command.allow", "executables that command jobs may start, comma-separated: absolute paths, patterns or *",
 			func(c *Config) *[]string { return &c.CommandAllow }, checkAllow)),
+		renamed("allow-outbound", list("outbound.allow", "targets that are not public and that jobs may reach, comma-separated: host:port, address:port or network:port",
+			func(c *Config) *[]string { return &c.OutboundAllow }, outbound.CheckAllow)),
 		flag("demo", "add demonstration data and allow a few harmless commands", func(c *Config) *bool { return &c.Demo }),
 		{
 			name: "log_level", flag: "log-level", help: "least severe level of the server's own log: debug, info, warn or error",

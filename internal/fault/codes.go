@@ -47,6 +47,13 @@ const (
 	JobTypeUnknown       Code = "job_type_unknown"
 	JobTypeDisabled      Code = "job_type_disabled"
 	CommandNotAllowed    Code = "command_not_allowed"
+	TargetNotAllowed     Code = "target_not_allowed"
+	TargetUnreachable    Code = "target_unreachable"
+	TargetTimeout        Code = "target_timeout"
+	TargetUntrusted      Code = "target_untrusted"
+	TargetBroken         Code = "target_broken"
+	RedirectNotAllowed   Code = "redirect_not_allowed"
+	ResponseTooLarge     Code = "response_too_large"
 	TemplateArchived     Code = "template_archived"
 	CursorInvalid        Code = "cursor_invalid"
 	StorageBusy          Code = "storage_busy"
@@ -91,6 +98,13 @@ var register = map[Code]Entry{
 	JobTypeUnknown:       {Invalid, "Unknown job type", "Use one of the job types listed in detail."},
 	JobTypeDisabled:      {Invalid, "Job type disabled", "An administrator must enable this job type."},
 	CommandNotAllowed:    {Invalid, "Command not allowed", "Add the executable to command.allow (RUNSHEET_COMMAND_ALLOW)."},
+	TargetNotAllowed:     {Invalid, "Target not allowed", "Use a public address, or add host:port to outbound.allow (RUNSHEET_OUTBOUND_ALLOW)."},
+	TargetUnreachable:    {Unavailable, "Target unreachable", "Check the host name and that the target listens on this port."},
+	TargetTimeout:        {Unavailable, "Target timed out", "Try again later, or allow more time."},
+	TargetUntrusted:      {Unavailable, "No secure connection to the target", "Have the target's certificate or TLS settings corrected."},
+	TargetBroken:         {Unavailable, "Target broke off", "Try again; look at the target's own log."},
+	RedirectNotAllowed:   {Invalid, "Redirect not allowed", "Use the URL to which the target redirects."},
+	ResponseTooLarge:     {Oversized, "Response too large", "Ask the target for less."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	CursorInvalid:        {Invalid, "Invalid cursor", "Start again without a cursor; a cursor fits only the filter and sort it came from."},
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},

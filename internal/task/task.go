@@ -48,7 +48,7 @@ type Task interface {
 }
 
 // Privileged is implemented by a job type some of whose params decide what code
-// runs. Who may start a template but not write one may set such a param only
+// runs, or who gets what the template holds. Who may start a template but not write one may set such a param only
 // where the template's params_schema has a property for it.
 type Privileged interface {
 	// Privileged names those params, at the top level.

@@ -3,12 +3,13 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/runsheet/runsheet/internal/clock"
 )
 
 // Duration is a length of time. It is written as ISO 8601 text (PT15M) and
@@ -84,69 +85,5 @@ func (d Duration) String() string {
 	return b.String()
 }
 
-// ParseDuration reads ISO 8601 (P1DT2H, PT0.5S, P2W) or Go style (1h30m). A
-// day counts 24 hours.
-func ParseDuration(s string) (time.Duration, error) {
-	if len(s) > 64 {
-		return 0, errDuration
-	}
-	rest, negative := strings.CutPrefix(s, "-")
-	if !strings.HasPrefix(rest, "P") {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return 0, errDuration
-		}
-		return d, nil
-	}
-	date, clock, timed := strings.Cut(rest[1:], "T")
-	total, n1, err := parts(date, "WD", map[byte]time.Duration{'W': 7 * 24 * time.Hour, 'D': 24 * time.Hour})
-	if err != nil {
-		return 0, err
-	}
-	t, n2, err := parts(clock, "HMS", map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second})
-	if err != nil {
-		return 0, err
-	}
-	if n1+n2 == 0 || timed && n2 == 0 || total > math.MaxInt64-t {
-		return 0, errDuration
-	}
-	total += t
-	if negative {
-		total = -total
-	}
-	return total, nil
-}
-
-var errDuration = fmt.Errorf("must be an ISO 8601 duration such as PT15M, or 15m")
-
-// parts sums number-unit pairs whose units come in the given order.
-func parts(s, order string, length map[byte]time.Duration) (sum time.Duration, n int, err error) {
-	for s != "" {
-		i := strings.IndexAny(s, order)
-		if i <= 0 {
-			return 0, 0, errDuration
-		}
-		unit := length[s[i]]
-		whole, frac, fraction := strings.Cut(s[:i], ".")
-		k, err := strconv.ParseUint(whole, 10, 62)
-		if err != nil || k > uint64(math.MaxInt64/unit) {
-			return 0, 0, errDuration
-		}
-		d := time.Duration(k) * unit
-		if fraction {
-			f, err := strconv.ParseUint((frac + "000000000")[:9], 10, 62)
-			if err != nil || frac == "" || len(s) != i+1 || s[i] != 'S' {
-				return 0, 0, errDuration
-			}
-			d += time.Duration(f)
-		}
-		if sum > math.MaxInt64-d {
-			return 0, 0, errDuration
-		}
-		sum += d
-		order = order[strings.IndexByte(order, s[i])+1:]
-		s = s[i+1:]
-		n++
-	}
-	return sum, n, nil
-}
+// ParseDuration is clock.ParseDuration.
+func ParseDuration(s string) (time.Duration, error) { return clock.ParseDuration(s) }

@@ -49,7 +49,7 @@ func (s *Store) classify(ctx context.Context, err error, doing string) error {
 // (outposts), MinIO, Ceph and versitygw.
 func fullCode(code string) bool {
 	switch code {
-	case "InsufficientCapacity", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "NoSpaceLeft":
+	case "InsufficientCapacity", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage":
 		return true
 	}
 	return false

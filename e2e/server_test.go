@@ -57,6 +57,7 @@ type server struct {
 	data string
 	db   string // PostgreSQL URL, "" = SQLite
 	args []string
+	env  []string // more variables
 
 	cmd  *exec.Cmd
 	url  string
@@ -92,7 +93,7 @@ func (s *server) command(ctx context.Context) *exec.Cmd {
 		args = append(args, "--database-url", s.db)
 	}
 	cmd := exec.CommandContext(ctx, built.runsheet, args...)
-	cmd.Env = append(os.Environ(), "RUNSHEET_ADMIN_TOKEN="+adminToken)
+	cmd.Env = append(append(os.Environ(), "RUNSHEET_ADMIN_TOKEN="+adminToken), s.env...)
 	return cmd
 }
 

@@ -4,6 +4,7 @@
 # Does nothing when all is there. Starts no system service and touches none:
 # the tests run private copies of the servers.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 have() {
 	case $1 in
@@ -15,6 +16,10 @@ have() {
 	*) command -v "$1" >/dev/null ;;
 	esac
 }
+
+# The S3 server comes from tools/go.mod. Without it, its tests are skipped, or
+# fail when CI is set.
+scripts/tool.sh versitygw >/dev/null || echo "setup.sh: cannot build versitygw" >&2
 
 missing=()
 for p in postgresql redis-server pgbouncer strace gcc libc6-dev; do

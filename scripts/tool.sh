@@ -15,6 +15,10 @@ key=$(cd tools && { cat go.mod go.sum; go env GOVERSION GOOS GOARCH; } | git has
 dir=${RUNSHEET_CACHE:-$HOME/.cache/runsheet}/tools/${key:0:16}
 if [ ! -x "$dir/$name" ]; then
 	mkdir -p "$dir"
+	# The tests of several packages may want it at once: one of them builds.
+	if command -v flock >/dev/null; then exec 9>"$dir/.lock"; flock 9; fi
+fi
+if [ ! -x "$dir/$name" ]; then
 	echo "building $name (once)" >&2
 	new=$(mktemp "$dir/.$name.XXXXXX")
 	trap 'rm -f "$new"' EXIT

@@ -56,7 +56,8 @@ type App struct {
 	stopErr  error
 
 	store    store.Store
-	blobs    *blob.Folder
+	blobs    blob.Store
+	tidy     func(context.Context) (int, error) // removes leftovers from blobs; nil = there are none
 	logs     *runlog.Folder
 	tasks    *task.Registry
 	engine   *queue.Engine
@@ -130,8 +131,8 @@ func (a *App) Stop() error {
 func (a *App) onStop(name string, f func() error) { a.closers = append(a.closers, closer{name, f}) }
 
 // openFiles opens the artifacts and the logs.
-func (a *App) openFiles(context.Context) (err error) {
-	if a.blobs, err = blob.OpenFolder(filepath.Join(a.o.Config.Data, "artifacts"), blob.Options{}); err != nil {
+func (a *App) openFiles(ctx context.Context) (err error) {
+	if err := a.openBlobs(ctx); err != nil {
 		return err
 	}
 	a.logs, err = runlog.Open(filepath.Join(a.o.Config.Data, "logs"), runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock})
@@ -246,6 +247,7 @@ func (a *App) startHousekeeping(ctx context.Context) error {
 			if _, err := a.store.Keys.Purge(ctx, a.o.Clock.Now()); err != nil && ctx.Err() == nil {
 				a.log.Warn("cannot remove expired idempotency keys", "error", err)
 			}
+			a.tidyBlobs(ctx)
 		}
 	}()
 	a.onStop("housekeeping", func() error {

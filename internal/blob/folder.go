@@ -2,15 +2,15 @@ package blob
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
 )
@@ -19,7 +19,7 @@ import (
 // root so that a rename never crosses a file system.
 const tempDir = "tmp"
 
-// Options of a Folder. The zero value has no limit.
+// Options of a Folder or a Spool. The zero value has no limit.
 type Options struct {
 	// MaxBytes is the largest blob that Put accepts; 0 = no limit.
 	MaxBytes int64
@@ -28,8 +28,8 @@ type Options struct {
 // Folder is a Store in a folder: content lies in ROOT/ab/cd/<sha256>, mode
 // 0600. It is safe for concurrent use, also by several processes on one folder.
 type Folder struct {
-	root string
-	max  int64
+	root  string
+	spool *Spool
 }
 
 var _ Store = (*Folder)(nil)
@@ -37,53 +37,63 @@ var _ Store = (*Folder)(nil)
 // OpenFolder returns the store in root, which is created where it is missing
 // (mode 0700). Temporary files that no living process holds are removed.
 func OpenFolder(root string, o Options) (*Folder, error) {
-	tmp := filepath.Join(root, tempDir)
-	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		return nil, classify(err, "create the artifact folder")
+	spool, err := OpenSpool(filepath.Join(root, tempDir), o)
+	if err != nil {
+		return nil, err
 	}
-	f := &Folder{root: root, max: o.MaxBytes}
-	if err := sweep(tmp); err != nil {
-		return nil, classify(err, "clean the artifact folder")
-	}
-	return f, nil
+	return &Folder{root: root, spool: spool}, nil
 }
 
 // Put implements Store. The order is: write, fsync, rename, fsync of the
 // folders; a crash at any point leaves either the whole blob or a temporary
 // file that the next OpenFolder removes.
 func (f *Folder) Put(ctx context.Context, r io.Reader) (string, int64, error) {
-	tmp, err := createTemp(filepath.Join(f.root, tempDir))
-	if err != nil {
-		return "", 0, classify(err, "create a temporary artifact file")
-	}
-	keep := false
-	defer func() {
-		_ = tmp.Close() // synced before, or of no use
-		if !keep {
-			_ = os.Remove(tmp.Name()) // what stays behind is swept at the next start
-		}
-	}()
-
-	sum, size, err := f.fill(ctx, tmp, r)
+	tmp, err := f.spool.Fill(ctx, r)
 	if err != nil {
 		return "", 0, err
 	}
-	path := f.path(sum)
-	if st, err := os.Stat(path); err == nil && st.Size() == size {
-		// Another Put may have renamed it a moment ago and not have synced yet.
-		return sum, size, f.syncDirs(path)
+	defer tmp.Close()
+	path := f.path(tmp.Sum)
+	if known, err := f.refresh(tmp, path); known || err != nil {
+		return tmp.Sum, tmp.Size, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", 0, classify(err, "create a folder for the artifact")
 	}
-	if err := tmp.Sync(); err != nil {
+	if err := tmp.file.Sync(); err != nil {
 		return "", 0, classify(err, "sync the artifact")
 	}
-	if err := rename(tmp, path); err != nil {
+	if err := rename(tmp.file, path); err != nil {
 		return "", 0, classify(err, "move the artifact into its place")
 	}
-	keep = true
-	return sum, size, f.syncDirs(path)
+	tmp.kept = true
+	return tmp.Sum, tmp.Size, f.syncDirs(path)
+}
+
+// refresh reports whether path has the content already, and if so gives it the
+// time of this Put, by the clock of the file system.
+func (f *Folder) refresh(tmp *Spooled, path string) (bool, error) {
+	if !f.has(path, tmp.Size) {
+		return false, nil
+	}
+	st, err := tmp.file.Stat()
+	if err != nil {
+		return false, classify(err, "look at a temporary artifact file")
+	}
+	if err := os.Chtimes(path, time.Time{}, st.ModTime()); errors.Is(err, fs.ErrNotExist) {
+		return false, nil // Delete was faster
+	} else if err != nil {
+		return false, classify(err, "note that the artifact was put again")
+	}
+	// Another Put may have renamed it a moment ago and not have synced yet.
+	return true, f.syncDirs(path)
+}
+
+// has reports whether path has that many bytes. A file of another length was
+// torn, and is replaced; one that cannot be looked at fails the replacement.
+func (*Folder) has(path string, size int64) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Size() == size
 }
 
 // Open implements Store.
@@ -106,21 +116,72 @@ func (f *Folder) Open(ctx context.Context, sum string) (io.ReadSeekCloser, int64
 		_ = file.Close() // only read
 		return nil, 0, classify(err, "look at the artifact")
 	}
-	return newReader(file, sum, st.Size()), st.Size(), nil
+	return NewReader(file, sum, st.Size()), st.Size(), nil
 }
 
-// fill copies r into tmp and hashes it on the way.
-func (f *Folder) fill(ctx context.Context, tmp *os.File, r io.Reader) (string, int64, error) {
-	h := sha256.New()
-	src := &source{ctx: ctx, r: r, max: f.max}
-	size, err := io.Copy(io.MultiWriter(tmp, h), src)
-	if src.err != nil {
-		return "", 0, src.err
+// Delete implements Store.
+func (f *Folder) Delete(ctx context.Context, sum string, before time.Time) (bool, error) {
+	if err := errors.Join(CheckSum(sum), ctx.Err()); err != nil {
+		return false, err
+	}
+	path := f.path(sum)
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
 	if err != nil {
-		return "", 0, classify(err, "write the artifact")
+		return false, classify(err, "look at the artifact")
 	}
-	return hex.EncodeToString(h.Sum(nil)), size, nil
+	if !st.ModTime().Before(before) {
+		return false, nil
+	}
+	if err := os.Remove(path); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, classify(err, "remove the artifact")
+	}
+	return true, nil
+}
+
+// List implements Store.
+func (f *Folder) List(ctx context.Context) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		err := filepath.WalkDir(f.root, func(path string, d fs.DirEntry, err error) error {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // removed meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			if d.IsDir() || !f.owns(path) {
+				return nil
+			}
+			st, err := d.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err == nil && !yield(Info{Sum: d.Name(), Size: st.Size(), Put: st.ModTime()}, nil) {
+				return fs.SkipAll
+			}
+			return err
+		})
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			yield(Info{}, fmt.Errorf("list artifacts: %w", ctx.Err()))
+		default:
+			yield(Info{}, classify(err, "list artifacts"))
+		}
+	}
+}
+
+// owns reports whether path is one of content.
+func (f *Folder) owns(path string) bool {
+	sum := filepath.Base(path)
+	return CheckSum(sum) == nil && path == f.path(sum)
 }
 
 func (f *Folder) path(sum string) string { return filepath.Join(f.root, sum[:2], sum[2:4], sum) }
@@ -135,34 +196,6 @@ func (f *Folder) syncDirs(path string) error {
 			return nil
 		}
 	}
-}
-
-// source reads r until its end, the context's end or the limit. It keeps its
-// own error apart from those of the writers that io.Copy reports.
-type source struct {
-	ctx  context.Context
-	r    io.Reader
-	read int64
-	max  int64
-	err  error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
-		s.err = fmt.Errorf("store the artifact: %w", err)
-		return 0, s.err
-	}
-	n, err := s.r.Read(p)
-	s.read += int64(n)
-	if s.max > 0 && s.read > s.max {
-		s.err = fault.Newf(fault.ArtifactTooLarge, "the artifact is larger than %d bytes", s.max)
-		return 0, s.err
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = fmt.Errorf("read the artifact's content: %w", err)
-		return n, s.err
-	}
-	return n, err
 }
 
 // classify turns an error of the file system into a fault.

@@ -16,8 +16,7 @@ func TestFullDiskIsNamed(t *testing.T) {
 		t.Skip("no /dev/full here:", err)
 	}
 	defer full.Close()
-	f := &Folder{}
-	if _, _, err := f.fill(t.Context(), full, &endless{left: 10}); !fault.Is(err, fault.StorageFull) {
+	if _, _, err := fill(full, &source{ctx: t.Context(), r: &endless{}}); !fault.Is(err, fault.StorageFull) {
 		t.Errorf("err = %v, want storage_full", err)
 	}
 	if err := classify(syscall.EIO, "x"); !fault.Is(err, fault.StorageUnavailable) {
@@ -25,9 +24,6 @@ func TestFullDiskIsNamed(t *testing.T) {
 	}
 }
 
-type endless struct{ left int }
+type endless struct{}
 
-func (e *endless) Read(p []byte) (int, error) {
-	e.left--
-	return len(p), nil
-}
+func (*endless) Read(p []byte) (int, error) { return len(p), nil }

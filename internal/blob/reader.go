@@ -6,7 +6,6 @@ import (
 	"errors"
 	"hash"
 	"io"
-	"os"
 
 	"github.com/runsheet/runsheet/internal/fault"
 )
@@ -15,7 +14,7 @@ import (
 // net/http's ServeContent jumps to the end and back first, so a jump to the
 // start begins anew and any other jump gives the verification up.
 type reader struct {
-	file *os.File
+	src  io.ReadSeekCloser
 	sum  string
 	size int64
 	hash hash.Hash
@@ -24,13 +23,15 @@ type reader struct {
 	straight bool
 }
 
-func newReader(file *os.File, sum string, size int64) *reader {
-	return &reader{file: file, sum: sum, size: size, hash: sha256.New(), straight: true}
+// NewReader returns src, size bytes that should hash to sum, as Store.Open
+// promises it. The reader owns src.
+func NewReader(src io.ReadSeekCloser, sum string, size int64) io.ReadSeekCloser {
+	return &reader{src: src, sum: sum, size: size, hash: sha256.New(), straight: true}
 }
 
 // Read implements io.Reader.
 func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.file.Read(p)
+	n, err := r.src.Read(p)
 	before := r.pos
 	r.pos += int64(n)
 	if r.straight {
@@ -46,7 +47,7 @@ func (r *reader) Read(p []byte) (int, error) {
 
 // Seek implements io.Seeker.
 func (r *reader) Seek(offset int64, whence int) (int64, error) {
-	pos, err := r.file.Seek(offset, whence)
+	pos, err := r.src.Seek(offset, whence)
 	if err != nil {
 		return pos, err
 	}
@@ -59,4 +60,4 @@ func (r *reader) Seek(offset int64, whence int) (int64, error) {
 }
 
 // Close implements io.Closer.
-func (r *reader) Close() error { return r.file.Close() }
+func (r *reader) Close() error { return r.src.Close() }

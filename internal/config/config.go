@@ -43,6 +43,12 @@ type Config struct {
 	Data string
 	// DatabaseURL is a PostgreSQL URL; "" = SQLite inside Data.
 	DatabaseURL Secret
+	// BlobURL says where artifacts are kept, as blob.ParsePlace reads it, valid;
+	// "" = inside Data.
+	BlobURL string
+	// BlobAccessKey and BlobSecretKey sign requests to a bucket; both are set or
+	// none.
+	BlobAccessKey, BlobSecretKey Secret
 
 	// Workers is the worker count of a new installation. Later the stored one
 	// counts.

@@ -68,7 +68,8 @@ func TestDefaults(t *testing.T) {
 	want := map[string]string{
 		"config": " <- default", "listen": "127.0.0.1:8420 <- default", "behind_proxy": "false <- default",
 		"allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
-		"database_url": " <- default", "workers": "1 <- default", "stop_grace": "10s <- default",
+		"database_url": " <- default", "blob_url": " <- default",
+		"blob_access_key": " <- default", "blob_secret_key": " <- default", "workers": "1 <- default", "stop_grace": "10s <- default",
 		"lease_ttl": "30s <- default", "command.allow": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
 		"log_level": "info <- default", "log_format": "text <- default", "log_max_bytes": "10485760 <- default",
 		"timezone": "UTC <- default",
@@ -207,6 +208,11 @@ func TestValidation(t *testing.T) {
 		"--workers=1025":                   "1024",
 		"--database-url=mysql://u:pass@h/": "postgres://",
 		"--data=":                          "empty",
+		"--blob-url=ftp://h/":              "file:// or s3://",
+		"--blob-url=s3://bucket":           "needs blob_access_key",
+		"--blob-url=s3://u:pass@bucket/":   "user or a password",
+		"--blob-url=s3://bucket?k=pass@":   "endpoint, region and path_style only",
+		"--blob-url=file://relative":       "absolute path",
 	} {
 		_, err := config.Load(config.Sources{Flags: flags(t, arg), Env: env("HOME", "/h")})
 		if !fault.Is(err, fault.InvalidInput) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pass@") {
@@ -215,6 +221,7 @@ func TestValidation(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"--listen=[::1]:0"},
+		{"--blob-url=file://" + filepath.ToSlash(t.TempDir())},
 		{"--listen=localhost:8420"},
 		{"--listen=127.8.8.8:1"},
 		{"--listen=0.0.0.0:8420", "--behind-proxy"},
@@ -234,7 +241,8 @@ func TestSecretsAreMasked(t *testing.T) {
 	if _, err := config.Load(config.Sources{Env: env("RUNSHEET_ADMIN_TOKEN", token[1:])}); !fault.Is(err, fault.InvalidInput) || strings.Contains(err.Error(), token[1:]) {
 		t.Errorf("short token: %v", err)
 	}
-	c, err := config.Load(config.Sources{Env: env("RUNSHEET_ADMIN_TOKEN", token, "RUNSHEET_DATABASE_URL", "postgres://u:geheim@h/db")})
+	c, err := config.Load(config.Sources{Env: env("RUNSHEET_ADMIN_TOKEN", token, "RUNSHEET_DATABASE_URL", "postgres://u:geheim@h/db",
+		"RUNSHEET_BLOB_URL", "s3://bucket", "RUNSHEET_BLOB_ACCESS_KEY", "geheim-a", "RUNSHEET_BLOB_SECRET_KEY", "geheim-b")})
 	if err != nil {
 		t.Fatal(err)
 	}

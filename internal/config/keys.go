@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/outbound"
 )
 
@@ -67,6 +68,10 @@ func keys() []key {
 				return c.DatabaseURL.String()
 			},
 		},
+		text("blob_url", "where artifacts are kept: file:///folder or s3://bucket/prefix?endpoint=https://host; without it in the data folder",
+			func(c *Config) *string { return &c.BlobURL }, checkBlob),
+		secret("blob_access_key", "access key of an S3 bucket", func(c *Config) *Secret { return &c.BlobAccessKey }),
+		secret("blob_secret_key", "secret key of an S3 bucket", func(c *Config) *Secret { return &c.BlobSecretKey }),
 		number("workers", "worker count of a new installation, 0 to 1024", 0, 1024, func(c *Config) *int { return &c.Workers }),
 		duration("stop_grace", "time that running work has when the server stops, 0s to 1h", 0, time.Hour, func(c *Config) *time.Duration { return &c.StopGrace }),
 		duration("lease_ttl", "time after which a silent instance loses its jobs, 5s to 10m", 5*time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.LeaseTTL }),
@@ -126,6 +131,21 @@ func text(name, help string, field func(*Config) *string, check func(string) err
 			return check(v)
 		},
 		show: func(c Config) string { return *field(&c) },
+	}
+}
+
+// secret is a key without a flag, which other users of the machine could see.
+func secret(name, help string, field func(*Config) *Secret) key {
+	return key{
+		name: name, help: help,
+		set: func(c *Config, v string) error {
+			if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+				return errors.New("must not contain white space or control characters")
+			}
+			*field(c) = Secret(v)
+			return nil
+		},
+		show: func(c Config) string { return field(&c).String() },
 	}
 }
 
@@ -266,6 +286,14 @@ func checkDatabase(v string) error {
 		return errors.New("must be a URL that begins with postgres:// or postgresql://")
 	}
 	return nil
+}
+
+func checkBlob(v string) error {
+	if v == "" {
+		return nil
+	}
+	_, err := blob.ParsePlace(v)
+	return err
 }
 
 func checkZone(v string) error {

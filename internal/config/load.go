@@ -187,7 +187,19 @@ func (c *Config) finish() (Config, error) {
 			"listen (%s): %q can be reached from other machines, and this server does not speak TLS", c.origin("listen"), c.Listen).
 			WithHint("listen on 127.0.0.1, or put a reverse proxy with TLS in front and set behind_proxy (--behind-proxy)")
 	}
-	return *c, nil
+	return *c, c.checkBlobKeys()
+}
+
+// checkBlobKeys makes sure that a bucket has its keys.
+func (c *Config) checkBlobKeys() error {
+	if (c.BlobAccessKey == "") != (c.BlobSecretKey == "") {
+		return fault.New(fault.InvalidInput, "blob_access_key and blob_secret_key belong together: one of them is missing")
+	}
+	if strings.HasPrefix(c.BlobURL, "s3:") && c.BlobAccessKey == "" {
+		return fault.Newf(fault.InvalidInput, "blob_url (%s) names a bucket, which needs blob_access_key and blob_secret_key", c.origin("blob_url")).
+			WithHint("set RUNSHEET_BLOB_ACCESS_KEY and RUNSHEET_BLOB_SECRET_KEY")
+	}
+	return nil
 }
 
 func names() []string {

@@ -10,12 +10,14 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/minio/minio-go/v7"
 )
 
 func TestPostgresGivesEachTestItsOwnDatabase(t *testing.T) {
@@ -176,4 +178,36 @@ func connect(t *testing.T, dsn string) *pgx.Conn {
 	}
 	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
 	return conn
+}
+
+func TestS3KeepsObjectsOverARestart(t *testing.T) {
+	t.Parallel()
+	s, bucket := OwnS3(t)
+	c, err := s.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.PutObject(t.Context(), bucket, "a/b", strings.NewReader("text"), 4, minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(s.Root, bucket, "a", "b")); err != nil || string(got) != "text" {
+		t.Errorf("the file has %q, %v", got, err)
+	}
+	s.Stop(t)
+	if _, err := c.StatObject(t.Context(), bucket, "a/b", minio.StatObjectOptions{}); err == nil {
+		t.Error("a stopped server answers")
+	}
+	s.Start(t)
+	if st, err := c.StatObject(t.Context(), bucket, "a/b", minio.StatObjectOptions{}); err != nil || st.Size != 4 {
+		t.Errorf("after the restart: %+v, %v", st, err)
+	}
+}
+
+func TestS3GivesEachTestItsOwnBucket(t *testing.T) {
+	t.Parallel()
+	one, a := S3(t)
+	two, b := S3(t)
+	if one != two || a == b {
+		t.Errorf("servers %s and %s, buckets %s and %s", one.Endpoint, two.Endpoint, a, b)
+	}
 }

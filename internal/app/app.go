@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -94,6 +95,9 @@ func (a *App) Start(ctx context.Context) error {
 			return errors.Join(err, a.Stop())
 		}
 	}
+	// The start makes several MB of garbage (schemas, documents, migrations), and
+	// an idle server would keep its pages for long.
+	debug.FreeOSMemory()
 	return nil
 }
 

@@ -45,26 +45,12 @@ func Parse(b []byte) (any, error) {
 	return v, nil
 }
 
-// Decode reads a document that met its schema into v. What can still be wrong
-// is a form of writing: 5.0 is an integer to a schema, but not to Go.
+// Decode reads a document that met its schema into v.
 func Decode(b []byte, v any) error {
-	err := json.Unmarshal(b, v)
-	if err == nil {
-		return nil
+	if err := json.Unmarshal(b, v); err != nil {
+		return fault.FromJSON(err, "the input does not meet its schema")
 	}
-	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	if !ok {
-		return fault.Wrap(err, fault.InvalidInput, "the body cannot be used: "+err.Error())
-	}
-	detail := "is " + wrong.Value + ", which cannot be used here"
-	if strings.HasPrefix(wrong.Value, "number") {
-		detail = "must be written as a whole number, without fraction or exponent"
-	}
-	at := ""
-	if wrong.Field != "" {
-		at = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
-	}
-	return fault.Wrap(err, fault.InvalidInput, "the input does not meet its schema: "+at+": "+detail).At(at, "wrong_type", detail)
+	return nil
 }
 
 type parser struct {

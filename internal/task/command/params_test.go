@@ -43,7 +43,7 @@ func TestCheckPointsAtWhatIsWrong(t *testing.T) {
 		`{"argv":["sh"],"shell":true}`:  {},
 		`{"argv":"sh"}`:                 {"/argv"},
 		`{"limits":{"open_files":5.0}}`: {"/limits/open_files"},
-		`[]`:                            {},
+		`[]`:                            {""},
 	} {
 		err := tk.Check(json.RawMessage(in))
 		if (err == nil) != (want == nil) {

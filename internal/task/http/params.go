@@ -42,16 +42,7 @@ func decode(raw json.RawMessage) (params, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
-		f := fault.Wrap(err, fault.InvalidInput, "params do not fit the schema of http")
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-			detail := "is " + wrong.Value + ", which cannot be used here"
-			if strings.HasPrefix(wrong.Value, "number ") {
-				// To a schema 200.0 is an integer, to Go it is none.
-				detail = "must be written as a whole number, without fraction or exponent"
-			}
-			f = f.At("/"+strings.ReplaceAll(wrong.Field, ".", "/"), "wrong_type", detail)
-		}
-		return p, f
+		return p, fault.FromJSON(err, "params do not fit the schema of http")
 	}
 	if p.Method == "" {
 		p.Method = http.MethodGet

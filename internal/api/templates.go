@@ -203,7 +203,7 @@ func (s *service) deleteTemplate(r *request) (reply, error) {
 	if err := r.match(etag(int64(t.Version)), wire.TemplateOf(t)); err != nil {
 		return reply{}, err
 	}
-	if err := s.Store.Templates.Delete(r.Context(), r.tenant(), t.ID, s.Clock.Now()); err != nil {
+	if err := s.Store.Templates.Delete(r.Context(), store.DeleteTemplate{Tenant: r.tenant(), ID: t.ID, At: s.Clock.Now()}); err != nil {
 		return reply{}, err
 	}
 	return reply{Status: http.StatusNoContent}, nil

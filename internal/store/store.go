@@ -34,6 +34,11 @@ type Store struct {
 	Leases    Leases
 	Queue     Queue
 	Keys      Keys
+	Tenants   Tenants
+	Users     Users
+	Tokens    Tokens
+	Sessions  Sessions
+	Audit     Audit
 	Health    Health
 }
 
@@ -102,7 +107,7 @@ type Templates interface {
 	Update(ctx context.Context, p PutTemplate) (job.Template, error)
 	// Delete removes the template from view and frees its name. Jobs, runs and
 	// versions that name it stay; not_found.
-	Delete(ctx context.Context, tenant, id string, at time.Time) error
+	Delete(ctx context.Context, p DeleteTemplate) error
 }
 
 // Artifacts binds names of runs to stored content.

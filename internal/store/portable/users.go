@@ -161,6 +161,10 @@ func (s users) Update(ctx context.Context, p store.PutUser) (access.User, error)
 		if taken > 0 {
 			return userTaken(u)
 		}
+		before, err := userBy(ctx, tx, u.Tenant, u.ID)
+		if err != nil {
+			return err
+		}
 		n, err := tx.Exec(ctx, `UPDATE users SET name = $1, roles = $2, admin = $3, password_hash = $4, issuer = $5, subject = $6, disabled = $7,
 			version = $8, updated_ms = $9 WHERE user_id = $10 AND tenant = $11 AND version = $12`,
 			u.Name, encode(u.Roles), isAdmin(u), u.PasswordHash, u.Issuer, u.Subject, flag(u.Disabled), u.Version, clock.Millis(u.UpdatedAt),
@@ -168,20 +172,16 @@ func (s users) Update(ctx context.Context, p store.PutUser) (access.User, error)
 		if err != nil {
 			return fmt.Errorf("update user: %w", err)
 		}
-		now, err := userBy(ctx, tx, u.Tenant, u.ID)
-		if err != nil {
-			return err
-		}
 		if n == 0 {
-			return fault.Newf(fault.VersionMismatch, "user %s has version %d by now", u.ID, now.Version)
+			return fault.Newf(fault.VersionMismatch, "user %s has version %d by now", u.ID, before.Version)
 		}
-		u = now
+		u.CreatedBy, u.CreatedAt, u.LastLoginAt = before.CreatedBy, before.CreatedAt, before.LastLoginAt
 		if !p.KeepSessions {
 			if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1`, u.ID); err != nil {
 				return fmt.Errorf("end sessions: %w", err)
 			}
 		}
-		if err := keepAdmin(ctx, tx, u.Tenant); err != nil {
+		if err := keepAdmin(ctx, tx, before); err != nil {
 			return err
 		}
 		return record(ctx, tx, p.Audit)
@@ -189,11 +189,11 @@ func (s users) Update(ctx context.Context, p store.PutUser) (access.User, error)
 	return u, err
 }
 
-// keepAdmin refuses what was done to the users of a tenant if it left the
-// installation without an administrator. Who calls it has locked the default
-// tenant, so two cannot each remove the other's last one.
-func keepAdmin(ctx context.Context, tx Tx, tenant string) error {
-	if tenant != access.DefaultTenant {
+// keepAdmin refuses what was done to a user if it left the installation without
+// an administrator. Who calls it has locked the default tenant, so two cannot
+// each remove the other's last one.
+func keepAdmin(ctx context.Context, tx Tx, before access.User) error {
+	if before.Tenant != access.DefaultTenant || isAdmin(before) == 0 || before.Disabled {
 		return nil
 	}
 	ok, err := administered(ctx, tx)
@@ -224,10 +224,8 @@ func (s users) Delete(ctx context.Context, p store.DeleteUser) error {
 			return fmt.Errorf("delete user: %w", err)
 		}
 		// The sessions go with it: ON DELETE CASCADE.
-		if u.Tenant == access.DefaultTenant && isAdmin(u) == 1 && !u.Disabled {
-			if err := keepAdmin(ctx, tx, u.Tenant); err != nil {
-				return err
-			}
+		if err := keepAdmin(ctx, tx, u); err != nil {
+			return err
 		}
 		return record(ctx, tx, p.Audit)
 	})

@@ -48,10 +48,12 @@ type Logs interface {
 	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
 }
 
-// Authenticator finds who a bearer token belongs to; access.Static is one. It
-// compares in constant time and is safe for concurrent use.
+// Authenticator finds who makes a request. It is safe for concurrent use.
 type Authenticator interface {
-	Authenticate(token string) (access.Principal, bool)
+	// Authenticate returns the principal of a credential: unauthorized when it is
+	// not known or not valid any more, storage_unavailable when that cannot be
+	// told now.
+	Authenticate(ctx context.Context, c access.Credential) (access.Principal, error)
 }
 
 // Options are what New needs. Store, Tasks and Tokens must be given.
@@ -71,6 +73,9 @@ type Options struct {
 	Listen string
 	// Version and InstanceID are shown by /api/scheduler.
 	Version, InstanceID string
+	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
+	// in X-Forwarded-For.
+	BehindProxy bool
 	// MaxInFlight bounds the requests under way, waiting ones included; 0 = 1024.
 	MaxInFlight int
 }

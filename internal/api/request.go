@@ -173,20 +173,18 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// authenticate finds who makes the request: the holder of a bearer token, or of
+// a session's cookie.
 func (s *service) authenticate(r *http.Request) (access.Principal, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if scheme == "" {
-		return access.Principal{}, fault.New(fault.Unauthorized, "no Authorization header").
-			WithHint("send Authorization: Bearer <token>")
+	given := r.Header.Values("Authorization")
+	if len(given) == 0 {
+		return s.bySession(r)
 	}
-	if !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) > 1 {
+	scheme, token, _ := strings.Cut(given[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || len(given) > 1 {
 		return access.Principal{}, fault.New(fault.Unauthorized, "the Authorization header must be: Bearer <token>")
 	}
-	p, ok := s.Tokens.Authenticate(strings.TrimSpace(token))
-	if !ok {
-		return access.Principal{}, fault.New(fault.Unauthorized, "the token is not known or not valid any more")
-	}
-	return p, nil
+	return s.Tokens.Authenticate(r.Context(), access.Credential{Token: strings.TrimSpace(token)})
 }
 
 // maxWait bounds Prefer: wait.

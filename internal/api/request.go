@@ -64,6 +64,8 @@ type reply struct {
 	Location string
 	ETag     string
 	Body     any
+	// Cookie is set in the caller's browser; nil = none.
+	Cookie *http.Cookie
 	// Waited is set when a Prefer: wait was honoured.
 	Waited bool
 }
@@ -100,6 +102,9 @@ func (s *service) admit(w http.ResponseWriter, r *request) error {
 			return err
 		}
 	}
+	if r.op.Public && r.Method == http.MethodPost {
+		w.Header().Set("Cache-Control", "no-store")
+	}
 	if err = s.headers(r); err != nil {
 		return err
 	}
@@ -130,6 +135,9 @@ func (s *service) finish(w http.ResponseWriter, r *request, out reply, err error
 	if err != nil {
 		s.fail(w, r.Request, err)
 		return
+	}
+	if out.Cookie != nil {
+		http.SetCookie(w, out.Cookie)
 	}
 	s.send(w, r.Request, enc)
 }
@@ -184,7 +192,7 @@ func (s *service) authenticate(r *http.Request) (access.Principal, error) {
 	if !strings.EqualFold(scheme, "Bearer") || len(given) > 1 {
 		return access.Principal{}, fault.New(fault.Unauthorized, "the Authorization header must be: Bearer <token>")
 	}
-	return s.Tokens.Authenticate(r.Context(), access.Credential{Token: strings.TrimSpace(token)})
+	return s.Identity.Authenticate(r.Context(), access.Credential{Token: strings.TrimSpace(token)})
 }
 
 // maxWait bounds Prefer: wait.

@@ -28,7 +28,8 @@ type Tenants interface {
 
 // Users keeps the people who log in. Names are unique in the installation.
 type Users interface {
-	// SetUp stores the installation's first user; already_set_up when there is one.
+	// SetUp stores the installation's first administrator, with version 1;
+	// already_set_up when Administered, name_taken.
 	SetUp(ctx context.Context, p PutUser) (access.User, error)
 	// Create stores a user with version 1; name_taken (also for a taken identity).
 	// p.Key as in Jobs.Add, its result is an access.User.

@@ -72,7 +72,8 @@ type Jobs interface {
 	// Situation is the part of a claim's snapshot that is common to all waiting
 	// jobs: settings, running count and the locks named by the given jobs.
 	Situation(ctx context.Context, jobs []job.Job) (job.Snapshot, error)
-	// Counts returns the number of jobs by state. Zero counts may be missing.
+	// Counts returns the number of jobs by state, of all tenants when tenant is
+	// empty. Zero counts may be missing.
 	Counts(ctx context.Context, tenant string) (map[job.State]int, error)
 }
 

@@ -46,14 +46,11 @@ func (s users) SetUp(ctx context.Context, p store.PutUser) (access.User, error) 
 		if err := lockTenant(ctx, tx, p.User.Tenant); err != nil {
 			return err
 		}
-		var n int
-		if err := tx.Row(ctx, `SELECT count(*) FROM users`).Scan(&n); err != nil {
-			return fmt.Errorf("count users: %w", err)
+		ok, err := administered(ctx, tx)
+		if ok {
+			return fault.New(fault.AlreadySetUp, "the first administrator was made before")
 		}
-		if n > 0 {
-			return fault.New(fault.AlreadySetUp, "the first user was made before")
-		}
-		return nil
+		return err
 	})
 }
 

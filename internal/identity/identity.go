@@ -128,7 +128,7 @@ func (s *Service) Authenticate(ctx context.Context, c access.Credential) (access
 	case c.Session != "":
 		return s.find(ctx, c.Session, s.readSession)
 	case c.Token == "":
-		return access.Principal{}, fault.New(fault.Unauthorized, "the request says nothing about who makes it").
+		return access.Principal{}, fault.New(fault.Unauthorized, "no Authorization header and no session").
 			WithHint("send Authorization: Bearer <token>")
 	}
 	if p, ok := s.o.Static.Find(c.Token); ok {

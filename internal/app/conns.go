@@ -20,8 +20,9 @@ type conns struct {
 	slots chan struct{}
 	done  chan struct{} // closed by Close
 
-	mu     sync.Mutex
-	closed bool
+	mu      sync.Mutex
+	closed  bool
+	waiting bool // an accepted connection needs a slot
 	all    map[net.Conn]*tracked
 	idle   *list.List // of net.Conn, longest idle first
 }
@@ -55,6 +56,9 @@ func (c *conns) Accept() (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 	}
+	c.mu.Lock()
+	c.waiting = false
+	c.mu.Unlock()
 	return &counted{Conn: conn, c: c}, nil
 }
 
@@ -69,26 +73,47 @@ func (c *conns) Close() error {
 	return c.Listener.Close()
 }
 
-// evict closes the connection that has been idle longest. A request that is on
-// its way on it at this moment fails before it was read, and clients repeat
-// those.
+// evict closes the connection that has been idle longest, or else the next that
+// becomes idle. A request that is on its way on it at this moment fails before it
+// was read, and clients repeat those.
 func (c *conns) evict() {
 	c.mu.Lock()
-	var victim net.Conn
-	if e := c.idle.Front(); e != nil {
-		victim, _ = c.idle.Remove(e).(net.Conn)
-		c.all[victim].place = nil
-	}
+	victim := c.oldest()
+	c.waiting = victim == nil
 	c.mu.Unlock()
 	if victim != nil {
 		_ = victim.Close() // the server notices and forgets it
 	}
 }
 
+// oldest takes the connection that has been idle longest out of the list.
+func (c *conns) oldest() net.Conn {
+	e := c.idle.Front()
+	if e == nil {
+		return nil
+	}
+	victim, _ := c.idle.Remove(e).(net.Conn)
+	c.all[victim].place = nil
+	return victim
+}
+
 // note is the server's ConnState.
 func (c *conns) note(conn net.Conn, s http.ConnState) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.change(conn, s)
+	var victim net.Conn
+	if c.waiting {
+		if victim = c.oldest(); victim != nil {
+			c.waiting = false
+		}
+	}
+	c.mu.Unlock()
+	if victim != nil {
+		_ = victim.Close() // as in evict
+	}
+}
+
+func (c *conns) change(conn net.Conn, s http.ConnState) {
 	t := c.all[conn]
 	if t == nil {
 		t = &tracked{}

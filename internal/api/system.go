@@ -10,6 +10,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/job"
@@ -105,7 +106,7 @@ var healthy = reply{Status: http.StatusOK, Body: wire.Health{Status: "ok"}}
 // ready tells how the checks stand. Strangers learn their names only.
 func (s *service) ready(r *request) (reply, error) {
 	details := false
-	if r.Header.Get("Authorization") != "" {
+	if r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" {
 		who, err := s.authenticate(r.Request)
 		details = err == nil && who.May(access.SystemRead)
 	}
@@ -227,8 +228,14 @@ func (s *service) patchWorkers(r *request) (reply, error) {
 		if err != nil {
 			return set, err
 		}
+		entry, err := s.record(r, change{
+			Action: audit.WorkersScaled, Detail: map[string]string{"from": itoa(set.Workers), "to": itoa(in.Count)},
+		})
+		if err != nil {
+			return set, err
+		}
 		return s.Store.Queue.Scale(r.Context(), store.Scale{
-			Workers: in.Count, IfVersion: set.Version, Tenant: r.tenant(), At: s.Clock.Now(),
+			Workers: in.Count, IfVersion: set.Version, Tenant: r.tenant(), At: s.Clock.Now(), Audit: entry,
 		})
 	})
 	if err != nil {
@@ -308,6 +315,13 @@ func (s *service) setPaused(r *request, p store.Pause) (reply, error) {
 		out := v
 		showPause(&out, set)
 		return reply{Status: http.StatusOK, Body: out}
+	}
+	done := change{Action: audit.QueueResumed}
+	if p.Paused {
+		done = change{Action: audit.QueuePaused, Detail: map[string]string{"reason": p.Reason}}
+	}
+	if p.Audit, err = s.record(r, done); err != nil {
+		return reply{}, err
 	}
 	p.Tenant, p.At, p.Key = r.tenant(), s.Clock.Now(), keyed(r, render)
 	set, err := s.Store.Queue.Pause(r.Context(), p)

@@ -23,8 +23,8 @@ type conns struct {
 	mu      sync.Mutex
 	closed  bool
 	waiting bool // an accepted connection needs a slot
-	all    map[net.Conn]*tracked
-	idle   *list.List // of net.Conn, longest idle first
+	all     map[net.Conn]*tracked
+	idle    *list.List // of net.Conn, longest idle first
 }
 
 type tracked struct {

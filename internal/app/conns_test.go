@@ -32,7 +32,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(limited) }()
 
-	first, second := ask(t, l, "/"), ask(t, l, "/")
+	first := ask(t, l, "/")
+	idle(t, limited, 1) // an answer arrives before the server is done
+	second := ask(t, l, "/")
+	idle(t, limited, 2)
 	third := ask(t, l, "/") // in place of the first
 	if _, err := io.ReadAll(first); err != nil {
 		t.Errorf("the first was not closed in good order: %v", err)
@@ -78,6 +81,18 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 	<-served
+}
+
+// idle waits until so many connections are idle.
+func idle(t *testing.T, c *conns, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for c.count()["idle"] != n {
+		if clock.Sleep(ctx, clock.System{}, time.Millisecond) != nil {
+			t.Fatalf("connections %v, want %d idle", c.count(), n)
+		}
+	}
 }
 
 func dial(t *testing.T, l net.Listener) net.Conn {

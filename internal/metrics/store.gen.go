@@ -4,8 +4,11 @@ package metrics
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -37,6 +40,21 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	}
 	if s.Keys != nil {
 		s.Keys = timedKeys{s.Keys, m}
+	}
+	if s.Tenants != nil {
+		s.Tenants = timedTenants{s.Tenants, m}
+	}
+	if s.Users != nil {
+		s.Users = timedUsers{s.Users, m}
+	}
+	if s.Tokens != nil {
+		s.Tokens = timedTokens{s.Tokens, m}
+	}
+	if s.Sessions != nil {
+		s.Sessions = timedSessions{s.Sessions, m}
+	}
+	if s.Audit != nil {
+		s.Audit = timedAudit{s.Audit, m}
 	}
 	if s.Health != nil {
 		s.Health = timedHealth{s.Health, m}
@@ -199,9 +217,9 @@ func (d timedTemplates) Update(ctx context.Context, a1 store.PutTemplate) (job.T
 	return r0, err
 }
 
-func (d timedTemplates) Delete(ctx context.Context, a1 string, a2 string, a3 time.Time) error {
+func (d timedTemplates) Delete(ctx context.Context, a1 store.DeleteTemplate) error {
 	done := d.m.begin("templates", "delete")
-	err := d.Templates.Delete(ctx, a1, a2, a3)
+	err := d.Templates.Delete(ctx, a1)
 	done(err)
 	return err
 }
@@ -339,6 +357,220 @@ func (d timedKeys) Complete(ctx context.Context, a1 store.Key, a2 store.Reply) e
 func (d timedKeys) Purge(ctx context.Context, a1 time.Time) (int, error) {
 	done := d.m.begin("keys", "purge")
 	r0, err := d.Keys.Purge(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedTenants struct {
+	store.Tenants
+	m *Metrics
+}
+
+func (d timedTenants) Create(ctx context.Context, a1 store.PutTenant) (access.Tenant, error) {
+	done := d.m.begin("tenants", "create")
+	r0, err := d.Tenants.Create(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedTenants) Tenant(ctx context.Context, a1 string) (access.Tenant, error) {
+	done := d.m.begin("tenants", "tenant")
+	r0, err := d.Tenants.Tenant(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedTenants) List(ctx context.Context, a1 string, a2 int) (store.TenantPage, error) {
+	done := d.m.begin("tenants", "list")
+	r0, err := d.Tenants.List(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedTenants) Update(ctx context.Context, a1 store.PutTenant) (access.Tenant, error) {
+	done := d.m.begin("tenants", "update")
+	r0, err := d.Tenants.Update(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedUsers struct {
+	store.Users
+	m *Metrics
+}
+
+func (d timedUsers) SetUp(ctx context.Context, a1 store.PutUser) (access.User, error) {
+	done := d.m.begin("users", "set_up")
+	r0, err := d.Users.SetUp(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedUsers) Create(ctx context.Context, a1 store.PutUser) (access.User, error) {
+	done := d.m.begin("users", "create")
+	r0, err := d.Users.Create(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedUsers) User(ctx context.Context, a1 string, a2 string) (access.User, error) {
+	done := d.m.begin("users", "user")
+	r0, err := d.Users.User(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedUsers) ByIdentity(ctx context.Context, a1 string, a2 string) (access.User, error) {
+	done := d.m.begin("users", "by_identity")
+	r0, err := d.Users.ByIdentity(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedUsers) List(ctx context.Context, a1 store.ListUsers) (store.UserPage, error) {
+	done := d.m.begin("users", "list")
+	r0, err := d.Users.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedUsers) Update(ctx context.Context, a1 store.PutUser) (access.User, error) {
+	done := d.m.begin("users", "update")
+	r0, err := d.Users.Update(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedUsers) Delete(ctx context.Context, a1 store.DeleteUser) error {
+	done := d.m.begin("users", "delete")
+	err := d.Users.Delete(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedUsers) Administered(ctx context.Context) (bool, error) {
+	done := d.m.begin("users", "administered")
+	r0, err := d.Users.Administered(ctx)
+	done(err)
+	return r0, err
+}
+
+type timedTokens struct {
+	store.Tokens
+	m *Metrics
+}
+
+func (d timedTokens) Create(ctx context.Context, a1 store.PutToken) (access.Token, error) {
+	done := d.m.begin("tokens", "create")
+	r0, err := d.Tokens.Create(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedTokens) ByHash(ctx context.Context, a1 [sha256.Size]byte) (access.Token, error) {
+	done := d.m.begin("tokens", "by_hash")
+	r0, err := d.Tokens.ByHash(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedTokens) Token(ctx context.Context, a1 string, a2 string) (access.Token, error) {
+	done := d.m.begin("tokens", "token")
+	r0, err := d.Tokens.Token(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedTokens) List(ctx context.Context, a1 store.ListTokens) (store.TokenPage, error) {
+	done := d.m.begin("tokens", "list")
+	r0, err := d.Tokens.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedTokens) Revoke(ctx context.Context, a1 store.RevokeToken) error {
+	done := d.m.begin("tokens", "revoke")
+	err := d.Tokens.Revoke(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedTokens) Used(ctx context.Context, a1 map[string]time.Time) error {
+	done := d.m.begin("tokens", "used")
+	err := d.Tokens.Used(ctx, a1)
+	done(err)
+	return err
+}
+
+type timedSessions struct {
+	store.Sessions
+	m *Metrics
+}
+
+func (d timedSessions) Create(ctx context.Context, a1 store.PutSession) error {
+	done := d.m.begin("sessions", "create")
+	err := d.Sessions.Create(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedSessions) ByHash(ctx context.Context, a1 [sha256.Size]byte) (access.Session, access.User, error) {
+	done := d.m.begin("sessions", "by_hash")
+	r0, r1, err := d.Sessions.ByHash(ctx, a1)
+	done(err)
+	return r0, r1, err
+}
+
+func (d timedSessions) Of(ctx context.Context, a1 string) ([]access.Session, error) {
+	done := d.m.begin("sessions", "of")
+	r0, err := d.Sessions.Of(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSessions) End(ctx context.Context, a1 store.EndSession) error {
+	done := d.m.begin("sessions", "end")
+	err := d.Sessions.End(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedSessions) Seen(ctx context.Context, a1 map[string]time.Time) error {
+	done := d.m.begin("sessions", "seen")
+	err := d.Sessions.Seen(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedSessions) Purge(ctx context.Context, a1 time.Time) (int, error) {
+	done := d.m.begin("sessions", "purge")
+	r0, err := d.Sessions.Purge(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedAudit struct {
+	store.Audit
+	m *Metrics
+}
+
+func (d timedAudit) Append(ctx context.Context, a1 audit.Entry) (audit.Entry, error) {
+	done := d.m.begin("audit", "append")
+	r0, err := d.Audit.Append(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedAudit) List(ctx context.Context, a1 store.ListAudit) (store.AuditPage, error) {
+	done := d.m.begin("audit", "list")
+	r0, err := d.Audit.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedAudit) Head(ctx context.Context, a1 string) (audit.Entry, error) {
+	done := d.m.begin("audit", "head")
+	r0, err := d.Audit.Head(ctx, a1)
 	done(err)
 	return r0, err
 }

@@ -162,7 +162,7 @@ func (g *generator) typeOf(e ast.Expr) string {
 		return "*" + g.typeOf(t.X)
 	case *ast.ArrayType:
 		if t.Len != nil {
-			return "[" + types.ExprString(t.Len) + "]" + g.typeOf(t.Elt)
+			return "[" + g.typeOf(t.Len) + "]" + g.typeOf(t.Elt)
 		}
 		return "[]" + g.typeOf(t.Elt)
 	case *ast.MapType:

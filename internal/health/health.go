@@ -234,8 +234,7 @@ func (m *Monitor) settle(p *probe, fresh chan struct{}, note string, err error) 
 	r := Result{Name: p.Name, Status: OK, Note: note, At: m.clock.Now()}
 	if err != nil {
 		r.Status, r.Detail = Failing, err.Error()
-		var d *degraded
-		if errors.As(err, &d) {
+		if _, ok := errors.AsType[*degraded](err); ok {
 			r.Status = Degraded
 		}
 	}

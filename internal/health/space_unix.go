@@ -10,7 +10,7 @@ func Space(path string) (free, size uint64, err error) {
 	var st unix.Statfs_t
 	for {
 		err = unix.Statfs(path, &st)
-		if err != unix.EINTR { //nolint:errorlint // a bare errno
+		if err != unix.EINTR {
 			break
 		}
 	}

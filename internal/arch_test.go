@@ -48,6 +48,7 @@ ring 2 ports: blob blob/s3 blob/blobtest
 	blob/s3 blob/blobtest -> blob
 
 ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity
+ring 3 engines: health
 	queue -> task
 	task/* -> task
 	task/command -> process

@@ -30,7 +30,9 @@ import (
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
+	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -63,6 +65,10 @@ type App struct {
 	tasks    *task.Registry
 	engine   *queue.Engine
 	listener net.Listener
+	conns    *conns
+	metrics  *metrics.Metrics
+	checks   []health.Check // of optional parts, for startHealth
+	health   *health.Monitor
 	identity *identity.Service
 	local    string // token of the local CLI
 	failed   chan error
@@ -82,7 +88,12 @@ func New(o Options) *App {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
-	return &App{o: o, log: o.Logger, failed: make(chan error, 2)}
+	a := &App{o: o, log: o.Logger, failed: make(chan error, 2)}
+	a.metrics = metrics.New(metrics.Options{Version: o.Version, Clock: o.Clock, KnownType: func(name string) bool {
+		_, err := a.tasks.Find(name) // nothing ends or starts before the tasks are made
+		return err == nil
+	}})
+	return a
 }
 
 // Start brings the server up. When it returns nil the server listens, has
@@ -90,7 +101,8 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
+		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.startHealth, a.serve, a.startHousekeeping,
+		a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -154,6 +166,8 @@ func (a *App) listen(ctx context.Context) (err error) {
 		}
 		return fmt.Errorf("listen on %s: %w", a.o.Config.Listen, err)
 	}
+	a.conns = newConns(a.listener, connLimit())
+	a.listener = a.conns
 	a.onStop("listener", func() error {
 		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			return err
@@ -166,7 +180,7 @@ func (a *App) listen(ctx context.Context) (err error) {
 // startEngine recovers and starts to run jobs.
 func (a *App) startEngine(ctx context.Context) error {
 	a.engine = queue.New(queue.Options{
-		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.blobs.Put, Sweep: a.sweep,
+		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.metrics.PutBlob(a.blobs.Put), Sweep: a.sweep,
 		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
 		Exclusive: a.exclusive(), Alone: !a.exclusive(), LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
 		Clock: a.o.Clock, Logger: a.log,
@@ -200,7 +214,7 @@ func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
 		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, BehindProxy: a.o.Config.BehindProxy,
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
-		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Clock: a.o.Clock, Logger: a.log,
+		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)
@@ -208,6 +222,7 @@ func (a *App) serve(ctx context.Context) error {
 	// Requests that last (followed logs, waits) end when the server stops.
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	srv := newServer(base, handler, a.log, requestTimeout)
+	srv.ConnState = a.conns.note
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -146,6 +146,14 @@ func (e *Engine) Active() int {
 	return len(e.active)
 }
 
+// Leased reports whether this process may run jobs: it holds a lease that others
+// respect.
+func (e *Engine) Leased() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.instance != "" && (e.o.Exclusive || e.o.Clock.Now().Before(e.trusted))
+}
+
 // Run recovers, then runs jobs until ctx ends, then stops in good order:
 // running work gets StopGrace to finish, what is left is stopped and goes back
 // to the queue without losing an attempt. It returns nil after a good stop, and

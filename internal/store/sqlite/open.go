@@ -41,6 +41,9 @@ type Options struct {
 	// Synchronous is FULL, which "" means, or NORMAL, which loses commits with
 	// the power and exists for tests and measurements only.
 	Synchronous string
+	// OnBatch is told how many requests shared a transaction, after it ended, by
+	// the writer's goroutine: it must not block. nil = nobody is told.
+	OnBatch func(requests int)
 }
 
 // Driver is how connections are made, so that tests can put another file layer
@@ -63,7 +66,7 @@ const readers = 4
 // out until it is closed.
 func Open(ctx context.Context, o Options) (store.Store, error) {
 	o = withDefaults(o)
-	e := &engine{clock: o.Clock, code: o.Driver.Code, Watchers: portable.NewWatchers()}
+	e := &engine{clock: o.Clock, code: o.Driver.Code, onBatch: o.OnBatch, Watchers: portable.NewWatchers()}
 	if !o.Driver.NoLock {
 		lock, err := filelock.Take(o.Path + ".lock")
 		if err != nil {

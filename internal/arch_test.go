@@ -39,6 +39,7 @@ ring 1 domain: job run schedule calendar workflow approval directive access trad
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc
 ring 2 ports: blob blob/s3 blob/blobtest
+ring 2 ports: certificate certificate/certificatetest
 	store/portable -> store
 	store/sqlite store/postgres -> store store/portable store/migrations
 	store/sqlite blob runlog -> filelock
@@ -65,7 +66,7 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config /clien
 	/client => api/wire fault
 
 ring 5 command line: cli
-	cli => /client config api/wire runlog fault id clock
+	cli => /client config api/wire runlog fault id clock certificate
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

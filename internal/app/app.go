@@ -29,6 +29,7 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/blob"
+	"github.com/runsheet/runsheet/internal/certificate"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/queue"
@@ -63,7 +64,8 @@ type App struct {
 	tasks    *task.Registry
 	engine   *queue.Engine
 	listener net.Listener
-	local    string // token of the local CLI
+	pair     *certificate.Pair // nil = plain HTTP
+	local    string            // token of the local CLI
 	failed   chan error
 }
 
@@ -89,7 +91,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
+		a.loadCertificate, a.lockData, a.openStore, a.openFiles, a.makeTasks, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -103,7 +105,7 @@ func (a *App) Start(ctx context.Context) error {
 
 // URL is the base address of a started server, for example
 // http://127.0.0.1:8420.
-func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+func (a *App) URL() string { return a.scheme() + a.listener.Addr().String() }
 
 // Wait returns nil when ctx ends and an error when a part of the server ends by
 // itself.
@@ -211,7 +213,7 @@ func (a *App) serve(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := srv.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.answer(srv); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("serve: %w", err)
 		}
 	}()
@@ -226,7 +228,7 @@ func (a *App) serve(ctx context.Context) error {
 		<-done
 		return err
 	})
-	if err := config.WriteLocal(a.o.Config.Data, config.Local{URL: a.URL(), Token: a.local}); err != nil {
+	if err := a.writeLocal(a.fingerprint()); err != nil {
 		return err
 	}
 	a.onStop("local token", func() error { return os.Remove(config.LocalPath(a.o.Config.Data)) })

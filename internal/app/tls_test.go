@@ -29,7 +29,8 @@ func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	c, dir := settings(t), t.TempDir()
 	f := certificatetest.Write(t, dir, time.Now().Add(time.Hour))
-	c.TLSCert, c.TLSKey, c.Listen, c.Demo = f.Cert, f.Key, "0.0.0.0:0", true
+	// No worker: a job would start this test as its supervisor.
+	c.TLSCert, c.TLSKey, c.Listen, c.Demo, c.Workers = f.Cert, f.Key, "0.0.0.0:0", true, 0
 	clk := shifted{by: &atomic.Int64{}}
 	a := app.New(app.Options{Config: c, Clock: clk})
 	if err := a.Start(t.Context()); err != nil {

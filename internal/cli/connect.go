@@ -23,7 +23,19 @@ const defaultURL = "http://127.0.0.1:8420"
 
 // connect returns a client for the server that the flags, the environment or
 // the data folder name. It does not talk to it.
-func (a *app) connect(c *cobra.Command) (*client.Client, error) {
+func (a *app) connect(c *cobra.Command) (*client.Client, error) { return a.connectWith(c, 3) }
+
+// connectLocal is connect for the server of the data folder, whatever URL is set.
+func (a *app) connectLocal(c *cobra.Command, retries int) (*client.Client, error) {
+	local, data, err := a.local(c)
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Options{URL: local.URL, UserAgent: "runsheet-cli/" + a.Version, Retries: retries, HTTPClient: localClient(data, local, true)})
+}
+
+// connectWith is connect with a number of retries, negative = none.
+func (a *app) connectWith(c *cobra.Command, retries int) (*client.Client, error) {
 	target, token := a.url, ""
 	if target == "" {
 		target, _ = a.Env("RUNSHEET_URL")
@@ -55,7 +67,7 @@ func (a *app) connect(c *cobra.Command) (*client.Client, error) {
 			return nil, err
 		}
 	}
-	cl, err := client.New(client.Options{URL: target, Token: token, UserAgent: "runsheet-cli/" + a.Version, Retries: 3, HTTPClient: transport})
+	cl, err := client.New(client.Options{URL: target, Token: token, UserAgent: "runsheet-cli/" + a.Version, Retries: retries, HTTPClient: transport})
 	if err != nil {
 		return nil, usagef("%v", err)
 	}

@@ -100,6 +100,7 @@ func (a *App) Start(ctx context.Context) error {
 	// The start makes several MB of garbage (schemas, documents, migrations), and
 	// an idle server would keep its pages for long.
 	debug.FreeOSMemory()
+	a.notify(ctx, "READY=1")
 	return nil
 }
 
@@ -124,6 +125,7 @@ func (a *App) Wait(ctx context.Context) error {
 // be called more than once.
 func (a *App) Stop() error {
 	a.stopping.Do(func() {
+		a.notify(context.Background(), "STOPPING=1")
 		for _, c := range slices.Backward(a.closers) {
 			a.log.Debug("closing", "part", c.name)
 			if err := c.close(); err != nil {

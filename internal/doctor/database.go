@@ -83,6 +83,9 @@ func (e *exam) postgres(ctx context.Context) {
 	x, err := postgres.Examine(ctx, e.Config.DatabaseURL.Reveal())
 	if err != nil {
 		detail, hint := message(err)
+		if hint == "" {
+			hint = "check database_url and that PostgreSQL runs there"
+		}
 		e.bad(Fail, "database", hint, "%s", detail)
 		return
 	}
@@ -157,6 +160,9 @@ func (e *exam) artifacts(ctx context.Context) {
 	})
 	if err != nil {
 		detail, hint := message(err)
+		if hint == "" {
+			hint = "check blob_url, its keys, and that the bucket exists and answers"
+		}
 		e.bad(Fail, "artifacts", hint, "%s", detail)
 		return
 	}

@@ -60,14 +60,15 @@ ring 3 engines: queue planner engine task task/* node node/* inbox trader trader
 	trader/paper -> trader
 	rollout courier llm -> outbound
 
-ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor /client
+ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor export /client
 	doctor -> config /client
+	export => /client
 	api -> api/wire api/strict api/guard api/viewer metrics
 	api/wire -> api/strict
 	/client => api/wire fault
 
 ring 5 command line: cli
-	cli => /client config api/wire runlog fault id clock certificate doctor
+	cli => /client config api/wire runlog fault id clock certificate doctor export
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

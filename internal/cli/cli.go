@@ -117,7 +117,8 @@ func (a *app) root() *cobra.Command {
 	config.AddDataFlag(f)
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.runCommand(), a.templateCommand(), a.workerCommand(),
-		a.queueCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.versionCommand(),
+		a.queueCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
+		a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usage{text: flagText(err.Error()), hint: "see: " + c.CommandPath() + " --help"}

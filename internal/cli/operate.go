@@ -13,6 +13,7 @@ import (
 	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/doctor"
+	"github.com/runsheet/runsheet/internal/export"
 )
 
 // errUnwell is the error of a doctor who found something; the report has said it.
@@ -94,4 +95,53 @@ func (a *app) healthCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	var (
+		o           export.Options
+		out, format string
+	)
+	c := &cobra.Command{
+		Use: "export", Short: "Write templates and queue settings as files for people", Args: noArgs,
+		Long: `Export writes what was defined, one file each, sorted and without ids and times, so
+that git shows what changed. It reads through the API with your rights. Secrets of the
+server are never in it; params are, as they were written. It is no backup.`,
+		Example: "  runsheet export --out definitions\n  runsheet export --out - --format json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.Format = export.Format(format)
+			if o.Format != export.YAML && o.Format != export.JSON {
+				return usagef("--format must be yaml or json")
+			}
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			files, err := export.Collect(c.Context(), cl, o)
+			if err != nil {
+				return err
+			}
+			if out != "-" {
+				if err := export.WriteDir(out, files); err != nil {
+					return err
+				}
+				a.talk("wrote %d files to %s", len(files), out)
+				return nil
+			}
+			for _, f := range files {
+				head := ""
+				if o.Format == export.YAML && strings.HasSuffix(f.Path, ".yaml") {
+					head = "---\n# " + f.Path + "\n"
+				}
+				if _, err := fmt.Fprint(a.out, head+string(f.Content)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&out, "out", "-", "`folder` to write to, or - for stdout")
+	c.Flags().StringVar(&format, "format", "yaml", "yaml or json")
+	c.Flags().BoolVar(&o.Runs, "runs", false, "add the history of runs as JSON Lines")
+	return c
 }

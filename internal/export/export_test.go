@@ -54,7 +54,7 @@ params:
   argv:
     - /bin/sh
     - ""
-  n: 1.10
+  "n": 1.10
   stdin: |
     a
     b

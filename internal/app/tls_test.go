@@ -29,6 +29,7 @@ func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	c, dir := settings(t), t.TempDir()
 	f := certificatetest.Write(t, dir, time.Now().Add(time.Hour))
+	c.AdminToken = config.Secret(strings.Repeat("a", 32))
 	// No worker: a job would start this test as its supervisor.
 	c.TLSCert, c.TLSKey, c.Listen, c.Demo, c.Workers = f.Cert, f.Key, "0.0.0.0:0", true, 0
 	clk := shifted{by: &atomic.Int64{}}

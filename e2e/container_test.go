@@ -29,7 +29,7 @@ func TestContainerRoot(t *testing.T) {
 			t.Fatalf("the Dockerfile has no line %q any more: adapt this test", line)
 		}
 	}
-	root, err := os.MkdirTemp("", "runsheet-root-") // reachable for user 10001
+	root, err := os.MkdirTemp("", "runsheet-root-") //nolint:usetesting // user 10001 must reach it
 	if err != nil {
 		t.Fatal(err)
 	}

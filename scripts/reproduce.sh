@@ -7,9 +7,11 @@ HOME=$(scripts/home.sh) && export HOME
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export PLATFORMS=${PLATFORMS:-linux/amd64 windows/amd64} VERSION=v0.0.0-same-hash
+commit=$(git rev-parse HEAD) # both of the same, also when somebody commits meanwhile
 for name in one a/longer/folder; do
 	mkdir -p "$(dirname "$tmp/$name")"
 	git clone -q --no-hardlinks . "$tmp/$name"
+	git -C "$tmp/$name" checkout -q --detach "$commit"
 	(cd "$tmp/$name" && DIST=$tmp/dist-${name%%/*} scripts/release.sh >/dev/null)
 	export GOCACHE=$tmp/cache
 done

@@ -87,7 +87,7 @@ func TestEachCheckFails(t *testing.T) {
 			c.DatabaseURL = "postgres://ann:geheim@127.0.0.1:1/x"
 		}, "127.0.0.1:1"},
 		{"artifacts", doctor.Fail, func(_ *testing.T, c *config.Config) { c.BlobURL = "file:///no/such/folder" }, "no such"},
-		{"artifacts", doctor.Fail, func(t *testing.T, c *config.Config) {
+		{"artifacts", doctor.Fail, func(_ *testing.T, c *config.Config) {
 			c.BlobURL, c.BlobAccessKey, c.BlobSecretKey = "s3://bucket?endpoint=http://127.0.0.1:1", "geheim-a", "geheim-b"
 		}, "127.0.0.1:1"},
 		{"leftovers", doctor.Warn, func(t *testing.T, c *config.Config) {

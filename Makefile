@@ -119,6 +119,10 @@ cross: ## build the release binaries for all platforms into bin/
 		GOOS=$${p%/*} GOARCH=$${p#*/} $(GOBUILD) -o "bin/runsheet-$${p%/*}-$${p#*/}$$ext" ./cmd/runsheet; \
 	done
 
+.PHONY: release
+release: ## build the release archives, checksums and SBOMs into dist/
+	@VERSION="$(filter-out dev,$(VERSION))" scripts/release.sh
+
 .PHONY: clean
 clean: ## remove what was built; data folders stay
-	rm -rf bin
+	rm -rf bin dist

@@ -58,6 +58,8 @@ type server struct {
 	db   string // PostgreSQL URL, "" = SQLite
 	args []string
 	env  []string // more variables
+	// make replaces the usual command line; nil = the usual one.
+	make func(ctx context.Context, args ...string) *exec.Cmd
 
 	cmd  *exec.Cmd
 	url  string
@@ -88,6 +90,9 @@ func (s *server) dump() {
 
 // command is the server's command line.
 func (s *server) command(ctx context.Context) *exec.Cmd {
+	if s.make != nil {
+		return s.make(ctx, "serve")
+	}
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-command", built.witness}, s.args...)
 	if s.db != "" {
 		args = append(args, "--database-url", s.db)

@@ -28,6 +28,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/blob"
+	"github.com/runsheet/runsheet/internal/certificate"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/health"
@@ -70,7 +71,8 @@ type App struct {
 	checks   []health.Check // of optional parts, for startHealth
 	health   *health.Monitor
 	identity *identity.Service
-	local    string // token of the local CLI
+	pair     *certificate.Pair // nil = plain HTTP
+	local    string            // token of the local CLI
 	failed   chan error
 }
 
@@ -101,8 +103,8 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.startHealth, a.serve, a.startHousekeeping,
-		a.addDemo,
+		a.loadCertificate, a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.startHealth, a.serve,
+		a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -111,12 +113,13 @@ func (a *App) Start(ctx context.Context) error {
 	// The start makes several MB of garbage (schemas, documents, migrations), and
 	// an idle server would keep its pages for long.
 	debug.FreeOSMemory()
+	a.notify(ctx, "READY=1")
 	return nil
 }
 
 // URL is the base address of a started server, for example
 // http://127.0.0.1:8420.
-func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+func (a *App) URL() string { return a.scheme() + a.listener.Addr().String() }
 
 // Wait returns nil when ctx ends and an error when a part of the server ends by
 // itself.
@@ -135,6 +138,7 @@ func (a *App) Wait(ctx context.Context) error {
 // be called more than once.
 func (a *App) Stop() error {
 	a.stopping.Do(func() {
+		a.notify(context.Background(), "STOPPING=1")
 		for _, c := range slices.Backward(a.closers) {
 			a.log.Debug("closing", "part", c.name)
 			if err := c.close(); err != nil {
@@ -226,7 +230,7 @@ func (a *App) serve(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := srv.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.answer(srv); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("serve: %w", err)
 		}
 	}()
@@ -241,7 +245,7 @@ func (a *App) serve(ctx context.Context) error {
 		<-done
 		return err
 	})
-	if err := config.WriteLocal(a.o.Config.Data, config.Local{URL: a.URL(), Token: a.local}); err != nil {
+	if err := a.writeLocal(a.fingerprint()); err != nil {
 		return err
 	}
 	a.onStop("local token", func() error { return os.Remove(config.LocalPath(a.o.Config.Data)) })

@@ -88,10 +88,15 @@ func (s *service) systemRoutes() []operation {
 
 var healthy = reply{Status: http.StatusOK, Body: wire.Health{Status: "ok"}}
 
-// ready says whether a write could succeed. It names no cause: it is public.
+// ready says whether a write could succeed. It is public, so of causes it names
+// only a full disk.
 func (s *service) ready(r *request) (reply, error) {
 	if err := s.Store.Health.Ping(r.Context()); err != nil {
-		return reply{}, fault.Wrap(err, fault.StorageUnavailable, "the database does not take writes now")
+		detail := "the database does not take writes now"
+		if fault.Is(err, fault.StorageFull) {
+			detail = fault.From(err).Detail
+		}
+		return reply{}, fault.Wrap(err, fault.StorageUnavailable, detail)
 	}
 	return healthy, nil
 }

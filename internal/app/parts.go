@@ -82,6 +82,7 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	a.onStop("store", a.store.Health.Close)
+	a.store = a.reserve.Wrap(a.store)
 	s, err := a.store.Queue.Settings(ctx)
 	if err != nil {
 		return err

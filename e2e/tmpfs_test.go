@@ -26,10 +26,15 @@ type disk struct {
 // that is forbidden, the test is skipped, in CI it fails.
 func newDisk(t testing.TB, dir string, mib int) *disk {
 	t.Helper()
+	return mount(t, dir, fmt.Sprintf("size=%dm,mode=0700", mib))
+}
+
+func mount(t testing.TB, dir, options string) *disk {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	err := syscall.Mount("runsheet-test", dir, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, fmt.Sprintf("size=%dm,mode=0700", mib))
+	err := syscall.Mount("runsheet-test", dir, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, options)
 	switch {
 	case errors.Is(err, syscall.EPERM) && os.Getenv("CI") == "":
 		t.Skip("SKIPPED, the full disk is not tested: mounting a tmpfs needs root, or: unshare -rm go test ./e2e -run", t.Name())

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -125,7 +126,7 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *service) note(ctx context.Context, p wire.Problem, err error) {
 	if p.Status >= http.StatusInternalServerError && ctx.Err() == nil {
 		level := slog.LevelError
-		if p.Code == string(fault.StorageFull) {
+		if errors.Is(err, fault.New(fault.StorageFull, "")) {
 			level = slog.LevelDebug // who watches the disk says it once, not for each request
 		}
 		s.log.Log(ctx, level, "request failed",

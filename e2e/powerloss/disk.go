@@ -41,6 +41,9 @@ type Options struct {
 	CutAt int
 	// SyncLies makes every sync return at once without effect.
 	SyncLies bool
+	// SyncAgain repeats a sync that failed until it succeeds, as a careless program
+	// does. It exists to show that this loses data.
+	SyncAgain bool
 	// Fault, when not nil, is asked before each operation; an error fails it. A
 	// failed write has written a part; a failed sync has written some of what
 	// was unsynced and forgotten the rest, which no later sync writes. It is

@@ -147,6 +147,13 @@ func answer(url string, body map[string]any, key string) (int, http.Header, map[
 // again with a kill while the disk is full. Nothing that was acknowledged is
 // lost.
 func TestDiskFull(t *testing.T) {
+	rounds := 1
+	switch {
+	case testing.Short():
+		t.Skip("fills a real server's disk")
+	case os.Getenv("RUNSHEET_CHAOS") == "full":
+		rounds = 50
+	}
 	dir := t.TempDir()
 	d := newDisk(t, filepath.Join(dir, "disk"), 24)
 	s := newServer(t, "", "--workers", "6", "--allow-command", "/bin/sh,"+built.witness)
@@ -192,17 +199,18 @@ func TestDiskFull(t *testing.T) {
 	s.calm(3 * time.Second)
 	s.recovers(d, c)
 
-	// Once more, with a kill.
-	s.fills(d, c)
-	s.kill()
-	d.fill() // also what the dead left
-	s.launch()
-	c.mu.Lock()
-	c.url = s.url
-	c.mu.Unlock()
-	s.unready()
-	s.must(http.MethodGet, "/api/jobs", nil, http.StatusOK)
-	s.recovers(d, c)
+	for range rounds { // once more, with a kill
+		s.fills(d, c)
+		s.kill()
+		d.fill() // also what the dead left
+		s.launch()
+		c.mu.Lock()
+		c.url = s.url
+		c.mu.Unlock()
+		s.unready()
+		s.must(http.MethodGet, "/api/jobs", nil, http.StatusOK)
+		s.recovers(d, c)
+	}
 }
 
 // add adds a job and returns its id.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,11 @@ func TestPostgresDiskFull(t *testing.T) {
 	}
 	admin := testsvc.DurablePostgres(t)
 	dir := filepath.Join(t.TempDir(), "space")
+	for up := filepath.Dir(dir); up != filepath.Clean(os.TempDir()) && up != "/"; up = filepath.Dir(up) {
+		if err := os.Chmod(up, 0o711); err != nil { // PostgreSQL's account has to get through
+			t.Fatal(err)
+		}
+	}
 	d := mount(t, dir, "size=40m,mode=0700,uid="+as.Uid+",gid="+as.Gid)
 	exec := func(sql string) {
 		t.Helper()

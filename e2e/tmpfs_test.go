@@ -103,6 +103,9 @@ func (d *disk) left() int64 {
 // somebody would who is not root.
 func TestDiskFullWithoutRoot(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs another test binary")
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, "unshare", "-rm", "true").CombinedOutput(); err != nil {

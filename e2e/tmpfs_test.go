@@ -89,16 +89,6 @@ func (d *disk) free() {
 	}
 }
 
-// left is the free space in bytes.
-func (d *disk) left() int64 {
-	d.t.Helper()
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(d.dir, &st); err != nil {
-		d.t.Fatal(err)
-	}
-	return int64(st.Bavail) * st.Bsize
-}
-
 // TestDiskFullWithoutRoot runs a test of this file's kind in a user namespace, as
 // somebody would who is not root.
 func TestDiskFullWithoutRoot(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 //   - new work (jobs, templates) is refused with storage_full while the disk is
 //     full, and nothing is claimed;
 //   - what belongs to accepted work, and what people do to get out of the
-//     trouble (cancel, pause, scale), may use the reserve;
+//     trouble (cancel, pause, scale, log in), may use the reserve;
 //   - the rest, such as renewing a lease, takes what it finds.
 //
 // Reads pass.
@@ -26,6 +26,7 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Leases = leases{st.Leases, g}
 	st.Queue = queue{st.Queue, g}
 	st.Keys = keys{st.Keys, g}
+	st.Sessions = sessions{st.Sessions, g}
 	st.Health = health{st.Health, g}
 	return st
 }
@@ -154,8 +155,8 @@ func (t templates) Update(ctx context.Context, p store.PutTemplate) (stored job.
 	return stored, err
 }
 
-func (t templates) Delete(ctx context.Context, tenant, id string, at time.Time) error {
-	return t.g.need(func() error { return t.Templates.Delete(ctx, tenant, id, at) })
+func (t templates) Delete(ctx context.Context, p store.DeleteTemplate) error {
+	return t.g.need(func() error { return t.Templates.Delete(ctx, p) })
 }
 
 type artifacts struct {
@@ -224,6 +225,20 @@ func (k keys) Purge(ctx context.Context, now time.Time) (n int, err error) {
 		return err
 	})
 	return n, err
+}
+
+// sessions lets people in who come to help.
+type sessions struct {
+	store.Sessions
+	g *Guard
+}
+
+func (s sessions) Create(ctx context.Context, p store.PutSession) error {
+	return s.g.need(func() error { return s.Sessions.Create(ctx, p) })
+}
+
+func (s sessions) End(ctx context.Context, p store.EndSession) error {
+	return s.g.need(func() error { return s.Sessions.End(ctx, p) })
 }
 
 type health struct {

@@ -27,6 +27,7 @@ func TestPostgresDiskFull(t *testing.T) {
 		t.Skip("SKIPPED, PostgreSQL on a full disk is not tested: no user postgres here")
 	}
 	admin := testsvc.DurablePostgres(t)
+	exec := func(sql string) { t.Helper(); perform(t, admin, sql) }
 	dir := filepath.Join(t.TempDir(), "space")
 	for up := filepath.Dir(dir); up != filepath.Clean(os.TempDir()) && up != "/"; up = filepath.Dir(up) {
 		if err := os.Chmod(up, 0o711); err != nil { // PostgreSQL's account has to get through
@@ -34,17 +35,6 @@ func TestPostgresDiskFull(t *testing.T) {
 		}
 	}
 	d := mount(t, dir, "size=40m,mode=0700,uid="+as.Uid+",gid="+as.Gid)
-	exec := func(sql string) {
-		t.Helper()
-		conn, err := pgx.Connect(t.Context(), admin)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close(t.Context()) }() // nothing is lost with it
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
 	exec("create tablespace small location '" + dir + "'")
 	exec("create database small tablespace small template template0")
 	at, err := url.Parse(admin)
@@ -100,6 +90,19 @@ func TestPostgresDiskFull(t *testing.T) {
 		s.job(id)
 	}
 	t.Logf("%d jobs acknowledged", len(acked))
+}
+
+// perform executes a statement.
+func perform(t *testing.T, db, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }() // nothing is lost with it
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
 }
 
 // noise is text that does not compress well.

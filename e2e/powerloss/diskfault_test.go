@@ -80,7 +80,7 @@ const probes = 2
 // have everything still. refused is 0 when the load had no n-th operation.
 func (b bases) strike(ctx context.Context, name, scratch string, seed uint64, h hit, m mutation) (refused int, found []finding, err error) {
 	w := newWorld(fmt.Sprintf("%s-%d-%d", name, h.n, seed), seed, scratch)
-	w.checkpoint = []string{"", "wal_autocheckpoint(4)"}[seed%2]
+	w.checkpoint = []string{"", "wal_autocheckpoint(4)"}[w.rng.IntN(2)]
 	w.ackEarly = m.ackOnError
 	defer func() { err = errors.Join(err, w.end()) }()
 	g := &trigger{hit: h}
@@ -122,7 +122,7 @@ func (b bases) strike(ctx context.Context, name, scratch string, seed uint64, h 
 		return refused, nil, err
 	}
 	if err := w.boot(ctx); err != nil {
-		return refused, []finding{{corrupt, err.Error()}}, nil //nolint:nilerr // it is the finding
+		return refused, []finding{{corrupt, err.Error()}}, nil
 	}
 	return refused, w.check(ctx), nil
 }
@@ -133,26 +133,31 @@ type mutation struct {
 	syncAgain  bool
 }
 
-// strikes runs hits with n from 1 on, all that a load of some operations has,
-// on all processors, and hands what came of each to done, which reports whether
-// to end.
-func strikes(t *testing.T, seeds uint64, last int, kinds []disturbance, m mutation, done func(hit, uint64, int, []finding, error) bool) {
-	t.Helper()
-	b, scratch, name := setup(t), t.TempDir(), strings.ReplaceAll(t.Name(), "/", "-")
-	type turn struct {
-		hit  hit
-		seed uint64
-	}
-	var turns []turn
+// turn is one hit under one seed.
+type turn struct {
+	hit  hit
+	seed uint64
+}
+
+// turns are all hits with n from 1 to last, each under some seeds.
+func turns(last int, seeds uint64, kinds []disturbance) (out []turn) {
 	for n := 1; n <= last; n++ {
 		for k, kind := range kinds {
 			for l, lasting := range []bool{false, true} {
 				for s := range seeds {
-					turns = append(turns, turn{hit{n, kind, lasting}, uint64(n*8+k*4+l*2) + s*10_007})
+					out = append(out, turn{hit{n, kind, lasting}, uint64(n*8+k*4+l*2) + s*10_007})
 				}
 			}
 		}
 	}
+	return out
+}
+
+// strikes runs turns on all processors and hands what came of each to done,
+// which reports whether to end.
+func strikes(t *testing.T, turns []turn, m mutation, done func(turn, int, []finding, error) bool) {
+	t.Helper()
+	b, scratch, name := setup(t), t.TempDir(), strings.ReplaceAll(t.Name(), "/", "-")
 	var next atomic.Int64
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -167,7 +172,7 @@ func strikes(t *testing.T, seeds uint64, last int, kinds []disturbance, m mutati
 				refused, found, err := b.strike(ctx, fmt.Sprintf("%s-%d", name, n), scratch, turns[n].seed, turns[n].hit, m)
 				cancel()
 				mu.Lock()
-				if done(turns[n].hit, turns[n].seed, refused, found, err) {
+				if done(turns[n], refused, found, err) {
 					next.Store(int64(len(turns)))
 				}
 				mu.Unlock()
@@ -180,7 +185,7 @@ func strikes(t *testing.T, seeds uint64, last int, kinds []disturbance, m mutati
 // T15: every operation of a load fails once, and once with all after it, for
 // want of space and with an I/O error.
 func TestEveryOperationFails(t *testing.T) {
-	seeds, last := uint64(1), 120
+	seeds, last := uint64(1), 100
 	if testing.Short() {
 		last = 20
 	}
@@ -188,15 +193,15 @@ func TestEveryOperationFails(t *testing.T) {
 		seeds, last = 10, 600
 	}
 	struck, bad := map[string]int{}, 0
-	strikes(t, seeds, last, disturbances, mutation{}, func(h hit, seed uint64, refused int, found []finding, err error) bool {
+	strikes(t, turns(last, seeds, disturbances), mutation{}, func(at turn, refused int, found []finding, err error) bool {
 		if refused > 0 {
-			struck[h.kind.name]++
+			struck[at.hit.kind.name]++
 		}
 		if err == nil && len(found) == 0 {
 			return false
 		}
 		bad++
-		t.Errorf("%v, seed %d: %v %v", h, seed, found, err)
+		t.Errorf("%v, seed %d: %v %v", at.hit, at.seed, found, err)
 		return bad >= 5
 	})
 	t.Logf("hits that struck: %v", struck)
@@ -224,9 +229,9 @@ func TestOutageCatchesAcknowledgementOfErrors(t *testing.T) {
 func wantLoss(t *testing.T, kinds []disturbance, m mutation) {
 	t.Helper()
 	losses, others := 0, map[kind]int{}
-	strikes(t, 3, 40, kinds, m, func(h hit, seed uint64, _ int, found []finding, err error) bool {
+	strikes(t, turns(40, 3, kinds), m, func(at turn, _ int, found []finding, err error) bool {
 		if err != nil && len(found) == 0 {
-			t.Errorf("%v, seed %d: %v", h, seed, err)
+			t.Errorf("%v, seed %d: %v", at.hit, at.seed, err)
 		}
 		for _, f := range found {
 			others[f.kind]++

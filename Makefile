@@ -91,8 +91,9 @@ e2e: build ## run the end-to-end tests only
 	$(GOTESTSUM) -- -count=1 -timeout 10m ./e2e/...
 
 .PHONY: chaos
-chaos: build ## run the crash tests at full size (long)
+chaos: build ## run the crash and disk tests at full size (long)
 	RUNSHEET_CHAOS=full $(GOTESTSUM) -- -count=1 -timeout 120m ./e2e/...
+	cd e2e/powerloss && RUNSHEET_CHAOS=full POWERLOSS_SEEDS=20000 go test -count=1 -timeout 120m ./...
 
 .PHONY: bench
 bench: ## run the benchmarks that match BENCH (all)

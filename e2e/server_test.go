@@ -116,6 +116,16 @@ func (s *server) output() (string, error) {
 // start runs the server and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
+	s.launch()
+	eventually(s.t, 60*time.Second, "the server is ready", func() bool {
+		code, _ := s.try(http.MethodGet, "/readyz", nil, nil)
+		return code == http.StatusOK
+	})
+}
+
+// launch runs the server and waits until it says its address.
+func (s *server) launch() {
+	s.t.Helper()
 	s.cmd = s.command(context.Background())
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
@@ -145,10 +155,6 @@ func (s *server) start() {
 	case <-time.After(60 * time.Second):
 		s.t.Fatalf("the server did not say its address; log:\n%s", s.log.tail(4000))
 	}
-	eventually(s.t, 60*time.Second, "the server is ready", func() bool {
-		code, _ := s.try(http.MethodGet, "/readyz", nil, nil)
-		return code == http.StatusOK
-	})
 }
 
 // kill ends the server as a power switch would.

@@ -39,7 +39,7 @@ ring 1 domain: job run schedule calendar workflow approval directive access audi
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc
 ring 2 ports: blob blob/s3 blob/blobtest
-ring 2 ports: certificate certificate/certificatetest
+ring 2 ports: certificate certificate/certificatetest reserve
 	store/portable -> store
 	store/sqlite store/postgres -> store store/portable store/migrations
 	store/sqlite blob runlog -> filelock
@@ -47,6 +47,7 @@ ring 2 ports: certificate certificate/certificatetest
 	bus/mem bus/redis bus/bustest -> bus
 	checkpoint/checkpointtest -> checkpoint
 	blob/s3 blob/blobtest -> blob
+	reserve -> store
 
 ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity
 ring 3 engines: health

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/identity"
 )
 
@@ -23,7 +23,7 @@ func (a *App) openAccess(ctx context.Context) error {
 	known := access.Static{}.With(a.local, local)
 	if given := a.o.Config.AdminToken.Reveal(); given != "" {
 		known = known.With(given, admin)
-	} else if !loopback(a.o.Config.Listen) {
+	} else if !config.Loopback(a.o.Config.Listen) {
 		ok, err := a.store.Users.Administered(ctx)
 		if err != nil {
 			return err
@@ -48,16 +48,6 @@ func (a *App) openAccess(ctx context.Context) error {
 		return a.identity.Flush(ctx)
 	})
 	return nil
-}
-
-// loopback reports whether only this machine reaches the address.
-func loopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (a *App) setupPath() string { return filepath.Join(a.o.Config.Data, "keys", "setup_link") }

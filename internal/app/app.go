@@ -35,6 +35,7 @@ import (
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/queue"
+	"github.com/runsheet/runsheet/internal/reserve"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -59,6 +60,7 @@ type App struct {
 	stopping sync.Once
 	stopErr  error
 
+	reserve  *reserve.Guard
 	store    store.Store
 	blobs    blob.Store
 	tidy     func(context.Context) (int, error) // removes leftovers from blobs; nil = there are none
@@ -103,8 +105,8 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.startHealth, a.serve,
-		a.startHousekeeping, a.addDemo,
+		a.loadCertificate, a.lockData, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine,
+		a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -156,7 +158,8 @@ func (a *App) openFiles(ctx context.Context) (err error) {
 	if err := a.openBlobs(ctx); err != nil {
 		return err
 	}
-	a.logs, err = runlog.Open(filepath.Join(a.o.Config.Data, "logs"), runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock})
+	dir := filepath.Join(a.o.Config.Data, "logs")
+	a.logs, err = runlog.Open(dir, runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock, Spare: a.spareLogs(dir)})
 	return err
 }
 

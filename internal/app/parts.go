@@ -83,6 +83,7 @@ func (a *App) openStore(ctx context.Context) error {
 	}
 	a.store = a.metrics.Store(a.store)
 	a.onStop("store", a.store.Health.Close)
+	a.store = a.reserve.Wrap(a.store)
 	s, err := a.store.Queue.Settings(ctx)
 	if err != nil {
 		return err

@@ -104,7 +104,12 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	db.SetMaxOpenConns(1)
 	e.writeDB = db
 	if err := settle(ctx, db); err != nil {
-		return e.classify(err)
+		err = e.classify(err)
+		if fault.Is(err, fault.StorageFull) {
+			err = fault.Wrap(err, fault.StorageFull, "the disk is full, and the database needs space to open: make free as much as "+
+				filepath.Base(o.Path)+"-wal has, and start again")
+		}
+		return err
 	}
 	if err := migrate(ctx, db, o.Path, fresh || o.Driver.NoLock); err != nil {
 		return err

@@ -66,7 +66,7 @@ func (a *App) offerSetup(ctx context.Context) error {
 	if err != nil || page {
 		return err
 	}
-	link := a.URL() + "/ui/account/#setup=" + a.identity.NewSetupCode()
+	link := a.localURL() + "/ui/account/#setup=" + a.identity.NewSetupCode()
 	if err := os.WriteFile(a.setupPath(), []byte(link+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write setup link: %w", err)
 	}

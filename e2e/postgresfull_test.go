@@ -74,9 +74,10 @@ func TestPostgresDiskFull(t *testing.T) {
 		t.Fatalf("%d jobs fit on a full disk", len(acked))
 	}
 	s.must(http.MethodGet, "/api/jobs", nil, http.StatusOK)
-	if code, out := s.try(http.MethodGet, "/readyz", nil, nil); code != http.StatusServiceUnavailable || !strings.Contains(fmt.Sprint(out), "no space left") {
-		t.Errorf("readiness: %d %v", code, out)
-	}
+	eventually(t, recovery, "readiness says why", func() bool { // a check is believed for a second
+		code, out := s.try(http.MethodGet, "/readyz", nil, nil)
+		return code == http.StatusServiceUnavailable && strings.Contains(fmt.Sprint(out), "no space left")
+	})
 	d.free()
 	eventually(t, recovery, "work is accepted again", func() bool {
 		code, _, out := answer(s.url, big, "")
@@ -85,7 +86,10 @@ func TestPostgresDiskFull(t *testing.T) {
 		}
 		return code == http.StatusCreated
 	})
-	s.must(http.MethodGet, "/readyz", nil, http.StatusOK)
+	eventually(t, recovery, "readiness is back", func() bool {
+		code, _ := s.try(http.MethodGet, "/readyz", nil, nil)
+		return code == http.StatusOK
+	})
 	for _, id := range acked {
 		s.job(id)
 	}

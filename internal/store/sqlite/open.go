@@ -207,10 +207,12 @@ func withDefaults(o Options) Options {
 }
 
 // pragmas in the order in which they must run: the busy timeout first, because
-// the others may have to wait for a lock.
+// the others may have to wait for a lock, and then what counts only before the
+// first page is written.
 func pragmas(synchronous string) []string {
 	return []string{
 		"busy_timeout(5000)",
+		"auto_vacuum(INCREMENTAL)",
 		"journal_mode(WAL)",
 		"synchronous(" + synchronous + ")",
 		"foreign_keys(1)",

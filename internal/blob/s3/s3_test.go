@@ -99,7 +99,7 @@ func TestNothingStaysOfTheCheckAndTheSpool(t *testing.T) {
 	server, bucket := testsvc.S3(t)
 	o := options(t, server, bucket)
 	s := open(t, o)
-	blobtest.Put(t, s, []byte("x"))
+	blobtest.Put(t, s, []byte("x"), nil)
 	var keys []string
 	for obj := range direct(t, o).ListObjectsIter(t.Context(), bucket, minio.ListObjectsOptions{Recursive: true}) {
 		keys = append(keys, obj.Key)
@@ -119,7 +119,7 @@ func TestOldContentIsWrittenAgain(t *testing.T) {
 	manual := clocktest.New(clock.System{}.Now())
 	o.Clock = manual
 	s := open(t, o)
-	sum := blobtest.Put(t, s, []byte("same"))
+	sum := blobtest.Put(t, s, []byte("same"), nil)
 	file := filepath.Join(server.Root, bucket, filepath.FromSlash(key(o, sum)))
 	look := func() os.FileInfo {
 		st, err := os.Stat(file)
@@ -129,13 +129,13 @@ func TestOldContentIsWrittenAgain(t *testing.T) {
 		return st
 	}
 	first := look()
-	blobtest.Put(t, s, []byte("same"))
+	blobtest.Put(t, s, []byte("same"), nil)
 	if !os.SameFile(first, look()) {
 		t.Error("content of a moment ago was written again")
 	}
 	// Otherwise retention would take it for unused.
 	manual.Advance(2 * time.Hour)
-	blobtest.Put(t, s, []byte("same"))
+	blobtest.Put(t, s, []byte("same"), nil)
 	if os.SameFile(first, look()) {
 		t.Error("content of two hours ago keeps its time")
 	}
@@ -206,7 +206,7 @@ func TestDeathInTheMiddle(t *testing.T) {
 			Place:     blob.Place{Bucket: os.Getenv("S3_TEST_BUCKET"), Endpoint: os.Getenv("S3_TEST_ENDPOINT"), Plain: true, Region: "us-east-1", PathStyle: true},
 			AccessKey: os.Getenv("S3_TEST_ACCESS"), SecretKey: os.Getenv("S3_TEST_SECRET"), Spool: dir, PartBytes: 5 << 20,
 		}
-		_, _, err := open(t, o).Put(t.Context(), bytes.NewReader(content))
+		_, _, err := open(t, o).Put(t.Context(), bytes.NewReader(content), nil)
 		t.Fatal("still alive: ", err)
 	}
 	server, bucket := testsvc.S3(t)
@@ -260,7 +260,7 @@ func TestDeathInTheMiddle(t *testing.T) {
 	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
 		t.Errorf("a young upload: Sweep = %d, %v", n, err)
 	}
-	blobtest.Put(t, s, content)
+	blobtest.Put(t, s, content, nil)
 	o.Clock.(*clocktest.Manual).Advance(25 * time.Hour)
 	if n, err := s.Sweep(t.Context()); n != 1 || err != nil {
 		t.Errorf("an old upload: Sweep = %d, %v", n, err)
@@ -285,7 +285,7 @@ func TestACancelledUploadIsTakenBack(t *testing.T) {
 		<-way.stuck
 		cancel()
 	}()
-	if _, _, err := s.Put(ctx, bytes.NewReader(blobtest.Content(3*large, "cancel"))); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.Put(ctx, bytes.NewReader(blobtest.Content(3*large, "cancel")), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v", err)
 	}
 	if n := unfinished(t, o); n != 0 {
@@ -302,7 +302,7 @@ func TestAStuckConnectionIsGivenUp(t *testing.T) {
 	// Only one connection gets stuck: the part is sent again on another.
 	content := blobtest.Content(2*large, "stuck")
 	s := open(t, o)
-	if got, err := blobtest.Read(t, s, blobtest.Put(t, s, content)); err != nil || !bytes.Equal(got, content) {
+	if got, err := blobtest.Read(t, s, blobtest.Put(t, s, content), nil); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
@@ -313,7 +313,7 @@ func TestTheServerIsStoppedAndStarted(t *testing.T) {
 	o := options(t, server, bucket)
 	s := open(t, o)
 	content := blobtest.Content(2*large, "restart")
-	sum := blobtest.Put(t, s, content)
+	sum := blobtest.Put(t, s, content, nil)
 	r, _, err := s.Open(t.Context(), sum)
 	if err != nil {
 		t.Fatal(err)
@@ -325,7 +325,7 @@ func TestTheServerIsStoppedAndStarted(t *testing.T) {
 	}
 
 	server.Stop(t)
-	if _, _, err := s.Put(t.Context(), strings.NewReader("new")); !fault.Is(err, fault.StorageUnavailable) {
+	if _, _, err := s.Put(t.Context(), strings.NewReader("new"), nil); !fault.Is(err, fault.StorageUnavailable) {
 		t.Errorf("Put: %v", err)
 	}
 	if _, _, err := s.Open(t.Context(), sum); !fault.Is(err, fault.StorageUnavailable) {
@@ -348,7 +348,7 @@ func TestTheServerIsStoppedAndStarted(t *testing.T) {
 	if err != nil || !bytes.Equal(append(begin, rest...), content) {
 		t.Errorf("a read over the restart: %d bytes, %v", len(rest), err)
 	}
-	blobtest.Put(t, s, []byte("new"))
+	blobtest.Put(t, s, []byte("new"), nil)
 }
 
 func TestOpenSaysWhatIsWrong(t *testing.T) {

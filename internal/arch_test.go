@@ -42,6 +42,7 @@ ring 2 ports: blob blob/s3 blob/blobtest
 	store/portable -> store
 	store/sqlite store/postgres -> store store/portable store/migrations
 	store/sqlite blob runlog -> filelock
+	runlog -> blob
 	store/storetest -> store
 	bus/mem bus/redis bus/bustest -> bus
 	checkpoint/checkpointtest -> checkpoint

@@ -43,7 +43,7 @@ type Blobs interface {
 type Logs interface {
 	// Read returns the log as it is now, from its last n lines on (runlog.All:
 	// from the beginning). The caller closes it; log_gone.
-	Read(runID string, n int) (io.ReadCloser, error)
+	Read(ctx context.Context, runID string, n int) (io.ReadCloser, error)
 	// Follow is Read that goes on until o.Done is closed or ctx ends.
 	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
 }

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -184,7 +185,7 @@ func TestLogEvents(t *testing.T) {
 // brokenLog fails in the middle.
 type brokenLog struct{ api.Logs }
 
-func (brokenLog) Read(string, int) (io.ReadCloser, error) {
+func (brokenLog) Read(context.Context, string, int) (io.ReadCloser, error) {
 	return io.NopCloser(io.MultiReader(strings.NewReader("half\n"), iotest.ErrReader(errors.New("disk")))), nil
 }
 

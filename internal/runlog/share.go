@@ -155,16 +155,16 @@ func (f *Folder) Flush(ctx context.Context, runID string) error {
 	err := f.ship(ctx, s)
 	f.sick.Store(err != nil)
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case err != nil:
-		s.dirty = true
-		return err
-	case closed && s.closed && f.shipments[runID] == s:
+	finished := err == nil && closed && s.closed && f.shipments[runID] == s
+	if finished {
 		delete(f.shipments, runID)
-		go func() { _ = f.removeLocal(runID) }() // needs f.mu; what stays is adopted at the next start
 	}
-	return nil
+	s.dirty = s.dirty || err != nil
+	f.mu.Unlock()
+	if !finished {
+		return err
+	}
+	return f.removeLocal(runID) // what stays is adopted at the next start
 }
 
 // ship writes blocks until the shelf has what the folder has.

@@ -99,7 +99,7 @@ func TestNothingStaysOfTheCheckAndTheSpool(t *testing.T) {
 	server, bucket := testsvc.S3(t)
 	o := options(t, server, bucket)
 	s := open(t, o)
-	blobtest.Put(t, s, []byte("x"), nil)
+	blobtest.Put(t, s, []byte("x"))
 	var keys []string
 	for obj := range direct(t, o).ListObjectsIter(t.Context(), bucket, minio.ListObjectsOptions{Recursive: true}) {
 		keys = append(keys, obj.Key)
@@ -119,7 +119,7 @@ func TestOldContentIsWrittenAgain(t *testing.T) {
 	manual := clocktest.New(clock.System{}.Now())
 	o.Clock = manual
 	s := open(t, o)
-	sum := blobtest.Put(t, s, []byte("same"), nil)
+	sum := blobtest.Put(t, s, []byte("same"))
 	file := filepath.Join(server.Root, bucket, filepath.FromSlash(key(o, sum)))
 	look := func() os.FileInfo {
 		st, err := os.Stat(file)
@@ -129,13 +129,13 @@ func TestOldContentIsWrittenAgain(t *testing.T) {
 		return st
 	}
 	first := look()
-	blobtest.Put(t, s, []byte("same"), nil)
+	blobtest.Put(t, s, []byte("same"))
 	if !os.SameFile(first, look()) {
 		t.Error("content of a moment ago was written again")
 	}
 	// Otherwise retention would take it for unused.
 	manual.Advance(2 * time.Hour)
-	blobtest.Put(t, s, []byte("same"), nil)
+	blobtest.Put(t, s, []byte("same"))
 	if os.SameFile(first, look()) {
 		t.Error("content of two hours ago keeps its time")
 	}
@@ -260,7 +260,7 @@ func TestDeathInTheMiddle(t *testing.T) {
 	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
 		t.Errorf("a young upload: Sweep = %d, %v", n, err)
 	}
-	blobtest.Put(t, s, content, nil)
+	blobtest.Put(t, s, content)
 	o.Clock.(*clocktest.Manual).Advance(25 * time.Hour)
 	if n, err := s.Sweep(t.Context()); n != 1 || err != nil {
 		t.Errorf("an old upload: Sweep = %d, %v", n, err)
@@ -302,7 +302,7 @@ func TestAStuckConnectionIsGivenUp(t *testing.T) {
 	// Only one connection gets stuck: the part is sent again on another.
 	content := blobtest.Content(2*large, "stuck")
 	s := open(t, o)
-	if got, err := blobtest.Read(t, s, blobtest.Put(t, s, content), nil); err != nil || !bytes.Equal(got, content) {
+	if got, err := blobtest.Read(t, s, blobtest.Put(t, s, content)); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
@@ -313,7 +313,7 @@ func TestTheServerIsStoppedAndStarted(t *testing.T) {
 	o := options(t, server, bucket)
 	s := open(t, o)
 	content := blobtest.Content(2*large, "restart")
-	sum := blobtest.Put(t, s, content, nil)
+	sum := blobtest.Put(t, s, content)
 	r, _, err := s.Open(t.Context(), sum)
 	if err != nil {
 		t.Fatal(err)
@@ -348,7 +348,7 @@ func TestTheServerIsStoppedAndStarted(t *testing.T) {
 	if err != nil || !bytes.Equal(append(begin, rest...), content) {
 		t.Errorf("a read over the restart: %d bytes, %v", len(rest), err)
 	}
-	blobtest.Put(t, s, []byte("new"), nil)
+	blobtest.Put(t, s, []byte("new"))
 }
 
 func TestOpenSaysWhatIsWrong(t *testing.T) {

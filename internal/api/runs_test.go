@@ -17,6 +17,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 func TestRunsAndRetry(t *testing.T) {
@@ -36,7 +37,7 @@ func TestRunsAndRetry(t *testing.T) {
 		ID: id.New(id.Artifact, start), Tenant: access.DefaultTenant, RunID: c.Run.ID, Name: "report.md", Size: 10, SHA256: sum,
 		MediaType: "text/html", CreatedAt: start,
 	}
-	if err := b.store.Artifacts.Put(t.Context(), art, c.Run.Epoch); err != nil {
+	if err := b.store.Artifacts.Put(t.Context(), art, c.Run.Epoch, store.ArtifactLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	b.finish(c)

@@ -28,7 +28,6 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
-	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/queue"
@@ -56,15 +55,20 @@ type App struct {
 	stopping sync.Once
 	stopErr  error
 
-	store    store.Store
-	blobs    blob.Store
-	tidy     func(context.Context) (int, error) // removes leftovers from blobs; nil = there are none
-	logs     *runlog.Folder
-	tasks    *task.Registry
-	engine   *queue.Engine
-	listener net.Listener
-	local    string // token of the local CLI
-	failed   chan error
+	store   store.Store
+	blobs   files
+	shared  bool   // other machines may reach blobs
+	owned   bool   // blobs are of this database
+	place   string // id of blobs, if they are shared
+	sweptOn string // day of the last sweep, of housekeeping only
+	// checkBlobs is nil when blobs answered a short time ago. It is cheap.
+	checkBlobs func(context.Context) error
+	logs       *runlog.Folder
+	tasks      *task.Registry
+	engine     *queue.Engine
+	listener   net.Listener
+	local      string // token of the local CLI
+	failed     chan error
 }
 
 // closer is one step of Stop.
@@ -139,8 +143,25 @@ func (a *App) openFiles(ctx context.Context) (err error) {
 	if err := a.openBlobs(ctx); err != nil {
 		return err
 	}
-	a.logs, err = runlog.Open(filepath.Join(a.o.Config.Data, "logs"), runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock})
-	return err
+	o := runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock}
+	if a.shared {
+		o.Shelf = a.blobs
+	}
+	if a.logs, err = runlog.Open(filepath.Join(a.o.Config.Data, "logs"), o); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.logs.Share(ctx, a.log, closeGrace)
+	}()
+	a.onStop("run logs", func() error {
+		stop()
+		<-done
+		return nil
+	})
+	return nil
 }
 
 // listen opens the port before anything runs, so that a taken port stops the
@@ -166,8 +187,9 @@ func (a *App) listen(ctx context.Context) (err error) {
 func (a *App) startEngine(ctx context.Context) error {
 	a.engine = queue.New(queue.Options{
 		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.blobs.Put, Sweep: a.sweep,
+		Limits:  store.ArtifactLimits{Run: a.o.Config.RunMaxBytes, Tenant: a.o.Config.TenantQuotaBytes},
 		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
-		Exclusive: a.exclusive(), Alone: !a.exclusive(), LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
+		Exclusive: a.exclusive(), Alone: !a.exclusive(), Place: a.place, LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
 		Clock: a.o.Clock, Logger: a.log,
 	})
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -252,6 +274,7 @@ func (a *App) startHousekeeping(ctx context.Context) error {
 				a.log.Warn("cannot remove expired idempotency keys", "error", err)
 			}
 			a.tidyBlobs(ctx)
+			a.retain(ctx)
 		}
 	}()
 	a.onStop("housekeeping", func() error {

@@ -40,9 +40,9 @@ func (a *App) retain(ctx context.Context) {
 		_, err = a.removeBlobs(ctx, left, a.o.Clock.Now())
 	}
 	a.complain(ctx, "end removals of dead servers", err)
-	// A holder that is new each day does not get the turn of its own earlier one.
+	// A holder that is new each day does not get its own turn again too early.
 	today := a.o.Clock.Now().UTC().Format(time.DateOnly)
-	if sweep, err := a.store.Retention.Turn(ctx, "sweep", today, time.Time{}, sweepEvery); err != nil {
+	if sweep, err := a.store.Retention.Turn(ctx, "sweep", a.hostID()+" "+today, time.Time{}, sweepEvery); err != nil {
 		a.complain(ctx, "take the turn of sweeping", err)
 	} else if sweep && a.sweptOn != today {
 		a.sweptOn = today

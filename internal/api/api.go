@@ -61,8 +61,10 @@ type Options struct {
 	Tokens Authenticator
 	Blobs  Blobs // nil: artifacts cannot be downloaded
 	Logs   Logs  // nil: every log is gone
-	Clock  clock.Clock
-	Logger *slog.Logger // nil: nothing is logged
+	// ArtifactLimits are shown with what artifacts take.
+	ArtifactLimits store.ArtifactLimits
+	Clock          clock.Clock
+	Logger         *slog.Logger // nil: nothing is logged
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.

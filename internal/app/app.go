@@ -187,7 +187,7 @@ func (a *App) listen(ctx context.Context) (err error) {
 func (a *App) startEngine(ctx context.Context) error {
 	a.engine = queue.New(queue.Options{
 		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.blobs.Put, Sweep: a.sweep,
-		Limits:  store.ArtifactLimits{Run: a.o.Config.RunMaxBytes, Tenant: a.o.Config.TenantQuotaBytes},
+		Limits:  a.artifactLimits(),
 		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
 		Exclusive: a.exclusive(), Alone: !a.exclusive(), Place: a.place, LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
 		Clock: a.o.Clock, Logger: a.log,
@@ -216,11 +216,15 @@ func (a *App) startEngine(ctx context.Context) error {
 	}
 }
 
+func (a *App) artifactLimits() store.ArtifactLimits {
+	return store.ArtifactLimits{Run: a.o.Config.RunMaxBytes, Tenant: a.o.Config.TenantQuotaBytes}
+}
+
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
 	a.local = access.NewToken()
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: a.tokens(),
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: a.tokens(), ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Clock: a.o.Clock, Logger: a.log,
 	})

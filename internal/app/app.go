@@ -26,10 +26,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -67,6 +67,7 @@ type App struct {
 	tasks      *task.Registry
 	engine     *queue.Engine
 	listener   net.Listener
+	identity   *identity.Service
 	local      string // token of the local CLI
 	failed     chan error
 }
@@ -93,7 +94,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
+		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -222,9 +223,8 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
-	a.local = access.NewToken()
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: a.tokens(), ArtifactLimits: a.artifactLimits(),
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, BehindProxy: a.o.Config.BehindProxy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Clock: a.o.Clock, Logger: a.log,
 	})
@@ -262,7 +262,7 @@ func (a *App) serve(ctx context.Context) error {
 			return fmt.Errorf("announce address: %w", err)
 		}
 	}
-	return nil
+	return a.offerSetup(ctx)
 }
 
 // housekeepEvery is how often expired rows are removed.

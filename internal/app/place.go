@@ -32,7 +32,7 @@ func (a *App) claimPlace(ctx context.Context) error {
 	}
 	switch {
 	case there == "" && want != fresh:
-		if err := a.movePlace(ctx, want, fresh); err != nil {
+		if moved, err := a.movePlace(ctx, want, fresh); err != nil || !moved {
 			return err
 		}
 		there = fresh
@@ -59,21 +59,27 @@ func (a *App) claimPlace(ctx context.Context) error {
 }
 
 // movePlace makes an empty place this installation's, unless another instance
-// lives, which keeps files elsewhere.
-func (a *App) movePlace(ctx context.Context, from, to string) error {
+// lives, which keeps files elsewhere. Beside that one a data folder stays
+// nobody's: the queue will not start, and says more.
+func (a *App) movePlace(ctx context.Context, from, to string) (bool, error) {
 	all, err := a.store.Leases.Instances(ctx)
 	if err != nil {
-		return fmt.Errorf("look for other instances: %w", err)
+		return false, fmt.Errorf("look for other instances: %w", err)
 	}
 	for _, i := range all {
-		if i.HostID != a.hostID() && !a.exclusive() {
-			return fault.Newf(fault.OtherInstance, "instance %s on %s (pid %d) uses this database and keeps artifacts in another place than %s",
+		switch {
+		case i.HostID == a.hostID() || a.exclusive():
+		case !a.shared:
+			return false, nil
+		default:
+			return false, fault.Newf(fault.OtherInstance, "instance %s on %s (pid %d) uses this database and keeps artifacts in another place than %s",
 				i.ID, i.Hostname, i.Pid, a.placeText()).
 				WithHint("give both the same blob_url (--blob-url), and make sure that it leads to the same folder on both machines; to move, stop the other one first")
 		}
 	}
 	a.log.Warn("the place of artifacts is new: content of earlier runs must be copied to it", "place", a.placeText())
-	return a.store.Artifacts.MovePlace(ctx, from, to)
+	err = a.store.Artifacts.MovePlace(ctx, from, to)
+	return err == nil, err
 }
 
 func (a *App) placeText() string {

@@ -34,7 +34,7 @@ const minTokenLen = 32
 
 // keys is the whole configuration, in the order in which it is shown.
 func keys() []key {
-	return []key{
+	return append([]key{
 		text("listen", "address of the API, host:port; port 0 takes a free one", func(c *Config) *string { return &c.Listen }, checkListen),
 		flag("behind_proxy", "a reverse proxy in front ends TLS: allow to listen on other than loopback", func(c *Config) *bool { return &c.BehindProxy }),
 		list("allowed_hosts", "host names that requests may carry, comma-separated", func(c *Config) *[]string { return &c.AllowedHosts }, checkHost),
@@ -73,16 +73,6 @@ func keys() []key {
 		secret("blob_access_key", "access key of an S3 bucket", func(c *Config) *Secret { return &c.BlobAccessKey }),
 		secret("blob_secret_key", "secret key of an S3 bucket", func(c *Config) *Secret { return &c.BlobSecretKey }),
 		secret("blob_session_token", "session token of keys that are lent for a time", func(c *Config) *Secret { return &c.BlobSessionToken }),
-		renamed("artifact-max-bytes", size("artifacts.max_bytes", "largest artifact, such as 500MiB; 0 for no limit", func(c *Config) *int64 { return &c.ArtifactMaxBytes })),
-		renamed("artifact-run-max-bytes", size("artifacts.run_max_bytes", "what the artifacts of a run may take; 0 for no limit", func(c *Config) *int64 { return &c.RunMaxBytes })),
-		renamed("artifact-tenant-quota-bytes", size("artifacts.tenant_quota_bytes", "what the artifacts of a tenant may take; 0 for no limit",
-			func(c *Config) *int64 { return &c.TenantQuotaBytes })),
-		renamed("retention-days", number("retention.days", "days for which finished jobs and their runs are kept, 0 for ever", 0, 36500,
-			func(c *Config) *int { return &c.RetentionDays })),
-		renamed("retention-runs", number("retention.runs", "number of finished runs that are kept, 0 for all", 0, 1_000_000_000,
-			func(c *Config) *int { return &c.RetentionRuns })),
-		renamed("retention-events-days", number("retention.events_days", "days for which events are kept, 0 for ever", 0, 36500,
-			func(c *Config) *int { return &c.RetentionEventsDays })),
 		number("workers", "worker count of a new installation, 0 to 1024", 0, 1024, func(c *Config) *int { return &c.Workers }),
 		duration("stop_grace", "time that running work has when the server stops, 0s to 1h", 0, time.Hour, func(c *Config) *time.Duration { return &c.StopGrace }),
 		duration("lease_ttl", "time after which a silent instance loses its jobs, 5s to 10m", 5*time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.LeaseTTL }),
@@ -115,7 +105,7 @@ func keys() []key {
 			show: func(c Config) string { return strconv.FormatInt(c.LogMaxBytes, 10) },
 		},
 		text("timezone", "IANA time zone of new schedules", func(c *Config) *string { return &c.Timezone }, checkZone),
-	}
+	}, fileKeys()...)
 }
 
 // levels has slog's levels -4, 0, 4 and 8. Read-only.
@@ -226,28 +216,6 @@ func duration(name, help string, low, high time.Duration, field func(*Config) *t
 			return nil
 		},
 		show: func(c Config) string { return field(&c).String() },
-	}
-}
-
-// size is a number of bytes, with or without a unit.
-func size(name, help string, field func(*Config) *int64) key {
-	return key{
-		name: name, help: help,
-		set: func(c *Config, v string) error {
-			digits, factor := v, int64(1)
-			for i, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
-				if s, ok := strings.CutSuffix(v, unit); ok {
-					digits, factor = strings.TrimSpace(s), 1<<(10*(i+1))
-				}
-			}
-			n, err := strconv.ParseInt(digits, 10, 64)
-			if err != nil || n < 0 || n > (1<<60)/factor {
-				return errors.New("must be a number of bytes such as 1048576, 500MiB or 2GiB, or 0 for no limit")
-			}
-			*field(c) = n * factor
-			return nil
-		},
-		show: func(c Config) string { return strconv.FormatInt(*field(&c), 10) },
 	}
 }
 

@@ -42,7 +42,9 @@ func TestOnePlaceIsShared(t *testing.T) {
 				t.Errorf("%q beside %q: it started", c.second, c.first)
 			}
 			cancel()
-			<-done
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		case err := <-done:
 			var f *fault.Error
 			if !c.refused || !errors.As(err, &f) || f.Code != fault.OtherInstance || !strings.Contains(f.Hint, c.hint) {

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/runsheet/runsheet/internal/store/portable"
@@ -14,6 +16,21 @@ const compactPages = 2048
 // spareFree is the number of free pages that are kept, because the next rows
 // will want them.
 const spareFree = 256
+
+// shrinkable makes a new file one that can give pages back, which must be said
+// before its first page is written. It has a connection of its own: to say it
+// again on an existing file would be a write beside the writer's, behind pages of
+// which the disk may know nothing.
+func shrinkable(ctx context.Context, o Options) error {
+	db, err := sql.Open(o.Driver.Name, o.Driver.DSN(o.Path, []string{"busy_timeout(5000)", "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)"}, false))
+	if err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	if err := errors.Join(db.PingContext(ctx), db.Close()); err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	return nil
+}
 
 // Compact implements store.Health. A database that was made before files could
 // shrink keeps its size; its free pages are used again.

@@ -91,6 +91,9 @@ func (e *engine) open(ctx context.Context, o Options) error {
 			if err := private(o.Path); err != nil {
 				return err
 			}
+			if err := shrinkable(ctx, o); err != nil {
+				return err
+			}
 		}
 	}
 	dsn := o.Driver.DSN(o.Path, pragmas(o.Synchronous), false)
@@ -207,12 +210,10 @@ func withDefaults(o Options) Options {
 }
 
 // pragmas in the order in which they must run: the busy timeout first, because
-// the others may have to wait for a lock, and then what counts only before the
-// first page is written.
+// the others may have to wait for a lock.
 func pragmas(synchronous string) []string {
 	return []string{
 		"busy_timeout(5000)",
-		"auto_vacuum(INCREMENTAL)",
 		"journal_mode(WAL)",
 		"synchronous(" + synchronous + ")",
 		"foreign_keys(1)",

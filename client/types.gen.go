@@ -504,6 +504,17 @@ type Tokens struct {
 	ByModel    map[string]TokenCounts `json:"by_model"`
 }
 
+// Usage is the schema of that name in the API.
+type Usage struct {
+	// ArtifactBytes: sum of the sizes of all artifacts, as if each had its own content.
+	ArtifactBytes int64 `json:"artifact_bytes"`
+	ArtifactCount int64 `json:"artifact_count"`
+	// ArtifactQuotaBytes: what they may take; null for no limit.
+	ArtifactQuotaBytes *int64 `json:"artifact_quota_bytes"`
+	// ArtifactRunMaxBytes: what those of one run may take; null for no limit.
+	ArtifactRunMaxBytes *int64 `json:"artifact_run_max_bytes"`
+}
+
 // Waiting is the schema of that name in the API.
 type Waiting struct {
 	Code string `json:"code"`

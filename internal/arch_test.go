@@ -43,6 +43,7 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	store/portable -> store
 	store/sqlite store/postgres -> store store/portable store/migrations
 	store/sqlite blob runlog -> filelock
+	runlog -> blob
 	store/storetest -> store
 	bus/mem bus/redis bus/bustest -> bus
 	checkpoint/checkpointtest -> checkpoint

@@ -45,7 +45,7 @@ type Blobs interface {
 type Logs interface {
 	// Read returns the log as it is now, from its last n lines on (runlog.All:
 	// from the beginning). The caller closes it; log_gone.
-	Read(runID string, n int) (io.ReadCloser, error)
+	Read(ctx context.Context, runID string, n int) (io.ReadCloser, error)
 	// Follow is Read that goes on until o.Done is closed or ctx ends.
 	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
 }
@@ -58,8 +58,10 @@ type Options struct {
 	Identity *identity.Service
 	Blobs    Blobs // nil: artifacts cannot be downloaded
 	Logs     Logs  // nil: every log is gone
-	Clock    clock.Clock
-	Logger   *slog.Logger // nil: nothing is logged
+	// ArtifactLimits are shown with what artifacts take.
+	ArtifactLimits store.ArtifactLimits
+	Clock          clock.Clock
+	Logger         *slog.Logger // nil: nothing is logged
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.

@@ -68,6 +68,7 @@ const (
 	LogGone              Code = "log_gone"
 	ArtifactGone         Code = "artifact_gone"
 	ArtifactTooLarge     Code = "artifact_too_large"
+	QuotaExceeded        Code = "quota_exceeded"
 )
 
 // register is read-only; every code has exactly one entry.
@@ -121,7 +122,8 @@ var register = map[Code]Entry{
 	TooManyRequests:      {Limited, "Too many requests", "Wait for the time given in Retry-After."},
 	LogGone:              {Missing, "Log gone", "The log was removed by retention or lives on another machine."},
 	ArtifactGone:         {Missing, "Artifact content gone", "The content was removed by retention or lives on another machine."},
-	ArtifactTooLarge:     {Oversized, "Artifact too large", "Produce a smaller file, or raise the artifact limit."},
+	ArtifactTooLarge:     {Oversized, "Artifact too large", "Produce a smaller file, or raise artifacts.max_bytes."},
+	QuotaExceeded:        {Oversized, "Quota exceeded", "Produce less, or raise artifacts.run_max_bytes or artifacts.tenant_quota_bytes; retention makes room too."},
 }
 
 // Entry returns c's registration. An unregistered code counts as internal.

@@ -179,10 +179,13 @@ type Instance struct {
 	ID string
 	// HostID identifies the data folder, not the machine's name: two instances
 	// with one HostID cannot live at the same time, because a file lock forbids it.
-	HostID     string
-	Hostname   string // for people only
-	Pid        int
-	Version    string
+	HostID   string
+	Hostname string // for people only
+	Pid      int
+	Version  string
+	// Place is the id of the shared place of its artifacts and logs; "" if no
+	// other instance reaches them.
+	Place      string
 	StartedAt  time.Time
 	LeaseUntil time.Time
 }

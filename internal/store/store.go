@@ -34,6 +34,7 @@ type Store struct {
 	Leases    Leases
 	Queue     Queue
 	Keys      Keys
+	Retention Retention
 	Tenants   Tenants
 	Users     Users
 	Tokens    Tokens
@@ -113,13 +114,27 @@ type Templates interface {
 
 // Artifacts binds names of runs to stored content.
 type Artifacts interface {
-	// Put binds an artifact, in place of an earlier one of the same run and name.
-	// stale_lease when epoch is not the active attempt's.
-	Put(ctx context.Context, a run.Artifact, epoch int64) error
+	// Reserve announces that content will be stored for an artifact. From then on
+	// until it is bound, or r.Until has passed, the content is not removed as one
+	// that nothing names. Repeating it is no error. quota_exceeded when Put would
+	// refuse it; storage_busy while the content is being removed: try again.
+	Reserve(ctx context.Context, r Reservation) error
+	// Put binds an artifact, in place of an earlier one of the same run and name,
+	// ends its reservation and changes the tenant's usage. stale_lease when epoch
+	// is not the active attempt's; quota_exceeded when the run or the tenant would
+	// have more than the limits allow.
+	Put(ctx context.Context, a run.Artifact, epoch int64, l ArtifactLimits) error
 	// Of returns the artifacts of the given runs by run id, each sorted by name.
 	Of(ctx context.Context, tenant string, runIDs ...string) (map[string][]run.Artifact, error)
 	// Artifact returns one; not_found.
 	Artifact(ctx context.Context, tenant, id string) (run.Artifact, error)
+	// Usage is what the artifacts of a tenant take.
+	Usage(ctx context.Context, tenant string) (Usage, error)
+	// Place returns the id of the place where content is kept, which becomes
+	// candidate if there was none.
+	Place(ctx context.Context, candidate string) (string, error)
+	// MovePlace changes that id; conflict if it is not from any more.
+	MovePlace(ctx context.Context, from, to string) error
 }
 
 // Events is the durable log of announcements.
@@ -179,6 +194,10 @@ type Keys interface {
 type Health interface {
 	// Ping returns nil when a write could succeed now.
 	Ping(ctx context.Context) error
+	// Compact gives a bounded part of the space that deleted rows have left back
+	// to the file system, and reports whether there is more. PostgreSQL does that
+	// by itself.
+	Compact(ctx context.Context) (more bool, err error)
 	// Version names the engine and its version, for example "sqlite 3.50.4".
 	Version(ctx context.Context) (string, error)
 	// Survey counts what monitoring shows, over all tenants. Its cost is that of

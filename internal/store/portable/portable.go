@@ -41,7 +41,8 @@ type Engine interface {
 	Write(ctx context.Context, f func(context.Context, Tx) error) error
 	// Watch is store.Events.Watch.
 	Watch() (<-chan store.Hint, func())
-	// Version and Close are store.Health's.
+	// Compact, Version and Close are store.Health's.
+	Compact(ctx context.Context) (bool, error)
 	Version(ctx context.Context) (string, error)
 	Close() error
 	Hot
@@ -58,6 +59,9 @@ type Hot interface {
 	NextSeq(ctx context.Context, tx Tx, n int) (int64, error)
 	// LockJob keeps changes of one job out until the transaction ends.
 	LockJob(ctx context.Context, tx Tx, id string) error
+	// LockContent keeps reservations and removals of one content out until the
+	// transaction ends.
+	LockContent(ctx context.Context, tx Tx, sum string) error
 	// EventsSince is store.Events.Since. It runs outside of a transaction,
 	// because an engine may have to number events before it reads them.
 	EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
@@ -71,7 +75,7 @@ func New(e Engine) store.Store {
 	db := &db{Engine: e}
 	return store.Store{
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
-		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Health: health{db},
+		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
 	}
 }

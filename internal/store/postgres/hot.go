@@ -61,6 +61,18 @@ func (e *engine) LockJob(ctx context.Context, tx portable.Tx, id string) error {
 	return nil
 }
 
+// LockContent takes an advisory lock that ends with the transaction, because
+// there need not be a row of the content.
+func (e *engine) LockContent(ctx context.Context, tx portable.Tx, sum string) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, sum); err != nil {
+		return fmt.Errorf("lock content: %w", err)
+	}
+	return nil
+}
+
+// Compact does nothing: autovacuum keeps the tables from growing.
+func (e *engine) Compact(context.Context) (bool, error) { return false, nil }
+
 // EventsSince numbers what has been committed, then reads by number.
 //
 // Identity values are given at insertion, so an event with a smaller one can

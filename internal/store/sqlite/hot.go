@@ -36,6 +36,9 @@ func (e *engine) NextSeq(ctx context.Context, tx portable.Tx, n int) (int64, err
 // LockJob does nothing, as LockQueue.
 func (e *engine) LockJob(context.Context, portable.Tx, string) error { return nil }
 
+// LockContent does nothing, as LockQueue.
+func (e *engine) LockContent(context.Context, portable.Tx, string) error { return nil }
+
 // EventsSince reads by sequence number: with one writer, numbers are given in
 // commit order.
 func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error) {

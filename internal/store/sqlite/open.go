@@ -94,6 +94,9 @@ func (e *engine) open(ctx context.Context, o Options) error {
 			if err := private(o.Path); err != nil {
 				return err
 			}
+			if err := shrinkable(ctx, o); err != nil {
+				return err
+			}
 		}
 	}
 	dsn := o.Driver.DSN(o.Path, pragmas(o.Synchronous), false)

@@ -35,10 +35,16 @@ func openOnly(t *testing.T, change func(*config.Config)) *App {
 	if err := a.lockData(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if err := a.openReserve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := a.openStore(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.openFiles(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.makeTasks(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return a

@@ -22,7 +22,7 @@ const spareFree = 256
 // again on an existing file would be a write beside the writer's, behind pages of
 // which the disk may know nothing.
 func shrinkable(ctx context.Context, o Options) error {
-	db, err := sql.Open(o.Driver.Name, o.Driver.DSN(o.Path, []string{"busy_timeout(5000)", "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)"}, false))
+	db, err := sql.Open(o.Driver.Name, o.Driver.DSN(o.Path, append([]string{"auto_vacuum(INCREMENTAL)"}, pragmas(o.Synchronous)...), false))
 	if err != nil {
 		return fmt.Errorf("make database: %w", err)
 	}

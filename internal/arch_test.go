@@ -38,7 +38,7 @@ ring 1 domain: job run schedule calendar workflow approval directive access trad
 
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc
-ring 2 ports: blob blob/s3 blob/blobtest
+ring 2 ports: blob blob/s3 blob/blobtest archive
 	store/portable -> store
 	store/sqlite store/postgres -> store store/portable store/migrations
 	store/sqlite blob runlog -> filelock

@@ -38,7 +38,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		r.hash.Write(p[:n])
 		if before < r.size && r.pos >= r.size || errors.Is(err, io.EOF) {
 			if hex.EncodeToString(r.hash.Sum(nil)) != r.sum {
-				return 0, fault.Newf(fault.StorageUnavailable, "the stored content of %s is damaged", r.sum)
+				return 0, fault.Wrap(ErrDamaged, fault.StorageUnavailable, "the stored content of "+r.sum+" is damaged")
 			}
 		}
 	}

@@ -36,18 +36,19 @@ ring 1 domain: job run schedule calendar workflow approval directive access trad
 	trade -> approval
 	workflow -> run
 
-ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest
+ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc
 ring 2 ports: blob blob/s3 blob/blobtest archive
 	store/portable -> store
-	store/sqlite store/postgres -> store store/portable store/migrations
+	store/sqlite store/postgres -> store store/portable store/migrations store/dump
+	store/dump -> store/migrations
 	store/sqlite blob runlog -> filelock
 	store/storetest -> store
 	bus/mem bus/redis bus/bustest -> bus
 	checkpoint/checkpointtest -> checkpoint
 	blob/s3 blob/blobtest -> blob
 
-ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound
+ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound backup
 	queue -> task
 	task/* -> task
 	task/command -> process
@@ -65,7 +66,7 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config /clien
 	/client => api/wire fault
 
 ring 5 command line: cli
-	cli => /client config api/wire runlog fault id clock
+	cli => /client config api/wire runlog archive fault id clock
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

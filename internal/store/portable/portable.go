@@ -41,6 +41,8 @@ type Engine interface {
 	Write(ctx context.Context, f func(context.Context, Tx) error) error
 	// Watch is store.Events.Watch.
 	Watch() (<-chan store.Hint, func())
+	// Snapshot is store.Snapshots'.
+	store.Snapshots
 	// Version and Close are store.Health's.
 	Version(ctx context.Context) (string, error)
 	Close() error
@@ -69,6 +71,7 @@ func New(e Engine) store.Store {
 	return store.Store{
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Health: health{db},
+		Snapshots: e,
 	}
 }
 

@@ -10,6 +10,10 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
+// ErrDamaged is wrapped by the error of a reader whose content does not have the
+// hash that it is stored under.
+var ErrDamaged = errors.New("content does not have its hash")
+
 // reader reads a blob and verifies it when it is read from start to end.
 // net/http's ServeContent jumps to the end and back first, so a jump to the
 // start begins anew and any other jump gives the verification up.

@@ -166,3 +166,12 @@ func refuseMoved(ctx context.Context, cfg *pgx.ConnConfig) error {
 	return fault.Newf(fault.StoreMoved, "the database %s is not in use any more: %s", cfg.Database, why).
 		WithHint("start the server on the new database; to go on with this one instead, which knows nothing of what happened since, run COMMENT ON TABLE queue IS NULL in it")
 }
+
+// Describe names the database of a URL without its password.
+func Describe(url string) string {
+	cfg, _, err := parse(url)
+	if err != nil {
+		return "the PostgreSQL database"
+	}
+	return fmt.Sprintf("%s on %s", cfg.Database, address(cfg.Host, cfg.Port))
+}

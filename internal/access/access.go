@@ -47,6 +47,8 @@ const (
 	TemplatesWrite Scope = "templates:write"
 	SystemRead     Scope = "system:read"
 	WorkersWrite   Scope = "workers:write"
+	// BackupWrite is the right to a copy of everything, of all tenants.
+	BackupWrite Scope = "backup:write"
 )
 
 // Scopes returns what a role grants, sorted as declared. An unknown role
@@ -65,7 +67,7 @@ func (r Role) Scopes() []Scope {
 	case Author:
 		return append(read, JobsWrite, TemplatesWrite)
 	case Admin:
-		return append(read, JobsWrite, TemplatesWrite, WorkersWrite)
+		return append(read, JobsWrite, TemplatesWrite, WorkersWrite, BackupWrite)
 	}
 	return nil
 }

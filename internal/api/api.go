@@ -63,6 +63,9 @@ type Options struct {
 	Logs   Logs  // nil: every log is gone
 	Clock  clock.Clock
 	Logger *slog.Logger // nil: nothing is logged
+	// Backup takes the state of the installation as it is now; the caller closes
+	// it. nil: there are no backups.
+	Backup func(ctx context.Context, withoutArtifacts bool) (Backup, error)
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.
@@ -83,6 +86,7 @@ type service struct {
 	started time.Time
 	doc     []byte // openapi.json
 	docYAML []byte
+	backups chan struct{} // has room for one
 }
 
 // New returns the handler of everything under /. It fails when a required
@@ -100,7 +104,7 @@ func New(o Options) (http.Handler, error) {
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now()}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1)}
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)
@@ -137,7 +141,7 @@ func New(o Options) (http.Handler, error) {
 // register adds every route of the API. A new resource is one more line.
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
-		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
+		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(), s.backupRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

@@ -220,6 +220,10 @@ func (b *inserts) flush(ctx context.Context) error {
 		mirror = slices.Index(names, "seq")
 		q.WriteString(", event_id")
 	}
+	counted := b.Engine == migrations.SQLite && b.table.Name == "queue"
+	if counted {
+		q.WriteString(", next_seq") // counters comes later
+	}
 	q.WriteString(")")
 	if b.Engine == migrations.Postgres {
 		q.WriteString(" OVERRIDING SYSTEM VALUE")
@@ -238,6 +242,9 @@ func (b *inserts) flush(ctx context.Context) error {
 		}
 		if mirror >= 0 {
 			q.WriteString(", $" + strconv.Itoa(row*per+mirror+1))
+		}
+		if counted {
+			q.WriteString(", 0")
 		}
 		q.WriteString(")")
 	}

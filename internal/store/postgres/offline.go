@@ -72,7 +72,7 @@ func Offline(ctx context.Context, o Options) (db *sql.DB, closeAll func() error,
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // works with and without a pooler
 	db = stdlib.OpenDB(*cfg)
-	lock, err := db.BeginTx(ctx, nil)
+	lock, err := db.BeginTx(context.WithoutCancel(ctx), nil) // it must not end before close
 	if err != nil {
 		return nil, nil, errors.Join(unreachable(cfg, err), db.Close())
 	}

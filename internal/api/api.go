@@ -22,10 +22,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -48,21 +48,16 @@ type Logs interface {
 	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
 }
 
-// Authenticator finds who a bearer token belongs to; access.Static is one. It
-// compares in constant time and is safe for concurrent use.
-type Authenticator interface {
-	Authenticate(token string) (access.Principal, bool)
-}
-
-// Options are what New needs. Store, Tasks and Tokens must be given.
+// Options are what New needs. Store, Tasks and Identity must be given.
 type Options struct {
-	Store  store.Store
-	Tasks  *task.Registry
-	Tokens Authenticator
-	Blobs  Blobs // nil: artifacts cannot be downloaded
-	Logs   Logs  // nil: every log is gone
-	Clock  clock.Clock
-	Logger *slog.Logger // nil: nothing is logged
+	Store store.Store
+	Tasks *task.Registry
+	// Identity finds who makes a request.
+	Identity *identity.Service
+	Blobs    Blobs // nil: artifacts cannot be downloaded
+	Logs     Logs  // nil: every log is gone
+	Clock    clock.Clock
+	Logger   *slog.Logger // nil: nothing is logged
 	// Backup takes the state of the installation as it is now; the caller closes
 	// it. nil: there are no backups.
 	Backup func(ctx context.Context, withoutArtifacts bool) (Backup, error)
@@ -74,6 +69,9 @@ type Options struct {
 	Listen string
 	// Version and InstanceID are shown by /api/scheduler.
 	Version, InstanceID string
+	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
+	// in X-Forwarded-For.
+	BehindProxy bool
 	// MaxInFlight bounds the requests under way, waiting ones included; 0 = 1024.
 	MaxInFlight int
 }
@@ -92,8 +90,8 @@ type service struct {
 // New returns the handler of everything under /. It fails when a required
 // option is missing.
 func New(o Options) (http.Handler, error) {
-	if o.Tasks == nil || o.Tokens == nil || o.Store.Jobs == nil {
-		return nil, errors.New("api: Store, Tasks and Tokens must be given")
+	if o.Tasks == nil || o.Identity == nil || o.Store.Jobs == nil {
+		return nil, errors.New("api: Store, Tasks and Identity must be given")
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
@@ -141,7 +139,8 @@ func New(o Options) (http.Handler, error) {
 // register adds every route of the API. A new resource is one more line.
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
-		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(), s.backupRoutes(),
+		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
+		s.sessionRoutes(), s.backupRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

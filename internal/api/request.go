@@ -64,6 +64,8 @@ type reply struct {
 	Location string
 	ETag     string
 	Body     any
+	// Cookie is set in the caller's browser; nil = none.
+	Cookie *http.Cookie
 	// Waited is set when a Prefer: wait was honoured.
 	Waited bool
 }
@@ -100,6 +102,9 @@ func (s *service) admit(w http.ResponseWriter, r *request) error {
 			return err
 		}
 	}
+	if r.op.Public && r.Method == http.MethodPost {
+		w.Header().Set("Cache-Control", "no-store")
+	}
 	if err = s.headers(r); err != nil {
 		return err
 	}
@@ -130,6 +135,9 @@ func (s *service) finish(w http.ResponseWriter, r *request, out reply, err error
 	if err != nil {
 		s.fail(w, r.Request, err)
 		return
+	}
+	if out.Cookie != nil {
+		http.SetCookie(w, out.Cookie)
 	}
 	s.send(w, r.Request, enc)
 }
@@ -173,20 +181,18 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// authenticate finds who makes the request: the holder of a bearer token, or of
+// a session's cookie.
 func (s *service) authenticate(r *http.Request) (access.Principal, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if scheme == "" {
-		return access.Principal{}, fault.New(fault.Unauthorized, "no Authorization header").
-			WithHint("send Authorization: Bearer <token>")
+	given := r.Header.Values("Authorization")
+	if len(given) == 0 {
+		return s.bySession(r)
 	}
-	if !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) > 1 {
+	scheme, token, _ := strings.Cut(given[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || len(given) > 1 {
 		return access.Principal{}, fault.New(fault.Unauthorized, "the Authorization header must be: Bearer <token>")
 	}
-	p, ok := s.Tokens.Authenticate(strings.TrimSpace(token))
-	if !ok {
-		return access.Principal{}, fault.New(fault.Unauthorized, "the token is not known or not valid any more")
-	}
-	return p, nil
+	return s.Identity.Authenticate(r.Context(), access.Credential{Token: strings.TrimSpace(token)})
 }
 
 // maxWait bounds Prefer: wait.

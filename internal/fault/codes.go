@@ -34,6 +34,9 @@ const (
 	MethodNotAllowed     Code = "method_not_allowed"
 	Unauthorized         Code = "unauthorized"
 	ForbiddenScope       Code = "forbidden"
+	SetupCodeInvalid     Code = "setup_code_invalid"
+	AlreadySetUp         Code = "already_set_up"
+	LastAdmin            Code = "last_admin"
 	HostNotAllowed       Code = "host_not_allowed"
 	CrossOrigin          Code = "cross_origin"
 	Conflict             Code = "conflict"
@@ -89,6 +92,9 @@ var register = map[Code]Entry{
 	MethodNotAllowed:     {Invalid, "Method not allowed", "Use one of the methods in the Allow header."},
 	Unauthorized:         {Unauthenticated, "Authentication required", "Send a valid token as Authorization: Bearer."},
 	ForbiddenScope:       {Forbidden, "Forbidden", "Use a token whose role includes the scope named in detail."},
+	SetupCodeInvalid:     {Forbidden, "Setup code not valid", "Use the link that the server printed last; restart the server for a new one."},
+	AlreadySetUp:         {Conflicting, "Already set up", "Log in; an administrator makes further users."},
+	LastAdmin:            {Conflicting, "Last administrator", "Make another enabled administrator first."},
 	HostNotAllowed:       {Forbidden, "Host not allowed", "Use a host name that the server was told to answer for."},
 	CrossOrigin:          {Forbidden, "Cross-origin request", "Call from a page of this server, or from a program with a token."},
 	Conflict:             {Conflicting, "Conflict", "Read the object again and repeat the change if it still makes sense."},

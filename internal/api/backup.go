@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
@@ -53,10 +54,20 @@ func (s *service) createBackup(w http.ResponseWriter, r *request) error {
 			s.log.WarnContext(r.Context(), "cannot remove temporary files of a backup", "error", err)
 		}
 	}()
+	// Whoever got a part of it has that part: the entry comes first.
+	entry, err := s.record(r, change{Action: audit.BackupMade})
+	if err != nil {
+		return err
+	}
+	if _, err := s.Store.Audit.Append(r.Context(), *entry); err != nil {
+		return err
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", `attachment; filename="runsheet-backup.tar"`)
 	w.WriteHeader(http.StatusOK)
+	// The connection may be used again for requests without such a limit.
+	defer func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) }()
 	out := &patient{w: w, until: func() time.Time { return s.Clock.Now().Add(sendLimit) }}
 	if err := b.WriteTo(r.Context(), out); err != nil {
 		if r.Context().Err() == nil {

@@ -2,13 +2,10 @@ package backup
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/runsheet/runsheet/internal/archive"
-	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/store/dump"
 	"github.com/runsheet/runsheet/internal/store/migrations"
@@ -22,7 +19,7 @@ type fill struct {
 	// rows gives the rows of all tables to load, and returns their sums.
 	rows func(load func(table string, r io.Reader) error) ([]archive.TableSum, error)
 	// adjust changes rows after they were compared.
-	adjust func(ctx context.Context, tx *sql.Tx) error
+	adjust func(ctx context.Context, tx *dump.Tx) error
 	// last runs just before the commit.
 	last func(ctx context.Context) error
 }
@@ -58,7 +55,7 @@ func (f fill) into(ctx context.Context, to *opened) (err error) {
 		return err
 	}
 	for _, step := range []func() error{
-		func() error { return endInstances(ctx, tx) },
+		func() error { return dump.EndInstances(ctx, tx) },
 		func() error {
 			if f.adjust == nil {
 				return nil
@@ -100,26 +97,6 @@ func same(want []archive.TableSum, got []dump.Sum) error {
 		if _, local := dump.Local[name]; !local {
 			return fault.Newf(fault.BackupInvalid, "the backup has no table %s", name)
 		}
-	}
-	return nil
-}
-
-// endInstances says of every instance that it is lost: whoever ran jobs there
-// does not here. The first server then treats running jobs as after a crash.
-func endInstances(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, `UPDATE instances SET ended_ms = CASE WHEN started_ms > 0 THEN started_ms ELSE 1 END, lost = 1 WHERE ended_ms = 0`)
-	if err != nil {
-		return fmt.Errorf("end instances: %w", err)
-	}
-	return nil
-}
-
-// pause stops the queue, with a reason, unless it is paused already.
-func pause(ctx context.Context, tx *sql.Tx, reason string, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE queue SET paused = 1, paused_by = $1, paused_reason = $2, version = version + 1, updated_ms = $3
-		WHERE id = 1 AND paused = 0`, "restore", reason, clock.Millis(now))
-	if err != nil {
-		return fmt.Errorf("pause the queue: %w", err)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/runsheet/runsheet/internal/store/dump"
 	"github.com/runsheet/runsheet/internal/store/migrations"
 	"github.com/runsheet/runsheet/internal/store/postgres"
+	"github.com/runsheet/runsheet/internal/store/sqlite"
 )
 
 // MigrateOptions say from where to where.
@@ -223,14 +223,14 @@ func (o MigrateOptions) copyRows(ctx context.Context, schema *dump.Schema, from,
 		}.into(ctx, to)
 	}
 	if from.engine == migrations.SQLite {
-		tx, err := from.db.BeginTx(ctx, nil)
+		tx, err := sqlite.Begin(ctx, from.db)
 		if err != nil {
-			return nil, fmt.Errorf("begin reading: %w", err)
+			return nil, err
 		}
 		defer func() { _ = tx.Rollback() }() // nothing was written
 		return sums, read(dump.Source{DB: tx, Engine: from.engine})
 	}
-	err = postgres.Consistent(ctx, from.db, func(tx *sql.Tx) error {
+	err = postgres.Consistent(ctx, from.db, func(tx *dump.Tx) error {
 		return read(dump.Source{DB: tx, Engine: from.engine})
 	})
 	return sums, err

@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,7 +40,7 @@ func (p Place) String() string {
 // opened is a place that no server uses and that none can begin to use.
 type opened struct {
 	place  Place
-	db     *sql.DB
+	db     *dump.DB
 	engine migrations.Engine
 	path   string // of the SQLite file
 	close  func() error
@@ -120,11 +119,11 @@ func (o *opened) mark(ctx context.Context, why string) error {
 }
 
 // begin starts the transaction that fills a place.
-func (o *opened) begin(ctx context.Context) (*sql.Tx, error) {
+func (o *opened) begin(ctx context.Context) (*dump.Tx, error) {
 	if o.engine == migrations.Postgres {
 		return postgres.Begin(ctx, o.db)
 	}
-	return o.db.BeginTx(ctx, nil)
+	return sqlite.Begin(ctx, o.db)
 }
 
 // prepare migrates an empty place to the schema and refuses one that is in use.

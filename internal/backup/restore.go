@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -247,11 +246,11 @@ func (o RestoreOptions) load(ctx context.Context, m archive.Manifest, schema *du
 				}
 			}
 		},
-		adjust: func(ctx context.Context, tx *sql.Tx) error {
+		adjust: func(ctx context.Context, tx *dump.Tx) error {
 			if o.Resume {
 				return nil
 			}
-			return pause(ctx, tx, reason, o.Clock.Now())
+			return dump.Pause(ctx, tx, reason, o.Clock.Now())
 		},
 	}.into(ctx, to)
 }

@@ -70,7 +70,7 @@ func (f *Folder) Empty() (bool, error) {
 	if err != nil {
 		return false, fault.Wrap(err, fault.StorageUnavailable, "open the log folder")
 	}
-	defer dir.Close() //nolint:errcheck // only read
+	defer func() { _ = dir.Close() }() // only read
 	for {
 		names, err := dir.Readdirnames(100)
 		for _, n := range names {

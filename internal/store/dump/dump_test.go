@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -81,7 +82,7 @@ func load(t *testing.T, s *dump.Schema, to dump.Source, tables map[string]string
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // no effect after a commit
+	defer tx.Rollback() // no effect after a commit
 	l := dump.Loader{Schema: s, Tx: tx, Engine: to.Engine}
 	if err := l.Begin(t.Context()); err != nil {
 		return err
@@ -116,7 +117,7 @@ func TestEnginesHaveTheSameSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close() //nolint:errcheck // shows in rows.Err
+	defer rows.Close() // shows in rows.Err
 	got := map[string]bool{}
 	types := map[string]dump.Type{"bigint": dump.Integer, "integer": dump.Integer, "text": dump.Text, "bytea": dump.Bytes}
 	for rows.Next() {
@@ -153,7 +154,7 @@ func names(ctx context.Context, q dump.Querier, query string) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // shows in rows.Err
+	defer rows.Close() // shows in rows.Err
 	var out []string
 	for rows.Next() {
 		var n string
@@ -348,10 +349,7 @@ func TestLoadRefuses(t *testing.T) {
 		"bad counter":    func(m map[string]string) { m["counters"] += `["sqlite_master",1]` + "\n" },
 		"bad base64":     func(m map[string]string) { m["locks"] += `[1,2,"x",{"text":"%"}]` + "\n" },
 	} {
-		m := map[string]string{}
-		for k, v := range good {
-			m[k] = v
-		}
+		m := maps.Clone(good)
 		edit(m)
 		to := lite(t)
 		if err := load(t, s, to, m); !fault.Is(err, fault.BackupInvalid) {

@@ -63,6 +63,7 @@ func (l *Loader) disarm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
 	var names []string
 	for rows.Next() {
 		var name, text string

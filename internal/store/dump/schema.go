@@ -117,6 +117,7 @@ func (s *Schema) discover(ctx context.Context, q Querier) error {
 	if err != nil {
 		return fmt.Errorf("list tables: %w", err)
 	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
 	var all []Table
 	for rows.Next() {
 		var t Table
@@ -147,6 +148,7 @@ func (t *Table) describe(ctx context.Context, q Querier) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
 	place := map[string]int{}
 	for rows.Next() {
 		var c Column
@@ -186,6 +188,7 @@ func (t *Table) describe(ctx context.Context, q Querier) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = refs.Close() }() // a failed close shows in refs.Err
 	for refs.Next() {
 		var to string
 		if err := refs.Scan(&to); err != nil {

@@ -42,6 +42,15 @@ func Offline(ctx context.Context, path string) (db *sql.DB, closeAll func() erro
 	return db, func() error { return errors.Join(db.Close(), lock.Close()) }, nil
 }
 
+// Begin starts the one transaction that reads or fills a database.
+func Begin(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("begin: %w", err)
+	}
+	return tx, nil
+}
+
 // MarkPath is the file that says where the database beside it has gone.
 func MarkPath(path string) string { return path + ".moved" }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/audit"
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -69,7 +70,8 @@ func TestBackup(t *testing.T) {
 func TestBackupThatBreaks(t *testing.T) {
 	t.Parallel()
 	var closed, without bool
-	b := setup(t, backups(archive{text: strings.Repeat("some", 1<<16), err: errors.New("disk"), closed: &closed}, &without))
+	b := setup(t, backups(archive{text: strings.Repeat("some", 1<<16), err: errors.New("disk"), closed: &closed}, &without),
+		func(o *api.Options) { o.Clock = clock.System{} }) // a connection's time limit is real
 	s := httptest.NewServer(b.handler)
 	defer s.Close()
 	res := post(t, b, s.URL)

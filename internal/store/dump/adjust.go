@@ -9,12 +9,12 @@ import (
 	"github.com/runsheet/runsheet/internal/clock"
 )
 
-// DB is an open database, Tx a transaction of it. Packages above the store hand
-// them from one function of the store to the next, and say nothing to them.
-type (
-	DB = sql.DB
-	Tx = sql.Tx
-)
+// DB is an open database. Packages above the store hand it from one function of
+// the store to the next, and say nothing to it themselves.
+type DB = sql.DB
+
+// Tx is a transaction of a DB, to be handed on likewise.
+type Tx = sql.Tx
 
 // EndInstances says of every instance that it is lost: whoever ran jobs there
 // does not here. The first server then treats running jobs as after a crash.

@@ -131,13 +131,3 @@ func setCount(ctx context.Context, tx Querier, e migrations.Engine, t Table, c c
 	}
 	return do(fmt.Sprintf(`ALTER TABLE %s ALTER COLUMN %s RESTART WITH %d`, t.Name, t.Key[0], c.value+1))
 }
-
-// Exempt reports whether a table or a column is not part of dumps, or exists in
-// one engine only.
-func Exempt(table, column string) bool {
-	_, a := omitted[table]
-	_, b := omittedColumns[table+"."+column]
-	_, c := postgresOnly[table]
-	_, d := postgresOnly[table+"."+column]
-	return a || b || c || d
-}

@@ -210,6 +210,12 @@ func (o MigrateOptions) copyRows(ctx context.Context, schema *dump.Schema, from,
 				}
 				return sums, nil
 			},
+			adjust: func(ctx context.Context, tx *dump.Tx) error {
+				if !o.copies() {
+					return nil
+				}
+				return schema.ForgetPlace(ctx, tx)
+			},
 			last: func(ctx context.Context) error {
 				// A server that was starting when we looked first would be seen now.
 				if err := errors.Join(from.idle(ctx), to.idle(ctx)); err != nil {
@@ -262,9 +268,14 @@ func pipe(ctx context.Context, s *dump.Schema, src dump.Source, t dump.Table, lo
 	return archive.TableSum(got.sum), nil
 }
 
+// copies reports whether logs and artifacts go to another folder.
+func (o MigrateOptions) copies() bool {
+	return o.FilesFrom != "" && o.FilesTo != "" && o.FilesFrom != o.FilesTo
+}
+
 // files copies logs and artifacts when both folders were given.
 func (o MigrateOptions) files(ctx context.Context, rep *Report) error {
-	if o.FilesFrom == "" || o.FilesTo == "" || o.FilesFrom == o.FilesTo {
+	if !o.copies() {
 		return nil
 	}
 	if err := copyLogs(ctx, filepath.Join(o.FilesFrom, "logs"), filepath.Join(o.FilesTo, "logs"), rep); err != nil {

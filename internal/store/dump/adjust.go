@@ -35,3 +35,17 @@ func Pause(ctx context.Context, tx Querier, reason string, now time.Time) error 
 	}
 	return nil
 }
+
+// ForgetPlace empties the Local tables of a store whose files lie somewhere else
+// from now on.
+func (s *Schema) ForgetPlace(ctx context.Context, tx Querier) error {
+	for _, t := range s.Tables {
+		if _, local := Local[t.Name]; !local {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+t.Name); err != nil {
+			return fmt.Errorf("empty table %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}

@@ -66,20 +66,22 @@ const (
 	TenantsRead  Scope = "tenants:read"
 	TenantsWrite Scope = "tenants:write"
 	AuditRead    Scope = "audit:read"
+	// BackupWrite is the right to a copy of everything, of all tenants.
+	BackupWrite Scope = "backup:write"
 )
 
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
 		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, MetricsRead, SessionUse,
-		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead,
+		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite,
 	}
 }
 
 // Installation reports whether s is about the whole installation, so that only
 // principals of the default tenant can have it.
 func (s Scope) Installation() bool {
-	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite}, s)
+	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, BackupWrite}, s)
 }
 
 // Scopes returns what a role grants, sorted as declared. An unknown role

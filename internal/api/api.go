@@ -62,6 +62,9 @@ type Options struct {
 	ArtifactLimits store.ArtifactLimits
 	Clock          clock.Clock
 	Logger         *slog.Logger // nil: nothing is logged
+	// Backup takes the state of the installation as it is now; the caller closes
+	// it. nil: there are no backups.
+	Backup func(ctx context.Context, withoutArtifacts bool) (Backup, error)
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.
@@ -92,6 +95,7 @@ type service struct {
 	bodies  *guard.Bodies
 	doc     []byte // openapi.json
 	docYAML []byte
+	backups chan struct{} // has room for one
 }
 
 // New returns the handler of everything under /. It fails when a required
@@ -113,7 +117,7 @@ func New(o Options) (http.Handler, error) {
 		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now()}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1)}
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)
@@ -156,7 +160,7 @@ func New(o Options) (http.Handler, error) {
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
-		s.sessionRoutes(),
+		s.sessionRoutes(), s.backupRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

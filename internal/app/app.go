@@ -107,7 +107,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine,
 		a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
@@ -243,7 +243,8 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, BehindProxy: a.o.Config.BehindProxy, ArtifactLimits: a.artifactLimits(),
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, Backup: a.backup,
+		BehindProxy: a.o.Config.BehindProxy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
 	})

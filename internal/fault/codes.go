@@ -69,6 +69,10 @@ const (
 	ArtifactGone         Code = "artifact_gone"
 	ArtifactTooLarge     Code = "artifact_too_large"
 	QuotaExceeded        Code = "quota_exceeded"
+	BackupInvalid        Code = "backup_invalid"
+	StoreNotEmpty        Code = "store_not_empty"
+	StoreMoved           Code = "store_moved"
+	RestoreUnfinished    Code = "restore_unfinished"
 )
 
 // register is read-only; every code has exactly one entry.
@@ -124,6 +128,10 @@ var register = map[Code]Entry{
 	ArtifactGone:         {Missing, "Artifact content gone", "The content was removed by retention or lives on another machine."},
 	ArtifactTooLarge:     {Oversized, "Artifact too large", "Produce a smaller file, or raise artifacts.max_bytes."},
 	QuotaExceeded:        {Oversized, "Quota exceeded", "Produce less, or raise artifacts.run_max_bytes or artifacts.tenant_quota_bytes; retention makes room too."},
+	BackupInvalid:        {Invalid, "Backup not usable", "Use another backup; this one is damaged, not whole, or from a newer version."},
+	StoreNotEmpty:        {Conflicting, "Store not empty", "Restore and migrate only into an empty data folder or database."},
+	StoreMoved:           {Conflicting, "Store moved", "Start the server on the database that the queue was migrated to."},
+	RestoreUnfinished:    {Conflicting, "Restore not finished", "Run the restore again with --force, or empty the data folder."},
 }
 
 // Entry returns c's registration. An unregistered code counts as internal.

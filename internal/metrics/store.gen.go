@@ -62,6 +62,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	if s.Health != nil {
 		s.Health = timedHealth{s.Health, m}
 	}
+	if s.Snapshots != nil {
+		s.Snapshots = timedSnapshots{s.Snapshots, m}
+	}
 	return s
 }
 
@@ -698,4 +701,16 @@ func (d timedHealth) Survey(ctx context.Context) (store.Survey, error) {
 	r0, err := d.Health.Survey(ctx)
 	done(err)
 	return r0, err
+}
+
+type timedSnapshots struct {
+	store.Snapshots
+	m *Metrics
+}
+
+func (d timedSnapshots) Snapshot(ctx context.Context, a1 string, a2 func(context.Context, store.Snapshot) error) error {
+	done := d.m.begin("snapshots", "snapshot")
+	err := d.Snapshots.Snapshot(ctx, a1, a2)
+	done(err)
+	return err
 }

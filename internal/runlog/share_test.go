@@ -199,3 +199,47 @@ func TestWhatADeadServerLeftIsBroughtLater(t *testing.T) {
 		t.Errorf("the folder has %v, %v", files, err)
 	}
 }
+
+// TestExportOfASharedLog: a log that has left the folder is copied as if it were
+// there, whole or with its middle dropped.
+func TestExportOfASharedLog(t *testing.T) {
+	t.Parallel()
+	for name, lines := range map[string]int{"whole": 40, "middle dropped": 60_000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShared(t, 1<<20)
+			own, other := s.open(t, t.TempDir()), s.open(t, t.TempDir())
+			w, err := own.Writer(s.run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range lines {
+				say(w, "line %d of the output that this run makes\n", i)
+				if i%5000 == 0 {
+					flush(t, own, s.run)
+				}
+			}
+			w.Close()
+			flush(t, own, s.run)
+			want := s.text(t, other, All)
+			plain, err := Open(t.TempDir(), Options{MaxBytes: s.max, Clock: clock.System{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := 0
+			if err := other.Export(t.Context(), s.run, func(name string, size int64, content io.Reader) error {
+				files++
+				counted := &io.LimitedReader{R: content, N: size}
+				if err := plain.Import(name, counted); err != nil || counted.N != 0 {
+					return fmt.Errorf("%s: %d bytes missing: %w", name, counted.N, err)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.text(t, plain, All); got != want || files == 0 {
+				t.Errorf("%d files; copied %d bytes, want %d", files, len(got), len(want))
+			}
+		})
+	}
+}

@@ -17,6 +17,7 @@ package store
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/event"
@@ -41,6 +42,7 @@ type Store struct {
 	Sessions  Sessions
 	Audit     Audit
 	Health    Health
+	Snapshots Snapshots
 }
 
 // Jobs keeps jobs and their order.
@@ -205,4 +207,27 @@ type Health interface {
 	Survey(ctx context.Context) (Survey, error)
 	// Close ends the store: it waits for methods under way and frees files.
 	Close() error
+}
+
+// Snapshots copies the whole database while it is in use.
+type Snapshots interface {
+	// Snapshot calls f with everything that is stored, as it is at one moment,
+	// and returns its error. Writers go on meanwhile. Engines may use folder, which
+	// exists, for a temporary copy; f should not take longer than it must, because
+	// an engine may have to keep old versions of rows for it. storage_full when the
+	// folder has no room.
+	Snapshot(ctx context.Context, folder string, f func(context.Context, Snapshot) error) error
+}
+
+// Snapshot is the state of a database at one moment. It must not be used after
+// the function that it was given to has returned.
+type Snapshot interface {
+	// Schema is the version of the schema, Engine is "sqlite" or "postgres".
+	Schema() int64
+	Engine() string
+	// Tables lists the tables in an order in which they can be loaded.
+	Tables() []string
+	// Write writes the rows of a table to w and returns how many there were: JSON
+	// Lines, the names of the columns first, equal on all engines.
+	Write(ctx context.Context, table string, w io.Writer) (rows int64, err error)
 }

@@ -41,6 +41,8 @@ type Engine interface {
 	Write(ctx context.Context, f func(context.Context, Tx) error) error
 	// Watch is store.Events.Watch.
 	Watch() (<-chan store.Hint, func())
+	// Snapshot is store.Snapshots'.
+	store.Snapshots
 	// Compact, Version and Close are store.Health's.
 	Compact(ctx context.Context) (bool, error)
 	Version(ctx context.Context) (string, error)
@@ -77,6 +79,7 @@ func New(e Engine) store.Store {
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
+		Snapshots: e,
 	}
 }
 

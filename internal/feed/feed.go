@@ -80,7 +80,7 @@ var ErrClosed = errors.New("feed: closed")
 // Feed is the live side of the log. Its methods are safe for concurrent use.
 type Feed struct {
 	o       Options
-	ctx     context.Context //nolint:containedctx // the life of the goroutines that Close ends
+	ctx     context.Context // the life of the goroutines that Close ends
 	stop    context.CancelFunc
 	running sync.WaitGroup // goroutines
 	readers sync.WaitGroup // open readers

@@ -101,12 +101,13 @@ func (fo *follower) add(evs []event.Event) {
 }
 
 // after returns the next events behind seq, and a channel that is closed when
-// more have come. inside is false when memory does not reach back to seq.
-func (fo *follower) after(seq int64) (evs []event.Event, more <-chan struct{}, inside bool) {
+// more have come. When memory does not reach back to seq, it returns no channel
+// and how far it does.
+func (fo *follower) after(seq int64) (evs []event.Event, more <-chan struct{}, base int64) {
 	fo.mu.Lock()
 	defer fo.mu.Unlock()
 	if seq < fo.base {
-		return nil, nil, false
+		return nil, nil, fo.base
 	}
 	n := len(fo.ring)
 	// The first event of the ring with a greater Seq, by halving.
@@ -122,5 +123,5 @@ func (fo *follower) after(seq int64) (evs []event.Event, more <-chan struct{}, i
 	for i := low; i < n && len(evs) < batch; i++ {
 		evs = append(evs, fo.ring[(fo.first+i)%n])
 	}
-	return evs, fo.changed, true
+	return evs, fo.changed, fo.base
 }

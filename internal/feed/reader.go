@@ -89,19 +89,25 @@ func (r *Reader) Take(ctx context.Context) (evs []event.Event, more <-chan struc
 		r.reset = nil
 		return nil, nil, reset
 	}
-	evs, more, inside := r.fo.after(r.seq)
-	if !inside {
-		if evs, err = r.catchUp(ctx); err != nil {
-			return nil, nil, err
+	for {
+		evs, more, base := r.fo.after(r.seq)
+		if more == nil {
+			if evs, err = r.catchUp(ctx); err != nil {
+				return nil, nil, err
+			}
 		}
+		if len(evs) > 0 {
+			r.seq = evs[len(evs)-1].Seq
+		}
+		if len(evs) > 0 || more != nil {
+			return evs, more, nil
+		}
+		// All that the log has behind the position was numbered after base.
+		r.seq = base
 	}
-	if len(evs) > 0 {
-		r.seq = evs[len(evs)-1].Seq
-	}
-	return evs, more, nil
 }
 
-// catchUp reads what memory has no longer. It returns events, or an error.
+// catchUp reads what memory has no longer.
 func (r *Reader) catchUp(ctx context.Context) ([]event.Event, error) {
 	select {
 	case r.f.slots <- struct{}{}:
@@ -120,8 +126,7 @@ func (r *Reader) catchUp(ctx context.Context) ([]event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !span.Holds(r.seq) || len(evs) == 0 {
-		// Memory begins behind an event that the log does not have any more.
+	if !span.Holds(r.seq) {
 		r.jump(span)
 		reset := r.reset
 		r.reset = nil

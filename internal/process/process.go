@@ -139,6 +139,10 @@ type Process struct {
 	err    error
 }
 
+// errNoMain ends what would go on for ever: a program that was started to
+// supervise and, because it does not call Main, starts commands instead.
+var errNoMain = errors.New("process: the program must call process.Main before anything else")
+
 // Start starts a command. When ctx ends the tree is asked to stop with TERM, and
 // killed after the grace.
 //
@@ -148,6 +152,9 @@ type Process struct {
 func Start(ctx context.Context, o Options) (*Process, error) {
 	if o.RunID == "" || o.Path == "" || len(o.Argv) == 0 {
 		return nil, errors.New("process: RunID, Path and Argv are required")
+	}
+	if len(os.Args) > 1 && (os.Args[1] == ShimArg || os.Args[1] == ExecArg) {
+		return nil, errNoMain
 	}
 	p := &Process{opts: o, clk: o.Clock, reaped: make(chan struct{}), done: make(chan struct{})}
 	if p.clk == nil {

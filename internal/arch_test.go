@@ -47,7 +47,7 @@ ring 2 ports: blob blob/s3 blob/blobtest
 	checkpoint/checkpointtest -> checkpoint
 	blob/s3 blob/blobtest -> blob
 
-ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound
+ring 3 engines: queue feed planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound
 	queue -> task
 	task/* -> task
 	task/command -> process

@@ -47,6 +47,7 @@ const (
 	TemplatesWrite Scope = "templates:write"
 	SystemRead     Scope = "system:read"
 	WorkersWrite   Scope = "workers:write"
+	EventsRead     Scope = "events:read"
 )
 
 // Scopes returns what a role grants, sorted as declared. An unknown role
@@ -56,7 +57,7 @@ const (
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead}
 	switch r {
 	case Viewer, Approver:
 		return read

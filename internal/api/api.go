@@ -26,6 +26,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -71,16 +72,22 @@ type Options struct {
 	Listen string
 	// Version and InstanceID are shown by /api/scheduler.
 	Version, InstanceID string
+	// Feed brings events to live connections; nil: there are none.
+	Feed *feed.Feed
+	// MaxSockets bounds the WebSockets of one caller; 0 = 5.
+	MaxSockets int
 	// MaxInFlight bounds the requests under way, waiting ones included; 0 = 1024.
 	MaxInFlight int
 }
 
-// service is what handlers share. It is immutable.
+// service is what handlers share. It is immutable, but for the count of live
+// connections.
 type service struct {
 	Options
 	log     *slog.Logger
 	schemas *schemas
 	started time.Time
+	streams *streams
 	doc     []byte // openapi.json
 	docYAML []byte
 }
@@ -100,7 +107,10 @@ func New(o Options) (http.Handler, error) {
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now()}
+	if o.MaxSockets <= 0 {
+		o.MaxSockets = maxSockets
+	}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), streams: &streams{}}
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)
@@ -137,7 +147,7 @@ func New(o Options) (http.Handler, error) {
 // register adds every route of the API. A new resource is one more line.
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
-		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
+		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

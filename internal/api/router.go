@@ -50,6 +50,8 @@ type answer struct {
 	Body any
 	// Media is the content type when it is not JSON.
 	Media []string
+	// Frames are zero values of what a stream of Media consists of.
+	Frames []any
 }
 
 // param is one query parameter.

@@ -31,6 +31,7 @@ import (
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -62,6 +63,7 @@ type App struct {
 	logs     *runlog.Folder
 	tasks    *task.Registry
 	engine   *queue.Engine
+	feed     *feed.Feed
 	listener net.Listener
 	local    string // token of the local CLI
 	failed   chan error
@@ -89,7 +91,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
+		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.listen, a.startEngine, a.startFeed, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -198,7 +200,7 @@ func (a *App) startEngine(ctx context.Context) error {
 func (a *App) serve(ctx context.Context) error {
 	a.local = access.NewToken()
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: a.tokens(),
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: a.tokens(), Feed: a.feed,
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Clock: a.o.Clock, Logger: a.log,
 	})

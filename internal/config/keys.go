@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/blob"
+	"github.com/runsheet/runsheet/internal/bus/redis"
 	"github.com/runsheet/runsheet/internal/outbound"
 )
 
@@ -66,6 +67,22 @@ func keys() []key {
 					return u.Redacted()
 				}
 				return c.DatabaseURL.String()
+			},
+		},
+		{
+			name: "redis_url", flag: "redis-url", help: "Redis URL, to tell other instances of new events at once; events never depend on it",
+			set: func(c *Config, v string) error {
+				c.RedisURL = Secret(v)
+				if v == "" {
+					return nil
+				}
+				return redis.CheckURL(v)
+			},
+			show: func(c Config) string {
+				if u, err := url.Parse(c.RedisURL.Reveal()); err == nil {
+					return u.Redacted()
+				}
+				return c.RedisURL.String()
 			},
 		},
 		text("blob_url", "where artifacts are kept: file:///folder or s3://bucket/prefix?endpoint=https://host; without it in the data folder",

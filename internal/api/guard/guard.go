@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -124,13 +125,26 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/livez" && r.URL.Path != "/readyz" {
 		select {
 		case g.slots <- struct{}{}:
-			defer func() { <-g.slots }()
+			var once sync.Once
+			free := func() { once.Do(func() { <-g.slots }) }
+			defer free()
+			r = r.WithContext(context.WithValue(r.Context(), slotKey{}, free))
 		default:
 			g.Fail(w, r, fault.Newf(fault.TooManyRequests, "%d requests are under way", g.MaxInFlight))
 			return
 		}
 	}
 	g.Next.ServeHTTP(w, r)
+}
+
+type slotKey struct{}
+
+// Release ends the counting of a request among those under way, because it will
+// last: its handler has a bound of its own.
+func Release(ctx context.Context) {
+	if free, ok := ctx.Value(slotKey{}).(func()); ok {
+		free()
+	}
 }
 
 // knows reports whether host, with or without port, is a name to answer for.

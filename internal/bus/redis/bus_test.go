@@ -11,7 +11,10 @@ import (
 	"github.com/runsheet/runsheet/internal/testsvc"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The server that all tests share outlives them.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/runsheet/runsheet/internal/testsvc.account.serve.func1"))
+}
 
 func open(t *testing.T, url string) *redis.Bus {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -87,11 +88,17 @@ func (c *Client) followEvents(ctx context.Context, f EventFilter, last *string, 
 		return true, fmt.Errorf("client: the answer of /api/events is %q, not a stream of events", media)
 	}
 	// A connection whose other end vanished says nothing: reading it is given up.
-	alive := time.AfterFunc(eventSilence, cancel)
-	defer alive.Stop()
+	heard := make(chan struct{}, 1)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		watchSilence(ctx, heard)
+		cancel()
+	})
+	defer watch.Wait()
+	defer cancel()
 	in := bufio.NewReaderSize(res.Body, 64<<10)
 	for {
-		m, err := readMessage(in, func() { alive.Reset(eventSilence) })
+		m, err := readMessage(in, heard)
 		if err != nil {
 			return true, err
 		}
@@ -110,18 +117,34 @@ func (c *Client) followEvents(ctx context.Context, f EventFilter, last *string, 
 	}
 }
 
+// watchSilence returns when nothing was heard for too long, or when ctx ends.
+func watchSilence(ctx context.Context, heard <-chan struct{}) {
+	for again := true; again; {
+		quiet, stop := context.WithTimeout(ctx, eventSilence)
+		select {
+		case <-heard:
+		case <-quiet.Done():
+			again = false
+		}
+		stop()
+	}
+}
+
 // message is one block of a stream of Server-Sent Events.
 type message struct{ name, id, data string }
 
 // readMessage reads up to the next empty line.
-func readMessage(in *bufio.Reader, alive func()) (message, error) {
+func readMessage(in *bufio.Reader, heard chan<- struct{}) (message, error) {
 	var m message
 	for size := 0; ; {
 		line, err := in.ReadString('\n')
 		if err != nil {
 			return m, err
 		}
-		alive()
+		select {
+		case heard <- struct{}{}:
+		default:
+		}
 		if size += len(line); size > maxAnswer {
 			return m, errors.New("client: an event is too large")
 		}

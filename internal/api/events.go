@@ -229,7 +229,7 @@ func (s *service) streamEvents(w http.ResponseWriter, r *request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	out := &eventSender{w: w, s: s}
+	out := &eventSender{w}
 	if err := out.begin(st.reader.Seq()); err != nil {
 		return nil //nolint:nilerr // the client is gone: nobody is left to tell
 	}
@@ -239,10 +239,7 @@ func (s *service) streamEvents(w http.ResponseWriter, r *request) error {
 }
 
 // eventSender writes Server-Sent Events.
-type eventSender struct {
-	w http.ResponseWriter
-	s *service
-}
+type eventSender struct{ w http.ResponseWriter }
 
 // begin sends the position at once, so that a client that loses the connection
 // before the first event misses nothing.
@@ -273,7 +270,11 @@ func (o *eventSender) frame(name string, seq int64, v any) error {
 
 func (o *eventSender) send(text string) error {
 	c := http.NewResponseController(o.w)
-	if err := c.SetWriteDeadline(o.s.Clock.Now().Add(writeWait)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	// The network goes by the true time, whatever the server's clock shows.
+	limit, cancel := context.WithTimeout(context.Background(), writeWait)
+	defer cancel()
+	deadline, _ := limit.Deadline()
+	if err := c.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	if _, err := o.w.Write([]byte(text)); err != nil {

@@ -33,10 +33,8 @@ import (
 // Options say where the server is.
 type Options struct {
 	// URL is as CheckURL wants it. Required.
-	URL string
-	// Clock is the system's; nil = the system's. Network time limits need one
-	// that shows the true time.
-	Clock  clock.Clock
+	URL    string
+	Clock  clock.Clock  // nil = the system's
 	Logger *slog.Logger // nil = nothing is logged
 }
 
@@ -215,12 +213,12 @@ func (b *Bus) works(ctx context.Context) {
 // session is the life of one pair of connections: a subscriber cannot publish.
 // It returns why it ended.
 func (b *Bus) session(ctx context.Context) error {
-	sub, err := dial(ctx, b.place, b.clock)
+	sub, err := dial(ctx, b.place)
 	if err != nil {
 		return err
 	}
 	defer sub.Close()
-	pub, err := dial(ctx, b.place, b.clock)
+	pub, err := dial(ctx, b.place)
 	if err != nil {
 		return err
 	}
@@ -247,7 +245,7 @@ func (b *Bus) session(ctx context.Context) error {
 // receive reads messages until the connection or our own messages fail to
 // come.
 func (b *Bus) receive(ctx context.Context, c *conn) error {
-	if err := c.SetReadDeadline(b.clock.Now().Add(deadAfter)); err != nil {
+	if err := c.SetReadDeadline(in(deadAfter)); err != nil {
 		return err
 	}
 	for {
@@ -259,7 +257,7 @@ func (b *Bus) receive(ctx context.Context, c *conn) error {
 			continue // the answer to SUBSCRIBE
 		}
 		if a.list[1] == b.echo {
-			if err := c.SetReadDeadline(b.clock.Now().Add(deadAfter)); err != nil {
+			if err := c.SetReadDeadline(in(deadAfter)); err != nil {
 				return err
 			}
 			b.works(ctx)

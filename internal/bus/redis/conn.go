@@ -10,8 +10,6 @@ import (
 	"net"
 	"strconv"
 	"time"
-
-	"github.com/runsheet/runsheet/internal/clock"
 )
 
 // Bounds of what a server may answer. Hints are far smaller.
@@ -31,12 +29,20 @@ var errProtocol = errors.New("the answer is not in the protocol of Redis")
 // conn is a connection in RESP, version 2. One goroutine reads and one writes.
 type conn struct {
 	net.Conn
-	in    *bufio.Reader
-	clock clock.Clock
+	in *bufio.Reader
+}
+
+// in is the true time in a while, by which the network goes whatever a clock of
+// ours shows.
+func in(d time.Duration) time.Time {
+	limit, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	t, _ := limit.Deadline()
+	return t
 }
 
 // dial connects and says who we are.
-func dial(ctx context.Context, p place, c clock.Clock) (*conn, error) {
+func dial(ctx context.Context, p place) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
 	var nc net.Conn
@@ -49,7 +55,7 @@ func dial(ctx context.Context, p place, c clock.Clock) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &conn{Conn: nc, in: bufio.NewReaderSize(nc, maxLine), clock: c}
+	out := &conn{Conn: nc, in: bufio.NewReaderSize(nc, maxLine)}
 	if p.password == "" {
 		return out, nil
 	}
@@ -70,7 +76,7 @@ func (c *conn) do(args ...string) (answer, error) {
 	if err := c.send(args...); err != nil {
 		return answer{}, err
 	}
-	if err := c.SetReadDeadline(c.clock.Now().Add(ioTimeout)); err != nil {
+	if err := c.SetReadDeadline(in(ioTimeout)); err != nil {
 		return answer{}, err
 	}
 	return read(c.in)
@@ -81,7 +87,7 @@ func (c *conn) send(args ...string) error {
 	for _, a := range args {
 		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(a), a)
 	}
-	if err := c.SetWriteDeadline(c.clock.Now().Add(ioTimeout)); err != nil {
+	if err := c.SetWriteDeadline(in(ioTimeout)); err != nil {
 		return err
 	}
 	_, err := c.Write(b)

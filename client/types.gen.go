@@ -278,6 +278,34 @@ type JobTypeList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// Login is the schema of that name in the API.
+type Login struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+// Me is the schema of that name in the API.
+type Me struct {
+	Name string `json:"name"`
+	// Kind: given: a token that the server was started with.
+	Kind   string   `json:"kind"`
+	Tenant string   `json:"tenant"`
+	Roles  []string `json:"roles"`
+	// Scopes: what the caller may do.
+	Scopes []string `json:"scopes"`
+	// Templates: patterns of template names to which starting and steering jobs is limited; null = not limited.
+	Templates []string `json:"templates"`
+	UserID    *string  `json:"user_id"`
+	TokenID   *string  `json:"token_id"`
+	SessionID *string  `json:"session_id"`
+}
+
+// PasswordChange is the schema of that name in the API.
+type PasswordChange struct {
+	Current string `json:"current_password"`
+	New     string `json:"new_password"`
+}
+
 // Place is the schema of that name in the API.
 type Place struct {
 	// Pointer: JSON pointer into the body, or query/name, header/name, path/name.
@@ -446,6 +474,36 @@ type Scheduler struct {
 	Time time.Time `json:"time"`
 }
 
+// Session is the schema of that name in the API.
+type Session struct {
+	SessionID string `json:"session_id"`
+	// Current: the one that makes this request.
+	Current bool `json:"current"`
+	// Remote: address from which it began.
+	Remote string `json:"remote"`
+	// Agent: what the browser calls itself.
+	Agent     string    `json:"agent"`
+	CreatedAt time.Time `json:"created_at"`
+	// SeenAt: last use, exact to a minute; it is over 12 hours after that.
+	SeenAt time.Time `json:"seen_at"`
+	// ExpiresAt: when it is over at the latest.
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// SessionList is the schema of that name in the API.
+type SessionList struct {
+	Items []Session `json:"items"`
+}
+
+// Setup is the schema of that name in the API.
+type Setup struct {
+	// Code: the one-time code of the link that the server printed.
+	Code string `json:"code"`
+	// Name: lower case: letters, digits and . _ @ + -.
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
 // Slot is the schema of that name in the API.
 type Slot struct {
 	// Slot: number for people, from 1.
@@ -459,6 +517,13 @@ type Slot struct {
 	JobType    *string    `json:"job_type"`
 	InstanceID *string    `json:"instance_id"`
 	Since      *time.Time `json:"since"`
+}
+
+// Ticket is the schema of that name in the API.
+type Ticket struct {
+	// Ticket: usable once, on this server.
+	Ticket    string    `json:"ticket"`
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // TokenCounts is the schema of that name in the API.

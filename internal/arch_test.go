@@ -29,7 +29,7 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: job run schedule calendar workflow approval directive access trade deploy event
+ring 1 domain: job run schedule calendar workflow approval directive access audit trade deploy event
 	job -> run event
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
@@ -47,7 +47,7 @@ ring 2 ports: blob blob/s3 blob/blobtest
 	checkpoint/checkpointtest -> checkpoint
 	blob/s3 blob/blobtest -> blob
 
-ring 3 engines: queue feed planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound
+ring 3 engines: queue feed planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity
 	queue -> task
 	task/* -> task
 	task/command -> process
@@ -57,7 +57,7 @@ ring 3 engines: queue feed planner engine task task/* node node/* inbox trader t
 	engine -> node
 	node/* -> node task
 	trader/paper -> trader
-	rollout courier llm -> outbound
+	rollout courier llm identity -> outbound
 
 ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config /client
 	api -> api/wire api/strict api/guard api/viewer metrics

@@ -1,27 +1,31 @@
-// Package access says who may do what: tenants, roles, scopes and principals.
-// It is pure; finding the principal of a request is the API's work.
-//
-// The first form knows principals that were made at start: the administrator's
-// token and the local token of the data folder. Users and stored tokens use the
-// same types later.
+// Package access says who may do what: tenants, users, tokens, roles, scopes
+// and the principal of a request. It is pure; finding the principal of a request
+// is the work of package identity, keeping users and tokens that of the store.
 package access
 
 import (
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
 // DefaultTenant owns everything in an installation that configured no other.
+// Only its principals can have installation scopes.
 const DefaultTenant = "default"
 
 // Tenant is an isolated owner of jobs, templates, runs and everything else
 // that is stored. Slots and locks of the machine are shared by all tenants.
 type Tenant struct {
-	ID        string // "default" or ten_...
-	Name      string
+	ID   string // "default" or ten_...
+	Name string // unique in the installation
+	// Disabled: nobody of the tenant gets in. Its jobs go on.
+	Disabled  bool
+	Version   int64
 	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // Role is a named bundle of scopes.
@@ -29,17 +33,20 @@ type Role string
 
 // The roles.
 const (
-	Viewer   Role = "viewer"
-	Operator Role = "operator"
-	Author   Role = "author"
-	Approver Role = "approver"
-	Admin    Role = "admin"
+	Viewer   Role = "viewer"   // sees everything of the tenant
+	Operator Role = "operator" // and runs, cancels, reorders, pauses
+	Author   Role = "author"   // and writes templates, which is the right to execute code
+	Approver Role = "approver" // sees, and decides approvals
+	Admin    Role = "admin"    // everything
 )
+
+// Roles lists all roles.
+func Roles() []Role { return []Role{Viewer, Operator, Author, Approver, Admin} }
 
 // Scope is the right to call a class of operations.
 type Scope string
 
-// The scopes of this release. Each route names exactly one.
+// The scopes. Each route names exactly one.
 const (
 	JobsRead       Scope = "jobs:read"
 	JobsWrite      Scope = "jobs:write"
@@ -48,7 +55,31 @@ const (
 	SystemRead     Scope = "system:read"
 	WorkersWrite   Scope = "workers:write"
 	EventsRead     Scope = "events:read"
+	// SessionUse is what everybody has who got in: seeing and ending the own
+	// session.
+	SessionUse   Scope = "session:use"
+	UsersRead    Scope = "users:read"
+	UsersWrite   Scope = "users:write"
+	TokensRead   Scope = "tokens:read"
+	TokensWrite  Scope = "tokens:write"
+	TenantsRead  Scope = "tenants:read"
+	TenantsWrite Scope = "tenants:write"
+	AuditRead    Scope = "audit:read"
 )
+
+// Scopes lists all scopes, in the order of the documentation.
+func Scopes() []Scope {
+	return []Scope{
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, SessionUse,
+		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead,
+	}
+}
+
+// Installation reports whether s is about the whole installation, so that only
+// principals of the default tenant can have it.
+func (s Scope) Installation() bool {
+	return slices.Contains([]Scope{WorkersWrite, TenantsRead, TenantsWrite}, s)
+}
 
 // Scopes returns what a role grants, sorted as declared. An unknown role
 // grants nothing.
@@ -57,7 +88,7 @@ const (
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, SessionUse}
 	switch r {
 	case Viewer, Approver:
 		return read
@@ -66,7 +97,7 @@ func (r Role) Scopes() []Scope {
 	case Author:
 		return append(read, JobsWrite, TemplatesWrite)
 	case Admin:
-		return append(read, JobsWrite, TemplatesWrite, WorkersWrite)
+		return Scopes()
 	}
 	return nil
 }
@@ -77,10 +108,38 @@ type Principal struct {
 	Name   string
 	Tenant string
 	Roles  []Role
+	// UserID, TokenID and SessionID say how the principal got in; empty where
+	// they do not apply.
+	UserID, TokenID, SessionID string
+	// Scopes, when not nil, restricts what the roles grant.
+	Scopes []Scope
+	// Templates, when not nil, are patterns of path.Match over template names: the
+	// principal starts and steers only jobs of such templates. Reading is not
+	// restricted.
+	Templates []string
+	// RatePerMinute bounds the requests of a token; 0 = unbounded.
+	RatePerMinute int
 }
 
-// May reports whether one of p's roles grants s.
+// Owner identifies the principal among all, for idempotency keys and limits.
+func (p Principal) Owner() string {
+	switch {
+	case p.TokenID != "":
+		return p.TokenID
+	case p.UserID != "":
+		return p.UserID
+	}
+	return p.Name
+}
+
+// May reports whether one of p's roles grants s and nothing takes it away.
 func (p Principal) May(s Scope) bool {
+	if s.Installation() && p.Tenant != DefaultTenant {
+		return false
+	}
+	if p.Scopes != nil && s != SessionUse && !slices.Contains(p.Scopes, s) {
+		return false
+	}
 	return slices.ContainsFunc(p.Roles, func(r Role) bool { return slices.Contains(r.Scopes(), s) })
 }
 
@@ -90,5 +149,30 @@ func (p Principal) Require(s Scope) error {
 	if p.May(s) {
 		return nil
 	}
+	if s.Installation() && p.Tenant != DefaultTenant {
+		return fault.Newf(fault.ForbiddenScope, "this needs the scope %s, which only the tenant %s has, because it concerns all tenants", s, DefaultTenant)
+	}
 	return fault.Newf(fault.ForbiddenScope, "this needs the scope %s", s)
+}
+
+// RequireTemplate returns nil when p may start and steer jobs of the template
+// with the given name ("" = inline jobs), and a fault with code forbidden
+// otherwise.
+func (p Principal) RequireTemplate(name string) error {
+	if p.Templates == nil {
+		return nil
+	}
+	for _, pattern := range p.Templates {
+		if ok, err := path.Match(pattern, name); err == nil && ok && name != "" {
+			return nil
+		}
+	}
+	return fault.Newf(fault.ForbiddenScope, "this token is for jobs of the templates %s only", strings.Join(p.Templates, ", "))
+}
+
+// Covers reports whether p has every right that roles and scopes would give, so
+// that nobody hands out more than he has.
+func (p Principal) Covers(tenant string, roles []Role, scopes []Scope) bool {
+	q := Principal{Tenant: tenant, Roles: roles, Scopes: scopes}
+	return !slices.ContainsFunc(Scopes(), func(s Scope) bool { return q.May(s) && !p.May(s) })
 }

@@ -1,12 +1,14 @@
 package access
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
 	"hash/crc32"
 	"slices"
+	"strings"
 )
 
 // TokenPrefix begins every token that Runsheet makes, so that scanners can
@@ -45,9 +47,35 @@ func (s Static) With(token string, p Principal) Static {
 	return Static{append(slices.Clip(s.known), grant{HashToken(token), p})}
 }
 
-// Authenticate returns the principal of a token. It compares hashes in
-// constant time and always looks at all of them.
-func (s Static) Authenticate(token string) (Principal, bool) {
+// Credential is what a request shows to say who it comes from. One field is set.
+type Credential struct {
+	Token   string // a bearer token
+	Session string // the secret of a session's cookie
+}
+
+// String hides the secrets from logs.
+func (Credential) String() string { return "********" }
+
+// GoString hides the secrets from %#v.
+func (Credential) GoString() string { return "********" }
+
+// MarshalText hides the secrets from encoders.
+func (Credential) MarshalText() ([]byte, error) { return []byte("********"), nil }
+
+// WellFormed reports whether s can be a token that NewToken made: its checksum
+// fits. It spares the database what scanners and typing errors send.
+func WellFormed(s string) bool {
+	text, ok := strings.CutPrefix(s, TokenPrefix)
+	if !ok {
+		return false
+	}
+	b, err := tokenText.DecodeString(text)
+	return err == nil && len(b) == 36 && bytes.Equal(checksummed(b[:32:32]), b)
+}
+
+// Find returns the principal of a token. It compares hashes in constant time and
+// always looks at all of them.
+func (s Static) Find(token string) (Principal, bool) {
 	h := HashToken(token)
 	var found Principal
 	ok := false

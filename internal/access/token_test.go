@@ -15,13 +15,13 @@ func TestTokens(t *testing.T) {
 	}
 	one := access.Static{}.With(a, access.Principal{Name: "a"})
 	two := one.With(b, access.Principal{Name: "b"})
-	if p, ok := two.Authenticate(b); !ok || p.Name != "b" {
+	if p, ok := two.Find(b); !ok || p.Name != "b" {
 		t.Errorf("b: %v %v", p, ok)
 	}
-	if _, ok := one.Authenticate(b); ok {
+	if _, ok := one.Find(b); ok {
 		t.Error("With changed its receiver")
 	}
-	if _, ok := (access.Static{}).With("", access.Principal{}).Authenticate(""); ok {
+	if _, ok := (access.Static{}).With("", access.Principal{}).Find(""); ok {
 		t.Error("an empty token is a token")
 	}
 }

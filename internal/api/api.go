@@ -22,11 +22,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/feed"
+	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -49,21 +49,16 @@ type Logs interface {
 	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
 }
 
-// Authenticator finds who a bearer token belongs to; access.Static is one. It
-// compares in constant time and is safe for concurrent use.
-type Authenticator interface {
-	Authenticate(token string) (access.Principal, bool)
-}
-
-// Options are what New needs. Store, Tasks and Tokens must be given.
+// Options are what New needs. Store, Tasks and Identity must be given.
 type Options struct {
-	Store  store.Store
-	Tasks  *task.Registry
-	Tokens Authenticator
-	Blobs  Blobs // nil: artifacts cannot be downloaded
-	Logs   Logs  // nil: every log is gone
-	Clock  clock.Clock
-	Logger *slog.Logger // nil: nothing is logged
+	Store store.Store
+	Tasks *task.Registry
+	// Identity finds who makes a request.
+	Identity *identity.Service
+	Blobs    Blobs // nil: artifacts cannot be downloaded
+	Logs     Logs  // nil: every log is gone
+	Clock    clock.Clock
+	Logger   *slog.Logger // nil: nothing is logged
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.
@@ -72,6 +67,9 @@ type Options struct {
 	Listen string
 	// Version and InstanceID are shown by /api/scheduler.
 	Version, InstanceID string
+	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
+	// in X-Forwarded-For.
+	BehindProxy bool
 	// Feed brings events to live connections; nil: there are none.
 	Feed *feed.Feed
 	// MaxSockets bounds the WebSockets of one caller; 0 = 5.
@@ -95,8 +93,8 @@ type service struct {
 // New returns the handler of everything under /. It fails when a required
 // option is missing.
 func New(o Options) (http.Handler, error) {
-	if o.Tasks == nil || o.Tokens == nil || o.Store.Jobs == nil {
-		return nil, errors.New("api: Store, Tasks and Tokens must be given")
+	if o.Tasks == nil || o.Identity == nil || o.Store.Jobs == nil {
+		return nil, errors.New("api: Store, Tasks and Identity must be given")
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
@@ -148,6 +146,7 @@ func New(o Options) (http.Handler, error) {
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
+		s.sessionRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

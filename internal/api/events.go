@@ -55,7 +55,7 @@ func (s *service) eventRoutes() []operation {
 			Doc: "Text frames of JSON, told apart by type: first a snapshot, then the events behind since or, without it, behind the snapshot, " +
 				"each as on /api/events, with a ping every 20 seconds and a reset where the position does not fit the log. The client sends nothing. " +
 				"Close codes: 1013 too slow, come back with since; 4401 the right to watch has ended; 1001 the server stops; 1008 the client talks too much.",
-			Query: []param{topics, since},
+			Query: []param{topics, since, textParam("ticket", "of POST /api/session/ticket, in place of a token or a cookie")}, Ticket: true,
 			Answers: []answer{{
 				Status: http.StatusSwitchingProtocols, Doc: "the connection becomes a WebSocket",
 				Media:  []string{"application/json"},
@@ -200,21 +200,18 @@ func (st *stream) forward(ctx context.Context, out sink) (<-chan struct{}, error
 }
 
 // recheck asks anew who the caller is: a token may have been revoked, a role
-// taken away. A caller that cannot be recognised now, because the database does
-// not answer, counts as unknown.
+// taken away. While the database does not answer there is nothing to see either,
+// and the next time will tell.
 func (st *stream) recheck() error {
-	p, err := st.s.streamCaller(st.r.Request)
+	p, err := st.s.caller(st.r)
+	if err != nil && fault.From(err).Code.Entry().Kind == fault.Unavailable {
+		return nil
+	}
 	if err != nil || p.Tenant != st.r.principal.Tenant || p.Require(st.r.op.Scope) != nil {
 		return errAccess
 	}
 	return nil
 }
-
-// streamCaller finds who holds a live connection open, as often as it is asked.
-// The first time is in admit, before anything is sent. A credential that is good
-// for one request only (a ticket in the query of a WebSocket) is redeemed there
-// and has to be looked up here by the session that it stood for.
-func (s *service) streamCaller(r *http.Request) (access.Principal, error) { return s.authenticate(r) }
 
 func (s *service) streamEvents(w http.ResponseWriter, r *request) error {
 	st, err := s.openStream(r)

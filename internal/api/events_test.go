@@ -9,13 +9,14 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 // serve puts the handler behind a real server, which streams need.
@@ -163,9 +164,7 @@ func TestEventStream(t *testing.T) {
 	if got := one.mustEvent("job.queued"); got.JobID != j {
 		t.Errorf("another job's event: %+v", got)
 	}
-	for b.clock.Timers() < 14 { // every stream waits, for its ping and its check
-		time.Sleep(time.Millisecond)
-	}
+	b.wait(14) // every stream waits, for its ping and its check
 	b.clock.Advance(20 * time.Second)
 	if p := one.must(); !p.comment || p.id != strconv.FormatInt(done.Seq, 10) {
 		t.Errorf("a ping is %+v; it must move the position to %d", p, done.Seq)
@@ -228,38 +227,41 @@ func TestEventsOfOtherTenants(t *testing.T) {
 	want(t, b.as("stranger", "GET", "/api/events?since=0&topics=job:"+mine, "", "X-Stop", "1", "Last-Event-ID", "x"), 400, "invalid_header")
 }
 
-// revocable is an Authenticator whose tokens can be revoked all at once.
-type revocable struct {
-	api.Authenticator
-	revoked atomic.Bool
+// brief makes a token that is good for 90 seconds.
+func (b *bundle) brief() string {
+	b.t.Helper()
+	text := access.NewToken()
+	_, err := b.store.Tokens.Create(b.t.Context(), store.PutToken{Token: access.Token{
+		ID: id.New(id.Token, start), Tenant: access.DefaultTenant, Name: "brief", Hash: access.HashToken(text),
+		Roles: []access.Role{access.Viewer}, CreatedBy: "test", CreatedAt: start, ExpiresAt: start.Add(90 * time.Second),
+	}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return text
 }
 
-func (r *revocable) Authenticate(token string) (access.Principal, bool) {
-	p, ok := r.Authenticator.Authenticate(token)
-	return p, ok && !r.revoked.Load()
+// wait returns when n timers wait: streams have gone to sleep.
+func (b *bundle) wait(n int) {
+	b.t.Helper()
+	for b.clock.Timers() < n {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func TestStreamEndsWithTheRight(t *testing.T) {
 	t.Parallel()
-	var tokens revocable
-	b := setup(t, func(o *api.Options) {
-		tokens.Authenticator = o.Tokens
-		o.Tokens = &tokens
-	})
+	b := setup(t)
 	srv := b.serve()
-	s := follow(t, srv.URL+"/api/events", b.tokens[access.Viewer])
+	idle := b.clock.Timers()
+	s := follow(t, srv.URL+"/api/events", b.brief())
 	s.must()
-	for b.clock.Timers() < 2 {
-		time.Sleep(time.Millisecond)
-	}
+	b.wait(idle + 2)
 	b.clock.Advance(time.Minute)
 	if p := s.must(); !p.comment {
 		t.Errorf("who may still watch got %+v", p)
 	}
-	tokens.revoked.Store(true)
-	for b.clock.Timers() < 2 {
-		time.Sleep(time.Millisecond)
-	}
+	b.wait(idle + 2)
 	b.clock.Advance(time.Minute)
 	for {
 		if _, err := s.next(); err != nil {

@@ -25,6 +25,11 @@ func (s *service) beginKey(r *request) error {
 	if r.Method != http.MethodPost || len(values) == 0 {
 		return nil
 	}
+	if r.op.Secret || r.op.Public {
+		// Its answer must not be stored, and to do it twice does no harm.
+		return fault.New(fault.InvalidHeader, "this operation takes no Idempotency-Key").
+			At("header/Idempotency-Key", "not_allowed", "the answer holds a secret, which is never stored")
+	}
 	text := values[0]
 	if len(values) > 1 || !printable(text) || len(text) > 255 {
 		return fault.New(fault.InvalidHeader, "the Idempotency-Key cannot be used").
@@ -38,7 +43,7 @@ func (s *service) beginKey(r *request) error {
 	}
 	now := s.Clock.Now()
 	r.key = &store.Key{
-		Tenant: r.tenant(), Owner: r.principal.Name, Text: text,
+		Tenant: r.tenant(), Owner: r.principal.Owner(), Text: text,
 		Hash: hex.EncodeToString(h.Sum(nil)), Now: now, Expires: now.Add(keyLife),
 	}
 	return s.Store.Keys.Find(r.Context(), *r.key)

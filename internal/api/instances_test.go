@@ -21,6 +21,7 @@ import (
 	"github.com/runsheet/runsheet/internal/bus/redis"
 	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/postgres"
@@ -53,7 +54,7 @@ func newInstance(t *testing.T, dsn, redisURL string, poll time.Duration) *instan
 	}
 	i.feed = feed.New(o)
 	tokens := access.Static{}.With(i.token, access.Principal{Name: "v", Tenant: access.DefaultTenant, Roles: []access.Role{access.Viewer}})
-	h, err := api.New(api.Options{Store: s, Tasks: task.NewRegistry(echo{}), Tokens: tokens, Feed: i.feed, MaxSockets: 100})
+	h, err := api.New(api.Options{Store: s, Tasks: task.NewRegistry(echo{}), Identity: identity.New(identity.Options{Store: s, Static: tokens}), Feed: i.feed, MaxSockets: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -97,6 +98,9 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 			p.Current = b
 		}
 		h.Set("ETag", st.etag)
+	}
+	if d := fault.From(err).RetryAfter; d > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10))
 	}
 	switch p.Status {
 	case http.StatusUnauthorized:

@@ -26,6 +26,7 @@ const MaxBody = 1 << 20
 type request struct {
 	*http.Request
 	principal access.Principal
+	redeemed  access.Credential // what a ticket stood for
 	op        *operation
 	query     query
 	// body is the JSON text of the request, nil when there was none.
@@ -64,6 +65,8 @@ type reply struct {
 	Location string
 	ETag     string
 	Body     any
+	// Cookie is set in the caller's browser; nil = none.
+	Cookie *http.Cookie
 	// Waited is set when a Prefer: wait was honoured.
 	Waited bool
 }
@@ -89,7 +92,10 @@ func (s *service) call(w http.ResponseWriter, hr *http.Request, op *operation) {
 func (s *service) admit(w http.ResponseWriter, r *request) error {
 	var err error
 	if !r.op.Public {
-		if r.principal, err = s.authenticate(r.Request); err != nil {
+		if err = s.redeem(r); err != nil {
+			return err
+		}
+		if r.principal, err = s.caller(r); err != nil {
 			return err
 		}
 		if err = r.principal.Require(r.op.Scope); err != nil {
@@ -99,6 +105,9 @@ func (s *service) admit(w http.ResponseWriter, r *request) error {
 		if r.query, err = parseQuery(r.URL.RawQuery, r.op.Query); err != nil {
 			return err
 		}
+	}
+	if r.op.Public && r.Method == http.MethodPost {
+		w.Header().Set("Cache-Control", "no-store")
 	}
 	if err = s.headers(r); err != nil {
 		return err
@@ -130,6 +139,9 @@ func (s *service) finish(w http.ResponseWriter, r *request, out reply, err error
 	if err != nil {
 		s.fail(w, r.Request, err)
 		return
+	}
+	if out.Cookie != nil {
+		http.SetCookie(w, out.Cookie)
 	}
 	s.send(w, r.Request, enc)
 }
@@ -173,20 +185,35 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func (s *service) authenticate(r *http.Request) (access.Principal, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if scheme == "" {
-		return access.Principal{}, fault.New(fault.Unauthorized, "no Authorization header").
-			WithHint("send Authorization: Bearer <token>")
+// redeem exchanges the ticket in the URL of an operation that takes one for the
+// credential that it stands for. That happens once for a request.
+func (s *service) redeem(r *request) (err error) {
+	if ticket := r.URL.Query().Get("ticket"); r.op.Ticket && ticket != "" {
+		r.redeemed, err = s.Identity.Redeem(ticket)
 	}
-	if !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) > 1 {
+	return err
+}
+
+// caller finds who makes the request, or, later, who holds it open.
+func (s *service) caller(r *request) (access.Principal, error) {
+	if r.redeemed != (access.Credential{}) {
+		return s.Identity.Authenticate(r.Context(), r.redeemed)
+	}
+	return s.authenticate(r.Request)
+}
+
+// authenticate finds who makes the request: the holder of a bearer token, or of
+// a session's cookie.
+func (s *service) authenticate(r *http.Request) (access.Principal, error) {
+	given := r.Header.Values("Authorization")
+	if len(given) == 0 {
+		return s.bySession(r)
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || len(given) > 1 {
 		return access.Principal{}, fault.New(fault.Unauthorized, "the Authorization header must be: Bearer <token>")
 	}
-	p, ok := s.Tokens.Authenticate(strings.TrimSpace(token))
-	if !ok {
-		return access.Principal{}, fault.New(fault.Unauthorized, "the token is not known or not valid any more")
-	}
-	return p, nil
+	return s.Identity.Authenticate(r.Context(), access.Credential{Token: strings.TrimSpace(token)})
 }
 
 // maxWait bounds Prefer: wait.

@@ -34,8 +34,12 @@ type operation struct {
 	Patch bool
 	// Waits: Prefer: wait=N is understood. Matches: If-Match is understood.
 	Waits, Matches bool
-	Answers        []answer
-	Faults         []fault.Code
+	// Ticket: ?ticket= is understood, because browsers cannot send a header.
+	Ticket bool
+	// Secret: the answer holds a secret, so it is never stored for repetitions.
+	Secret  bool
+	Answers []answer
+	Faults  []fault.Code
 
 	// Handle answers with a value; Stream writes the answer itself. One is set.
 	Handle func(r *request) (reply, error)

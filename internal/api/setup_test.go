@@ -18,6 +18,7 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
@@ -112,7 +113,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *bundle {
 	b.tokens["stranger"] = access.NewToken()
 	tokens = tokens.With(b.tokens["stranger"], access.Principal{Name: "stranger", Tenant: "other", Roles: []access.Role{access.Admin}})
 	o := api.Options{
-		Store: b.store, Tasks: task.NewRegistry(echo{}), Tokens: tokens, Blobs: b.blobs, Logs: b.logs, Feed: b.feed, Clock: b.clock, Version: "test",
+		Store: b.store, Tasks: task.NewRegistry(echo{}), Identity: identity.New(identity.Options{Store: b.store, Static: tokens, Clock: b.clock}), Blobs: b.blobs, Logs: b.logs, Feed: b.feed, Clock: b.clock, Version: "test",
 	}
 	for _, c := range change {
 		c(&o)

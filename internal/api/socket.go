@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/feed"
@@ -183,8 +181,8 @@ func checkOrigin(r *http.Request) error {
 // socketOwner is whose WebSockets are counted together: one caller with one
 // token or session.
 func socketOwner(r *request) string {
-	sum := access.HashToken(r.Header.Get("Authorization"))
-	return r.tenant() + "\x00" + r.principal.Name + "\x00" + hex.EncodeToString(sum[:8])
+	p := r.principal
+	return strings.Join([]string{p.Tenant, p.Name, p.TokenID, p.SessionID}, "\x00")
 }
 
 // socket writes frames to a WebSocket.

@@ -198,18 +198,33 @@ func TestSocketsOfOneCaller(t *testing.T) {
 
 func TestSocketEndsWithTheRight(t *testing.T) {
 	t.Parallel()
-	var tokens revocable
-	b := setup(t, func(o *api.Options) {
-		tokens.Authenticator = o.Tokens
-		o.Tokens = &tokens
-	})
-	c := watch(t, b.serve().URL+"/api/events/ws", b.tokens[access.Viewer])
+	b := setup(t)
+	idle := b.clock.Timers()
+	c := watch(t, b.serve().URL+"/api/events/ws", b.brief())
 	mustFrame(t, c, "snapshot")
-	for b.clock.Timers() < 3 {
-		time.Sleep(time.Millisecond)
+	b.wait(idle + 3)
+	b.clock.Advance(2 * time.Minute)
+	if code := closes(t, c); code != 4401 {
+		t.Errorf("close code %d", code)
 	}
-	tokens.revoked.Store(true)
-	b.clock.Advance(time.Minute)
+}
+
+// TestTicket: it opens one WebSocket, nothing else, and that one ends with the
+// credential that it stands for.
+func TestTicket(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	srv := b.serve()
+	token, idle := b.brief(), b.clock.Timers()
+	ticket := want(t, b.as("", "POST", "/api/session/ticket", "", "Authorization", "Bearer "+token), 201, "").text(t, "ticket")
+	want(t, b.as("", "GET", "/api/jobs?ticket="+ticket, ""), 401, "unauthorized")
+	c := watch(t, srv.URL+"/api/events/ws?ticket="+ticket, "")
+	mustFrame(t, c, "snapshot")
+	if _, res, err := dial(t, srv.URL+"/api/events/ws?ticket="+ticket, ""); err == nil || res.StatusCode != 401 { //nolint:bodyclose // closed by the library
+		t.Errorf("a second time: %v, %v", res, err)
+	}
+	b.wait(idle + 3)
+	b.clock.Advance(2 * time.Minute)
 	if code := closes(t, c); code != 4401 {
 		t.Errorf("close code %d", code)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -188,8 +189,14 @@ func (s *service) patchWorkers(r *request) (reply, error) {
 		if err != nil {
 			return set, err
 		}
+		entry, err := s.record(r, change{
+			Action: audit.WorkersScaled, Detail: map[string]string{"from": itoa(set.Workers), "to": itoa(in.Count)},
+		})
+		if err != nil {
+			return set, err
+		}
 		return s.Store.Queue.Scale(r.Context(), store.Scale{
-			Workers: in.Count, IfVersion: set.Version, Tenant: r.tenant(), At: s.Clock.Now(),
+			Workers: in.Count, IfVersion: set.Version, Tenant: r.tenant(), At: s.Clock.Now(), Audit: entry,
 		})
 	})
 	if err != nil {
@@ -266,6 +273,13 @@ func (s *service) setPaused(r *request, p store.Pause) (reply, error) {
 		out := v
 		showPause(&out, set)
 		return reply{Status: http.StatusOK, Body: out}
+	}
+	done := change{Action: audit.QueueResumed}
+	if p.Paused {
+		done = change{Action: audit.QueuePaused, Detail: map[string]string{"reason": p.Reason}}
+	}
+	if p.Audit, err = s.record(r, done); err != nil {
+		return reply{}, err
 	}
 	p.Tenant, p.At, p.Key = r.tenant(), s.Clock.Now(), keyed(r, render)
 	set, err := s.Store.Queue.Pause(r.Context(), p)

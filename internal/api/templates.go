@@ -11,6 +11,7 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/strict"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
@@ -79,8 +80,12 @@ func (s *service) createTemplate(r *request) (reply, error) {
 	if err := s.fillTemplate(&t, in); err != nil {
 		return reply{}, err
 	}
+	entry, err := s.record(r, change{Action: audit.TemplateCreate, Object: t.ID, Name: t.Name, After: wire.TemplateOf(t)})
+	if err != nil {
+		return reply{}, err
+	}
 	render := func(t job.Template) reply { return templateReply(http.StatusCreated, t) }
-	made, err := s.Store.Templates.Create(r.Context(), store.PutTemplate{Template: t, Key: keyed(r, render)})
+	made, err := s.Store.Templates.Create(r.Context(), store.PutTemplate{Template: t, Key: keyed(r, render), Audit: entry})
 	if err != nil {
 		return reply{}, err
 	}
@@ -187,7 +192,14 @@ func (s *service) patchTemplate(r *request) (reply, error) {
 		}
 		n.Version++
 		n.UpdatedAt = s.Clock.Now().UTC().Truncate(time.Millisecond)
-		n, err = s.Store.Templates.Update(r.Context(), store.PutTemplate{Template: n})
+		entry, err := s.record(r, change{
+			Action: audit.TemplateUpdate, Object: t.ID, Name: n.Name, Before: wire.TemplateOf(t), After: wire.TemplateOf(n),
+			Detail: map[string]string{"version": itoa(n.Version)},
+		})
+		if err != nil {
+			return reply{}, err
+		}
+		n, err = s.Store.Templates.Update(r.Context(), store.PutTemplate{Template: n, Audit: entry})
 		if err != nil {
 			return reply{}, err
 		}
@@ -203,7 +215,13 @@ func (s *service) deleteTemplate(r *request) (reply, error) {
 	if err := r.match(etag(int64(t.Version)), wire.TemplateOf(t)); err != nil {
 		return reply{}, err
 	}
-	if err := s.Store.Templates.Delete(r.Context(), r.tenant(), t.ID, s.Clock.Now()); err != nil {
+	entry, err := s.record(r, change{Action: audit.TemplateDelete, Object: t.ID, Name: t.Name, Before: wire.TemplateOf(t)})
+	if err != nil {
+		return reply{}, err
+	}
+	if err := s.Store.Templates.Delete(r.Context(), store.DeleteTemplate{
+		Tenant: r.tenant(), ID: t.ID, At: s.Clock.Now(), Audit: entry,
+	}); err != nil {
 		return reply{}, err
 	}
 	return reply{Status: http.StatusNoContent}, nil

@@ -26,12 +26,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/feed"
+	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -65,6 +65,7 @@ type App struct {
 	engine   *queue.Engine
 	feed     *feed.Feed
 	listener net.Listener
+	identity *identity.Service
 	local    string // token of the local CLI
 	failed   chan error
 }
@@ -91,7 +92,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.listen, a.startEngine, a.startFeed, a.serve, a.startHousekeeping, a.addDemo,
+		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.startFeed, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -198,9 +199,8 @@ func (a *App) startEngine(ctx context.Context) error {
 
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
-	a.local = access.NewToken()
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Tokens: a.tokens(), Feed: a.feed,
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, BehindProxy: a.o.Config.BehindProxy,
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Clock: a.o.Clock, Logger: a.log,
 	})
@@ -238,7 +238,7 @@ func (a *App) serve(ctx context.Context) error {
 			return fmt.Errorf("announce address: %w", err)
 		}
 	}
-	return nil
+	return a.offerSetup(ctx)
 }
 
 // housekeepEvery is how often expired rows are removed.

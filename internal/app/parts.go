@@ -94,19 +94,6 @@ func (a *App) openStore(ctx context.Context) error {
 	return err
 }
 
-// tokens knows the administrator's token, if one was given, and the local one,
-// which is new at every start.
-func (a *App) tokens() access.Static {
-	admin := access.Principal{Name: "admin-token", Tenant: access.DefaultTenant, Roles: []access.Role{access.Admin}}
-	local := admin
-	local.Name = "local"
-	t := access.Static{}.With(a.local, local)
-	if given := a.o.Config.AdminToken.Reveal(); given != "" {
-		t = t.With(given, admin)
-	}
-	return t
-}
-
 // demoCommands are what --demo allows besides the configured commands. They
 // neither write files nor start other programs.
 var demoCommands = []string{

@@ -35,6 +35,9 @@ const (
 	UpgradeRequired      Code = "upgrade_required"
 	Unauthorized         Code = "unauthorized"
 	ForbiddenScope       Code = "forbidden"
+	SetupCodeInvalid     Code = "setup_code_invalid"
+	AlreadySetUp         Code = "already_set_up"
+	LastAdmin            Code = "last_admin"
 	HostNotAllowed       Code = "host_not_allowed"
 	CrossOrigin          Code = "cross_origin"
 	Conflict             Code = "conflict"
@@ -87,6 +90,9 @@ var register = map[Code]Entry{
 	UpgradeRequired:      {Invalid, "Upgrade required", "Open a WebSocket here, version 13, or use the address named in detail."},
 	Unauthorized:         {Unauthenticated, "Authentication required", "Send a valid token as Authorization: Bearer."},
 	ForbiddenScope:       {Forbidden, "Forbidden", "Use a token whose role includes the scope named in detail."},
+	SetupCodeInvalid:     {Forbidden, "Setup code not valid", "Use the link that the server printed last; restart the server for a new one."},
+	AlreadySetUp:         {Conflicting, "Already set up", "Log in; an administrator makes further users."},
+	LastAdmin:            {Conflicting, "Last administrator", "Make another enabled administrator first."},
 	HostNotAllowed:       {Forbidden, "Host not allowed", "Use a host name that the server was told to answer for."},
 	CrossOrigin:          {Forbidden, "Cross-origin request", "Call from a page of this server, or from a program with a token."},
 	Conflict:             {Conflicting, "Conflict", "Read the object again and repeat the change if it still makes sense."},

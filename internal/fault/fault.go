@@ -14,6 +14,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind is the class of a fault. The set is closed.
@@ -49,8 +50,10 @@ type Error struct {
 	Fields []Field
 	// Hint says what to do about it in this very case. The code's Remedy is
 	// the general advice.
-	Hint  string
-	cause error
+	Hint string
+	// RetryAfter is when a repetition may succeed; 0 = nobody knows.
+	RetryAfter time.Duration
+	cause      error
 }
 
 // New returns a fault without a cause.
@@ -77,6 +80,13 @@ func (e *Error) At(pointer, code, detail string) *Error {
 func (e *Error) WithHint(hint string) *Error {
 	c := *e
 	c.Hint = hint
+	return &c
+}
+
+// WithRetryAfter returns a copy of e that says when to repeat.
+func (e *Error) WithRetryAfter(d time.Duration) *Error {
+	c := *e
+	c.RetryAfter = d
 	return &c
 }
 

@@ -28,6 +28,8 @@ const (
 	Event     Kind = "evt"
 	Tenant    Kind = "ten"
 	Token     Kind = "tok"
+	User      Kind = "usr"
+	Session   Kind = "ses"
 	Instance  Kind = "inst"
 	Request   Kind = "req"
 	Group     Kind = "group"
@@ -84,7 +86,7 @@ func (k Kind) Noun() string {
 
 // nouns is read-only.
 var nouns = map[Kind]string{
-	Template: "template", Artifact: "artifact", Event: "event", Tenant: "tenant", Token: "token",
+	Template: "template", Artifact: "artifact", Event: "event", Tenant: "tenant", Token: "token", User: "user", Session: "session",
 	Instance: "instance", Request: "request", Schedule: "schedule", Directive: "directive", Workflow: "workflow",
 }
 

@@ -30,9 +30,10 @@ func (j Job) Class() string { return strings.Join(append([]string{j.Type}, j.Loc
 
 // Holder is who has a lock.
 type Holder struct {
-	Lock  string
-	JobID string
-	Epoch int64
+	Lock   string
+	JobID  string
+	Tenant string // of the job
+	Epoch  int64
 }
 
 // Snapshot is all that a claim decision may look at. It was read in the

@@ -5,6 +5,7 @@ package process
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +28,17 @@ import (
 // "binary zooArg name args...".
 const zooArg = "__zoo"
 
+// noMain makes the binary behave like a program that forgets to call Main.
+const noMain = "PROCESS_TEST_NO_MAIN"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(noMain) != "" {
+		_, err := Start(context.Background(), Options{RunID: "run_x", Path: "/bin/true", Argv: []string{"true"}})
+		if !errors.Is(err, errNoMain) {
+			syscall.Exit(1)
+		}
+		syscall.Exit(0)
+	}
 	if Main(os.Args[1:]) {
 		return
 	}
@@ -288,4 +299,15 @@ func zoo(t *testing.T, out *output, args ...string) Options {
 // otherwise find each other's processes.
 func runID(t *testing.T) string {
 	return fmt.Sprintf("run_%s_%d", strings.ReplaceAll(t.Name(), "/", "_"), os.Getpid())
+}
+
+// TestNoMainDoesNotMultiply: without the refusal, a program that forgets Main
+// would start itself for ever.
+func TestNoMainDoesNotMultiply(t *testing.T) {
+	t.Parallel()
+	c := exec.CommandContext(t.Context(), selfPath(), ShimArg)
+	c.Env = []string{noMain + "=1"}
+	if err := c.Run(); err != nil {
+		t.Errorf("it starts a supervisor: %v", err)
+	}
 }

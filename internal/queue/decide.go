@@ -20,7 +20,7 @@ func Decide(s job.Snapshot) job.Decision {
 	free := min(s.Workers-s.Running, s.Room)
 	taken := map[string]job.Holder{}
 	for _, c := range s.Heads {
-		if w, blocked := obstacle(s, taken, c.Locks); blocked {
+		if w, blocked := obstacle(s, taken, c.Tenant, c.Locks); blocked {
 			d.Waiting[c.JobID] = w
 			continue
 		}
@@ -31,15 +31,16 @@ func Decide(s job.Snapshot) job.Decision {
 		free--
 		d.Claims = append(d.Claims, c.JobID)
 		for _, l := range c.Locks {
-			taken[l] = job.Holder{Lock: l, JobID: c.JobID}
+			taken[l] = job.Holder{Lock: l, JobID: c.JobID, Tenant: c.Tenant}
 		}
 	}
 	return d
 }
 
 // obstacle returns the first thing, other than a missing slot or earlier jobs,
-// that keeps a job with the given locks from starting.
-func obstacle(s job.Snapshot, taken map[string]job.Holder, locks []string) (job.Waiting, bool) {
+// that keeps a job of a tenant with the given locks from starting. A job of
+// another tenant stays nameless.
+func obstacle(s job.Snapshot, taken map[string]job.Holder, tenant string, locks []string) (job.Waiting, bool) {
 	if s.Paused {
 		return job.Waiting{Code: job.WaitPaused, Detail: "the queue is paused: running jobs finish, none starts"}, true
 	}
@@ -47,6 +48,9 @@ func obstacle(s job.Snapshot, taken map[string]job.Holder, locks []string) (job.
 		h, held := s.Held[l]
 		if !held {
 			h, held = taken[l]
+		}
+		if held && h.Tenant != tenant {
+			return job.Waiting{Code: job.WaitLock, Detail: fmt.Sprintf("lock %s is held by a job of another tenant", l)}, true
 		}
 		if held {
 			return job.Waiting{Code: job.WaitLock, Detail: fmt.Sprintf("lock %s is held by %s", l, h.JobID), Holder: h.JobID}, true
@@ -80,7 +84,7 @@ func Explain(s job.Snapshot, j job.Job, ahead int) job.Waiting {
 	case j.NotBefore.After(s.Now):
 		return job.Waiting{Code: job.WaitNotBefore, Detail: "its start time has not come", Until: j.NotBefore}
 	}
-	if w, blocked := obstacle(s, nil, j.Locks); blocked {
+	if w, blocked := obstacle(s, nil, j.Tenant, j.Locks); blocked {
 		return w
 	}
 	if ahead > 0 {

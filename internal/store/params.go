@@ -3,6 +3,7 @@ package store
 import (
 	"time"
 
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 )
@@ -144,6 +145,14 @@ type Checkpoint struct {
 type PutTemplate struct {
 	Template job.Template
 	Key      *Key
+	Audit    *audit.Entry
+}
+
+// DeleteTemplate are the parameters of Templates.Delete.
+type DeleteTemplate struct {
+	Tenant, ID string
+	At         time.Time
+	Audit      *audit.Entry
 }
 
 // ListTemplates are the parameters of Templates.List.
@@ -215,6 +224,7 @@ type Scale struct {
 	Tenant    string
 	At        time.Time
 	Key       *Key
+	Audit     *audit.Entry
 }
 
 // Pause are the parameters of Queue.Pause.
@@ -224,6 +234,7 @@ type Pause struct {
 	Tenant     string
 	At         time.Time
 	Key        *Key
+	Audit      *audit.Entry
 }
 
 // Hint says that something changed, so that waiting code looks again.

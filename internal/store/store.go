@@ -34,6 +34,11 @@ type Store struct {
 	Leases    Leases
 	Queue     Queue
 	Keys      Keys
+	Tenants   Tenants
+	Users     Users
+	Tokens    Tokens
+	Sessions  Sessions
+	Audit     Audit
 	Health    Health
 }
 
@@ -67,7 +72,8 @@ type Jobs interface {
 	// Situation is the part of a claim's snapshot that is common to all waiting
 	// jobs: settings, running count and the locks named by the given jobs.
 	Situation(ctx context.Context, jobs []job.Job) (job.Snapshot, error)
-	// Counts returns the number of jobs by state. Zero counts may be missing.
+	// Counts returns the number of jobs by state, of all tenants when tenant is
+	// empty. Zero counts may be missing.
 	Counts(ctx context.Context, tenant string) (map[job.State]int, error)
 }
 
@@ -102,7 +108,7 @@ type Templates interface {
 	Update(ctx context.Context, p PutTemplate) (job.Template, error)
 	// Delete removes the template from view and frees its name. Jobs, runs and
 	// versions that name it stay; not_found.
-	Delete(ctx context.Context, tenant, id string, at time.Time) error
+	Delete(ctx context.Context, p DeleteTemplate) error
 }
 
 // Artifacts binds names of runs to stored content.

@@ -168,11 +168,11 @@ func held(ctx context.Context, tx Tx, cs []job.Candidate) (map[string]job.Holder
 	if len(wanted) == 0 {
 		return out, nil
 	}
-	rows, err := tx.Query(ctx, `SELECT name, job_id, epoch FROM locks`)
+	rows, err := tx.Query(ctx, `SELECT l.name, l.job_id, j.tenant, l.epoch FROM locks l JOIN jobs j ON j.job_id = l.job_id`)
 	if err != nil {
 		return nil, fmt.Errorf("read locks: %w", err)
 	}
-	holders, err := collect(rows, func(r *sql.Rows) (h job.Holder, err error) { return h, r.Scan(&h.Lock, &h.JobID, &h.Epoch) })
+	holders, err := collect(rows, func(r *sql.Rows) (h job.Holder, err error) { return h, r.Scan(&h.Lock, &h.JobID, &h.Tenant, &h.Epoch) })
 	for _, h := range holders {
 		if wanted[h.Lock] {
 			out[h.Lock] = h

@@ -184,7 +184,7 @@ func (s jobs) Counts(ctx context.Context, tenant string) (map[job.State]int, err
 	out := map[job.State]int{}
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		clear(out)
-		rows, err := tx.Query(ctx, `SELECT state, count(*) FROM jobs WHERE tenant = $1 GROUP BY state`, tenant)
+		rows, err := tx.Query(ctx, `SELECT state, count(*) FROM jobs WHERE tenant = $1 OR $2 = '' GROUP BY state`, tenant, tenant)
 		if err != nil {
 			return fmt.Errorf("count jobs: %w", err)
 		}

@@ -71,6 +71,7 @@ func New(e Engine) store.Store {
 	return store.Store{
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Health: health{db},
+		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
 	}
 }
 

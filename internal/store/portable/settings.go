@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -39,7 +40,7 @@ func (s queue) Scale(ctx context.Context, p store.Scale) (store.Settings, error)
 		return store.Settings{}, fault.Newf(fault.InvalidInput, "the worker count must be between 0 and %d", store.MaxWorkers).
 			At("/count", "out_of_range", fmt.Sprintf("must be between 0 and %d", store.MaxWorkers))
 	}
-	return s.update(ctx, p.Key, func(ctx context.Context, tx Tx, now store.Settings) error {
+	return s.update(ctx, p.Key, p.Audit, func(ctx context.Context, tx Tx, now store.Settings) error {
 		if p.IfVersion != 0 && p.IfVersion != now.Version {
 			return fault.Newf(fault.VersionMismatch, "the settings have version %d by now", now.Version)
 		}
@@ -55,7 +56,7 @@ func (s queue) Scale(ctx context.Context, p store.Scale) (store.Settings, error)
 }
 
 func (s queue) Pause(ctx context.Context, p store.Pause) (store.Settings, error) {
-	return s.update(ctx, p.Key, func(ctx context.Context, tx Tx, now store.Settings) error {
+	return s.update(ctx, p.Key, p.Audit, func(ctx context.Context, tx Tx, now store.Settings) error {
 		if now.Paused == p.Paused {
 			return nil
 		}
@@ -77,7 +78,9 @@ func (s queue) Pause(ctx context.Context, p store.Pause) (store.Settings, error)
 
 // update changes the settings under the queue's lock and returns what they
 // became.
-func (s queue) update(ctx context.Context, k *store.Key, f func(context.Context, Tx, store.Settings) error) (store.Settings, error) {
+func (s queue) update(ctx context.Context, k *store.Key, entry *audit.Entry,
+	f func(context.Context, Tx, store.Settings) error,
+) (store.Settings, error) {
 	var out store.Settings
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		if err := claimKey(ctx, tx, k); err != nil {
@@ -97,7 +100,13 @@ func (s queue) update(ctx context.Context, k *store.Key, f func(context.Context,
 			return err
 		}
 		tx.Hint(store.Hint{Topic: store.HintQueue})
-		return storeKey(ctx, tx, k, out)
+		if err := storeKey(ctx, tx, k, out); err != nil {
+			return err
+		}
+		if out.Version == now.Version {
+			return nil // nothing changed
+		}
+		return record(ctx, tx, entry)
 	})
 	return out, err
 }

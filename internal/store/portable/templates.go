@@ -88,7 +88,10 @@ func (s templates) Create(ctx context.Context, p store.PutTemplate) (job.Templat
 		if err := keepVersion(ctx, tx, t, event.TemplateCreated); err != nil {
 			return err
 		}
-		return storeKey(ctx, tx, p.Key, t)
+		if err := storeKey(ctx, tx, p.Key, t); err != nil {
+			return err
+		}
+		return record(ctx, tx, p.Audit)
 	})
 	return t, err
 }
@@ -205,21 +208,27 @@ func (s templates) Update(ctx context.Context, p store.PutTemplate) (job.Templat
 		if err := keepVersion(ctx, tx, t, event.TemplateUpdated); err != nil {
 			return err
 		}
-		return storeKey(ctx, tx, p.Key, t)
+		if err := storeKey(ctx, tx, p.Key, t); err != nil {
+			return err
+		}
+		return record(ctx, tx, p.Audit)
 	})
 	return t, err
 }
 
-func (s templates) Delete(ctx context.Context, tenant, id string, at time.Time) error {
+func (s templates) Delete(ctx context.Context, p store.DeleteTemplate) error {
 	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		n, err := tx.Exec(ctx, `UPDATE templates SET deleted_ms = $1 WHERE template_id = $2 AND tenant = $3 AND deleted_ms = 0`,
-			clock.Millis(at), id, tenant)
+			clock.Millis(p.At), p.ID, p.Tenant)
 		if err != nil {
 			return fmt.Errorf("delete template: %w", err)
 		}
 		if n == 0 {
-			return fault.Newf(fault.NotFound, "no template %s", id)
+			return fault.Newf(fault.NotFound, "no template %s", p.ID)
 		}
-		return announce(ctx, tx, []event.Event{{Tenant: tenant, Type: event.TemplateDeleted, At: at, TemplateID: id}})
+		if err := announce(ctx, tx, []event.Event{{Tenant: p.Tenant, Type: event.TemplateDeleted, At: p.At, TemplateID: p.ID}}); err != nil {
+			return err
+		}
+		return record(ctx, tx, p.Audit)
 	})
 }

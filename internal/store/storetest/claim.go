@@ -346,7 +346,7 @@ func claimSnapshot(t *testing.T, s store.Store) {
 	}
 	same(t, "snapshot", job.Snapshot{
 		Now: base, Workers: 4, Running: 1, Room: 2, Heads: []job.Candidate{candidate(js[1]), candidate(js[2])},
-		Held: map[string]job.Holder{"l": {Lock: "l", JobID: first.Job.ID, Epoch: first.Job.Epoch}},
+		Held: map[string]job.Holder{"l": {Lock: "l", JobID: first.Job.ID, Tenant: tenant, Epoch: first.Job.Epoch}},
 	}, got)
 }
 

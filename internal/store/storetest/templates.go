@@ -161,10 +161,10 @@ func templateUpdateRace(t *testing.T, s store.Store) {
 
 func templateDelete(t *testing.T, s store.Store) {
 	one := create(t, s, newTemplate("a"))
-	if err := s.Templates.Delete(t.Context(), tenant, one.ID, base); err != nil {
+	if err := s.Templates.Delete(t.Context(), store.DeleteTemplate{Tenant: tenant, ID: one.ID, At: base}); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, s.Templates.Delete(t.Context(), tenant, one.ID, base), fault.NotFound)
+	wantCode(t, s.Templates.Delete(t.Context(), store.DeleteTemplate{Tenant: tenant, ID: one.ID, At: base}), fault.NotFound)
 	_, err := s.Templates.Template(t.Context(), tenant, one.ID)
 	wantCode(t, err, fault.NotFound)
 	next := one
@@ -232,7 +232,7 @@ func templateOtherTenant(t *testing.T, s store.Store) {
 	wantCode(t, err, fault.NotFound)
 	_, err = s.Templates.Version(t.Context(), "ten_other", one.ID, 1)
 	wantCode(t, err, fault.NotFound)
-	wantCode(t, s.Templates.Delete(t.Context(), "ten_other", one.ID, base), fault.NotFound)
+	wantCode(t, s.Templates.Delete(t.Context(), store.DeleteTemplate{Tenant: "ten_other", ID: one.ID, At: base}), fault.NotFound)
 	next := one
 	next.Version, next.Tenant = 2, "ten_other"
 	_, err = s.Templates.Update(t.Context(), store.PutTemplate{Template: next})

@@ -1,0 +1,143 @@
+// Package audit is the record of who did what: entries that are only ever
+// appended, each bound to the one before by a hash.
+//
+// Every tenant has a chain of its own, numbered from 1 without gaps. The store
+// writes an entry in the transaction of the change that it tells of, so there is
+// neither a change without its entry nor the reverse. Whoever can write the
+// database can still rewrite a whole chain; a hash that was noted elsewhere (the
+// export, a ticket, paper) shows that, because all later entries depend on it.
+//
+// The package is pure: it makes and checks hashes and knows nothing of storage.
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Action names what was done, "token.create". The text is part of the API.
+type Action string
+
+// The actions.
+const (
+	SetUp          Action = "setup"           // the first administrator was made
+	Login          Action = "login"           // a session began
+	LoginFailed    Action = "login.failed"    // a wrong name, password or one-time code
+	Logout         Action = "logout"          // a session was ended by its owner
+	UserCreated    Action = "user.create"     //
+	UserUpdated    Action = "user.update"     // roles, name, disabled
+	UserPassword   Action = "user.password"   // a password was set
+	UserDeleted    Action = "user.delete"     //
+	TokenCreated   Action = "token.create"    //
+	TokenRevoked   Action = "token.revoke"    //
+	TenantCreated  Action = "tenant.create"   //
+	TenantUpdated  Action = "tenant.update"   //
+	TemplateCreate Action = "template.create" // a recipe for jobs: the right to run code
+	TemplateUpdate Action = "template.update" //
+	TemplateDelete Action = "template.delete" //
+	WorkersScaled  Action = "workers.scale"   // the worker count of the installation
+	QueuePaused    Action = "queue.pause"     //
+	QueueResumed   Action = "queue.resume"    //
+	BackupMade     Action = "backup.create"   // everything that is stored was read
+	AuditExported  Action = "audit.export"    //
+)
+
+// Actor is who did it, as access.Principal knows them, and from where.
+type Actor struct {
+	// Name is what people know, for example a user's or a token's name.
+	Name string
+	// ID is that of the user or token; "" for tokens that were given at start.
+	ID string
+	// Remote is the address of the caller, without port; "" = this process.
+	Remote string
+	// RequestID finds the request in the server's own log; "" = none.
+	RequestID string
+}
+
+// Entry is one line of the record.
+type Entry struct {
+	Tenant string
+	// Seq is the place in the tenant's chain, from 1. The store sets it.
+	Seq    int64
+	At     time.Time
+	Actor  Actor
+	Action Action
+	// Object is the id of what was changed, and ObjectName its name at that time;
+	// "" where there is none.
+	Object, ObjectName string
+	// Before and After are SHA-256 in hex of the object's representation in the
+	// API; "" = it did not exist, or has no representation.
+	Before, After string
+	// Detail holds a few plain values, never secrets; for example {"roles": "viewer"}.
+	Detail map[string]string
+	// Prev is the Hash of the entry before, "" for the first; Hash is Sum of this
+	// one. The store sets both.
+	Prev, Hash string
+}
+
+// version begins what is hashed. It changes with the format.
+const version = "runsheet audit 1"
+
+// Sum is the hash that binds e to the entry before it: SHA-256, in hex, over the
+// decimal length, a colon and the text of each field, in the order of the
+// struct, times as Unix milliseconds, Detail as its sorted keys and values with
+// their number in front. Hash itself is left out.
+func Sum(e Entry) string {
+	h := sha256.New()
+	put := func(texts ...string) {
+		for _, s := range texts {
+			_, _ = fmt.Fprintf(h, "%d:%s", len(s), s) // a hash takes everything
+		}
+	}
+	put(version, e.Tenant, strconv.FormatInt(e.Seq, 10), strconv.FormatInt(e.At.UnixMilli(), 10),
+		e.Actor.Name, e.Actor.ID, e.Actor.Remote, e.Actor.RequestID, string(e.Action), e.Object, e.ObjectName, e.Before, e.After,
+		strconv.Itoa(len(e.Detail)))
+	for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
+		put(k, e.Detail[k])
+	}
+	put(e.Prev)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Digest is how Before and After are made from a representation.
+func Digest(representation []byte) string {
+	sum := sha256.Sum256(representation)
+	return hex.EncodeToString(sum[:])
+}
+
+// Link returns e as the successor of the entry with the given number and hash
+// (0 and "" for the first).
+func Link(e Entry, seq int64, prev string) Entry {
+	e.Seq, e.Prev = seq+1, prev
+	e.At = e.At.UTC().Truncate(time.Millisecond)
+	e.Hash = Sum(e)
+	return e
+}
+
+// Verifier checks a chain entry by entry, in order. The zero value expects the
+// first entry; set Seq and Hash to begin after an entry that is trusted.
+type Verifier struct {
+	// Seq and Hash are those of the last entry that was checked.
+	Seq  int64
+	Hash string
+}
+
+// Check takes the next entry. It returns an error that says what does not fit;
+// the chain is broken there, and v stays where it was.
+func (v *Verifier) Check(e Entry) error {
+	switch {
+	case e.Seq != v.Seq+1:
+		return fmt.Errorf("entry %d follows entry %d: entries are missing or doubled", e.Seq, v.Seq)
+	case e.Prev != v.Hash:
+		return fmt.Errorf("entry %d does not follow from entry %d: one of them was replaced", e.Seq, v.Seq)
+	case e.Hash != Sum(e):
+		return fmt.Errorf("entry %d was changed: its hash does not fit its content", e.Seq)
+	}
+	v.Seq, v.Hash = e.Seq, e.Hash
+	return nil
+}

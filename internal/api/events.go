@@ -228,7 +228,7 @@ func (s *service) streamEvents(w http.ResponseWriter, r *request) error {
 	}
 	out := &eventSender{w}
 	if err := out.begin(st.reader.Seq()); err != nil {
-		return nil //nolint:nilerr // the client is gone: nobody is left to tell
+		return nil // the client is gone: nobody is left to tell
 	}
 	err = st.run(r.Context(), out)
 	s.log.DebugContext(r.Context(), "event stream ended", "request_id", requestID(r.Context()), "reason", err)

@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 		"allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
 		"database_url": " <- default", "blob_url": " <- default",
 		"blob_access_key": " <- default", "blob_secret_key": " <- default", "workers": "1 <- default", "stop_grace": "10s <- default",
-		"lease_ttl": "30s <- default", "command.allow": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
+		"lease_ttl": "30s <- default", "command.allow": " <- default", "redis_url": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
 		"log_level": "info <- default", "log_format": "text <- default", "log_max_bytes": "10485760 <- default",
 		"timezone": "UTC <- default",
 	}

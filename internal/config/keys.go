@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/blob"
-	"github.com/runsheet/runsheet/internal/bus/redis"
 	"github.com/runsheet/runsheet/internal/outbound"
 )
 
@@ -69,22 +68,7 @@ func keys() []key {
 				return c.DatabaseURL.String()
 			},
 		},
-		{
-			name: "redis_url", flag: "redis-url", help: "Redis URL, to tell other instances of new events at once; events never depend on it",
-			set: func(c *Config, v string) error {
-				c.RedisURL = Secret(v)
-				if v == "" {
-					return nil
-				}
-				return redis.CheckURL(v)
-			},
-			show: func(c Config) string {
-				if u, err := url.Parse(c.RedisURL.Reveal()); err == nil {
-					return u.Redacted()
-				}
-				return c.RedisURL.String()
-			},
-		},
+		redisURL(),
 		text("blob_url", "where artifacts are kept: file:///folder or s3://bucket/prefix?endpoint=https://host; without it in the data folder",
 			func(c *Config) *string { return &c.BlobURL }, checkBlob),
 		secret("blob_access_key", "access key of an S3 bucket", func(c *Config) *Secret { return &c.BlobAccessKey }),

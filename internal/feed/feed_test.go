@@ -294,8 +294,8 @@ func TestClose(t *testing.T) {
 		t.Errorf("take: %v", err)
 	}
 	select {
-	case <-closed:
-		t.Error("it did not wait for its reader")
+	case err := <-closed:
+		t.Errorf("it did not wait for its reader: %v", err)
 	default:
 	}
 	r.Close()
@@ -323,7 +323,7 @@ func (b *bus) Health() (bool, string)         { return false, "it is only in mem
 func TestBus(t *testing.T) {
 	t.Parallel()
 	wires := &bus{published: make(chan string, 100), hints: make(chan string, 100)}
-	b := setup(t, func(b *bundle, o *feed.Options) {
+	b := setup(t, func(_ *bundle, o *feed.Options) {
 		o.Bus, o.Poll = wires, time.Hour
 	})
 	if ok, detail := b.feed.Health(); ok || detail != "it is only in memory" {

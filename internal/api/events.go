@@ -106,26 +106,21 @@ func (s *service) openStream(r *request) (*stream, error) {
 			return nil, fault.New(fault.InvalidHeader, "Last-Event-ID must be the id of an event").At("header/Last-Event-ID", "format", "must be a seq")
 		}
 	}
-	if !s.streams.enter("", maxStreams) {
-		return nil, fault.Newf(fault.TooManyRequests, "%d live connections are open", maxStreams)
+	// It lasts: it has a bound of its own and must not use up that of requests.
+	if err := guard.Last(r.Context()); err != nil {
+		return nil, err
 	}
 	reader, err := s.Feed.Open(r.Context(), r.tenant(), seq)
 	if err != nil {
-		s.streams.leave("")
 		if errors.Is(err, feed.ErrClosed) {
 			err = fault.New(fault.ShuttingDown, "the server is stopping")
 		}
 		return nil, err
 	}
-	// It lasts: it has a bound of its own and must not use up that of requests.
-	guard.Release(r.Context())
 	return &stream{s: s, r: r, reader: reader, filter: filter}, nil
 }
 
-func (st *stream) close() {
-	st.reader.Close()
-	st.s.streams.leave("")
-}
+func (st *stream) close() { st.reader.Close() }
 
 // run sends events until the client, the server or the right to watch ends. The
 // error says which.

@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"github.com/runsheet/runsheet/internal/bus/redis"
 	"github.com/runsheet/runsheet/internal/feed"
+	"github.com/runsheet/runsheet/internal/health"
 )
 
 // startFeed makes what live connections read from. A Redis that does not answer
@@ -18,13 +20,17 @@ func (a *App) startFeed(context.Context) error {
 		}
 		o.Bus = b
 		a.onStop("redis", b.Close)
+		a.checks = append(a.checks, health.Check{Name: "redis", Run: func(context.Context) (string, error) {
+			ok, detail := a.feed.Health()
+			if ok {
+				return "", nil
+			}
+			// Events still arrive, so the server is degraded, not down.
+			return "polling", health.Degrade(errors.New(detail))
+		}})
 	}
 	a.feed = feed.New(o)
 	// The HTTP server, which is closed before, ends the readers that this waits for.
 	a.onStop("events", a.feed.Close)
 	return nil
 }
-
-// EventsHealth says whether hints between instances pass. When they do not, the
-// server is degraded, not down: detail says so to people, and names no address.
-func (a *App) EventsHealth() (ok bool, detail string) { return a.feed.Health() }

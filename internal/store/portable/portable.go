@@ -63,6 +63,9 @@ type Hot interface {
 	EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
 	// EventRange is store.Events.Range, outside of a transaction like EventsSince.
 	EventRange(ctx context.Context) (event.Range, error)
+	// Measure fills in what the engine knows of the log of events and of sizes:
+	// LastEvent, Unnumbered, DatabaseBytes, LogBytes.
+	Measure(ctx context.Context, tx Tx, s *store.Survey) error
 }
 
 // New returns the store of an engine.

@@ -52,7 +52,7 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	reserve -> store
 
 ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity
-ring 3 engines: health backup
+ring 3 engines: health backup feed
 	queue -> task
 	task/* -> task
 	task/command -> process

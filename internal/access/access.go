@@ -54,6 +54,7 @@ const (
 	TemplatesWrite Scope = "templates:write"
 	SystemRead     Scope = "system:read"
 	WorkersWrite   Scope = "workers:write"
+	EventsRead     Scope = "events:read"
 	// MetricsRead is about all tenants: the numbers do not tell them apart.
 	MetricsRead Scope = "metrics:read"
 	// SessionUse is what everybody has who got in: seeing and ending the own
@@ -73,7 +74,7 @@ const (
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
-		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, MetricsRead, SessionUse,
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
 		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite,
 	}
 }
@@ -91,7 +92,7 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, MetricsRead, SessionUse}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, SessionUse}
 	switch r {
 	case Viewer, Approver:
 		return read

@@ -25,6 +25,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
@@ -76,6 +77,10 @@ type Options struct {
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.
 	BehindProxy bool
+	// Feed brings events to live connections; nil: there are none.
+	Feed *feed.Feed
+	// MaxSockets bounds the WebSockets of one caller; 0 = 5.
+	MaxSockets int
 	// MaxInFlight bounds the requests under way, MaxLasting those that stream or
 	// wait, which do not count among the former; 0 = 1024.
 	MaxInFlight, MaxLasting int
@@ -86,12 +91,14 @@ type Options struct {
 	Metrics *metrics.Metrics
 }
 
-// service is what handlers share. It is immutable.
+// service is what handlers share. It is immutable, but for the count of live
+// connections.
 type service struct {
 	Options
 	log     *slog.Logger
 	schemas *schemas
 	started time.Time
+	streams *streams
 	bodies  *guard.Bodies
 	doc     []byte // openapi.json
 	docYAML []byte
@@ -113,11 +120,17 @@ func New(o Options) (http.Handler, error) {
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
 	}
+	if o.MaxSockets <= 0 {
+		o.MaxSockets = maxSockets
+	}
+	if o.MaxLasting <= 0 {
+		o.MaxLasting = maxStreams
+	}
 	if o.Health == nil {
 		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1)}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}}
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)
@@ -159,7 +172,7 @@ func New(o Options) (http.Handler, error) {
 // register adds every route of the API. A new resource is one more line.
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
-		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
+		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.backupRoutes(),
 	} {
 		for _, op := range routes {

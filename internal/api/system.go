@@ -282,10 +282,7 @@ func (s *service) scheduler(r *request, set store.Settings) (wire.Scheduler, err
 	now := s.Clock.Now()
 	out = wire.Scheduler{
 		Workers: set.Workers, Running: counts[job.Running], Queued: counts[job.Queued],
-		Jobs: wire.JobCounts{
-			Queued: counts[job.Queued], Running: counts[job.Running], Completed: counts[job.Completed],
-			Failed: counts[job.Failed], Skipped: counts[job.Skipped], Cancelled: counts[job.Cancelled],
-		},
+		Jobs:      wire.CountsOf(counts),
 		Instances: wire.InstancesOf(instances), InstanceID: s.InstanceID, Engine: engine, Version: s.Version,
 		StartedAt: s.started.UTC().Truncate(time.Millisecond), UptimeMs: now.Sub(s.started).Milliseconds(), Time: now.UTC().Truncate(time.Millisecond),
 	}

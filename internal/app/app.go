@@ -30,6 +30,7 @@ import (
 	"github.com/runsheet/runsheet/internal/certificate"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
@@ -69,6 +70,7 @@ type App struct {
 	logs     *runlog.Folder
 	tasks    *task.Registry
 	engine   *queue.Engine
+	feed     *feed.Feed
 	listener net.Listener
 	conns    *conns
 	metrics  *metrics.Metrics
@@ -108,7 +110,7 @@ func New(o Options) *App {
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine,
-		a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
+		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -243,7 +245,7 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, Backup: a.backup,
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, Backup: a.backup,
 		BehindProxy: a.o.Config.BehindProxy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,

@@ -46,6 +46,9 @@ type Config struct {
 	Data string
 	// DatabaseURL is a PostgreSQL URL; "" = SQLite inside Data.
 	DatabaseURL Secret
+	// RedisURL leads to a Redis server that carries hints between instances, as
+	// redis.CheckURL wants it; "" = none.
+	RedisURL Secret
 	// BlobURL says where artifacts are kept, as blob.ParsePlace reads it, valid;
 	// "" = inside Data.
 	BlobURL string

@@ -70,6 +70,7 @@ func keys() []key {
 				return c.DatabaseURL.String()
 			},
 		},
+		redisURL(),
 		text("blob_url", "where artifacts and run logs are kept: file:///folder or s3://bucket/prefix?endpoint=https://host; without it in the data folder",
 			func(c *Config) *string { return &c.BlobURL }, checkBlob),
 		secret("blob_access_key", "access key of an S3 bucket", func(c *Config) *Secret { return &c.BlobAccessKey }),

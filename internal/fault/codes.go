@@ -32,6 +32,7 @@ const (
 	BodyTooLarge         Code = "body_too_large"
 	NotFound             Code = "not_found"
 	MethodNotAllowed     Code = "method_not_allowed"
+	UpgradeRequired      Code = "upgrade_required"
 	Unauthorized         Code = "unauthorized"
 	ForbiddenScope       Code = "forbidden"
 	SetupCodeInvalid     Code = "setup_code_invalid"
@@ -91,6 +92,7 @@ var register = map[Code]Entry{
 	BodyTooLarge:         {Oversized, "Body too large", "Send a smaller body."},
 	NotFound:             {Missing, "Not found", "Check the id or the path; objects of another tenant are not visible."},
 	MethodNotAllowed:     {Invalid, "Method not allowed", "Use one of the methods in the Allow header."},
+	UpgradeRequired:      {Invalid, "Upgrade required", "Open a WebSocket here, version 13, or use the address named in detail."},
 	Unauthorized:         {Unauthenticated, "Authentication required", "Send a valid token as Authorization: Bearer."},
 	ForbiddenScope:       {Forbidden, "Forbidden", "Use a token whose role includes the scope named in detail."},
 	SetupCodeInvalid:     {Forbidden, "Setup code not valid", "Use the link that the server printed last; restart the server for a new one."},

@@ -296,6 +296,13 @@ func (d timedEvents) Since(ctx context.Context, a1 string, a2 int64, a3 int) ([]
 	return r0, err
 }
 
+func (d timedEvents) Range(ctx context.Context) (event.Range, error) {
+	done := d.m.begin("events", "range")
+	r0, err := d.Events.Range(ctx)
+	done(err)
+	return r0, err
+}
+
 type timedLeases struct {
 	store.Leases
 	m *Metrics

@@ -243,8 +243,10 @@ type Pause struct {
 // Hint says that something changed, so that waiting code looks again.
 type Hint struct {
 	Topic HintTopic
-	// ID is the job's id for HintJob, "" otherwise.
+	// ID is the job's id for HintJob, the tenant's for HintEvents, "" otherwise.
 	ID string
+	// Remote says that another instance changed it.
+	Remote bool
 }
 
 // HintTopic is the class of a hint.
@@ -252,9 +254,10 @@ type HintTopic string
 
 // The topics.
 const (
-	HintQueue HintTopic = "queue" // a job may be startable, or settings changed
-	HintJob   HintTopic = "job"   // a job or its run changed
-	HintAll   HintTopic = "all"   // hints may have been lost: look at everything
+	HintQueue  HintTopic = "queue"  // a job may be startable, or settings changed
+	HintJob    HintTopic = "job"    // a job or its run changed
+	HintEvents HintTopic = "events" // a tenant has new events
+	HintAll    HintTopic = "all"    // hints may have been lost: look at everything
 )
 
 // Survey is the state of an installation in numbers.

@@ -21,9 +21,9 @@ type Retention interface {
 	// unfinished job repeats a run stays. Nothing else of the installation names
 	// what it deletes but audit rows and events.
 	ExpireJobs(ctx context.Context, before time.Time, limit int) (Expired, error)
-	// ExpireEvents deletes at most limit events of each tenant that are older than
-	// the given time, oldest first, but not the keep newest. It returns how many.
-	// Their numbers are never given again.
+	// ExpireEvents deletes at most limit events from the beginning of the whole log:
+	// those before the first that is not older than the given time, but never one
+	// of the keep newest. It returns how many. Their numbers are never given again.
 	ExpireEvents(ctx context.Context, before time.Time, keep, limit int) (int, error)
 	// Known returns those of the given runs that exist, whatever their tenant.
 	Known(ctx context.Context, runIDs []string) ([]string, error)

@@ -144,6 +144,11 @@ type Events interface {
 	// Since returns at most limit events of a tenant with Seq > seq, in order. A
 	// reader that continues with the last Seq it got misses none.
 	Since(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
+	// Range says how far the log reaches, for all tenants: what was committed
+	// before the call is counted. Whatever removes events removes the oldest of
+	// the whole log, never some from the middle, so that Floor tells which
+	// positions lost something.
+	Range(ctx context.Context) (event.Range, error)
 	// Watch returns a channel of hints and a function that ends it. A hint may be
 	// lost or doubled: whoever needs certainty polls too. The channel is never
 	// closed by the store.

@@ -67,6 +67,8 @@ type Hot interface {
 	// EventsSince is store.Events.Since. It runs outside of a transaction,
 	// because an engine may have to number events before it reads them.
 	EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
+	// EventRange is store.Events.Range, outside of a transaction like EventsSince.
+	EventRange(ctx context.Context) (event.Range, error)
 	// Measure fills in what the engine knows of the log of events and of sizes:
 	// LastEvent, Unnumbered, DatabaseBytes, LogBytes.
 	Measure(ctx context.Context, tx Tx, s *store.Survey) error
@@ -100,6 +102,22 @@ func (e events) Since(ctx context.Context, tenant string, seq int64, limit int) 
 	return e.EventsSince(ctx, tenant, seq, limit)
 }
 
+func (e events) Range(ctx context.Context) (event.Range, error) { return e.EventRange(ctx) }
+
+// ReadFloor reads the Floor of a log whose newest event is or was last. Each
+// tenant's oldest event is one step in an index.
+func ReadFloor(ctx context.Context, tx Tx, last int64) (int64, error) {
+	var oldest sql.NullInt64
+	if err := tx.Row(ctx, `SELECT min((SELECT min(seq) FROM events WHERE events.tenant = tenants.tenant_id AND seq IS NOT NULL))
+		FROM tenants`).Scan(&oldest); err != nil {
+		return 0, fmt.Errorf("read the oldest event: %w", err)
+	}
+	if !oldest.Valid {
+		return last, nil
+	}
+	return oldest.Int64 - 1, nil
+}
+
 // ReadEvents reads the numbered events of a tenant behind seq, in order.
 func ReadEvents(ctx context.Context, tx Tx, tenant string, seq int64, limit int) ([]event.Event, error) {
 	rows, err := tx.Query(ctx, `SELECT seq, tenant, type, at_ms, job_id, run_id, template_id, data FROM events
@@ -126,6 +144,7 @@ func announce(ctx context.Context, tx Tx, evs []event.Event) error {
 			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data)); err != nil {
 			return fmt.Errorf("announce %s: %w", e.Type, err)
 		}
+		tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
 		if e.JobID != "" {
 			tx.Hint(store.Hint{Topic: store.HintJob, ID: e.JobID})
 		}

@@ -125,34 +125,46 @@ func (s retention) expire(ctx context.Context, tx Tx, ids []string, out *store.E
 	return nil
 }
 
+// ExpireEvents deletes from the beginning of the whole log only: a reader whose
+// position is behind the oldest event has missed nothing, whatever its tenant.
 func (s retention) ExpireEvents(ctx context.Context, before time.Time, keep, limit int) (int, error) {
+	// Events that nobody has read yet may have no number.
+	if _, err := s.EventRange(ctx); err != nil {
+		return 0, err
+	}
 	var total int64
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		total = 0
-		tenants, err := texts(ctx, tx, `SELECT tenant_id FROM tenants ORDER BY tenant_id`)
+		upTo := int64(-1)
+		rows, err := tx.Query(ctx, `SELECT seq, at_ms FROM events WHERE seq IS NOT NULL ORDER BY seq LIMIT $1`, limit)
 		if err != nil {
-			return fmt.Errorf("list tenants: %w", err)
+			return fmt.Errorf("look for the oldest events: %w", err)
 		}
-		for _, t := range tenants {
-			var floor int64 // the oldest of the newest
-			err := tx.Row(ctx, `SELECT seq FROM events WHERE tenant = $1 AND seq IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET $2`,
-				t, max(keep-1, 0)).Scan(&floor)
+		young := false
+		if _, err := collect(rows, func(rows *sql.Rows) (struct{}, error) {
+			var seq, at int64
+			err := rows.Scan(&seq, &at)
+			young = young || at >= clock.Millis(before)
+			if !young {
+				upTo = seq
+			}
+			return struct{}{}, err
+		}); err != nil {
+			return fmt.Errorf("look for the oldest events: %w", err)
+		}
+		if keep > 0 {
+			var newest int64 // the oldest of those that are kept
+			err := tx.Row(ctx, `SELECT seq FROM events WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET $1`, keep-1).Scan(&newest)
 			if errors.Is(err, sql.ErrNoRows) {
-				continue
+				return nil
 			}
 			if err != nil {
 				return fmt.Errorf("look for the newest events: %w", err)
 			}
-			if keep == 0 {
-				floor++
-			}
-			n, err := tx.Exec(ctx, `DELETE FROM events WHERE tenant = $1 AND at_ms < $2 AND seq IN (
-				SELECT seq FROM events WHERE tenant = $3 AND seq IS NOT NULL AND seq < $4 ORDER BY seq LIMIT $5)`,
-				t, clock.Millis(before), t, floor, limit)
-			if err != nil {
-				return fmt.Errorf("delete events: %w", err)
-			}
-			total += n
+			upTo = min(upTo, newest-1)
+		}
+		if total, err = tx.Exec(ctx, `DELETE FROM events WHERE seq <= $1`, upTo); err != nil {
+			return fmt.Errorf("delete events: %w", err)
 		}
 		return nil
 	})

@@ -108,6 +108,27 @@ func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limi
 	return out, err
 }
 
+// EventRange numbers what has been committed, then reads.
+func (e *engine) EventRange(ctx context.Context) (event.Range, error) {
+	var r event.Range
+	var fresh bool
+	read := func(ctx context.Context, tx portable.Tx) (err error) {
+		if err := tx.Row(ctx, `SELECT last_seq, EXISTS (SELECT 1 FROM events WHERE seq IS NULL) FROM event_log WHERE id = 1`).Scan(&r.Last, &fresh); err != nil {
+			return fmt.Errorf("read the event log: %w", err)
+		}
+		r.Floor, err = portable.ReadFloor(ctx, tx, r.Last)
+		return err
+	}
+	if err := e.Read(ctx, read); err != nil || !fresh {
+		return r, err
+	}
+	if err := e.number(ctx); err != nil {
+		return event.Range{}, err
+	}
+	err := e.Read(ctx, read)
+	return r, err
+}
+
 // numberBatch bounds what one transaction numbers.
 const numberBatch = 5_000
 

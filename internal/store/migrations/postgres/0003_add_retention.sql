@@ -41,3 +41,4 @@ ALTER TABLE instances ADD COLUMN place TEXT COLLATE "C" NOT NULL DEFAULT '';
 CREATE INDEX jobs_finished ON jobs (finished_ms) WHERE finished_ms > 0;
 CREATE INDEX jobs_retry ON jobs (retry_of) WHERE finished_ms = 0 AND retry_of <> '';
 CREATE INDEX runs_finished ON runs (finished_ms) WHERE finished_ms > 0;
+CREATE INDEX events_seq ON events (seq) WHERE seq IS NOT NULL;

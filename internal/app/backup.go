@@ -66,8 +66,11 @@ func Restore(ctx context.Context, c config.Config, o RestoreOptions) (archive.Ma
 		Open: o.Open, Folder: c.Data, URL: c.DatabaseURL.Reveal(), Force: o.Force, Resume: o.Resume, Clock: clock.System{},
 		OpenBlobs: func(ctx context.Context) (blob.Store, error) {
 			a := New(Options{Config: c})
-			err := a.openBlobs(ctx)
-			return a.blobs, err
+			if err := a.openBlobs(ctx); err != nil || a.shared {
+				return a.blobs, err
+			}
+			// A folder without a database and logs: what is left of it is ours now.
+			return a.blobs, a.blobs.Remove(ctx, placeName)
 		},
 	})
 }

@@ -3,7 +3,9 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -31,7 +33,11 @@ func TestRestore(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	to := filepath.Join(t.TempDir(), "data")
+	to := t.TempDir() // whose database was moved away
+	mark := filepath.Join(to, "artifacts", placeName)
+	if err := errors.Join(os.Mkdir(filepath.Dir(mark), 0o700), os.WriteFile(mark, []byte("place_gone\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Restore(context.Background(), config.Config{Data: to, Workers: 4}, RestoreOptions{
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(file.Bytes())), nil },
 	}); err != nil {

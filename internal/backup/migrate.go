@@ -211,7 +211,9 @@ func (o MigrateOptions) copyRows(ctx context.Context, schema *dump.Schema, from,
 				return sums, nil
 			},
 			adjust: func(ctx context.Context, tx *dump.Tx) error {
-				if !o.copies() {
+				// Two stores that both go on must not both own one place, or each would
+				// remove what only the other one names.
+				if !o.copies() && !o.KeepSource {
 					return nil
 				}
 				return schema.ForgetPlace(ctx, tx)

@@ -147,3 +147,23 @@ func TestKeepSource(t *testing.T) {
 		t.Errorf("files in a folder that nobody named: %v %v", left, err)
 	}
 }
+
+// TestMigrateKeepsTheBucket: a store whose logs go to another folder still owns
+// the bucket of its artifacts.
+func TestMigrateKeepsTheBucket(t *testing.T) {
+	t.Parallel()
+	from, to := newHouse(t, false), newHouse(t, false)
+	s := from.mustOpen()
+	_, err := s.Artifacts.Place(t.Context(), "place_bucket")
+	ok(t, err)
+	end(t, s)
+	_, err = backup.Migrate(t.Context(), backup.MigrateOptions{
+		From: from.place(), To: to.place(), FilesFrom: from.dir, FilesTo: to.dir, Clock: clock.System{}, AllowUnsafe: true,
+	})
+	ok(t, err)
+	s = to.mustOpen()
+	if got, err := s.Artifacts.Place(t.Context(), "place_new"); err != nil || got != "place_bucket" {
+		t.Errorf("place %q: %v", got, err)
+	}
+	end(t, s)
+}

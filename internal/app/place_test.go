@@ -2,12 +2,18 @@ package app
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/testsvc"
 )
 
@@ -73,4 +79,47 @@ func TestAFolderOfAnotherDatabase(t *testing.T) {
 	if second.owned {
 		t.Error("a new database owns what the first one names")
 	}
+	// A removal that a server left which owned its folder holds up no artifact.
+	if _, err := second.store.Retention.BeginRemoval(t.Context(), []string{"aa"}, clock.System{}.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	second.retain(t.Context())
+	if left, err := second.store.Retention.Unended(t.Context(), clock.System{}.Now(), 10); err != nil || len(left) > 0 {
+		t.Errorf("removals left: %v, %v", left, err)
+	}
+}
+
+// slowBlobs need two minutes less a second for each removal.
+type slowBlobs struct{ files }
+
+func (slowBlobs) Delete(ctx context.Context, _ string, _ time.Time) (bool, error) {
+	return true, clock.Sleep(ctx, clock.System{}, removalTime-time.Second)
+}
+
+type endings struct {
+	store.Retention
+	ended []string
+}
+
+func (e *endings) EndRemoval(_ context.Context, sums []string) error {
+	e.ended = append(e.ended, sums...)
+	return nil
+}
+
+// TestSlowRemovalsEnd before another server takes them over: both would remove
+// the same content, one of them after it was put again.
+func TestSlowRemovalsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &endings{}
+		a := &App{blobs: slowBlobs{}, store: store.Store{Retention: e}}
+		begun := clock.System{}.Now()
+		_, err := a.removeBlobs(t.Context(), slices.Repeat([]string{"aa"}, expireBatch), begun)
+		if took := (clock.System{}).Now().Sub(begun); took > unendedAfter-removalTime || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a batch took %s: %v", took, err)
+		}
+		if len(e.ended) != expireBatch-1 {
+			t.Errorf("%d marks were ended", len(e.ended))
+		}
+	})
 }

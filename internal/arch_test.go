@@ -47,7 +47,7 @@ ring 2 ports: blob blob/s3 blob/blobtest
 	checkpoint/checkpointtest -> checkpoint
 	blob/s3 blob/blobtest -> blob
 
-ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity
+ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity oidc
 	queue -> task
 	task/* -> task
 	task/command -> process
@@ -58,6 +58,7 @@ ring 3 engines: queue planner engine task task/* node node/* inbox trader trader
 	node/* -> node task
 	trader/paper -> trader
 	rollout courier llm identity -> outbound
+	oidc -> outbound identity
 
 ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config /client
 	api -> api/wire api/strict api/guard api/viewer metrics

@@ -26,6 +26,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api/viewer"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/identity"
+	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -54,6 +55,8 @@ type Options struct {
 	Tasks *task.Registry
 	// Identity finds who makes a request.
 	Identity *identity.Service
+	// OIDC lets people in by an OpenID provider; nil: there is none.
+	OIDC *oidc.Service
 	Blobs    Blobs // nil: artifacts cannot be downloaded
 	Logs     Logs  // nil: every log is gone
 	Clock    clock.Clock
@@ -136,7 +139,7 @@ func New(o Options) (http.Handler, error) {
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
-		s.sessionRoutes(),
+		s.sessionRoutes(), s.oidcRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

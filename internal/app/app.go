@@ -31,6 +31,7 @@ import (
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/identity"
+	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -64,6 +65,7 @@ type App struct {
 	engine   *queue.Engine
 	listener net.Listener
 	identity *identity.Service
+	oidc     *oidc.Service // nil = no provider is configured
 	local    string // token of the local CLI
 	failed   chan error
 }
@@ -90,7 +92,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
+		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.openOIDC, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -198,7 +200,7 @@ func (a *App) startEngine(ctx context.Context) error {
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, BehindProxy: a.o.Config.BehindProxy,
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, OIDC: a.oidc, BehindProxy: a.o.Config.BehindProxy,
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Clock: a.o.Clock, Logger: a.log,
 	})

@@ -34,6 +34,10 @@ const minTokenLen = 32
 
 // keys is the whole configuration, in the order in which it is shown.
 func keys() []key {
+	return append(ownKeys(), oidcKeys()...)
+}
+
+func ownKeys() []key {
 	return []key{
 		text("listen", "address of the API, host:port; port 0 takes a free one", func(c *Config) *string { return &c.Listen }, checkListen),
 		flag("behind_proxy", "a reverse proxy in front ends TLS: allow to listen on other than loopback", func(c *Config) *bool { return &c.BehindProxy }),

@@ -82,6 +82,7 @@ func defaults(env func(string) (string, bool)) Config {
 		LogFormat:   "text",
 		LogMaxBytes: runlog.DefaultMaxBytes,
 		Timezone:    "UTC",
+		OIDC:        defaultOIDC(),
 		origins:     map[string]string{},
 	}
 	if env != nil {
@@ -186,6 +187,9 @@ func (c *Config) finish() (Config, error) {
 		return Config{}, fault.Newf(fault.InvalidInput,
 			"listen (%s): %q can be reached from other machines, and this server does not speak TLS", c.origin("listen"), c.Listen).
 			WithHint("listen on 127.0.0.1, or put a reverse proxy with TLS in front and set behind_proxy (--behind-proxy)")
+	}
+	if err := c.finishOIDC(); err != nil {
+		return Config{}, err
 	}
 	return *c, c.checkBlobKeys()
 }

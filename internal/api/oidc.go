@@ -112,7 +112,7 @@ func (s *service) finishOIDC(w http.ResponseWriter, r *request) error {
 		turnAway(w, err)
 		return nil
 	}
-	http.SetCookie(w, s.cookie(r.Request, in.Entrance.Entrance))
+	http.SetCookie(w, s.cookie(r.Request, in.Entrance))
 	seeOther(w, in.Return)
 	return nil
 }

@@ -2,9 +2,18 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/oidc"
+)
+
+// Times of the check: one that took longer than the check may would count as
+// failing, and the server as not ready.
+const (
+	oidcEvery   = 30 * time.Second
+	oidcTimeout = health.DefaultTimeout - time.Second
 )
 
 // openOIDC makes the way in by an OpenID provider, if one is configured. The
@@ -23,8 +32,18 @@ func (a *App) openOIDC(context.Context) (err error) {
 		Tenant: c.Tenant, Domains: c.AllowedDomains,
 		Store: a.store, Identity: a.identity, Clock: a.o.Clock, Logger: a.log, UserAgent: "runsheet/" + a.o.Version,
 	})
-	if err == nil {
-		a.log.Info("people can log in at an openid provider", "issuer", c.Issuer, "redirect_url", c.RedirectURL)
+	if err != nil {
+		return err
 	}
-	return err
+	// Whoever has a session, a token or a password gets in all the same.
+	a.checks = append(a.checks, health.Check{Name: "oidc", Every: oidcEvery, Run: func(ctx context.Context) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, oidcTimeout)
+		defer cancel()
+		if err := a.oidc.Check(ctx); err != nil {
+			return "unavailable", health.Degrade(err)
+		}
+		return "", nil
+	}})
+	a.log.Info("people can log in at an openid provider", "issuer", c.Issuer, "redirect_url", c.RedirectURL)
+	return nil
 }

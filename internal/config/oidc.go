@@ -21,7 +21,7 @@ type OIDC struct {
 	Issuer       string
 	ClientID     string
 	ClientSecret Secret
-	// RedirectURL is the public URL of the callback; "" = http on the listen
+	// RedirectURL is the public URL of the callback; "" = on the listen
 	// address, whose port is known once the server listens.
 	RedirectURL string
 	Scopes      []string
@@ -53,7 +53,6 @@ func defaultOIDC() OIDC {
 }
 
 func oidcKeys() []key {
-	anything := func(string) error { return nil }
 	return []key{
 		renamed("oidc-issuer", text("oidc.issuer", "OpenID provider to log in at: its issuer URL; without it there is none",
 			func(c *Config) *string { return &c.OIDC.Issuer }, checkIssuer)),
@@ -95,7 +94,7 @@ func checkSecure(v string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("must be a URL without user, query and fragment, such as https://id.example.com")
 	}
-	if u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "1")) {
+	if u.Scheme == "http" && !Loopback(net.JoinHostPort(u.Hostname(), "1")) {
 		return nil, errors.New("must begin with https://, unless it is on loopback")
 	}
 	return u, nil
@@ -165,11 +164,16 @@ func (c *Config) finishOIDC() error {
 	case o.RolesClaim != "" && len(o.Roles) == 0:
 		return fault.Newf(fault.InvalidInput, "oidc.roles_claim (%s) is set, but not oidc.roles", c.origin("oidc.roles_claim")).
 			WithHint("say which role a group means: oidc.roles: ops=operator,admins=admin")
-	case o.RedirectURL != "" || loopback(c.Listen) && !c.BehindProxy:
+	case o.RedirectURL != "" || Loopback(c.Listen) && !c.BehindProxy:
 		return nil
 	case len(c.AllowedHosts) == 0 || c.AllowedHosts[0] == "*":
 		return missing("oidc.redirect_url", "it is https://YOUR-HOST"+oidc.CallbackPath)
 	}
-	o.RedirectURL = "https://" + c.AllowedHosts[0] + oidc.CallbackPath
+	host := c.AllowedHosts[0]
+	// A proxy has the usual port; a server without one has its own.
+	if _, port, err := net.SplitHostPort(c.Listen); err == nil && !c.BehindProxy && port != "443" {
+		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+	}
+	o.RedirectURL = "https://" + host + oidc.CallbackPath
 	return nil
 }

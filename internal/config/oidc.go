@@ -159,8 +159,6 @@ func (c *Config) finishOIDC() error {
 		return missing("oidc.client_secret", "set RUNSHEET_OIDC_CLIENT_SECRET")
 	case !slices.Contains(o.Scopes, "openid"):
 		return fault.Newf(fault.InvalidInput, "oidc.scopes (%s) must contain openid", c.origin("oidc.scopes"))
-	case o.RolesClaim == "" && o.DefaultRole == "":
-		return missing("oidc.roles_claim nor oidc.default_role", "nobody new could log in: say which claim holds roles, or which role everybody gets")
 	case o.RolesClaim != "" && len(o.Roles) == 0:
 		return fault.Newf(fault.InvalidInput, "oidc.roles_claim (%s) is set, but not oidc.roles", c.origin("oidc.roles_claim")).
 			WithHint("say which role a group means: oidc.roles: ops=operator,admins=admin")

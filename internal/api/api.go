@@ -58,11 +58,11 @@ type Options struct {
 	// Identity finds who makes a request.
 	Identity *identity.Service
 	// OIDC lets people in by an OpenID provider; nil: there is none.
-	OIDC *oidc.Service
-	Blobs    Blobs // nil: artifacts cannot be downloaded
-	Logs     Logs  // nil: every log is gone
-	Clock    clock.Clock
-	Logger   *slog.Logger // nil: nothing is logged
+	OIDC   *oidc.Service
+	Blobs  Blobs // nil: artifacts cannot be downloaded
+	Logs   Logs  // nil: every log is gone
+	Clock  clock.Clock
+	Logger *slog.Logger // nil: nothing is logged
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.

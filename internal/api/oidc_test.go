@@ -6,6 +6,7 @@ import (
 	"html"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -133,8 +134,15 @@ func newBrowser(t *testing.T) browser {
 	return browser{t, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// get opens an address; form posts one. Both return the answer and its text.
-func (b browser) do(method, target string, form url.Values) (*http.Response, string) {
+// page is what a browser got.
+type page struct {
+	Status     string
+	StatusCode int
+	Header     http.Header
+}
+
+// do opens an address, or posts a form to it.
+func (b browser) do(method, target string, form url.Values) (page, string) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, target, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -152,7 +160,7 @@ func (b browser) do(method, target string, form url.Values) (*http.Response, str
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return resp, string(text)
+	return page{resp.Status, resp.StatusCode, resp.Header}, string(text)
 }
 
 // atProvider begins a login, fills in the provider's form and returns the address
@@ -433,9 +441,7 @@ func TestOIDCDomainsAndUserinfo(t *testing.T) {
 		{"stranger", nil, map[string]any{"sub": "somebody else", "email": "in@example.com", "email_verified": true}, refusedAt + "oidc_token_invalid"},
 	} {
 		claims := map[string]any{"preferred_username": "dom-" + c.login, "realm": map[string]any{"groups": []string{"readers"}}}
-		for k, v := range c.token {
-			claims[k] = v
-		}
+		maps.Copy(claims, c.token)
 		name := "domains-" + c.login
 		s.provider.Put(t, name, testsvc.OIDCPerson{Password: "pw-" + name, Subject: name, IDToken: claims, UserInfo: c.info})
 		if got := newBrowser(t).login(s, name); got != c.end {

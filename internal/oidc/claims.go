@@ -77,11 +77,11 @@ func (s *Service) more(ctx context.Context, p *provider, c claims, token *oauth2
 	info, err := p.UserInfo(goidc.ClientContext(ctx, s.http), oauth2.StaticTokenSource(token))
 	if err != nil {
 		s.log.Warn("openid provider gives no userinfo", "host", s.host)
-		return c, nil
+		return c, nil //nolint:nilerr // what is missing is refused where it is needed
 	}
 	var extra map[string]any
 	if err := info.Claims(&extra); err != nil {
-		return c, nil //nolint:nilerr // as above
+		return c, fault.New(fault.OIDCTokenInvalid, "the userinfo is not an object")
 	}
 	// Core, section 5.3.2: of somebody else it must not be used.
 	if info.Subject != c.Subject {

@@ -351,7 +351,7 @@ func TestHostileProvider(t *testing.T) {
 		"token is no JSON": {func(b *bench) { b.handle = fail("/token", 200) }, fault.OIDCRefused},
 		"keys fail":        {func(b *bench) { b.handle = fail("/keys", 500) }, fault.OIDCTokenInvalid},
 		"endless": {func(b *bench) {
-			b.handle = func(w http.ResponseWriter, r *http.Request) bool {
+			b.handle = func(w http.ResponseWriter, _ *http.Request) bool {
 				for range 40 {
 					if _, err := w.Write(bytes.Repeat([]byte(" "), 64<<10)); err != nil {
 						break

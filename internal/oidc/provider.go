@@ -90,7 +90,7 @@ func (s *Service) find(ctx context.Context) (*provider, error) {
 	return p, nil
 }
 
-func (l *lookup) recent(now time.Time) (p *provider, err error, ok bool) { //nolint:revive // whether there is an answer comes last
+func (l *lookup) recent(now time.Time) (p *provider, err error, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil && now.Before(l.again) {

@@ -19,7 +19,7 @@ import (
 	"flag"
 	"fmt"
 	"html/template"
-	"log"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -66,7 +66,7 @@ func main() {
 		srv := &http.Server{Addr: *listen, Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}
 		err = srv.ListenAndServe()
 	}
-	log.Print(err)
+	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
@@ -164,14 +164,10 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) {
 	for _, scope := range ar.GetRequestedScopes() {
 		ar.GrantScope(scope)
 	}
-	now := time.Now().UTC()
-	session := &openid.DefaultSession{
-		Claims: &jwt.IDTokenClaims{
-			Issuer: s.issuer, Subject: p.Subject, IssuedAt: now, RequestedAt: now, AuthTime: now, Extra: p.IDToken,
-		},
-		Headers: &jwt.Headers{Extra: map[string]any{"kid": s.keyID}},
-		Subject: p.Subject, Username: r.PostFormValue("name"),
-	}
+	session := openid.NewDefaultSession()
+	session.Claims.Issuer, session.Claims.Subject, session.Claims.Extra = s.issuer, p.Subject, p.IDToken
+	session.Headers = &jwt.Headers{Extra: map[string]any{"kid": s.keyID}}
+	session.Subject, session.Username = p.Subject, r.PostFormValue("name")
 	resp, err := s.provider.NewAuthorizeResponse(ctx, ar, session)
 	if err != nil {
 		s.provider.WriteAuthorizeError(ctx, w, ar, err)
@@ -205,9 +201,7 @@ func (s *server) userinfo(w http.ResponseWriter, r *http.Request) {
 	p := s.people[ar.GetSession().GetUsername()]
 	s.mu.Unlock()
 	out := map[string]any{"sub": ar.GetSession().GetSubject()}
-	for k, v := range p.UserInfo {
-		out[k] = v
-	}
+	maps.Copy(out, p.UserInfo)
 	send(w, out)
 }
 

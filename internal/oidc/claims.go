@@ -71,13 +71,12 @@ func (s *Service) needsMore(c claims) bool {
 		len(s.o.Domains) > 0 && c.email() == "" || s.o.RolesClaim != "" && c.value(s.o.RolesClaim) == nil
 }
 
-// more adds what the userinfo endpoint says to what the ID token does not say.
+// more adds what the userinfo endpoint says to what the ID token does not say;
+// oidc_unavailable, because without an answer a person would lose roles.
 func (s *Service) more(ctx context.Context, p *provider, c claims, token *oauth2.Token) (claims, error) {
-	// One that does not answer is as good as one that knows nothing.
 	info, err := p.UserInfo(goidc.ClientContext(ctx, s.http), oauth2.StaticTokenSource(token))
 	if err != nil {
-		s.log.Warn("openid provider gives no userinfo", "host", s.host)
-		return c, nil //nolint:nilerr // what is missing is refused where it is needed
+		return c, fault.New(fault.OIDCUnavailable, "the OpenID provider gives no userinfo, and the ID token lacks claims")
 	}
 	var extra map[string]any
 	if err := info.Claims(&extra); err != nil {

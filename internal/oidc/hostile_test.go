@@ -349,6 +349,15 @@ func TestHostileProvider(t *testing.T) {
 		"code refused":     {func(b *bench) { b.handle = fail("/token", 400) }, fault.OIDCRefused},
 		"token fails":      {func(b *bench) { b.handle = fail("/token", 503) }, fault.OIDCUnavailable},
 		"token is no JSON": {func(b *bench) { b.handle = fail("/token", 200) }, fault.OIDCRefused},
+		"userinfo fails": {func(b *bench) {
+			b.discovery = func(m map[string]any) { m["userinfo_endpoint"] = b.issuer + "/userinfo" }
+			b.handle = fail("/userinfo", 500)
+			b.token = func(nonce string) string {
+				c := b.claims(nonce)
+				delete(c, "preferred_username")
+				return b.sign(c)
+			}
+		}, fault.OIDCUnavailable},
 		"keys fail":        {func(b *bench) { b.handle = fail("/keys", 500) }, fault.OIDCTokenInvalid},
 		"endless": {func(b *bench) {
 			b.handle = func(w http.ResponseWriter, _ *http.Request) bool {

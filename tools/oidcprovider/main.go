@@ -85,7 +85,7 @@ func newServer(issuer, client, secret, redirect string) (*server, error) {
 	}
 	config := &fosite.Config{
 		GlobalSecret: global, IDTokenIssuer: issuer, EnforcePKCE: true, IDTokenLifespan: time.Hour,
-		MinParameterEntropy: 16, RedirectSecureChecker: fosite.IsRedirectURISecure,
+		HashCost: 4, MinParameterEntropy: 16, RedirectSecureChecker: fosite.IsRedirectURISecure,
 	}
 	config.ClientSecretsHasher = &fosite.BCrypt{Config: config}
 	hash, err := config.ClientSecretsHasher.Hash(context.Background(), []byte(secret))

@@ -251,7 +251,8 @@ func TestOIDCLogin(t *testing.T) {
 	s := openSite(t)
 	name := s.person("ann", []string{"ops", "whatever"}, nil)
 	b := newBrowser(t)
-	wantEnd(t, b.login(s, name), "/ui/")
+	back := b.atProvider(s, s.url+"/api/session/oidc", name)
+	wantEnd(t, b.callback(back), "/ui/")
 	me := b.me(s)
 	if me["name"] != name || me["kind"] != "user" || !cmp.Equal(me["roles"], []any{"operator"}) {
 		t.Fatalf("me: %v", me)
@@ -281,7 +282,7 @@ func TestOIDCLogin(t *testing.T) {
 	if diff := cmp.Diff([]string{"user.create oidc oidc", "login " + name + " oidc", "login " + name + " oidc"}, did); diff != "" {
 		t.Error(diff)
 	}
-	for _, secret := range []string{s.provider.ClientSecret, "pw-" + name, "eyJ"} {
+	for _, secret := range []string{s.provider.ClientSecret, "pw-" + name, "eyJ", mustURL(t, back).Query().Get("code")} {
 		if strings.Contains(s.log.String(), secret) {
 			t.Errorf("the log has %q", secret)
 		}
@@ -658,4 +659,29 @@ func TestOIDCDisabledTenant(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEnd(t, newBrowser(t).login(s, name), refusedAt+"oidc_not_allowed")
+}
+
+// TestOIDCCookieWithTLS: other hosts of the domain can neither read nor plant it.
+func TestOIDCCookieWithTLS(t *testing.T) {
+	t.Parallel()
+	p := testsvc.OIDC(t)
+	b := setup(t, func(o *api.Options) {
+		var err error
+		if o.OIDC, err = oidc.New(oidc.Options{
+			Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, RedirectURL: "https://jobs.example" + oidc.CallbackPath,
+			Scopes: []string{"openid"}, DefaultRole: access.Viewer, Tenant: access.DefaultTenant, Store: o.Store, Identity: o.Identity,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		o.BehindProxy = true
+	})
+	a := want(t, b.as("", "GET", "/api/session/oidc", ""), 303, "")
+	all := a.Cookies()
+	if len(all) != 1 {
+		t.Fatalf("%d cookies", len(all))
+	}
+	c := all[0]
+	if c.Name != "__Host-runsheet_oidc" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 600 {
+		t.Errorf("%+v", c)
+	}
 }

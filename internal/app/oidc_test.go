@@ -38,7 +38,7 @@ func TestOpenIDProviderIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	get := func(path string) (*http.Response, string) {
+	get := func(path string) (status int, location, text string) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.URL()+path, nil)
 		if err != nil {
@@ -50,25 +50,25 @@ func TestOpenIDProviderIsDown(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
+		b, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return resp, string(text)
+		return resp.StatusCode, resp.Header.Get("Location"), string(b)
 	}
-	if resp, text := get("/readyz"); resp.StatusCode != http.StatusOK || !strings.Contains(text, "degraded") || !strings.Contains(text, "oidc") {
-		t.Errorf("readyz: %s %s", resp.Status, text)
+	if status, _, text := get("/readyz"); status != http.StatusOK || !strings.Contains(text, "degraded") || !strings.Contains(text, "oidc") {
+		t.Errorf("readyz: %d %s", status, text)
 	}
-	if resp, text := get("/api/session"); resp.StatusCode != http.StatusOK {
-		t.Errorf("a token: %s %s", resp.Status, text)
+	if status, _, text := get("/api/session"); status != http.StatusOK {
+		t.Errorf("a token: %d %s", status, text)
 	}
-	if resp, _ := get("/api/session/oidc"); resp.Header.Get("Location") != "/ui/account/#error=oidc_unavailable" {
-		t.Errorf("login: %s %s", resp.Status, resp.Header.Get("Location"))
+	if status, to, _ := get("/api/session/oidc"); status != http.StatusSeeOther || to != "/ui/account/#error=oidc_unavailable" {
+		t.Errorf("login: %d %s", status, to)
 	}
 	p.Start(t)
 	// The provider is left alone for a second after it failed.
 	for deadline := (clock.System{}).Now().Add(20 * time.Second); ; {
-		if resp, _ := get("/api/session/oidc"); strings.HasPrefix(resp.Header.Get("Location"), p.Issuer+"/authorize?") {
+		if _, to, _ := get("/api/session/oidc"); strings.HasPrefix(to, p.Issuer+"/authorize?") {
 			return
 		}
 		if (clock.System{}).Now().After(deadline) {

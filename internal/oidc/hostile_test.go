@@ -358,7 +358,7 @@ func TestHostileProvider(t *testing.T) {
 				return b.sign(c)
 			}
 		}, fault.OIDCUnavailable},
-		"keys fail":        {func(b *bench) { b.handle = fail("/keys", 500) }, fault.OIDCTokenInvalid},
+		"keys fail": {func(b *bench) { b.handle = fail("/keys", 500) }, fault.OIDCTokenInvalid},
 		"endless": {func(b *bench) {
 			b.handle = func(w http.ResponseWriter, _ *http.Request) bool {
 				for range 40 {

@@ -35,6 +35,8 @@ type operation struct {
 	Patch bool
 	// Waits: Prefer: wait=N is understood. Matches: If-Match is understood.
 	Waits, Matches bool
+	// Ticket: ?ticket= is understood, because browsers cannot send a header.
+	Ticket bool
 	// Secret: the answer holds a secret, so it is never stored for repetitions.
 	Secret  bool
 	Answers []answer
@@ -53,6 +55,8 @@ type answer struct {
 	Body any
 	// Media is the content type when it is not JSON.
 	Media []string
+	// Frames are zero values of what a stream of Media consists of.
+	Frames []any
 }
 
 // param is one query parameter.

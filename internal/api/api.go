@@ -59,9 +59,9 @@ type Options struct {
 	// Identity finds who makes a request.
 	Identity *identity.Service
 	// OIDC lets people in by an OpenID provider; nil: there is none.
-	OIDC *oidc.Service
-	Blobs    Blobs // nil: artifacts cannot be downloaded
-	Logs     Logs  // nil: every log is gone
+	OIDC  *oidc.Service
+	Blobs Blobs // nil: artifacts cannot be downloaded
+	Logs  Logs  // nil: every log is gone
 	// ArtifactLimits are shown with what artifacts take.
 	ArtifactLimits store.ArtifactLimits
 	Clock          clock.Clock

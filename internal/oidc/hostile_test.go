@@ -303,6 +303,16 @@ func hs256(b *bench, head, claims map[string]any, secret []byte) string {
 	return text + "." + b64(mac.Sum(nil))
 }
 
+// fail answers a path with a status and a body that nobody may repeat.
+func fail(path string, status int) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == path {
+			http.Error(w, `{"error":"CANARY","error_description":"CANARY"}`, status)
+		}
+		return r.URL.Path == path
+	}
+}
+
 // TestHostileProvider: whatever it says, the server reaches nothing but the
 // issuer's own address, and repeats nothing.
 func TestHostileProvider(t *testing.T) {
@@ -317,14 +327,6 @@ func TestHostileProvider(t *testing.T) {
 			}
 			http.Redirect(w, r, to, http.StatusTemporaryRedirect)
 			return true
-		}
-	}
-	fail := func(path string, status int) func(http.ResponseWriter, *http.Request) bool {
-		return func(w http.ResponseWriter, r *http.Request) bool {
-			if r.URL.Path == path {
-				http.Error(w, `{"error":"CANARY","error_description":"CANARY"}`, status)
-			}
-			return r.URL.Path == path
 		}
 	}
 	const config = "/.well-known/openid-configuration"

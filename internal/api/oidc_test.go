@@ -70,12 +70,12 @@ func openSite(t *testing.T, change ...func(*oidc.Options)) *site {
 			t.Error(err)
 		}
 	})
-	return instance(t, testsvc.OIDC(t), st, change...)
+	return startSite(t, testsvc.OIDC(t), st, change...)
 }
 
-// instance starts one server on a store. Its redirect URL is on itself unless
+// startSite starts one server on a store. Its redirect URL is on itself unless
 // change says otherwise.
-func instance(t *testing.T, p *testsvc.OIDCProvider, st store.Store, change ...func(*oidc.Options)) *site {
+func startSite(t *testing.T, p *testsvc.OIDCProvider, st store.Store, change ...func(*oidc.Options)) *site {
 	t.Helper()
 	s := &site{t: t, provider: p, store: st, log: &syncBuffer{}}
 	var handler http.Handler
@@ -560,7 +560,7 @@ func TestOIDCThrottle(t *testing.T) {
 func TestOIDCTwoInstances(t *testing.T) {
 	t.Parallel()
 	one := openSite(t)
-	two := instance(t, one.provider, one.store, func(o *oidc.Options) { o.RedirectURL = one.url + oidc.CallbackPath })
+	two := startSite(t, one.provider, one.store, func(o *oidc.Options) { o.RedirectURL = one.url + oidc.CallbackPath })
 	name := one.person("ann", []string{"ops"}, nil)
 	b := newBrowser(t) // cookies do not know ports
 	back := b.atProvider(one, one.url+"/api/session/oidc?return=/ui/jobs", name)
@@ -599,13 +599,13 @@ func TestOIDCProviderDown(t *testing.T) {
 		}
 	})
 	p := testsvc.OwnOIDC(t)
-	s := instance(t, p, st)
+	s := startSite(t, p, st)
 	name := s.person("ann", []string{"ops"}, nil)
 	b := newBrowser(t)
 	back := b.atProvider(s, s.url+"/api/session/oidc", name)
 	p.Stop(t)
 	wantEnd(t, b.callback(back), refusedAt+"oidc_unavailable")
-	down := instance(t, p, st)
+	down := startSite(t, p, st)
 	resp, _ := b.do("GET", down.url+"/api/session/oidc", nil)
 	wantEnd(t, resp.Header.Get("Location"), refusedAt+"oidc_unavailable")
 	if resp, text := b.do("GET", down.url+"/api/session/methods", nil); resp.StatusCode != 200 || !strings.Contains(text, strings.TrimPrefix(p.Issuer, "http://")) {

@@ -137,7 +137,7 @@ var register = map[Code]Entry{
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
 	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database or the place of the artifacts answers again."},
 	StorageFull:          {Unavailable, "Storage full", "Free space on the data folder's disk or in the place of the artifacts; accepted work is kept."},
-	OtherInstance:        {Conflicting, "Another instance is alive", "Run one instance, or wait until the dead one's lease is over."},
+	OtherInstance:        {Conflicting, "Another instance is alive", "Give all instances one shared blob_url, or run one instance; a dead one's lease is over soon."},
 	ShuttingDown:         {Unavailable, "Shutting down", "Repeat the request when the server is back."},
 	TooManyRequests:      {Limited, "Too many requests", "Wait for the time given in Retry-After."},
 	LogGone:              {Missing, "Log gone", "The log was removed by retention or lives on another machine."},

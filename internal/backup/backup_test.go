@@ -247,8 +247,8 @@ func TestRestoreAcrossEngines(t *testing.T) {
 				t.Errorf("the queue is not paused: %+v", set)
 			}
 			left, err := again.Leases.Leftovers(t.Context())
-			if err != nil || len(left) != 1 || left[0].HostID != "host_1" {
-				t.Errorf("the running job is not left to rescue: %+v %v", left, err)
+			if err != nil || len(left) != 1 || left[0].HostID != "" {
+				t.Errorf("the running job is not left to rescue by any host: %+v %v", left, err)
 			}
 			want, got := rows(t, file), rows(t, to.take(again))
 			for _, changed := range []string{"queue", "instances"} {

@@ -249,7 +249,7 @@ func TestExportOfASharedLog(t *testing.T) {
 // lyingShelf names blocks of impossible sizes beside those that it has.
 type lyingShelf struct{ blob.Shelf }
 
-func (l lyingShelf) Entries(ctx context.Context, folder string) iter.Seq2[blob.Entry, error] {
+func (l lyingShelf) Entries(_ context.Context, folder string) iter.Seq2[blob.Entry, error] {
 	return func(yield func(blob.Entry, error) bool) {
 		for _, name := range []string{"-0000000000000000001", "09223372036854775807", "00000000000000000900", "00000000000000000901"} {
 			size := int64(1)

@@ -42,7 +42,7 @@ func TestRestore(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Dir(mark), 0o700), os.WriteFile(mark, []byte("place_gone\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(context.Background(), config.Config{Data: to, Workers: 4}, RestoreOptions{
+	if _, err := Restore(context.Background(), config.Config{Data: to, Workers: 4, ArtifactMaxBytes: 3}, RestoreOptions{
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(file.Bytes())), nil },
 	}); err != nil {
 		t.Fatal(err)

@@ -388,3 +388,22 @@ func TestAbsentBlob(t *testing.T) {
 		t.Errorf("manifest: %+v", m)
 	}
 }
+
+// TestRestoreBesideAMark: where the mark of a database that was moved away is
+// left, no server would start on what is restored.
+func TestRestoreBesideAMark(t *testing.T) {
+	t.Parallel()
+	from, to := newHouse(t, false), newHouse(t, false)
+	s := from.mustOpen()
+	file := from.take(s)
+	end(t, s)
+	mark := filepath.Join(to.dir, "runsheet.db.moved")
+	ok(t, os.WriteFile(mark, []byte("was migrated\n"), 0o600))
+	if _, err := to.restore(file); !fault.Is(err, fault.StoreNotEmpty) {
+		t.Errorf("err = %v", err)
+	}
+	ok(t, os.Remove(mark))
+	_, err := to.restore(file)
+	ok(t, err)
+	end(t, to.mustOpen())
+}

@@ -108,7 +108,7 @@ func (o *opened) marked(ctx context.Context) (string, error) {
 	if o.engine == migrations.Postgres {
 		return postgres.Marked(ctx, o.db)
 	}
-	return sqlite.Marked(o.path)
+	return sqlite.Marked(filepath.Join(o.place.Folder, database)) // also when another file is filled, to become this one
 }
 
 func (o *opened) mark(ctx context.Context, why string) error {
@@ -141,8 +141,13 @@ func (o *opened) prepare(ctx context.Context, s *dump.Schema) error {
 		// An empty one of a newer program could not be told from a used one.
 		return used
 	}
-	if why, err := o.marked(ctx); err != nil || why != "" {
-		return errors.Join(err, used)
+	why, err := o.marked(ctx)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		used.Detail += ": " + why
+		return used
 	}
 	if have != s.Version {
 		if err := migrations.UpTo(ctx, o.db, o.engine, s.Version); err != nil {

@@ -407,3 +407,28 @@ func TestRestoreBesideAMark(t *testing.T) {
 	ok(t, err)
 	end(t, to.mustOpen())
 }
+
+// TestRestoreUnderAServer: a server that had opened the empty database before it
+// was locked, and begins to work only then, is noticed.
+func TestRestoreUnderAServer(t *testing.T) {
+	t.Parallel()
+	from, to := newHouse(t, false), newHouse(t, true)
+	s := from.mustOpen()
+	file := from.take(s)
+	end(t, s)
+	server := to.mustOpen()
+	defer end(t, server)
+	_, err := to.restore(file, func(o *backup.RestoreOptions) {
+		open := o.OpenBlobs
+		o.OpenBlobs = func(ctx context.Context) (blob.Store, error) {
+			ok(t, server.Leases.Register(ctx, store.Instance{ID: "alive", HostID: "h"}, time.Hour))
+			return open(ctx)
+		}
+	})
+	if !fault.Is(err, fault.OtherInstance) {
+		t.Errorf("err = %v", err)
+	}
+	if all, err := server.Leases.Instances(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("instances %+v, %v", all, err)
+	}
+}

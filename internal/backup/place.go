@@ -115,7 +115,10 @@ func (o *opened) mark(ctx context.Context, why string) error {
 	if o.engine == migrations.Postgres {
 		return postgres.Mark(ctx, o.db, why)
 	}
-	return sqlite.Mark(o.path, why)
+	if err := sqlite.Mark(o.path, why); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(o.path))
 }
 
 // begin starts the transaction that fills a place.

@@ -252,6 +252,7 @@ func (o RestoreOptions) load(ctx context.Context, m archive.Manifest, schema *du
 			}
 			return dump.Pause(ctx, tx, reason, o.Clock.Now())
 		},
+		last: to.idle, // a server that was starting when we looked first would be seen now
 	}.into(ctx, to)
 }
 

@@ -136,7 +136,7 @@ func New(o Options) (http.Handler, error) {
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
-		s.sessionRoutes(),
+		s.sessionRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

@@ -243,7 +243,7 @@ func (r *request) cursor() (*cursor, error) {
 		return nil, bad
 	}
 	var c cursor
-	if err := json.Unmarshal(b, &c); err != nil || c.Filter != r.filterHash() || !anyID.MatchString(c.ID) {
+	if err := json.Unmarshal(b, &c); err != nil || c.Filter != r.filterHash() || c.ID == "" || strings.ContainsRune(c.ID, 0) {
 		return nil, bad
 	}
 	return &c, nil

@@ -1,0 +1,57 @@
+package access
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/fault"
+)
+
+// MayGive returns nil when p may make a user or a token with the rights of q,
+// or change one that has them: nobody gives, takes or takes over more than he
+// has himself. Otherwise it returns a fault with code forbidden.
+func (p Principal) MayGive(q Principal) error {
+	if !p.Covers(q.Tenant, q.Roles, q.Scopes) {
+		return fault.New(fault.ForbiddenScope, "this would need rights that you do not have yourself").
+			At("/roles", "forbidden", "grants more than you have")
+	}
+	if p.Templates != nil && (q.Templates == nil || slices.ContainsFunc(q.Templates, func(t string) bool { return !slices.Contains(p.Templates, t) })) {
+		return fault.Newf(fault.ForbiddenScope, "you may start and steer jobs of the templates %s only", strings.Join(p.Templates, ", ")).
+			At("/templates", "forbidden", "must be among your own patterns")
+	}
+	if p.RatePerMinute > 0 && (q.RatePerMinute == 0 || q.RatePerMinute > p.RatePerMinute) {
+		return fault.Newf(fault.ForbiddenScope, "you may make %d requests a minute", p.RatePerMinute).
+			At("/rate_per_minute", "forbidden", "must not be above your own")
+	}
+	return nil
+}
+
+// CheckLimits returns invalid_input when the scopes or templates of q can be of
+// no use: a scope that does not exist or that no role of q grants, or a pattern
+// that cannot be read.
+func (q Principal) CheckLimits() error {
+	bad := fault.New(fault.InvalidInput, "the limits of the token cannot be used")
+	first := bad
+	unlimited := q
+	unlimited.Scopes = nil
+	for i, s := range q.Scopes {
+		at := "/scopes/" + strconv.Itoa(i)
+		switch {
+		case !slices.Contains(Scopes(), s):
+			bad = bad.At(at, "unknown_value", "is not a scope")
+		case !unlimited.May(s):
+			bad = bad.At(at, "not_granted", "none of the roles grants it")
+		}
+	}
+	for i, pattern := range q.Templates {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" || len(pattern) > 200 {
+			bad = bad.At("/templates/"+strconv.Itoa(i), "pattern", "must be a name in which * and ? stand for anything, at most 200 bytes")
+		}
+	}
+	if bad == first {
+		return nil
+	}
+	return bad
+}

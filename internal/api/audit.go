@@ -68,7 +68,7 @@ func (s *service) listAudit(r *request) (reply, error) {
 	out := wire.AuditList{Items: []wire.AuditEntry{}}
 	for _, e := range page.Entries {
 		out.Items = append(out.Items, wire.AuditEntryOf(e))
-		out.NextCursor = r.next(page.More, cursor{ID: "seq", Seq: e.Seq})
+		out.NextCursor = r.next(page.More, cursor{Name: "seq", Seq: e.Seq})
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }

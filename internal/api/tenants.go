@@ -107,7 +107,7 @@ func (s *service) listTenants(r *request) (reply, error) {
 	}
 	after := ""
 	if c != nil {
-		after = c.ID
+		after = c.Name
 	}
 	page, err := s.Store.Tenants.List(r.Context(), after, r.query.limit())
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *service) listTenants(r *request) (reply, error) {
 	out := wire.TenantList{Items: []wire.Tenant{}}
 	for _, t := range page.Tenants {
 		out.Items = append(out.Items, wire.TenantOf(t))
-		out.NextCursor = r.next(page.More, cursor{ID: t.Name})
+		out.NextCursor = r.next(page.More, cursor{Name: t.Name})
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }

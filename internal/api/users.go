@@ -116,7 +116,7 @@ func (s *service) listUsers(r *request) (reply, error) {
 	}
 	p := store.ListUsers{Tenant: tenant, Text: r.query.text("q"), Limit: r.query.limit()}
 	if c != nil {
-		p.AfterName = c.ID
+		p.AfterName = c.Name
 	}
 	page, err := s.Store.Users.List(r.Context(), p)
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *service) listUsers(r *request) (reply, error) {
 	out := wire.UserList{Items: []wire.User{}}
 	for _, u := range page.Users {
 		out.Items = append(out.Items, wire.UserOf(u))
-		out.NextCursor = r.next(page.More, cursor{ID: u.Name})
+		out.NextCursor = r.next(page.More, cursor{Name: u.Name})
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }

@@ -65,7 +65,7 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config /clien
 	/client => api/wire fault
 
 ring 5 command line: cli
-	cli => /client config api/wire runlog fault id clock
+	cli => /client config api/wire runlog fault id clock audit
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

@@ -120,6 +120,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.runCommand(), a.templateCommand(), a.workerCommand(),
 		a.queueCommand(), a.configCommand(), a.versionCommand(),
+		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usage{text: flagText(err.Error()), hint: "see: " + c.CommandPath() + " --help"}

@@ -169,7 +169,10 @@ func checkExport(r io.Reader, head string) (client.AuditCheck, error) {
 	lines.Buffer(nil, maxEntry)
 	var v audit.Verifier
 	wrong := func(at *int64, text string) { out.Valid, out.BrokenAt, out.Error = false, at, &text }
-	for n := 1; out.Valid && lines.Scan(); n++ {
+	for n := 1; lines.Scan(); n++ {
+		if !out.Valid {
+			continue // who copies the export wants what follows too
+		}
 		var e wire.AuditEntry
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			return out, usagef("line %d is not an exported entry: %v", n, err)

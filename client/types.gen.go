@@ -548,11 +548,12 @@ type Slot struct {
 // Tenant is the schema of that name in the API.
 type Tenant struct {
 	// TenantID: default is the one that was there first.
-	TenantID  string    `json:"tenant_id"`
-	Name      string    `json:"name"`
-	Disabled  bool      `json:"disabled"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	TenantID string `json:"tenant_id"`
+	Name     string `json:"name"`
+	Disabled bool   `json:"disabled"`
+	// CreatedAt: null for the default tenant, which was always there.
+	CreatedAt *time.Time `json:"created_at"`
+	UpdatedAt *time.Time `json:"updated_at"`
 	// Version: grows with every change; the ETag.
 	Version int64 `json:"version"`
 }

@@ -52,7 +52,7 @@ func accessAnswer(w http.ResponseWriter, request, tenantRef string) bool {
 	user := client.User{
 		UserID: userID, Name: "ann", Tenant: "default", Roles: []string{"author", "operator"}, HasPassword: true, Version: 2, CreatedBy: "setup", CreatedAt: now, UpdatedAt: now,
 	}
-	tenant := client.Tenant{TenantID: "ten_1", Name: "red", Version: 1, CreatedAt: now.Add(-time.Hour), UpdatedAt: now}
+	tenant := client.Tenant{TenantID: "ten_1", Name: "red", Version: 1, CreatedAt: new(now.Add(-time.Hour)), UpdatedAt: new(now)}
 	entry := client.AuditEntry{
 		Tenant: "default", Seq: 2, CreatedAt: now, Actor: client.AuditActor{Name: "ann", Remote: "10.0.0.1"}, Action: "token.create",
 		Object: tokenID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer"},

@@ -25,7 +25,7 @@ func (a *app) tenantView() view[client.Tenant] {
 		id:      func(t client.Tenant) string { return t.TenantID },
 		columns: []string{"TENANT", "NAME", "STATUS", "CREATED"}, status: 2, spare: []string{"CREATED"},
 		row: func(t client.Tenant) []string {
-			return []string{t.TenantID, t.Name, status(t), a.ago(t.CreatedAt)}
+			return []string{t.TenantID, t.Name, status(t), a.agoPtr(t.CreatedAt)}
 		},
 		detail: func(t client.Tenant) []pair {
 			return []pair{
@@ -33,8 +33,8 @@ func (a *app) tenantView() view[client.Tenant] {
 				{"name", t.Name},
 				{"status", status(t)},
 				{"version", strconv.FormatInt(t.Version, 10)},
-				{"created", stamp(&t.CreatedAt)},
-				{"updated", stamp(&t.UpdatedAt)},
+				{"created", stamp(t.CreatedAt)},
+				{"updated", stamp(t.UpdatedAt)},
 			}
 		},
 	}

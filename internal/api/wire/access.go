@@ -141,12 +141,12 @@ type TenantPatch struct {
 
 // Tenant is an owner who sees nothing of other owners.
 type Tenant struct {
-	TenantID  string    `json:"tenant_id" example:"ten_01jh0000000000000000000000" doc:"default is the one that was there first"`
-	Name      string    `json:"name"`
-	Disabled  bool      `json:"disabled"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
-	Version   int64     `json:"version" doc:"grows with every change; the ETag"`
+	TenantID  string     `json:"tenant_id" example:"ten_01jh0000000000000000000000" doc:"default is the one that was there first"`
+	Name      string     `json:"name"`
+	Disabled  bool       `json:"disabled"`
+	CreatedAt *time.Time `json:"created_at" doc:"null for the default tenant, which was always there"`
+	UpdatedAt *time.Time `json:"updated_at"`
+	Version   int64      `json:"version" doc:"grows with every change; the ETag"`
 }
 
 // TenantList is one page of tenants.
@@ -158,7 +158,7 @@ type TenantList struct {
 // TenantOf shows a tenant.
 func TenantOf(t access.Tenant) Tenant {
 	return Tenant{
-		TenantID: t.ID, Name: t.Name, Disabled: t.Disabled, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(), Version: t.Version,
+		TenantID: t.ID, Name: t.Name, Disabled: t.Disabled, CreatedAt: instant(t.CreatedAt), UpdatedAt: instant(t.UpdatedAt), Version: t.Version,
 	}
 }
 

@@ -32,8 +32,10 @@
     if (res.ok) return data;
     const problem = data || {};
     let detail = problem.detail || problem.title || "The server answered " + res.status + ".";
-    for (const e of problem.errors || []) if (!detail.includes(e.detail)) detail += " " + e.pointer.replace("/", "") + " " + e.detail + ".";
-    if (res.status === 429) detail += " Try again in " + (res.headers.get("Retry-After") || "some") + " s.";
+    for (const e of problem.errors || []) {
+      if (!detail.includes(e.detail)) detail += "; " + e.pointer.replace("/", "").replaceAll("_", " ") + " " + e.detail;
+    }
+    if (res.status === 429) detail += ". Try again in " + (res.headers.get("Retry-After") || "some") + " s.";
     throw { status: res.status, detail };
   };
 
@@ -115,7 +117,15 @@
 
   onSubmit($("setup").querySelector("form"), async (f) => {
     twice(f);
-    const me = await call("POST", "/api/setup", { code, name: f.name.value, password: f.password.value });
+    let me;
+    try {
+      me = await call("POST", "/api/setup", { code, name: f.name.value, password: f.password.value });
+    } catch (e) {
+      // Without a code that can be used, the route is not there.
+      if (e.status !== 404 && e.status !== 409) throw e;
+      show("login");
+      throw { detail: "This link was used, or is older than 30 minutes. Log in, or start the server again for a new link." };
+    }
     code = "";
     await enter(me, "You are the administrator, and logged in.");
   });

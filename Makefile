@@ -29,7 +29,7 @@ GOTESTSUM = "$$(scripts/tool.sh gotestsum)" --format pkgname-and-test-fails --fo
 FUZZTIME ?= 50000x
 BENCH ?= .
 # In this order: the client is made from the OpenAPI document, and deps comes last.
-GENERATORS := states faults openapi client deps
+GENERATORS := states faults decorators openapi client deps
 
 .PHONY: help
 help: ## list the targets
@@ -91,8 +91,9 @@ e2e: build ## run the end-to-end tests only
 	$(GOTESTSUM) -- -count=1 -timeout 10m ./e2e/...
 
 .PHONY: chaos
-chaos: build ## run the crash tests at full size (long)
+chaos: build ## run the crash and disk tests at full size (long)
 	RUNSHEET_CHAOS=full $(GOTESTSUM) -- -count=1 -timeout 120m ./e2e/...
+	cd e2e/powerloss && RUNSHEET_CHAOS=full POWERLOSS_SEEDS=20000 go test -count=1 -timeout 120m ./...
 
 .PHONY: bench
 bench: ## run the benchmarks that match BENCH (all)
@@ -119,6 +120,10 @@ cross: ## build the release binaries for all platforms into bin/
 		GOOS=$${p%/*} GOARCH=$${p#*/} $(GOBUILD) -o "bin/runsheet-$${p%/*}-$${p#*/}$$ext" ./cmd/runsheet; \
 	done
 
+.PHONY: release
+release: ## build the release archives, checksums and SBOMs into dist/
+	@VERSION="$(filter-out dev,$(VERSION))" scripts/release.sh
+
 .PHONY: clean
 clean: ## remove what was built; data folders stay
-	rm -rf bin
+	rm -rf bin dist

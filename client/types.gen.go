@@ -375,6 +375,25 @@ type Progress struct {
 	Total *int64 `json:"total"`
 }
 
+// Readiness is the schema of that name in the API.
+type Readiness struct {
+	// Status: the worst of the checks; degraded: it serves, but not everything works as it should.
+	Status string           `json:"status"`
+	Checks []ReadinessCheck `json:"checks"`
+}
+
+// ReadinessCheck is the schema of that name in the API.
+type ReadinessCheck struct {
+	Name   string `json:"name"`
+	Status string `json:"status"`
+	// Note: a word, such as paused or low.
+	Note *string `json:"note"`
+	// Detail: what is wrong; only for callers with the scope system:read.
+	Detail *string `json:"detail"`
+	// CheckedAt: when it was last looked at.
+	CheckedAt *time.Time `json:"checked_at"`
+}
+
 // Reason is the schema of that name in the API.
 type Reason struct {
 	// Reason: for people.

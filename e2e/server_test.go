@@ -58,6 +58,8 @@ type server struct {
 	db   string // PostgreSQL URL, "" = SQLite
 	args []string
 	env  []string // more variables
+	// make replaces the usual command line; nil = the usual one.
+	make func(ctx context.Context, args ...string) *exec.Cmd
 
 	cmd  *exec.Cmd
 	url  string
@@ -88,6 +90,9 @@ func (s *server) dump() {
 
 // command is the server's command line.
 func (s *server) command(ctx context.Context) *exec.Cmd {
+	if s.make != nil {
+		return s.make(ctx, "serve")
+	}
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-command", built.witness}, s.args...)
 	if s.db != "" {
 		args = append(args, "--database-url", s.db)
@@ -110,6 +115,16 @@ func (s *server) output() (string, error) {
 
 // start runs the server and waits until it is ready.
 func (s *server) start() {
+	s.t.Helper()
+	s.launch()
+	eventually(s.t, 60*time.Second, "the server is ready", func() bool {
+		code, _ := s.try(http.MethodGet, "/readyz", nil, nil)
+		return code == http.StatusOK
+	})
+}
+
+// launch runs the server and waits until it says its address.
+func (s *server) launch() {
 	s.t.Helper()
 	s.cmd = s.command(context.Background())
 	s.cmd.Stderr = s.log
@@ -140,10 +155,6 @@ func (s *server) start() {
 	case <-time.After(60 * time.Second):
 		s.t.Fatalf("the server did not say its address; log:\n%s", s.log.tail(4000))
 	}
-	eventually(s.t, 60*time.Second, "the server is ready", func() bool {
-		code, _ := s.try(http.MethodGet, "/readyz", nil, nil)
-		return code == http.StatusOK
-	})
 }
 
 // kill ends the server as a power switch would.

@@ -39,6 +39,7 @@ ring 1 domain: job run schedule calendar workflow approval directive access audi
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc
 ring 2 ports: blob blob/s3 blob/blobtest
+ring 2 ports: certificate certificate/certificatetest reserve
 	store/portable -> store
 	store/sqlite store/postgres -> store store/portable store/migrations
 	store/sqlite blob runlog -> filelock
@@ -46,8 +47,10 @@ ring 2 ports: blob blob/s3 blob/blobtest
 	bus/mem bus/redis bus/bustest -> bus
 	checkpoint/checkpointtest -> checkpoint
 	blob/s3 blob/blobtest -> blob
+	reserve -> store
 
 ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity
+ring 3 engines: health
 	queue -> task
 	task/* -> task
 	task/command -> process
@@ -59,13 +62,15 @@ ring 3 engines: queue planner engine task task/* node node/* inbox trader trader
 	trader/paper -> trader
 	rollout courier llm identity -> outbound
 
-ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config /client
+ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor export /client
+	doctor -> config /client
+	export => /client
 	api -> api/wire api/strict api/guard api/viewer metrics
 	api/wire -> api/strict
 	/client => api/wire fault
 
 ring 5 command line: cli
-	cli => /client config api/wire runlog fault id clock audit
+	cli => /client config api/wire runlog fault id clock audit certificate doctor export
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

@@ -6,9 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 HOME=$(scripts/home.sh) && export HOME
 export CGO_ENABLED=0
 
-max_binary_bytes=$((30 * 1000 * 1000))
+max_binary_bytes=$((40 * 1000 * 1000))
 max_readme_words=900
-platforms="linux/arm64 darwin/arm64 windows/amd64"
+platforms="linux/arm64 darwin/amd64 darwin/arm64 windows/amd64"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -96,6 +96,7 @@ check "golangci-lint" lint
 check "go mod tidy" tidy
 check "deadcode" dead
 check "cross builds: $platforms" cross
+check "same hash of two builds of the last commit" scripts/reproduce.sh
 check "size of the binary" size
 check "static binary" static
 check "length of the README" readme

@@ -18,10 +18,11 @@ import (
 // Op is the class of an operation on the disk.
 type Op string
 
-// The operations that Options.Fault is asked about. All but OpRead change the
-// disk and count for Options.CutAt.
+// The operations that Options.Fault is asked about. All but OpRead and OpOpen,
+// which is of a file that exists, change the disk and count for Options.CutAt.
 const (
 	OpRead     Op = "read"
+	OpOpen     Op = "open"
 	OpCreate   Op = "create"
 	OpWrite    Op = "write"
 	OpTruncate Op = "truncate"
@@ -41,6 +42,9 @@ type Options struct {
 	CutAt int
 	// SyncLies makes every sync return at once without effect.
 	SyncLies bool
+	// SyncAgain repeats a sync that failed until it succeeds, as a careless program
+	// does. It exists to show that this loses data.
+	SyncAgain bool
 	// Fault, when not nil, is asked before each operation; an error fails it. A
 	// failed write has written a part; a failed sync has written some of what
 	// was unsynced and forgotten the rest, which no later sync writes. It is
@@ -295,6 +299,10 @@ func (d *Disk) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, er
 		ino = &inode{}
 		d.now[name] = ino
 		d.entries = append(d.entries, entry{name: name, file: ino})
+	} else if d.opts.Fault != nil {
+		if err := d.opts.Fault(OpOpen); err != nil {
+			return nil, flags, err
+		}
 	}
 	f := &file{
 		disk: d, inode: ino, readOnly: flags&vfs.OPEN_READONLY != 0,

@@ -59,6 +59,7 @@ func (o *outage) count() int {
 // The ways in which disks refuse.
 var (
 	errNoSpace = vfs.SystemError(errors.New("no space left on device"), sqlite3.FULL)
+	errOpen    = vfs.SystemError(errors.New("input/output error"), sqlite3.CANTOPEN)
 	errRead    = vfs.SystemError(errors.New("input/output error"), sqlite3.IOERR_READ)
 	errWrite   = vfs.SystemError(errors.New("input/output error"), sqlite3.IOERR_WRITE)
 	errSync    = vfs.SystemError(errors.New("input/output error"), sqlite3.IOERR_FSYNC)
@@ -75,6 +76,8 @@ func broken(op Op) error {
 	switch op {
 	case OpRead:
 		return errRead
+	case OpOpen:
+		return errOpen
 	case OpSync:
 		return errSync
 	case OpWrite, OpCreate, OpTruncate, OpDelete:

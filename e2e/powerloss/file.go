@@ -93,6 +93,15 @@ func (f *file) Truncate(size int64) error {
 func (f *file) Sync(vfs.SyncFlag) error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
+	err := f.sync()
+	for n := 0; err != nil && f.disk.opts.SyncAgain && !f.disk.off && n < 1000; n++ {
+		err = f.sync()
+	}
+	return err
+}
+
+// sync is one attempt. f.disk.mu is held.
+func (f *file) sync() error {
 	torn, err := f.disk.begin(OpSync)
 	if err != nil {
 		if torn && !f.disk.off {

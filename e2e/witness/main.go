@@ -1,7 +1,7 @@
 // Command witness is the independent observer of the crash tests: a job that
 // reports to a file of its own, never to the system under test.
 //
-//	witness DIR MILLIS [fork]
+//	witness DIR MILLIS [fork|chat]
 //
 // It locks DIR/<job id>.lock for as long as any of its processes lives, so that
 // a second attempt that runs beside the first, or beside its orphans, is seen
@@ -12,7 +12,8 @@
 //	end JOB RUN ATTEMPT PID
 //
 // With fork it leaves a background child in a session of its own that would
-// outlive everything, and holds the lock too.
+// outlive everything, and holds the lock too. With chat it writes 200 kB to its
+// output.
 package main
 
 import (
@@ -56,6 +57,11 @@ func main() {
 		}
 	}
 	fmt.Println("::progress 1/2 working")
+	if len(os.Args) == 4 && os.Args[3] == "chat" {
+		for range 2000 {
+			fmt.Println("a line of a hundred bytes, such as jobs write by the thousand when they have nothing better to say..")
+		}
+	}
 	time.Sleep(time.Duration(ms) * time.Millisecond)
 	say(dir, "end")
 }

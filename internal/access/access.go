@@ -54,6 +54,8 @@ const (
 	TemplatesWrite Scope = "templates:write"
 	SystemRead     Scope = "system:read"
 	WorkersWrite   Scope = "workers:write"
+	// MetricsRead is about all tenants: the numbers do not tell them apart.
+	MetricsRead Scope = "metrics:read"
 	// SessionUse is what everybody has who got in: seeing and ending the own
 	// session.
 	SessionUse   Scope = "session:use"
@@ -69,7 +71,7 @@ const (
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
-		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, SessionUse,
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, MetricsRead, SessionUse,
 		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead,
 	}
 }
@@ -77,7 +79,7 @@ func Scopes() []Scope {
 // Installation reports whether s is about the whole installation, so that only
 // principals of the default tenant can have it.
 func (s Scope) Installation() bool {
-	return slices.Contains([]Scope{WorkersWrite, TenantsRead, TenantsWrite}, s)
+	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite}, s)
 }
 
 // Scopes returns what a role grants, sorted as declared. An unknown role
@@ -87,7 +89,7 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, SessionUse}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, MetricsRead, SessionUse}
 	switch r {
 	case Viewer, Approver:
 		return read

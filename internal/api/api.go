@@ -25,7 +25,9 @@ import (
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
+	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -69,8 +71,14 @@ type Options struct {
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.
 	BehindProxy bool
-	// MaxInFlight bounds the requests under way, waiting ones included; 0 = 1024.
-	MaxInFlight int
+	// MaxInFlight bounds the requests under way, MaxLasting those that stream or
+	// wait, which do not count among the former; 0 = 1024.
+	MaxInFlight, MaxLasting int
+	// Health is what /readyz tells; nil: whether the database takes writes. The
+	// caller closes it.
+	Health *health.Monitor
+	// Metrics counts requests and answers /metrics; nil: nothing is counted.
+	Metrics *metrics.Metrics
 }
 
 // service is what handlers share. It is immutable.
@@ -79,6 +87,7 @@ type service struct {
 	log     *slog.Logger
 	schemas *schemas
 	started time.Time
+	bodies  *guard.Bodies
 	doc     []byte // openapi.json
 	docYAML []byte
 }
@@ -97,6 +106,10 @@ func New(o Options) (http.Handler, error) {
 	}
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
+	}
+	if o.Health == nil {
+		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
+		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
 	s := &service{Options: o, log: o.Logger, started: o.Clock.Now()}
 	t := newRouter(s)
@@ -125,12 +138,17 @@ func New(o Options) (http.Handler, error) {
 		}
 		http.Redirect(w, r, "/ui/", http.StatusFound)
 	})
-	return guard.New(guard.Options{
-		Next: t, Fail: s.fail, Clock: o.Clock, Log: o.Logger, Hosts: o.Hosts, MaxInFlight: o.MaxInFlight,
+	outer := guard.Options{
+		Next: t, Fail: s.fail, Clock: o.Clock, Log: o.Logger, Hosts: o.Hosts, MaxInFlight: o.MaxInFlight, MaxLasting: o.MaxLasting,
 		WithRequestID: func(ctx context.Context, id string) context.Context {
 			return context.WithValue(ctx, requestIDKey, id)
 		},
-	}), nil
+	}
+	if o.Metrics != nil {
+		outer.Meter = o.Metrics
+	}
+	s.bodies = guard.NewBodies(o.Clock, outer.Meter)
+	return guard.New(outer), nil
 }
 
 // register adds every route of the API. A new resource is one more line.

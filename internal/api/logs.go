@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/runlog"
@@ -38,6 +39,11 @@ func (s *service) getLogs(w http.ResponseWriter, r *request) error {
 	v, err := s.run(r)
 	if err != nil {
 		return err
+	}
+	if r.query.flag("follow") {
+		if err := guard.Last(r.Context()); err != nil {
+			return err
+		}
 	}
 	out := &logSender{w: w, sse: strings.Contains(r.Header.Get("Accept"), "text/event-stream")}
 	lines := r.query.number("tail", runlog.All)

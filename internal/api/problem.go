@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -108,6 +109,8 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if h.Get("Retry-After") == "" {
 			h.Set("Retry-After", "1")
 		}
+	case http.StatusInsufficientStorage:
+		h.Set("Retry-After", "10") // seconds; space does not come by waiting only
 	}
 	s.note(r.Context(), p, err)
 	body, err := marshal(p)
@@ -126,7 +129,11 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 // note logs what the caller cannot see: internal faults and storage trouble.
 func (s *service) note(ctx context.Context, p wire.Problem, err error) {
 	if p.Status >= http.StatusInternalServerError && ctx.Err() == nil {
-		s.log.ErrorContext(ctx, "request failed",
+		level := slog.LevelError
+		if errors.Is(err, fault.New(fault.StorageFull, "")) {
+			level = slog.LevelDebug // who watches the disk says it once, not for each request
+		}
+		s.log.Log(ctx, level, "request failed",
 			slog.String("request_id", p.RequestID), slog.String("code", p.Code), slog.Any("error", err))
 	}
 }

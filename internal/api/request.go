@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/strict"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
@@ -36,6 +36,7 @@ type request struct {
 	wait time.Duration
 	// ifMatch is the set of ETags that the caller insists on; nil = none.
 	ifMatch []string
+	hold    guard.Hold
 }
 
 func (r *request) tenant() string { return r.principal.Tenant }
@@ -74,6 +75,7 @@ type reply struct {
 // they asked before, and then the handler.
 func (s *service) call(w http.ResponseWriter, hr *http.Request, op *operation) {
 	r := &request{Request: hr, op: op}
+	defer r.hold.Free()
 	if err := s.admit(w, r); err != nil {
 		s.finish(w, r, reply{}, err)
 		return
@@ -113,6 +115,9 @@ func (s *service) admit(w http.ResponseWriter, r *request) error {
 	}
 	if err = s.beginKey(r); err != nil {
 		return err
+	}
+	if r.wait > 0 {
+		return guard.Last(r.Context())
 	}
 	return nil
 }
@@ -236,11 +241,14 @@ func (s *service) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Request.Body, MaxBody))
+	b, err := s.bodies.Read(r.Context(), &r.hold, http.MaxBytesReader(w, r.Request.Body, MaxBody), r.ContentLength)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
 		return nil, tooLarge
+	case fault.Is(err, fault.TooManyRequests):
+		w.Header().Set("Connection", "close")
+		return nil, err
 	case err != nil:
 		return nil, fault.Wrap(err, fault.MalformedBody, "the body ended early")
 	case len(b) == 0 && (r.op.Body == nil || r.op.BodyOptional):

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
@@ -158,10 +159,12 @@ func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.missing(w, r, inAPI)
 		return
 	}
-	if _, pattern := t.mux.Handler(r); pattern == "" {
+	_, pattern := t.mux.Handler(r)
+	if pattern == "" {
 		t.missing(w, r, inAPI)
 		return
 	}
+	guard.Route(r.Context(), pattern)
 	t.mux.ServeHTTP(w, r)
 }
 

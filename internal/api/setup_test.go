@@ -83,16 +83,23 @@ var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 func setup(t *testing.T, change ...func(*api.Options)) *bundle {
 	t.Helper()
-	b := &bundle{t: t, clock: clocktest.New(start), tokens: map[access.Role]string{}, blobs: blobs{}}
-	var err error
-	if b.store, err = sqlite.OpenMemory(t.Context(), b.clock); err != nil {
+	s, err := sqlite.OpenMemory(t.Context(), clocktest.New(start))
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := b.store.Health.Close(); err != nil {
+		if err := s.Health.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	return setupOn(t, s, change...)
+}
+
+// setupOn is setup with a store.
+func setupOn(t *testing.T, s store.Store, change ...func(*api.Options)) *bundle {
+	t.Helper()
+	b := &bundle{t: t, clock: clocktest.New(start), store: s, tokens: map[access.Role]string{}, blobs: blobs{}}
+	var err error
 	if b.logs, err = runlog.Open(t.TempDir(), runlog.Options{Clock: b.clock}); err != nil {
 		t.Fatal(err)
 	}

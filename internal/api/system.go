@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"html/template"
 	"net/http"
@@ -11,7 +12,9 @@ import (
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -75,8 +78,19 @@ func (s *service) systemRoutes() []operation {
 			Answers: ok, Handle: func(*request) (reply, error) { return healthy, nil },
 		},
 		{
-			ID: "readyz", Method: http.MethodGet, Path: "/readyz", Public: true, Tag: "system", Summary: "Could a request be served?",
-			Answers: ok, Faults: []fault.Code{fault.StorageUnavailable}, Handle: s.ready,
+			ID: "readyz", Method: http.MethodGet, Path: "/readyz", Public: true, Tag: "system", Summary: "Can the server take work?",
+			Doc: "Degraded is a success: the server serves, but not everything works as it should. Details are shown to callers with " +
+				"the scope system:read only. Each check runs at most once a second.",
+			Answers: []answer{
+				{Status: http.StatusOK, Doc: "ok or degraded", Body: wire.Readiness{}},
+				{Status: http.StatusServiceUnavailable, Doc: "failing", Body: wire.Readiness{}},
+			},
+			Handle: s.ready,
+		},
+		{
+			ID: "get_metrics", Method: http.MethodGet, Path: "/metrics", Scope: access.MetricsRead, Tag: "system",
+			Summary: "Numbers for Prometheus", Doc: "docs/metrics.md explains each.", Stream: s.getMetrics,
+			Answers: []answer{{Status: http.StatusOK, Doc: "Prometheus text format", Media: []string{"text/plain"}}},
 		},
 		{
 			ID: "explain_problem", Method: http.MethodGet, Path: "/problems/{code}", Public: true, Tag: "system",
@@ -89,12 +103,37 @@ func (s *service) systemRoutes() []operation {
 
 var healthy = reply{Status: http.StatusOK, Body: wire.Health{Status: "ok"}}
 
-// ready says whether a write could succeed. It names no cause: it is public.
+// ready tells how the checks stand. Strangers learn their names only.
 func (s *service) ready(r *request) (reply, error) {
-	if err := s.Store.Health.Ping(r.Context()); err != nil {
-		return reply{}, fault.Wrap(err, fault.StorageUnavailable, "the database does not take writes now")
+	details := false
+	if r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" {
+		who, err := s.authenticate(r.Request)
+		details = err == nil && who.May(access.SystemRead)
 	}
-	return healthy, nil
+	v := wire.ReadinessOf(s.Health.Report(r.Context()), details)
+	out := reply{Status: http.StatusOK, Body: v}
+	if v.Status == string(health.Failing) {
+		out.Status = http.StatusServiceUnavailable
+	}
+	return out, nil
+}
+
+func (s *service) getMetrics(w http.ResponseWriter, r *request) error {
+	if s.Metrics == nil {
+		return fault.New(fault.NotFound, "this server counts nothing")
+	}
+	w.Header().Set("Content-Type", metrics.ContentType())
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	// Rendered first, so that a failure can still be told.
+	var b bytes.Buffer
+	if err := s.Metrics.WriteTo(r.Context(), &b); err != nil {
+		w.Header().Del("Content-Type")
+		return err
+	}
+	_, _ = b.WriteTo(w) // the client is gone: nobody is left to tell
+	return nil
 }
 
 func (s *service) static(media string, body func() []byte) func(http.ResponseWriter, *request) error {

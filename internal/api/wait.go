@@ -33,6 +33,9 @@ func again[T any](f func() (T, error)) (T, error) {
 // otherwise 202. The answer is stored for repetitions, also when the caller has
 // gone.
 func (s *service) awaitReply(r *request, j job.Job, ended int) (reply, error) {
+	// Everything was read; a wait must not hold a body.
+	r.body = nil
+	r.hold.Free()
 	j, err := s.await(r.Context(), j, r.wait)
 	if err != nil && r.Context().Err() == nil {
 		return reply{}, err

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/identity"
 )
 
@@ -23,7 +23,7 @@ func (a *App) openAccess(ctx context.Context) error {
 	known := access.Static{}.With(a.local, local)
 	if given := a.o.Config.AdminToken.Reveal(); given != "" {
 		known = known.With(given, admin)
-	} else if !loopback(a.o.Config.Listen) {
+	} else if !config.Loopback(a.o.Config.Listen) {
 		ok, err := a.store.Users.Administered(ctx)
 		if err != nil {
 			return err
@@ -50,16 +50,6 @@ func (a *App) openAccess(ctx context.Context) error {
 	return nil
 }
 
-// loopback reports whether only this machine reaches the address.
-func loopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 func (a *App) setupPath() string { return filepath.Join(a.o.Config.Data, "keys", "setup_link") }
 
 // offerSetup shows a one-time link by which the first administrator is made, if
@@ -76,7 +66,7 @@ func (a *App) offerSetup(ctx context.Context) error {
 	if err != nil || page {
 		return err
 	}
-	link := a.URL() + "/ui/account/#setup=" + a.identity.NewSetupCode()
+	link := a.localURL() + "/ui/account/#setup=" + a.identity.NewSetupCode()
 	if err := os.WriteFile(a.setupPath(), []byte(link+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write setup link: %w", err)
 	}

@@ -28,10 +28,14 @@ import (
 
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/blob"
+	"github.com/runsheet/runsheet/internal/certificate"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
+	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/queue"
+	"github.com/runsheet/runsheet/internal/reserve"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -56,6 +60,7 @@ type App struct {
 	stopping sync.Once
 	stopErr  error
 
+	reserve  *reserve.Guard
 	store    store.Store
 	blobs    blob.Store
 	tidy     func(context.Context) (int, error) // removes leftovers from blobs; nil = there are none
@@ -63,8 +68,13 @@ type App struct {
 	tasks    *task.Registry
 	engine   *queue.Engine
 	listener net.Listener
+	conns    *conns
+	metrics  *metrics.Metrics
+	checks   []health.Check // of optional parts, for startHealth
+	health   *health.Monitor
 	identity *identity.Service
-	local    string // token of the local CLI
+	pair     *certificate.Pair // nil = plain HTTP
+	local    string            // token of the local CLI
 	failed   chan error
 }
 
@@ -82,7 +92,12 @@ func New(o Options) *App {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
-	return &App{o: o, log: o.Logger, failed: make(chan error, 2)}
+	a := &App{o: o, log: o.Logger, failed: make(chan error, 2)}
+	a.metrics = metrics.New(metrics.Options{Version: o.Version, Clock: o.Clock, KnownType: func(name string) bool {
+		_, err := a.tasks.Find(name) // nothing ends or starts before the tasks are made
+		return err == nil
+	}})
+	return a
 }
 
 // Start brings the server up. When it returns nil the server listens, has
@@ -90,7 +105,8 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.lockData, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine, a.serve, a.startHousekeeping, a.addDemo,
+		a.loadCertificate, a.lockData, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine,
+		a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -99,12 +115,13 @@ func (a *App) Start(ctx context.Context) error {
 	// The start makes several MB of garbage (schemas, documents, migrations), and
 	// an idle server would keep its pages for long.
 	debug.FreeOSMemory()
+	a.notify(ctx, "READY=1")
 	return nil
 }
 
 // URL is the base address of a started server, for example
 // http://127.0.0.1:8420.
-func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+func (a *App) URL() string { return a.scheme() + a.listener.Addr().String() }
 
 // Wait returns nil when ctx ends and an error when a part of the server ends by
 // itself.
@@ -123,6 +140,7 @@ func (a *App) Wait(ctx context.Context) error {
 // be called more than once.
 func (a *App) Stop() error {
 	a.stopping.Do(func() {
+		a.notify(context.Background(), "STOPPING=1")
 		for _, c := range slices.Backward(a.closers) {
 			a.log.Debug("closing", "part", c.name)
 			if err := c.close(); err != nil {
@@ -140,7 +158,8 @@ func (a *App) openFiles(ctx context.Context) (err error) {
 	if err := a.openBlobs(ctx); err != nil {
 		return err
 	}
-	a.logs, err = runlog.Open(filepath.Join(a.o.Config.Data, "logs"), runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock})
+	dir := filepath.Join(a.o.Config.Data, "logs")
+	a.logs, err = runlog.Open(dir, runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock, Spare: a.spareLogs(dir)})
 	return err
 }
 
@@ -154,6 +173,8 @@ func (a *App) listen(ctx context.Context) (err error) {
 		}
 		return fmt.Errorf("listen on %s: %w", a.o.Config.Listen, err)
 	}
+	a.conns = newConns(a.listener, connLimit())
+	a.listener = a.conns
 	a.onStop("listener", func() error {
 		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			return err
@@ -166,7 +187,7 @@ func (a *App) listen(ctx context.Context) (err error) {
 // startEngine recovers and starts to run jobs.
 func (a *App) startEngine(ctx context.Context) error {
 	a.engine = queue.New(queue.Options{
-		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.blobs.Put, Sweep: a.sweep,
+		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.metrics.PutBlob(a.blobs.Put), Sweep: a.sweep,
 		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
 		Exclusive: a.exclusive(), Alone: !a.exclusive(), LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
 		Clock: a.o.Clock, Logger: a.log,
@@ -200,7 +221,7 @@ func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
 		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, BehindProxy: a.o.Config.BehindProxy,
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
-		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Clock: a.o.Clock, Logger: a.log,
+		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)
@@ -208,10 +229,11 @@ func (a *App) serve(ctx context.Context) error {
 	// Requests that last (followed logs, waits) end when the server stops.
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	srv := newServer(base, handler, a.log, requestTimeout)
+	srv.ConnState = a.conns.note
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := srv.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.answer(srv); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("serve: %w", err)
 		}
 	}()
@@ -226,7 +248,7 @@ func (a *App) serve(ctx context.Context) error {
 		<-done
 		return err
 	})
-	if err := config.WriteLocal(a.o.Config.Data, config.Local{URL: a.URL(), Token: a.local}); err != nil {
+	if err := a.writeLocal(a.fingerprint()); err != nil {
 		return err
 	}
 	a.onStop("local token", func() error { return os.Remove(config.LocalPath(a.o.Config.Data)) })

@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/blob/s3"
+	"github.com/runsheet/runsheet/internal/health"
 )
 
 // openBlobs opens the place of the artifacts. A bucket that does not work stops
@@ -23,6 +25,12 @@ func (a *App) openBlobs(ctx context.Context) (err error) {
 			own = place.Dir
 		}
 		a.blobs, err = blob.OpenFolder(own, blob.Options{})
+		if place.Dir != "" {
+			a.checkBlobs(func(context.Context) error {
+				_, err := os.Stat(own)
+				return err
+			})
+		}
 		return err
 	}
 	bucket, err := s3.Open(ctx, s3.Options{
@@ -33,8 +41,19 @@ func (a *App) openBlobs(ctx context.Context) (err error) {
 		return err
 	}
 	a.blobs, a.tidy = bucket, bucket.Sweep
+	a.checkBlobs(bucket.Reach)
 	a.log.Info("artifacts are kept in a bucket", "place", place.String())
 	return nil
+}
+
+// checkBlobs makes the reach of the artifacts' place part of readiness. Without
+// it jobs are accepted and most of them run, so the server is degraded; failing,
+// all instances would be at once.
+func (a *App) checkBlobs(reach func(context.Context) error) {
+	a.checks = append(a.checks, health.Check{
+		Name: "artifacts", Every: blobEvery, Timeout: pingTimeout,
+		Run: func(ctx context.Context) (string, error) { return "", health.Degrade(reach(ctx)) },
+	})
 }
 
 // tidyBlobs removes what dead servers have left in the place of the artifacts.

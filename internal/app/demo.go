@@ -19,7 +19,7 @@ func (a *App) addDemo(ctx context.Context) error {
 	if !a.o.Config.Demo {
 		return nil
 	}
-	c, err := client.New(client.Options{URL: a.URL(), Token: a.local, UserAgent: "runsheet-demo"})
+	c, err := client.New(client.Options{URL: a.localURL(), Token: a.local, HTTPClient: a.localClient(), UserAgent: "runsheet-demo"})
 	if err != nil {
 		return err
 	}

@@ -74,14 +74,16 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	if a.exclusive() {
-		a.store, err = sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(a.o.Config.Data, "runsheet.db"), Clock: a.o.Clock})
+		a.store, err = sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(a.o.Config.Data, "runsheet.db"), Clock: a.o.Clock, OnBatch: a.metrics.Batch})
 	} else {
 		a.store, err = postgres.Open(ctx, postgres.Options{URL: a.o.Config.DatabaseURL.Reveal(), Clock: a.o.Clock, Log: a.log})
 	}
 	if err != nil {
 		return err
 	}
+	a.store = a.metrics.Store(a.store)
 	a.onStop("store", a.store.Health.Close)
+	a.store = a.reserve.Wrap(a.store)
 	s, err := a.store.Queue.Settings(ctx)
 	if err != nil {
 		return err

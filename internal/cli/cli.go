@@ -13,17 +13,14 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
-	"github.com/runsheet/runsheet/internal/fault"
 )
 
 // Options are what the command line gets from the program around it.
@@ -47,9 +44,9 @@ type app struct {
 	inTTY, outTTY, errTTY bool
 	width                 int // of the terminal, in cells
 
-	url, tokenFile string
-	json           fields
-	quiet          bool
+	url, tokenFile, caFile string
+	json                   fields
+	quiet                  bool
 
 	// started says that the arguments were understood: an error before is one of
 	// usage.
@@ -113,14 +110,16 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.url, "url", "", "server `URL`, such as http://127.0.0.1:8420 (RUNSHEET_URL)")
 	f.StringVar(&a.tokenFile, "token-file", "", "`file` that holds the token (else RUNSHEET_TOKEN)")
+	f.StringVar(&a.caFile, "ca-file", "", "PEM `file` of the authority behind the server's certificate (RUNSHEET_CA_FILE)")
 	f.Var(&a.json, "json", "print JSON; --json=a,b prints only these fields")
 	f.Lookup("json").NoOptDefVal = allFields
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print ids only")
 	config.AddDataFlag(f)
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.runCommand(), a.templateCommand(), a.workerCommand(),
-		a.queueCommand(), a.configCommand(), a.versionCommand(),
+		a.queueCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
 		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(),
+		a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usage{text: flagText(err.Error()), hint: "see: " + c.CommandPath() + " --help"}
@@ -149,73 +148,6 @@ func (a *app) group(c *cobra.Command, args []string) error {
 	}
 	return e
 }
-
-// defaultURL is where a server listens that nobody told anything.
-const defaultURL = "http://127.0.0.1:8420"
-
-// connect returns a client for the server that the flags, the environment or
-// the data folder name. It does not talk to it.
-func (a *app) connect(c *cobra.Command) (*client.Client, error) {
-	url, token := a.url, ""
-	if url == "" {
-		url, _ = a.Env("RUNSHEET_URL")
-	}
-	if a.tokenFile != "" {
-		b, err := os.ReadFile(a.tokenFile)
-		if err != nil {
-			return nil, usagef("read the token: %v", err)
-		}
-		token = strings.TrimSpace(string(b))
-	} else {
-		token, _ = a.Env("RUNSHEET_TOKEN")
-	}
-	var transport *http.Client
-	if url == "" {
-		local, data, err := a.local(c)
-		switch {
-		case err == nil:
-			url = local.URL
-			if token == "" {
-				transport = &http.Client{
-					Transport:     &localTransport{data: data, next: http.DefaultTransport, now: local},
-					CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-				}
-			}
-		case token != "" && fault.Is(err, fault.NotFound):
-			url = defaultURL
-		default:
-			return nil, err
-		}
-	}
-	cl, err := client.New(client.Options{URL: url, Token: token, UserAgent: "runsheet-cli/" + a.Version, Retries: 3, HTTPClient: transport})
-	if err != nil {
-		return nil, usagef("%v", err)
-	}
-	return cl, nil
-}
-
-func (a *app) local(c *cobra.Command) (local config.Local, data string, err error) {
-	data, err = config.DataFolder(config.Sources{Flags: c.Flags(), Env: a.Env})
-	if err != nil {
-		return config.Local{}, "", err
-	}
-	local, err = config.ReadLocal(data)
-	if fault.Is(err, fault.NotFound) {
-		err = &absent{err: err, data: data}
-	}
-	return local, data, err
-}
-
-// absent says that no server of this data folder is known.
-type absent struct {
-	err  error
-	data string
-}
-
-func (e *absent) Error() string {
-	return "no server runs with the data folder " + e.data
-}
-func (e *absent) Unwrap() error { return e.err }
 
 // usage is a mistake in the arguments.
 type usage struct{ text, hint string }

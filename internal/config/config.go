@@ -31,8 +31,11 @@ type Config struct {
 	// Listen is the host:port of the API. Port 0 takes a free one.
 	Listen string
 	// BehindProxy says that a reverse proxy ends TLS in front of the server. A
-	// Listen other than loopback needs it.
+	// Listen other than loopback needs it, or TLS.
 	BehindProxy bool
+	// TLSCert and TLSKey are absolute paths of PEM files; both are set or none.
+	// With them the server speaks HTTPS only.
+	TLSCert, TLSKey string
 	// AllowedHosts are names that requests may carry in Host, besides loopback
 	// and the listen address; lower case, without port.
 	AllowedHosts []string
@@ -77,6 +80,9 @@ type Config struct {
 
 	origins map[string]string
 }
+
+// TLS reports whether the server speaks HTTPS.
+func (c Config) TLS() bool { return c.TLSCert != "" }
 
 // Secret is text that is never shown. The zero value means that none is set.
 type Secret string

@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	got := origins(c)
 	want := map[string]string{
 		"config": " <- default", "listen": "127.0.0.1:8420 <- default", "behind_proxy": "false <- default",
-		"allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
+		"tls_cert": " <- default", "tls_key": " <- default", "allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
 		"database_url": " <- default", "blob_url": " <- default",
 		"blob_access_key": " <- default", "blob_secret_key": " <- default", "workers": "1 <- default", "stop_grace": "10s <- default",
 		"lease_ttl": "30s <- default", "command.allow": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
@@ -192,6 +192,8 @@ func TestValidation(t *testing.T) {
 		"--listen=8420":                    "host:port",
 		"--listen=127.0.0.1:70000":         "0 to 65535",
 		"--listen=0.0.0.0:8420":            "can be reached from other machines",
+		"--tls-cert=/a.pem":                "belong together",
+		"--tls-key=/a.pem":                 "belong together",
 		"--listen=:8420":                   "can be reached from other machines",
 		"--listen=example.org:8420":        "can be reached from other machines",
 		"--lease-ttl=1s":                   "from 5s",
@@ -225,6 +227,7 @@ func TestValidation(t *testing.T) {
 		{"--listen=localhost:8420"},
 		{"--listen=127.8.8.8:1"},
 		{"--listen=0.0.0.0:8420", "--behind-proxy"},
+		{"--listen=0.0.0.0:8420", "--tls-cert=/a.pem", "--tls-key=/b.pem"},
 		{"--allow-command=*"},
 		{"--allow-command=/bin/echo, /opt/*/run"},
 		{"--allow-outbound=ollama.lan:11434, 10.0.0.0/8:443,[::1]:*"},

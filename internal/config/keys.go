@@ -37,6 +37,8 @@ func keys() []key {
 	return []key{
 		text("listen", "address of the API, host:port; port 0 takes a free one", func(c *Config) *string { return &c.Listen }, checkListen),
 		flag("behind_proxy", "a reverse proxy in front ends TLS: allow to listen on other than loopback", func(c *Config) *bool { return &c.BehindProxy }),
+		text("tls_cert", "PEM file with the certificate for HTTPS; read again when it changes", func(c *Config) *string { return &c.TLSCert }, anything),
+		text("tls_key", "PEM file with the key of tls_cert", func(c *Config) *string { return &c.TLSKey }, anything),
 		list("allowed_hosts", "host names that requests may carry, comma-separated", func(c *Config) *[]string { return &c.AllowedHosts }, checkHost),
 		{
 			name: "admin_token", help: "bearer token with all rights, 32 characters or more",
@@ -233,6 +235,8 @@ func parseBytes(v string) (int64, error) {
 	return n * factor, nil
 }
 
+func anything(string) error { return nil }
+
 func checkListen(v string) error {
 	_, port, err := net.SplitHostPort(v)
 	if err != nil {
@@ -244,8 +248,8 @@ func checkListen(v string) error {
 	return nil
 }
 
-// loopback reports whether only this machine reaches the address.
-func loopback(listen string) bool {
+// Loopback reports whether only this machine reaches a host:port.
+func Loopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return false

@@ -182,12 +182,33 @@ func (c *Config) finish() (Config, error) {
 		return Config{}, fault.Newf(fault.InvalidInput, "data (%s): %v", c.origin("data"), err)
 	}
 	c.Data = abs
-	if !loopback(c.Listen) && !c.BehindProxy {
+	if err := c.checkTLS(); err != nil {
+		return Config{}, err
+	}
+	if !Loopback(c.Listen) && !c.BehindProxy && !c.TLS() {
 		return Config{}, fault.Newf(fault.InvalidInput,
 			"listen (%s): %q can be reached from other machines, and this server does not speak TLS", c.origin("listen"), c.Listen).
-			WithHint("listen on 127.0.0.1, or put a reverse proxy with TLS in front and set behind_proxy (--behind-proxy)")
+			WithHint("listen on 127.0.0.1, set tls_cert and tls_key (--tls-cert, --tls-key), or put a reverse proxy with TLS in front and set behind_proxy (--behind-proxy)")
 	}
 	return *c, c.checkBlobKeys()
+}
+
+// checkTLS makes sure that a certificate has its key.
+func (c *Config) checkTLS() error {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return fault.New(fault.InvalidInput, "tls_cert and tls_key belong together: one of them is missing")
+	}
+	for name, path := range map[string]*string{"tls_cert": &c.TLSCert, "tls_key": &c.TLSKey} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return fault.Newf(fault.InvalidInput, "%s (%s): %v", name, c.origin(name), err)
+		}
+		*path = abs
+	}
+	return nil
 }
 
 // checkBlobKeys makes sure that a bucket has its keys.

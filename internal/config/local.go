@@ -18,6 +18,9 @@ type Local struct {
 	URL string `json:"url"`
 	// Token is a bearer token of this server.
 	Token string `json:"token"`
+	// Certificate is the SHA-256, in hex, of the one certificate that the server
+	// shows; "" if it does not speak HTTPS.
+	Certificate string `json:"certificate_sha256,omitempty"`
 }
 
 // LocalPath is the file's path in a data folder.

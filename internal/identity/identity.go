@@ -61,9 +61,16 @@ type Service struct {
 	rates     rates
 
 	mu       sync.Mutex
-	known    map[[sha256.Size]byte]known
+	known    map[secret]known
 	tokens   map[string]time.Time // uses that are not written yet
 	sessions map[string]time.Time
+}
+
+// secret is what was shown, as its hash. A session's secret is no token, nor the
+// reverse: a token needs no page of ours behind it.
+type secret struct {
+	session bool
+	hash    [sha256.Size]byte
 }
 
 // known is what the store said of a credential, until when it is believed and
@@ -86,7 +93,7 @@ func New(o Options) *Service {
 	return &Service{
 		o: o, log: o.Logger, passwords: newPasswords(),
 		names: newThrottle(nameLimit), addresses: newThrottle(addressLimit),
-		known: map[[sha256.Size]byte]known{}, tokens: map[string]time.Time{}, sessions: map[string]time.Time{},
+		known: map[secret]known{}, tokens: map[string]time.Time{}, sessions: map[string]time.Time{},
 	}
 }
 
@@ -126,7 +133,7 @@ func (s *Service) Flush(ctx context.Context) error {
 func (s *Service) Authenticate(ctx context.Context, c access.Credential) (access.Principal, error) {
 	switch {
 	case c.Session != "":
-		return s.find(ctx, c.Session, s.readSession)
+		return s.find(ctx, secret{true, access.HashToken(c.Session)})
 	case c.Token == "":
 		return access.Principal{}, fault.New(fault.Unauthorized, "no Authorization header and no session").
 			WithHint("send Authorization: Bearer <token>")
@@ -137,7 +144,7 @@ func (s *Service) Authenticate(ctx context.Context, c access.Credential) (access
 	if !access.WellFormed(c.Token) {
 		return access.Principal{}, unknownToken()
 	}
-	p, err := s.find(ctx, c.Token, s.readToken)
+	p, err := s.find(ctx, secret{false, access.HashToken(c.Token)})
 	if err != nil {
 		return p, err
 	}
@@ -149,50 +156,52 @@ func unknownToken() error {
 }
 
 // find looks a secret up, in what is still believed or in the store.
-func (s *Service) find(ctx context.Context, secret string,
-	read func(context.Context, [sha256.Size]byte, time.Time) (known, error),
-) (access.Principal, error) {
-	hash, now := access.HashToken(secret), s.o.Clock.Now()
+func (s *Service) find(ctx context.Context, x secret) (access.Principal, error) {
+	now := s.o.Clock.Now()
 	s.mu.Lock()
-	k, ok := s.known[hash]
+	k, ok := s.known[x]
 	s.mu.Unlock()
 	if !ok || !now.Before(k.until) {
+		read := s.readToken
+		if x.session {
+			read = s.readSession
+		}
 		var err error
-		if k, err = read(ctx, hash, now); err != nil {
-			s.forget(hash)
+		if k, err = read(ctx, x.hash, now); err != nil {
+			s.forget(x)
 			return access.Principal{}, err
 		}
 		k.until = now.Add(believe)
 	}
 	if !k.ends.IsZero() && !now.Before(k.ends) {
-		s.forget(hash)
+		s.forget(x)
 		return access.Principal{}, unknownToken()
 	}
-	s.remember(hash, k, now)
+	s.remember(x, k, now)
 	return k.who, nil
 }
 
-func (s *Service) forget(hash [sha256.Size]byte) {
+func (s *Service) forget(x secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.known, hash)
+	delete(s.known, x)
 }
 
-func (s *Service) remember(hash [sha256.Size]byte, k known, now time.Time) {
+func (s *Service) remember(x secret, k known, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now.Sub(k.used) >= useEvery {
 		k.used = now
-		if k.who.TokenID != "" {
-			s.tokens[k.who.TokenID] = now
-		} else {
+		if x.session {
 			s.sessions[k.who.SessionID] = now
+		} else {
+			s.tokens[k.who.TokenID] = now
 		}
 	}
 	if len(s.known) >= maxKnown {
 		clear(s.known) // the store tells again
 	}
-	s.known[hash] = k
+	s.known[x] = k
 }
 
 func (s *Service) readToken(ctx context.Context, hash [sha256.Size]byte, _ time.Time) (known, error) {

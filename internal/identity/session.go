@@ -112,7 +112,7 @@ func (s *Service) Enter(ctx context.Context, u access.User, a Attempt, how strin
 	if a.Replaces.Session != "" {
 		if old, _, err := s.o.Store.Sessions.ByHash(ctx, access.HashToken(a.Replaces.Session)); err == nil && old.UserID == u.ID {
 			p.Replaces = old.ID
-			s.forget(old.Hash)
+			s.forget(secret{true, old.Hash})
 		}
 	}
 	if err := s.o.Store.Sessions.Create(ctx, p); err != nil {
@@ -122,7 +122,7 @@ func (s *Service) Enter(ctx context.Context, u access.User, a Attempt, how strin
 		return Entrance{}, err
 	}
 	// A disabled tenant shows here, as it would with the first request.
-	if _, err := s.find(ctx, in.Secret, s.readSession); err != nil {
+	if _, err := s.find(ctx, secret{true, in.Session.Hash}); err != nil {
 		return Entrance{}, err
 	}
 	return in, nil
@@ -150,7 +150,7 @@ func (s *Service) Leave(ctx context.Context, c access.Credential, p access.Princ
 		UserID: p.UserID, ID: p.SessionID,
 		Audit: &audit.Entry{Tenant: p.Tenant, At: s.o.Clock.Now(), Action: audit.Logout, Object: p.SessionID, Actor: actor},
 	})
-	s.forget(access.HashToken(c.Session))
+	s.forget(secret{true, access.HashToken(c.Session)})
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}

@@ -83,7 +83,9 @@ func (e *Engine) attend(ctx, live context.Context, a *attempt) {
 		}
 		// The database is away or full: the work is done, so keep its result until
 		// it can be written.
-		log.Error("cannot record the end of an attempt", "error", err)
+		if n, ok := e.quiet.due("end"); ok {
+			log.Error("cannot record the end of an attempt", "error", err, "left_out", n)
+		}
 		if clock.Sleep(live, e.o.Clock, backoff) != nil {
 			return
 		}
@@ -168,7 +170,9 @@ func (e *Engine) prepare(ctx context.Context, a *attempt, dir string) (checkpoin
 			}
 		}
 		if ctx.Err() == nil {
-			e.log.Error("cannot prepare an attempt, trying again", "job_id", a.job.ID, "run_id", a.run.ID, "error", err)
+			if n, ok := e.quiet.due("prepare"); ok {
+				e.log.Error("cannot prepare an attempt, trying again", "job_id", a.job.ID, "run_id", a.run.ID, "error", err, "left_out", n)
+			}
 		}
 		if clock.Sleep(ctx, e.o.Clock, backoff) != nil {
 			return nil, context.Cause(ctx)

@@ -21,7 +21,9 @@ func (e *Engine) claimLoop(ctx, live context.Context) {
 			wait = backoff / 4 // keepLease renews it or takes a new one
 		case err != nil:
 			if ctx.Err() == nil {
-				e.log.Error("cannot claim jobs", "error", err)
+				if n, ok := e.quiet.due("claim"); ok {
+					e.log.Error("cannot claim jobs", "error", err, "left_out", n)
+				}
 			}
 			wait = backoff
 		case !next.IsZero():

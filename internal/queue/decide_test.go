@@ -127,3 +127,20 @@ func TestExplain(t *testing.T) {
 		})
 	}
 }
+
+// TestForeignHolderStaysNameless: tenants share locks, and learn nothing of each
+// other's jobs by it.
+func TestForeignHolderStaysNameless(t *testing.T) {
+	t.Parallel()
+	s := job.Snapshot{
+		Workers: 2, Room: 2, Held: map[string]job.Holder{"gpu:0": {Lock: "gpu:0", JobID: "job_x", Tenant: "a"}},
+		Heads: []job.Candidate{{JobID: "1", Tenant: "b", Locks: []string{"gpu:0"}}, {JobID: "2", Tenant: "a", Locks: []string{"gpu:0"}}},
+	}
+	d := queue.Decide(s)
+	if w := d.Waiting["1"]; w.Code != job.WaitLock || w.Holder != "" || w.Detail != "lock gpu:0 is held by a job of another tenant" {
+		t.Errorf("a stranger learns %+v", w)
+	}
+	if w := d.Waiting["2"]; w.Holder != "job_x" {
+		t.Errorf("the own tenant learns %+v", w)
+	}
+}

@@ -92,6 +92,8 @@ type Options struct {
 type Engine struct {
 	o   Options
 	log *slog.Logger
+	// quiet spares the log while something fails again and again.
+	quiet quiet
 
 	wake  chan struct{} // a slot became free, or look again
 	doubt bool          // of the claim loop: the last claim's outcome is unknown
@@ -123,7 +125,7 @@ func New(o Options) *Engine {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Engine{
-		o: o, log: o.Logger, wake: make(chan struct{}, 1),
+		o: o, log: o.Logger, quiet: quiet{clock: o.Clock}, wake: make(chan struct{}, 1),
 		active: map[string]*attempt{}, ready: make(chan struct{}),
 	}
 }
@@ -144,6 +146,14 @@ func (e *Engine) Active() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.active)
+}
+
+// Leased reports whether this process may run jobs: it holds a lease that others
+// respect.
+func (e *Engine) Leased() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.instance != "" && (e.o.Exclusive || e.o.Clock.Now().Before(e.trusted))
 }
 
 // Run recovers, then runs jobs until ctx ends, then stops in good order:
@@ -288,7 +298,9 @@ func (e *Engine) lookForCancel(ctx context.Context, jobID string) {
 		j, err := e.o.Store.Jobs.Job(ctx, a.job.Tenant, a.job.ID)
 		switch {
 		case err != nil:
-			e.log.Warn("cannot look for a cancel", "job_id", a.job.ID, "error", err)
+			if n, ok := e.quiet.due("cancel"); ok {
+				e.log.Warn("cannot look for a cancel", "job_id", a.job.ID, "error", err, "left_out", n)
+			}
 		case j.Epoch != a.job.Epoch || j.State != job.Running:
 			a.cancel(task.ErrLeaseLost) // rescued by another instance
 		case !j.CancelAskedAt.IsZero():

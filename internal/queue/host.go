@@ -96,7 +96,9 @@ func (h *host) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), h.e.o.LeaseTTL)
 	defer cancel()
 	if err := h.fenced(h.e.o.Store.Runs.Report(ctx, []store.Report{r})[0]); err != nil && !fault.Is(err, fault.StaleLease) {
-		h.e.log.Warn("cannot report progress", "run_id", h.a.run.ID, "error", err)
+		if n, ok := h.e.quiet.due("report"); ok {
+			h.e.log.Warn("cannot report progress", "run_id", h.a.run.ID, "error", err, "left_out", n)
+		}
 		h.mu.Lock()
 		h.dirty = true
 		h.mu.Unlock()
@@ -112,7 +114,9 @@ func (h *host) persist(ctx context.Context, f func() error) error {
 		if !fault.Is(err, fault.StorageUnavailable) && !fault.Is(err, fault.StorageBusy) && !fault.Is(err, fault.StorageFull) {
 			return err
 		}
-		h.e.log.Warn("cannot record what an attempt did, trying again", "run_id", h.a.run.ID, "error", err)
+		if n, ok := h.e.quiet.due("record"); ok {
+			h.e.log.Warn("cannot record what an attempt did, trying again", "run_id", h.a.run.ID, "error", err, "left_out", n)
+		}
 		if clock.Sleep(ctx, h.e.o.Clock, backoff) != nil {
 			return err
 		}

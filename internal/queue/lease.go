@@ -114,7 +114,9 @@ func (e *Engine) keepLease(ctx context.Context) {
 			case fault.Is(err, fault.StaleLease):
 				e.log.Error("lease lost: another instance condemned it", "instance", self)
 			case e.o.Exclusive || e.o.Clock.Now().Before(e.trustEnd()):
-				e.log.Warn("cannot renew the lease", "error", err)
+				if n, ok := e.quiet.due("renew"); ok {
+					e.log.Warn("cannot renew the lease", "error", err, "left_out", n)
+				}
 				wait = min(wait, backoff)
 				continue
 			default:
@@ -123,7 +125,9 @@ func (e *Engine) keepLease(ctx context.Context) {
 			e.loseLease()
 		}
 		if err := e.regain(ctx); err != nil {
-			e.log.Error("cannot take a new lease", "error", err)
+			if n, ok := e.quiet.due("regain"); ok {
+				e.log.Error("cannot take a new lease", "error", err, "left_out", n)
+			}
 			if !fault.Is(err, fault.OtherInstance) {
 				wait = min(wait, backoff)
 			}

@@ -75,7 +75,9 @@ func (e *Engine) clearWork() error {
 func (e *Engine) rescueOthers(ctx context.Context) {
 	for clock.Sleep(ctx, e.o.Clock, rescueEvery) == nil {
 		if err := e.takeOver(ctx); err != nil && ctx.Err() == nil {
-			e.log.Error("cannot rescue jobs of lost instances", "error", err)
+			if n, ok := e.quiet.due("rescue"); ok {
+				e.log.Error("cannot rescue jobs of lost instances", "error", err, "left_out", n)
+			}
 		}
 	}
 }

@@ -42,6 +42,9 @@ type Options struct {
 	// Poll is how often followers look for the output of other processes; 0 =
 	// DefaultPoll. Output of this process wakes them at once.
 	Poll time.Duration
+	// Spare, when not nil, is asked before each write: while it is true, output is
+	// lost instead of written, as on a full disk.
+	Spare func() bool
 	// Clock is for polling; nil = clock.System.
 	Clock clock.Clock
 }
@@ -52,6 +55,7 @@ type Folder struct {
 	max   int64
 	poll  time.Duration
 	clock clock.Clock
+	spare func() bool
 
 	mu sync.Mutex
 	// watched has an entry for each run that someone follows; its channel is
@@ -65,7 +69,7 @@ func Open(dir string, o Options) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.StorageUnavailable, "create the log folder")
 	}
-	f := &Folder{dir: dir, max: o.MaxBytes, poll: o.Poll, clock: o.Clock, watched: map[string]chan struct{}{}}
+	f := &Folder{dir: dir, max: o.MaxBytes, poll: o.Poll, clock: o.Clock, spare: o.Spare, watched: map[string]chan struct{}{}}
 	if f.max == 0 {
 		f.max = DefaultMaxBytes
 	}

@@ -97,6 +97,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.closed || len(p) == 0 {
 		return len(p), nil
 	}
+	if w.folder.spare != nil && w.folder.spare() {
+		w.lose(len(p))
+		return len(p), nil
+	}
 	if w.pending > 0 {
 		w.mention()
 	}

@@ -253,3 +253,28 @@ const (
 	HintJob   HintTopic = "job"   // a job or its run changed
 	HintAll   HintTopic = "all"   // hints may have been lost: look at everything
 )
+
+// Survey is the state of an installation in numbers.
+type Survey struct {
+	// Queued are all waiting jobs; Ready of them could start, Delayed wait for a
+	// time. The rest is held.
+	Queued, Ready, Delayed int
+	Running                int
+	// OldestReadyAt is when the longest waiting of the jobs that could start
+	// entered the queue; zero = there is none. It looks at the first places of each
+	// priority only, so an older job that a person moved far back is not seen.
+	OldestReadyAt time.Time
+	// At is the time by the clock that OldestReadyAt was made with.
+	At       time.Time
+	Settings Settings
+	// Instances is the number of living server processes.
+	Instances int
+	// LastEvent is the highest sequence number of the log of events. Unnumbered
+	// events are committed, but no reader can see them yet; the count stops at
+	// 10,000. It is 0 on SQLite.
+	LastEvent  int64
+	Unnumbered int
+	// DatabaseBytes and LogBytes are the sizes of the database and of its
+	// write-ahead log; LogBytes is 0 on PostgreSQL, whose log the server keeps.
+	DatabaseBytes, LogBytes int64
+}

@@ -181,6 +181,9 @@ type Health interface {
 	Ping(ctx context.Context) error
 	// Version names the engine and its version, for example "sqlite 3.50.4".
 	Version(ctx context.Context) (string, error)
+	// Survey counts what monitoring shows, over all tenants. Its cost is that of
+	// counting the entries of the waiting jobs' index; it reads no finished job.
+	Survey(ctx context.Context) (Survey, error)
 	// Close ends the store: it waits for methods under way and frees files.
 	Close() error
 }

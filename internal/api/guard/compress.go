@@ -2,27 +2,69 @@ package guard
 
 import (
 	"compress/gzip"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
 )
 
-// worthwhile is the least size, in bytes, that is compressed when the size is
-// known.
-const worthwhile = 1024
+const (
+	// worthwhile is the least size, in bytes, that is compressed when the size is
+	// known.
+	worthwhile = 1024
+	// maxGzips bounds the compressors at work, each of which takes about a
+	// megabyte. Answers beyond go out as they are.
+	maxGzips = 32
+	// stall is how long a client may leave a piece of the answer unread.
+	stall = 30 * time.Second
+	// piece is how many bytes of the answer go out under one time limit.
+	piece = 64 << 10
+)
 
 // compressor sends an answer, in gzip when the caller takes it and the content
-// is text of some size. It also remembers the status and the size for the log.
+// is text of some size. It also remembers the status and the size for the log,
+// and gives up on a client that reads nothing for a while: neither its handler
+// nor what the handler holds may wait for ever. How long an answer takes as a
+// whole is not bounded.
 type compressor struct {
 	http.ResponseWriter
+	conn    *http.ResponseController
+	tokens  chan struct{}
 	accepts bool
 	gz      *gzip.Writer
 	status  int
 	sent    int64
 }
 
-func newCompressor(w http.ResponseWriter, r *http.Request) *compressor {
-	return &compressor{ResponseWriter: w, accepts: acceptsGzip(r) && r.Method != http.MethodHead && r.Header.Get("Range") == ""}
+func newCompressor(w http.ResponseWriter, r *http.Request, tokens chan struct{}) *compressor {
+	c := &compressor{
+		ResponseWriter: w, conn: http.NewResponseController(w), tokens: tokens,
+		accepts: acceptsGzip(r) && r.Method != http.MethodHead && r.Header.Get("Range") == "",
+	}
+	c.extend()
+	return c
+}
+
+// extend gives the client new time to read. It is called before anything is
+// sent, also an empty answer: the limit belongs to the connection and outlives
+// the request before.
+func (c *compressor) extend() {
+	// The operating system compares the limit with its own clock. A writer that
+	// has no connection, as in tests, knows no limit.
+	_ = c.conn.SetWriteDeadline(clock.System{}.Now().Add(stall))
+}
+
+// token takes the right to compress, if there is one left.
+func (c *compressor) token() bool {
+	select {
+	case c.tokens <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 func acceptsGzip(r *http.Request) bool {
@@ -62,13 +104,14 @@ func (c *compressor) WriteHeader(status int) {
 			size, err := strconv.Atoi(h.Get("Content-Length"))
 			small := err == nil && size < worthwhile
 			empty := status == http.StatusNoContent || status == http.StatusNotModified
-			if c.accepts && !small && !empty && h.Get("Content-Encoding") == "" && h.Get("Content-Range") == "" {
+			if c.accepts && !small && !empty && h.Get("Content-Encoding") == "" && h.Get("Content-Range") == "" && c.token() {
 				h.Set("Content-Encoding", "gzip")
 				h.Del("Content-Length")
 				c.gz = gzip.NewWriter(c.ResponseWriter)
 			}
 		}
 	}
+	c.extend()
 	c.ResponseWriter.WriteHeader(status)
 }
 
@@ -80,29 +123,49 @@ func (c *compressor) Write(b []byte) (int, error) {
 		}
 		c.WriteHeader(http.StatusOK)
 	}
-	c.sent += int64(len(b))
+	var w io.Writer = c.ResponseWriter
 	if c.gz != nil {
-		return c.gz.Write(b)
+		w = c.gz
 	}
-	return c.ResponseWriter.Write(b)
+	done := 0
+	for {
+		part := b[done:min(len(b), done+piece)]
+		c.extend()
+		n, err := w.Write(part)
+		done += n
+		c.sent += int64(n)
+		if err != nil || done == len(b) {
+			return done, err
+		}
+	}
 }
 
 // FlushError implements what http.ResponseController looks for.
 func (c *compressor) FlushError() error {
+	c.extend()
 	if c.gz != nil {
 		if err := c.gz.Flush(); err != nil {
 			return err
 		}
 	}
-	return http.NewResponseController(c.ResponseWriter).Flush()
+	return c.conn.Flush()
 }
 
 // Unwrap lets http.ResponseController reach the connection's deadlines.
 func (c *compressor) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (c *compressor) close() error {
+	c.extend() // net/http sends the rest after the handler
 	if c.gz == nil {
 		return nil
 	}
 	return c.gz.Close()
+}
+
+// free gives the token back. Nothing is written any more.
+func (c *compressor) free() {
+	if c.gz != nil {
+		c.gz = nil
+		<-c.tokens
+	}
 }

@@ -1,8 +1,8 @@
 // Package guard is what every HTTP request passes before it reaches a route:
 // a request id, one place that recovers from panics, a bound on requests under
 // way, the names that the server answers for (against DNS rebinding), the
-// refusal of other origins' pages, security headers, compression, and an access
-// log without bodies, queries or tokens.
+// refusal of other origins' pages, security headers, compression, a time limit on
+// clients that do not read, and an access log without bodies, queries or tokens.
 package guard
 
 import (
@@ -34,6 +34,11 @@ type Options struct {
 	// MaxInFlight bounds the requests under way; 0 = 1024. Health checks are
 	// never refused.
 	MaxInFlight int
+	// MaxLasting bounds the requests that stream or wait (see Last), which do not
+	// count against MaxInFlight; 0 = 1024.
+	MaxLasting int
+	// Meter is told about requests; nil = nobody is.
+	Meter Meter
 	// WithRequestID puts the request id where Fail finds it.
 	WithRequestID func(context.Context, string) context.Context
 }
@@ -42,8 +47,9 @@ const inFlight = 1024
 
 type guard struct {
 	Options
-	slots  chan struct{}
-	origin *http.CrossOriginProtection
+	slots, lasting chan struct{}
+	gzips          chan struct{} // one token for each compressor at work
+	origin         *http.CrossOriginProtection
 }
 
 // New returns the handler around o.Next.
@@ -51,16 +57,28 @@ func New(o Options) http.Handler {
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = inFlight
 	}
-	return &guard{Options: o, slots: make(chan struct{}, o.MaxInFlight), origin: http.NewCrossOriginProtection()}
+	if o.MaxLasting <= 0 {
+		o.MaxLasting = inFlight
+	}
+	if o.Meter == nil {
+		o.Meter = noMeter{}
+	}
+	return &guard{
+		Options: o, slots: make(chan struct{}, o.MaxInFlight), lasting: make(chan struct{}, o.MaxLasting),
+		gzips: make(chan struct{}, maxGzips), origin: http.NewCrossOriginProtection(),
+	}
 }
 
 // ServeHTTP implements http.Handler.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := g.Clock.Now()
 	reqID := id.New(id.Request, start)
-	r = r.WithContext(g.WithRequestID(r.Context(), reqID))
+	v := &visit{g: g}
+	r = r.WithContext(context.WithValue(g.WithRequestID(r.Context(), reqID), visitKey{}, v))
 	secure(w.Header(), reqID)
-	z := newCompressor(w, r)
+	z := newCompressor(w, r, g.gzips)
+	v.out = z
+	g.Meter.Begin()
 	defer func() {
 		p := recover()
 		cut := p != nil && !g.recovered(z, r, reqID, p)
@@ -69,15 +87,23 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				g.Log.DebugContext(r.Context(), "answer not sent", "request_id", reqID, "error", err)
 			}
 		}
+		v.end()
+		took, status := g.Clock.Now().Sub(start), z.status
+		if cut {
+			status = 0
+		} else if status == 0 {
+			status = http.StatusOK // net/http says so
+		}
+		g.Meter.End(v.route, r.Method, status, z.sent, took)
 		g.Log.DebugContext(r.Context(), "request", "request_id", reqID, "method", r.Method, "path", r.URL.Path,
-			"status", z.status, "bytes", z.sent, "duration_ms", g.Clock.Now().Sub(start).Milliseconds())
+			"status", z.status, "bytes", z.sent, "duration_ms", took.Milliseconds())
 		if cut {
 			// net/http closes the connection: nothing else tells the caller that
 			// what came so far is not the whole answer.
 			panic(http.ErrAbortHandler)
 		}
 	}()
-	g.admit(z, r)
+	g.admit(z, r, v)
 }
 
 // errPanicked is all that the answer and its log line say about a panic.
@@ -111,21 +137,24 @@ func describe(p any) string {
 	return fmt.Sprintf("%T", p)
 }
 
-func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
+func (g *guard) admit(w http.ResponseWriter, r *http.Request, v *visit) {
 	if !g.knows(r.Host) {
+		g.Meter.Refuse("host")
 		g.Fail(w, r, fault.New(fault.HostNotAllowed, "the server does not answer for this host name").
 			At("header/Host", "not_allowed", "is neither a loopback name nor configured"))
 		return
 	}
 	if err := g.origin.Check(r); err != nil {
+		g.Meter.Refuse("origin")
 		g.Fail(w, r, fault.Wrap(err, fault.CrossOrigin, "a page of another origin must not do this"))
 		return
 	}
 	if r.URL.Path != "/livez" && r.URL.Path != "/readyz" {
 		select {
 		case g.slots <- struct{}{}:
-			defer func() { <-g.slots }()
+			v.admitted = true
 		default:
+			g.Meter.Refuse("busy")
 			g.Fail(w, r, fault.Newf(fault.TooManyRequests, "%d requests are under way", g.MaxInFlight))
 			return
 		}

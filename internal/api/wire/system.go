@@ -3,6 +3,7 @@ package wire
 import (
 	"time"
 
+	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -91,9 +92,45 @@ type JobTypeList struct {
 	NextCursor *string   `json:"next_cursor" doc:"always null: the list is complete"`
 }
 
-// Health is the answer of a healthy server.
+// Health is the answer of a living server.
 type Health struct {
 	Status string `json:"status" enum:"ok"`
+}
+
+// Readiness says whether a server can take work.
+type Readiness struct {
+	Status string           `json:"status" enum:"ok,degraded,failing" doc:"the worst of the checks; degraded: it serves, but not everything works as it should"`
+	Checks []ReadinessCheck `json:"checks"`
+}
+
+// ReadinessCheck is one thing that was looked at.
+type ReadinessCheck struct {
+	Name      string     `json:"name" example:"database"`
+	Status    string     `json:"status" enum:"ok,degraded,failing"`
+	Note      *string    `json:"note" doc:"a word, such as paused or low"`
+	Detail    *string    `json:"detail" doc:"what is wrong; only for callers with the scope system:read"`
+	CheckedAt *time.Time `json:"checked_at" doc:"when it was last looked at"`
+}
+
+// ReadinessOf shows a report; without details it tells nothing about the
+// installation.
+func ReadinessOf(r health.Report, details bool) Readiness {
+	out := Readiness{Status: string(r.Status), Checks: []ReadinessCheck{}}
+	for _, c := range r.Checks {
+		v := ReadinessCheck{Name: c.Name, Status: string(c.Status)}
+		if c.Note != "" {
+			v.Note = &c.Note
+		}
+		if details && c.Detail != "" {
+			v.Detail = &c.Detail
+		}
+		if !c.At.IsZero() {
+			at := c.At.UTC().Truncate(time.Millisecond)
+			v.CheckedAt = &at
+		}
+		out.Checks = append(out.Checks, v)
+	}
+	return out
 }
 
 // Explanation describes a problem code.

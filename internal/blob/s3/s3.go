@@ -127,6 +127,19 @@ func (s *Store) probe(ctx context.Context) error {
 	return nil
 }
 
+// Reach asks whether the bucket answers and is there. It costs one request. The
+// fault is storage_unavailable.
+func (s *Store) Reach(ctx context.Context) error {
+	there, err := s.b.exists(ctx)
+	if err == nil && !there {
+		err = minio.ErrorResponse{Code: minio.NoSuchBucket}
+	}
+	if err != nil {
+		return s.classify(ctx, err, "reach")
+	}
+	return nil
+}
+
 // Put implements blob.Store.
 func (s *Store) Put(ctx context.Context, r io.Reader) (string, int64, error) {
 	tmp, err := s.spool.Fill(ctx, r)

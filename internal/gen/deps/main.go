@@ -22,7 +22,7 @@ import (
 
 // platforms are those that runsheet is released for. What one links, the
 // licence list must name; deps.txt is for the first.
-var platforms = []string{"linux/amd64", "linux/arm64", "darwin/arm64", "windows/amd64"}
+var platforms = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64"}
 
 // licences are recognised by words that the text of each has and the others
 // have not. Order matters: the first match wins.

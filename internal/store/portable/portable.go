@@ -61,6 +61,9 @@ type Hot interface {
 	// EventsSince is store.Events.Since. It runs outside of a transaction,
 	// because an engine may have to number events before it reads them.
 	EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
+	// Measure fills in what the engine knows of the log of events and of sizes:
+	// LastEvent, Unnumbered, DatabaseBytes, LogBytes.
+	Measure(ctx context.Context, tx Tx, s *store.Survey) error
 }
 
 // New returns the store of an engine.

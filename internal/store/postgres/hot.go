@@ -10,6 +10,7 @@ import (
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/portable"
 )
 
@@ -125,6 +126,19 @@ func (e *engine) number(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// unnumberedCap bounds the count of events that have no number yet.
+const unnumberedCap = 10_000
+
+// Measure implements portable.Hot.
+func (e *engine) Measure(ctx context.Context, tx portable.Tx, s *store.Survey) error {
+	if err := tx.Row(ctx, `SELECT last_seq, (SELECT count(*) FROM (SELECT 1 FROM events WHERE seq IS NULL LIMIT $1) AS fresh),
+		pg_database_size(current_database()) FROM event_log WHERE id = 1`, unnumberedCap).
+		Scan(&s.LastEvent, &s.Unnumbered, &s.DatabaseBytes); err != nil {
+		return fmt.Errorf("measure the database: %w", err)
 	}
 	return nil
 }

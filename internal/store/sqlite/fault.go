@@ -21,6 +21,9 @@ const (
 	codeFull     = 13
 	codeCantOpen = 14
 	codeNotADB   = 26
+	// codeShmSize is SQLITE_IOERR_SHMSIZE, an extended code: the index of the log
+	// could not grow, for which SQLite's file layer has no reason but a full disk.
+	codeShmSize = codeIOErr | 19<<8
 )
 
 func modernCode(err error) int {
@@ -41,7 +44,11 @@ func (e *engine) classify(err error) error {
 	if errors.As(err, &f) || errors.As(err, &replay) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	switch e.code(err) & 0xff {
+	code := e.code(err)
+	if code == codeShmSize {
+		return fault.Wrap(err, fault.StorageFull, "the disk is full")
+	}
+	switch code & 0xff {
 	case codeBusy, codeLocked:
 		return fault.Wrap(err, fault.StorageBusy, "the database is busy")
 	case codeFull:

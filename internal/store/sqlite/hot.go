@@ -3,9 +3,12 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/portable"
 )
 
@@ -42,6 +45,25 @@ func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limi
 		return err
 	})
 	return out, err
+}
+
+// Measure implements portable.Hot. Numbers are given in the transaction that
+// announces, so no event is without.
+func (e *engine) Measure(ctx context.Context, tx portable.Tx, s *store.Survey) error {
+	if err := tx.Row(ctx, `SELECT coalesce(max(seq), 0) FROM events`).Scan(&s.LastEvent); err != nil {
+		return fmt.Errorf("look for the last event: %w", err)
+	}
+	if e.wal == "" {
+		return nil // in memory, or on a file layer of a test
+	}
+	for path, size := range map[string]*int64{e.wal: &s.LogBytes, strings.TrimSuffix(e.wal, "-wal"): &s.DatabaseBytes} {
+		if st, err := os.Stat(path); err == nil {
+			*size = st.Size()
+		} else if !os.IsNotExist(err) {
+			return fmt.Errorf("look at the database file: %w", err)
+		}
+	}
+	return nil
 }
 
 // Version implements store.Health.

@@ -7,17 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refuseNetwork returns an error when the folder of path is on a file system
-// whose locks and syncs cannot be trusted, because another machine serves it.
-func refuseNetwork(path string) error {
+// network names the network file system that holds the folder of path.
+func network(path string) (string, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(path), &st); err != nil {
-		return fmt.Errorf("look at the file system of %s: %w", path, err)
+		return "", fmt.Errorf("look at the file system of %s: %w", path, err)
 	}
-	if name, ok := networkName(uint32(st.Type)); ok { //nolint:gosec // the magic numbers have 32 bits
-		return fmt.Errorf("%s is on a network file system (%s), where SQLite can lose data: use a local disk, or PostgreSQL", filepath.Dir(path), name)
-	}
-	return nil
+	name, _ := networkName(uint32(st.Type)) //nolint:gosec // the magic numbers have 32 bits
+	return name, nil
 }
 
 // networkName names the file systems that are refused, by the numbers in

@@ -41,6 +41,9 @@ type Options struct {
 	// Synchronous is FULL, which "" means, or NORMAL, which loses commits with
 	// the power and exists for tests and measurements only.
 	Synchronous string
+	// OnBatch is told how many requests shared a transaction, after it ended, by
+	// the writer's goroutine: it must not block. nil = nobody is told.
+	OnBatch func(requests int)
 }
 
 // Driver is how connections are made, so that tests can put another file layer
@@ -63,7 +66,7 @@ const readers = 4
 // out until it is closed.
 func Open(ctx context.Context, o Options) (store.Store, error) {
 	o = withDefaults(o)
-	e := &engine{clock: o.Clock, code: o.Driver.Code, Watchers: portable.NewWatchers()}
+	e := &engine{clock: o.Clock, code: o.Driver.Code, onBatch: o.OnBatch, Watchers: portable.NewWatchers()}
 	if !o.Driver.NoLock {
 		lock, err := filelock.Take(o.Path + ".lock")
 		if err != nil {
@@ -101,7 +104,12 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	db.SetMaxOpenConns(1)
 	e.writeDB = db
 	if err := settle(ctx, db); err != nil {
-		return e.classify(err)
+		err = e.classify(err)
+		if fault.Is(err, fault.StorageFull) {
+			err = fault.Wrap(err, fault.StorageFull, "the disk is full, and the database needs space to open: make free as much as "+
+				filepath.Base(o.Path)+"-wal has, and start again")
+		}
+		return err
 	}
 	if err := migrate(ctx, db, o.Path, fresh || o.Driver.NoLock); err != nil {
 		return err

@@ -26,6 +26,7 @@ type engine struct {
 	keeper  *sql.Conn // see keep
 	shared  bool      // readDB is writeDB
 	wal     string    // path of the log, "" = none to watch
+	onBatch func(requests int)
 	*portable.Watchers
 
 	requests chan *request
@@ -124,6 +125,9 @@ func (e *engine) write(conn *sql.Conn) {
 			}
 		}
 		e.commit(w, group)
+		if e.onBatch != nil {
+			e.onBatch(len(group))
+		}
 		idle.reset(e.clock)
 	}
 }

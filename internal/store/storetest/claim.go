@@ -361,5 +361,5 @@ func situation(t *testing.T, s store.Store) {
 	if got.Now.IsZero() || got.Workers != 4 || got.Running != 1 || got.Paused {
 		t.Errorf("situation %+v", got)
 	}
-	same(t, "held", map[string]job.Holder{"l": {Lock: "l", JobID: c.Job.ID, Epoch: c.Job.Epoch}}, got.Held)
+	same(t, "held", map[string]job.Holder{"l": {Lock: "l", JobID: c.Job.ID, Tenant: tenant, Epoch: c.Job.Epoch}}, got.Held)
 }

@@ -389,7 +389,7 @@ func (m *model) check(*rapid.T) {
 				if h, taken := want[l]; taken {
 					m.rt.Fatalf("%s and %s both hold %s", h.JobID, j.ID, l)
 				}
-				want[l] = job.Holder{Lock: l, JobID: j.ID, Epoch: j.Epoch}
+				want[l] = job.Holder{Lock: l, JobID: j.ID, Tenant: tenant, Epoch: j.Epoch}
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -22,6 +23,7 @@ func queueChecks() []check {
 func healthChecks() []check {
 	return []check{
 		{"Health/PingVersionClose", health},
+		{"Health/Survey", survey},
 	}
 }
 
@@ -108,4 +110,37 @@ func health(t *testing.T, s store.Store) {
 	wantCode(t, s.Health.Ping(t.Context()), fault.StorageUnavailable)
 	_, err := s.Queue.Settings(t.Context())
 	wantCode(t, err, fault.StorageUnavailable)
+}
+
+// survey counts over all tenants, and takes the longest wait from the jobs that
+// could start.
+func survey(t *testing.T, s store.Store) {
+	pool(t, s, 2)
+	add(t, s,
+		newJob(func(j *job.Job) { j.QueuedAt = base.Add(-time.Hour) }, held("by a person")),
+		newJob(func(j *job.Job) { j.QueuedAt = base.Add(-time.Minute) }, at(base.Add(1000*time.Hour))),
+		newJob(prio(9), func(j *job.Job) { j.QueuedAt = base.Add(-time.Second) }),
+		newJob(),
+		newJob(),
+	)
+	if got := claim(t, s, 1); len(got) != 1 {
+		t.Fatalf("%d claimed", len(got))
+	}
+	v, err := s.Health.Survey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Queued != 4 || v.Ready != 2 || v.Delayed != 1 || v.Running != 1 || v.Settings.Workers != 2 {
+		t.Errorf("counted %+v", v)
+	}
+	if want := base.Add(-time.Second); !v.OldestReadyAt.Equal(want) || v.At.IsZero() {
+		t.Errorf("the longest waiting job came %v, want %v; at %v", v.OldestReadyAt, want, v.At)
+	}
+	events := int64(len(since(t, s, 0))) // numbers them, where that is needed
+	if v.LastEvent+int64(v.Unnumbered) < events {
+		t.Errorf("last event %d and %d without number, want %d", v.LastEvent, v.Unnumbered, events)
+	}
+	if v, err = s.Health.Survey(t.Context()); err != nil || v.LastEvent < events || v.Unnumbered != 0 {
+		t.Errorf("after a reader: last event %d, %d without number, want %d; %v", v.LastEvent, v.Unnumbered, events, err)
+	}
 }

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/health"
+	"github.com/runsheet/runsheet/internal/metrics"
+)
+
+// Times of the checks.
+const (
+	pingTimeout = 5 * time.Second
+	// blobEvery is longer than for other checks, because a bucket is asked over
+	// the network and each request may cost money.
+	blobEvery = 15 * time.Second
+)
+
+var errNoLease = errors.New("this instance has no living lease; it is taking a new one")
+
+// startHealth makes the checks of /readyz. Parts that are optional add theirs to
+// a.checks before.
+func (a *App) startHealth(context.Context) error {
+	checks := append([]health.Check{
+		{Name: "database", Timeout: pingTimeout, Run: func(ctx context.Context) (string, error) {
+			return "", a.store.Health.Ping(ctx)
+		}},
+		{Name: "data_folder", Run: health.CheckSpace(a.space)},
+		{Name: "lease", Run: func(context.Context) (string, error) {
+			if !a.engine.Leased() {
+				return "", errNoLease
+			}
+			return "", nil
+		}},
+		{Name: "queue", Timeout: pingTimeout, Run: a.checkQueue},
+	}, a.checks...)
+	a.health = health.New(health.Options{Checks: checks, Clock: a.o.Clock, Logger: a.log})
+	a.onStop("health checks", func() error {
+		a.health.Close()
+		return nil
+	})
+	a.metrics.Watch(metrics.Sources{
+		Survey: a.store.Health.Survey, Space: a.space, Attempts: a.engine.Active, Connections: a.conns.count, Checks: a.levels,
+	})
+	return nil
+}
+
+// checkQueue tells that the queue is paused. That is somebody's wish and no
+// fault.
+func (a *App) checkQueue(ctx context.Context) (string, error) {
+	set, err := a.store.Queue.Settings(ctx)
+	if err == nil && set.Paused {
+		return "paused", nil
+	}
+	return "", health.Degrade(err)
+}
+
+func (a *App) space() (free, size uint64, err error) { return health.Space(a.o.Config.Data) }
+
+// levels are the last results of the checks as numbers.
+func (a *App) levels() map[string]float64 {
+	out := map[string]float64{}
+	for _, c := range a.health.Last().Checks {
+		switch c.Status {
+		case health.OK:
+			out[c.Name] = 1
+		case health.Degraded:
+			out[c.Name] = 0.5
+		case health.Failing:
+			out[c.Name] = 0
+		}
+	}
+	return out
+}

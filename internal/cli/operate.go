@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runsheet/runsheet/client"
+	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/doctor"
+	"github.com/runsheet/runsheet/internal/export"
+)
+
+// errUnwell is the error of a doctor who found something; the report has said it.
+var errUnwell = errors.New("something is wrong; see the lines with fail")
+
+func (a *app) doctorCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "doctor", Short: "Look for what is wrong with this installation", Args: noArgs,
+		Long: `Doctor looks at the configuration, the data folder, the database, the place of the
+artifacts, the certificate, clocks and limits, and asks the running server if there
+is one. Give it the flags and the environment of the server, and run it as the same
+user. Each line is ok, warn or fail; it exits with 1 if one is fail. It changes
+nothing and shows no secret.`,
+		Example: "  runsheet doctor --data /var/lib/runsheet\n  runsheet doctor --config /etc/runsheet/runsheet.yaml --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(config.Sources{Flags: c.Flags(), Env: a.Env})
+			var report doctor.Report
+			if err != nil {
+				report = doctor.Misconfigured(err)
+			} else {
+				report = doctor.Examine(c.Context(), doctor.Options{Config: cfg, Clock: a.Clock, Connect: func() (*client.Client, error) {
+					return a.connectLocal(c, -1)
+				}})
+			}
+			if err := a.printReport(report); err != nil {
+				return err
+			}
+			if report.Failed() {
+				return errUnwell
+			}
+			return nil
+		},
+	}
+	config.AddFlags(c.Flags())
+	return c
+}
+
+func (a *app) printReport(r doctor.Report) error {
+	if a.json != nil {
+		return printList(a, view[doctor.Check]{}, r)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, c := range r {
+		if a.quiet && c.Status == doctor.OK {
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Status, c.Name, clean(c.Detail)) // Flush returns it
+		if c.Remedy != "" {
+			fmt.Fprintf(w, "\t\t-> %s\n", clean(c.Remedy))
+		}
+	}
+	return w.Flush()
+}
+
+// healthTime is how long a healthy server may take to say so.
+const healthTime = 3 * time.Second
+
+func (a *app) healthCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "health", Short: "Say whether the server can take work", Args: noArgs,
+		Long: `Health asks the server once and ends with exit code 0 if it can take work, else with
+7. It needs no token, and in a container no program but this one.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(c.Context(), healthTime)
+			defer cancel()
+			cl, err := a.connectWith(c, -1)
+			if err != nil {
+				return err
+			}
+			if err := cl.Ready(ctx); err != nil {
+				if ctx.Err() != nil && c.Context().Err() == nil {
+					return &client.Unreachable{URL: cl.URL(), Err: errors.New("no answer within " + healthTime.String())}
+				}
+				return err
+			}
+			if !a.quiet {
+				_, err = fmt.Fprintln(a.out, "ok "+strings.TrimSuffix(cl.URL(), "/"))
+			}
+			return err
+		},
+	}
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	var (
+		o           export.Options
+		out, format string
+	)
+	c := &cobra.Command{
+		Use: "export", Short: "Write templates and queue settings as files for people", Args: noArgs,
+		Long: `Export writes what was defined, one file each, sorted and without ids and times, so
+that git shows what changed. It reads through the API with your rights. Secrets of the
+server are never in it; params are, as they were written. It is no backup.`,
+		Example: "  runsheet export --out definitions\n  runsheet export --out - --format json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.Format = export.Format(format)
+			if o.Format != export.YAML && o.Format != export.JSON {
+				return usagef("--format must be yaml or json")
+			}
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			files, err := export.Collect(c.Context(), cl, o)
+			if err != nil {
+				return err
+			}
+			if out != "-" {
+				if err := export.WriteDir(out, files); err != nil {
+					return err
+				}
+				a.talk("wrote %d files to %s", len(files), out)
+				return nil
+			}
+			for _, f := range files {
+				head := ""
+				if o.Format == export.YAML && strings.HasSuffix(f.Path, ".yaml") {
+					head = "---\n# " + f.Path + "\n"
+				}
+				if _, err := fmt.Fprint(a.out, head+string(f.Content)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&out, "out", "-", "`folder` to write to, or - for stdout")
+	c.Flags().StringVar(&format, "format", "yaml", "yaml or json")
+	c.Flags().BoolVar(&o.Runs, "runs", false, "add the history of runs as JSON Lines")
+	return c
+}

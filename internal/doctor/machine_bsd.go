@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package doctor
+
+func (e *exam) isolation() {}

@@ -1,0 +1,254 @@
+package reserve
+
+import (
+	"context"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+// Wrap returns st with its writes under guard:
+//   - new work (jobs, templates) is refused with storage_full while the disk is
+//     full, and nothing is claimed;
+//   - what belongs to accepted work, and what people do to get out of the
+//     trouble (cancel, pause, scale, log in), may use the reserve;
+//   - the rest, such as renewing a lease, takes what it finds.
+//
+// Reads pass.
+func (g *Guard) Wrap(st store.Store) store.Store {
+	st.Jobs = jobs{st.Jobs, st.Keys, g}
+	st.Runs = runs{st.Runs, g}
+	st.Templates = templates{st.Templates, st.Keys, g}
+	st.Artifacts = artifacts{st.Artifacts, g}
+	st.Leases = leases{st.Leases, g}
+	st.Queue = queue{st.Queue, g}
+	st.Keys = keys{st.Keys, g}
+	st.Sessions = sessions{st.Sessions, g}
+	st.Health = health{st.Health, g}
+	return st
+}
+
+// fresh is for a write that brings new work. A request whose answer is stored
+// already is answered also on a full disk.
+func (g *Guard) fresh(ctx context.Context, known store.Keys, key *store.Key, f func() error) error {
+	if err := g.Err(); err != nil {
+		if key != nil {
+			if answered := known.Find(ctx, *key); answered != nil {
+				return answered
+			}
+		}
+		return err
+	}
+	return g.note(f())
+}
+
+// note takes notice of a full disk.
+func (g *Guard) note(err error) error {
+	if fault.Is(err, fault.StorageFull) {
+		g.refused()
+	}
+	return err
+}
+
+// need is for a write that should succeed also on a full disk. f is repeated
+// only after it said storage_full, which means that nothing was written.
+func (g *Guard) need(f func() error) error {
+	for {
+		generation := g.generation()
+		err := f()
+		if !fault.Is(err, fault.StorageFull) || !g.giveWay(generation) {
+			return err
+		}
+	}
+}
+
+// needAll is need for a write of independent items with one error each: it
+// repeats those that a full disk refused.
+func needAll[T any](g *Guard, items []T, f func([]T) []error) []error {
+	generation := g.generation()
+	errs := f(items)
+	var again []T
+	var places []int
+	for n, err := range errs {
+		if fault.Is(err, fault.StorageFull) {
+			again, places = append(again, items[n]), append(places, n)
+		}
+	}
+	if len(again) == 0 || !g.giveWay(generation) {
+		return errs
+	}
+	for n, err := range needAll(g, again, f) {
+		errs[places[n]] = err
+	}
+	return errs
+}
+
+type jobs struct {
+	store.Jobs
+	keys store.Keys
+	g    *Guard
+}
+
+func (j jobs) Add(ctx context.Context, p store.AddJobs) (added []store.Added, err error) {
+	err = j.g.fresh(ctx, j.keys, p.Key, func() error {
+		added, err = j.Jobs.Add(ctx, p)
+		return err
+	})
+	return added, err
+}
+
+func (j jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
+	if j.g.Full() {
+		return store.Claims{}, nil
+	}
+	c, err := j.Jobs.Claim(ctx, p)
+	return c, j.g.note(err)
+}
+
+func (j jobs) Move(ctx context.Context, p store.MoveJob) (moved job.Job, err error) {
+	err = j.g.need(func() error {
+		moved, err = j.Jobs.Move(ctx, p)
+		return err
+	})
+	return moved, err
+}
+
+func (j jobs) Finish(ctx context.Context, items []store.Finish) []error {
+	return needAll(j.g, items, func(some []store.Finish) []error { return j.Jobs.Finish(ctx, some) })
+}
+
+type runs struct {
+	store.Runs
+	g *Guard
+}
+
+func (r runs) Report(ctx context.Context, items []store.Report) []error {
+	return needAll(r.g, items, func(some []store.Report) []error { return r.Runs.Report(ctx, some) })
+}
+
+func (r runs) SaveCheckpoint(ctx context.Context, c store.Checkpoint) error {
+	return r.g.need(func() error { return r.Runs.SaveCheckpoint(ctx, c) })
+}
+
+type templates struct {
+	store.Templates
+	keys store.Keys
+	g    *Guard
+}
+
+func (t templates) Create(ctx context.Context, p store.PutTemplate) (stored job.Template, err error) {
+	err = t.g.fresh(ctx, t.keys, p.Key, func() error {
+		stored, err = t.Templates.Create(ctx, p)
+		return err
+	})
+	return stored, err
+}
+
+func (t templates) Update(ctx context.Context, p store.PutTemplate) (stored job.Template, err error) {
+	err = t.g.fresh(ctx, t.keys, p.Key, func() error {
+		stored, err = t.Templates.Update(ctx, p)
+		return err
+	})
+	return stored, err
+}
+
+func (t templates) Delete(ctx context.Context, p store.DeleteTemplate) error {
+	return t.g.need(func() error { return t.Templates.Delete(ctx, p) })
+}
+
+type artifacts struct {
+	store.Artifacts
+	g *Guard
+}
+
+func (a artifacts) Put(ctx context.Context, v run.Artifact, epoch int64) error {
+	return a.g.need(func() error { return a.Artifacts.Put(ctx, v, epoch) })
+}
+
+type leases struct {
+	store.Leases
+	g *Guard
+}
+
+func (l leases) Register(ctx context.Context, i store.Instance, ttl time.Duration) error {
+	return l.g.need(func() error { return l.Leases.Register(ctx, i, ttl) })
+}
+
+func (l leases) Extend(ctx context.Context, instanceID string, now time.Time, ttl time.Duration) error {
+	return l.g.note(l.Leases.Extend(ctx, instanceID, now, ttl))
+}
+
+func (l leases) Condemn(ctx context.Context, p store.Condemn) error {
+	return l.g.need(func() error { return l.Leases.Condemn(ctx, p) })
+}
+
+func (l leases) Release(ctx context.Context, instanceID string, now time.Time) error {
+	return l.g.need(func() error { return l.Leases.Release(ctx, instanceID, now) })
+}
+
+type queue struct {
+	store.Queue
+	g *Guard
+}
+
+func (q queue) Scale(ctx context.Context, p store.Scale) (set store.Settings, err error) {
+	err = q.g.need(func() error {
+		set, err = q.Queue.Scale(ctx, p)
+		return err
+	})
+	return set, err
+}
+
+func (q queue) Pause(ctx context.Context, p store.Pause) (set store.Settings, err error) {
+	err = q.g.need(func() error {
+		set, err = q.Queue.Pause(ctx, p)
+		return err
+	})
+	return set, err
+}
+
+type keys struct {
+	store.Keys
+	g *Guard
+}
+
+func (k keys) Complete(ctx context.Context, key store.Key, r store.Reply) error {
+	return k.g.need(func() error { return k.Keys.Complete(ctx, key, r) })
+}
+
+func (k keys) Purge(ctx context.Context, now time.Time) (n int, err error) {
+	err = k.g.need(func() error {
+		n, err = k.Keys.Purge(ctx, now)
+		return err
+	})
+	return n, err
+}
+
+// sessions lets people in who come to help.
+type sessions struct {
+	store.Sessions
+	g *Guard
+}
+
+func (s sessions) Create(ctx context.Context, p store.PutSession) error {
+	return s.g.need(func() error { return s.Sessions.Create(ctx, p) })
+}
+
+func (s sessions) End(ctx context.Context, p store.EndSession) error {
+	return s.g.need(func() error { return s.Sessions.End(ctx, p) })
+}
+
+type health struct {
+	store.Health
+	g *Guard
+}
+
+func (h health) Ping(ctx context.Context) error {
+	if err := h.g.Err(); err != nil {
+		return err
+	}
+	return h.g.note(h.Health.Ping(ctx))
+}

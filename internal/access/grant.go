@@ -28,15 +28,15 @@ func (p Principal) MayGive(q Principal) error {
 	return nil
 }
 
-// CheckLimits returns invalid_input when the scopes or templates of q can be of
-// no use: a scope that does not exist or that no role of q grants, or a pattern
+// CheckLimits returns invalid_input when the scopes or templates of p can be of
+// no use: a scope that does not exist or that no role of p grants, or a pattern
 // that cannot be read.
-func (q Principal) CheckLimits() error {
+func (p Principal) CheckLimits() error {
 	bad := fault.New(fault.InvalidInput, "the limits of the token cannot be used")
 	first := bad
-	unlimited := q
+	unlimited := p
 	unlimited.Scopes = nil
-	for i, s := range q.Scopes {
+	for i, s := range p.Scopes {
 		at := "/scopes/" + strconv.Itoa(i)
 		switch {
 		case !slices.Contains(Scopes(), s):
@@ -45,7 +45,7 @@ func (q Principal) CheckLimits() error {
 			bad = bad.At(at, "not_granted", "none of the roles grants it")
 		}
 	}
-	for i, pattern := range q.Templates {
+	for i, pattern := range p.Templates {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" || len(pattern) > 200 {
 			bad = bad.At("/templates/"+strconv.Itoa(i), "pattern", "must be a name in which * and ? stand for anything, at most 200 bytes")
 		}

@@ -210,7 +210,7 @@ func TestAuditExport(t *testing.T) {
 func TestAuditExportBreaksOff(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *api.Options) {
-		o.Store.Audit = forged{o.Store.Audit, func(l []audit.Entry) []audit.Entry { return nil }}
+		o.Store.Audit = forged{o.Store.Audit, func([]audit.Entry) []audit.Entry { return nil }}
 	})
 	server := httptest.NewServer(b.handler)
 	defer server.Close()

@@ -98,6 +98,40 @@ func accessAnswer(w http.ResponseWriter, request, tenantRef string) bool {
 	return true
 }
 
+func TestAccessGolden(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string]string{
+		"token_create":       "token create ci --role operator --template deploy-* --expires 30d",
+		"token_create_q":     "token create ci --role operator -q",
+		"token_create_json":  "token create ci --role operator --json=token_id,token",
+		"token_create_usage": "token create ci",
+		"token_create_help":  "token create --help",
+		"token_ls":           "token ls",
+		"token_get":          "token get " + tokenID,
+		"token_revoke":       "token revoke --yes " + tokenID,
+		"token_revoke_asks":  "token revoke " + tokenID,
+		"user_create":        "user create ann --role viewer --no-password",
+		"user_create_asks":   "user create ann --role viewer",
+		"user_ls":            "user ls",
+		"user_get":           "user get ann",
+		"user_set":           "user set ann --role viewer",
+		"user_disable":       "user disable ann",
+		"user_rm":            "user rm --yes ann",
+		"user_rm_last":       "user rm --yes boss",
+		"tenant_create":      "tenant create red",
+		"tenant_ls":          "tenant ls",
+		"tenant_get":         "tenant get red",
+		"tenant_disable":     "tenant disable --yes red",
+		"audit_ls":           "audit ls",
+		"audit_verify":       "audit verify",
+		"audit_broken":       "audit verify --tenant red",
+		"whoami":             "whoami",
+		"whoami_q":           "whoami -q",
+	} {
+		t.Run(name, func(t *testing.T) { golden(t, name, args) })
+	}
+}
+
 // TestPasswordComesFromStdin, and is in no argument.
 func TestPasswordComesFromStdin(t *testing.T) {
 	t.Parallel()

@@ -196,56 +196,32 @@ func TestGolden(t *testing.T) {
 		"unknown_verb":    "job lst",
 		"unknown_flag":    "job ls --nope",
 		"unknown_field":   "job ls --json=nope",
-
-		"token_create":       "token create ci --role operator --template deploy-* --expires 30d",
-		"token_create_q":     "token create ci --role operator -q",
-		"token_create_json":  "token create ci --role operator --json=token_id,token",
-		"token_create_usage": "token create ci",
-		"token_create_help":  "token create --help",
-		"token_ls":           "token ls",
-		"token_get":          "token get " + tokenID,
-		"token_revoke":       "token revoke --yes " + tokenID,
-		"token_revoke_asks":  "token revoke " + tokenID,
-		"user_create":        "user create ann --role viewer --no-password",
-		"user_create_asks":   "user create ann --role viewer",
-		"user_ls":            "user ls",
-		"user_get":           "user get ann",
-		"user_set":           "user set ann --role viewer",
-		"user_disable":       "user disable ann",
-		"user_rm":            "user rm --yes ann",
-		"user_rm_last":       "user rm --yes boss",
-		"tenant_create":      "tenant create red",
-		"tenant_ls":          "tenant ls",
-		"tenant_get":         "tenant get red",
-		"tenant_disable":     "tenant disable --yes red",
-		"audit_ls":           "audit ls",
-		"audit_verify":       "audit verify",
-		"audit_broken":       "audit verify --tenant red",
-		"whoami":             "whoami",
-		"whoami_q":           "whoami -q",
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := serve(t, "FAILED")
-			out, talk, code := f.invoke(t.Context(), t, "", strings.Fields(args)...)
-			got := fmt.Sprintf("$ runsheet %s\n%s--- stderr\n%s--- exit %d\n", args, strings.ReplaceAll(out, f.URL, "http://server"), talk, code)
-			if strings.Contains(got, "\x1b") {
-				t.Error("a control sequence of the server reaches the terminal")
-			}
-			path := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Error(diff)
-			}
-		})
+		t.Run(name, func(t *testing.T) { golden(t, name, args) })
+	}
+}
+
+// golden compares what a command prints, and its exit code, with a file.
+func golden(t *testing.T, name, args string) {
+	t.Parallel()
+	f := serve(t, "FAILED")
+	out, talk, code := f.invoke(t.Context(), t, "", strings.Fields(args)...)
+	got := fmt.Sprintf("$ runsheet %s\n%s--- stderr\n%s--- exit %d\n", args, strings.ReplaceAll(out, f.URL, "http://server"), talk, code)
+	if strings.Contains(got, "\x1b") {
+		t.Error("a control sequence of the server reaches the terminal")
+	}
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -19,8 +19,10 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("%s: %v %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", "P", "PT", "P1Y", "P1M", "PT1", "15", "PT1S1M", "P1DT", "PT1.5M", "PT.5S", "PT99999999999999H", "P1H", "PT-1S", "soon",
-		"d", "1d2w", "1.5d", "1d-1h", "1d+1h", "--1d", "-", "999999999999d", "1h1d"} {
+	for _, in := range []string{
+		"", "P", "PT", "P1Y", "P1M", "PT1", "15", "PT1S1M", "P1DT", "PT1.5M", "PT.5S", "PT99999999999999H", "P1H", "PT-1S", "soon",
+		"d", "1d2w", "1.5d", "1d-1h", "1d+1h", "--1d", "-", "999999999999d", "1h1d",
+	} {
 		if got, err := wire.ParseDuration(in); err == nil {
 			t.Errorf("%q was read as %v", in, got)
 		}

@@ -28,12 +28,17 @@ func (p Principal) MayGive(q Principal) error {
 	return nil
 }
 
-// CheckLimits returns invalid_input when the scopes or templates of p can be of
-// no use: a scope that does not exist or that no role of p grants, or a pattern
+// CheckLimits returns invalid_input when the roles, scopes or templates of p can
+// be of no use: a role or scope that does not exist or that no role of p grants, or a pattern
 // that cannot be read.
 func (p Principal) CheckLimits() error {
 	bad := fault.New(fault.InvalidInput, "the limits of the token cannot be used")
 	first := bad
+	for i, r := range p.Roles {
+		if !slices.Contains(Roles(), r) {
+			bad = bad.At("/roles/"+strconv.Itoa(i), "unknown_value", "is not a role")
+		}
+	}
 	unlimited := p
 	unlimited.Scopes = nil
 	for i, s := range p.Scopes {

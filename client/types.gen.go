@@ -91,6 +91,49 @@ type Error struct {
 	Message string `json:"message"`
 }
 
+// Event is the schema of that name in the API.
+type Event struct {
+	// Seq: position in the log; it only grows, and numbers may be missing.
+	Seq int64 `json:"seq"`
+	// Topic: class of the event; empty for a type that this server does not know.
+	Topic string `json:"topic"`
+	// Type: what happened; docs/events.md lists all types.
+	Type       string    `json:"type"`
+	At         time.Time `json:"at"`
+	JobID      string    `json:"job_id,omitempty"`
+	RunID      string    `json:"run_id,omitempty"`
+	TemplateID string    `json:"template_id,omitempty"`
+	// Data: a few plain values that depend on the type.
+	Data map[string]string `json:"data"`
+}
+
+// EventPing is the schema of that name in the API.
+type EventPing struct {
+	Type string `json:"type"`
+	// Seq: the position to continue from.
+	Seq int64 `json:"seq"`
+}
+
+// EventReset is the schema of that name in the API.
+type EventReset struct {
+	Type string `json:"type"`
+	// Seq: where the events go on.
+	Seq int64 `json:"seq"`
+	// Reason: ahead: the log ends before the position; gone: events behind it were removed.
+	Reason string `json:"reason"`
+}
+
+// EventSnapshot is the schema of that name in the API.
+type EventSnapshot struct {
+	Type string `json:"type"`
+	// Seq: position that was the newest when the state was read.
+	Seq int64 `json:"seq"`
+	// Time: the server's clock.
+	Time  time.Time     `json:"time"`
+	Jobs  JobCounts     `json:"jobs"`
+	Queue QueueSettings `json:"queue"`
+}
+
 // Explanation is the schema of that name in the API.
 type Explanation struct {
 	Type   string `json:"type"`
@@ -373,6 +416,17 @@ type Progress struct {
 	Done  int64  `json:"done"`
 	// Total: null if the end is not known.
 	Total *int64 `json:"total"`
+}
+
+// QueueSettings is the schema of that name in the API.
+type QueueSettings struct {
+	// Workers: number of slots.
+	Workers      int     `json:"workers"`
+	Paused       bool    `json:"paused"`
+	PausedBy     *string `json:"paused_by"`
+	PausedReason *string `json:"paused_reason"`
+	// Version: grows with each change.
+	Version int64 `json:"version"`
 }
 
 // Readiness is the schema of that name in the API.
@@ -660,6 +714,17 @@ type Tokens struct {
 	Prompt     *int64                 `json:"prompt"`
 	Completion *int64                 `json:"completion"`
 	ByModel    map[string]TokenCounts `json:"by_model"`
+}
+
+// Usage is the schema of that name in the API.
+type Usage struct {
+	// ArtifactBytes: sum of the sizes of all artifacts, as if each had its own content.
+	ArtifactBytes int64 `json:"artifact_bytes"`
+	ArtifactCount int64 `json:"artifact_count"`
+	// ArtifactQuotaBytes: what they may take; null for no limit.
+	ArtifactQuotaBytes *int64 `json:"artifact_quota_bytes"`
+	// ArtifactRunMaxBytes: what those of one run may take; null for no limit.
+	ArtifactRunMaxBytes *int64 `json:"artifact_run_max_bytes"`
 }
 
 // User is the schema of that name in the API.

@@ -36,13 +36,15 @@ ring 1 domain: job run schedule calendar workflow approval directive access audi
 	trade -> approval
 	workflow -> run
 
-ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest
+ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc
-ring 2 ports: blob blob/s3 blob/blobtest
+ring 2 ports: blob blob/s3 blob/blobtest archive
 ring 2 ports: certificate certificate/certificatetest reserve
 	store/portable -> store
-	store/sqlite store/postgres -> store store/portable store/migrations
+	store/sqlite store/postgres -> store store/portable store/migrations store/dump
+	store/dump -> store/migrations
 	store/sqlite blob runlog -> filelock
+	runlog -> blob
 	store/storetest -> store
 	bus/mem bus/redis bus/bustest -> bus
 	checkpoint/checkpointtest -> checkpoint
@@ -50,7 +52,7 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	reserve -> store
 
 ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity
-ring 3 engines: health
+ring 3 engines: health backup feed
 	queue -> task
 	task/* -> task
 	task/command -> process
@@ -70,7 +72,7 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor
 	/client => api/wire fault
 
 ring 5 command line: cli
-	cli => /client config api/wire runlog fault id clock audit certificate doctor export
+	cli => /client config api/wire runlog archive fault id clock audit certificate doctor export
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

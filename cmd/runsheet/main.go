@@ -23,7 +23,9 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Options{Version: version, Serve: serve})
+	code := cli.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Options{
+		Version: version, Serve: serve, Restore: restore, Migrate: migrate,
+	})
 	stop()
 	os.Exit(code)
 }

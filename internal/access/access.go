@@ -54,6 +54,7 @@ const (
 	TemplatesWrite Scope = "templates:write"
 	SystemRead     Scope = "system:read"
 	WorkersWrite   Scope = "workers:write"
+	EventsRead     Scope = "events:read"
 	// MetricsRead is about all tenants: the numbers do not tell them apart.
 	MetricsRead Scope = "metrics:read"
 	// SessionUse is what everybody has who got in: seeing and ending the own
@@ -66,20 +67,22 @@ const (
 	TenantsRead  Scope = "tenants:read"
 	TenantsWrite Scope = "tenants:write"
 	AuditRead    Scope = "audit:read"
+	// BackupWrite is the right to a copy of everything, of all tenants.
+	BackupWrite Scope = "backup:write"
 )
 
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
-		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, MetricsRead, SessionUse,
-		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead,
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
+		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite,
 	}
 }
 
 // Installation reports whether s is about the whole installation, so that only
 // principals of the default tenant can have it.
 func (s Scope) Installation() bool {
-	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite}, s)
+	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, BackupWrite}, s)
 }
 
 // Scopes returns what a role grants, sorted as declared. An unknown role
@@ -89,7 +92,7 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, MetricsRead, SessionUse}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, SessionUse}
 	switch r {
 	case Viewer, Approver:
 		return read

@@ -10,7 +10,9 @@ import (
 // TestMayGive: everybody may give what he has, and nobody more.
 func TestMayGive(t *testing.T) {
 	t.Parallel()
-	in := func(tenant string, roles ...access.Role) access.Principal { return access.Principal{Tenant: tenant, Roles: roles} }
+	in := func(tenant string, roles ...access.Role) access.Principal {
+		return access.Principal{Tenant: tenant, Roles: roles}
+	}
 	admin, author := in(access.DefaultTenant, access.Admin), in(access.DefaultTenant, access.Author)
 	limited := admin
 	limited.Templates = []string{"a*", "b"}

@@ -25,6 +25,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
@@ -45,7 +46,7 @@ type Blobs interface {
 type Logs interface {
 	// Read returns the log as it is now, from its last n lines on (runlog.All:
 	// from the beginning). The caller closes it; log_gone.
-	Read(runID string, n int) (io.ReadCloser, error)
+	Read(ctx context.Context, runID string, n int) (io.ReadCloser, error)
 	// Follow is Read that goes on until o.Done is closed or ctx ends.
 	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
 }
@@ -58,8 +59,13 @@ type Options struct {
 	Identity *identity.Service
 	Blobs    Blobs // nil: artifacts cannot be downloaded
 	Logs     Logs  // nil: every log is gone
-	Clock    clock.Clock
-	Logger   *slog.Logger // nil: nothing is logged
+	// ArtifactLimits are shown with what artifacts take.
+	ArtifactLimits store.ArtifactLimits
+	Clock          clock.Clock
+	Logger         *slog.Logger // nil: nothing is logged
+	// Backup takes the state of the installation as it is now; the caller closes
+	// it. nil: there are no backups.
+	Backup func(ctx context.Context, withoutArtifacts bool) (Backup, error)
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.
@@ -71,6 +77,10 @@ type Options struct {
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.
 	BehindProxy bool
+	// Feed brings events to live connections; nil: there are none.
+	Feed *feed.Feed
+	// MaxSockets bounds the WebSockets of one caller; 0 = 5.
+	MaxSockets int
 	// MaxInFlight bounds the requests under way, MaxLasting those that stream or
 	// wait, which do not count among the former; 0 = 1024.
 	MaxInFlight, MaxLasting int
@@ -81,15 +91,18 @@ type Options struct {
 	Metrics *metrics.Metrics
 }
 
-// service is what handlers share. It is immutable.
+// service is what handlers share. It is immutable, but for the count of live
+// connections.
 type service struct {
 	Options
 	log     *slog.Logger
 	schemas *schemas
 	started time.Time
+	streams *streams
 	bodies  *guard.Bodies
 	doc     []byte // openapi.json
 	docYAML []byte
+	backups chan struct{} // has room for one
 }
 
 // New returns the handler of everything under /. It fails when a required
@@ -107,11 +120,17 @@ func New(o Options) (http.Handler, error) {
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
 	}
+	if o.MaxSockets <= 0 {
+		o.MaxSockets = maxSockets
+	}
+	if o.MaxLasting <= 0 {
+		o.MaxLasting = maxStreams
+	}
 	if o.Health == nil {
 		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now()}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}}
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)
@@ -154,8 +173,8 @@ func New(o Options) (http.Handler, error) {
 // register adds every route of the API. A new resource is one more line.
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
-		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.systemRoutes(),
-		s.sessionRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(),
+		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
+		s.sessionRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

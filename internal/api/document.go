@@ -38,7 +38,17 @@ func document(table []*operation) *huma.OpenAPI {
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
 		Paths: map[string]*huma.PathItem{},
-		Tags:  []*huma.Tag{{Name: "job-templates"}, {Name: "jobs"}, {Name: "job-runs"}, {Name: "queue"}, {Name: "system"}, {Name: "session"}, {Name: "access"}, {Name: "audit"}},
+		Tags: []*huma.Tag{
+			{Name: "job-templates"},
+			{Name: "jobs"},
+			{Name: "job-runs"},
+			{Name: "queue"},
+			{Name: "events"},
+			{Name: "system"},
+			{Name: "session"},
+			{Name: "access"},
+			{Name: "audit"},
+		},
 		Components: &huma.Components{
 			Schemas:   reg,
 			Responses: map[string]*huma.Response{},
@@ -113,6 +123,12 @@ func success(reg huma.Registry, op *operation, a answer) *huma.Response {
 			mt := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 			if m == "application/octet-stream" {
 				mt.Schema = &huma.Schema{Type: huma.TypeString, Format: "binary"}
+			}
+			if len(a.Frames) > 0 {
+				mt.Schema = &huma.Schema{}
+				for _, f := range a.Frames {
+					mt.Schema.OneOf = append(mt.Schema.OneOf, reg.Schema(reflect.TypeOf(f), true, ""))
+				}
 			}
 			r.Content[m] = mt
 		}

@@ -90,7 +90,7 @@ func (s *service) openLog(r *request, v run.Run, lines int) (log io.Reader, done
 		done = stop
 		open, err = s.Logs.Follow(r.Context(), v.ID, runlog.FollowOptions{Lines: lines, Done: ended})
 	} else {
-		open, err = s.Logs.Read(v.ID, lines)
+		open, err = s.Logs.Read(r.Context(), v.ID, lines)
 		if fault.Is(err, fault.LogGone) && (!v.State.Terminal() || v.Result.LogBytes == 0) {
 			open, err = io.NopCloser(strings.NewReader("")), nil // nothing was written, so nothing is gone
 		}

@@ -48,6 +48,9 @@ func TestPolicy(t *testing.T) {
 	for path, item := range api.Document().Paths {
 		for method, op := range operations(item) {
 			name, target := method+" "+path, ids.Replace(path)
+			if path == "/api/events" {
+				target += "?topics=none" // it would not end
+			}
 			if len(op.Security) == 0 {
 				status, expected := publicRoutes[name]
 				if !expected {

@@ -26,6 +26,7 @@ var ownStatus = map[fault.Code]int{
 	fault.RangeNotSatisfiable:  http.StatusRequestedRangeNotSatisfiable,
 	fault.MethodNotAllowed:     http.StatusMethodNotAllowed,
 	fault.HostNotAllowed:       http.StatusMisdirectedRequest,
+	fault.UpgradeRequired:      http.StatusUpgradeRequired,
 	fault.StorageFull:          http.StatusInsufficientStorage,
 }
 

@@ -95,6 +95,12 @@ func numberParam(name, doc string, low, high float64) param {
 	return param{Name: name, Doc: doc, Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high}}
 }
 
+// seqSchema is that of a position in the log of events.
+func seqSchema() *huma.Schema {
+	low, high := 0.0, float64(1<<53-1) // what JavaScript counts exactly
+	return &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high}
+}
+
 func labelParam() param {
 	p := textParam("label", "key:value; repeat it for more labels, all of which must be there")
 	p.Repeat = true

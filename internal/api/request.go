@@ -26,6 +26,7 @@ const MaxBody = 1 << 20
 type request struct {
 	*http.Request
 	principal access.Principal
+	redeemed  access.Credential // what a ticket stood for
 	op        *operation
 	query     query
 	// body is the JSON text of the request, nil when there was none.
@@ -93,7 +94,10 @@ func (s *service) call(w http.ResponseWriter, hr *http.Request, op *operation) {
 func (s *service) admit(w http.ResponseWriter, r *request) error {
 	var err error
 	if !r.op.Public {
-		if r.principal, err = s.authenticate(r.Request); err != nil {
+		if err = s.redeem(r); err != nil {
+			return err
+		}
+		if r.principal, err = s.caller(r); err != nil {
 			return err
 		}
 		if err = r.principal.Require(r.op.Scope); err != nil {
@@ -184,6 +188,23 @@ func marshal(v any) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
 	return b.Bytes(), err
+}
+
+// redeem exchanges the ticket in the URL of an operation that takes one for the
+// credential that it stands for. That happens once for a request.
+func (s *service) redeem(r *request) (err error) {
+	if ticket := r.URL.Query().Get("ticket"); r.op.Ticket && ticket != "" {
+		r.redeemed, err = s.Identity.Redeem(ticket)
+	}
+	return err
+}
+
+// caller finds who makes the request, or, later, who holds it open.
+func (s *service) caller(r *request) (access.Principal, error) {
+	if r.redeemed != (access.Credential{}) {
+		return s.Identity.Authenticate(r.Context(), r.redeemed)
+	}
+	return s.authenticate(r.Request)
 }
 
 // authenticate finds who makes the request: the holder of a bearer token, or of

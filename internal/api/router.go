@@ -35,6 +35,8 @@ type operation struct {
 	Patch bool
 	// Waits: Prefer: wait=N is understood. Matches: If-Match is understood.
 	Waits, Matches bool
+	// Ticket: ?ticket= is understood, because browsers cannot send a header.
+	Ticket bool
 	// Secret: the request or its answer holds a secret, so nothing of them is
 	// stored for repetitions, not even the hash that a key has.
 	Secret  bool
@@ -59,6 +61,8 @@ type answer struct {
 	Body any
 	// Media is the content type when it is not JSON.
 	Media []string
+	// Frames are zero values of what a stream of Media consists of.
+	Frames []any
 }
 
 // param is one query parameter.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 func TestRunsAndRetry(t *testing.T) {
@@ -35,7 +37,7 @@ func TestRunsAndRetry(t *testing.T) {
 		ID: id.New(id.Artifact, start), Tenant: access.DefaultTenant, RunID: c.Run.ID, Name: "report.md", Size: 10, SHA256: sum,
 		MediaType: "text/html", CreatedAt: start,
 	}
-	if err := b.store.Artifacts.Put(t.Context(), art, c.Run.Epoch); err != nil {
+	if err := b.store.Artifacts.Put(t.Context(), art, c.Run.Epoch, store.ArtifactLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	b.finish(c)
@@ -184,7 +186,7 @@ func TestLogEvents(t *testing.T) {
 // brokenLog fails in the middle.
 type brokenLog struct{ api.Logs }
 
-func (brokenLog) Read(string, int) (io.ReadCloser, error) {
+func (brokenLog) Read(context.Context, string, int) (io.ReadCloser, error) {
 	return io.NopCloser(io.MultiReader(strings.NewReader("half\n"), iotest.ErrReader(errors.New("disk")))), nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/job"
@@ -77,6 +78,7 @@ type bundle struct {
 	tokens  map[access.Role]string
 	blobs   blobs
 	logs    *runlog.Folder
+	feed    *feed.Feed
 }
 
 var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -103,6 +105,13 @@ func setupOn(t *testing.T, s store.Store, change ...func(*api.Options)) *bundle 
 	if b.logs, err = runlog.Open(t.TempDir(), runlog.Options{Clock: b.clock}); err != nil {
 		t.Fatal(err)
 	}
+	// It has a clock of its own: what follows the log must not stand still.
+	b.feed = feed.New(feed.Options{Events: b.store.Events})
+	t.Cleanup(func() {
+		if err := b.feed.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	var tokens access.Static
 	for _, role := range []access.Role{access.Viewer, access.Operator, access.Author, access.Admin} {
 		b.tokens[role] = access.NewToken()
@@ -111,7 +120,7 @@ func setupOn(t *testing.T, s store.Store, change ...func(*api.Options)) *bundle 
 	b.tokens["stranger"] = access.NewToken()
 	tokens = tokens.With(b.tokens["stranger"], access.Principal{Name: "stranger", Tenant: "other", Roles: []access.Role{access.Admin}})
 	o := api.Options{
-		Store: b.store, Tasks: task.NewRegistry(echo{}), Identity: identity.New(identity.Options{Store: b.store, Static: tokens, Clock: b.clock}), Blobs: b.blobs, Logs: b.logs, Clock: b.clock, Version: "test",
+		Store: b.store, Tasks: task.NewRegistry(echo{}), Identity: identity.New(identity.Options{Store: b.store, Static: tokens, Clock: b.clock}), Blobs: b.blobs, Logs: b.logs, Feed: b.feed, Clock: b.clock, Version: "test",
 	}
 	for _, c := range change {
 		c(&o)

@@ -56,6 +56,11 @@ func (s *service) systemRoutes() []operation {
 			Answers: []answer{{Status: http.StatusOK, Doc: "all of them", Body: wire.JobTypeList{}}},
 		},
 		{
+			ID: "get_usage", Method: http.MethodGet, Path: "/api/usage", Scope: access.SystemRead, Tag: "system",
+			Summary: "Show what the artifacts of the tenant take", Handle: s.getUsage,
+			Answers: []answer{{Status: http.StatusOK, Doc: "sizes and numbers", Body: wire.Usage{}}},
+		},
+		{
 			ID: "get_openapi_json", Method: http.MethodGet, Path: "/api/openapi.json", Scope: access.SystemRead, Tag: "system",
 			Summary: "This document as JSON", Stream: s.static("application/json", func() []byte { return s.doc }),
 			Answers: []answer{{Status: http.StatusOK, Doc: "OpenAPI 3.1", Media: []string{"application/json"}}},
@@ -154,6 +159,21 @@ func (s *service) listJobTypes(*request) (reply, error) {
 			return reply{}, err
 		}
 		out.Items = append(out.Items, wire.JobType{JobType: name, ParamsSchema: wire.Object(t.Schema()), CrashPolicy: string(t.OnCrash())})
+	}
+	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+func (s *service) getUsage(r *request) (reply, error) {
+	u, err := s.Store.Artifacts.Usage(r.Context(), r.tenant())
+	if err != nil {
+		return reply{}, err
+	}
+	out := wire.Usage{ArtifactBytes: u.Bytes, ArtifactCount: u.Count}
+	if s.ArtifactLimits.Tenant > 0 {
+		out.ArtifactQuotaBytes = &s.ArtifactLimits.Tenant
+	}
+	if s.ArtifactLimits.Run > 0 {
+		out.ArtifactRunMaxBytes = &s.ArtifactLimits.Run
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }
@@ -269,10 +289,7 @@ func (s *service) scheduler(r *request, set store.Settings) (wire.Scheduler, err
 	out = wire.Scheduler{
 		OtherTenants: wire.OtherTenants{Queued: others(job.Queued), Running: others(job.Running)},
 		Workers:      set.Workers, Running: counts[job.Running], Queued: counts[job.Queued],
-		Jobs: wire.JobCounts{
-			Queued: counts[job.Queued], Running: counts[job.Running], Completed: counts[job.Completed],
-			Failed: counts[job.Failed], Skipped: counts[job.Skipped], Cancelled: counts[job.Cancelled],
-		},
+		Jobs:      wire.CountsOf(counts),
 		Instances: wire.InstancesOf(instances), InstanceID: s.InstanceID, Engine: engine, Version: s.Version,
 		StartedAt: s.started.UTC().Truncate(time.Millisecond), UptimeMs: now.Sub(s.started).Milliseconds(), Time: now.UTC().Truncate(time.Millisecond),
 	}

@@ -27,10 +27,10 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/api"
-	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/certificate"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
@@ -62,11 +62,15 @@ type App struct {
 
 	reserve  *reserve.Guard
 	store    store.Store
-	blobs    blob.Store
-	tidy     func(context.Context) (int, error) // removes leftovers from blobs; nil = there are none
+	blobs    files
+	shared   bool   // other machines may reach blobs
+	owned    bool   // blobs are of this database
+	place    string // id of blobs, if they are shared
+	sweptOn  string // day of the last sweep, of housekeeping only
 	logs     *runlog.Folder
 	tasks    *task.Registry
 	engine   *queue.Engine
+	feed     *feed.Feed
 	listener net.Listener
 	conns    *conns
 	metrics  *metrics.Metrics
@@ -105,8 +109,8 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine,
-		a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine,
+		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -159,8 +163,25 @@ func (a *App) openFiles(ctx context.Context) (err error) {
 		return err
 	}
 	dir := filepath.Join(a.o.Config.Data, "logs")
-	a.logs, err = runlog.Open(dir, runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock, Spare: a.spareLogs(dir)})
-	return err
+	o := runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock, Spare: a.spareLogs(dir)}
+	if a.shared {
+		o.Shelf = a.blobs
+	}
+	if a.logs, err = runlog.Open(dir, o); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.logs.Share(ctx, a.log, closeGrace)
+	}()
+	a.onStop("run logs", func() error {
+		stop()
+		<-done
+		return nil
+	})
+	return nil
 }
 
 // listen opens the port before anything runs, so that a taken port stops the
@@ -188,8 +209,9 @@ func (a *App) listen(ctx context.Context) (err error) {
 func (a *App) startEngine(ctx context.Context) error {
 	a.engine = queue.New(queue.Options{
 		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.metrics.PutBlob(a.blobs.Put), Sweep: a.sweep,
+		Limits:  a.artifactLimits(),
 		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
-		Exclusive: a.exclusive(), Alone: !a.exclusive(), LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
+		Exclusive: a.exclusive(), Alone: !a.exclusive(), Place: a.place, LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
 		Clock: a.o.Clock, Logger: a.log,
 	})
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -216,10 +238,15 @@ func (a *App) startEngine(ctx context.Context) error {
 	}
 }
 
+func (a *App) artifactLimits() store.ArtifactLimits {
+	return store.ArtifactLimits{Run: a.o.Config.RunMaxBytes, Tenant: a.o.Config.TenantQuotaBytes}
+}
+
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Identity: a.identity, BehindProxy: a.o.Config.BehindProxy,
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, Backup: a.backup,
+		BehindProxy: a.o.Config.BehindProxy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
 	})
@@ -274,6 +301,7 @@ func (a *App) startHousekeeping(ctx context.Context) error {
 				a.log.Warn("cannot remove expired idempotency keys", "error", err)
 			}
 			a.tidyBlobs(ctx)
+			a.retain(ctx)
 		}
 	}()
 	a.onStop("housekeeping", func() error {

@@ -1,12 +1,15 @@
 package app_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/app"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -75,4 +78,56 @@ func TestDataFolderIsFreeAfterAFailedStart(t *testing.T) {
 	if err := a.Stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestLiveEvents: a started server sends events, whether or not its Redis is
+// there, and says so; stopping it ends the streams.
+func TestLiveEvents(t *testing.T) {
+	t.Parallel()
+	c := settings(t)
+	c.RedisURL = config.Secret("redis://" + taken(t)) // it accepts and says nothing
+	a := app.New(app.Options{Config: c})
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	local, err := config.ReadLocal(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := client.New(client.Options{URL: local.URL, Token: local.Token, Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	since := int64(0)
+	if _, err := cl.ScaleWorkers(ctx, 3, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	for e, err := range cl.Events(ctx, client.EventFilter{Topics: []string{"queue"}, Since: &since}) {
+		if err != nil || e.Type != "workers.scaled" {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		if e.Data["workers"] == "3" {
+			break
+		}
+	}
+	// One stream stays open while the server stops.
+	open, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		var once sync.Once
+		for _, err := range cl.Events(ctx, client.EventFilter{Since: &since}) {
+			if err != nil {
+				return
+			}
+			once.Do(func() { close(open) })
+		}
+	}()
+	<-open
+	if err := a.Stop(); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	<-done
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/filelock"
@@ -139,12 +140,22 @@ func (a *App) openLog(runID string) (queue.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return runLog{w}, nil
+	return runLog{w, a.logs, runID}, nil
 }
 
-type runLog struct{ *runlog.Writer }
+// settleTime bounds how long the end of a run waits for its log to be shared.
+const settleTime = 5 * time.Second
+
+type runLog struct {
+	*runlog.Writer
+	logs  *runlog.Folder
+	runID string
+}
 
 func (l runLog) Close() (size int64, truncated bool) {
 	s := l.Writer.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	defer cancel()
+	l.logs.Settle(ctx, l.runID)
 	return s.Bytes, s.Truncated
 }

@@ -6,7 +6,8 @@
 //
 // Folder keeps blobs in a folder of the local or a shared file system, package
 // s3 in a bucket. Both lay them out alike (ab/cd/<sha256>), so that a copy of
-// the one is the other. blobtest.Run says what a Store must do.
+// the one is the other. Both are a Shelf too. blobtest.Run says what a Store must
+// do, and blobtest.RunShelf what a Shelf.
 package blob
 
 import (
@@ -26,8 +27,10 @@ type Store interface {
 	// nothing of it can be seen, also after a crash in the middle. Content that
 	// was put a short time ago is not written again. Faults: artifact_too_large,
 	// storage_full, storage_unavailable; an error of r or of ctx is returned as
-	// it is, wrapped.
-	Put(ctx context.Context, r io.Reader) (sum string, size int64, err error)
+	// it is, wrapped. When the hash is known and before anything of the content
+	// shows, reserve is called; its error ends Put and is returned as it is. nil =
+	// nothing to reserve.
+	Put(ctx context.Context, r io.Reader, reserve Reserve) (sum string, size int64, err error)
 	// Open returns the content and its size in bytes; the caller closes it before
 	// ctx ends. Reading from start to end without a jump verifies the content:
 	// the last read fails, without its bytes, when the content is damaged. A
@@ -45,6 +48,10 @@ type Store interface {
 	// meanwhile may show or not.
 	List(ctx context.Context) iter.Seq2[Info, error]
 }
+
+// Reserve announces to whoever removes unused content that this content, of size
+// bytes, is about to be used.
+type Reserve func(sum string, size int64) error
 
 // Info is what a store knows about content without reading it.
 type Info struct {

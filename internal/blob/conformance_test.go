@@ -23,3 +23,9 @@ func TestFolder(t *testing.T) {
 		},
 	})
 }
+
+func TestFolderShelf(t *testing.T) {
+	t.Parallel()
+	f, _ := setup(t, blob.Options{})
+	blobtest.RunShelf(t, f)
+}

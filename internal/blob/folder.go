@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
@@ -23,6 +24,11 @@ const tempDir = "tmp"
 type Options struct {
 	// MaxBytes is the largest blob that Put accepts; 0 = no limit.
 	MaxBytes int64
+	// Shared says that other hosts write into the folder, whose locks may not be
+	// seen here: the temporary files of others are left alone for a day.
+	Shared bool
+	// Clock tells how old these are; nil = the system's.
+	Clock clock.Clock
 }
 
 // Folder is a Store in a folder: content lies in ROOT/ab/cd/<sha256>, mode
@@ -47,12 +53,17 @@ func OpenFolder(root string, o Options) (*Folder, error) {
 // Put implements Store. The order is: write, fsync, rename, fsync of the
 // folders; a crash at any point leaves either the whole blob or a temporary
 // file that the next OpenFolder removes.
-func (f *Folder) Put(ctx context.Context, r io.Reader) (string, int64, error) {
+func (f *Folder) Put(ctx context.Context, r io.Reader, reserve Reserve) (string, int64, error) {
 	tmp, err := f.spool.Fill(ctx, r)
 	if err != nil {
 		return "", 0, err
 	}
 	defer tmp.Close()
+	if reserve != nil {
+		if err := reserve(tmp.Sum, tmp.Size); err != nil {
+			return "", 0, err
+		}
+	}
 	path := f.path(tmp.Sum)
 	if known, err := f.refresh(tmp, path); known || err != nil {
 		return tmp.Sum, tmp.Size, err

@@ -58,7 +58,7 @@ func TestPutAndOpen(t *testing.T) {
 	t.Parallel()
 	f, root := setup(t, blob.Options{})
 	for _, content := range []string{"", "hello", strings.Repeat("long ", 100_000)} {
-		sum, size, err := f.Put(t.Context(), strings.NewReader(content))
+		sum, size, err := f.Put(t.Context(), strings.NewReader(content), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestPutAndOpen(t *testing.T) {
 func TestExistingContentIsNotRewritten(t *testing.T) {
 	t.Parallel()
 	f, root := setup(t, blob.Options{})
-	sum, _, err := f.Put(t.Context(), strings.NewReader("same"))
+	sum, _, err := f.Put(t.Context(), strings.NewReader("same"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestExistingContentIsNotRewritten(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
-			if again, _, err := f.Put(context.Background(), strings.NewReader("same")); err != nil || again != sum {
+			if again, _, err := f.Put(context.Background(), strings.NewReader("same"), nil); err != nil || again != sum {
 				t.Errorf("Put = %s, %v", again, err)
 			}
 		})
@@ -125,14 +125,14 @@ func TestExistingContentIsNotRewritten(t *testing.T) {
 func TestATornFileIsReplaced(t *testing.T) {
 	t.Parallel()
 	f, root := setup(t, blob.Options{})
-	sum, _, err := f.Put(t.Context(), strings.NewReader("whole"))
+	sum, _, err := f.Put(t.Context(), strings.NewReader("whole"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Truncate(filepath.Join(root, sum[:2], sum[2:4], sum), 2); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.Put(t.Context(), strings.NewReader("whole")); err != nil {
+	if _, _, err := f.Put(t.Context(), strings.NewReader("whole"), nil); err != nil {
 		t.Fatal(err)
 	}
 	r, _, err := f.Open(t.Context(), sum)
@@ -149,7 +149,7 @@ func TestDamageIsFound(t *testing.T) {
 	t.Parallel()
 	f, root := setup(t, blob.Options{})
 	content := bytes.Repeat([]byte("0123456789"), 50_000)
-	sum, _, err := f.Put(t.Context(), bytes.NewReader(content))
+	sum, _, err := f.Put(t.Context(), bytes.NewReader(content), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestDamageIsFound(t *testing.T) {
 func TestRangesAreServed(t *testing.T) {
 	t.Parallel()
 	f, _ := setup(t, blob.Options{})
-	sum, _, err := f.Put(t.Context(), strings.NewReader("0123456789"))
+	sum, _, err := f.Put(t.Context(), strings.NewReader("0123456789"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestPutKeepsNothingOnFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, root := setup(t, blob.Options{MaxBytes: 10})
-			if _, _, err := f.Put(c.ctx, c.r); !c.want(err) {
+			if _, _, err := f.Put(c.ctx, c.r, nil); !c.want(err) {
 				t.Errorf("err = %v", err)
 			}
 			if got := files(t, root); len(got) != 0 {
@@ -227,7 +227,7 @@ func TestPutKeepsNothingOnFailure(t *testing.T) {
 		})
 	}
 	f, _ := setup(t, blob.Options{MaxBytes: 10})
-	if _, _, err := f.Put(t.Context(), strings.NewReader("1234567890")); err != nil {
+	if _, _, err := f.Put(t.Context(), strings.NewReader("1234567890"), nil); err != nil {
 		t.Errorf("exactly at the limit: %v", err)
 	}
 }
@@ -254,14 +254,14 @@ func TestSweep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, _ = f.Put(t.Context(), dying{})
+		_, _, _ = f.Put(t.Context(), dying{}, nil)
 		t.Fatal("still alive")
 	}
 	f, root := setup(t, blob.Options{})
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		_, _, err := f.Put(context.Background(), pr)
+		_, _, err := f.Put(context.Background(), pr, nil)
 		done <- err
 	}()
 	if _, err := pw.Write([]byte("begun")); err != nil { // returns when Put has read it

@@ -10,6 +10,10 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
+// ErrDamaged is wrapped by the error of a reader whose content does not have the
+// hash that it is stored under.
+var ErrDamaged = errors.New("content does not have its hash")
+
 // reader reads a blob and verifies it when it is read from start to end.
 // net/http's ServeContent jumps to the end and back first, so a jump to the
 // start begins anew and any other jump gives the verification up.
@@ -38,7 +42,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		r.hash.Write(p[:n])
 		if before < r.size && r.pos >= r.size || errors.Is(err, io.EOF) {
 			if hex.EncodeToString(r.hash.Sum(nil)) != r.sum {
-				return 0, fault.Newf(fault.StorageUnavailable, "the stored content of %s is damaged", r.sum)
+				return 0, fault.Wrap(ErrDamaged, fault.StorageUnavailable, "the stored content of "+r.sum+" is damaged")
 			}
 		}
 	}

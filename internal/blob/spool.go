@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
@@ -18,19 +20,34 @@ import (
 type Spool struct {
 	dir string
 	max int64
+	// young files that nobody is seen to hold may be another host's.
+	young time.Duration
+	clock clock.Clock
 }
 
 // OpenSpool returns the spool in dir, which is created where it is missing (mode
-// 0700). Files in it that no living process holds are removed.
+// 0700). Files in it that no living process holds are removed; if it is shared,
+// those of a day ago.
 func OpenSpool(dir string, o Options) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, classify(err, "create the artifact folder")
 	}
-	if err := sweep(dir); err != nil {
+	s := &Spool{dir: dir, max: o.MaxBytes, clock: o.Clock}
+	if s.clock == nil {
+		s.clock = clock.System{}
+	}
+	if o.Shared {
+		s.young = foreignAge
+	}
+	if _, err := s.sweep(); err != nil {
 		return nil, classify(err, "clean the artifact folder")
 	}
-	return &Spool{dir: dir, max: o.MaxBytes}, nil
+	return s, nil
 }
+
+// foreignAge is the age at which a temporary file that another host may hold is
+// nobody's any more: no Put lies still for so long.
+const foreignAge = 24 * time.Hour
 
 // Fill reads r to its end. The caller closes what it returns. Faults and errors
 // are those of Store.Put.

@@ -32,30 +32,34 @@ func createTemp(dir string) (*os.File, error) {
 	}
 }
 
-// sweep removes the files in dir that no living process holds. The operating
-// system drops the lock of a process that died, however it died.
-func sweep(dir string) error {
-	entries, err := os.ReadDir(dir)
+// sweep removes the files that no living process holds, and returns how many.
+// The operating system drops the lock of a process that died, however it died;
+// only those of other hosts may not show here.
+func (s *Spool) sweep() (int, error) {
+	entries, err := os.ReadDir(s.dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	n := 0
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			return err
-		}
-		if lock(f) {
-			err = discard(f, path)
-		} else {
-			err = f.Close()
-		}
+		gone, err := s.sweepOne(filepath.Join(s.dir, e.Name()))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return n, err
+		}
+		if gone {
+			n++
 		}
 	}
-	return nil
+	return n, nil
+}
+
+func (s *Spool) sweepOne(path string) (bool, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false, err
+	}
+	if st, err := f.Stat(); err != nil || s.young > 0 && s.clock.Now().Sub(st.ModTime()) < s.young || !lock(f) {
+		return false, errors.Join(err, f.Close())
+	}
+	return true, discard(f, path)
 }

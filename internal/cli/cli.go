@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/runsheet/runsheet/internal/archive"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 )
@@ -27,6 +28,10 @@ import (
 type Options struct {
 	// Serve runs the server until ctx ends. Required for `serve`.
 	Serve func(ctx context.Context, cfg config.Config) error
+	// Restore and Migrate work on places that no server uses. Required for the
+	// commands of these names.
+	Restore func(ctx context.Context, cfg config.Config, r Restore) (archive.Manifest, error)
+	Migrate func(ctx context.Context, m Migrate) (Migrated, error)
 	// Version is what `version` prints.
 	Version string
 	// Env looks up environment variables; nil = os.LookupEnv.
@@ -117,7 +122,7 @@ func (a *app) root() *cobra.Command {
 	config.AddDataFlag(f)
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.runCommand(), a.templateCommand(), a.workerCommand(),
-		a.queueCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
+		a.queueCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
 		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(),
 		a.versionCommand(),
 	)

@@ -46,12 +46,23 @@ type Config struct {
 	Data string
 	// DatabaseURL is a PostgreSQL URL; "" = SQLite inside Data.
 	DatabaseURL Secret
+	// RedisURL leads to a Redis server that carries hints between instances, as
+	// redis.CheckURL wants it; "" = none.
+	RedisURL Secret
 	// BlobURL says where artifacts are kept, as blob.ParsePlace reads it, valid;
 	// "" = inside Data.
 	BlobURL string
 	// BlobAccessKey and BlobSecretKey sign requests to a bucket; both are set or
 	// none.
 	BlobAccessKey, BlobSecretKey Secret
+	// BlobSessionToken belongs to keys that are lent for a time; "" = lasting.
+	BlobSessionToken Secret
+	// ArtifactMaxBytes, RunMaxBytes and TenantQuotaBytes bound one artifact, those
+	// of a run and those of a tenant; 0 = no limit.
+	ArtifactMaxBytes, RunMaxBytes, TenantQuotaBytes int64
+	// RetentionDays and RetentionRuns say for how long, and how many, finished runs
+	// are kept; RetentionEventsDays is for events. 0 = for ever, all.
+	RetentionDays, RetentionRuns, RetentionEventsDays int
 
 	// Workers is the worker count of a new installation. Later the stored one
 	// counts.

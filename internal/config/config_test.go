@@ -69,8 +69,11 @@ func TestDefaults(t *testing.T) {
 		"config": " <- default", "listen": "127.0.0.1:8420 <- default", "behind_proxy": "false <- default",
 		"tls_cert": " <- default", "tls_key": " <- default", "allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
 		"database_url": " <- default", "blob_url": " <- default",
-		"blob_access_key": " <- default", "blob_secret_key": " <- default", "workers": "1 <- default", "stop_grace": "10s <- default",
-		"lease_ttl": "30s <- default", "command.allow": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
+		"blob_access_key": " <- default", "blob_secret_key": " <- default", "blob_session_token": " <- default",
+		"artifacts.max_bytes": "1073741824 <- default", "artifacts.run_max_bytes": "4294967296 <- default", "artifacts.tenant_quota_bytes": "0 <- default",
+		"retention.days": "30 <- default", "retention.runs": "100000 <- default", "retention.events_days": "30 <- default",
+		"workers": "1 <- default", "stop_grace": "10s <- default",
+		"lease_ttl": "30s <- default", "command.allow": " <- default", "redis_url": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
 		"log_level": "info <- default", "log_format": "text <- default", "log_max_bytes": "10485760 <- default",
 		"timezone": "UTC <- default",
 	}

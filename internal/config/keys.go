@@ -34,7 +34,7 @@ const minTokenLen = 32
 
 // keys is the whole configuration, in the order in which it is shown.
 func keys() []key {
-	return []key{
+	return append([]key{
 		text("listen", "address of the API, host:port; port 0 takes a free one", func(c *Config) *string { return &c.Listen }, checkListen),
 		flag("behind_proxy", "a reverse proxy in front ends TLS: allow to listen on other than loopback", func(c *Config) *bool { return &c.BehindProxy }),
 		text("tls_cert", "PEM file with the certificate for HTTPS; read again when it changes", func(c *Config) *string { return &c.TLSCert }, anything),
@@ -70,10 +70,12 @@ func keys() []key {
 				return c.DatabaseURL.String()
 			},
 		},
-		text("blob_url", "where artifacts are kept: file:///folder or s3://bucket/prefix?endpoint=https://host; without it in the data folder",
+		redisURL(),
+		text("blob_url", "where artifacts and run logs are kept: file:///folder or s3://bucket/prefix?endpoint=https://host; without it in the data folder",
 			func(c *Config) *string { return &c.BlobURL }, checkBlob),
 		secret("blob_access_key", "access key of an S3 bucket", func(c *Config) *Secret { return &c.BlobAccessKey }),
 		secret("blob_secret_key", "secret key of an S3 bucket", func(c *Config) *Secret { return &c.BlobSecretKey }),
+		secret("blob_session_token", "session token of keys that are lent for a time", func(c *Config) *Secret { return &c.BlobSessionToken }),
 		number("workers", "worker count of a new installation, 0 to 1024", 0, 1024, func(c *Config) *int { return &c.Workers }),
 		duration("stop_grace", "time that running work has when the server stops, 0s to 1h", 0, time.Hour, func(c *Config) *time.Duration { return &c.StopGrace }),
 		duration("lease_ttl", "time after which a silent instance loses its jobs, 5s to 10m", 5*time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.LeaseTTL }),
@@ -106,7 +108,7 @@ func keys() []key {
 			show: func(c Config) string { return strconv.FormatInt(c.LogMaxBytes, 10) },
 		},
 		text("timezone", "IANA time zone of new schedules", func(c *Config) *string { return &c.Timezone }, checkZone),
-	}
+	}, fileKeys()...)
 }
 
 // levels has slog's levels -4, 0, 4 and 8. Read-only.

@@ -81,8 +81,12 @@ func defaults(env func(string) (string, bool)) Config {
 		LogLevel:    slog.LevelInfo,
 		LogFormat:   "text",
 		LogMaxBytes: runlog.DefaultMaxBytes,
-		Timezone:    "UTC",
-		origins:     map[string]string{},
+
+		ArtifactMaxBytes: 1 << 30, RunMaxBytes: 4 << 30,
+		RetentionDays: 30, RetentionRuns: 100_000, RetentionEventsDays: 30,
+
+		Timezone: "UTC",
+		origins:  map[string]string{},
 	}
 	if env != nil {
 		c.Data = defaultData(env)

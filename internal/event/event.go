@@ -3,7 +3,8 @@
 //
 // An event is written in the same transaction as the change that it tells of.
 // It carries ids and plain values only; a reader who wants the whole object
-// asks for it.
+// asks for it. catalogue.go says of each type what it means and to which topic
+// it belongs; docs/events.md is made from it.
 package event
 
 import "time"
@@ -11,7 +12,7 @@ import "time"
 // Type names what happened. The text is part of the API.
 type Type string
 
-// The catalogue.
+// The catalogue. Each type has an entry in catalogue.go.
 const (
 	JobQueued       Type = "job.queued"        // a job entered the queue, or came back to it
 	JobStarted      Type = "job.started"       // an attempt was claimed
@@ -44,3 +45,15 @@ type Event struct {
 	// Data holds a few plain values, for example {"code": "timeout"}.
 	Data map[string]string
 }
+
+// Range says how far the log reaches. A reader whose position is from Floor to
+// Last can go on from there; any other has to begin anew.
+type Range struct {
+	// Floor: every event with a greater Seq is still kept. 0 = the whole log.
+	Floor int64
+	// Last is the Seq of the newest event, 0 when there was none yet.
+	Last int64
+}
+
+// Holds reports whether a reader at seq can go on without a gap.
+func (r Range) Holds(seq int64) bool { return seq >= r.Floor && seq <= r.Last }

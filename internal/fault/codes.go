@@ -32,6 +32,7 @@ const (
 	BodyTooLarge         Code = "body_too_large"
 	NotFound             Code = "not_found"
 	MethodNotAllowed     Code = "method_not_allowed"
+	UpgradeRequired      Code = "upgrade_required"
 	Unauthorized         Code = "unauthorized"
 	ForbiddenScope       Code = "forbidden"
 	SetupCodeInvalid     Code = "setup_code_invalid"
@@ -68,6 +69,11 @@ const (
 	LogGone              Code = "log_gone"
 	ArtifactGone         Code = "artifact_gone"
 	ArtifactTooLarge     Code = "artifact_too_large"
+	QuotaExceeded        Code = "quota_exceeded"
+	BackupInvalid        Code = "backup_invalid"
+	StoreNotEmpty        Code = "store_not_empty"
+	StoreMoved           Code = "store_moved"
+	RestoreUnfinished    Code = "restore_unfinished"
 )
 
 // register is read-only; every code has exactly one entry.
@@ -86,6 +92,7 @@ var register = map[Code]Entry{
 	BodyTooLarge:         {Oversized, "Body too large", "Send a smaller body."},
 	NotFound:             {Missing, "Not found", "Check the id or the path; objects of another tenant are not visible."},
 	MethodNotAllowed:     {Invalid, "Method not allowed", "Use one of the methods in the Allow header."},
+	UpgradeRequired:      {Invalid, "Upgrade required", "Open a WebSocket here, version 13, or use the address named in detail."},
 	Unauthorized:         {Unauthenticated, "Authentication required", "Send a valid token as Authorization: Bearer."},
 	ForbiddenScope:       {Forbidden, "Forbidden", "Use a token whose role includes the scope named in detail."},
 	SetupCodeInvalid:     {Forbidden, "Setup code not valid", "Use the link that the server printed last; restart the server for a new one."},
@@ -121,7 +128,12 @@ var register = map[Code]Entry{
 	TooManyRequests:      {Limited, "Too many requests", "Wait for the time given in Retry-After."},
 	LogGone:              {Missing, "Log gone", "The log was removed by retention or lives on another machine."},
 	ArtifactGone:         {Missing, "Artifact content gone", "The content was removed by retention or lives on another machine."},
-	ArtifactTooLarge:     {Oversized, "Artifact too large", "Produce a smaller file, or raise the artifact limit."},
+	ArtifactTooLarge:     {Oversized, "Artifact too large", "Produce a smaller file, or raise artifacts.max_bytes."},
+	QuotaExceeded:        {Oversized, "Quota exceeded", "Produce less, or raise artifacts.run_max_bytes or artifacts.tenant_quota_bytes; retention makes room too."},
+	BackupInvalid:        {Invalid, "Backup not usable", "Use another backup; this one is damaged, not whole, or from a newer version."},
+	StoreNotEmpty:        {Conflicting, "Store not empty", "Restore and migrate only into an empty data folder or database."},
+	StoreMoved:           {Conflicting, "Store moved", "Start the server on the database that the queue was migrated to."},
+	RestoreUnfinished:    {Conflicting, "Restore not finished", "Run the restore again with --force, or empty the data folder."},
 }
 
 // Entry returns c's registration. An unregistered code counts as internal.

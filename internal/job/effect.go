@@ -153,6 +153,9 @@ func CrashFailure(j Job) Failure {
 func giveBack(j Job, e Returned, c *Change) {
 	n := leave(j)
 	n.QueuedAt = e.At
+	if e.After > 0 {
+		n.NotBefore = e.At.Add(e.After)
+	}
 	c.After = n
 	c.Emit = []event.Event{runEvent(j, event.JobRunFailed, e.At, CodeInterrupted), emit(event.JobQueued, e.At)}
 }

@@ -69,8 +69,12 @@ type (
 	}
 	// Interrupted ends the attempt because its instance died.
 	Interrupted struct{ At time.Time }
-	// Returned gives the attempt back because the server stops in good order.
-	Returned struct{ At time.Time }
+	// Returned gives the attempt back because the server stops in good order, or
+	// cannot make it now. The next one comes no sooner than After.
+	Returned struct {
+		At    time.Time
+		After time.Duration
+	}
 	// Held keeps a waiting job from starting.
 	Held struct {
 		At     time.Time

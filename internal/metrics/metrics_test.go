@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
@@ -88,8 +89,8 @@ func (b *bundle) touch() {
 	})
 	b.work()
 	b.m.Batch(3)
-	put := b.m.PutBlob(func(context.Context, io.Reader) (string, int64, error) { return "", 7, nil })
-	if _, _, err := put(b.t.Context(), strings.NewReader("x")); err != nil {
+	put := b.m.PutBlob(func(context.Context, io.Reader, blob.Reserve) (string, int64, error) { return "", 7, nil })
+	if _, _, err := put(b.t.Context(), strings.NewReader("x"), nil); err != nil {
 		b.t.Fatal(err)
 	}
 	b.m.Begin()

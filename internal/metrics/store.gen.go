@@ -41,6 +41,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	if s.Keys != nil {
 		s.Keys = timedKeys{s.Keys, m}
 	}
+	if s.Retention != nil {
+		s.Retention = timedRetention{s.Retention, m}
+	}
 	if s.Tenants != nil {
 		s.Tenants = timedTenants{s.Tenants, m}
 	}
@@ -58,6 +61,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	}
 	if s.Health != nil {
 		s.Health = timedHealth{s.Health, m}
+	}
+	if s.Snapshots != nil {
+		s.Snapshots = timedSnapshots{s.Snapshots, m}
 	}
 	return s
 }
@@ -229,9 +235,16 @@ type timedArtifacts struct {
 	m *Metrics
 }
 
-func (d timedArtifacts) Put(ctx context.Context, a1 run.Artifact, a2 int64) error {
+func (d timedArtifacts) Reserve(ctx context.Context, a1 store.Reservation) error {
+	done := d.m.begin("artifacts", "reserve")
+	err := d.Artifacts.Reserve(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedArtifacts) Put(ctx context.Context, a1 run.Artifact, a2 int64, a3 store.ArtifactLimits) error {
 	done := d.m.begin("artifacts", "put")
-	err := d.Artifacts.Put(ctx, a1, a2)
+	err := d.Artifacts.Put(ctx, a1, a2, a3)
 	done(err)
 	return err
 }
@@ -250,6 +263,27 @@ func (d timedArtifacts) Artifact(ctx context.Context, a1 string, a2 string) (run
 	return r0, err
 }
 
+func (d timedArtifacts) Usage(ctx context.Context, a1 string) (store.Usage, error) {
+	done := d.m.begin("artifacts", "usage")
+	r0, err := d.Artifacts.Usage(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedArtifacts) Place(ctx context.Context, a1 string) (string, error) {
+	done := d.m.begin("artifacts", "place")
+	r0, err := d.Artifacts.Place(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedArtifacts) MovePlace(ctx context.Context, a1 string, a2 string) error {
+	done := d.m.begin("artifacts", "move_place")
+	err := d.Artifacts.MovePlace(ctx, a1, a2)
+	done(err)
+	return err
+}
+
 type timedEvents struct {
 	store.Events
 	m *Metrics
@@ -258,6 +292,13 @@ type timedEvents struct {
 func (d timedEvents) Since(ctx context.Context, a1 string, a2 int64, a3 int) ([]event.Event, error) {
 	done := d.m.begin("events", "since")
 	r0, err := d.Events.Since(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
+func (d timedEvents) Range(ctx context.Context) (event.Range, error) {
+	done := d.m.begin("events", "range")
+	r0, err := d.Events.Range(ctx)
 	done(err)
 	return r0, err
 }
@@ -357,6 +398,67 @@ func (d timedKeys) Complete(ctx context.Context, a1 store.Key, a2 store.Reply) e
 func (d timedKeys) Purge(ctx context.Context, a1 time.Time) (int, error) {
 	done := d.m.begin("keys", "purge")
 	r0, err := d.Keys.Purge(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedRetention struct {
+	store.Retention
+	m *Metrics
+}
+
+func (d timedRetention) Turn(ctx context.Context, a1 string, a2 string, a3 time.Time, a4 time.Duration) (bool, error) {
+	done := d.m.begin("retention", "turn")
+	r0, err := d.Retention.Turn(ctx, a1, a2, a3, a4)
+	done(err)
+	return r0, err
+}
+
+func (d timedRetention) Cutoff(ctx context.Context, a1 int) (time.Time, error) {
+	done := d.m.begin("retention", "cutoff")
+	r0, err := d.Retention.Cutoff(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedRetention) ExpireJobs(ctx context.Context, a1 time.Time, a2 int) (store.Expired, error) {
+	done := d.m.begin("retention", "expire_jobs")
+	r0, err := d.Retention.ExpireJobs(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedRetention) ExpireEvents(ctx context.Context, a1 time.Time, a2 int, a3 int) (int, error) {
+	done := d.m.begin("retention", "expire_events")
+	r0, err := d.Retention.ExpireEvents(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
+func (d timedRetention) Known(ctx context.Context, a1 []string) ([]string, error) {
+	done := d.m.begin("retention", "known")
+	r0, err := d.Retention.Known(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedRetention) BeginRemoval(ctx context.Context, a1 []string, a2 time.Time) ([]string, error) {
+	done := d.m.begin("retention", "begin_removal")
+	r0, err := d.Retention.BeginRemoval(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedRetention) EndRemoval(ctx context.Context, a1 []string) error {
+	done := d.m.begin("retention", "end_removal")
+	err := d.Retention.EndRemoval(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedRetention) Unended(ctx context.Context, a1 time.Time, a2 int) ([]string, error) {
+	done := d.m.begin("retention", "unended")
+	r0, err := d.Retention.Unended(ctx, a1, a2)
 	done(err)
 	return r0, err
 }
@@ -587,6 +689,13 @@ func (d timedHealth) Ping(ctx context.Context) error {
 	return err
 }
 
+func (d timedHealth) Compact(ctx context.Context) (bool, error) {
+	done := d.m.begin("health", "compact")
+	r0, err := d.Health.Compact(ctx)
+	done(err)
+	return r0, err
+}
+
 func (d timedHealth) Version(ctx context.Context) (string, error) {
 	done := d.m.begin("health", "version")
 	r0, err := d.Health.Version(ctx)
@@ -599,4 +708,16 @@ func (d timedHealth) Survey(ctx context.Context) (store.Survey, error) {
 	r0, err := d.Health.Survey(ctx)
 	done(err)
 	return r0, err
+}
+
+type timedSnapshots struct {
+	store.Snapshots
+	m *Metrics
+}
+
+func (d timedSnapshots) Snapshot(ctx context.Context, a1 string, a2 func(context.Context, store.Snapshot) error) error {
+	done := d.m.begin("snapshots", "snapshot")
+	err := d.Snapshots.Snapshot(ctx, a1, a2)
+	done(err)
+	return err
 }

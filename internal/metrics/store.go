@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -112,10 +113,13 @@ func (m *Metrics) ended(f store.Finish) {
 // Batch counts one transaction of SQLite's writer.
 func (m *Metrics) Batch(requests int) { m.batch.Observe(float64(requests)) }
 
+// PutBlob is blob.Store's Put.
+type PutBlob func(ctx context.Context, r io.Reader, reserve blob.Reserve) (sum string, size int64, err error)
+
 // PutBlob wraps the storing of artifacts.
-func (m *Metrics) PutBlob(put func(context.Context, io.Reader) (string, int64, error)) func(context.Context, io.Reader) (string, int64, error) {
-	return func(ctx context.Context, r io.Reader) (string, int64, error) {
-		sum, size, err := put(ctx, r)
+func (m *Metrics) PutBlob(put PutBlob) PutBlob {
+	return func(ctx context.Context, r io.Reader, reserve blob.Reserve) (string, int64, error) {
+		sum, size, err := put(ctx, r, reserve)
 		if err != nil {
 			m.puts.WithLabelValues("error").Inc()
 			return sum, size, err

@@ -104,22 +104,22 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 			return job.Broke{At: at, Failure: f, Fatal: fatal, After: after, Jitter: jitter()}, run.Broke{At: at, Failure: f, Result: res}
 		}
 	}
-	returned := func(why string) func(job.Job) (any, any) {
+	returned := func(code, why string, after time.Duration) func(job.Job) (any, any) {
 		return func(j job.Job) (any, any) {
-			f := run.Failure{Code: job.CodeInterrupted, Message: why + "; the job went back to the queue"}
+			f := run.Failure{Code: code, Message: why + "; the job went back to the queue"}
 			if !j.CancelAskedAt.IsZero() {
 				f = run.Failure{Code: job.CodeCancelled, Message: "cancelled" + by(j.CancelledBy)}
 			}
-			return job.Returned{At: at}, run.Broke{At: at, Failure: f, Result: res}
+			return job.Returned{At: at, After: after}, run.Broke{At: at, Failure: f, Result: res}
 		}
 	}
 	switch {
 	case errors.Is(cause, task.ErrShutdown):
-		return returned("stopped with the server")
+		return returned(job.CodeInterrupted, "stopped with the server", 0)
 	case errors.Is(cause, task.ErrLeaseLost):
 		// Nothing was done, so no crash policy need decide. If the job was taken over
 		// already, this is refused.
-		return returned("the server lost its lease before the work began")
+		return returned(job.CodeInterrupted, "the server lost its lease before the work began", 0)
 	case errors.Is(cause, task.ErrTimeout):
 		return broke(run.Failure{Code: job.CodeTimeout, Message: "the attempt took longer than " + a.job.Timeout.String()}, false, 0)
 	case cause != nil:
@@ -129,6 +129,8 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 	switch {
 	case v == nil:
 		return func(job.Job) (any, any) { return job.Succeeded{At: at}, run.Succeeded{At: at, Result: res} }
+	case v.Postponed:
+		return returned(v.Code, text(v.Error(), maxMessage), v.After)
 	case v.Skipped:
 		reason := text(v.Error(), maxMessage)
 		return func(job.Job) (any, any) {

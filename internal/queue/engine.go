@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
@@ -60,8 +61,11 @@ type Options struct {
 	Tasks *task.Registry
 	// OpenLog starts or continues the log of a run.
 	OpenLog func(runID string) (Log, error)
-	// PutBlob makes content durable and returns its SHA-256 and size.
-	PutBlob func(ctx context.Context, r io.Reader) (sum string, size int64, err error)
+	// PutBlob makes content durable and returns its SHA-256 and size. Before
+	// anything of it shows, it calls reserve, whose error ends it.
+	PutBlob func(ctx context.Context, r io.Reader, reserve blob.Reserve) (sum string, size int64, err error)
+	// Limits bound what artifacts take.
+	Limits store.ArtifactLimits
 	// Sweep ends what is left of the processes of dead attempts on this host and
 	// returns when they are gone. nil = there are no processes.
 	Sweep func(ctx context.Context, dead []store.Leftover) error
@@ -73,9 +77,11 @@ type Options struct {
 	// Exclusive says that a file lock keeps every other instance away from the
 	// database (SQLite). Then work goes on while the lease cannot be renewed.
 	Exclusive bool
-	// Alone refuses to start while another instance lives: several instances need
-	// a store of logs and artifacts that all of them reach.
+	// Alone refuses to start while another instance lives whose Place is not the
+	// same: several instances need a place of logs and artifacts that all reach.
 	Alone bool
+	// Place is the id of such a place; "" if others do not reach it.
+	Place string
 
 	LeaseTTL time.Duration // 0 = DefaultLeaseTTL
 	// Grace is how long cancelled work may take to end before it is killed; 0 =
@@ -272,6 +278,7 @@ func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 				e.kick()
 			case store.HintJob:
 				e.lookForCancel(ctx, h.ID)
+			case store.HintEvents: // for those who watch
 			case store.HintAll:
 				e.kick()
 				e.lookForCancel(ctx, "")

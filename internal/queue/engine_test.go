@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
@@ -78,10 +79,14 @@ func setup(t *testing.T, f func(ctx context.Context, a task.Attempt, h task.Host
 	return &bundle{t: t, store: st, opts: queue.Options{
 		Store: st, Tasks: task.NewRegistry(scripted{f}), WorkDir: t.TempDir(), HostID: "host", Exclusive: true,
 		OpenLog: func(string) (queue.Log, error) { return &memLog{}, nil },
-		PutBlob: func(_ context.Context, r io.Reader) (string, int64, error) {
+		PutBlob: func(_ context.Context, r io.Reader, reserve blob.Reserve) (string, int64, error) {
 			b, err := io.ReadAll(r)
+			if err != nil {
+				return "", 0, err
+			}
 			sum := sha256.Sum256(b)
-			return hex.EncodeToString(sum[:]), int64(len(b)), err
+			s := hex.EncodeToString(sum[:])
+			return s, int64(len(b)), reserve(s, int64(len(b)))
 		},
 		StopGrace: 50 * time.Millisecond, Grace: 5 * time.Second,
 	}}

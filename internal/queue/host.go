@@ -181,18 +181,53 @@ func (h *host) Checkpoint(ctx context.Context, data []byte) error {
 	return h.persist(ctx, func() error { return h.e.o.Store.Runs.SaveCheckpoint(ctx, c) })
 }
 
+// reserveFor is how long content is kept for an artifact that is not bound yet.
+const reserveFor = 24 * time.Hour
+
 // Artifact implements task.Host: first the content is durable, then its name.
 func (h *host) Artifact(ctx context.Context, name, mediaType string, r io.Reader) (run.Artifact, error) {
-	sum, size, err := h.e.o.PutBlob(ctx, r)
+	at, l := h.now(), h.e.o.Limits
+	a := run.Artifact{
+		ID: id.New(id.Artifact, at), Tenant: h.a.run.Tenant, RunID: h.a.run.ID, Name: name, MediaType: mediaType, CreatedAt: at,
+	}
+	until := at.Add(reserveFor)
+	_, _, err := h.e.o.PutBlob(ctx, &quota{r: r, left: least(l.Run, l.Tenant), max: least(l.Run, l.Tenant)}, func(sum string, size int64) error {
+		a.SHA256, a.Size = sum, size
+		res := store.Reservation{ArtifactID: a.ID, Tenant: a.Tenant, RunID: a.RunID, Name: name, SHA256: sum, Size: size, Until: until, Limits: l}
+		return h.persist(ctx, func() error { return h.e.o.Store.Artifacts.Reserve(ctx, res) })
+	})
 	if err != nil {
 		return run.Artifact{}, err
 	}
-	at := h.now()
-	a := run.Artifact{
-		ID: id.New(id.Artifact, at), Tenant: h.a.run.Tenant, RunID: h.a.run.ID, Name: name, Size: size,
-		SHA256: sum, MediaType: mediaType, CreatedAt: at,
+	return a, h.persist(ctx, func() error {
+		if !h.now().Before(until.Add(-time.Hour)) {
+			return fault.Newf(fault.ArtifactGone, "%q could not be recorded within %s, and its content may be removed", name, reserveFor)
+		}
+		return h.e.o.Store.Artifacts.Put(ctx, a, h.a.run.Epoch, l)
+	})
+}
+
+// least is the smaller of two limits, 0 counting as none.
+func least(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
 	}
-	return a, h.persist(ctx, func() error { return h.e.o.Store.Artifacts.Put(ctx, a, h.a.run.Epoch) })
+	return a
+}
+
+// quota ends content that cannot fit, however little the rest takes.
+type quota struct {
+	r         io.Reader
+	left, max int64 // max 0 = no limit
+}
+
+// Read implements io.Reader.
+func (q *quota) Read(p []byte) (int, error) {
+	n, err := q.r.Read(p)
+	if q.left -= int64(n); q.max > 0 && q.left < 0 {
+		return 0, fault.Newf(fault.QuotaExceeded, "the artifact alone has more than the %d bytes that are allowed", q.max)
+	}
+	return n, err
 }
 
 func (h *host) now() time.Time { return h.e.o.Clock.Now() }

@@ -28,7 +28,7 @@ func (e *Engine) register(ctx context.Context) (lease, error) {
 	}
 	asked := e.o.Clock.Now()
 	i := store.Instance{
-		ID: id.New(id.Instance, asked), HostID: e.o.HostID, Hostname: hostname, Pid: os.Getpid(), Version: e.o.Version,
+		ID: id.New(id.Instance, asked), HostID: e.o.HostID, Hostname: hostname, Pid: os.Getpid(), Version: e.o.Version, Place: e.o.Place,
 	}
 	if err := e.o.Store.Leases.Register(ctx, i, e.o.LeaseTTL); err != nil {
 		return lease{}, fmt.Errorf("register instance: %w", err)
@@ -61,7 +61,8 @@ func (e *Engine) regain(ctx context.Context) error {
 }
 
 // checkAlone returns an error while an instance lives that is older than self
-// (any, if self is ""), if this one must be alone. It runs after register, so of two that start at once one gives way.
+// (any, if self is "") and keeps files elsewhere, if this one must be alone. It
+// runs after register, so of two that start at once one gives way.
 func (e *Engine) checkAlone(ctx context.Context, self string) error {
 	if !e.o.Alone {
 		return nil
@@ -77,10 +78,25 @@ func (e *Engine) checkAlone(ctx context.Context, self string) error {
 		if i.HostID == e.o.HostID {
 			continue // this process, under a lease of which it did not hear: the folder is locked
 		}
+		if e.o.Place != "" && i.Place == e.o.Place {
+			continue
+		}
 		// recover has condemned the dead by the database's clock; ours may differ.
-		return fault.Newf(fault.OtherInstance, "instance %s on %s (pid %d) uses this database, and logs and artifacts of this "+
-			"installation are in one data folder; stop it, or wait until %s if it is dead", i.ID, i.Hostname, i.Pid,
-			i.LeaseUntil.Add(takeoverGrace).Format(time.RFC3339))
+		who := fmt.Sprintf("instance %s on %s (pid %d) uses this database", i.ID, i.Hostname, i.Pid)
+		until := i.LeaseUntil.Add(takeoverGrace).Format(time.RFC3339)
+		switch {
+		case e.o.Place == "" && i.Place == "":
+			return fault.Newf(fault.OtherInstance, "%s, and logs and artifacts of this installation are in one data folder", who).
+				WithHint("set blob_url of both (--blob-url) to one shared folder or bucket; or stop the other one, or wait until " + until + " if it is dead")
+		case e.o.Place == "":
+			return fault.Newf(fault.OtherInstance, "%s and keeps logs and artifacts in a shared place, and this one in its data folder", who).
+				WithHint("start this one with the same blob_url (--blob-url), outside of its data folder")
+		case i.Place == "":
+			return fault.Newf(fault.OtherInstance, "%s and keeps logs and artifacts in its data folder", who).
+				WithHint("start that one with the same blob_url (--blob-url); or stop it, or wait until " + until + " if it is dead")
+		}
+		return fault.Newf(fault.OtherInstance, "%s and keeps logs and artifacts in another place than this one", who).
+			WithHint("give both the same blob_url (--blob-url), and make sure that it leads to the same folder on both machines")
 	}
 	return nil
 }

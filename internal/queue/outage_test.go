@@ -85,11 +85,11 @@ type faultyArtifacts struct {
 	fail func() error
 }
 
-func (f faultyArtifacts) Put(ctx context.Context, a run.Artifact, epoch int64) error {
+func (f faultyArtifacts) Put(ctx context.Context, a run.Artifact, epoch int64, l store.ArtifactLimits) error {
 	if err := f.fail(); err != nil {
 		return err
 	}
-	return f.Artifacts.Put(ctx, a, epoch)
+	return f.Artifacts.Put(ctx, a, epoch, l)
 }
 
 type faultyLeases struct {

@@ -23,9 +23,11 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Runs = runs{st.Runs, g}
 	st.Templates = templates{st.Templates, st.Keys, g}
 	st.Artifacts = artifacts{st.Artifacts, g}
+	st.Tokens = tokens{st.Tokens, g}
 	st.Leases = leases{st.Leases, g}
 	st.Queue = queue{st.Queue, g}
 	st.Keys = keys{st.Keys, g}
+	st.Retention = retention{st.Retention, g}
 	st.Sessions = sessions{st.Sessions, g}
 	st.Health = health{st.Health, g}
 	return st
@@ -164,8 +166,18 @@ type artifacts struct {
 	g *Guard
 }
 
-func (a artifacts) Put(ctx context.Context, v run.Artifact, epoch int64) error {
-	return a.g.need(func() error { return a.Artifacts.Put(ctx, v, epoch) })
+func (a artifacts) Put(ctx context.Context, v run.Artifact, epoch int64, l store.ArtifactLimits) error {
+	return a.g.need(func() error { return a.Artifacts.Put(ctx, v, epoch, l) })
+}
+
+type tokens struct {
+	store.Tokens
+	g *Guard
+}
+
+// Revoke must not wait for space: somebody has the token who should not.
+func (t tokens) Revoke(ctx context.Context, p store.RevokeToken) error {
+	return t.g.need(func() error { return t.Tokens.Revoke(ctx, p) })
 }
 
 type leases struct {
@@ -251,4 +263,38 @@ func (h health) Ping(ctx context.Context) error {
 		return err
 	}
 	return h.g.note(h.Health.Ping(ctx))
+}
+
+// retention frees space, so it gets some.
+type retention struct {
+	store.Retention
+	g *Guard
+}
+
+func (r retention) ExpireJobs(ctx context.Context, before time.Time, limit int) (out store.Expired, err error) {
+	err = r.g.need(func() error {
+		out, err = r.Retention.ExpireJobs(ctx, before, limit)
+		return err
+	})
+	return out, err
+}
+
+func (r retention) ExpireEvents(ctx context.Context, before time.Time, keep, limit int) (n int, err error) {
+	err = r.g.need(func() error {
+		n, err = r.Retention.ExpireEvents(ctx, before, keep, limit)
+		return err
+	})
+	return n, err
+}
+
+func (r retention) BeginRemoval(ctx context.Context, sums []string, now time.Time) (free []string, err error) {
+	err = r.g.need(func() error {
+		free, err = r.Retention.BeginRemoval(ctx, sums, now)
+		return err
+	})
+	return free, err
+}
+
+func (r retention) EndRemoval(ctx context.Context, sums []string) error {
+	return r.g.need(func() error { return r.Retention.EndRemoval(ctx, sums) })
 }

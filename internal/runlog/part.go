@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +11,10 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
-// part is one open file of a log.
+// part is one open file of a log, or one block on the shelf.
 type part struct {
-	*os.File
+	io.ReaderAt
+	io.Closer
 	// start is the place of the part's first byte in the whole output.
 	start int64
 	// skip is the length of the header before that byte.
@@ -21,6 +23,8 @@ type part struct {
 	size int64
 	// newest marks the .log.2 file.
 	newest bool
+	// far marks a block on the shelf.
+	far bool
 }
 
 // at reads output from place pos on, which must not be before p.start.
@@ -34,9 +38,31 @@ func closeAll(parts []part) {
 	}
 }
 
-// parts opens the files of a log, in order. The caller closes them. log_gone
-// when there is none.
-func (f *Folder) parts(runID string) ([]part, error) {
+// parts opens what there is of a log, in order. The caller closes it. A log in
+// the folder is whole; it leaves it, the .log file first, when all of it is on
+// the shelf. log_gone when there is none.
+func (f *Folder) parts(ctx context.Context, runID string) ([]part, error) {
+	if f.shelf == nil {
+		return f.localParts(runID)
+	}
+	for range 3 {
+		parts, err := f.localParts(runID)
+		if fault.Is(err, fault.LogGone) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(f.path(runID)); err == nil && parts[0].start == 0 {
+			return parts, nil
+		}
+		closeAll(parts) // it is leaving: what was opened may be less than all
+	}
+	return f.farParts(ctx, runID)
+}
+
+// localParts opens the files of a log, in order.
+func (f *Folder) localParts(runID string) ([]part, error) {
 	// A rotation between two of the opens below makes a gap where there is none:
 	// look again. A gap that stays was made by a crash, and is shown.
 	for try := 0; ; try++ {
@@ -66,7 +92,7 @@ func (f *Folder) tryParts(runID string) ([]part, error) {
 		if err != nil {
 			return parts, err
 		}
-		p := part{File: file, newest: i == 2}
+		p := part{ReaderAt: file, Closer: file, newest: i == 2}
 		st, err := file.Stat()
 		if err == nil && i > 0 {
 			p.skip = headerLen

@@ -24,12 +24,13 @@ type FollowOptions struct {
 }
 
 // Read returns the log of a run as it is now, from its last n lines on (All:
-// from the beginning). The caller closes it. Faults: wrong_id_type, log_gone.
-func (f *Folder) Read(runID string, n int) (io.ReadCloser, error) {
+// from the beginning). The caller closes it before ctx ends. Faults: wrong_id_type,
+// log_gone, those of the shelf.
+func (f *Folder) Read(ctx context.Context, runID string, n int) (io.ReadCloser, error) {
 	if err := id.Check(id.Run, runID); err != nil {
 		return nil, err
 	}
-	parts, err := f.parts(runID)
+	parts, err := f.parts(ctx, runID)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func (f *Folder) Read(runID string, n int) (io.ReadCloser, error) {
 		return nil, fault.Wrap(err, fault.StorageUnavailable, "read the log")
 	}
 	last := parts[len(parts)-1]
-	return &reader{folder: f, runID: runID, pos: pos, limit: last.start + last.size}, nil
+	return &reader{folder: f, runID: runID, ctx: ctx, pos: pos, limit: last.start + last.size}, nil
 }
 
 // Follow is Read that goes on while the run does. A log that does not exist yet
@@ -50,8 +51,8 @@ func (f *Folder) Follow(ctx context.Context, runID string, o FollowOptions) (io.
 	if err := id.Check(id.Run, runID); err != nil {
 		return nil, err
 	}
-	r := &reader{folder: f, runID: runID, ctx: ctx, done: o.Done, limit: -1}
-	parts, err := f.parts(runID)
+	r := &reader{folder: f, runID: runID, ctx: ctx, follow: true, done: o.Done, limit: -1}
+	parts, err := f.parts(ctx, runID)
 	if fault.Is(err, fault.LogGone) {
 		return r, nil
 	}
@@ -70,13 +71,15 @@ func (f *Folder) Follow(ctx context.Context, runID string, o FollowOptions) (io.
 type reader struct {
 	folder *Folder
 	runID  string
-	ctx    context.Context // nil unless it follows
+	ctx    context.Context // of Read or Follow: io.Reader has none
+	follow bool
 	done   <-chan struct{}
 	pos    int64 // place in the whole output
 	limit  int64 // place at which to end; -1 = none yet
 	cur    *part
 	mark   []byte // text to return before anything else
 	inLine bool
+	far    bool // what was read last came from the shelf, or will
 }
 
 // Read implements io.Reader.
@@ -92,7 +95,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		}
 		ended := r.ended() // before looking: what is written until then is read
 		var changed <-chan struct{}
-		if r.ctx != nil {
+		if r.follow {
 			if err := r.ctx.Err(); err != nil {
 				return 0, err
 			}
@@ -105,7 +108,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		if len(r.mark) > 0 || r.cur != nil {
 			continue
 		}
-		if r.ctx == nil || ended {
+		if !r.follow || ended {
 			return 0, io.EOF
 		}
 		if err := r.wait(changed); err != nil {
@@ -150,13 +153,15 @@ func (r *reader) next(p []byte) (int, error) {
 	if r.limit >= 0 && r.pos >= r.limit {
 		return 0, nil
 	}
-	parts, err := r.folder.parts(r.runID)
+	parts, err := r.folder.parts(r.ctx, r.runID)
 	if fault.Is(err, fault.LogGone) {
+		r.far = r.folder.shelf != nil
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
+	r.far = parts[0].far
 	for i, part := range parts {
 		if part.start+part.size <= r.pos {
 			continue
@@ -185,7 +190,11 @@ func (r *reader) drop() {
 }
 
 func (r *reader) wait(changed <-chan struct{}) error {
-	t := r.folder.clock.NewTimer(r.folder.poll)
+	poll := r.folder.poll
+	if r.far {
+		poll = max(poll, shareEvery)
+	}
+	t := r.folder.clock.NewTimer(poll)
 	defer t.Stop()
 	select {
 	case <-changed:

@@ -10,18 +10,24 @@
 // Logs hold what the program wrote, byte for byte. Whoever shows them strips
 // control sequences with Stripper.
 //
+// With a Shelf, which all instances reach, a log goes there in blocks while it
+// grows, see share.go, and leaves the folder when all of it is there.
+//
 // A log is not synced: after a power loss its last lines may be missing.
 package runlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
@@ -45,6 +51,9 @@ type Options struct {
 	// Spare, when not nil, is asked before each write: while it is true, output is
 	// lost instead of written, as on a full disk.
 	Spare func() bool
+	// Shelf is where logs go, so that other instances can read them; nil = they
+	// stay in the folder.
+	Shelf blob.Shelf
 	// Clock is for polling; nil = clock.System.
 	Clock clock.Clock
 }
@@ -56,8 +65,12 @@ type Folder struct {
 	poll  time.Duration
 	clock clock.Clock
 	spare func() bool
+	shelf blob.Shelf
+	sick  atomic.Bool // the shelf did not take the last write
 
 	mu sync.Mutex
+	// shipments are the logs that are not wholly on the shelf.
+	shipments map[string]*shipment
 	// watched has an entry for each run that someone follows; its channel is
 	// closed and the entry taken away at the next write.
 	watched map[string]chan struct{}
@@ -69,7 +82,10 @@ func Open(dir string, o Options) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.StorageUnavailable, "create the log folder")
 	}
-	f := &Folder{dir: dir, max: o.MaxBytes, poll: o.Poll, clock: o.Clock, spare: o.Spare, watched: map[string]chan struct{}{}}
+	f := &Folder{
+		dir: dir, max: o.MaxBytes, poll: o.Poll, clock: o.Clock, spare: o.Spare, shelf: o.Shelf,
+		watched: map[string]chan struct{}{}, shipments: map[string]*shipment{},
+	}
 	if f.max == 0 {
 		f.max = DefaultMaxBytes
 	}
@@ -80,14 +96,27 @@ func Open(dir string, o Options) (*Folder, error) {
 	if f.clock == nil {
 		f.clock = clock.System{}
 	}
-	return f, nil
+	return f, f.adopt()
 }
 
-// Remove deletes the log of a run; a run without a log is not an error.
-func (f *Folder) Remove(runID string) error {
+// Remove deletes the log of a run that has ended; a run without a log is not an
+// error.
+func (f *Folder) Remove(ctx context.Context, runID string) error {
 	if err := id.Check(id.Run, runID); err != nil {
 		return err
 	}
+	f.mu.Lock()
+	delete(f.shipments, runID)
+	f.mu.Unlock()
+	err := f.removeLocal(runID)
+	if f.shelf != nil {
+		err = errors.Join(err, f.removeFar(ctx, runID))
+	}
+	return err
+}
+
+// removeLocal removes the .log file first: without it the others do not count.
+func (f *Folder) removeLocal(runID string) error {
 	var errs []error
 	for _, p := range []string{f.path(runID), f.tail(runID, 1), f.tail(runID, 2)} {
 		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -127,6 +156,9 @@ func (f *Folder) notify(runID string) {
 	if c, ok := f.watched[runID]; ok {
 		close(c)
 		delete(f.watched, runID)
+	}
+	if s := f.shipments[runID]; s != nil {
+		s.dirty = true
 	}
 }
 

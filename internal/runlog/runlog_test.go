@@ -52,7 +52,7 @@ func (b bundle) writer(t *testing.T) *Writer {
 
 func (b bundle) read(t *testing.T, n int) string {
 	t.Helper()
-	r, err := b.Read(b.run, n)
+	r, err := b.Read(t.Context(), b.run, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,13 +98,13 @@ func TestWriteAndRead(t *testing.T) {
 			t.Errorf("mode %v, %v", st.Mode(), err)
 		}
 	}
-	if err := b.Remove(b.run); err != nil {
+	if err := b.Remove(t.Context(), b.run); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Read(b.run, All); !fault.Is(err, fault.LogGone) {
+	if _, err := b.Read(t.Context(), b.run, All); !fault.Is(err, fault.LogGone) {
 		t.Errorf("after Remove: %v", err)
 	}
-	if err := b.Remove(b.run); err != nil {
+	if err := b.Remove(t.Context(), b.run); err != nil {
 		t.Errorf("second Remove: %v", err)
 	}
 }
@@ -114,9 +114,9 @@ func TestOnlyRunIDs(t *testing.T) {
 	b := setup(t, 0)
 	for _, bad := range []string{"", "../../etc/passwd", id.New(id.Job, start), "run_/../../../../../../../etc/x"} {
 		_, werr := b.Writer(bad)
-		_, rerr := b.Read(bad, All)
+		_, rerr := b.Read(t.Context(), bad, All)
 		_, ferr := b.Follow(t.Context(), bad, FollowOptions{})
-		for _, err := range []error{werr, rerr, ferr, b.Remove(bad)} {
+		for _, err := range []error{werr, rerr, ferr, b.Remove(t.Context(), bad)} {
 			if !fault.Is(err, fault.WrongIDType) {
 				t.Errorf("%q: %v", bad, err)
 			}

@@ -61,6 +61,7 @@ func (f *Folder) Writer(runID string) (*Writer, error) {
 		return nil, err
 	}
 	w := &Writer{folder: f, runID: runID, open: openFile}
+	f.track(runID)
 	w.resume()
 	w.begin() // a run that says nothing has an empty log; a failure shows at Write
 	return w, nil
@@ -72,7 +73,7 @@ func openFile(path string) (file, error) {
 
 // resume takes up where an earlier writer of the same run stopped.
 func (w *Writer) resume() {
-	parts, err := w.folder.parts(w.runID)
+	parts, err := w.folder.localParts(w.runID)
 	if err != nil {
 		return // nothing readable there: begin
 	}
@@ -128,6 +129,7 @@ func (w *Writer) Close() Summary {
 		w.shut()
 		w.closed = true
 		w.folder.notify(w.runID)
+		w.folder.ended(w.runID)
 	}
 	kept := w.size
 	if w.part == 2 {

@@ -179,10 +179,13 @@ type Instance struct {
 	ID string
 	// HostID identifies the data folder, not the machine's name: two instances
 	// with one HostID cannot live at the same time, because a file lock forbids it.
-	HostID     string
-	Hostname   string // for people only
-	Pid        int
-	Version    string
+	HostID   string
+	Hostname string // for people only
+	Pid      int
+	Version  string
+	// Place is the id of the shared place of its artifacts and logs; "" if no
+	// other instance reaches them.
+	Place      string
 	StartedAt  time.Time
 	LeaseUntil time.Time
 }
@@ -240,8 +243,10 @@ type Pause struct {
 // Hint says that something changed, so that waiting code looks again.
 type Hint struct {
 	Topic HintTopic
-	// ID is the job's id for HintJob, "" otherwise.
+	// ID is the job's id for HintJob, the tenant's for HintEvents, "" otherwise.
 	ID string
+	// Remote says that another instance changed it.
+	Remote bool
 }
 
 // HintTopic is the class of a hint.
@@ -249,9 +254,10 @@ type HintTopic string
 
 // The topics.
 const (
-	HintQueue HintTopic = "queue" // a job may be startable, or settings changed
-	HintJob   HintTopic = "job"   // a job or its run changed
-	HintAll   HintTopic = "all"   // hints may have been lost: look at everything
+	HintQueue  HintTopic = "queue"  // a job may be startable, or settings changed
+	HintJob    HintTopic = "job"    // a job or its run changed
+	HintEvents HintTopic = "events" // a tenant has new events
+	HintAll    HintTopic = "all"    // hints may have been lost: look at everything
 )
 
 // Survey is the state of an installation in numbers.

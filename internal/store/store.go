@@ -17,6 +17,7 @@ package store
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/event"
@@ -34,12 +35,14 @@ type Store struct {
 	Leases    Leases
 	Queue     Queue
 	Keys      Keys
+	Retention Retention
 	Tenants   Tenants
 	Users     Users
 	Tokens    Tokens
 	Sessions  Sessions
 	Audit     Audit
 	Health    Health
+	Snapshots Snapshots
 }
 
 // Jobs keeps jobs and their order.
@@ -113,13 +116,27 @@ type Templates interface {
 
 // Artifacts binds names of runs to stored content.
 type Artifacts interface {
-	// Put binds an artifact, in place of an earlier one of the same run and name.
-	// stale_lease when epoch is not the active attempt's.
-	Put(ctx context.Context, a run.Artifact, epoch int64) error
+	// Reserve announces that content will be stored for an artifact. From then on
+	// until it is bound, or r.Until has passed, the content is not removed as one
+	// that nothing names. Repeating it is no error. quota_exceeded when Put would
+	// refuse it; storage_busy while the content is being removed: try again.
+	Reserve(ctx context.Context, r Reservation) error
+	// Put binds an artifact, in place of an earlier one of the same run and name,
+	// ends its reservation and changes the tenant's usage. stale_lease when epoch
+	// is not the active attempt's; quota_exceeded when the run or the tenant would
+	// have more than the limits allow.
+	Put(ctx context.Context, a run.Artifact, epoch int64, l ArtifactLimits) error
 	// Of returns the artifacts of the given runs by run id, each sorted by name.
 	Of(ctx context.Context, tenant string, runIDs ...string) (map[string][]run.Artifact, error)
 	// Artifact returns one; not_found.
 	Artifact(ctx context.Context, tenant, id string) (run.Artifact, error)
+	// Usage is what the artifacts of a tenant take.
+	Usage(ctx context.Context, tenant string) (Usage, error)
+	// Place returns the id of the place where content is kept, which becomes
+	// candidate if there was none.
+	Place(ctx context.Context, candidate string) (string, error)
+	// MovePlace changes that id; conflict if it is not from any more.
+	MovePlace(ctx context.Context, from, to string) error
 }
 
 // Events is the durable log of announcements.
@@ -127,6 +144,11 @@ type Events interface {
 	// Since returns at most limit events of a tenant with Seq > seq, in order. A
 	// reader that continues with the last Seq it got misses none.
 	Since(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
+	// Range says how far the log reaches, for all tenants: what was committed
+	// before the call is counted. Whatever removes events removes the oldest of
+	// the whole log, never some from the middle, so that Floor tells which
+	// positions lost something.
+	Range(ctx context.Context) (event.Range, error)
 	// Watch returns a channel of hints and a function that ends it. A hint may be
 	// lost or doubled: whoever needs certainty polls too. The channel is never
 	// closed by the store.
@@ -179,6 +201,10 @@ type Keys interface {
 type Health interface {
 	// Ping returns nil when a write could succeed now.
 	Ping(ctx context.Context) error
+	// Compact gives a bounded part of the space that deleted rows have left back
+	// to the file system, and reports whether there is more. PostgreSQL does that
+	// by itself.
+	Compact(ctx context.Context) (more bool, err error)
 	// Version names the engine and its version, for example "sqlite 3.50.4".
 	Version(ctx context.Context) (string, error)
 	// Survey counts what monitoring shows, over all tenants. Its cost is that of
@@ -186,4 +212,27 @@ type Health interface {
 	Survey(ctx context.Context) (Survey, error)
 	// Close ends the store: it waits for methods under way and frees files.
 	Close() error
+}
+
+// Snapshots copies the whole database while it is in use.
+type Snapshots interface {
+	// Snapshot calls f with everything that is stored, as it is at one moment,
+	// and returns its error. Writers go on meanwhile. Engines may use folder, which
+	// exists, for a temporary copy; f should not take longer than it must, because
+	// an engine may have to keep old versions of rows for it. storage_full when the
+	// folder has no room.
+	Snapshot(ctx context.Context, folder string, f func(context.Context, Snapshot) error) error
+}
+
+// Snapshot is the state of a database at one moment. It must not be used after
+// the function that it was given to has returned.
+type Snapshot interface {
+	// Schema is the version of the schema, Engine is "sqlite" or "postgres".
+	Schema() int64
+	Engine() string
+	// Tables lists the tables in an order in which they can be loaded.
+	Tables() []string
+	// Write writes the rows of a table to w and returns how many there were: JSON
+	// Lines, the names of the columns first, equal on all engines.
+	Write(ctx context.Context, table string, w io.Writer) (rows int64, err error)
 }

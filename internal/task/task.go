@@ -12,6 +12,8 @@
 //	return task.Fail(code, err)        FAILED, retried if the policy allows
 //	return task.Fatal(code, err)       FAILED, never retried
 //	return task.Retry(code, err, wait) FAILED, retried no sooner than wait
+//	return task.Postpone(err, wait)    back to the queue: nothing was done yet, and
+//	                                   not for a reason of the job's
 //
 // When the context ends, Run stops its work, all of it, and returns; its error
 // then does not matter, because the queue knows why it asked. context.Cause
@@ -25,6 +27,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 )
@@ -110,8 +113,10 @@ type Verdict struct {
 	Code    string
 	Skipped bool
 	Final   bool
-	After   time.Duration
-	err     error
+	// Postponed says that the attempt does not count.
+	Postponed bool
+	After     time.Duration
+	err       error
 }
 
 // Error implements error: the message that a person reads on the run.
@@ -134,6 +139,25 @@ func Fatal(code string, err error) error { return &Verdict{Code: code, Final: tr
 // Retry ends the attempt FAILED; the next one starts no sooner than after.
 func Retry(code string, err error, after time.Duration) error {
 	return &Verdict{Code: code, After: after, err: err}
+}
+
+// Postpone gives the attempt back before it has done anything that others could
+// notice, because this server cannot make it now, for example with a full disk.
+// The job goes back to the queue for at least after, and no attempt is used up.
+func Postpone(err error, after time.Duration) error {
+	return &Verdict{Code: "postponed", Postponed: true, After: after, err: err}
+}
+
+// Unstored ends the attempt FAILED because an artifact could not be stored, with
+// the code artifact_too_large or quota_exceeded if that is why, and
+// artifact_error otherwise.
+func Unstored(err error) error {
+	for _, code := range []fault.Code{fault.ArtifactTooLarge, fault.QuotaExceeded} {
+		if fault.Is(err, code) {
+			return Fail(string(code), err)
+		}
+	}
+	return Fail("artifact_error", err)
 }
 
 // VerdictOf reads the verdict in err's chain. A plain error counts as Fail

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type redisServer struct {
 	once           sync.Once
 	err            error
 	addr, password string
+	dir            string
 	serial         atomic.Int64
 }
 
@@ -43,6 +45,76 @@ func Redis(t testing.TB) string {
 		t.Fatalf("more than %d tests asked for Redis", redisDatabases)
 	}
 	return fmt.Sprintf("redis://:%s@%s/%d", redis.password, redis.addr, n)
+}
+
+// RedisProcess is a Redis server of one test, which may do to it what it likes.
+type RedisProcess struct {
+	t   testing.TB
+	srv redisServer
+	acc account
+	bin string
+	pid int
+}
+
+// OwnRedis starts a server for this test alone.
+func OwnRedis(t testing.TB) *RedisProcess {
+	t.Helper()
+	p := &RedisProcess{t: t}
+	must(t, p.srv.start())
+	var err error
+	p.bin, err = find("redis-server")
+	must(t, err)
+	p.acc, err = serverAccount()
+	must(t, err)
+	p.findPid()
+	t.Cleanup(func() { p.signal(syscall.SIGKILL) })
+	return p
+}
+
+// URL is where it listens, the same after a restart.
+func (p *RedisProcess) URL() string {
+	return fmt.Sprintf("redis://:%s@%s/0", p.srv.password, p.srv.addr)
+}
+
+// Stop freezes the server (SIGSTOP): connections stay, nothing answers.
+func (p *RedisProcess) Stop() { p.signal(syscall.SIGSTOP) }
+
+// Continue ends Stop.
+func (p *RedisProcess) Continue() { p.signal(syscall.SIGCONT) }
+
+// Kill ends the server as a crash would.
+func (p *RedisProcess) Kill() {
+	p.signal(syscall.SIGKILL)
+	p.pid = 0
+}
+
+// Restart starts an empty server at the same address after Kill.
+func (p *RedisProcess) Restart() {
+	p.t.Helper()
+	must(p.t, p.srv.serveAt(p.acc, p.bin))
+	p.findPid()
+}
+
+// Do sends one command and returns the first line of the answer.
+func (p *RedisProcess) Do(words ...string) string {
+	p.t.Helper()
+	line, err := p.srv.do(p.t.Context(), words...)
+	must(p.t, err)
+	return line
+}
+
+func (p *RedisProcess) signal(s syscall.Signal) {
+	if p.pid != 0 {
+		_ = syscall.Kill(p.pid, s) // it may be gone
+	}
+}
+
+func (p *RedisProcess) findPid() {
+	p.t.Helper()
+	b, err := os.ReadFile(filepath.Join(p.srv.dir, "pid"))
+	must(p.t, err)
+	p.pid, err = strconv.Atoi(strings.TrimSpace(string(b)))
+	must(p.t, err)
 }
 
 func (r *redisServer) start() error {
@@ -70,17 +142,23 @@ func (r *redisServer) serveOnce(acc account, bin string) error {
 		return err
 	}
 	r.addr = l.Addr().String()
-	_, port, err := net.SplitHostPort(r.addr)
-	if err != nil {
+	if err := l.Close(); err != nil {
 		return err
 	}
-	if err := l.Close(); err != nil {
+	return r.serveAt(acc, bin)
+}
+
+// serveAt starts a server at r.addr.
+func (r *redisServer) serveAt(acc account, bin string) error {
+	_, port, err := net.SplitHostPort(r.addr)
+	if err != nil {
 		return err
 	}
 	dir, err := acc.folder("redis")
 	if err != nil {
 		return err
 	}
+	r.dir = dir
 	return acc.serve(dir, syscall.SIGKILL, r.ping, bin, "--bind", "127.0.0.1", "--port", port,
 		"--requirepass", r.password, "--databases", strconv.Itoa(redisDatabases),
 		"--save", "", "--appendonly", "no", "--dir", dir, "--logfile", filepath.Join(dir, "redis.log"))
@@ -90,27 +168,41 @@ func (r *redisServer) serveOnce(acc account, bin string) error {
 func (r *redisServer) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+	line, err := r.do(ctx, "PING")
+	if err == nil && line != "+PONG" {
+		err = fmt.Errorf("redis says %q, not +PONG", line)
+	}
+	return err
+}
+
+// do sends one command on a connection of its own and returns the first line of
+// the answer.
+func (r *redisServer) do(ctx context.Context, words ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.addr)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = conn.Close() }()
 	deadline, _ := ctx.Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
-		return err
+		return "", err
 	}
-	if _, err := fmt.Fprintf(conn, "AUTH %s\r\nPING\r\n", r.password); err != nil {
-		return err
+	if _, err := fmt.Fprintf(conn, "AUTH %s\r\n*%d\r\n", r.password, len(words)); err != nil {
+		return "", err
+	}
+	for _, w := range words {
+		if _, err := fmt.Fprintf(conn, "$%d\r\n%s\r\n", len(w), w); err != nil {
+			return "", err
+		}
 	}
 	in := bufio.NewReader(conn)
-	for _, want := range []string{"+OK", "+PONG"} {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return err
-		}
-		if strings.TrimSpace(line) != want {
-			return fmt.Errorf("redis says %q, not %q", line, want)
+	var line string
+	for range 2 {
+		if line, err = in.ReadString('\n'); err != nil {
+			return "", err
 		}
 	}
-	return nil
+	return strings.TrimSpace(line), nil
 }

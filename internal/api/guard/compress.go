@@ -96,6 +96,9 @@ func (c *compressor) WriteHeader(status int) {
 	if c.status != 0 {
 		return
 	}
+	if status == http.StatusSwitchingProtocols {
+		c.status = status // the connection is not ours from here on
+	}
 	if status >= 200 {
 		c.status = status
 		h := c.Header()

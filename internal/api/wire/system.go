@@ -79,6 +79,14 @@ type Scheduler struct {
 	Time         time.Time    `json:"time" doc:"the server's clock"`
 }
 
+// Usage is what the artifacts of a tenant take.
+type Usage struct {
+	ArtifactBytes       int64  `json:"artifact_bytes" doc:"sum of the sizes of all artifacts, as if each had its own content"`
+	ArtifactCount       int64  `json:"artifact_count"`
+	ArtifactQuotaBytes  *int64 `json:"artifact_quota_bytes" doc:"what they may take; null for no limit"`
+	ArtifactRunMaxBytes *int64 `json:"artifact_run_max_bytes" doc:"what those of one run may take; null for no limit"`
+}
+
 // JobType is a kind of work that this server can do.
 type JobType struct {
 	JobType      string `json:"job_type" example:"command"`

@@ -64,7 +64,7 @@ func Content(n int, seed string) []byte {
 // Put stores content and fails the test if that fails.
 func Put(t *testing.T, s blob.Store, content []byte) string {
 	t.Helper()
-	sum, size, err := s.Put(t.Context(), bytes.NewReader(content))
+	sum, size, err := s.Put(t.Context(), bytes.NewReader(content), nil)
 	if err != nil || sum != SumOf(content) || size != int64(len(content)) {
 		t.Fatalf("Put = %s, %d, %v; want %s, %d", sum, size, err, SumOf(content), len(content))
 	}
@@ -110,7 +110,7 @@ func putAndOpen(t *testing.T, h Harness) {
 func limit(t *testing.T, h Harness) {
 	s, _ := h.Open(t, blob.Options{MaxBytes: 10})
 	Put(t, s, []byte("1234567890"))
-	if _, _, err := s.Put(t.Context(), strings.NewReader("12345678901")); !fault.Is(err, fault.ArtifactTooLarge) {
+	if _, _, err := s.Put(t.Context(), strings.NewReader("12345678901"), nil); !fault.Is(err, fault.ArtifactTooLarge) {
 		t.Errorf("one byte too many: %v", err)
 	}
 	if got := all(t, s); len(got) != 1 {
@@ -126,12 +126,12 @@ func keepsNothing(t *testing.T, h Harness) {
 	s, _ := h.Open(t, blob.Options{})
 	why := errors.New("broken pipe")
 	start := bytes.NewReader(Content(h.Large, "broken"))
-	if _, _, err := s.Put(t.Context(), io.MultiReader(start, broken{why})); !errors.Is(err, why) {
+	if _, _, err := s.Put(t.Context(), io.MultiReader(start, broken{why}), nil); !errors.Is(err, why) {
 		t.Errorf("a broken reader: %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := s.Put(ended, strings.NewReader("123")); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.Put(ended, strings.NewReader("123"), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: %v", err)
 	}
 	if _, _, err := s.Open(ended, SumOf(nil)); err == nil {
@@ -152,7 +152,7 @@ func manyWriters(t *testing.T, h Harness) {
 			content = large
 		}
 		wg.Go(func() {
-			if sum, _, err := s.Put(t.Context(), bytes.NewReader(content)); err != nil || sum != SumOf(content) {
+			if sum, _, err := s.Put(t.Context(), bytes.NewReader(content), nil); err != nil || sum != SumOf(content) {
 				t.Errorf("Put = %s, %v", sum, err)
 				return
 			}

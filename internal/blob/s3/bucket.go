@@ -44,7 +44,7 @@ func connect(o Options) (*bucket, error) {
 		lookup = minio.BucketLookupPath
 	}
 	c, err := minio.NewCore(o.Place.Endpoint, &minio.Options{
-		Creds: credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""), Secure: !o.Place.Plain, Region: o.Place.Region,
+		Creds: credentials.NewStaticV4(o.AccessKey, o.SecretKey, o.SessionToken), Secure: !o.Place.Plain, Region: o.Place.Region,
 		BucketLookup: lookup, MaxRetries: tries, Transport: transport(o.Stall),
 	})
 	if err != nil {

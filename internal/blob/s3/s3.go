@@ -56,6 +56,8 @@ type Options struct {
 	Place blob.Place
 	// AccessKey and SecretKey sign requests.
 	AccessKey, SecretKey string
+	// SessionToken belongs to keys that are lent for a time; "" for lasting ones.
+	SessionToken string
 	// Spool is a local folder for temporary files.
 	Spool string
 	// MaxBytes is the largest blob that Put accepts; 0 = no limit.
@@ -141,12 +143,17 @@ func (s *Store) Reach(ctx context.Context) error {
 }
 
 // Put implements blob.Store.
-func (s *Store) Put(ctx context.Context, r io.Reader) (string, int64, error) {
+func (s *Store) Put(ctx context.Context, r io.Reader, reserve blob.Reserve) (string, int64, error) {
 	tmp, err := s.spool.Fill(ctx, r)
 	if err != nil {
 		return "", 0, err
 	}
 	defer tmp.Close()
+	if reserve != nil {
+		if err := reserve(tmp.Sum, tmp.Size); err != nil {
+			return "", 0, err
+		}
+	}
 	st, err := s.b.stat(ctx, s.key(tmp.Sum))
 	switch {
 	case err == nil && st.Size == tmp.Size && s.o.Clock.Now().Sub(st.LastModified) < freshFor:

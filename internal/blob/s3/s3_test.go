@@ -206,7 +206,7 @@ func TestDeathInTheMiddle(t *testing.T) {
 			Place:     blob.Place{Bucket: os.Getenv("S3_TEST_BUCKET"), Endpoint: os.Getenv("S3_TEST_ENDPOINT"), Plain: true, Region: "us-east-1", PathStyle: true},
 			AccessKey: os.Getenv("S3_TEST_ACCESS"), SecretKey: os.Getenv("S3_TEST_SECRET"), Spool: dir, PartBytes: 5 << 20,
 		}
-		_, _, err := open(t, o).Put(t.Context(), bytes.NewReader(content))
+		_, _, err := open(t, o).Put(t.Context(), bytes.NewReader(content), nil)
 		t.Fatal("still alive: ", err)
 	}
 	server, bucket := testsvc.S3(t)
@@ -285,7 +285,7 @@ func TestACancelledUploadIsTakenBack(t *testing.T) {
 		<-way.stuck
 		cancel()
 	}()
-	if _, _, err := s.Put(ctx, bytes.NewReader(blobtest.Content(3*large, "cancel"))); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.Put(ctx, bytes.NewReader(blobtest.Content(3*large, "cancel")), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v", err)
 	}
 	if n := unfinished(t, o); n != 0 {
@@ -325,7 +325,7 @@ func TestTheServerIsStoppedAndStarted(t *testing.T) {
 	}
 
 	server.Stop(t)
-	if _, _, err := s.Put(t.Context(), strings.NewReader("new")); !fault.Is(err, fault.StorageUnavailable) {
+	if _, _, err := s.Put(t.Context(), strings.NewReader("new"), nil); !fault.Is(err, fault.StorageUnavailable) {
 		t.Errorf("Put: %v", err)
 	}
 	if _, _, err := s.Open(t.Context(), sum); !fault.Is(err, fault.StorageUnavailable) {

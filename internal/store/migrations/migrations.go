@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 
 	"github.com/pressly/goose/v3"
 )
@@ -43,7 +44,33 @@ func Pending(ctx context.Context, db *sql.DB, e Engine) (bool, error) {
 
 // Up runs what is missing, in order. Two processes must not run it at once
 // (the engines see to that: a file lock, an advisory lock).
-func Up(ctx context.Context, db *sql.DB, e Engine) error {
+func Up(ctx context.Context, db *sql.DB, e Engine) error { return UpTo(ctx, db, e, 0) }
+
+// Newest is the version of the schema that Up makes.
+func Newest() (int64, error) {
+	names, err := fs.Glob(files, string(SQLite)+"/*.sql") // sorted
+	if err != nil || len(names) == 0 {
+		return 0, fmt.Errorf("list migrations: %w", err)
+	}
+	return goose.NumericComponent(names[len(names)-1])
+}
+
+// Version is the version of db's schema; 0 for an empty database.
+func Version(ctx context.Context, db *sql.DB, e Engine) (int64, error) {
+	p, _, err := provider(db, e)
+	if err != nil {
+		return 0, err
+	}
+	v, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read schema version: %w", err)
+	}
+	return v, nil
+}
+
+// UpTo is Up that stops at a version, for data that fits an older schema; 0 is
+// the newest.
+func UpTo(ctx context.Context, db *sql.DB, e Engine, version int64) error {
 	p, dir, err := provider(db, e)
 	if err != nil {
 		return err
@@ -58,7 +85,10 @@ func Up(ctx context.Context, db *sql.DB, e Engine) error {
 	if err := verify(ctx, db, p, dir); err != nil {
 		return err
 	}
-	results, err := p.Up(ctx)
+	if version == 0 {
+		version = math.MaxInt64
+	}
+	results, err := p.UpTo(ctx, version)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

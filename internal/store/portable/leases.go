@@ -35,8 +35,8 @@ func (s leases) Register(ctx context.Context, i store.Instance, ttl time.Duratio
 			started = last.Int64 + 1
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO instances (instance_id, host_id, hostname, pid, version, started_ms, lease_until_ms,
-			ended_ms, lost) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)`,
-			i.ID, i.HostID, i.Hostname, i.Pid, i.Version, started, clock.Millis(now.Add(ttl))); err != nil {
+			ended_ms, lost, place) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8)`,
+			i.ID, i.HostID, i.Hostname, i.Pid, i.Version, started, clock.Millis(now.Add(ttl)), i.Place); err != nil {
 			return fmt.Errorf("register instance: %w", err)
 		}
 		return nil
@@ -122,7 +122,7 @@ func (s leases) Release(ctx context.Context, instanceID string, now time.Time) e
 func (s leases) Instances(ctx context.Context) ([]store.Instance, error) {
 	var out []store.Instance
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
-		rows, err := tx.Query(ctx, `SELECT instance_id, host_id, hostname, pid, version, started_ms, lease_until_ms FROM instances
+		rows, err := tx.Query(ctx, `SELECT instance_id, host_id, hostname, pid, version, started_ms, lease_until_ms, place FROM instances
 			WHERE ended_ms = 0 ORDER BY started_ms, instance_id`)
 		if err != nil {
 			return fmt.Errorf("list instances: %w", err)
@@ -130,7 +130,7 @@ func (s leases) Instances(ctx context.Context) ([]store.Instance, error) {
 		out, err = collect(rows, func(r *sql.Rows) (store.Instance, error) {
 			var i store.Instance
 			var started, until int64
-			err := r.Scan(&i.ID, &i.HostID, &i.Hostname, &i.Pid, &i.Version, &started, &until)
+			err := r.Scan(&i.ID, &i.HostID, &i.Hostname, &i.Pid, &i.Version, &started, &until, &i.Place)
 			i.StartedAt, i.LeaseUntil = clock.FromMillis(started), clock.FromMillis(until)
 			return i, err
 		})

@@ -41,7 +41,10 @@ type Engine interface {
 	Write(ctx context.Context, f func(context.Context, Tx) error) error
 	// Watch is store.Events.Watch.
 	Watch() (<-chan store.Hint, func())
-	// Version and Close are store.Health's.
+	// Snapshot is store.Snapshots'.
+	store.Snapshots
+	// Compact, Version and Close are store.Health's.
+	Compact(ctx context.Context) (bool, error)
 	Version(ctx context.Context) (string, error)
 	Close() error
 	Hot
@@ -58,9 +61,14 @@ type Hot interface {
 	NextSeq(ctx context.Context, tx Tx, n int) (int64, error)
 	// LockJob keeps changes of one job out until the transaction ends.
 	LockJob(ctx context.Context, tx Tx, id string) error
+	// LockContent keeps reservations and removals of one content out until the
+	// transaction ends.
+	LockContent(ctx context.Context, tx Tx, sum string) error
 	// EventsSince is store.Events.Since. It runs outside of a transaction,
 	// because an engine may have to number events before it reads them.
 	EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
+	// EventRange is store.Events.Range, outside of a transaction like EventsSince.
+	EventRange(ctx context.Context) (event.Range, error)
 	// Measure fills in what the engine knows of the log of events and of sizes:
 	// LastEvent, Unnumbered, DatabaseBytes, LogBytes.
 	Measure(ctx context.Context, tx Tx, s *store.Survey) error
@@ -71,8 +79,9 @@ func New(e Engine) store.Store {
 	db := &db{Engine: e}
 	return store.Store{
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
-		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Health: health{db},
+		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
+		Snapshots: e,
 	}
 }
 
@@ -91,6 +100,22 @@ type events struct{ *db }
 
 func (e events) Since(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error) {
 	return e.EventsSince(ctx, tenant, seq, limit)
+}
+
+func (e events) Range(ctx context.Context) (event.Range, error) { return e.EventRange(ctx) }
+
+// ReadFloor reads the Floor of a log whose newest event is or was last. Each
+// tenant's oldest event is one step in an index.
+func ReadFloor(ctx context.Context, tx Tx, last int64) (int64, error) {
+	var oldest sql.NullInt64
+	if err := tx.Row(ctx, `SELECT min((SELECT min(seq) FROM events WHERE events.tenant = tenants.tenant_id AND seq IS NOT NULL))
+		FROM tenants`).Scan(&oldest); err != nil {
+		return 0, fmt.Errorf("read the oldest event: %w", err)
+	}
+	if !oldest.Valid {
+		return last, nil
+	}
+	return oldest.Int64 - 1, nil
 }
 
 // ReadEvents reads the numbered events of a tenant behind seq, in order.
@@ -119,6 +144,7 @@ func announce(ctx context.Context, tx Tx, evs []event.Event) error {
 			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data)); err != nil {
 			return fmt.Errorf("announce %s: %w", e.Type, err)
 		}
+		tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
 		if e.JobID != "" {
 			tx.Hint(store.Hint{Topic: store.HintJob, ID: e.JobID})
 		}

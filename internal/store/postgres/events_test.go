@@ -109,6 +109,10 @@ func TestHintsReachOtherInstances(t *testing.T) {
 			for len(want) > 0 {
 				select {
 				case h := <-hints:
+					if !h.Remote {
+						t.Errorf("%v does not say that it comes from elsewhere", h)
+					}
+					h.Remote = false
 					delete(want, h)
 				case <-timeout:
 					t.Fatalf("hints that did not come: %v", want)

@@ -61,6 +61,18 @@ func (e *engine) LockJob(ctx context.Context, tx portable.Tx, id string) error {
 	return nil
 }
 
+// LockContent takes an advisory lock that ends with the transaction, because
+// there need not be a row of the content.
+func (e *engine) LockContent(ctx context.Context, tx portable.Tx, sum string) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, sum); err != nil {
+		return fmt.Errorf("lock content: %w", err)
+	}
+	return nil
+}
+
+// Compact does nothing: autovacuum keeps the tables from growing.
+func (e *engine) Compact(context.Context) (bool, error) { return false, nil }
+
 // EventsSince numbers what has been committed, then reads by number.
 //
 // Identity values are given at insertion, so an event with a smaller one can
@@ -94,6 +106,27 @@ func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limi
 	}
 	err = e.Read(ctx, read)
 	return out, err
+}
+
+// EventRange numbers what has been committed, then reads.
+func (e *engine) EventRange(ctx context.Context) (event.Range, error) {
+	var r event.Range
+	var fresh bool
+	read := func(ctx context.Context, tx portable.Tx) (err error) {
+		if err := tx.Row(ctx, `SELECT last_seq, EXISTS (SELECT 1 FROM events WHERE seq IS NULL) FROM event_log WHERE id = 1`).Scan(&r.Last, &fresh); err != nil {
+			return fmt.Errorf("read the event log: %w", err)
+		}
+		r.Floor, err = portable.ReadFloor(ctx, tx, r.Last)
+		return err
+	}
+	if err := e.Read(ctx, read); err != nil || !fresh {
+		return r, err
+	}
+	if err := e.number(ctx); err != nil {
+		return event.Range{}, err
+	}
+	err := e.Read(ctx, read)
+	return r, err
 }
 
 // numberBatch bounds what one transaction numbers.

@@ -139,7 +139,7 @@ func parsePayload(payload string) (sender string, out []store.Hint) {
 	lines := strings.Split(payload, "\n")
 	for _, l := range lines[1:] {
 		topic, id, _ := strings.Cut(l, " ")
-		out = append(out, store.Hint{Topic: store.HintTopic(topic), ID: id})
+		out = append(out, store.Hint{Topic: store.HintTopic(topic), ID: id, Remote: true})
 	}
 	return lines[0], out
 }
@@ -173,7 +173,7 @@ func (e *engine) listen(ctx context.Context, cfg *pgx.ConnConfig, conn *pgx.Conn
 			}
 			e.log.InfoContext(ctx, "listening to the database again")
 			// What was sent meanwhile is lost.
-			e.Send([]store.Hint{{Topic: store.HintAll}})
+			e.Send([]store.Hint{{Topic: store.HintAll, Remote: true}})
 		}
 		wait = least
 		err := e.receive(ctx, conn)

@@ -93,6 +93,9 @@ func Open(ctx context.Context, o Options) (store.Store, error) {
 	if err := migrate(ctx, cfg); err != nil {
 		return store.Store{}, err
 	}
+	if err := refuseMoved(ctx, cfg); err != nil {
+		return store.Store{}, err
+	}
 	settings := server.settings()
 	e := &engine{
 		clock: o.Clock, log: o.Log, pooled: pooled, version: server.version,

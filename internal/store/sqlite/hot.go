@@ -36,6 +36,9 @@ func (e *engine) NextSeq(ctx context.Context, tx portable.Tx, n int) (int64, err
 // LockJob does nothing, as LockQueue.
 func (e *engine) LockJob(context.Context, portable.Tx, string) error { return nil }
 
+// LockContent does nothing, as LockQueue.
+func (e *engine) LockContent(context.Context, portable.Tx, string) error { return nil }
+
 // EventsSince reads by sequence number: with one writer, numbers are given in
 // commit order.
 func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error) {
@@ -45,6 +48,20 @@ func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limi
 		return err
 	})
 	return out, err
+}
+
+// EventRange reads the last number from where SQLite keeps it, because the
+// event that had it may be gone.
+func (e *engine) EventRange(ctx context.Context) (event.Range, error) {
+	var r event.Range
+	err := e.Read(ctx, func(ctx context.Context, tx portable.Tx) (err error) {
+		if err := tx.Row(ctx, `SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)`).Scan(&r.Last); err != nil {
+			return fmt.Errorf("read the last event's number: %w", err)
+		}
+		r.Floor, err = portable.ReadFloor(ctx, tx, r.Last)
+		return err
+	})
+	return r, err
 }
 
 // Measure implements portable.Hot. Numbers are given in the transaction that

@@ -66,8 +66,11 @@ const readers = 4
 // out until it is closed.
 func Open(ctx context.Context, o Options) (store.Store, error) {
 	o = withDefaults(o)
-	e := &engine{clock: o.Clock, code: o.Driver.Code, onBatch: o.OnBatch, Watchers: portable.NewWatchers()}
+	e := &engine{clock: o.Clock, code: o.Driver.Code, options: o, onBatch: o.OnBatch, Watchers: portable.NewWatchers()}
 	if !o.Driver.NoLock {
+		if err := refuseMoved(o.Path); err != nil {
+			return store.Store{}, err
+		}
 		lock, err := filelock.Take(o.Path + ".lock")
 		if err != nil {
 			return store.Store{}, err
@@ -92,6 +95,9 @@ func (e *engine) open(ctx context.Context, o Options) error {
 		fresh = true
 		if !o.Driver.NoLock {
 			if err := private(o.Path); err != nil {
+				return err
+			}
+			if err := shrinkable(ctx, o); err != nil {
 				return err
 			}
 		}
@@ -181,7 +187,7 @@ func (e *engine) keep(ctx context.Context) error {
 // is the store that other packages' tests use.
 func OpenMemory(ctx context.Context, c clock.Clock) (store.Store, error) {
 	o := withDefaults(Options{Clock: c})
-	e := &engine{clock: o.Clock, code: o.Driver.Code, Watchers: portable.NewWatchers()}
+	e := &engine{clock: o.Clock, code: o.Driver.Code, options: o, Watchers: portable.NewWatchers()}
 	// One connection serves readers and writer: a second one would see another
 	// memory.
 	db, err := sql.Open(o.Driver.Name, ":memory:?_pragma=foreign_keys(1)")

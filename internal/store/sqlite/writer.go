@@ -20,6 +20,7 @@ const batch = 128
 type engine struct {
 	clock   clock.Clock
 	code    func(error) int
+	options Options // with defaults
 	lock    interface{ Close() error }
 	writeDB *sql.DB
 	readDB  *sql.DB

@@ -28,7 +28,7 @@ func newArtifact(c store.Claimed, name string) run.Artifact {
 
 func put(t testing.TB, s store.Store, c store.Claimed, a run.Artifact) {
 	t.Helper()
-	if err := s.Artifacts.Put(t.Context(), a, c.Run.Epoch); err != nil {
+	if err := s.Artifacts.Put(t.Context(), a, c.Run.Epoch, store.ArtifactLimits{}); err != nil {
 		t.Fatalf("put artifact: %v", err)
 	}
 }
@@ -84,14 +84,14 @@ func artifactFenced(t *testing.T, s store.Store) {
 	pool(t, s, 1)
 	add(t, s, newJob(onCrash(job.CrashRetry)))
 	c := claimOne(t, s)
-	wantCode(t, s.Artifacts.Put(t.Context(), newArtifact(c, "x"), c.Run.Epoch-1), fault.StaleLease)
+	wantCode(t, s.Artifacts.Put(t.Context(), newArtifact(c, "x"), c.Run.Epoch-1, store.ArtifactLimits{}), fault.StaleLease)
 	foreign := newArtifact(c, "x")
 	foreign.Tenant = "ten_other"
-	wantCode(t, s.Artifacts.Put(t.Context(), foreign, c.Run.Epoch), fault.NotFound)
+	wantCode(t, s.Artifacts.Put(t.Context(), foreign, c.Run.Epoch, store.ArtifactLimits{}), fault.NotFound)
 	if err := finishWith(t, s, c, job.Interrupted{At: base}); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, s.Artifacts.Put(t.Context(), newArtifact(c, "x"), c.Run.Epoch), fault.StaleLease)
+	wantCode(t, s.Artifacts.Put(t.Context(), newArtifact(c, "x"), c.Run.Epoch, store.ArtifactLimits{}), fault.StaleLease)
 	got, err := s.Artifacts.Of(t.Context(), tenant, c.Run.ID)
 	if err != nil || len(got) != 0 {
 		t.Errorf("refused artifacts were kept: %v, %v", got, err)
@@ -103,7 +103,7 @@ func artifactRace(t *testing.T, s store.Store) {
 	add(t, s, newJob())
 	c := claimOne(t, s)
 	together(8, func(int) {
-		if err := s.Artifacts.Put(t.Context(), newArtifact(c, "x"), c.Run.Epoch); err != nil {
+		if err := s.Artifacts.Put(t.Context(), newArtifact(c, "x"), c.Run.Epoch, store.ArtifactLimits{}); err != nil {
 			t.Errorf("put: %v", err)
 		}
 	})

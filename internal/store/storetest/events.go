@@ -16,6 +16,8 @@ func eventChecks() []check {
 		{"Events/TellAJobsLife", eventLife},
 		{"Events/PagesAndTenants", eventPages},
 		{"Events/CompleteUnderConcurrentWriters", eventsComplete},
+		{"Events/Range", eventRange},
+		{"Events/RangeCountsWhatIsCommitted", eventRangeComplete},
 		{"Events/WatchHints", eventHints},
 		{"Events/SlowWatcherGetsAll", eventSlowWatcher},
 	}
@@ -167,11 +169,67 @@ func eventsComplete(t *testing.T, s store.Store) {
 	}
 }
 
+func logRange(t testing.TB, s store.Store) event.Range {
+	t.Helper()
+	r, err := s.Events.Range(t.Context())
+	if err != nil {
+		t.Fatalf("range: %v", err)
+	}
+	return r
+}
+
+func eventRange(t *testing.T, s store.Store) {
+	same(t, "of an empty log", event.Range{}, logRange(t, s))
+	add(t, s, newJob(), newJob())
+	// Nobody has read, so PostgreSQL has numbered nothing yet.
+	r := logRange(t, s)
+	evs := since(t, s, 0)
+	same(t, "range", event.Range{Floor: evs[0].Seq - 1, Last: evs[1].Seq}, r)
+	if !r.Holds(0) || !r.Holds(evs[1].Seq) || r.Holds(evs[1].Seq+1) {
+		t.Errorf("%+v: nothing was removed, and nothing comes after the last", r)
+	}
+	add(t, s, newJob())
+	if next := logRange(t, s); next.Last <= r.Last || next.Floor != r.Floor {
+		t.Errorf("after one more: %+v, before %+v", next, r)
+	}
+}
+
+// eventRangeComplete: an event of a call that has returned is never behind the
+// end of the log, whoever writes and numbers at the same time.
+func eventRangeComplete(t *testing.T, s store.Store) {
+	together(6, func(i int) {
+		for range 8 {
+			added, err := s.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{newJob(named(fmt.Sprint(i)))}})
+			if err != nil {
+				t.Errorf("add: %v", err)
+				return
+			}
+			r, err := s.Events.Range(t.Context())
+			if err != nil {
+				t.Errorf("range: %v", err)
+				return
+			}
+			evs, err := s.Events.Since(t.Context(), tenant, r.Last, 1000)
+			if err != nil {
+				t.Errorf("since: %v", err)
+				return
+			}
+			for _, e := range evs {
+				if e.JobID == added[0].Job.ID {
+					t.Errorf("event %d of a finished call is behind the end %d", e.Seq, r.Last)
+				}
+			}
+		}
+	})
+}
+
 func eventHints(t *testing.T, s store.Store) {
 	hints, end := s.Events.Watch()
 	defer end()
 	j := add(t, s, newJob())[0]
-	want := map[store.Hint]bool{{Topic: store.HintQueue}: true, {Topic: store.HintJob, ID: j.ID}: true}
+	want := map[store.Hint]bool{
+		{Topic: store.HintQueue}: true, {Topic: store.HintJob, ID: j.ID}: true, {Topic: store.HintEvents, ID: tenant}: true,
+	}
 	timeout := time.After(10 * time.Second)
 	for len(want) > 0 {
 		select {
@@ -197,7 +255,7 @@ func eventHints(t *testing.T, s store.Store) {
 			if h.ID == failed.ID {
 				t.Error("a hint of what did not happen")
 			}
-			if h.ID != "" {
+			if h.Topic == store.HintJob {
 				return
 			}
 		case <-timeout:

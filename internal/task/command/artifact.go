@@ -13,9 +13,11 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/task"
 )
 
@@ -38,7 +40,7 @@ func (a *attempt) collect(ctx context.Context) error {
 		names = names[:maxArtifacts]
 	}
 	for _, name := range names {
-		err := a.store(ctx, name)
+		err := a.storeWhenRoom(ctx, name)
 		if errors.Is(err, task.ErrLeaseLost) || ctx.Err() != nil {
 			return err
 		}
@@ -95,6 +97,30 @@ func (a *attempt) find() ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, errors.Join(bad, err)
+}
+
+// Pauses and their number while the server has no space for artifacts. The work
+// is done, and doing it again may do harm, so space is waited for.
+const (
+	roomPause = 5 * time.Second
+	roomTries = 120
+)
+
+// storeWhenRoom is store that waits while the server's disk, or the place of the
+// artifacts, is full.
+func (a *attempt) storeWhenRoom(ctx context.Context, name string) error {
+	for try := 1; ; try++ {
+		err := a.store(ctx, name)
+		if !diskFull(err) || try == roomTries {
+			return err
+		}
+		if try == 1 {
+			a.log.note("there is no space for the artifact %q, waiting for it: %v", name, err)
+		}
+		if clock.Sleep(ctx, a.clk, roomPause) != nil {
+			return err
+		}
+	}
 }
 
 func (a *attempt) store(ctx context.Context, name string) error {

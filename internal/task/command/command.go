@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -48,6 +49,14 @@ const afterTime = 5 * time.Second
 // a few seconds more before they start the job again; by then nothing of it may
 // be left.
 const lostGrace = time.Second
+
+// fullDelay is how long an attempt that finds the disk full is put off.
+const fullDelay = 30 * time.Second
+
+// diskFull reports whether err is about space.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || fault.Is(err, fault.StorageFull)
+}
 
 // Options configure the type.
 type Options struct {
@@ -136,6 +145,7 @@ type attempt struct {
 	task.Attempt
 	host   task.Host
 	params params
+	clk    clock.Clock
 	dir    *os.Root // everything of the attempt
 	work   *os.Root // the command's working folder, opened before it could be replaced
 	log    *logger
@@ -163,8 +173,10 @@ func (t *Task) Run(ctx context.Context, ta task.Attempt, h task.Host) error {
 	if err != nil {
 		return task.Fatal(string(fault.From(err).Code), err)
 	}
-	a := &attempt{Attempt: ta, host: h, params: p}
-	if err := a.prepare(); err != nil {
+	a := &attempt{Attempt: ta, host: h, params: p, clk: t.clk}
+	if err := a.prepare(); diskFull(err) {
+		return task.Postpone(fmt.Errorf("there is no space for the working folder: %w", err), fullDelay)
+	} else if err != nil {
 		return task.Fail("work_folder", err)
 	}
 	defer a.close()
@@ -252,7 +264,7 @@ func (a *attempt) run(ctx context.Context, t *Task, exe string) error {
 	if err := a.collect(after); err != nil {
 		a.log.note("artifacts: %v", err)
 		if v := task.VerdictOf(verdict); v == nil || v.Skipped {
-			verdict = task.Fail("artifact_error", err)
+			verdict = task.Unstored(err)
 		}
 	}
 	if ctx.Err() != nil {

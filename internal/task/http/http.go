@@ -152,7 +152,7 @@ func (t *Task) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return task.Fail("artifact_error", err)
+		return task.Unstored(err)
 	}
 	if err != nil {
 		return t.failed(ctx, h, err, timeout)

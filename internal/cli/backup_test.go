@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/runsheet/runsheet/internal/archive"
+)
+
+// keeper answers with the first n bytes of a backup; negative = all of it.
+func keeper(t *testing.T, n int) (url string, whole []byte) {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := archive.NewWriter(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Table("jobs", 1, 12, strings.NewReader("[\"a\"]\n[\"b\"]\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Close(archive.Manifest{Schema: 1, Product: "v1", Engine: "sqlite", CreatedAt: now}); err != nil {
+		t.Fatal(err)
+	}
+	whole = b.Bytes()
+	if n < 0 {
+		n = len(whole)
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/backup" && r.Method == http.MethodPost {
+			_, _ = w.Write(whole[:n]) // the test looks at what arrives
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, whole
+}
+
+func call(t *testing.T, args ...string) (code int, out, talk string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = Main(t.Context(), args, strings.NewReader(""), &stdout, &stderr, Options{Version: "test", Env: func(string) (string, bool) { return "", false }})
+	return code, stdout.String(), stderr.String()
+}
+
+func TestBackupIsKeptWhole(t *testing.T) {
+	t.Parallel()
+	url, whole := keeper(t, -1)
+	file := filepath.Join(t.TempDir(), "b.tar")
+	code, out, talk := call(t, "backup", "--url", url, "--out", file)
+	got, err := os.ReadFile(file)
+	if code != 0 || err != nil || !bytes.Equal(got, whole) || !strings.Contains(out, "runsheet v1 on sqlite") {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, out, talk)
+	}
+	if code, _, talk := call(t, "backup", "--url", url, "--out", file); code != exitUsage || !strings.Contains(talk, "exists already") {
+		t.Errorf("over an old one: exit %d, %s", code, talk)
+	}
+	if code, out, talk := call(t, "backup", "--url", url, "--out", "-"); code != 0 || out != string(whole) || !strings.Contains(talk, "whole") {
+		t.Errorf("to stdout: exit %d, %d bytes, %s", code, len(out), talk)
+	}
+	if code, out, _ := call(t, "backup", "verify", file, "--json"); code != 0 || !strings.Contains(out, `"schema_version"`) {
+		t.Errorf("verify: exit %d, %s", code, out)
+	}
+}
+
+// TestBackupThatBroke leaves no file that could be taken for a backup, wherever
+// it broke.
+func TestBackupThatBroke(t *testing.T) {
+	t.Parallel()
+	_, whole := keeper(t, -1)
+	for n := 0; n < len(whole); n += 512 {
+		url, _ := keeper(t, n)
+		dir := t.TempDir()
+		code, _, talk := call(t, "backup", "--url", url, "--out", filepath.Join(dir, "b.tar"))
+		left, err := os.ReadDir(dir)
+		if code == 0 || err != nil || len(left) > 0 {
+			t.Errorf("%d bytes: exit %d, left %v %v, %s", n, code, left, err, talk)
+		}
+	}
+}
+
+func TestMigrateNeedsBothPlaces(t *testing.T) {
+	t.Parallel()
+	if code, _, talk := call(t, "migrate", "--from", "x"); code != exitUsage || !strings.Contains(talk, "--to") {
+		t.Errorf("exit %d, %s", code, talk)
+	}
+}

@@ -1,0 +1,77 @@
+package event
+
+import "slices"
+
+// Topic is a class of events that a reader may choose. The text is part of the
+// API.
+type Topic string
+
+// The topics.
+const (
+	TopicJob      Topic = "job"      // what happens to jobs as a whole
+	TopicRun      Topic = "run"      // how attempts end
+	TopicTemplate Topic = "template" // changes of job templates
+	TopicQueue    Topic = "queue"    // settings of the queue: worker count, pausing
+)
+
+// Field is one value of an event beside those that all have.
+type Field struct {
+	// Name is as in the API: job_id, or data.attempt for a key of data.
+	Name string
+	// Doc says what it holds.
+	Doc string
+}
+
+// Entry is what the catalogue says of a type.
+type Entry struct {
+	Type  Type
+	Topic Topic
+	// When ends the sentence "It is announced when ...".
+	When   string
+	Fields []Field
+}
+
+// catalogue is read-only; each type has exactly one entry.
+var catalogue = []Entry{
+	{JobQueued, TopicJob, "a job enters the queue, is there again after an attempt that failed, or comes back because the server stopped", fields(jobID)},
+	{JobStarted, TopicJob, "a worker takes a job and an attempt begins", fields(jobID, runID, Field{Name: "data.attempt", Doc: "number of the attempt, from 1"})},
+	{JobUpdated, TopicJob, "a person changes a waiting job: its priority or its labels", fields(jobID)},
+	{JobHeld, TopicJob, "a waiting job is held: it will not start until it is released", fields(jobID)},
+	{JobReleased, TopicJob, "a held job may start again", fields(jobID)},
+	{JobCancelAsked, TopicJob, "a running job is asked to stop", fields(jobID)},
+	{JobCancelled, TopicJob, "a job has ended by cancel, and none of its processes is left", fields(jobID)},
+	{JobRunCompleted, TopicRun, "an attempt ends well, and with it the job", fields(jobID, runID)},
+	{JobRunFailed, TopicRun, "an attempt fails; the job ends, unless job.queued or job.cancelled follows", fields(jobID, runID, Field{Name: "data.code", Doc: "why, for programs, for example exit_nonzero"})},
+	{JobRunSkipped, TopicRun, "an attempt finds that there is nothing to do, and the job ends", fields(jobID, runID, Field{Name: "data.reason", Doc: "why, for people"})},
+	{TemplateCreated, TopicTemplate, "a job template is created", fields(templateID)},
+	{TemplateUpdated, TopicTemplate, "a job template gets a new version, is archived or unarchived", fields(templateID)},
+	{TemplateDeleted, TopicTemplate, "a job template is deleted", fields(templateID)},
+	{WorkersScaled, TopicQueue, "the worker count is set", fields(Field{Name: "data.workers", Doc: "the new count"})},
+	{QueuePaused, TopicQueue, "the queue is paused: what runs finishes, nothing starts", nil},
+	{QueueResumed, TopicQueue, "the queue starts jobs again", nil},
+}
+
+var (
+	jobID      = Field{Name: "job_id", Doc: "the job"}
+	runID      = Field{Name: "run_id", Doc: "the attempt"}
+	templateID = Field{Name: "template_id", Doc: "the template"}
+)
+
+func fields(f ...Field) []Field { return f }
+
+// Catalogue returns what is known of every type, in the order of the
+// documentation.
+func Catalogue() []Entry { return slices.Clone(catalogue) }
+
+// Topics returns all topics in the order of the documentation.
+func Topics() []Topic { return []Topic{TopicJob, TopicRun, TopicTemplate, TopicQueue} }
+
+// Topic is the topic of t, "" for a type that is not in the catalogue: one that
+// a newer server has announced.
+func (t Type) Topic() Topic {
+	i := slices.IndexFunc(catalogue, func(e Entry) bool { return e.Type == t })
+	if i < 0 {
+		return ""
+	}
+	return catalogue[i].Topic
+}

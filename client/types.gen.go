@@ -339,6 +339,15 @@ type Login struct {
 	Password string `json:"password"`
 }
 
+// LoginMethods is the schema of that name in the API.
+type LoginMethods struct {
+	Password bool `json:"password"`
+	// OIDC: null = no provider is configured.
+	OIDC *OIDCMethod `json:"oidc"`
+	// Setup: the first administrator can still be made with the link that the server printed.
+	Setup bool `json:"setup"`
+}
+
 // Me is the schema of that name in the API.
 type Me struct {
 	Name string `json:"name"`
@@ -368,6 +377,12 @@ type NewToken struct {
 	RatePerMinute int        `json:"rate_per_minute"`
 	CreatedAt     time.Time  `json:"created_at"`
 	ExpiresAt     *time.Time `json:"expires_at"`
+}
+
+// OIDCMethod is the schema of that name in the API.
+type OIDCMethod struct {
+	// Name: host of the provider, for a button.
+	Name string `json:"name"`
 }
 
 // OtherTenants is the schema of that name in the API.

@@ -147,16 +147,34 @@
     say("", "You are logged out.");
   }));
 
+  // Why the OpenID provider's login ended here, in the words of /problems.
+  const takeError = async () => {
+    const code = (location.hash.match(/^#error=([a-z_]+)$/) || [])[1];
+    if (!code) return "";
+    history.replaceState(null, "", location.pathname);
+    const p = await call("GET", "/problems/" + code).catch(() => ({ title: code, remedy: "" }));
+    return p.title + ". " + p.remedy;
+  };
+
+  const offerProvider = async () => {
+    const { oidc } = await call("GET", "/api/session/methods").catch(() => ({}));
+    $("provider").hidden = !oidc;
+    if (oidc) $("provider").firstElementChild.textContent = "Log in with " + oidc.name;
+  };
+
   const start = async () => {
     if (takeCode()) {
       show("setup");
       return;
     }
+    offerProvider();
+    const why = await takeError();
     try {
       await enter(await call("GET", "/api/session"));
     } catch (e) {
       show("login");
       if (e.status !== 401) say(e.detail || String(e));
+      else say(why);
     }
   };
   // A second link in the same tab changes nothing but the fragment.

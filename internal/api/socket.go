@@ -271,8 +271,9 @@ func (b *bounded) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if t, ok := raw.(*tls.Conn); ok {
 		raw = t.NetConn()
 	}
-	if t, ok := raw.(*net.TCPConn); ok {
-		if err := t.SetWriteBuffer(sendBuffer); err != nil {
+	// Not only *net.TCPConn: the server may count connections.
+	if b, ok := raw.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		if err := b.SetWriteBuffer(sendBuffer); err != nil {
 			_ = c.Close() // it is broken
 			return nil, nil, err
 		}

@@ -172,7 +172,7 @@ func checkOrigin(r *http.Request) error {
 		return nil
 	}
 	u, err := url.Parse(all[0])
-	if err != nil || len(all) > 1 || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || !strings.EqualFold(u.Host, r.Host) {
+	if err != nil || len(all) > 1 || u.Scheme != "https" && (u.Scheme != "http" || r.TLS != nil) || u.User != nil || !strings.EqualFold(u.Host, r.Host) {
 		return fault.New(fault.CrossOrigin, "a page of another origin must not watch").At("header/Origin", "not_allowed", "is not this server")
 	}
 	return nil

@@ -32,7 +32,7 @@ type Me struct {
 	Tenant    string   `json:"tenant" example:"default"`
 	Roles     []string `json:"roles"`
 	Scopes    []string `json:"scopes" doc:"what the caller may do"`
-	Templates []string `json:"templates" doc:"patterns of template names to which starting and steering jobs is limited; null = not limited"`
+	Templates []string `json:"templates" nullable:"true" doc:"patterns of template names to which starting and steering jobs is limited; null = not limited"`
 	UserID    *string  `json:"user_id"`
 	TokenID   *string  `json:"token_id"`
 	SessionID *string  `json:"session_id"`
@@ -89,4 +89,16 @@ func SessionOf(v access.Session, current string) Session {
 type Ticket struct {
 	Ticket    string    `json:"ticket" doc:"usable once, on this server"`
 	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// LoginMethods are the ways to log in.
+type LoginMethods struct {
+	Password bool        `json:"password"`
+	OIDC     *OIDCMethod `json:"oidc" doc:"null = no provider is configured"`
+	Setup    bool        `json:"setup" doc:"the first administrator can still be made with the link that the server printed"`
+}
+
+// OIDCMethod is logging in at an OpenID provider: GET /api/session/oidc.
+type OIDCMethod struct {
+	Name string `json:"name" example:"id.example.com" doc:"host of the provider, for a button"`
 }

@@ -120,8 +120,12 @@ func TestSocketOriginIsExact(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "https://localhost/api/events/ws", nil)
 		r.TLS = &tls.ConnectionState{}
 		for _, h := range [][2]string{
-			{"Origin", origin}, {"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"},
-			{"Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}, {"Authorization", "Bearer " + b.tokens[access.Viewer]},
+			{"Origin", origin},
+			{"Connection", "Upgrade"},
+			{"Upgrade", "websocket"},
+			{"Sec-WebSocket-Version", "13"},
+			{"Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="},
+			{"Authorization", "Bearer " + b.tokens[access.Viewer]},
 		} {
 			r.Header.Set(h[0], h[1])
 		}

@@ -134,7 +134,7 @@ func (st *stream) run(ctx context.Context, out sink) error {
 		// A stream that always has something to send is looked at, too.
 		select {
 		case <-recheck.C():
-			if err := st.recheck(); err != nil {
+			if err := st.s.recheck(st.r); err != nil {
 				return err
 			}
 			recheck = st.s.Clock.NewTimer(recheckEvery)
@@ -155,7 +155,7 @@ func (st *stream) run(ctx context.Context, out sink) error {
 			}
 			ping = st.s.Clock.NewTimer(pingEvery)
 		case <-recheck.C():
-			if err := st.recheck(); err != nil {
+			if err := st.s.recheck(st.r); err != nil {
 				return err
 			}
 			recheck = st.s.Clock.NewTimer(recheckEvery)
@@ -194,15 +194,16 @@ func (st *stream) forward(ctx context.Context, out sink) (<-chan struct{}, error
 	return more, nil
 }
 
-// recheck asks anew who the caller is: a token may have been revoked, a role
-// taken away. While the database does not answer there is nothing to see either,
-// and the next time will tell.
-func (st *stream) recheck() error {
-	p, err := st.s.caller(st.r)
+// recheck asks anew who holds the request open: a token may have been revoked, a
+// role taken away. While the database does not answer there is nothing to see
+// either, and the next time will tell. A rate that others use up is no end of a
+// right.
+func (s *service) recheck(r *request) error {
+	p, err := s.caller(r)
 	if err != nil && fault.From(err).Code.Entry().Kind == fault.Unavailable {
 		return nil
 	}
-	if err != nil || p.Tenant != st.r.principal.Tenant || p.Require(st.r.op.Scope) != nil {
+	if err != nil && !fault.Is(err, fault.TooManyRequests) || p.Tenant != r.principal.Tenant || p.Require(r.op.Scope) != nil {
 		return errAccess
 	}
 	return nil

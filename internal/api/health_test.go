@@ -33,7 +33,7 @@ func TestReadiness(t *testing.T) {
 	}{{nil, 200, "ok"}, {health.Degrade(secret), 200, "degraded"}, {secret, 503, "failing"}} {
 		err = c.err
 		b.clock.Advance(2 * time.Second)
-		for role, details := range map[access.Role]bool{"": false, access.Viewer: true} {
+		for role, details := range map[access.Role]bool{"": false, "stranger": false, access.Viewer: true} {
 			a := b.as(role, "GET", "/readyz", "")
 			if a.StatusCode != c.status || a.text(t, "status") != c.says || a.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s as %q: %d %s", c.says, role, a.StatusCode, a.body)

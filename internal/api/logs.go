@@ -86,9 +86,13 @@ func (s *service) openLog(r *request, v run.Run, lines int) (log io.Reader, done
 	done = func() {}
 	var open io.ReadCloser
 	if r.query.flag("follow") && !v.State.Terminal() {
-		ended, stop := s.watchEnd(r.Context(), v)
-		done = stop
-		open, err = s.Logs.Follow(r.Context(), v.ID, runlog.FollowOptions{Lines: lines, Done: ended})
+		ctx, cut := context.WithCancel(r.Context())
+		ended, stop := s.watchEnd(ctx, r, v, cut)
+		done = func() {
+			cut()
+			stop()
+		}
+		open, err = s.Logs.Follow(ctx, v.ID, runlog.FollowOptions{Lines: lines, Done: ended})
 	} else {
 		open, err = s.Logs.Read(r.Context(), v.ID, lines)
 		if fault.Is(err, fault.LogGone) && (!v.State.Terminal() || v.Result.LogBytes == 0) {
@@ -111,15 +115,23 @@ func (s *service) openLog(r *request, v run.Run, lines int) (log io.Reader, done
 }
 
 // watchEnd returns a channel that is closed when the run has ended, and a
-// function that ends the watching and waits for it.
-func (s *service) watchEnd(ctx context.Context, v run.Run) (<-chan struct{}, func()) {
+// function that ends the watching and waits for it. It calls cut when the caller
+// may not follow any longer.
+func (s *service) watchEnd(ctx context.Context, r *request, v run.Run, cut func()) (<-chan struct{}, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended, gone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)
 		hints, unwatch := s.Store.Events.Watch()
 		defer unwatch()
+		checked := s.Clock.Now()
 		for {
+			if at := s.Clock.Now(); at.Sub(checked) >= recheckEvery {
+				if checked = at; s.recheck(r) != nil {
+					cut()
+					return
+				}
+			}
 			now, err := s.Store.Runs.Run(ctx, v.Tenant, v.ID)
 			if err == nil && now.State.Terminal() || fault.Is(err, fault.NotFound) {
 				close(ended)

@@ -172,7 +172,7 @@ func checkOrigin(r *http.Request) error {
 		return nil
 	}
 	u, err := url.Parse(all[0])
-	if err != nil || len(all) > 1 || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || !strings.EqualFold(u.Host, r.Host) {
+	if err != nil || len(all) > 1 || u.Scheme != "https" && (u.Scheme != "http" || r.TLS != nil) || u.User != nil || !strings.EqualFold(u.Host, r.Host) {
 		return fault.New(fault.CrossOrigin, "a page of another origin must not watch").At("header/Origin", "not_allowed", "is not this server")
 	}
 	return nil
@@ -271,8 +271,9 @@ func (b *bounded) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if t, ok := raw.(*tls.Conn); ok {
 		raw = t.NetConn()
 	}
-	if t, ok := raw.(*net.TCPConn); ok {
-		if err := t.SetWriteBuffer(sendBuffer); err != nil {
+	// Not only *net.TCPConn: the server may count connections.
+	if b, ok := raw.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		if err := b.SetWriteBuffer(sendBuffer); err != nil {
 			_ = c.Close() // it is broken
 			return nil, nil, err
 		}

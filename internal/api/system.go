@@ -84,8 +84,8 @@ func (s *service) systemRoutes() []operation {
 		},
 		{
 			ID: "readyz", Method: http.MethodGet, Path: "/readyz", Public: true, Tag: "system", Summary: "Can the server take work?",
-			Doc: "Degraded is a success: the server serves, but not everything works as it should. Details are shown to callers with " +
-				"the scope system:read only. Each check runs at most once a second.",
+			Doc: "Degraded is a success: the server serves, but not everything works as it should. Details are shown to callers of " +
+				"the tenant default with the scope system:read only. Each check runs at most once a second.",
 			Answers: []answer{
 				{Status: http.StatusOK, Doc: "ok or degraded", Body: wire.Readiness{}},
 				{Status: http.StatusServiceUnavailable, Doc: "failing", Body: wire.Readiness{}},
@@ -113,7 +113,7 @@ func (s *service) ready(r *request) (reply, error) {
 	details := false
 	if r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" {
 		who, err := s.authenticate(r.Request)
-		details = err == nil && who.May(access.SystemRead)
+		details = err == nil && who.Tenant == access.DefaultTenant && who.May(access.SystemRead)
 	}
 	v := wire.ReadinessOf(s.Health.Report(r.Context()), details)
 	out := reply{Status: http.StatusOK, Body: v}
@@ -192,7 +192,7 @@ func (s *service) workers(r *request, set store.Settings) (wire.Workers, error) 
 	if err != nil {
 		return out, err
 	}
-	instances, err := s.Store.Leases.Instances(r.Context())
+	instances, err := s.instances(r)
 	if err != nil {
 		return out, err
 	}
@@ -218,6 +218,19 @@ func (s *service) workers(r *request, set store.Settings) (wire.Workers, error) 
 		out.Slots = append(out.Slots, sl)
 	}
 	return out, nil
+}
+
+// instances are those of the installation. Names of machines are the default
+// tenant's business.
+func (s *service) instances(r *request) ([]store.Instance, error) {
+	out, err := s.Store.Leases.Instances(r.Context())
+	if r.tenant() == access.DefaultTenant {
+		return out, err
+	}
+	for i := range out {
+		out[i].Hostname, out[i].Pid = "", 0
+	}
+	return out, err
 }
 
 func (s *service) getWorkers(r *request) (reply, error) {
@@ -271,7 +284,7 @@ func (s *service) scheduler(r *request, set store.Settings) (wire.Scheduler, err
 	if err != nil {
 		return out, err
 	}
-	instances, err := s.Store.Leases.Instances(r.Context())
+	instances, err := s.instances(r)
 	if err != nil {
 		return out, err
 	}

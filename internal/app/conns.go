@@ -2,6 +2,7 @@ package app
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -97,8 +98,12 @@ func (c *conns) oldest() net.Conn {
 	return victim
 }
 
-// note is the server's ConnState.
+// note is the server's ConnState. With TLS the server knows a connection by
+// another name than the one that is closed in the end.
 func (c *conns) note(conn net.Conn, s http.ConnState) {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
 	c.mu.Lock()
 	c.change(conn, s)
 	var victim net.Conn
@@ -153,6 +158,14 @@ type counted struct {
 	net.Conn
 	c    *conns
 	once sync.Once
+}
+
+// SetWriteBuffer is that of the connection, if it has one.
+func (k *counted) SetWriteBuffer(bytes int) error {
+	if b, ok := k.Conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		return b.SetWriteBuffer(bytes)
+	}
+	return nil
 }
 
 // Close implements net.Conn.

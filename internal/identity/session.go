@@ -49,7 +49,7 @@ func (s *Service) Login(ctx context.Context, a Attempt) (Entrance, error) {
 	for _, t := range []struct {
 		of  *throttle
 		key string
-	}{{s.addresses, a.Remote}, {s.names, name}} {
+	}{{s.addresses, network(a.Remote)}, {s.names, name}} {
 		if wait := t.of.begin(t.key, now); wait > 0 {
 			return Entrance{}, fault.New(fault.TooManyRequests, "too many logins have failed").WithRetryAfter(wait)
 		}
@@ -74,7 +74,7 @@ func (s *Service) Login(ctx context.Context, a Attempt) (Entrance, error) {
 	in, err := s.Enter(ctx, u, a, "password")
 	if err == nil {
 		s.names.forgive(name)
-		s.addresses.forgive(a.Remote)
+		s.addresses.forgive(network(a.Remote))
 	}
 	return in, err
 }
@@ -94,7 +94,8 @@ func (s *Service) failed(ctx context.Context, u access.User, known bool, name st
 }
 
 // Enter begins a session of a user whose identity is proven; how says by what.
-// It returns unauthorized when the user or its tenant is disabled.
+// It returns unauthorized when the user or its tenant is disabled, or the user
+// was changed since u was read.
 func (s *Service) Enter(ctx context.Context, u access.User, a Attempt, how string) (Entrance, error) {
 	now := s.o.Clock.Now()
 	in := Entrance{Secret: access.NewToken(), User: u}
@@ -103,7 +104,7 @@ func (s *Service) Enter(ctx context.Context, u access.User, a Attempt, how strin
 		Remote: a.Remote, Agent: clean(a.Agent), CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(access.SessionMax),
 	}
 	p := store.PutSession{
-		Session: in.Session,
+		Session: in.Session, UserVersion: u.Version,
 		Audit: &audit.Entry{
 			Tenant: u.Tenant, At: now, Action: audit.Login, Object: in.Session.ID, Detail: map[string]string{"by": how},
 			Actor: audit.Actor{Name: u.Name, ID: u.ID, Remote: a.Remote, RequestID: a.RequestID},

@@ -45,7 +45,7 @@ func (s *Service) SetupOpen() bool {
 // that NewSetupCode returned last. It returns setup_code_invalid, already_set_up
 // or invalid_input.
 func (s *Service) SetUp(ctx context.Context, code string, a Attempt) (Entrance, error) {
-	if wait := s.addresses.begin(a.Remote, s.o.Clock.Now()); wait > 0 {
+	if wait := s.addresses.begin(network(a.Remote), s.o.Clock.Now()); wait > 0 {
 		return Entrance{}, fault.New(fault.TooManyRequests, "too many codes were wrong").WithRetryAfter(wait)
 	}
 	given := access.HashToken(code)
@@ -55,7 +55,7 @@ func (s *Service) SetUp(ctx context.Context, code string, a Attempt) (Entrance, 
 	if !right {
 		return Entrance{}, fault.New(fault.SetupCodeInvalid, "the setup code is wrong, used or older than 30 minutes")
 	}
-	s.addresses.forgive(a.Remote)
+	s.addresses.forgive(network(a.Remote))
 	if !access.UserName.MatchString(a.Name) {
 		return Entrance{}, fault.New(fault.InvalidInput, "this cannot be a user's name").
 			At("/name", "pattern", "must have 1 to 128 of a-z, 0-9 and . _ @ + -, beginning with a letter or digit")

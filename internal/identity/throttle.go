@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -24,6 +25,19 @@ var (
 	nameLimit    = limit{free: 5, first: time.Second, most: time.Minute, forget: 15 * time.Minute}
 	addressLimit = limit{free: 20, first: time.Second, most: 15 * time.Minute, forget: time.Hour}
 )
+
+// network is what counts as one address. Whoever has one of IPv6 has all 2^64 of
+// its network.
+func network(remote string) string {
+	a, err := netip.ParseAddr(remote)
+	if err != nil || a.Unmap().Is4() {
+		return remote
+	}
+	if p, err := a.WithZone("").Prefix(64); err == nil {
+		return p.String()
+	}
+	return remote
+}
 
 // maxFailures bounds what a throttle remembers.
 const maxFailures = 10_000

@@ -12,8 +12,12 @@ import (
 // TicketLife is how long a ticket can be used.
 const TicketLife = 30 * time.Second
 
-// maxTickets bounds the tickets that nobody has used yet.
-const maxTickets = 1000
+// maxTickets bounds the tickets that nobody has used yet, ownTickets those of one
+// credential, so that nobody takes those of all others.
+const (
+	maxTickets = 1000
+	ownTickets = 20
+)
 
 // tickets stand for a credential where it must not be written, in a URL, once and
 // on the instance that gave them. The zero value is ready.
@@ -33,12 +37,15 @@ func (s *Service) NewTicket(c access.Credential) (string, error) {
 	now, text := s.o.Clock.Now(), access.NewToken()
 	s.tickets.mu.Lock()
 	defer s.tickets.mu.Unlock()
+	own := 0
 	for h, t := range s.tickets.all {
 		if !now.Before(t.until) {
 			delete(s.tickets.all, h)
+		} else if t.of == c {
+			own++
 		}
 	}
-	if len(s.tickets.all) >= maxTickets {
+	if own >= ownTickets || len(s.tickets.all) >= maxTickets {
 		return "", fault.New(fault.TooManyRequests, "too many tickets have not been used").WithRetryAfter(TicketLife)
 	}
 	if s.tickets.all == nil {

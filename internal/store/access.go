@@ -74,7 +74,8 @@ type Tokens interface {
 // Sessions keeps logins.
 type Sessions interface {
 	// Create stores a session and the time of its user's login; not_found when the
-	// user is gone. With p.Replaces, that session of the user ends.
+	// user is gone or, with p.UserVersion, has changed. With p.Replaces, that
+	// session of the user ends.
 	Create(ctx context.Context, p PutSession) error
 	// ByHash returns the session with a hash and its user; not_found, also when the
 	// user or the tenant is disabled. It may be over.
@@ -180,6 +181,9 @@ type TokenPage struct {
 // PutSession are the parameters of Sessions.Create.
 type PutSession struct {
 	Session access.Session
+	// UserVersion is that of the user whose password was checked, so that a login
+	// does not outlive a change that ended the user's sessions; 0 = any.
+	UserVersion int64
 	// Replaces is the id of a session of the same user that ends; "" = none.
 	Replaces string
 	Audit    *audit.Entry

@@ -32,8 +32,8 @@ func sessionFields(v *access.Session) ([]any, func() error) {
 func (s sessions) Create(ctx context.Context, p store.PutSession) error {
 	v := p.Session
 	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		n, err := tx.Exec(ctx, `UPDATE users SET last_login_ms = $1 WHERE user_id = $2 AND tenant = $3 AND disabled = 0`,
-			clock.Millis(v.CreatedAt), v.UserID, v.Tenant)
+		n, err := tx.Exec(ctx, `UPDATE users SET last_login_ms = $1 WHERE user_id = $2 AND tenant = $3 AND disabled = 0
+			AND ($4 = 0 OR version = $5)`, clock.Millis(v.CreatedAt), v.UserID, v.Tenant, p.UserVersion, p.UserVersion)
 		if err != nil {
 			return fmt.Errorf("record login: %w", err)
 		}

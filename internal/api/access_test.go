@@ -389,6 +389,20 @@ func TestTemplatesOfAToken(t *testing.T) {
 			b.call("POST", fmt.Sprintf("/api/jobs/%s/cancel", j["job_id"]), "")
 		}
 	}
+	// Nor does it change what others start, or make their templates its own.
+	for target, c := range map[string]struct {
+		method, body string
+		status       int
+	}{
+		"/api/job-templates/nightly-a": {"PATCH", `{"description":"mine"}`, 200}, "/api/job-templates/weekly": {"PATCH", `{"description":"mine"}`, 403},
+		"/api/job-templates/weekly?":   {"PATCH", `{"name":"nightly-b"}`, 403}, "/api/job-templates/nightly-a?": {"PATCH", `{"name":"weekly2"}`, 403},
+		"/api/job-templates/weekly??":  {"DELETE", "", 403}, "/api/job-templates": {"POST", `{"name":"x","job_type":"echo","params":{"text":"x"}}`, 403},
+	} {
+		if a := b.as("limited", c.method, strings.TrimRight(target, "?"), c.body); a.StatusCode != c.status {
+			t.Errorf("%s %s %s: %d %s", c.method, target, c.body, a.StatusCode, a.body)
+		}
+	}
+	want(t, b.as("limited", "POST", "/api/job-templates", `{"name":"nightly-c","job_type":"echo","params":{"text":"x"}}`), 201, "")
 	run := done(`{"template_id":"nightly-gone"}`)
 	jobID := b.addJob(`{"template_id":"nightly-gone"}`)
 	want(t, b.call("DELETE", "/api/job-templates/nightly-gone", ""), 204, "")

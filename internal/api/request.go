@@ -108,8 +108,11 @@ func (s *service) admit(w http.ResponseWriter, r *request) error {
 			return err
 		}
 	}
-	if r.op.Public && r.Method == http.MethodPost {
+	if r.op.Public && r.Method == http.MethodPost { // log in, set up
 		w.Header().Set("Cache-Control", "no-store")
+		if _, err = parseQuery(r.URL.RawQuery, nil); err != nil {
+			return err
+		}
 	}
 	if err = s.headers(r); err != nil {
 		return err

@@ -72,6 +72,9 @@ func (s *service) createTemplate(r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
+	if err := r.principal.RequireTemplate(in.Name); err != nil {
+		return reply{}, err
+	}
 	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	t := job.Template{
 		ID: id.New(id.Template, now), Tenant: r.tenant(), Version: 1,
@@ -183,6 +186,10 @@ func (s *service) patchTemplate(r *request) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
+		// Neither may a token change what is not its own, nor make it its own.
+		if err := firstOf(r.principal.RequireTemplate(t.Name), r.principal.RequireTemplate(in.Name)); err != nil {
+			return reply{}, err
+		}
 		n := t
 		if err := s.fillTemplate(&n, in); err != nil {
 			return reply{}, err
@@ -210,6 +217,9 @@ func (s *service) patchTemplate(r *request) (reply, error) {
 func (s *service) deleteTemplate(r *request) (reply, error) {
 	t, err := s.template(r)
 	if err != nil {
+		return reply{}, err
+	}
+	if err := r.principal.RequireTemplate(t.Name); err != nil {
 		return reply{}, err
 	}
 	if err := r.match(etag(int64(t.Version)), wire.TemplateOf(t)); err != nil {

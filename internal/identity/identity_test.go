@@ -327,6 +327,18 @@ func TestAddressesWait(t *testing.T) {
 	if refused != 9 {
 		t.Errorf("%d of 30 refused, want 9", refused)
 	}
+	// A login of one's own does not buy new tries.
+	b.user("ann")
+	b.clock.Advance(time.Minute)
+	if _, err := b.who.Login(t.Context(), identity.Attempt{Name: "ann", Password: goodPassword, Remote: "10.0.0.9"}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		_, err := b.who.Login(t.Context(), identity.Attempt{Name: fmt.Sprint("other", i), Password: "x", Remote: "10.0.0.9"})
+		if limited := fault.Is(err, fault.TooManyRequests); limited != (i == 1) {
+			t.Errorf("try %d after the own login: %v", i, err)
+		}
+	}
 }
 
 func TestPasswords(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // Admit counts an attempt of an address, as Login does; too_many_requests. If it
 // goes well, EnterProven forgives it.
 func (s *Service) Admit(remote string) error {
-	if wait := s.addresses.begin(remote, s.o.Clock.Now()); wait > 0 {
+	if wait := s.addresses.begin(network(remote), s.o.Clock.Now()); wait > 0 {
 		return fault.New(fault.TooManyRequests, "too many logins have failed").WithRetryAfter(wait)
 	}
 	return nil
@@ -24,7 +24,7 @@ func (s *Service) Admit(remote string) error {
 func (s *Service) EnterProven(ctx context.Context, u access.User, a Attempt, how string) (Entrance, error) {
 	in, err := s.Enter(ctx, u, a, how)
 	if err == nil {
-		s.addresses.forgive(a.Remote)
+		s.addresses.pardon(network(a.Remote))
 	}
 	return in, err
 }

@@ -74,7 +74,7 @@ func (s *Service) Login(ctx context.Context, a Attempt) (Entrance, error) {
 	in, err := s.Enter(ctx, u, a, "password")
 	if err == nil {
 		s.names.forgive(name)
-		s.addresses.forgive(network(a.Remote))
+		s.addresses.pardon(network(a.Remote))
 	}
 	return in, err
 }

@@ -55,7 +55,7 @@ func (s *Service) SetUp(ctx context.Context, code string, a Attempt) (Entrance, 
 	if !right {
 		return Entrance{}, fault.New(fault.SetupCodeInvalid, "the setup code is wrong, used or older than 30 minutes")
 	}
-	s.addresses.forgive(network(a.Remote))
+	s.addresses.pardon(network(a.Remote))
 	if !access.UserName.MatchString(a.Name) {
 		return Entrance{}, fault.New(fault.InvalidInput, "this cannot be a user's name").
 			At("/name", "pattern", "must have 1 to 128 of a-z, 0-9 and . _ @ + -, beginning with a letter or digit")

@@ -55,6 +55,7 @@ type failures struct {
 	count int
 	last  time.Time
 	until time.Time
+	was   time.Time // until, before the last attempt
 }
 
 func newThrottle(l limit) *throttle { return &throttle{limit: l, seen: map[string]failures{}} }
@@ -71,7 +72,7 @@ func (t *throttle) begin(key string, now time.Time) time.Duration {
 	if now.Before(f.until) {
 		return f.until.Sub(now)
 	}
-	f.count, f.last = f.count+1, now
+	f.count, f.last, f.was = f.count+1, now, f.until
 	if over := f.count - t.free; over > 0 {
 		f.until = now.Add(min(t.first<<min(over-1, 20), t.most))
 	}
@@ -82,11 +83,29 @@ func (t *throttle) begin(key string, now time.Time) time.Duration {
 	return 0
 }
 
-// forgive says that the attempt was a good one.
+// forgive says that the attempt was a good one: all earlier failures of key are
+// forgotten.
 func (t *throttle) forgive(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.seen, key)
+}
+
+// pardon takes the one attempt back, for keys that others share: a login of one's
+// own must not buy new tries at the names of others.
+func (t *throttle) pardon(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, ok := t.seen[key]
+	if !ok {
+		return
+	}
+	if f.count--; f.count <= 0 {
+		delete(t.seen, key)
+		return
+	}
+	f.until = f.was
+	t.seen[key] = f
 }
 
 // shrink drops what is forgotten, and if that is not enough, what does not wait

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 HOME=$(scripts/home.sh) && export HOME
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-export PLATFORMS=${PLATFORMS:-linux/amd64 windows/amd64} VERSION=v0.0.0-same-hash
+export PLATFORMS=${PLATFORMS:-linux/amd64} VERSION=v0.0.0-same-hash
 commit=$(git rev-parse HEAD) # both of the same, also when somebody commits meanwhile
 for name in one a/longer/folder; do
 	mkdir -p "$(dirname "$tmp/$name")"

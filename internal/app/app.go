@@ -162,6 +162,9 @@ func (a *App) openFiles(ctx context.Context) (err error) {
 	if err := a.openBlobs(ctx); err != nil {
 		return err
 	}
+	if err := a.claimPlace(ctx); err != nil {
+		return err
+	}
 	dir := filepath.Join(a.o.Config.Data, "logs")
 	o := runlog.Options{MaxBytes: a.o.Config.LogMaxBytes, Clock: a.o.Clock, Spare: a.spareLogs(dir)}
 	if a.shared {

@@ -52,7 +52,7 @@ func (a *App) openBlobs(ctx context.Context) (err error) {
 		a.checkBlobs(a.blobs.Check)
 		a.log.Info("artifacts and run logs are kept in a shared place", "place", place.String())
 	}
-	return a.claimPlace(ctx)
+	return nil
 }
 
 // within reports whether path is dir or below it, links resolved.

@@ -214,10 +214,11 @@ func (c *canaries) setUp() {
 	c.start()
 	c.local()
 	c.private()
-	link, err := os.ReadFile(filepath.Join(c.data, "keys", "setup_link"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	var link []byte
+	eventually(c.t, 10*time.Second, "there is a setup link", func() bool {
+		link, _ = os.ReadFile(filepath.Join(c.data, "keys", "setup_link")) // not yet there
+		return bytes.HasSuffix(link, []byte("\n"))
+	})
 	_, code, _ := strings.Cut(strings.TrimSpace(string(link)), "#setup=")
 	c.secrets.add("setup code", code, false)
 	login := func(name, password string) string { return object("name", name, "password", password) }

@@ -83,6 +83,7 @@ func Examine(ctx context.Context, o Options) Report {
 	e.folder()
 	e.lock()
 	e.database(ctx)
+	e.redis(ctx)
 	e.artifacts(ctx)
 	e.leftovers()
 	e.machine()
@@ -132,7 +133,7 @@ func (e *exam) configuration() {
 // secretsIn reports whether a secret came from the file.
 func (e *exam) secretsIn(path string) bool {
 	return slices.ContainsFunc(e.Config.Settings(), func(s config.Setting) bool {
-		secret := slices.Contains([]string{"admin_token", "database_url", "redis_url", "blob_access_key", "blob_secret_key"}, s.Key)
+		secret := slices.Contains([]string{"admin_token", "database_url", "redis_url", "blob_access_key", "blob_secret_key", "blob_session_token"}, s.Key)
 		return secret && s.Value != "" && strings.HasPrefix(s.Origin, "file "+path)
 	})
 }

@@ -32,7 +32,7 @@ func TestPingShowsNoPassword(t *testing.T) {
 	for _, says := range []string{
 		"-ERR unknown command 'AUTH', with args beginning with: 'geheim'\r\n", "-geheim\r\n", "-GEHEIM geheim\r\n", "-\r\n", "+geheim\r\n", "geheim\r\n", "",
 	} {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // listens at once
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}

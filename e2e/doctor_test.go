@@ -23,12 +23,47 @@ import (
 func TestDoctorOnBrokenSetups(t *testing.T) {
 	t.Parallel()
 	pair := certificatetest.Write(t, t.TempDir(), clock.System{}.Now().Add(1000*time.Hour))
-	for name, c := range map[string]struct {
-		spoil func(t *testing.T, data string)
-		args  []string
-		code  int
-		want  []string
-	}{
+	for name, c := range brokenSetups(pair) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, "")
+			s.start()
+			s.must(http.MethodPost, "/api/scheduler/pause", nil, http.StatusOK)
+			s.stop()
+			if err := os.Chmod(s.data, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if c.spoil != nil {
+				c.spoil(t, s.data)
+			}
+			out, talk, code := s.say(append([]string{"doctor", "--json"}, c.args...)...)
+			if code != c.code || strings.Contains(out+talk, "geheim") {
+				t.Errorf("exit %d, want %d\n%s%s", code, c.code, out, talk)
+			}
+			if code == 2 {
+				return // no report
+			}
+			if diff := cmp.Diff(c.want, complaints(t, out, s.data)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			human, _, again := s.say(append([]string{"doctor", "-q"}, c.args...)...)
+			if again != code || len(c.want) > 0 && !strings.Contains(human, "-> ") || strings.Contains(human, "geheim") {
+				t.Errorf("as text: exit %d\n%s", again, human)
+			}
+		})
+	}
+}
+
+// brokenSetup is a way to break an installation, and what doctor says then.
+type brokenSetup struct {
+	spoil func(t *testing.T, data string)
+	args  []string
+	code  int
+	want  []string
+}
+
+func brokenSetups(pair certificatetest.Files) map[string]brokenSetup {
+	return map[string]brokenSetup{
 		"sound": {},
 		"unreadable database": {
 			spoil: func(t *testing.T, data string) {
@@ -79,34 +114,6 @@ func TestDoctorOnBrokenSetups(t *testing.T) {
 			},
 		},
 		"no such key": {args: []string{"--no-such-flag"}, code: 2},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer(t, "")
-			s.start()
-			s.must(http.MethodPost, "/api/scheduler/pause", nil, http.StatusOK)
-			s.stop()
-			if err := os.Chmod(s.data, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if c.spoil != nil {
-				c.spoil(t, s.data)
-			}
-			out, talk, code := s.say(append([]string{"doctor", "--json"}, c.args...)...)
-			if code != c.code || strings.Contains(out+talk, "geheim") {
-				t.Errorf("exit %d, want %d\n%s%s", code, c.code, out, talk)
-			}
-			if code == 2 {
-				return // no report
-			}
-			if diff := cmp.Diff(c.want, complaints(t, out, s.data)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			human, _, again := s.say(append([]string{"doctor", "-q"}, c.args...)...)
-			if again != code || len(c.want) > 0 && !strings.Contains(human, "-> ") || strings.Contains(human, "geheim") {
-				t.Errorf("as text: exit %d\n%s", again, human)
-			}
-		})
 	}
 }
 

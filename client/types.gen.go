@@ -284,6 +284,15 @@ type Login struct {
 	Password string `json:"password"`
 }
 
+// LoginMethods is the schema of that name in the API.
+type LoginMethods struct {
+	Password bool `json:"password"`
+	// OIDC: null = no provider is configured.
+	OIDC *OIDCMethod `json:"oidc"`
+	// Setup: the first administrator can still be made with the link that the server printed.
+	Setup bool `json:"setup"`
+}
+
 // Me is the schema of that name in the API.
 type Me struct {
 	Name string `json:"name"`
@@ -298,6 +307,12 @@ type Me struct {
 	UserID    *string  `json:"user_id"`
 	TokenID   *string  `json:"token_id"`
 	SessionID *string  `json:"session_id"`
+}
+
+// OIDCMethod is the schema of that name in the API.
+type OIDCMethod struct {
+	// Name: host of the provider, for a button.
+	Name string `json:"name"`
 }
 
 // PasswordChange is the schema of that name in the API.

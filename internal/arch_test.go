@@ -52,7 +52,7 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	reserve -> store
 
 ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm process outbound identity
-ring 3 engines: health backup feed
+ring 3 engines: health backup feed oidc
 	queue -> task
 	task/* -> task
 	task/command -> process
@@ -63,6 +63,7 @@ ring 3 engines: health backup feed
 	node/* -> node task
 	trader/paper -> trader
 	rollout courier llm identity -> outbound
+	oidc -> outbound identity
 
 ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor export /client
 	doctor -> config /client

@@ -17,9 +17,11 @@ have() {
 	esac
 }
 
-# The S3 server comes from tools/go.mod. Without it, its tests are skipped, or
-# fail when CI is set.
-scripts/tool.sh versitygw >/dev/null || echo "setup.sh: cannot build versitygw" >&2
+# The S3 server comes from tools/go.mod, the OpenID provider from a module of its
+# own. Without them, their tests are skipped, or fail when CI is set.
+for tool in versitygw oidcprovider; do
+	scripts/tool.sh "$tool" >/dev/null || echo "setup.sh: cannot build $tool" >&2
+done
 
 missing=()
 for p in postgresql redis-server pgbouncer strace gcc libc6-dev; do

@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
 # Prints the path of a development tool, building it first if need be:
 #   "$(scripts/tool.sh gofumpt)" -l .
-# tools/go.mod pins the versions. Built tools are kept outside the clone, in
-# RUNSHEET_CACHE (default ~/.cache/runsheet), one folder per set of versions.
+# tools/go.mod pins the versions; a tool with a folder of its own below tools is
+# built from there. Built tools are kept outside the clone, in RUNSHEET_CACHE
+# (default ~/.cache/runsheet), one folder per set of versions.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 name=${1:?usage: tool.sh NAME}
 HOME=$(scripts/home.sh) && export HOME
 
-pkg=$(awk -v n="$name" '$1 == ")" { inside = 0 } inside && $1 ~ ("/" n "$") { print $1 } $0 == "tool (" { inside = 1 }' tools/go.mod)
-[ -n "$pkg" ] || { echo "tool.sh: tools/go.mod has no tool $name" >&2; exit 1; }
+mod=tools pkg=.
+if [ -f "tools/$name/go.mod" ]; then
+	mod=tools/$name
+else
+	pkg=$(awk -v n="$name" '$1 == ")" { inside = 0 } inside && $1 ~ ("/" n "$") { print $1 } $0 == "tool (" { inside = 1 }' tools/go.mod)
+	[ -n "$pkg" ] || { echo "tool.sh: tools/go.mod has no tool $name" >&2; exit 1; }
+fi
 
-key=$(cd tools && { cat go.mod go.sum; go env GOVERSION GOOS GOARCH; } | git hash-object --stdin)
+key=$(cd "$mod" && { cat go.mod go.sum; [ "$pkg" != . ] || cat ./*.go; go env GOVERSION GOOS GOARCH; } | git hash-object --stdin)
 dir=${RUNSHEET_CACHE:-$HOME/.cache/runsheet}/tools/${key:0:16}
 if [ ! -x "$dir/$name" ]; then
 	mkdir -p "$dir"
@@ -22,7 +28,7 @@ if [ ! -x "$dir/$name" ]; then
 	echo "building $name (once)" >&2
 	new=$(mktemp "$dir/.$name.XXXXXX")
 	trap 'rm -f "$new"' EXIT
-	(cd tools && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -ldflags "-s -w" -o "$new" "$pkg") >&2
+	(cd "$mod" && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -ldflags "-s -w" -o "$new" "$pkg") >&2
 	chmod +x "$new"
 	mv "$new" "$dir/$name"
 fi

@@ -29,6 +29,7 @@ import (
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
+	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -57,8 +58,10 @@ type Options struct {
 	Tasks *task.Registry
 	// Identity finds who makes a request.
 	Identity *identity.Service
-	Blobs    Blobs // nil: artifacts cannot be downloaded
-	Logs     Logs  // nil: every log is gone
+	// OIDC lets people in by an OpenID provider; nil: there is none.
+	OIDC  *oidc.Service
+	Blobs Blobs // nil: artifacts cannot be downloaded
+	Logs  Logs  // nil: every log is gone
 	// ArtifactLimits are shown with what artifacts take.
 	ArtifactLimits store.ArtifactLimits
 	Clock          clock.Clock
@@ -173,7 +176,7 @@ func New(o Options) (http.Handler, error) {
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
-		s.sessionRoutes(), s.backupRoutes(),
+		s.sessionRoutes(), s.oidcRoutes(), s.backupRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

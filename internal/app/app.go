@@ -34,6 +34,7 @@ import (
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
+	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/reserve"
 	"github.com/runsheet/runsheet/internal/runlog"
@@ -77,6 +78,7 @@ type App struct {
 	checks   []health.Check // of optional parts, for startHealth
 	health   *health.Monitor
 	identity *identity.Service
+	oidc     *oidc.Service     // nil = no provider is configured
 	pair     *certificate.Pair // nil = plain HTTP
 	local    string            // token of the local CLI
 	failed   chan error
@@ -109,7 +111,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.startEngine,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.openOIDC, a.startEngine,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
@@ -248,7 +250,7 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, Backup: a.backup,
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
 		BehindProxy: a.o.Config.BehindProxy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,

@@ -77,6 +77,8 @@ type Config struct {
 	// OutboundAllow are targets beside public addresses that http jobs may reach,
 	// as outbound.CheckAllow wants them.
 	OutboundAllow []string
+	// OIDC is logging in at an OpenID provider.
+	OIDC OIDC
 	// Demo adds demonstration data and allows a few harmless commands.
 	Demo bool
 

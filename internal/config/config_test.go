@@ -75,7 +75,10 @@ func TestDefaults(t *testing.T) {
 		"workers": "1 <- default", "stop_grace": "10s <- default",
 		"lease_ttl": "30s <- default", "command.allow": " <- default", "redis_url": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
 		"log_level": "info <- default", "log_format": "text <- default", "log_max_bytes": "10485760 <- default",
-		"timezone": "UTC <- default",
+		"timezone": "UTC <- default", "oidc.issuer": " <- default", "oidc.client_id": " <- default", "oidc.client_secret": " <- default",
+		"oidc.redirect_url": " <- default", "oidc.scopes": "openid,profile,email <- default", "oidc.name_claim": "preferred_username <- default",
+		"oidc.roles_claim": " <- default", "oidc.roles": " <- default", "oidc.default_role": " <- default", "oidc.tenant": "default <- default",
+		"oidc.allowed_domains": " <- default",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

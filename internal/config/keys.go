@@ -108,7 +108,7 @@ func keys() []key {
 			show: func(c Config) string { return strconv.FormatInt(c.LogMaxBytes, 10) },
 		},
 		text("timezone", "IANA time zone of new schedules", func(c *Config) *string { return &c.Timezone }, checkZone),
-	}, fileKeys()...)
+	}, append(fileKeys(), oidcKeys()...)...)
 }
 
 // levels has slog's levels -4, 0, 4 and 8. Read-only.

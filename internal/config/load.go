@@ -86,6 +86,7 @@ func defaults(env func(string) (string, bool)) Config {
 		RetentionDays: 30, RetentionRuns: 100_000, RetentionEventsDays: 30,
 
 		Timezone: "UTC",
+		OIDC:     defaultOIDC(),
 		origins:  map[string]string{},
 	}
 	if env != nil {
@@ -193,6 +194,9 @@ func (c *Config) finish() (Config, error) {
 		return Config{}, fault.Newf(fault.InvalidInput,
 			"listen (%s): %q can be reached from other machines, and this server does not speak TLS", c.origin("listen"), c.Listen).
 			WithHint("listen on 127.0.0.1, set tls_cert and tls_key (--tls-cert, --tls-key), or put a reverse proxy with TLS in front and set behind_proxy (--behind-proxy)")
+	}
+	if err := c.finishOIDC(); err != nil {
+		return Config{}, err
 	}
 	return *c, c.checkBlobKeys()
 }

@@ -38,6 +38,13 @@ const (
 	SetupCodeInvalid     Code = "setup_code_invalid"
 	AlreadySetUp         Code = "already_set_up"
 	LastAdmin            Code = "last_admin"
+	OIDCUnavailable      Code = "oidc_unavailable"
+	OIDCLoginExpired     Code = "oidc_login_expired"
+	OIDCRefused          Code = "oidc_refused"
+	OIDCTokenInvalid     Code = "oidc_token_invalid"
+	OIDCNotAllowed       Code = "oidc_not_allowed"
+	OIDCNameUnusable     Code = "oidc_name_unusable"
+	OIDCNameTaken        Code = "oidc_name_taken"
 	HostNotAllowed       Code = "host_not_allowed"
 	CrossOrigin          Code = "cross_origin"
 	Conflict             Code = "conflict"
@@ -98,6 +105,13 @@ var register = map[Code]Entry{
 	SetupCodeInvalid:     {Forbidden, "Setup code not valid", "Use the link that the server printed last; restart the server for a new one."},
 	AlreadySetUp:         {Conflicting, "Already set up", "Log in; an administrator makes further users."},
 	LastAdmin:            {Conflicting, "Last administrator", "Make another enabled administrator first."},
+	OIDCUnavailable:      {Unavailable, "OpenID provider unavailable", "Try again later; passwords and tokens work meanwhile. The server's log says what is wrong."},
+	OIDCLoginExpired:     {Unauthenticated, "Login expired", "Log in again in this browser, within ten minutes and at the address under which the server is known."},
+	OIDCRefused:          {Unauthenticated, "Refused by the OpenID provider", "Log in again; if that does not help, have the client's settings at the provider checked."},
+	OIDCTokenInvalid:     {Unauthenticated, "ID token not valid", "Have the provider's settings and both clocks checked; the server's log says what is wrong."},
+	OIDCNotAllowed:       {Forbidden, "Not allowed to log in", "An administrator must give the person a role or a group at the provider, or enable the user."},
+	OIDCNameUnusable:     {Forbidden, "No usable name", "Have the provider give a user name, or verify the e-mail address."},
+	OIDCNameTaken:        {Conflicting, "User name taken", "An administrator must tie the user to the person at the provider, or rename it."},
 	HostNotAllowed:       {Forbidden, "Host not allowed", "Use a host name that the server was told to answer for."},
 	CrossOrigin:          {Forbidden, "Cross-origin request", "Call from a page of this server, or from a program with a token."},
 	Conflict:             {Conflicting, "Conflict", "Read the object again and repeat the change if it still makes sense."},
@@ -123,7 +137,7 @@ var register = map[Code]Entry{
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
 	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database or the place of the artifacts answers again."},
 	StorageFull:          {Unavailable, "Storage full", "Free space on the data folder's disk or in the place of the artifacts; accepted work is kept."},
-	OtherInstance:        {Conflicting, "Another instance is alive", "Run one instance, or wait until the dead one's lease is over."},
+	OtherInstance:        {Conflicting, "Another instance is alive", "Give all instances one shared blob_url, or run one instance; a dead one's lease is over soon."},
 	ShuttingDown:         {Unavailable, "Shutting down", "Repeat the request when the server is back."},
 	TooManyRequests:      {Limited, "Too many requests", "Wait for the time given in Retry-After."},
 	LogGone:              {Missing, "Log gone", "The log was removed by retention or lives on another machine."},

@@ -168,8 +168,8 @@ func (s *S3Server) bucket(t testing.TB) string {
 	return name
 }
 
-// tool returns the path of a server that tools/go.mod pins, which is built when
-// nobody has done so yet.
+// tool returns the path of a server that scripts/tool.sh knows, which is built
+// when nobody has done so yet.
 func tool(name string) (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

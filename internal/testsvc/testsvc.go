@@ -1,8 +1,9 @@
 //go:build unix
 
 // Package testsvc starts throwaway servers for tests: PostgreSQL, PgBouncer and
-// Redis from the machine's own binaries (Debian's packages), and an S3 server
-// that tools/go.mod pins; never a server that somebody else uses.
+// Redis from the machine's own binaries (Debian's packages), an S3 server that
+// tools/go.mod pins and an OpenID provider from tools/oidcprovider; never a server
+// that somebody else uses.
 //
 // A server is started by the first test of a test binary that asks for it and
 // is shared by the others; what a test gets (a database, a Redis number) is its

@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -209,5 +211,34 @@ func TestS3GivesEachTestItsOwnBucket(t *testing.T) {
 	two, b := S3(t)
 	if one != two || a == b {
 		t.Errorf("servers %s and %s, buckets %s and %s", one.Endpoint, two.Endpoint, a, b)
+	}
+}
+
+func TestOIDCDescribesItself(t *testing.T) {
+	t.Parallel()
+	p := OwnOIDC(t)
+	get := func() (string, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.Issuer+"/.well-known/openid-configuration", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		return string(b), err
+	}
+	if text, err := get(); err != nil || !strings.Contains(text, p.Issuer) {
+		t.Errorf("%q, %v", text, err)
+	}
+	p.Stop(t)
+	if text, err := get(); err == nil {
+		t.Errorf("it answers after it was stopped: %q", text)
+	}
+	p.Start(t)
+	if _, err := get(); err != nil {
+		t.Error(err)
 	}
 }

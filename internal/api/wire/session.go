@@ -90,3 +90,15 @@ type Ticket struct {
 	Ticket    string    `json:"ticket" doc:"usable once, on this server"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
+
+// LoginMethods are the ways to log in.
+type LoginMethods struct {
+	Password bool        `json:"password"`
+	OIDC     *OIDCMethod `json:"oidc" doc:"null = no provider is configured"`
+	Setup    bool        `json:"setup" doc:"the first administrator can still be made with the link that the server printed"`
+}
+
+// OIDCMethod is logging in at an OpenID provider: GET /api/session/oidc.
+type OIDCMethod struct {
+	Name string `json:"name" example:"id.example.com" doc:"host of the provider, for a button"`
+}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +60,8 @@ const (
 	canaryKey      = `Canary-idempotency-"/+<>`
 	canaryDatabase = `Canary-database-/+<>&`
 	canaryWrong    = `Canary-wrong-password-"/+<>`
+	canaryClient   = `Canary-oidc-client-"/+<>&`
+	canaryCode     = `Canary-oidc-code-"/+<>&`
 	canaryUser     = "ann"
 )
 
@@ -65,14 +69,18 @@ type canaries struct {
 	*server
 	secrets *secrets
 	target  *httptest.Server
-	bucket  string // folder of the S3 server
-	said    int    // problem documents
+	// provider is an OpenID provider that refuses and repeats what it got.
+	provider *httptest.Server
+	refused  atomic.Int64
+	bucket   string // folder of the S3 server
+	said     int    // problem documents
 }
 
 func newCanaries(t *testing.T, pg bool) *canaries {
 	c := &canaries{secrets: &secrets{t: t}}
 	for name, value := range map[string]string{
 		"admin token": canaryAdmin, "password": canaryPassword, "wrong password": canaryWrong, "database password": canaryDatabase,
+		"OIDC client secret": canaryClient, "OIDC code": canaryCode,
 		// Part of a URL that is refused, so never stored either.
 		"userinfo": canaryUserinfo,
 	} {
@@ -81,6 +89,8 @@ func newCanaries(t *testing.T, pg bool) *canaries {
 	for name, value := range map[string]string{"Authorization in params": canaryPayload, "query in params": canaryQuery, "Idempotency-Key": canaryKey} {
 		c.secrets.add(name, value, true)
 	}
+	c.provider = httptest.NewServer(http.HandlerFunc(c.refuseLogin))
+	t.Cleanup(c.provider.Close)
 	c.target = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 		w.Header().Set("Location", "/elsewhere?"+r.URL.RawQuery)
@@ -113,7 +123,8 @@ func newCanaries(t *testing.T, pg bool) *canaries {
 		"--blob-url", "s3://"+bucket+"/e2e?endpoint=http://"+s3.Endpoint)
 	c.env = []string{
 		"RUNSHEET_ADMIN_TOKEN=", "RUNSHEET_DATABASE_URL=" + db, "RUNSHEET_REDIS_URL=" + redis,
-		"RUNSHEET_BLOB_ACCESS_KEY=" + s3.AccessKey, "RUNSHEET_BLOB_SECRET_KEY=" + s3.SecretKey, "CANARY_GONE=" + gone.URL,
+		"RUNSHEET_BLOB_ACCESS_KEY=" + s3.AccessKey, "RUNSHEET_BLOB_SECRET_KEY=" + s3.SecretKey,
+		"RUNSHEET_OIDC_ISSUER=" + c.provider.URL, "RUNSHEET_OIDC_CLIENT_ID=runsheet", "RUNSHEET_OIDC_CLIENT_SECRET=" + canaryClient, "CANARY_GONE=" + gone.URL,
 	}
 	return c
 }
@@ -308,7 +319,61 @@ func (c *canaries) work() {
 	}
 	c.jobs(admin)
 	c.misuse(admin)
+	c.oidc()
 	c.ask("POST", "/api/backup", "", map[string]string{"Authorization": "Bearer " + local[:len(local)-1]}, 401, 405)
+}
+
+// refuseLogin is the provider.
+func (c *canaries) refuseLogin(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+		u := c.provider.URL
+		fmt.Fprint(w, `{"issuer": "`+u+`", "authorization_endpoint": "`+u+`/authorize", "token_endpoint": "`+u+`/token", "jwks_uri": "`+u+`/keys",
+			"response_types_supported": ["code"], "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"]}`)
+		return
+	}
+	if err := r.ParseForm(); err == nil && r.PostForm.Get("code") == canaryCode {
+		c.refused.Add(1)
+	}
+	_, secret, _ := r.BasicAuth()
+	w.WriteHeader(http.StatusBadRequest)
+	fmt.Fprint(w, object("error", "invalid_client", "error_description", secret+r.Header.Get("Authorization")+r.PostForm.Encode(), "error_uri", secret))
+}
+
+// oidc begins a login and comes back with a code that the provider refuses.
+func (c *canaries) oidc() {
+	c.t.Helper()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	get := func(path, cookie string) *http.Response {
+		req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.url+path, nil)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		req.Header.Set("Cookie", cookie)
+		res, err := client.Do(req)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		if err = errors.Join(err, res.Body.Close()); err != nil {
+			c.t.Fatal(err)
+		}
+		c.secrets.look("answer to "+req.URL.Path, append(b, res.Header.Get("Location")...), false)
+		return res
+	}
+	res := get("/api/session/oidc", "")
+	to, err := url.Parse(res.Header.Get("Location"))
+	if err != nil || to.Query().Get("state") == "" {
+		c.t.Fatalf("login with OIDC: %d %v", res.StatusCode, to)
+	}
+	cookie := c.session(res.Header)
+	back := url.Values{"state": {to.Query().Get("state")}, "code": {canaryCode}}
+	get("/api/session/oidc/callback?"+back.Encode(), cookie)
+	get("/api/session/oidc/callback?"+back.Encode(), "")
+	get("/api/session/oidc/callback?error="+url.QueryEscape(canaryCode)+"&"+back.Encode(), cookie)
+	if c.refused.Load() == 0 {
+		c.t.Error("the provider was not asked")
+	}
 }
 
 // jobs runs jobs that know secrets, and waits for their ends.

@@ -344,7 +344,7 @@ func (c *canaries) refuseLogin(w http.ResponseWriter, r *http.Request) {
 func (c *canaries) oidc() {
 	c.t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	get := func(path, cookie string) *http.Response {
+	get := func(path, cookie string) http.Header {
 		req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.url+path, nil)
 		if err != nil {
 			c.t.Fatal(err)
@@ -359,14 +359,14 @@ func (c *canaries) oidc() {
 			c.t.Fatal(err)
 		}
 		c.secrets.look("answer to "+req.URL.Path, append(b, res.Header.Get("Location")...), false)
-		return res
+		return res.Header
 	}
-	res := get("/api/session/oidc", "")
-	to, err := url.Parse(res.Header.Get("Location"))
+	header := get("/api/session/oidc", "")
+	to, err := url.Parse(header.Get("Location"))
 	if err != nil || to.Query().Get("state") == "" {
-		c.t.Fatalf("login with OIDC: %d %v", res.StatusCode, to)
+		c.t.Fatalf("login with OIDC: %v", to)
 	}
-	cookie := c.session(res.Header)
+	cookie := c.session(header)
 	back := url.Values{"state": {to.Query().Get("state")}, "code": {canaryCode}}
 	get("/api/session/oidc/callback?"+back.Encode(), cookie)
 	get("/api/session/oidc/callback?"+back.Encode(), "")

@@ -96,11 +96,14 @@ type request struct {
 	media  string
 	accept string
 	call   Call
+	// plain: a POST without an idempotency key, because it is about a secret. It is
+	// repeated only if nothing of it arrived.
+	plain bool
 }
 
 // send carries r out and decodes the answer into out, unless out is nil.
 func (c *Client) send(ctx context.Context, r request, out any) error {
-	if r.method == http.MethodPost && r.call.IdempotencyKey == "" {
+	if r.method == http.MethodPost && !r.plain && r.call.IdempotencyKey == "" {
 		r.call.IdempotencyKey = rand.Text()
 	}
 	return c.retry(ctx, r, func() (time.Duration, error) {
@@ -163,7 +166,7 @@ const maxRetryAfter = 10 * time.Second
 // again reports whether a request that ended with err is worth repeating.
 func (r request) again(err error) bool {
 	// A merge patch has no key: it is repeated only if nothing of it arrived.
-	repeatable := r.method != http.MethodPatch
+	repeatable := r.method != http.MethodPatch && !r.plain
 	if un, ok := errors.AsType[*Unreachable](err); ok {
 		var op *net.OpError
 		return repeatable || errors.As(un.Err, &op) && op.Op == "dial"
@@ -209,7 +212,7 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, time.Dura
 	if r.body != nil {
 		set("Content-Type", r.media)
 	}
-	if r.method == http.MethodPost {
+	if r.method == http.MethodPost && !r.plain {
 		set("Idempotency-Key", r.call.IdempotencyKey)
 	}
 	if s := int(r.call.Wait.Round(time.Second) / time.Second); s > 0 {
@@ -242,7 +245,16 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 }
 
 func (c *Client) post(ctx context.Context, path string, in any, call Call, out any) error {
-	r := request{method: http.MethodPost, path: path, media: "application/json", accept: "application/json", call: call}
+	return c.postBody(ctx, request{path: path, call: call}, in, out)
+}
+
+// postSecret is post for operations that take no idempotency key.
+func (c *Client) postSecret(ctx context.Context, path string, in, out any) error {
+	return c.postBody(ctx, request{path: path, plain: true}, in, out)
+}
+
+func (c *Client) postBody(ctx context.Context, r request, in, out any) error {
+	r.method, r.media, r.accept = http.MethodPost, "application/json", "application/json"
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
@@ -254,12 +266,16 @@ func (c *Client) post(ctx context.Context, path string, in any, call Call, out a
 }
 
 func (c *Client) patch(ctx context.Context, path string, in any, call Call, out any) error {
+	return c.patchAt(ctx, path, nil, in, call, out)
+}
+
+func (c *Client) patchAt(ctx context.Context, path string, query url.Values, in any, call Call, out any) error {
 	b, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
 	return c.send(ctx, request{
-		method: http.MethodPatch, path: path, body: b, media: "application/merge-patch+json",
+		method: http.MethodPatch, path: path, query: query, body: b, media: "application/merge-patch+json",
 		accept: "application/json", call: call,
 	}, out)
 }

@@ -28,6 +28,61 @@ type ArtifactList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// AuditActor is the schema of that name in the API.
+type AuditActor struct {
+	Name string `json:"name"`
+	// ID: of the user or token; empty for a token that the server was started with.
+	ID string `json:"id"`
+	// Remote: the address of the caller.
+	Remote string `json:"remote"`
+	// RequestID: for the server's log.
+	RequestID string `json:"request_id"`
+}
+
+// AuditCheck is the schema of that name in the API.
+type AuditCheck struct {
+	Tenant string `json:"tenant"`
+	Valid  bool   `json:"valid"`
+	// Entries: how many fit, from the first on.
+	Entries int64 `json:"entries"`
+	// HeadSeq: the last entry that fits.
+	HeadSeq int64 `json:"head_seq"`
+	// HeadHash: write it down elsewhere: who rewrites the chain cannot keep it.
+	HeadHash string `json:"head_hash"`
+	// Error: what does not fit.
+	Error *string `json:"error"`
+	// BrokenAt: seq of the entry that does not fit; null when the noted hash is what is missing.
+	BrokenAt *int64 `json:"broken_at"`
+}
+
+// AuditEntry is the schema of that name in the API.
+type AuditEntry struct {
+	Tenant string `json:"tenant"`
+	// Seq: place in the tenant's chain, from 1 without gaps.
+	Seq int64 `json:"seq"`
+	// CreatedAt: exact to a millisecond.
+	CreatedAt time.Time  `json:"created_at"`
+	Actor     AuditActor `json:"actor"`
+	Action    string     `json:"action"`
+	// Object: id of what was changed.
+	Object     string `json:"object"`
+	ObjectName string `json:"object_name"`
+	// Before: SHA-256 of the object as the API showed it before.
+	Before string            `json:"before_hash"`
+	After  string            `json:"after_hash"`
+	Detail map[string]string `json:"detail"`
+	// Prev: hash of the entry before; empty for the first.
+	Prev string `json:"prev_hash"`
+	// Hash: binds the entry to all before it.
+	Hash string `json:"hash"`
+}
+
+// AuditList is the schema of that name in the API.
+type AuditList struct {
+	Items      []AuditEntry `json:"items"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
 // Error is the schema of that name in the API.
 type Error struct {
 	// Code: stable, for programs.
@@ -309,10 +364,31 @@ type Me struct {
 	SessionID *string  `json:"session_id"`
 }
 
+// NewToken is the schema of that name in the API.
+type NewToken struct {
+	TokenID string `json:"token_id"`
+	// Token: what to send as Authorization: Bearer; shown this once.
+	Token         string     `json:"token"`
+	Name          string     `json:"name"`
+	Tenant        string     `json:"tenant"`
+	Roles         []string   `json:"roles"`
+	Scopes        []string   `json:"scopes"`
+	Templates     []string   `json:"templates"`
+	RatePerMinute int        `json:"rate_per_minute"`
+	CreatedAt     time.Time  `json:"created_at"`
+	ExpiresAt     *time.Time `json:"expires_at"`
+}
+
 // OIDCMethod is the schema of that name in the API.
 type OIDCMethod struct {
 	// Name: host of the provider, for a button.
 	Name string `json:"name"`
+}
+
+// OtherTenants is the schema of that name in the API.
+type OtherTenants struct {
+	Queued  int `json:"queued"`
+	Running int `json:"running"`
 }
 
 // PasswordChange is the schema of that name in the API.
@@ -486,17 +562,21 @@ type RunList struct {
 type Scheduler struct {
 	State string `json:"state"`
 	// Paused: running jobs finish, none starts.
-	Paused       bool    `json:"paused"`
-	PausedBy     *string `json:"paused_by"`
+	Paused bool `json:"paused"`
+	// PausedBy: null for other tenants than the default one.
+	PausedBy *string `json:"paused_by"`
+	// PausedReason: null for other tenants than the default one.
 	PausedReason *string `json:"paused_reason"`
 	// Workers: number of slots.
 	Workers int `json:"workers"`
 	// Running: jobs that execute now.
 	Running int `json:"running"`
 	// Queued: jobs that wait.
-	Queued    int        `json:"queued"`
-	Jobs      JobCounts  `json:"jobs"`
-	Instances []Instance `json:"instances"`
+	Queued int       `json:"queued"`
+	Jobs   JobCounts `json:"jobs"`
+	// OtherTenants: how many jobs of other tenants share the queue and the slots.
+	OtherTenants OtherTenants `json:"other_tenants"`
+	Instances    []Instance   `json:"instances"`
 	// InstanceID: the server process that answered.
 	InstanceID string `json:"instance_id"`
 	// Engine: the database.
@@ -553,6 +633,38 @@ type Slot struct {
 	Since      *time.Time `json:"since"`
 }
 
+// Tenant is the schema of that name in the API.
+type Tenant struct {
+	// TenantID: default is the one that was there first.
+	TenantID string `json:"tenant_id"`
+	Name     string `json:"name"`
+	Disabled bool   `json:"disabled"`
+	// CreatedAt: null for the default tenant, which was always there.
+	CreatedAt *time.Time `json:"created_at"`
+	UpdatedAt *time.Time `json:"updated_at"`
+	// Version: grows with every change; the ETag.
+	Version int64 `json:"version"`
+}
+
+// TenantInput is the schema of that name in the API.
+type TenantInput struct {
+	// Name: unique in the installation.
+	Name string `json:"name"`
+}
+
+// TenantList is the schema of that name in the API.
+type TenantList struct {
+	Items      []Tenant `json:"items"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// TenantPatch is the schema of that name in the API.
+type TenantPatch struct {
+	Name string `json:"name"`
+	// Disabled: nobody of the tenant gets in; its jobs go on.
+	Disabled bool `json:"disabled"`
+}
+
 // Ticket is the schema of that name in the API.
 type Ticket struct {
 	// Ticket: usable once, on this server.
@@ -560,10 +672,56 @@ type Ticket struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// Token is the schema of that name in the API.
+type Token struct {
+	TokenID string   `json:"token_id"`
+	Name    string   `json:"name"`
+	Tenant  string   `json:"tenant"`
+	Roles   []string `json:"roles"`
+	// Scopes: only these of the scopes that the roles grant; null = all.
+	Scopes []string `json:"scopes"`
+	// Templates: patterns of template names to which starting and steering jobs is limited; null = not limited.
+	Templates []string `json:"templates"`
+	// RatePerMinute: 0 = not limited.
+	RatePerMinute int `json:"rate_per_minute"`
+	// Valid: neither revoked nor expired.
+	Valid     bool      `json:"valid"`
+	CreatedBy string    `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+	// ExpiresAt: null = never.
+	ExpiresAt *time.Time `json:"expires_at"`
+	RevokedAt *time.Time `json:"revoked_at"`
+	// LastUsedAt: exact to a minute.
+	LastUsedAt *time.Time `json:"last_used_at"`
+}
+
 // TokenCounts is the schema of that name in the API.
 type TokenCounts struct {
 	Prompt     *int64 `json:"prompt"`
 	Completion *int64 `json:"completion"`
+}
+
+// TokenInput is the schema of that name in the API.
+type TokenInput struct {
+	// Name: what it is for; unique among the tenant's valid tokens.
+	Name  string   `json:"name"`
+	Roles []string `json:"roles"`
+	// Scopes: only these of the scopes that the roles grant; null = all.
+	Scopes []string `json:"scopes"`
+	// Templates: starts and steers only jobs of templates with such names (* and ? stand for anything); null = all, and jobs without a template.
+	Templates []string `json:"templates"`
+	// Tenant: id or name, for administrators of the default tenant; null = the own.
+	Tenant *string `json:"tenant"`
+	// ExpiresIn: how long it can be used, P3650D at most; P90D if absent.
+	ExpiresIn *string `json:"expires_in,omitempty"`
+	// RatePerMinute: requests a minute, on each instance; 0 = not limited.
+	RatePerMinute int `json:"rate_per_minute,omitempty"`
+}
+
+// TokenList is the schema of that name in the API.
+type TokenList struct {
+	Items      []Token `json:"items"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // Tokens is the schema of that name in the API.
@@ -582,6 +740,54 @@ type Usage struct {
 	ArtifactQuotaBytes *int64 `json:"artifact_quota_bytes"`
 	// ArtifactRunMaxBytes: what those of one run may take; null for no limit.
 	ArtifactRunMaxBytes *int64 `json:"artifact_run_max_bytes"`
+}
+
+// User is the schema of that name in the API.
+type User struct {
+	UserID   string   `json:"user_id"`
+	Name     string   `json:"name"`
+	Tenant   string   `json:"tenant"`
+	Roles    []string `json:"roles"`
+	Disabled bool     `json:"disabled"`
+	// HasPassword: can log in with a password.
+	HasPassword bool `json:"has_password"`
+	// Issuer: the OpenID provider that vouches for the person.
+	Issuer *string `json:"issuer"`
+	// Subject: what the provider calls the person.
+	Subject     *string    `json:"subject"`
+	CreatedBy   string     `json:"created_by"`
+	CreatedAt   time.Time  `json:"created_at"`
+	UpdatedAt   time.Time  `json:"updated_at"`
+	LastLoginAt *time.Time `json:"last_login_at"`
+	// Version: grows with every change; the ETag.
+	Version int64 `json:"version"`
+}
+
+// UserInput is the schema of that name in the API.
+type UserInput struct {
+	// Name: lower case: letters, digits and . _ @ + -; unique in the installation.
+	Name  string   `json:"name"`
+	Roles []string `json:"roles"`
+	// Password: null = cannot log in with a password.
+	Password *string `json:"password"`
+	// Tenant: id or name, for administrators of the default tenant; null = the own.
+	Tenant *string `json:"tenant"`
+}
+
+// UserList is the schema of that name in the API.
+type UserList struct {
+	Items      []User  `json:"items"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// UserPatch is the schema of that name in the API.
+type UserPatch struct {
+	Name  string   `json:"name"`
+	Roles []string `json:"roles"`
+	// Disabled: cannot log in, and no session goes on.
+	Disabled bool `json:"disabled"`
+	// Password: a new one; null takes it away; never shown.
+	Password *string `json:"password,omitempty"`
 }
 
 // Waiting is the schema of that name in the API.

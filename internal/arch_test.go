@@ -73,7 +73,7 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor
 	/client => api/wire fault
 
 ring 5 command line: cli
-	cli => /client config api/wire runlog archive fault id clock certificate doctor export
+	cli => /client config api/wire runlog archive fault id clock audit certificate doctor export
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

@@ -149,6 +149,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	missing := func(w http.ResponseWriter, r *http.Request) { t.missing(w, r, false) }
 	t.mux.Handle("/ui/api/", viewer.Handler("/ui/api/", missing))
+	t.mux.Handle("/ui/account/", viewer.Account("/ui/account/", missing))
 	if files := ui.Files(); files != nil {
 		t.mux.Handle("/ui/", viewer.Files("/ui/", files, missing))
 	}
@@ -176,7 +177,7 @@ func New(o Options) (http.Handler, error) {
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
-		s.sessionRoutes(), s.oidcRoutes(), s.backupRoutes(),
+		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

@@ -115,6 +115,9 @@ func (s *service) recipe(r *request, in wire.JobInput) (job.Template, error) {
 		if err := r.principal.Require(access.TemplatesWrite); err != nil {
 			return job.Template{}, fault.From(err).WithHint("without that scope, start a job from a template")
 		}
+		if err := r.principal.RequireTemplate(""); err != nil {
+			return job.Template{}, err
+		}
 		return job.Template{Name: in.JobType, Type: in.JobType, Params: []byte("{}"), Priority: job.PriorityNormal}, nil
 	}
 	if err := checkTemplateRef(in.TemplateID); err != nil {
@@ -125,6 +128,9 @@ func (s *service) recipe(r *request, in wire.JobInput) (job.Template, error) {
 		if fault.Is(err, fault.NotFound) {
 			err = fault.From(err).At("/template_id", "not_found", "there is no such template")
 		}
+		return t, err
+	}
+	if err := r.principal.RequireTemplate(t.Name); err != nil {
 		return t, err
 	}
 	if t.Archived {

@@ -27,7 +27,7 @@ func Document() *huma.OpenAPI {
 const intro = `Runsheet runs long, costly or risky jobs in exactly the order a person wants, and shows why each one waits.
 
 All times are RFC 3339 in UTC, durations ISO 8601 (Go style is accepted too), ids opaque with a prefix that names the kind.
-Errors are application/problem+json. /api/v1 is another name of /api. Every POST takes an Idempotency-Key.`
+Errors are application/problem+json. /api/v1 is another name of /api. Every POST whose answer holds no secret takes an Idempotency-Key.`
 
 func document(table []*operation) *huma.OpenAPI {
 	reg := newRegistry()
@@ -38,7 +38,17 @@ func document(table []*operation) *huma.OpenAPI {
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
 		Paths: map[string]*huma.PathItem{},
-		Tags:  []*huma.Tag{{Name: "job-templates"}, {Name: "jobs"}, {Name: "job-runs"}, {Name: "queue"}, {Name: "events"}, {Name: "system"}},
+		Tags: []*huma.Tag{
+			{Name: "job-templates"},
+			{Name: "jobs"},
+			{Name: "job-runs"},
+			{Name: "queue"},
+			{Name: "events"},
+			{Name: "system"},
+			{Name: "session"},
+			{Name: "access"},
+			{Name: "audit"},
+		},
 		Components: &huma.Components{
 			Schemas:   reg,
 			Responses: map[string]*huma.Response{},
@@ -98,7 +108,7 @@ func success(reg huma.Registry, op *operation, a answer) *huma.Response {
 	if a.Status == http.StatusCreated || a.Status == http.StatusAccepted {
 		r.Headers["Location"] = &huma.Header{Description: "where the object is", Schema: text}
 	}
-	if op.Method == http.MethodPost {
+	if op.repeatable() {
 		r.Headers["Idempotency-Replayed"] = &huma.Header{Description: "true when this is the stored answer of an earlier request", Schema: text}
 	}
 	if op.Waits {
@@ -150,7 +160,7 @@ func parameters(op *operation) []*huma.Param {
 	header := func(name, doc string, sch *huma.Schema) {
 		out = append(out, &huma.Param{Name: name, In: "header", Description: doc, Schema: sch})
 	}
-	if op.Method == http.MethodPost {
+	if op.repeatable() {
 		header("Idempotency-Key", "makes the request repeatable for 24 hours: a repetition gets the first answer",
 			&huma.Schema{Type: huma.TypeString})
 	}
@@ -182,7 +192,7 @@ func faultsOf(op *operation) map[int][]string {
 		codes = append(codes, fault.MalformedBody, fault.DuplicateKey, fault.UnknownField, fault.InvalidInput,
 			fault.UnsupportedMediaType, fault.BodyTooLarge)
 	}
-	if op.Method == http.MethodPost {
+	if op.repeatable() {
 		codes = append(codes, fault.IdempotencyMismatch, fault.IdempotencyInFlight)
 	}
 	if op.Matches && op.Method != http.MethodGet {
@@ -197,7 +207,7 @@ func faultsOf(op *operation) map[int][]string {
 }
 
 // finishSchemas corrects what reflection cannot say: an object field that is a
-// pointer may be null, a list never is, and null is among the values of a
+// pointer may be null, a list only where its tag says so, and null is among the values of a
 // nullable enum.
 func finishSchemas(reg huma.Registry) {
 	for name, sch := range reg.Map() {
@@ -218,7 +228,7 @@ func finishSchemas(reg huma.Registry) {
 					AnyOf:       []*huma.Schema{{Ref: p.Ref}, {Type: "null"}},
 				}
 			case p.Type == huma.TypeArray:
-				p.Nullable = false
+				p.Nullable = f.Tag.Get("nullable") == "true"
 			case p.Nullable && len(p.Enum) > 0:
 				p.Enum = append(p.Enum, nil)
 			}

@@ -26,9 +26,9 @@ func (s *service) beginKey(r *request) error {
 		return nil
 	}
 	if r.op.Secret || r.op.Public {
-		// Its answer must not be stored, and to do it twice does no harm.
+		// Nothing of it must be stored, and to do it twice does no harm.
 		return fault.New(fault.InvalidHeader, "this operation takes no Idempotency-Key").
-			At("header/Idempotency-Key", "not_allowed", "the answer holds a secret, which is never stored")
+			At("header/Idempotency-Key", "not_allowed", "it is about a secret, and nothing of that is stored")
 	}
 	text := values[0]
 	if len(values) > 1 || !printable(text) || len(text) > 255 {

@@ -220,12 +220,32 @@ func (s *service) getJob(r *request) (reply, error) {
 	return s.jobReply(r.Context(), http.StatusOK, j)
 }
 
+// maySteer returns nil when the caller may change the job, which some may only if
+// it was made from certain templates. What counts is the name that the template
+// has now; a job whose template is gone is nobody's among them.
+func (s *service) maySteer(r *request, j job.Job) error {
+	if r.principal.Templates == nil {
+		return nil
+	}
+	if j.TemplateID == "" {
+		return r.principal.RequireTemplate("")
+	}
+	t, err := s.Store.Templates.Template(r.Context(), r.tenant(), j.TemplateID)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return r.principal.RequireTemplate(t.Name)
+}
+
 // move applies an event to the job that the path names and stores the change.
 // What another request changed meanwhile is read again.
 func (s *service) move(r *request, event func(j job.Job, now time.Time) (any, error), status func(job.Job) int) (job.Job, error) {
 	return again(func() (job.Job, error) {
 		j, err := s.job(r)
 		if err != nil {
+			return j, err
+		}
+		if err := s.maySteer(r, j); err != nil {
 			return j, err
 		}
 		if r.ifMatch != nil {

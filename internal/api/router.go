@@ -37,7 +37,8 @@ type operation struct {
 	Waits, Matches bool
 	// Ticket: ?ticket= is understood, because browsers cannot send a header.
 	Ticket bool
-	// Secret: the answer holds a secret, so it is never stored for repetitions.
+	// Secret: the request or its answer holds a secret, so nothing of them is
+	// stored for repetitions, not even the hash that a key has.
 	Secret  bool
 	Answers []answer
 	Faults  []fault.Code
@@ -45,6 +46,11 @@ type operation struct {
 	// Handle answers with a value; Stream writes the answer itself. One is set.
 	Handle func(r *request) (reply, error)
 	Stream func(w http.ResponseWriter, r *request) error
+}
+
+// repeatable reports whether the operation takes an Idempotency-Key.
+func (op *operation) repeatable() bool {
+	return op.Method == http.MethodPost && !op.Secret && !op.Public
 }
 
 // answer documents one success.

@@ -143,6 +143,9 @@ func (s *service) retryRun(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if err := s.maySteer(r, old); err != nil {
+		return reply{}, err
+	}
 	kind, err := s.Tasks.Find(v.JobType)
 	if err != nil {
 		return reply{}, err

@@ -279,21 +279,32 @@ func (s *service) scheduler(r *request, set store.Settings) (wire.Scheduler, err
 	if err != nil {
 		return out, err
 	}
+	all, err := s.Store.Jobs.Counts(r.Context(), "")
+	if err != nil {
+		return out, err
+	}
 	now := s.Clock.Now()
+	// The two counts were read one after the other: a difference may be negative.
+	others := func(st job.State) int { return max(0, all[st]-counts[st]) }
 	out = wire.Scheduler{
-		Workers: set.Workers, Running: counts[job.Running], Queued: counts[job.Queued],
+		OtherTenants: wire.OtherTenants{Queued: others(job.Queued), Running: others(job.Running)},
+		Workers:      set.Workers, Running: counts[job.Running], Queued: counts[job.Queued],
 		Jobs:      wire.CountsOf(counts),
 		Instances: wire.InstancesOf(instances), InstanceID: s.InstanceID, Engine: engine, Version: s.Version,
 		StartedAt: s.started.UTC().Truncate(time.Millisecond), UptimeMs: now.Sub(s.started).Milliseconds(), Time: now.UTC().Truncate(time.Millisecond),
 	}
-	showPause(&out, set)
+	showPause(r, &out, set)
 	return out, nil
 }
 
-func showPause(out *wire.Scheduler, set store.Settings) {
+// showPause writes into out whether, by whom and why the queue is paused.
+func showPause(r *request, out *wire.Scheduler, set store.Settings) {
 	out.State, out.Paused, out.PausedBy, out.PausedReason = "running", set.Paused, nil, nil
 	if set.Paused {
 		out.State = "paused"
+	}
+	// Who paused it, and why, are words of another tenant's people.
+	if set.Paused && r.tenant() == access.DefaultTenant {
 		out.PausedBy, out.PausedReason = &set.PausedBy, &set.PausedReason
 	}
 }
@@ -330,7 +341,7 @@ func (s *service) setPaused(r *request, p store.Pause) (reply, error) {
 	}
 	render := func(set store.Settings) reply {
 		out := v
-		showPause(&out, set)
+		showPause(r, &out, set)
 		return reply{Status: http.StatusOK, Body: out}
 	}
 	done := change{Action: audit.QueueResumed}

@@ -135,7 +135,7 @@ func (s *service) listTemplates(r *request) (reply, error) {
 		p.Archived = &b
 	}
 	if c != nil {
-		p.AfterName = c.ID
+		p.AfterName = c.Name
 	}
 	page, err := s.Store.Templates.List(r.Context(), p)
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *service) listTemplates(r *request) (reply, error) {
 	out := wire.JobTemplateList{Items: []wire.JobTemplate{}}
 	for _, t := range page.Templates {
 		out.Items = append(out.Items, wire.TemplateOf(t))
-		out.NextCursor = r.next(page.More, cursor{ID: t.Name})
+		out.NextCursor = r.next(page.More, cursor{Name: t.Name})
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }

@@ -90,7 +90,11 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 	f.tokens = append(f.tokens, r.Header.Get("Authorization"))
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	var out any
-	switch path := strings.TrimPrefix(r.URL.Path, "/api"); r.Method + " " + path {
+	path := strings.TrimPrefix(r.URL.Path, "/api")
+	if accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) {
+		return
+	}
+	switch r.Method + " " + path {
 	case "POST /jobs":
 		w.WriteHeader(http.StatusCreated)
 		out = job("QUEUED")
@@ -193,27 +197,31 @@ func TestGolden(t *testing.T) {
 		"unknown_flag":    "job ls --nope",
 		"unknown_field":   "job ls --json=nope",
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			out, talk, code := serve(t, "FAILED").invoke(t.Context(), t, "", strings.Fields(args)...)
-			got := fmt.Sprintf("$ runsheet %s\n%s--- stderr\n%s--- exit %d\n", args, out, talk, code)
-			if strings.Contains(got, "\x1b") {
-				t.Error("a control sequence of the server reaches the terminal")
-			}
-			path := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Error(diff)
-			}
-		})
+		t.Run(name, func(t *testing.T) { golden(t, name, args) })
+	}
+}
+
+// golden compares what a command prints, and its exit code, with a file.
+func golden(t *testing.T, name, args string) {
+	t.Parallel()
+	f := serve(t, "FAILED")
+	out, talk, code := f.invoke(t.Context(), t, "", strings.Fields(args)...)
+	got := fmt.Sprintf("$ runsheet %s\n%s--- stderr\n%s--- exit %d\n", args, strings.ReplaceAll(out, f.URL, "http://server"), talk, code)
+	if strings.Contains(got, "\x1b") {
+		t.Error("a control sequence of the server reaches the terminal")
+	}
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -71,3 +71,21 @@ func complete(c *cobra.Command, flag string, values ...cobra.Completion) {
 		panic("cli: " + err.Error()) // the caller added the flag before
 	}
 }
+
+func (a *app) completeTokens() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Token, error] {
+		return cl.Tokens(ctx, client.TokenFilter{Valid: true, PageSize: completeAtMost})
+	}, func(t client.Token) cobra.Completion { return cobra.CompletionWithDesc(t.TokenID, clean(t.Name)) })
+}
+
+func (a *app) completeUsers() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.User, error] {
+		return cl.Users(ctx, client.UserFilter{PageSize: completeAtMost})
+	}, func(u client.User) cobra.Completion { return cobra.CompletionWithDesc(u.Name, userStatus(u)) })
+}
+
+func (a *app) completeTenants() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Tenant, error] {
+		return cl.Tenants(ctx, completeAtMost)
+	}, func(t client.Tenant) cobra.Completion { return cobra.CompletionWithDesc(t.Name, t.TenantID) })
+}

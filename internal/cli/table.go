@@ -190,13 +190,13 @@ func (a *app) environ() []string {
 // statusColor is the one table of colours.
 func statusColor(status string) color.Color {
 	switch status {
-	case "COMPLETED", "idle":
+	case "COMPLETED", "idle", "valid", "enabled":
 		return lipgloss.Color("2")
 	case "FAILED":
 		return lipgloss.Color("1")
 	case "RUNNING", "active", "busy":
 		return lipgloss.Color("4")
-	case "CANCELLED", "SKIPPED":
+	case "CANCELLED", "SKIPPED", "revoked", "expired", "disabled":
 		return lipgloss.Color("8")
 	}
 	return lipgloss.Color("3")

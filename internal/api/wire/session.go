@@ -32,7 +32,7 @@ type Me struct {
 	Tenant    string   `json:"tenant" example:"default"`
 	Roles     []string `json:"roles"`
 	Scopes    []string `json:"scopes" doc:"what the caller may do"`
-	Templates []string `json:"templates" doc:"patterns of template names to which starting and steering jobs is limited; null = not limited"`
+	Templates []string `json:"templates" nullable:"true" doc:"patterns of template names to which starting and steering jobs is limited; null = not limited"`
 	UserID    *string  `json:"user_id"`
 	TokenID   *string  `json:"token_id"`
 	SessionID *string  `json:"session_id"`

@@ -53,23 +53,30 @@ type JobCounts struct {
 	Cancelled int `json:"cancelled"`
 }
 
+// OtherTenants is what anybody may know of the jobs of others.
+type OtherTenants struct {
+	Queued  int `json:"queued"`
+	Running int `json:"running"`
+}
+
 // Scheduler is the state of the queue and of the server.
 type Scheduler struct {
-	State        string     `json:"state" enum:"running,paused"`
-	Paused       bool       `json:"paused" doc:"running jobs finish, none starts"`
-	PausedBy     *string    `json:"paused_by"`
-	PausedReason *string    `json:"paused_reason"`
-	Workers      int        `json:"workers" doc:"number of slots"`
-	Running      int        `json:"running" doc:"jobs that execute now"`
-	Queued       int        `json:"queued" doc:"jobs that wait"`
-	Jobs         JobCounts  `json:"jobs"`
-	Instances    []Instance `json:"instances"`
-	InstanceID   string     `json:"instance_id" doc:"the server process that answered"`
-	Engine       string     `json:"engine" doc:"the database" example:"sqlite 3.50.4"`
-	Version      string     `json:"version"`
-	StartedAt    time.Time  `json:"started_at"`
-	UptimeMs     int64      `json:"uptime_ms"`
-	Time         time.Time  `json:"time" doc:"the server's clock"`
+	State        string       `json:"state" enum:"running,paused"`
+	Paused       bool         `json:"paused" doc:"running jobs finish, none starts"`
+	PausedBy     *string      `json:"paused_by" doc:"null for other tenants than the default one"`
+	PausedReason *string      `json:"paused_reason" doc:"null for other tenants than the default one"`
+	Workers      int          `json:"workers" doc:"number of slots"`
+	Running      int          `json:"running" doc:"jobs that execute now"`
+	Queued       int          `json:"queued" doc:"jobs that wait"`
+	Jobs         JobCounts    `json:"jobs"`
+	OtherTenants OtherTenants `json:"other_tenants" doc:"how many jobs of other tenants share the queue and the slots"`
+	Instances    []Instance   `json:"instances"`
+	InstanceID   string       `json:"instance_id" doc:"the server process that answered"`
+	Engine       string       `json:"engine" doc:"the database" example:"sqlite 3.50.4"`
+	Version      string       `json:"version"`
+	StartedAt    time.Time    `json:"started_at"`
+	UptimeMs     int64        `json:"uptime_ms"`
+	Time         time.Time    `json:"time" doc:"the server's clock"`
 }
 
 // Usage is what the artifacts of a tenant take.

@@ -320,7 +320,34 @@ func (c *canaries) work() {
 	c.jobs(admin)
 	c.misuse(admin)
 	c.oidc()
+	c.people(admin)
 	c.ask("POST", "/api/backup", "", map[string]string{"Authorization": "Bearer " + local[:len(local)-1]}, 401, 405)
+}
+
+// people makes tokens and users, in good and bad ways.
+func (c *canaries) people(admin map[string]string) {
+	c.t.Helper()
+	_, b := c.ask("POST", "/api/tokens", `{"name": "ci", "roles": ["viewer"]}`, admin, 201)
+	var made struct {
+		Token string
+		ID    string `json:"token_id"`
+	}
+	if err := json.Unmarshal(b, &made); err != nil {
+		c.t.Fatal(err)
+	}
+	c.secrets.add("made token", made.Token, false)
+	bearer := map[string]string{"Authorization": "Bearer " + made.Token}
+	c.ask("GET", "/api/jobs", "", bearer)
+	c.ask("POST", "/api/tokens", `{"name": "x", "roles": ["admin"]}`, bearer, 403)
+	c.ask("POST", "/api/tokens", `{"name": "y", "roles": ["viewer"]}`, map[string]string{"Authorization": admin["Authorization"], "Idempotency-Key": canaryKey}, 400, 422)
+	c.ask("DELETE", "/api/tokens/"+made.ID, "", admin, 200, 204)
+	name := func(n, role string) string {
+		return `{"roles": ["` + role + `"], ` + object("name", n, "password", canaryPassword)[1:]
+	}
+	c.ask("POST", "/api/users", name("bob", "viewer"), admin, 201)
+	c.ask("POST", "/api/users", name("bob", "viewer"), admin, 409)
+	c.ask("POST", "/api/users", name("carl", "nobody"), admin, 422)
+	c.ask("POST", "/api/users", name(canaryPassword, "viewer"), admin, 422)
 }
 
 // refuseLogin is the provider.
@@ -453,7 +480,10 @@ func (c *canaries) collect() {
 	c.t.Helper()
 	t := c.t
 	admin := map[string]string{"Authorization": "Bearer " + canaryAdmin}
-	for _, path := range []string{"/metrics", "/readyz", "/api/scheduler", "/api/session", "/api/job-runs?limit=200", "/api/usage", "/api/openapi.json"} {
+	for _, path := range []string{
+		"/metrics", "/readyz", "/api/scheduler", "/api/session", "/api/job-runs?limit=200", "/api/usage", "/api/openapi.json",
+		"/api/audit?limit=200", "/api/audit/export", "/api/audit/verify", "/api/tokens", "/api/users", "/api/session/methods",
+	} {
 		_, b := c.ask("GET", path, "", admin)
 		c.secrets.look(path, b, strings.HasPrefix(path, "/api/job-runs")) // runs show their params
 	}
@@ -480,6 +510,9 @@ func (c *canaries) collect() {
 	c.tool(nil, "doctor", "--json")
 	c.tool(nil, "config", "print")
 	c.tool(nil, "config", "print", "--json")
+	c.tool(nil, "audit", "ls", "--json")
+	c.tool(nil, "audit", "export")
+	c.tool(nil, "token", "ls", "--json")
 	c.refusals()
 	c.secrets.walk(dir, func(rel string) bool { return rel == "backup.tar" })
 	if info, err := os.Stat(filepath.Join(dir, "backup.tar")); err != nil || info.Size() < 10_000 {

@@ -62,12 +62,16 @@ type RestoreOptions struct {
 // Restore brings an installation back into the data folder and the database that
 // c names, which no server may use. It returns what was restored.
 func Restore(ctx context.Context, c config.Config, o RestoreOptions) (archive.Manifest, error) {
+	c.ArtifactMaxBytes = 0 // what was accepted once comes back
 	return backup.Restore(ctx, backup.RestoreOptions{
 		Open: o.Open, Folder: c.Data, URL: c.DatabaseURL.Reveal(), Force: o.Force, Resume: o.Resume, Clock: clock.System{},
 		OpenBlobs: func(ctx context.Context) (blob.Store, error) {
 			a := New(Options{Config: c})
-			err := a.openBlobs(ctx)
-			return a.blobs, err
+			if err := a.openBlobs(ctx); err != nil || a.shared {
+				return a.blobs, err
+			}
+			// A folder without a database and logs: what is left of it is ours now.
+			return a.blobs, a.blobs.Remove(ctx, placeName)
 		},
 	})
 }

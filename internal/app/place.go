@@ -4,13 +4,21 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 )
 
 // placeName is what says, in the place of artifacts and logs, which place it is.
 const placeName = "installation"
+
+// Bounds of awaitPlace: five seconds.
+const (
+	placeLooks = 20
+	placePause = 250 * time.Millisecond
+)
 
 // claimPlace compares the id in the place of artifacts and logs with the one in
 // the database. Only who knows that both belong together may remove what no row
@@ -22,13 +30,15 @@ func (a *App) claimPlace(ctx context.Context) error {
 	}
 	there := strings.TrimSpace(string(b))
 	fresh := id.New("place", a.o.Clock.Now())
-	candidate := fresh
-	if there != "" && !a.shared {
-		candidate = there // a data folder, whose database may be new
-	}
-	want, err := a.store.Artifacts.Place(ctx, candidate)
+	want, err := a.store.Artifacts.Place(ctx, fresh)
 	if err != nil {
 		return err
+	}
+	if there == "" && want != fresh && a.shared && !a.exclusive() {
+		if b, err = a.awaitPlace(ctx); err != nil {
+			return err
+		}
+		there = strings.TrimSpace(string(b))
 	}
 	switch {
 	case there == "" && want != fresh:
@@ -43,7 +53,9 @@ func (a *App) claimPlace(ctx context.Context) error {
 			a.o.Config.BlobURL, want, there).
 			WithHint("correct blob_url; if you are sure that no other installation uses the place, delete " + placeName + " in it and start again")
 	case there != want:
-		a.log.Warn("artifacts in the data folder belong to another database: unused ones are not removed", "place", there, "database", want)
+		// The other one may only be set aside: it is not for this one to empty.
+		a.log.Warn("artifacts in the data folder belong to another database: unused ones are not removed; if that database is gone, delete the file installation among them",
+			"place", there, "database", want)
 		return nil
 	}
 	if len(b) == 0 {
@@ -56,6 +68,21 @@ func (a *App) claimPlace(ctx context.Context) error {
 		a.place = there
 	}
 	return nil
+}
+
+// awaitPlace gives another instance, which may start at the same moment, the time
+// to mark a new place that it has entered into the database.
+func (a *App) awaitPlace(ctx context.Context) ([]byte, error) {
+	for range placeLooks {
+		b, err := a.blobs.Read(ctx, placeName)
+		if !fault.Is(err, fault.ArtifactGone) {
+			return b, err
+		}
+		if err := clock.Sleep(ctx, a.o.Clock, placePause); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 // movePlace makes an empty place this installation's, unless another instance

@@ -28,7 +28,8 @@ func (a *App) openReserve(ctx context.Context) error {
 }
 
 // spareLogs tells when output of jobs must not be written: it would use up the
-// last space that the database needs to record how they end.
+// last space that the database needs to record how they end. A database on
+// another machine gains nothing by that.
 func (a *App) spareLogs(dir string) func() bool {
-	return func() bool { return a.reserve.Full() && reserve.SameDisk(a.o.Config.Data, dir) }
+	return func() bool { return a.exclusive() && a.reserve.Full() && reserve.SameDisk(a.o.Config.Data, dir) }
 }

@@ -13,9 +13,10 @@ const (
 	batchPause  = 50 * time.Millisecond
 	// newestEvents stay however old they are.
 	newestEvents = 1000
-	// removalTime bounds the removal of one content, and unendedAfter is when
-	// others take over one that did not end: much later.
+	// removalTime bounds the removal of one content, removalsTime that of a batch,
+	// and unendedAfter is when others take over one that did not end: much later.
 	removalTime  = 2 * time.Minute
+	removalsTime = 5 * time.Minute
 	unendedAfter = 15 * time.Minute
 	// orphanAge is how old content and logs are that nothing names before they are
 	// swept, and sweepEvery is how often that is done.
@@ -38,6 +39,9 @@ func (a *App) retain(ctx context.Context) {
 	left, err := a.store.Retention.Unended(ctx, a.o.Clock.Now().Add(-unendedAfter), expireBatch)
 	if err == nil && a.owned {
 		_, err = a.removeBlobs(ctx, left, a.o.Clock.Now())
+	} else if err == nil {
+		// Nobody removes anything from this place, and artifacts wait for the mark.
+		err = a.store.Retention.EndRemoval(ctx, left)
 	}
 	a.complain(ctx, "end removals of dead servers", err)
 	// A holder that is new each day does not get its own turn again too early.
@@ -165,8 +169,10 @@ func (a *App) removeUnnamed(ctx context.Context, sums []string, before time.Time
 // cannot be removed stays marked, and the next pass tries again.
 func (a *App) removeBlobs(ctx context.Context, sums []string, before time.Time) (int, error) {
 	n := 0
+	all, cancelAll := context.WithTimeout(ctx, removalsTime)
+	defer cancelAll()
 	for i, sum := range sums {
-		one, cancel := context.WithTimeout(ctx, removalTime)
+		one, cancel := context.WithTimeout(all, removalTime)
 		gone, err := a.blobs.Delete(one, sum, before)
 		cancel()
 		if err != nil {

@@ -61,7 +61,7 @@ func parseBlock(b *[blockSize]byte) (Entry, error) {
 		e.Size = int64(n)
 	} else {
 		n, err := strconv.ParseInt(string(bytes.TrimRight(b[124:136], "\x00")), 8, 64)
-		if err != nil {
+		if err != nil || n < 0 {
 			return Entry{}, invalid("the size of %s cannot be read", path)
 		}
 		e.Size = n

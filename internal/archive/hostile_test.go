@@ -74,6 +74,11 @@ func TestSizes(t *testing.T) {
 		copy(h[124:136], size)
 		seal(h)
 		wantInvalid(t, fmt.Sprintf("size %q", size), append(bytes.Clone(head), h...))
+		// In all else the header is one that Writer makes.
+		own := bytes.Clone(sample(t)[:1024+512])
+		copy(own[1024+124:], size)
+		seal(own[1024:])
+		wantInvalid(t, fmt.Sprintf("own header, size %q", size), own)
 	}
 }
 

@@ -247,8 +247,8 @@ func TestRestoreAcrossEngines(t *testing.T) {
 				t.Errorf("the queue is not paused: %+v", set)
 			}
 			left, err := again.Leases.Leftovers(t.Context())
-			if err != nil || len(left) != 1 || left[0].HostID != "host_1" {
-				t.Errorf("the running job is not left to rescue: %+v %v", left, err)
+			if err != nil || len(left) != 1 || left[0].HostID != "" {
+				t.Errorf("the running job is not left to rescue by any host: %+v %v", left, err)
 			}
 			want, got := rows(t, file), rows(t, to.take(again))
 			for _, changed := range []string{"queue", "instances"} {
@@ -386,5 +386,49 @@ func TestAbsentBlob(t *testing.T) {
 	ok(t, b.Close())
 	if m.AbsentBlobs != 1 || m.Blobs.Count != 0 {
 		t.Errorf("manifest: %+v", m)
+	}
+}
+
+// TestRestoreBesideAMark: where the mark of a database that was moved away is
+// left, no server would start on what is restored.
+func TestRestoreBesideAMark(t *testing.T) {
+	t.Parallel()
+	from, to := newHouse(t, false), newHouse(t, false)
+	s := from.mustOpen()
+	file := from.take(s)
+	end(t, s)
+	mark := filepath.Join(to.dir, "runsheet.db.moved")
+	ok(t, os.WriteFile(mark, []byte("was migrated\n"), 0o600))
+	if _, err := to.restore(file); !fault.Is(err, fault.StoreNotEmpty) {
+		t.Errorf("err = %v", err)
+	}
+	ok(t, os.Remove(mark))
+	_, err := to.restore(file)
+	ok(t, err)
+	end(t, to.mustOpen())
+}
+
+// TestRestoreUnderAServer: a server that had opened the empty database before it
+// was locked, and begins to work only then, is noticed.
+func TestRestoreUnderAServer(t *testing.T) {
+	t.Parallel()
+	from, to := newHouse(t, false), newHouse(t, true)
+	s := from.mustOpen()
+	file := from.take(s)
+	end(t, s)
+	server := to.mustOpen()
+	defer end(t, server)
+	_, err := to.restore(file, func(o *backup.RestoreOptions) {
+		open := o.OpenBlobs
+		o.OpenBlobs = func(ctx context.Context) (blob.Store, error) {
+			ok(t, server.Leases.Register(ctx, store.Instance{ID: "alive", HostID: "h"}, time.Hour))
+			return open(ctx)
+		}
+	})
+	if !fault.Is(err, fault.OtherInstance) {
+		t.Errorf("err = %v", err)
+	}
+	if all, err := server.Leases.Instances(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("instances %+v, %v", all, err)
 	}
 }

@@ -211,7 +211,10 @@ func (o MigrateOptions) copyRows(ctx context.Context, schema *dump.Schema, from,
 				return sums, nil
 			},
 			adjust: func(ctx context.Context, tx *dump.Tx) error {
-				if !o.copies() {
+				// Two stores that both go on must not both own one place, or each would
+				// remove what only the other one names. Without the source, a copied
+				// folder becomes the place at the first start, and a bucket stays it.
+				if !o.KeepSource {
 					return nil
 				}
 				return schema.ForgetPlace(ctx, tx)

@@ -122,18 +122,48 @@ func TestMigrateRefuses(t *testing.T) {
 	end(t, lite.mustOpen()) // none of this marked it
 }
 
-// TestKeepSource: with it, both places open.
+// TestKeepSource: with it, both places open, and only the source owns the place
+// of the artifacts, in which both name content.
 func TestKeepSource(t *testing.T) {
 	t.Parallel()
 	from, to := newHouse(t, false), newHouse(t, true)
 	s := from.mustOpen()
 	from.furnish(s)
-	end(t, s)
-	_, err := backup.Migrate(t.Context(), backup.MigrateOptions{From: from.place(), To: to.place(), KeepSource: true, Clock: clock.System{}, AllowUnsafe: true})
+	_, err := s.Artifacts.Place(t.Context(), "place_source")
 	ok(t, err)
-	end(t, from.mustOpen())
-	end(t, to.mustOpen())
+	end(t, s)
+	_, err = backup.Migrate(t.Context(), backup.MigrateOptions{From: from.place(), To: to.place(), KeepSource: true, Clock: clock.System{}, AllowUnsafe: true})
+	ok(t, err)
+	for h, want := range map[house]string{from: "place_source", to: "place_new"} {
+		s := h.mustOpen()
+		got, err := s.Artifacts.Place(t.Context(), "place_new")
+		ok(t, err)
+		if got != want {
+			t.Errorf("place of %v: %q, want %q", h.place(), got, want)
+		}
+		end(t, s)
+	}
 	if left, err := os.ReadDir(filepath.Join(to.dir)); err != nil || len(left) > 0 {
 		t.Errorf("files in a folder that nobody named: %v %v", left, err)
 	}
+}
+
+// TestMigrateKeepsTheBucket: a store whose logs go to another folder still owns
+// the bucket of its artifacts.
+func TestMigrateKeepsTheBucket(t *testing.T) {
+	t.Parallel()
+	from, to := newHouse(t, false), newHouse(t, false)
+	s := from.mustOpen()
+	_, err := s.Artifacts.Place(t.Context(), "place_bucket")
+	ok(t, err)
+	end(t, s)
+	_, err = backup.Migrate(t.Context(), backup.MigrateOptions{
+		From: from.place(), To: to.place(), FilesFrom: from.dir, FilesTo: to.dir, Clock: clock.System{}, AllowUnsafe: true,
+	})
+	ok(t, err)
+	s = to.mustOpen()
+	if got, err := s.Artifacts.Place(t.Context(), "place_new"); err != nil || got != "place_bucket" {
+		t.Errorf("place %q: %v", got, err)
+	}
+	end(t, s)
 }

@@ -108,14 +108,17 @@ func (o *opened) marked(ctx context.Context) (string, error) {
 	if o.engine == migrations.Postgres {
 		return postgres.Marked(ctx, o.db)
 	}
-	return sqlite.Marked(o.path)
+	return sqlite.Marked(filepath.Join(o.place.Folder, database)) // also when another file is filled, to become this one
 }
 
 func (o *opened) mark(ctx context.Context, why string) error {
 	if o.engine == migrations.Postgres {
 		return postgres.Mark(ctx, o.db, why)
 	}
-	return sqlite.Mark(o.path, why)
+	if err := sqlite.Mark(o.path, why); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(o.path))
 }
 
 // begin starts the transaction that fills a place.
@@ -141,8 +144,13 @@ func (o *opened) prepare(ctx context.Context, s *dump.Schema) error {
 		// An empty one of a newer program could not be told from a used one.
 		return used
 	}
-	if why, err := o.marked(ctx); err != nil || why != "" {
-		return errors.Join(err, used)
+	why, err := o.marked(ctx)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		used.Detail += ": " + why
+		return used
 	}
 	if have != s.Version {
 		if err := migrations.UpTo(ctx, o.db, o.engine, s.Version); err != nil {

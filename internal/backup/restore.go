@@ -247,11 +247,12 @@ func (o RestoreOptions) load(ctx context.Context, m archive.Manifest, schema *du
 			}
 		},
 		adjust: func(ctx context.Context, tx *dump.Tx) error {
-			if o.Resume {
-				return nil
+			if err := dump.ForgetHosts(ctx, tx); err != nil || o.Resume {
+				return err
 			}
 			return dump.Pause(ctx, tx, reason, o.Clock.Now())
 		},
+		last: to.idle, // a server that was starting when we looked first would be seen now
 	}.into(ctx, to)
 }
 

@@ -141,8 +141,10 @@ func (e *Engine) sweep(ctx context.Context, dead []store.Leftover) (alive map[st
 }
 
 // ours reports whether what is left of the leftover's processes would be on
-// this host.
-func (e *Engine) ours(l store.Leftover) bool { return e.o.Exclusive || l.HostID == e.o.HostID }
+// this host. A restored leftover has no host.
+func (e *Engine) ours(l store.Leftover) bool {
+	return l.HostID != "" && (e.o.Exclusive || l.HostID == e.o.HostID)
+}
 
 // runsHere reports whether the leftover is an attempt of this very process.
 func (e *Engine) runsHere(l store.Leftover) bool {

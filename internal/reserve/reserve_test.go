@@ -210,3 +210,28 @@ func TestStartOnFullDiskGivesTheReserveUp(t *testing.T) {
 		t.Errorf("full %v, reserve %d; want true, 0", g.Full(), m.held())
 	}
 }
+
+// full is a store of artifacts on a full disk, until it was asked twice.
+type full struct {
+	store.Artifacts
+	calls int
+}
+
+func (f *full) Reserve(context.Context, store.Reservation) error {
+	if f.calls++; f.calls < 3 {
+		return fault.New(fault.StorageFull, "full")
+	}
+	return nil
+}
+
+// An artifact is announced before it is recorded: both belong to accepted work.
+func TestReservationsUseTheReserve(t *testing.T) {
+	t.Parallel()
+	m := setup(t, 2000*kib)
+	g := m.guard(true)
+	f := &full{}
+	m.st.Artifacts, m.room = f, 800*kib
+	if err := g.Wrap(m.st).Artifacts.Reserve(t.Context(), store.Reservation{}); err != nil || f.calls != 3 {
+		t.Errorf("%v after %d tries, want success after 3", err, f.calls)
+	}
+}

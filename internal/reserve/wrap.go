@@ -166,6 +166,10 @@ type artifacts struct {
 	g *Guard
 }
 
+func (a artifacts) Reserve(ctx context.Context, r store.Reservation) error {
+	return a.g.need(func() error { return a.Artifacts.Reserve(ctx, r) })
+}
+
 func (a artifacts) Put(ctx context.Context, v run.Artifact, epoch int64, l store.ArtifactLimits) error {
 	return a.g.need(func() error { return a.Artifacts.Put(ctx, v, epoch, l) })
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
@@ -215,9 +217,9 @@ func (f *Folder) recall(ctx context.Context, s *shipment) error {
 		if err != nil {
 			return err
 		}
-		start, err := strconv.ParseInt(path.Base(e.Name), 10, 64)
-		if err != nil {
-			continue // not ours
+		start, ours := blockStart(e)
+		if !ours {
+			continue
 		}
 		s.blocks = append(s.blocks, start)
 		s.pos = max(s.pos, start+e.Size)
@@ -280,6 +282,12 @@ func blockName(runID string, start int64) string {
 	return fmt.Sprintf("%s%s/%020d", shelfFolder, runID, start)
 }
 
+// blockStart is the inverse of blockName; false for what no log put on the shelf.
+func blockStart(e blob.Entry) (int64, bool) {
+	start, err := strconv.ParseInt(path.Base(e.Name), 10, 64)
+	return start, err == nil && start >= 0 && start < math.MaxInt64-blockBytes && e.Size >= 0 && e.Size <= blockBytes
+}
+
 // farParts finds the blocks of a log. They are read when they are needed.
 func (f *Folder) farParts(ctx context.Context, runID string) ([]part, error) {
 	var parts []part
@@ -287,9 +295,9 @@ func (f *Folder) farParts(ctx context.Context, runID string) ([]part, error) {
 		if err != nil {
 			return nil, err
 		}
-		start, err := strconv.ParseInt(path.Base(e.Name), 10, 64)
-		if err != nil || start < 0 {
-			continue // not ours
+		start, ours := blockStart(e)
+		if !ours {
+			continue
 		}
 		b := &block{ctx: ctx, folder: f, name: e.Name}
 		parts = append(parts, part{ReaderAt: b, Closer: b, start: start, size: e.Size, far: true})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
+	"math"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -241,5 +243,44 @@ func TestExportOfASharedLog(t *testing.T) {
 				t.Errorf("%d files; copied %d bytes, want %d", files, len(got), len(want))
 			}
 		})
+	}
+}
+
+// lyingShelf names blocks of impossible sizes beside those that it has.
+type lyingShelf struct{ blob.Shelf }
+
+func (l lyingShelf) Entries(_ context.Context, folder string) iter.Seq2[blob.Entry, error] {
+	return func(yield func(blob.Entry, error) bool) {
+		for _, name := range []string{"-0000000000000000001", "09223372036854775807", "00000000000000000900", "00000000000000000901"} {
+			size := int64(1)
+			switch name[19] {
+			case '0':
+				size = math.MaxInt64
+			case '1':
+				size = -1
+			}
+			if !yield(blob.Entry{Name: folder + name, Size: size}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestImpossibleBlocks: what a bucket says of sizes is not believed.
+func TestImpossibleBlocks(t *testing.T) {
+	t.Parallel()
+	s := newShared(t, 0)
+	f, err := Open(t.TempDir(), Options{Shelf: lyingShelf{s.shelf}, Clock: clock.System{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Export(t.Context(), s.run, func(name string, size int64, _ io.Reader) error {
+		t.Errorf("%s of %d bytes", name, size)
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if got := s.text(t, f, 1); got != "gone" {
+		t.Errorf("a log of %q", got)
 	}
 }

@@ -26,6 +26,15 @@ func EndInstances(ctx context.Context, tx Querier) error {
 	return nil
 }
 
+// ForgetHosts takes the hosts from all instances. The server of a backup may go on
+// on this very machine: the processes of its jobs are not for a copy to end.
+func ForgetHosts(ctx context.Context, tx Querier) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE instances SET host_id = ''`); err != nil {
+		return fmt.Errorf("forget hosts: %w", err)
+	}
+	return nil
+}
+
 // Pause stops the queue, with a reason, unless it is paused already.
 func Pause(ctx context.Context, tx Querier, reason string, now time.Time) error {
 	_, err := tx.ExecContext(ctx, `UPDATE queue SET paused = 1, paused_by = $1, paused_reason = $2, version = version + 1, updated_ms = $3

@@ -214,23 +214,6 @@ func TestContextEndsARetry(t *testing.T) {
 	}
 }
 
-func TestWaitJob(t *testing.T) {
-	t.Parallel()
-	_, c := serve(t, say(200, `{"job_id":"job_1","status":"QUEUED"}`), hangUp, hangUp, hangUp, hangUp, hangUp, hangUp, hangUp,
-		say(200, `{"job_id":"job_1","status":"SKIPPED"}`))
-	var states []string
-	job, err := c.WaitJob(t.Context(), "job_1", func(j client.Job, err error) error {
-		states = append(states, fmt.Sprintf("%s %t", j.Status, err != nil))
-		return nil
-	})
-	if err != nil || job.Status != "SKIPPED" {
-		t.Errorf("%+v, %v", job, err)
-	}
-	if diff := cmp.Diff([]string{"QUEUED false", "QUEUED true", "SKIPPED false"}, states); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	for _, u := range []string{"", "localhost:8420", "ftp://x", "http://", "http://u:p@h", "http://h?x=1", "http://h#x"} {

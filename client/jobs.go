@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"time"
 )
@@ -106,40 +105,4 @@ func (j Job) Ended() bool {
 		return true
 	}
 	return false
-}
-
-// patience is how many times in a row WaitJob bears that a server does not
-// answer, for example because it starts again: about a minute.
-const patience = 30
-
-// WaitJob returns the job when it has ended. It asks about twice a second and
-// calls each, unless it is nil, with every answer; each may return an error to
-// stop. A server that goes away is waited for, for about a minute; meanwhile
-// each gets the last answer with the error.
-func (c *Client) WaitJob(ctx context.Context, jobID string, each func(Job, error) error) (Job, error) {
-	const interval = 500 * time.Millisecond
-	var last Job
-	for silent := 0; ; {
-		job, err := c.Job(ctx, jobID)
-		var un *Unreachable
-		switch {
-		case err == nil:
-			last, silent = job, 0
-		case errors.As(err, &un) && silent < patience:
-			silent++
-		default:
-			return last, err
-		}
-		if each != nil {
-			if err := each(last, err); err != nil {
-				return last, err
-			}
-		}
-		if err == nil && job.Ended() {
-			return job, nil
-		}
-		if !sleep(ctx, interval) {
-			return last, ctx.Err()
-		}
-	}
 }

@@ -1,13 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -35,13 +31,9 @@ The folder of keys, with the administrator's token, is not in it.`,
   runsheet backup --out - | ssh other 'cat > monday.tar'
   runsheet backup verify monday.tar`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var to age.Recipient
-			if recipient != "" {
-				r, err := age.ParseX25519Recipient(recipient)
-				if err != nil {
-					return usagef("--encrypt-to must be an age recipient, age1...: %v", err)
-				}
-				to = r
+			to, err := parseRecipient(recipient)
+			if err != nil {
+				return err
 			}
 			if out == "" {
 				out = "runsheet-backup-" + a.Clock.Now().UTC().Format("20060102T150405Z") + ".tar"
@@ -58,7 +50,7 @@ The folder of keys, with the administrator's token, is not in it.`,
 	}
 	c.Flags().StringVar(&out, "out", "", "`file` to make, - for stdout (default runsheet-backup-TIME.tar)")
 	c.Flags().BoolVar(&without, "no-artifacts", false, "leave the content of artifacts out")
-	c.Flags().StringVar(&recipient, "encrypt-to", "", "encrypt for this age `recipient`, age1...")
+	encryptFlag(c, &recipient)
 	c.AddCommand(a.verifyCommand())
 	return c
 }
@@ -81,26 +73,11 @@ func (a *app) backup(ctx context.Context, cl *client.Client, j backupJob) error 
 		}
 		return err
 	}
-	if _, err := os.Lstat(j.out); err == nil {
-		return usagef("%s exists already", j.out)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(j.out), "."+filepath.Base(j.out)+".partial-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("create %s: %w", j.out, err)
-	}
-	m, err := fetch(ctx, cl, j, tmp)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		// A link, unlike a rename, never replaces what came there meanwhile.
-		if err = os.Link(tmp.Name(), j.out); err != nil && !errors.Is(err, os.ErrExist) {
-			err = os.Rename(tmp.Name(), j.out) // a file system without links
-		}
-	}
-	if rerr := os.Remove(tmp.Name()); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
-		err = errors.Join(err, rerr)
-	}
+	var m archive.Manifest
+	err := writeNew(j.out, func(w io.Writer) (err error) {
+		m, err = fetch(ctx, cl, j, w)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -114,15 +91,9 @@ func fetch(ctx context.Context, cl *client.Client, j backupJob, w io.Writer) (ar
 		return archive.Manifest{}, err
 	}
 	defer func() { _ = body.Close() }() // only read
-	buffered := bufio.NewWriterSize(w, 256<<10)
-	var sink io.Writer = buffered
-	finish := buffered.Flush
-	if j.to != nil {
-		enc, err := age.Encrypt(buffered, j.to)
-		if err != nil {
-			return archive.Manifest{}, fmt.Errorf("encrypt: %w", err)
-		}
-		sink, finish = enc, func() error { return errors.Join(enc.Close(), buffered.Flush()) }
+	sink, finish, err := encrypted(w, j.to)
+	if err != nil {
+		return archive.Manifest{}, err
 	}
 	m, err := archive.Verify(io.TeeReader(body, sink))
 	if err != nil {
@@ -200,40 +171,4 @@ func (a *app) verifyCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&identity, "identity", "", "`file` with the age identity of an encrypted backup")
 	return c
-}
-
-// openBackup opens a backup, decrypting it if need be.
-func openBackup(path, identity string) (io.ReadCloser, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, usagef("open the backup: %v", err)
-	}
-	r := bufio.NewReaderSize(f, 256<<10)
-	if head, _ := r.Peek(len(ageHead)); string(head) != ageHead {
-		return opened{r, f}, nil
-	}
-	fail := func(err error) (io.ReadCloser, error) { return nil, errors.Join(err, f.Close()) }
-	if identity == "" {
-		return fail(&usage{text: path + " is encrypted", hint: "name the file with your age identity with --identity"})
-	}
-	keys, err := os.Open(identity)
-	if err != nil {
-		return fail(usagef("open the identity: %v", err))
-	}
-	ids, err := age.ParseIdentities(keys)
-	if err = errors.Join(err, keys.Close()); err != nil {
-		return fail(usagef("read the identity: %v", err))
-	}
-	plain, err := age.Decrypt(r, ids...)
-	if err != nil {
-		return fail(usagef("decrypt %s: %v", path, err))
-	}
-	return opened{plain, f}, nil
-}
-
-const ageHead = "age-encryption.org/v1"
-
-type opened struct {
-	io.Reader
-	io.Closer
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"github.com/runsheet/runsheet/client"
@@ -99,19 +101,27 @@ func (a *app) healthCommand() *cobra.Command {
 
 func (a *app) exportCommand() *cobra.Command {
 	var (
-		o           export.Options
-		out, format string
+		o                      export.Options
+		out, format, recipient string
 	)
 	c := &cobra.Command{
 		Use: "export", Short: "Write templates and queue settings as files for people", Args: noArgs,
 		Long: `Export writes what was defined, one file each, sorted and without ids and times, so
-that git shows what changed. It reads through the API with your rights. Secrets of the
-server are never in it; params are, as they were written. It is no backup.`,
-		Example: "  runsheet export --out definitions\n  runsheet export --out - --format json",
+that git shows what changed. With --encrypt-to all of it becomes one file, as on stdout. It reads through the API with your rights. Secrets of the
+server are never in it; params of templates are, as they were written. It is no
+backup.`,
+		Example: "  runsheet export --out definitions\n  runsheet export --out - --format json\n  runsheet export --encrypt-to age1... --out definitions.yaml.age",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Format = export.Format(format)
 			if o.Format != export.YAML && o.Format != export.JSON {
 				return usagef("--format must be yaml or json")
+			}
+			to, err := parseRecipient(recipient)
+			if err != nil {
+				return err
+			}
+			if to != nil && out == "-" && a.outTTY {
+				return usagef("an encrypted export is no text: redirect stdout, or name a file with --out")
 			}
 			cl, err := a.connect(c)
 			if err != nil {
@@ -121,27 +131,42 @@ server are never in it; params are, as they were written. It is no backup.`,
 			if err != nil {
 				return err
 			}
-			if out != "-" {
-				if err := export.WriteDir(out, files); err != nil {
-					return err
-				}
+			switch {
+			case out == "-":
+				return writeStream(a.out, to, files)
+			case to != nil:
+				err = writeNew(out, func(w io.Writer) error { return writeStream(w, to, files) })
+			default:
+				err = export.WriteDir(out, files)
+			}
+			if err == nil {
 				a.talk("wrote %d files to %s", len(files), out)
-				return nil
 			}
-			for _, f := range files {
-				head := ""
-				if o.Format == export.YAML && strings.HasSuffix(f.Path, ".yaml") {
-					head = "---\n# " + f.Path + "\n"
-				}
-				if _, err := fmt.Fprint(a.out, head+string(f.Content)); err != nil {
-					return err
-				}
-			}
-			return nil
+			return err
 		},
 	}
-	c.Flags().StringVar(&out, "out", "-", "`folder` to write to, or - for stdout")
+	c.Flags().StringVar(&out, "out", "-", "`folder` to write to (a file with --encrypt-to), or - for stdout")
+	encryptFlag(c, &recipient)
 	c.Flags().StringVar(&format, "format", "yaml", "yaml or json")
-	c.Flags().BoolVar(&o.Runs, "runs", false, "add the history of runs as JSON Lines")
+	c.Flags().BoolVar(&o.Runs, "runs", false, "add the history of runs as JSON Lines, without params")
 	return c
+}
+
+// writeStream writes all files of an export one behind the other, encrypted
+// unless to is nil.
+func writeStream(w io.Writer, to age.Recipient, files []export.File) error {
+	w, finish, err := encrypted(w, to)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		head := ""
+		if strings.HasSuffix(f.Path, ".yaml") {
+			head = "---\n# " + f.Path + "\n"
+		}
+		if _, err := fmt.Fprint(w, head+string(f.Content)); err != nil {
+			return err
+		}
+	}
+	return finish()
 }

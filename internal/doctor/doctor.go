@@ -83,6 +83,7 @@ func Examine(ctx context.Context, o Options) Report {
 	e.folder()
 	e.lock()
 	e.database(ctx)
+	e.redis(ctx)
 	e.artifacts(ctx)
 	e.leftovers()
 	e.machine()
@@ -131,9 +132,10 @@ func (e *exam) configuration() {
 
 // secretsIn reports whether a secret came from the file.
 func (e *exam) secretsIn(path string) bool {
+	hidden := config.Secret("any").String()
 	return slices.ContainsFunc(e.Config.Settings(), func(s config.Setting) bool {
-		secret := slices.Contains([]string{"admin_token", "database_url", "redis_url", "blob_access_key", "blob_secret_key"}, s.Key)
-		return secret && s.Value != "" && strings.HasPrefix(s.Origin, "file "+path)
+		secret := s.Value == hidden || strings.Contains(s.Value, ":xxxxx@") // as url.URL.Redacted has it
+		return secret && strings.HasPrefix(s.Origin, "file "+path)
 	})
 }
 

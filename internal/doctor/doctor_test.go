@@ -146,7 +146,7 @@ func TestLockIsHeld(t *testing.T) {
 func TestSecretsInAReadableFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "runsheet.yaml")
-	write(t, path, "admin_token: "+strings.Repeat("geheim", 6)+"\n")
+	write(t, path, "")
 	load := func() doctor.Report {
 		cfg, err := config.Load(config.Sources{Env: func(name string) (string, bool) {
 			v, ok := map[string]string{"RUNSHEET_CONFIG": path, "RUNSHEET_DATA": filepath.Join(filepath.Dir(path), "none")}[name]
@@ -157,8 +157,19 @@ func TestSecretsInAReadableFile(t *testing.T) {
 		}
 		return doctor.Examine(t.Context(), doctor.Options{Config: cfg, Clock: clocktest.New(now)})
 	}
-	mode(t, path, 0o644)
-	find(t, load(), "configuration", doctor.Fail)
+	for text, status := range map[string]doctor.Status{
+		"admin_token: " + strings.Repeat("geheim", 6):    doctor.Fail,
+		"blob_session_token: geheim":                     doctor.Fail,
+		"redis_url: redis://:geheim@127.0.0.1":           doctor.Fail,
+		"database_url: postgres://ann:geheim@127.0.0.1/": doctor.Fail,
+		"database_url: postgres://ann@127.0.0.1/":        doctor.OK,
+		"workers: 3": doctor.OK,
+	} {
+		write(t, path, text+"\n")
+		mode(t, path, 0o644)
+		find(t, load(), "configuration", status)
+	}
+	write(t, path, "admin_token: "+strings.Repeat("geheim", 6)+"\n")
 	mode(t, path, 0o600)
 	find(t, load(), "configuration", doctor.OK)
 }

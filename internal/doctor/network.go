@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/bus/redis"
 	"github.com/runsheet/runsheet/internal/certificate"
 	"github.com/runsheet/runsheet/internal/config"
 )
@@ -50,6 +51,20 @@ func (e *exam) certificate() {
 	default:
 		e.ok("certificate", "valid until %s", date)
 	}
+}
+
+// redis asks the Redis server. The server works without it, only slower.
+func (e *exam) redis(ctx context.Context) {
+	if e.Config.RedisURL == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	if err := redis.Ping(ctx, e.Config.RedisURL.Reveal()); err != nil {
+		e.bad(Warn, "redis", "start Redis or correct redis_url; until then events of other instances arrive by polling", "%v", err)
+		return
+	}
+	e.ok("redis", "answers")
 }
 
 // server asks the running server, as its owner's command line would.

@@ -7,8 +7,8 @@
 // Everything comes through the API with the caller's rights, so that nobody
 // exports what he may not read. Ids, times and names of people are left out, keys
 // and files are sorted: an export changes where a definition changes. Secrets are
-// not in it; what somebody wrote into params is, because it is part of the
-// definition.
+// not in it; what somebody wrote into the params of a template is, because it is
+// part of the definition.
 //
 // A new resource adds itself with a Kind in kinds().
 package export
@@ -103,6 +103,8 @@ func Collect(ctx context.Context, cl *client.Client, o Options) ([]File, error) 
 	return out, nil
 }
 
+// history leaves params out: those of a job may hold a token that was meant for
+// this job only, and no history needs them.
 func history(ctx context.Context, cl *client.Client) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -111,7 +113,11 @@ func history(ctx context.Context, cl *client.Client) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read runs: %w", err)
 		}
-		if err := enc.Encode(r); err != nil {
+		// An empty field of the same name hides the run's.
+		if err := enc.Encode(struct {
+			client.Run
+			Params json.RawMessage `json:"params,omitempty"`
+		}{Run: r}); err != nil {
 			return nil, err
 		}
 	}

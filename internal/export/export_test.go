@@ -31,7 +31,7 @@ func server(t *testing.T) *client.Client {
 				},
 			}}
 		case "/api/job-runs":
-			out = client.RunList{Items: []client.Run{{RunID: "run_1"}, {RunID: "run_2"}}}
+			out = client.RunList{Items: []client.Run{{RunID: "run_1", Params: json.RawMessage(`{"token":"canary"}`)}, {RunID: "run_2"}}}
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
@@ -85,8 +85,8 @@ func TestCollect(t *testing.T) {
 	if got := string(files[1].Content); !strings.HasPrefix(got, nightly) {
 		t.Errorf("got\n%s", got)
 	}
-	if n := strings.Count(string(files[3].Content), "\n"); n != 2 {
-		t.Errorf("%d lines of runs", n)
+	if got := string(files[3].Content); strings.Count(got, "\n") != 2 || !strings.Contains(got, `"run_id":"run_2"`) || strings.Contains(got, "params") {
+		t.Errorf("runs, which must not have params:\n%s", got)
 	}
 	again, err := Collect(t.Context(), cl, Options{Runs: true})
 	if diff := cmp.Diff(files, again); err != nil || diff != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -214,7 +215,7 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			e.log.Error("task panicked", "job_id", a.job.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			e.log.Error("task panicked", "job_id", a.job.ID, "panic", describe(p), "stack", string(debug.Stack()))
 			err = task.Fatal(job.CodePanic, errors.New("the job type panicked; see the server's log"))
 		}
 	}()
@@ -223,4 +224,14 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt,
 		Params: a.job.Params, IdempotencyKey: a.job.ID, Checkpoint: checkpoint, Dir: dir, Grace: e.o.Grace,
 	}, h)
+}
+
+// describe says what a panic was about. Only the text of the runtime's own errors
+// is free of what the params contained; of all others the type must do, and the
+// stack.
+func describe(p any) string {
+	if err, ok := p.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", p)
 }

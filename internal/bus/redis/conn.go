@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -65,9 +66,22 @@ func dial(ctx context.Context, p place) (*conn, error) {
 	}
 	if _, err := out.do(auth...); err != nil {
 		_ = nc.Close() // the first error counts
-		return nil, err
+		return nil, loginError(err)
 	}
 	return out, nil
+}
+
+// loginError leaves out what the server says, but for its first word: a server
+// that does not know AUTH repeats the password.
+func loginError(err error) error {
+	if f, ok := errors.AsType[failure](err); ok {
+		word, _, _ := strings.Cut(string(f), " ")
+		if strings.ContainsFunc(word, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+			word = "no reason"
+		}
+		return fmt.Errorf("redis refuses user or password (%s)", word)
+	}
+	return err
 }
 
 // do sends a command and returns its answer. A failure reported by the server is

@@ -395,8 +395,8 @@ func TestTemplatesOfAToken(t *testing.T) {
 		status       int
 	}{
 		"/api/job-templates/nightly-a": {"PATCH", `{"description":"mine"}`, 200}, "/api/job-templates/weekly": {"PATCH", `{"description":"mine"}`, 403},
-		"/api/job-templates/weekly?":   {"PATCH", `{"name":"nightly-b"}`, 403}, "/api/job-templates/nightly-a?": {"PATCH", `{"name":"weekly2"}`, 403},
-		"/api/job-templates/weekly??":  {"DELETE", "", 403}, "/api/job-templates": {"POST", `{"name":"x","job_type":"echo","params":{"text":"x"}}`, 403},
+		"/api/job-templates/weekly?": {"PATCH", `{"name":"nightly-b"}`, 403}, "/api/job-templates/nightly-a?": {"PATCH", `{"name":"weekly2"}`, 403},
+		"/api/job-templates/weekly??": {"DELETE", "", 403}, "/api/job-templates": {"POST", `{"name":"x","job_type":"echo","params":{"text":"x"}}`, 403},
 	} {
 		if a := b.as("limited", c.method, strings.TrimRight(target, "?"), c.body); a.StatusCode != c.status {
 			t.Errorf("%s %s %s: %d %s", c.method, target, c.body, a.StatusCode, a.body)

@@ -131,3 +131,15 @@ func TestLiveEvents(t *testing.T) {
 	cancel()
 	<-done
 }
+
+// TestNobodyIsServedBeforeTheFirstAdministrator: whoever came first from the
+// network would become it.
+func TestNobodyIsServedBeforeTheFirstAdministrator(t *testing.T) {
+	t.Parallel()
+	c := settings(t)
+	c.Listen, c.BehindProxy = "0.0.0.0:0", true
+	err := app.New(app.Options{Config: c}).Start(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "nobody can log in yet") || !strings.Contains(err.Error(), "RUNSHEET_ADMIN_TOKEN") {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -62,8 +62,14 @@ func TestBackupIsKeptWhole(t *testing.T) {
 	if code, out, talk := call(t, "backup", "--url", url, "--out", "-"); code != 0 || out != string(whole) || !strings.Contains(talk, "whole") {
 		t.Errorf("to stdout: exit %d, %d bytes, %s", code, len(out), talk)
 	}
-	if code, out, _ := call(t, "backup", "verify", file, "--json"); code != 0 || !strings.Contains(out, `"schema_version"`) {
-		t.Errorf("verify: exit %d, %s", code, out)
+	if code, out, talk := call(t, "backup", "verify", file, "--json"); code != 0 || !strings.Contains(out, `"schema_version"`) || !strings.Contains(talk, "whole and sound") {
+		t.Errorf("verify: exit %d, %s%s", code, out, talk)
+	}
+	if err := os.WriteFile(file, whole[:len(whole)-512], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, talk := call(t, "backup", "verify", file); code == 0 || strings.Contains(talk, "sound") {
+		t.Errorf("verify of a part: exit %d, %s", code, talk)
 	}
 }
 

@@ -15,11 +15,16 @@ import (
 	"github.com/runsheet/runsheet/internal/config"
 )
 
-// checkWhole refuses a data folder that a restore has not finished, and removes
-// what backups of an earlier server have left.
+// checkWhole refuses a data folder that a restore has not finished, or whose
+// queue went to another database than the one that is configured, and removes what backups of an earlier server have left.
 func (a *App) checkWhole(context.Context) error {
 	if err := backup.Unfinished(a.o.Config.Data); err != nil {
 		return err
+	}
+	if url := a.o.Config.DatabaseURL.Reveal(); url != "" {
+		if err := backup.Elsewhere(a.o.Config.Data, url); err != nil {
+			return err
+		}
 	}
 	return os.RemoveAll(a.backupFolder())
 }

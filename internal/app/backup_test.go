@@ -12,6 +12,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/store"
@@ -101,5 +102,19 @@ func TestRestoreBesideTheOriginal(t *testing.T) {
 	}
 	if j, err := back.store.Jobs.Job(t.Context(), c.Job.Tenant, c.Job.ID); err != nil || j.State == job.Running {
 		t.Errorf("the job is %s: %v", j.State, err)
+	}
+}
+
+// TestAQueueThatIsElsewhere: a folder whose queue was migrated is not served with
+// another database, which is not even asked.
+func TestAQueueThatIsElsewhere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "runsheet.db.moved"), []byte("was migrated to x on h:5432 at 2026-01-01T00:00:00Z\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := New(Options{Config: config.Config{Data: dir, Workers: 1, Listen: "127.0.0.1:0", DatabaseURL: "postgres://127.0.0.1:1/y"}})
+	if err := a.Start(t.Context()); !fault.Is(err, fault.StoreMoved) {
+		t.Errorf("err = %v", err)
 	}
 }

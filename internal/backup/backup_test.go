@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -403,8 +404,12 @@ func TestRestoreBesideAMark(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 	ok(t, os.Remove(mark))
+	ok(t, os.Chmod(to.dir, 0o755))
 	_, err := to.restore(file)
 	ok(t, err)
+	if info, err := os.Stat(to.dir); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o700 {
+		t.Errorf("others may look into the folder: %v %v", info, err)
+	}
 	end(t, to.mustOpen())
 }
 

@@ -42,6 +42,8 @@ type Report struct {
 	// Logs and Blobs are how many files were copied.
 	Logs  int64 `json:"logs"`
 	Blobs int64 `json:"artifacts"`
+	// Hint says what was left behind and is wanted, "" if nothing.
+	Hint string `json:"hint,omitempty"`
 }
 
 // moving begins the reason in the mark of a source whose migration may not have
@@ -55,6 +57,9 @@ const moving = "was being migrated"
 // leaves two places that servers refuse or find empty, never two that both go on
 // with the same jobs. Migrate can be repeated then.
 func Migrate(ctx context.Context, o MigrateOptions) (rep Report, err error) {
+	if err := o.exist(); err != nil {
+		return rep, err
+	}
 	unlock, err := o.lock()
 	if err != nil {
 		return rep, err
@@ -103,6 +108,7 @@ func Migrate(ctx context.Context, o MigrateOptions) (rep Report, err error) {
 			return rep, err
 		}
 	}
+	rep.Hint = o.left(rep)
 	if o.KeepSource {
 		return rep, nil
 	}
@@ -138,21 +144,31 @@ func (o MigrateOptions) lock() (func() error, error) {
 	return unlock, nil
 }
 
-func (o MigrateOptions) check() error {
+// exist refuses sources that are not there, before a folder or a lock is made.
+func (o MigrateOptions) exist() error {
 	if o.From == o.To {
 		return fault.New(fault.InvalidInput, "the source and the target are the same")
 	}
+	if o.From.URL == "" {
+		if _, err := os.Stat(filepath.Join(o.From.Folder, database)); err != nil {
+			return fault.Newf(fault.NotFound, "there is no database in %s", o.From.Folder)
+		}
+	}
+	if o.FilesFrom != "" {
+		if _, err := os.Stat(o.FilesFrom); err != nil {
+			return fault.Newf(fault.NotFound, "there is no data folder %s", o.FilesFrom)
+		}
+	}
+	return nil
+}
+
+func (o MigrateOptions) check() error {
 	for _, p := range []Place{o.From, o.To} {
 		if p.URL != "" {
 			continue
 		}
 		if err := Unfinished(p.Folder); err != nil {
 			return err
-		}
-	}
-	if o.From.URL == "" {
-		if _, err := os.Stat(filepath.Join(o.From.Folder, database)); err != nil {
-			return fault.Newf(fault.NotFound, "there is no database in %s", o.From.Folder)
 		}
 	}
 	if o.To.URL != "" {
@@ -274,6 +290,24 @@ func pipe(ctx context.Context, s *dump.Schema, src dump.Source, t dump.Table, lo
 // copies reports whether logs and artifacts go to another folder.
 func (o MigrateOptions) copies() bool {
 	return o.FilesFrom != "" && o.FilesTo != "" && o.FilesFrom != o.FilesTo
+}
+
+// left tells of logs and artifacts that a new data folder lacks, because nobody
+// said where they are.
+func (o MigrateOptions) left(rep Report) string {
+	if o.To.URL != "" || o.FilesFrom != "" {
+		return ""
+	}
+	if there, err := os.ReadDir(filepath.Join(o.To.Folder, "logs")); err == nil && len(there) > 0 {
+		return "" // the queue comes back into its old folder
+	}
+	for _, t := range rep.Tables {
+		if t.Name == "runs" && t.Rows > 0 {
+			return fmt.Sprintf("logs and artifacts of %d runs were not copied: --files-from FOLDER, the data folder of the old server, does it. "+
+				"Now copy its folders logs and artifacts into %s before you start a server", t.Rows, o.To.Folder)
+		}
+	}
+	return ""
 }
 
 // files copies logs and artifacts when both folders were given.

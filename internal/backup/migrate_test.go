@@ -110,8 +110,24 @@ func TestMigrateRefuses(t *testing.T) {
 	if err := migrate(pg, lite); !fault.Is(err, fault.StoreNotEmpty) {
 		t.Errorf("to a folder with a database: %v", err)
 	}
-	if err := migrate(newHouse(t, false), newHouse(t, true)); !fault.Is(err, fault.NotFound) {
+	empty := newHouse(t, false)
+	if err := migrate(empty, newHouse(t, true)); !fault.Is(err, fault.NotFound) {
 		t.Errorf("from an empty folder: %v", err)
+	}
+	if left, err := os.ReadDir(empty.dir); err != nil || len(left) > 0 {
+		t.Errorf("in the empty folder: %v %v", left, err)
+	}
+	none := newHouse(t, false)
+	none.dir = filepath.Join(none.dir, "none")
+	target := newHouse(t, false)
+	target.dir = filepath.Join(target.dir, "new")
+	if err := migrate(none, target); !fault.Is(err, fault.NotFound) {
+		t.Errorf("from no folder: %v", err)
+	}
+	for _, dir := range []string{none.dir, target.dir} {
+		if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s was made: %v", dir, err)
+		}
 	}
 	if err := migrate(newHouse(t, true), newHouse(t, false)); !fault.Is(err, fault.NotFound) {
 		t.Errorf("from an empty database: %v", err)
@@ -166,4 +182,30 @@ func TestMigrateKeepsTheBucket(t *testing.T) {
 		t.Errorf("place %q: %v", got, err)
 	}
 	end(t, s)
+}
+
+// TestMigrateSaysWhatItLeft: a new folder without the logs that its runs name is
+// no surprise, and the old folder needs no word.
+func TestMigrateSaysWhatItLeft(t *testing.T) {
+	t.Parallel()
+	from := newHouse(t, true)
+	s := from.mustOpen()
+	from.furnish(s)
+	end(t, s)
+	migrate := func(to house, files string) string {
+		t.Helper()
+		o := backup.MigrateOptions{From: from.place(), To: to.place(), FilesTo: to.dir, FilesFrom: files, KeepSource: true, Clock: clock.System{}, AllowUnsafe: true}
+		rep, err := backup.Migrate(t.Context(), o)
+		ok(t, err)
+		return rep.Hint
+	}
+	if hint := migrate(newHouse(t, false), ""); !strings.Contains(hint, "were not copied: --files-from") {
+		t.Errorf("to a new folder: %q", hint)
+	}
+	if hint := migrate(newHouse(t, false), from.dir); hint != "" {
+		t.Errorf("with the files: %q", hint)
+	}
+	if hint := migrate(house{t: t, dir: from.dir}, ""); hint != "" {
+		t.Errorf("into the old folder: %q", hint)
+	}
 }

@@ -90,6 +90,11 @@ func Restore(ctx context.Context, o RestoreOptions) (m archive.Manifest, err err
 	if err := o.clear(ctx); err != nil {
 		return m, err
 	}
+	// A folder that somebody made may be open to others; what comes into it is not
+	// for them. A volume that belongs to another user, as in containers, stays.
+	if err := os.Chmod(o.Folder, 0o700); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return m, fmt.Errorf("close the data folder to others: %w", err)
+	}
 	return m, o.restore(ctx, m, schema)
 }
 

@@ -166,7 +166,17 @@ func (a *app) verifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printManifest(args[0], m)
+			if err := a.printManifest(args[0], m); err != nil {
+				return err
+			}
+			if !a.quiet {
+				sound := " and sound"
+				if len(m.DamagedBlobs) > 0 {
+					sound = "" // it keeps what was damaged before
+				}
+				a.talk("the backup is whole%s: %s", sound, summary(m))
+			}
+			return nil
 		},
 	}
 	c.Flags().StringVar(&identity, "identity", "", "`file` with the age identity of an encrypted backup")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -61,8 +62,14 @@ func TestBackupIsKeptWhole(t *testing.T) {
 	if code, out, talk := call(t, "backup", "--url", url, "--out", "-"); code != 0 || out != string(whole) || !strings.Contains(talk, "whole") {
 		t.Errorf("to stdout: exit %d, %d bytes, %s", code, len(out), talk)
 	}
-	if code, out, _ := call(t, "backup", "verify", file, "--json"); code != 0 || !strings.Contains(out, `"schema_version"`) {
-		t.Errorf("verify: exit %d, %s", code, out)
+	if code, out, talk := call(t, "backup", "verify", file, "--json"); code != 0 || !strings.Contains(out, `"schema_version"`) || !strings.Contains(talk, "whole and sound") {
+		t.Errorf("verify: exit %d, %s%s", code, out, talk)
+	}
+	if err := os.WriteFile(file, whole[:len(whole)-512], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, talk := call(t, "backup", "verify", file); code == 0 || strings.Contains(talk, "sound") {
+		t.Errorf("verify of a part: exit %d, %s", code, talk)
 	}
 }
 
@@ -86,5 +93,41 @@ func TestMigrateNeedsBothPlaces(t *testing.T) {
 	t.Parallel()
 	if code, _, talk := call(t, "migrate", "--from", "x"); code != exitUsage || !strings.Contains(talk, "--to") {
 		t.Errorf("exit %d, %s", code, talk)
+	}
+}
+
+// TestMigrateTakesNoOtherURL: a URL of another database is no folder.
+func TestMigrateTakesNoOtherURL(t *testing.T) {
+	t.Parallel()
+	for flag, args := range map[string][]string{
+		"--to": {"--from", "x", "--to", "mysql://ann:geheim@h/x"}, "--from": {"--from", "POSTGRES://ann:geheim@h/x", "--to", "x"},
+		"--files-from": {"--from", "postgres://h/x", "--to", "x", "--files-from", "s3://geheim"},
+	} {
+		code, _, talk := call(t, append([]string{"migrate"}, args...)...) // without Options.Migrate
+		if code != exitUsage || !strings.Contains(talk, flag+" takes no ") || strings.Contains(talk, "geheim") {
+			t.Errorf("%s: exit %d, %s", flag, code, talk)
+		}
+	}
+}
+
+func TestMigrateSaysWhatIsNext(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--from", "/a", "--to", "postgres://ann:geheim@h/x"}, "next: runsheet serve --data /a --database-url postgres://ann:xxxxx@h/x\n"},
+		{[]string{"--from", "postgres://h/x", "--to", "/b"}, "nothing was copied\nnext: runsheet serve --data /b\n"},
+		{[]string{"--from", "postgres://h/x", "--to", "postgres://h/y"}, "--data FOLDER --database-url postgres://h/y\n"},
+		{[]string{"--from", "/a", "--to", "/b", "--keep-source"}, "use one of the two only\n"},
+	} {
+		var out, talk strings.Builder
+		code := Main(t.Context(), append([]string{"migrate", "--json"}, c.args...), strings.NewReader(""), &out, &talk, Options{
+			Env:     func(string) (string, bool) { return "", false },
+			Migrate: func(context.Context, Migrate) (Migrated, error) { return Migrated{Hint: "nothing was copied"}, nil },
+		})
+		if code != exitOK || !strings.Contains(talk.String(), c.want) || strings.Contains(talk.String(), "geheim") || !strings.Contains(out.String(), `"hint": "nothing`) {
+			t.Errorf("%q: exit %d\n%s%s", c.args, code, &out, &talk)
+		}
 	}
 }

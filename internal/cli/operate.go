@@ -107,9 +107,11 @@ func (a *app) exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export", Short: "Write templates and queue settings as files for people", Args: noArgs,
 		Long: `Export writes what was defined, one file each, sorted and without ids and times, so
-that git shows what changed. With --encrypt-to all of it becomes one file, as on stdout. It reads through the API with your rights. Secrets of the
-server are never in it; params of templates are, as they were written. It is no
-backup.`,
+that git shows what changed. It lists them in .runsheet-export in the folder, and
+the next export removes those that are no more, and no other file; a file in its
+way that is not listed is refused. With --encrypt-to all of it becomes one file,
+as on stdout. It reads through the API with your rights. Secrets of the server are
+never in it; params of templates are, as they were written. It is no backup.`,
 		Example: "  runsheet export --out definitions\n  runsheet export --out - --format json\n  runsheet export --encrypt-to age1... --out definitions.yaml.age",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Format = export.Format(format)
@@ -138,6 +140,9 @@ backup.`,
 				err = writeNew(out, func(w io.Writer) error { return writeStream(w, to, files) })
 			default:
 				err = export.WriteDir(out, files)
+				if f, is := errors.AsType[*export.Foreign](err); is {
+					return &usage{text: f.Error(), hint: "move the file away, or name another folder with --out"}
+				}
 			}
 			if err == nil {
 				a.talk("wrote %d files to %s", len(files), out)

@@ -3,8 +3,10 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -32,6 +34,51 @@ type Migrated struct {
 	Tables []archive.TableSum `json:"tables"`
 	Logs   int64              `json:"logs"`
 	Blobs  int64              `json:"artifacts"`
+	// Hint says what was left behind and is wanted, "" if nothing.
+	Hint string `json:"hint,omitempty"`
+}
+
+// isURL reports whether a place is a PostgreSQL database.
+func isURL(place string) bool {
+	return strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://")
+}
+
+// check refuses what would become a folder with the name of a URL.
+func (m Migrate) check() error {
+	for _, p := range []struct {
+		flag, value string
+		urls        bool
+	}{{"--from", m.From, true}, {"--to", m.To, true}, {"--files-from", m.FilesFrom, false}, {"--files-to", m.FilesTo, false}} {
+		scheme, _, found := strings.Cut(p.value, "://")
+		if !found || p.urls && isURL(p.value) {
+			continue
+		}
+		u := usagef("%s takes no %s:// URL", p.flag, scheme)
+		if u.hint = "give a data folder"; p.urls {
+			u.hint += ", or a postgres:// URL"
+		}
+		return u
+	}
+	return nil
+}
+
+// next is the command that starts a server on the new place, without a password.
+func (m Migrate) next() string {
+	if !isURL(m.To) {
+		return "runsheet serve --data " + m.To
+	}
+	data := "FOLDER" // of the old server: nothing here names it
+	for _, f := range []string{m.FilesTo, m.FilesFrom, m.From} {
+		if f != "" && !isURL(f) {
+			data = f
+			break
+		}
+	}
+	to := "URL"
+	if u, err := url.Parse(m.To); err == nil {
+		to = u.Redacted()
+	}
+	return "runsheet serve --data " + data + " --database-url " + to
 }
 
 func (a *app) restoreCommand() *cobra.Command {
@@ -93,10 +140,20 @@ given. Logs and artifacts stay in the data folder: start the server with the sam
 			if m.From == "" || m.To == "" {
 				return &usage{text: "--from and --to must both be given", hint: "see: " + c.CommandPath() + " --help"}
 			}
+			if err := m.check(); err != nil {
+				return err
+			}
 			done, err := a.Migrate(c.Context(), m)
 			if err != nil {
 				return err
 			}
+			if done.Hint != "" {
+				a.talk("%s", done.Hint)
+			}
+			if m.KeepSource {
+				a.talk("the old place still opens: use one of the two only")
+			}
+			a.talk("next: %s", m.next())
 			return printOne(a, view[Migrated]{
 				id: func(Migrated) string { return m.To },
 				detail: func(d Migrated) []pair {

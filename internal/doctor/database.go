@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/backup"
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/blob/s3"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -32,7 +33,40 @@ func message(err error) (detail, hint string) {
 	return err.Error(), ""
 }
 
+// usable looks for what keeps a server from starting on sound databases: a
+// restore that has not ended, a queue that was migrated away.
+func (e *exam) usable() bool {
+	err := backup.Unfinished(e.Config.Data)
+	if err == nil && e.Config.DatabaseURL != "" {
+		err = backup.Elsewhere(e.Config.Data, e.Config.DatabaseURL.Reveal())
+	}
+	if err != nil {
+		detail, hint := message(err)
+		if hint == "" {
+			hint = "run doctor as the user who runs the server"
+		}
+		e.bad(Fail, "database", hint, "%s", detail)
+		return false
+	}
+	if e.Config.DatabaseURL != "" {
+		return true
+	}
+	path := filepath.Join(e.Config.Data, "runsheet.db")
+	why, err := sqlite.Marked(path)
+	switch {
+	case err != nil:
+		e.bad(Fail, "database", "run doctor as the user who runs the server", "%v", err)
+	case why != "":
+		e.bad(Fail, "database", "start the server on the new database (--database-url or --data); to go on with the old one and lose what happened since, remove "+
+			sqlite.MarkPath(path), "SQLite, not in use any more: %s", why)
+	}
+	return err == nil && why == ""
+}
+
 func (e *exam) database(ctx context.Context) {
+	if !e.usable() {
+		return
+	}
 	if e.Config.DatabaseURL != "" {
 		e.postgres(ctx)
 		return
@@ -96,6 +130,9 @@ func (e *exam) postgres(ctx context.Context) {
 	switch {
 	case x.Refused != nil:
 		e.bad(Fail, "database", "correct the server's settings", "PostgreSQL %s: %v", x.Version, x.Refused)
+	case x.Moved != "":
+		e.bad(Fail, "database", "start the server on the new database; to go on with the old one and lose what happened since, run COMMENT ON TABLE queue IS NULL in it",
+			"PostgreSQL %s, not in use any more: %s", x.Version, x.Moved)
 	case x.SynchronousCommit == "off":
 		e.bad(Warn, "database", "switch synchronous_commit on", "PostgreSQL %s%s: synchronous_commit is off", x.Version, pooler)
 	default:

@@ -86,6 +86,14 @@ func TestEachCheckFails(t *testing.T) {
 		{"database", doctor.Fail, func(_ *testing.T, c *config.Config) {
 			c.DatabaseURL = "postgres://ann:geheim@127.0.0.1:1/x"
 		}, "127.0.0.1:1"},
+		{"database", doctor.Fail, func(t *testing.T, c *config.Config) {
+			write(t, c.Data+"/runsheet.db.moved", "was migrated to x on h:5432 at 2026")
+		}, "migrated to x"},
+		{"database", doctor.Fail, func(t *testing.T, c *config.Config) { write(t, c.Data+"/restore-unfinished", "") }, "interrupted"},
+		{"database", doctor.Fail, func(t *testing.T, c *config.Config) {
+			write(t, c.Data+"/runsheet.db.moved", "was migrated to x on h:5432 at 2026")
+			c.DatabaseURL = "postgres://ann:geheim@127.0.0.1:1/y"
+		}, "migrated to x"},
 		{"artifacts", doctor.Fail, func(_ *testing.T, c *config.Config) { c.BlobURL = "file:///no/such/folder" }, "no such"},
 		{"artifacts", doctor.Fail, func(_ *testing.T, c *config.Config) {
 			c.BlobURL, c.BlobAccessKey, c.BlobSecretKey = "s3://bucket?endpoint=http://127.0.0.1:1", "geheim-a", "geheim-b"

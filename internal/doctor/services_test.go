@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -59,6 +60,17 @@ func TestPostgres(t *testing.T) {
 		t.Error(d)
 	}
 	find(t, r, "clock", doctor.OK)
+
+	db, closeAll, err := postgres.Offline(t.Context(), postgres.Options{URL: cfg.DatabaseURL.Reveal()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(postgres.Mark(t.Context(), db, "was migrated to /srv/x"), closeAll()); err != nil {
+		t.Fatal(err)
+	}
+	if d := find(t, examine(), "database", doctor.Fail); !strings.Contains(d, "migrated to /srv/x") {
+		t.Error(d)
+	}
 
 	cfg.DatabaseURL = config.Secret(testsvc.Postgres(t)) // fsync is off there
 	if d := find(t, examine(), "database", doctor.Fail); !strings.Contains(d, "fsync") {

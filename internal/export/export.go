@@ -17,10 +17,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -122,40 +119,6 @@ func history(ctx context.Context, cl *client.Client) ([]byte, error) {
 		}
 	}
 	return out.Bytes(), nil
-}
-
-// WriteDir writes the files below dir, for their owner only, and removes files of
-// an earlier export that are no longer part of it.
-func WriteDir(dir string, files []File) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	keep := map[string]bool{}
-	for _, f := range files {
-		keep[f.Path] = true
-		if err := root.MkdirAll(filepath.Dir(filepath.FromSlash(f.Path)), 0o700); err != nil {
-			return err
-		}
-		if err := root.WriteFile(filepath.FromSlash(f.Path), f.Content, 0o600); err != nil {
-			return err
-		}
-	}
-	old, err := filepath.Glob(filepath.Join(dir, "templates", "*"))
-	if err != nil {
-		return err
-	}
-	for _, path := range old {
-		rel := "templates/" + filepath.Base(path)
-		if ext := filepath.Ext(rel); !keep[rel] && (ext == ".yaml" || ext == ".json") {
-			err = errors.Join(err, root.Remove(filepath.FromSlash(rel)))
-		}
-	}
-	return err
 }
 
 func toJSON(v any) ([]byte, error) {

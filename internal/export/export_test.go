@@ -94,7 +94,7 @@ func TestCollect(t *testing.T) {
 	}
 
 	dir := filepath.Join(t.TempDir(), "out")
-	for _, name := range []string{"templates/gone.yaml", "templates/README.md"} {
+	for _, name := range []string{"templates/mine.yaml", "templates/README.md"} {
 		if err := os.MkdirAll(filepath.Join(dir, "templates"), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestCollect(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := filepath.Glob(filepath.Join(dir, "templates", "*"))
-	if err != nil || len(got) != 3 {
+	if err != nil || len(got) != 4 {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -27,6 +27,8 @@ type Examination struct {
 	Now time.Time
 	// Refused is why a server would not start with this database; nil = it would.
 	Refused error
+	// Moved is why the database is not in use any more, "" if it may be.
+	Moved string
 }
 
 // Examine connects and reads, without changing anything. The error is that of
@@ -56,6 +58,9 @@ func Examine(ctx context.Context, url string) (Examination, error) {
 	}
 	if exists {
 		x.Schema, x.Known, err = migrations.Versions(ctx, db, migrations.Postgres)
+	}
+	if err == nil {
+		x.Moved, err = Marked(ctx, db)
 	}
 	return x, err
 }

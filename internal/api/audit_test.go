@@ -156,6 +156,12 @@ func TestAuditVerify(t *testing.T) {
 	if c := check("?head=" + strings.Repeat("0", 64)); c.Valid || c.Error == nil || c.BrokenAt != nil {
 		t.Errorf("a head that is gone: %+v", c)
 	}
+	if c := check("?head=" + strings.ToUpper(good.HeadHash)); !c.Valid {
+		t.Errorf("a noted head in upper case: %+v", c)
+	}
+	for _, head := range []string{"abc", strings.Repeat("x", 64), good.HeadHash + "0"} {
+		want(t, b.call("GET", "/api/audit/verify?head="+head, ""), 400, "invalid_parameter")
+	}
 	spoil = func(l []audit.Entry) []audit.Entry { l[1].Actor.Name = "somebody else"; return l }
 	if c := check(""); c.Valid || c.Entries != 1 || c.BrokenAt == nil || *c.BrokenAt != 2 || !strings.Contains(*c.Error, "was changed") {
 		t.Errorf("changed: %+v", c)

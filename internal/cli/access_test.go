@@ -225,13 +225,26 @@ func TestAuditExportAndVerifyOffline(t *testing.T) {
 		"removed":       {lines[0] + "\n" + lines[2], "", exitFailed, "missing or doubled"},
 		"other tenant":  {other[0] + "\n" + strings.Replace(lines[1], `"default"`, `"red"`, 1), "", exitFailed, "belongs to the tenant red"},
 		"not an export": {"hello", "", exitUsage, "line 1"},
+		"half a line":   {lines[0] + "\n" + lines[1][:40], "", exitFailed, "the last line is cut"},
+		"no last end":   {strings.TrimSuffix(whole, "\n"), head, exitOK, ""},
+		"half inside":   {lines[0][:40] + "\n" + lines[1] + "\n", "", exitUsage, "line 1"},
+		"empty":         {"", "", exitFailed, "the file has no entries"},
+		"empty, noted":  {"", head, exitFailed, "the file has no entries"},
+		"no export":     {whole, "", exitOK, "note: the last entry is token.create"},
+		"upper case":    {whole, strings.ToUpper(head), exitOK, ""},
+		"not a hash":    {whole, "abc", exitUsage, "64 hex digits"},
+		"not hex":       {whole, strings.Repeat("x", 64), exitUsage, "64 hex digits"},
 	} {
 		path := filepath.Join(t.TempDir(), "x.jsonl")
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		f := serve(t)
-		_, talk, code := f.invoke(t.Context(), t, "", "audit", "verify", "--file", path, "--head", c.head)
+		args := []string{"audit", "verify", "--file", path}
+		if c.head != "" {
+			args = append(args, "--head", c.head)
+		}
+		_, talk, code := f.invoke(t.Context(), t, "", args...)
 		if code != c.code || !strings.Contains(talk, c.says) || len(f.requests) > 0 {
 			t.Errorf("%s: exit %d, %d requests\n%s", name, code, len(f.requests), talk)
 		}
@@ -248,6 +261,31 @@ func TestAuditExportAndVerifyOffline(t *testing.T) {
 	_, talk, code = exportServer(t, whole, true).invoke(t.Context(), t, "", "audit", "export", "-o", filepath.Join(folder, "half.jsonl"))
 	if left, err := os.ReadDir(folder); code == exitOK || err != nil || len(left) > 0 {
 		t.Errorf("exit %d, left %v\n%s", code, left, talk)
+	}
+}
+
+// TestNotedHashIsAHash: an empty variable of a script is not "nothing noted".
+func TestNotedHashIsAHash(t *testing.T) {
+	t.Parallel()
+	for _, head := range []string{"", "abc", strings.Repeat("x", 64)} {
+		f := serve(t)
+		if _, talk, code := f.invoke(t.Context(), t, "", "audit", "verify", "--head", head); code != exitUsage || len(f.requests) > 0 {
+			t.Errorf("%q: exit %d\n%s", head, code, talk)
+		}
+	}
+}
+
+// TestWholeExportNeedsNoNote: it ends with its own entry.
+func TestWholeExportNeedsNoNote(t *testing.T) {
+	t.Parallel()
+	e := audit.Link(audit.Entry{Tenant: "default", At: now, Action: audit.AuditExported}, 0, "")
+	b, err := json.Marshal(wire.AuditEntryOf(e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check, note, err := checkExport(bytes.NewReader(append(b, '\n')), e.Hash)
+	if err != nil || !check.Valid || note != "" {
+		t.Errorf("%v %q %v", check, note, err)
 	}
 }
 

@@ -172,6 +172,27 @@ func TestAuditVerify(t *testing.T) {
 	}
 }
 
+// TestLimitsOfTokensAreRecorded, and only those that were set.
+func TestLimitsOfTokensAreRecorded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.call("POST", "/api/tokens", `{"name":"free","roles":["viewer"]}`), 201, "")
+	want(t, b.call("POST", "/api/tokens", `{"name":"ci","roles":["operator"],"scopes":["jobs:read","jobs:write"],"templates":["deploy-*","test"],"rate_per_minute":60}`), 201, "")
+	var got []any
+	for _, e := range list(t, b.call("GET", "/api/audit?sort=seq&action=token.create", "")) {
+		d, _ := e["detail"].(map[string]any)
+		delete(d, "expires_at")
+		got = append(got, d)
+	}
+	wanted := []any{
+		map[string]any{"roles": "viewer"},
+		map[string]any{"roles": "operator", "scopes": "jobs:read,jobs:write", "templates": "deploy-*,test", "rate_per_minute": "60"},
+	}
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestAuditExport: what is downloaded can be verified without the server, over
 // more than one page, and the export itself is the last entry.
 func TestAuditExport(t *testing.T) {

@@ -48,14 +48,14 @@ func accessAnswer(w http.ResponseWriter, request, tenantRef string) bool {
 		CreatedAt: now.Add(-time.Hour), ExpiresAt: new(now.Add(24 * time.Hour)), LastUsedAt: new(now.Add(-time.Minute)), RatePerMinute: 60,
 	}
 	old := token
-	old.Valid, old.RevokedAt, old.Templates, old.LastUsedAt = false, new(now), nil, nil
+	old.Valid, old.RevokedAt, old.Templates, old.LastUsedAt, old.RatePerMinute = false, new(now), nil, nil, 0
 	user := client.User{
 		UserID: userID, Name: "ann", Tenant: "default", Roles: []string{"author", "operator"}, HasPassword: true, Version: 2, CreatedBy: "setup", CreatedAt: now, UpdatedAt: now,
 	}
 	tenant := client.Tenant{TenantID: "ten_1", Name: "red", Version: 1, CreatedAt: new(now.Add(-time.Hour)), UpdatedAt: new(now)}
 	entry := client.AuditEntry{
 		Tenant: "default", Seq: 2, CreatedAt: now, Actor: client.AuditActor{Name: "ann", Remote: "10.0.0.1"}, Action: "token.create",
-		Object: tokenID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer"},
+		Object: tokenID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer", "scopes": "jobs:read,events:read", "rate_per_minute": "60"},
 	}
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	status := http.StatusOK

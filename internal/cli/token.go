@@ -23,6 +23,22 @@ func limited(items []string) string {
 	return strings.Join(items, " ")
 }
 
+// limitsText shows the limits of a token in the words of the audit record, ""
+// when it has none.
+func limitsText(t client.Token) string {
+	limits := map[string]string{}
+	if t.Scopes != nil {
+		limits["scopes"] = strings.Join(t.Scopes, ",")
+	}
+	if t.Templates != nil {
+		limits["templates"] = strings.Join(t.Templates, ",")
+	}
+	if t.RatePerMinute > 0 {
+		limits["rate_per_minute"] = strconv.Itoa(t.RatePerMinute)
+	}
+	return labelText(limits)
+}
+
 func tokenStatus(t client.Token) string {
 	switch {
 	case t.Valid:
@@ -36,13 +52,13 @@ func tokenStatus(t client.Token) string {
 func (a *app) tokenView() view[client.Token] {
 	return view[client.Token]{
 		id:      func(t client.Token) string { return t.TokenID },
-		columns: []string{"TOKEN", "NAME", "STATUS", "ROLES", "EXPIRES", "USED", "BY"}, status: 2, spare: []string{"BY", "USED"},
+		columns: []string{"TOKEN", "NAME", "STATUS", "ROLES", "EXPIRES", "USED", "BY", "LIMITS"}, status: 2, spare: []string{"BY", "USED"}, note: true,
 		row: func(t client.Token) []string {
 			expires := "never"
 			if t.ExpiresAt != nil {
 				expires = t.ExpiresAt.UTC().Format("2006-01-02")
 			}
-			return []string{t.TokenID, t.Name, tokenStatus(t), strings.Join(t.Roles, " "), expires, a.agoPtr(t.LastUsedAt), t.CreatedBy}
+			return []string{t.TokenID, t.Name, tokenStatus(t), strings.Join(t.Roles, " "), expires, a.agoPtr(t.LastUsedAt), t.CreatedBy, limitsText(t)}
 		},
 		detail: func(t client.Token) []pair {
 			rate := "not limited"

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	tokenID = "tok_01jh0000000000000000000000"
-	userID  = "usr_01jh0000000000000000000000"
+	tokID  = "tok_01jh0000000000000000000000"
+	userID = "usr_01jh0000000000000000000000"
 )
 
 // record is a chain of n entries, in JSON Lines, and the hash of the last.
@@ -29,7 +29,7 @@ func record(t testing.TB, n int) (lines []string, head string) {
 	for i := range n {
 		e := audit.Link(audit.Entry{
 			Tenant: "default", At: now.Add(time.Duration(i) * time.Second), Actor: audit.Actor{Name: "ann", ID: userID, Remote: "10.0.0.1"},
-			Action: audit.TokenCreated, Object: tokenID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer"},
+			Action: audit.TokenCreated, Object: tokID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer"},
 		}, int64(i), head)
 		head = e.Hash
 		b, err := json.Marshal(wire.AuditEntryOf(e))
@@ -44,7 +44,7 @@ func record(t testing.TB, n int) (lines []string, head string) {
 // accessAnswer is the part of the fake server that knows who may do what.
 func accessAnswer(w http.ResponseWriter, request, tenantRef string) bool {
 	token := client.Token{
-		TokenID: tokenID, Name: "ci \x1b[31mred", Tenant: "default", Roles: []string{"operator"}, Templates: []string{"deploy-*"}, Valid: true, CreatedBy: "ann",
+		TokenID: tokID, Name: "ci \x1b[31mred", Tenant: "default", Roles: []string{"operator"}, Templates: []string{"deploy-*"}, Valid: true, CreatedBy: "ann",
 		CreatedAt: now.Add(-time.Hour), ExpiresAt: new(now.Add(24 * time.Hour)), LastUsedAt: new(now.Add(-time.Minute)), RatePerMinute: 60,
 	}
 	old := token
@@ -55,21 +55,21 @@ func accessAnswer(w http.ResponseWriter, request, tenantRef string) bool {
 	tenant := client.Tenant{TenantID: "ten_1", Name: "red", Version: 1, CreatedAt: new(now.Add(-time.Hour)), UpdatedAt: new(now)}
 	entry := client.AuditEntry{
 		Tenant: "default", Seq: 2, CreatedAt: now, Actor: client.AuditActor{Name: "ann", Remote: "10.0.0.1"}, Action: "token.create",
-		Object: tokenID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer", "scopes": "jobs:read,events:read", "rate_per_minute": "60"},
+		Object: tokID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer", "scopes": "jobs:read,events:read", "rate_per_minute": "60"},
 	}
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	status := http.StatusOK
 	var out any
 	switch request {
 	case "GET /session":
-		out = client.Me{Name: "ann", Kind: "token", Tenant: "default", Roles: []string{"viewer"}, Scopes: []string{"jobs:read"}, TokenID: new(tokenID)}
+		out = client.Me{Name: "ann", Kind: "token", Tenant: "default", Roles: []string{"viewer"}, Scopes: []string{"jobs:read"}, TokenID: new(tokID)}
 	case "POST /tokens":
-		status, out = http.StatusCreated, client.NewToken{TokenID: tokenID, Token: "rst_new", ExpiresAt: token.ExpiresAt}
+		status, out = http.StatusCreated, client.NewToken{TokenID: tokID, Token: "rst_new", ExpiresAt: token.ExpiresAt}
 	case "GET /tokens":
 		out = page(token, old)
-	case "GET /tokens/" + tokenID:
+	case "GET /tokens/" + tokID:
 		out = token
-	case "DELETE /tokens/" + tokenID, "DELETE /users/ann":
+	case "DELETE /tokens/" + tokID, "DELETE /users/ann":
 		w.WriteHeader(http.StatusNoContent)
 		return true
 	case "DELETE /users/boss":
@@ -107,9 +107,9 @@ func TestAccessGolden(t *testing.T) {
 		"token_create_usage": "token create ci",
 		"token_create_help":  "token create --help",
 		"token_ls":           "token ls",
-		"token_get":          "token get " + tokenID,
-		"token_revoke":       "token revoke --yes " + tokenID,
-		"token_revoke_asks":  "token revoke " + tokenID,
+		"token_get":          "token get " + tokID,
+		"token_revoke":       "token revoke --yes " + tokID,
+		"token_revoke_asks":  "token revoke " + tokID,
 		"user_create":        "user create ann --role viewer --no-password",
 		"user_create_asks":   "user create ann --role viewer",
 		"user_ls":            "user ls",
@@ -311,10 +311,48 @@ func TestAuditTimes(t *testing.T) {
 	}
 }
 
+// TestTokensHaveNames: among the valid ones, and the id is what is sent.
+func TestTokensHaveNames(t *testing.T) {
+	t.Parallel()
+	const other = "tok_01jh0000000000000000000001"
+	for args, c := range map[string]struct {
+		code       int
+		says, sent string
+	}{
+		"get ci":               {exitOK, "", "GET /api/tokens/" + tokID},
+		"revoke --yes ci":      {exitOK, "revoked ci", "DELETE /api/tokens/" + tokID},
+		"revoke --yes ci none": {exitNotFound, "no valid token is named none", ""},
+		"get none":             {exitNotFound, "no valid token is named none", ""},
+		"revoke --yes ended":   {exitNotFound, "no valid token is named ended", ""},
+		"get twin":             {exitNotFound, "use the id: " + tokID + ", " + other, ""},
+	} {
+		f := serve(t)
+		inner, sent := f.Config.Handler, ""
+		f.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/api/tokens" {
+				sent = r.Method + " " + r.URL.Path
+				inner.ServeHTTP(w, r)
+				return
+			}
+			if r.URL.Query().Get("valid") != "true" {
+				t.Errorf("asked for %s", r.URL)
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"items": []client.Token{
+				{TokenID: tokID, Name: "ci", Valid: true}, {TokenID: other, Name: "ended"},
+				{TokenID: tokID, Name: "twin", Valid: true}, {TokenID: other, Name: "twin", Valid: true},
+			}})
+		})
+		_, talk, code := f.invoke(t.Context(), t, "", append([]string{"token"}, strings.Fields(args)...)...)
+		if code != c.code || !strings.Contains(talk, c.says) || sent != c.sent {
+			t.Errorf("%s: exit %d, sent %q\n%s", args, code, sent, talk)
+		}
+	}
+}
+
 func TestCompletionOfNames(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"token revoke": tokenID + "\tci red", "user set": "ann\tenabled", "tenant get": "red\tten_1",
+		"token revoke": tokID + "\tci red", "user set": "ann\tenabled", "tenant get": "red\tten_1",
 	} {
 		out, _, code := serve(t).invoke(t.Context(), t, "", append(append([]string{"__complete"}, strings.Fields(args)...), "")...)
 		if code != exitOK || !strings.Contains(out, want) {

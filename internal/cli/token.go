@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runsheet/runsheet/client"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
 )
 
 func (a *app) tokenCommand() *cobra.Command {
@@ -172,16 +174,44 @@ func (a *app) tokenList() *cobra.Command {
 	return c
 }
 
+// tokenID finds the id of a token that is named by id or by name. Of a name it
+// looks among the valid ones, because ended ones may have had it too.
+func tokenID(ctx context.Context, cl *client.Client, tenant, ref string) (string, error) {
+	if id.Check(id.Token, ref) == nil {
+		return ref, nil
+	}
+	var found []string
+	for t, err := range cl.Tokens(ctx, client.TokenFilter{Valid: true, Tenant: tenant, PageSize: pageSize(0)}) {
+		if err != nil {
+			return "", err
+		}
+		if t.Valid && t.Name == ref {
+			found = append(found, t.TokenID)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", fault.Newf(fault.NotFound, "no valid token is named %s", ref).WithHint("see: runsheet token ls; one that has ended is named by its id")
+	}
+	return "", fault.Newf(fault.NotFound, "%d valid tokens are named %s", len(found), ref).WithHint("use the id: " + strings.Join(found, ", "))
+}
+
 func (a *app) tokenGet() *cobra.Command {
 	var tenant string
 	c := &cobra.Command{
-		Use: "get TOKEN", Aliases: []string{"show"}, Short: "Show a token, without its text", Args: oneArg, ValidArgsFunction: a.completeTokens(),
+		Use: "get TOKEN|NAME", Aliases: []string{"show"}, Short: "Show a token, without its text", Args: oneArg, ValidArgsFunction: a.completeTokens(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
 			}
-			t, err := cl.Token(c.Context(), tenant, args[0])
+			ref, err := tokenID(c.Context(), cl, tenant, args[0])
+			if err != nil {
+				return err
+			}
+			t, err := cl.Token(c.Context(), tenant, ref)
 			if err != nil {
 				return err
 			}
@@ -198,17 +228,23 @@ func (a *app) tokenRevoke() *cobra.Command {
 		tenant string
 	)
 	c := &cobra.Command{
-		Use: "revoke TOKEN...", Aliases: []string{"rm"}, Short: "End tokens for ever", Args: someArgs, ValidArgsFunction: a.completeTokens(),
+		Use: "revoke TOKEN|NAME...", Aliases: []string{"rm"}, Short: "End tokens for ever", Args: someArgs, ValidArgsFunction: a.completeTokens(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
 			}
+			ids := make([]string, len(args)) // all are found before the first is revoked
+			for i, ref := range args {
+				if ids[i], err = tokenID(c.Context(), cl, tenant, ref); err != nil {
+					return err
+				}
+			}
 			if err := a.confirm(yes, "revoke "+strings.Join(args, ", ")+" for ever?"); err != nil {
 				return err
 			}
-			for _, ref := range args {
-				if err := cl.RevokeToken(c.Context(), tenant, ref); err != nil {
+			for i, ref := range args {
+				if err := cl.RevokeToken(c.Context(), tenant, ids[i]); err != nil {
 					return err
 				}
 				a.talk("revoked %s", ref)

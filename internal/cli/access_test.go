@@ -311,6 +311,25 @@ func TestAuditTimes(t *testing.T) {
 	}
 }
 
+// TestTooManyRequestsSaysWhen to come again.
+func TestTooManyRequestsSaysWhen(t *testing.T) {
+	t.Parallel()
+	for after, says := range map[string]string{"90": "slow down; come again in 1m30s\n", "": "slow down\n"} {
+		f := serve(t)
+		f.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			if after != "" {
+				w.Header().Set("Retry-After", after)
+			}
+			w.WriteHeader(http.StatusTooManyRequests)
+			_ = json.NewEncoder(w).Encode(client.Problem{Status: http.StatusTooManyRequests, Code: "too_many_requests", Detail: "slow down"})
+		})
+		if _, talk, code := f.invoke(t.Context(), t, "", "job", "ls"); code != exitUnreachable || !strings.Contains(talk, says) {
+			t.Errorf("%q: exit %d\n%s", after, code, talk)
+		}
+	}
+}
+
 // TestTokensHaveNames: among the valid ones, and the id is what is sent.
 func TestTokensHaveNames(t *testing.T) {
 	t.Parallel()

@@ -357,8 +357,10 @@ func TestTokensHaveNames(t *testing.T) {
 				t.Errorf("asked for %s", r.URL)
 			}
 			_ = json.NewEncoder(w).Encode(map[string]any{"items": []client.Token{
-				{TokenID: tokID, Name: "ci", Valid: true}, {TokenID: other, Name: "ended"},
-				{TokenID: tokID, Name: "twin", Valid: true}, {TokenID: other, Name: "twin", Valid: true},
+				{TokenID: tokID, Name: "ci", Valid: true},
+				{TokenID: other, Name: "ended"},
+				{TokenID: tokID, Name: "twin", Valid: true},
+				{TokenID: other, Name: "twin", Valid: true},
 			}})
 		})
 		_, talk, code := f.invoke(t.Context(), t, "", append([]string{"token"}, strings.Fields(args)...)...)

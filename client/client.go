@@ -227,6 +227,9 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, time.Dura
 	}
 	defer res.Body.Close() // only read
 	p, after := problemOf(res)
+	if p.Status == http.StatusTooManyRequests && after > 0 {
+		return nil, after, &Limited{After: after, Problem: p}
+	}
 	return nil, after, p
 }
 

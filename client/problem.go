@@ -33,6 +33,22 @@ func (p *Problem) Error() string {
 	return s
 }
 
+// Limited is a Problem of status 429, and when to come again.
+type Limited struct {
+	// After is how long the server wants to be left alone, in whole seconds.
+	After time.Duration
+	// Problem is the answer; errors.As finds it too.
+	Problem *Problem
+}
+
+// Error implements error.
+func (l *Limited) Error() string {
+	return l.Problem.Error() + "; come again in " + l.After.String()
+}
+
+// Unwrap returns the problem.
+func (l *Limited) Unwrap() error { return l.Problem }
+
 // Unreachable says that no whole answer came. Whether the request took effect
 // is unknown, unless it was one that only reads.
 type Unreachable struct {

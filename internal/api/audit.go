@@ -26,7 +26,7 @@ func (s *service) auditRoutes() []operation {
 			ID: "verify_audit", Method: http.MethodGet, Path: "/api/audit/verify", Scope: access.AuditRead, Tag: "audit", Summary: "Check the whole chain",
 			Doc: "Reads every entry; it takes a while when there are many.",
 			Query: []param{
-				textParam("head", "a hash that was noted earlier: the chain is only valid if it still holds an entry with it"), tenantParam(),
+				textParam("head", "a hash that was noted earlier, 64 hex digits: the chain is only valid if it still holds an entry with it"), tenantParam(),
 			},
 			Faults: []fault.Code{fault.NotFound}, Answers: []answer{{Status: http.StatusOK, Doc: "what the check found", Body: wire.AuditCheck{}}},
 			Handle: s.verifyAudit,
@@ -105,12 +105,15 @@ func (s *service) verifyAudit(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	noted, err := notedHash(r)
+	if err != nil {
+		return reply{}, err
+	}
 	head, err := s.Store.Audit.Head(r.Context(), tenant)
 	if err != nil {
 		return reply{}, err
 	}
 	out := wire.AuditCheck{Tenant: tenant, Valid: true}
-	noted := r.query.text("head")
 	met := noted == ""
 	var v audit.Verifier
 	err = s.walkAudit(r, tenant, head.Seq, func(e audit.Entry) (bool, error) {
@@ -126,10 +129,23 @@ func (s *service) verifyAudit(r *request) (reply, error) {
 	}
 	out.Entries, out.HeadSeq, out.HeadHash = v.Seq, v.Seq, v.Hash
 	if out.Valid && !met {
-		text := "no entry has the hash that was noted: the chain was rewritten, or its end was cut off"
+		text := audit.Lost
 		out.Valid, out.Error = false, &text
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+// notedHash reads the parameter head, "" when it is absent.
+func notedHash(r *request) (string, error) {
+	said, ok := r.query["head"]
+	if !ok {
+		return "", nil
+	}
+	noted, ok := audit.ParseHash(said[0])
+	if !ok {
+		return "", fault.New(fault.InvalidParameter, "a query parameter has a value that cannot be used").At("query/head", "invalid", audit.NotHash)
+	}
+	return noted, nil
 }
 
 // exportAudit records the export and then sends the chain, up to that record.

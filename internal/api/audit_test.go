@@ -156,6 +156,12 @@ func TestAuditVerify(t *testing.T) {
 	if c := check("?head=" + strings.Repeat("0", 64)); c.Valid || c.Error == nil || c.BrokenAt != nil {
 		t.Errorf("a head that is gone: %+v", c)
 	}
+	if c := check("?head=" + strings.ToUpper(good.HeadHash)); !c.Valid {
+		t.Errorf("a noted head in upper case: %+v", c)
+	}
+	for _, head := range []string{"abc", strings.Repeat("x", 64), good.HeadHash + "0"} {
+		want(t, b.call("GET", "/api/audit/verify?head="+head, ""), 400, "invalid_parameter")
+	}
 	spoil = func(l []audit.Entry) []audit.Entry { l[1].Actor.Name = "somebody else"; return l }
 	if c := check(""); c.Valid || c.Entries != 1 || c.BrokenAt == nil || *c.BrokenAt != 2 || !strings.Contains(*c.Error, "was changed") {
 		t.Errorf("changed: %+v", c)
@@ -163,6 +169,27 @@ func TestAuditVerify(t *testing.T) {
 	spoil = func(l []audit.Entry) []audit.Entry { return append(l[:1:1], l[2:]...) }
 	if c := check(""); c.Valid || c.Error == nil || *c.BrokenAt != 3 {
 		t.Errorf("removed: %+v", c)
+	}
+}
+
+// TestLimitsOfTokensAreRecorded, and only those that were set.
+func TestLimitsOfTokensAreRecorded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.call("POST", "/api/tokens", `{"name":"free","roles":["viewer"]}`), 201, "")
+	want(t, b.call("POST", "/api/tokens", `{"name":"ci","roles":["operator"],"scopes":["jobs:read","jobs:write"],"templates":["deploy-*","test"],"rate_per_minute":60}`), 201, "")
+	var got []any
+	for _, e := range list(t, b.call("GET", "/api/audit?sort=seq&action=token.create", "")) {
+		d, _ := e["detail"].(map[string]any)
+		delete(d, "expires_at")
+		got = append(got, d)
+	}
+	wanted := []any{
+		map[string]any{"roles": "viewer"},
+		map[string]any{"roles": "operator", "scopes": "jobs:read,jobs:write", "templates": "deploy-*,test", "rate_per_minute": "60"},
+	}
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

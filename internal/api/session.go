@@ -36,7 +36,7 @@ func (s *service) sessionRoutes() []operation {
 		},
 		{
 			ID: "set_up", Method: http.MethodPost, Path: "/api/setup", Public: true, Tag: "session", Summary: "Make the first administrator",
-			Doc:  "It exists only until the first user does, and needs the one-time code that the server prints at its start.",
+			Doc:  "It exists only until the first administrator does, and needs the one-time code that the server prints at its start. Users who are no administrators do not end it.",
 			Body: wire.Setup{}, Answers: in, Faults: append(limited, fault.SetupCodeInvalid, fault.AlreadySetUp), Handle: s.setUp,
 		},
 		{

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (s *service) createToken(r *request) (reply, error) {
 	}
 	entry, err := s.record(r, change{
 		Action: audit.TokenCreated, Tenant: tenant, Object: t.ID, Name: t.Name, After: wire.TokenOf(t, now),
-		Detail: map[string]string{"roles": strings.Join(union(in.Roles), " "), "expires_at": t.ExpiresAt.Format(time.RFC3339)},
+		Detail: tokenDetail(t, union(in.Roles)),
 	})
 	if err != nil {
 		return reply{}, err
@@ -85,6 +86,26 @@ func (s *service) createToken(r *request) (reply, error) {
 		return reply{}, err
 	}
 	return reply{Status: http.StatusCreated, Location: "/api/tokens/" + t.ID, Body: wire.NewTokenOf(t, text)}, nil
+}
+
+// tokenDetail is what the record says of a new token: what it may do, and each
+// limit that was set.
+func tokenDetail(t access.Token, roles []string) map[string]string {
+	out := map[string]string{"roles": strings.Join(roles, " "), "expires_at": t.ExpiresAt.Format(time.RFC3339)}
+	if t.Scopes != nil {
+		var scopes []string
+		for _, s := range t.Scopes {
+			scopes = append(scopes, string(s))
+		}
+		out["scopes"] = strings.Join(scopes, ",")
+	}
+	if t.Templates != nil {
+		out["templates"] = strings.Join(t.Templates, ",")
+	}
+	if t.RatePerMinute > 0 {
+		out["rate_per_minute"] = strconv.Itoa(t.RatePerMinute)
+	}
+	return out
 }
 
 func (s *service) listTokens(r *request) (reply, error) {

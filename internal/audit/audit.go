@@ -110,6 +110,19 @@ func Digest(representation []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// ParseHash reads a hash as a person noted it: 64 hex digits, of which upper and
+// lower case are the same. It returns false for everything else.
+func ParseHash(s string) (string, bool) {
+	b, err := hex.DecodeString(s)
+	return hex.EncodeToString(b), err == nil && len(b) == sha256.Size
+}
+
+// NotHash says what is wrong with a text that ParseHash does not take.
+const NotHash = "must be a hash, which has 64 hex digits"
+
+// Lost says that a noted hash is in no entry of a chain that fits in itself.
+const Lost = "no entry has the hash that was noted: the record was rewritten, or its end was cut off"
+
 // Link returns e as the successor of the entry with the given number and hash
 // (0 and "" for the first).
 func Link(e Entry, seq int64, prev string) Entry {

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	tokenID = "tok_01jh0000000000000000000000"
-	userID  = "usr_01jh0000000000000000000000"
+	tokID  = "tok_01jh0000000000000000000000"
+	userID = "usr_01jh0000000000000000000000"
 )
 
 // record is a chain of n entries, in JSON Lines, and the hash of the last.
@@ -29,7 +29,7 @@ func record(t testing.TB, n int) (lines []string, head string) {
 	for i := range n {
 		e := audit.Link(audit.Entry{
 			Tenant: "default", At: now.Add(time.Duration(i) * time.Second), Actor: audit.Actor{Name: "ann", ID: userID, Remote: "10.0.0.1"},
-			Action: audit.TokenCreated, Object: tokenID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer"},
+			Action: audit.TokenCreated, Object: tokID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer"},
 		}, int64(i), head)
 		head = e.Hash
 		b, err := json.Marshal(wire.AuditEntryOf(e))
@@ -44,32 +44,32 @@ func record(t testing.TB, n int) (lines []string, head string) {
 // accessAnswer is the part of the fake server that knows who may do what.
 func accessAnswer(w http.ResponseWriter, request, tenantRef string) bool {
 	token := client.Token{
-		TokenID: tokenID, Name: "ci \x1b[31mred", Tenant: "default", Roles: []string{"operator"}, Templates: []string{"deploy-*"}, Valid: true, CreatedBy: "ann",
+		TokenID: tokID, Name: "ci \x1b[31mred", Tenant: "default", Roles: []string{"operator"}, Templates: []string{"deploy-*"}, Valid: true, CreatedBy: "ann",
 		CreatedAt: now.Add(-time.Hour), ExpiresAt: new(now.Add(24 * time.Hour)), LastUsedAt: new(now.Add(-time.Minute)), RatePerMinute: 60,
 	}
 	old := token
-	old.Valid, old.RevokedAt, old.Templates, old.LastUsedAt = false, new(now), nil, nil
+	old.Valid, old.RevokedAt, old.Templates, old.LastUsedAt, old.RatePerMinute = false, new(now), nil, nil, 0
 	user := client.User{
 		UserID: userID, Name: "ann", Tenant: "default", Roles: []string{"author", "operator"}, HasPassword: true, Version: 2, CreatedBy: "setup", CreatedAt: now, UpdatedAt: now,
 	}
 	tenant := client.Tenant{TenantID: "ten_1", Name: "red", Version: 1, CreatedAt: new(now.Add(-time.Hour)), UpdatedAt: new(now)}
 	entry := client.AuditEntry{
 		Tenant: "default", Seq: 2, CreatedAt: now, Actor: client.AuditActor{Name: "ann", Remote: "10.0.0.1"}, Action: "token.create",
-		Object: tokenID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer"},
+		Object: tokID, ObjectName: "ci", Detail: map[string]string{"roles": "viewer", "scopes": "jobs:read,events:read", "rate_per_minute": "60"},
 	}
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	status := http.StatusOK
 	var out any
 	switch request {
 	case "GET /session":
-		out = client.Me{Name: "ann", Kind: "token", Tenant: "default", Roles: []string{"viewer"}, Scopes: []string{"jobs:read"}, TokenID: new(tokenID)}
+		out = client.Me{Name: "ann", Kind: "token", Tenant: "default", Roles: []string{"viewer"}, Scopes: []string{"jobs:read"}, TokenID: new(tokID)}
 	case "POST /tokens":
-		status, out = http.StatusCreated, client.NewToken{TokenID: tokenID, Token: "rst_new", ExpiresAt: token.ExpiresAt}
+		status, out = http.StatusCreated, client.NewToken{TokenID: tokID, Token: "rst_new", ExpiresAt: token.ExpiresAt}
 	case "GET /tokens":
 		out = page(token, old)
-	case "GET /tokens/" + tokenID:
+	case "GET /tokens/" + tokID:
 		out = token
-	case "DELETE /tokens/" + tokenID, "DELETE /users/ann":
+	case "DELETE /tokens/" + tokID, "DELETE /users/ann":
 		w.WriteHeader(http.StatusNoContent)
 		return true
 	case "DELETE /users/boss":
@@ -107,9 +107,9 @@ func TestAccessGolden(t *testing.T) {
 		"token_create_usage": "token create ci",
 		"token_create_help":  "token create --help",
 		"token_ls":           "token ls",
-		"token_get":          "token get " + tokenID,
-		"token_revoke":       "token revoke --yes " + tokenID,
-		"token_revoke_asks":  "token revoke " + tokenID,
+		"token_get":          "token get " + tokID,
+		"token_revoke":       "token revoke --yes " + tokID,
+		"token_revoke_asks":  "token revoke " + tokID,
 		"user_create":        "user create ann --role viewer --no-password",
 		"user_create_asks":   "user create ann --role viewer",
 		"user_ls":            "user ls",
@@ -225,13 +225,26 @@ func TestAuditExportAndVerifyOffline(t *testing.T) {
 		"removed":       {lines[0] + "\n" + lines[2], "", exitFailed, "missing or doubled"},
 		"other tenant":  {other[0] + "\n" + strings.Replace(lines[1], `"default"`, `"red"`, 1), "", exitFailed, "belongs to the tenant red"},
 		"not an export": {"hello", "", exitUsage, "line 1"},
+		"half a line":   {lines[0] + "\n" + lines[1][:40], "", exitFailed, "the last line is cut"},
+		"no last end":   {strings.TrimSuffix(whole, "\n"), head, exitOK, ""},
+		"half inside":   {lines[0][:40] + "\n" + lines[1] + "\n", "", exitUsage, "line 1"},
+		"empty":         {"", "", exitFailed, "the file has no entries"},
+		"empty, noted":  {"", head, exitFailed, "the file has no entries"},
+		"no export":     {whole, "", exitOK, "note: the last entry is token.create"},
+		"upper case":    {whole, strings.ToUpper(head), exitOK, ""},
+		"not a hash":    {whole, "abc", exitUsage, "64 hex digits"},
+		"not hex":       {whole, strings.Repeat("x", 64), exitUsage, "64 hex digits"},
 	} {
 		path := filepath.Join(t.TempDir(), "x.jsonl")
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		f := serve(t)
-		_, talk, code := f.invoke(t.Context(), t, "", "audit", "verify", "--file", path, "--head", c.head)
+		args := []string{"audit", "verify", "--file", path}
+		if c.head != "" {
+			args = append(args, "--head", c.head)
+		}
+		_, talk, code := f.invoke(t.Context(), t, "", args...)
 		if code != c.code || !strings.Contains(talk, c.says) || len(f.requests) > 0 {
 			t.Errorf("%s: exit %d, %d requests\n%s", name, code, len(f.requests), talk)
 		}
@@ -248,6 +261,31 @@ func TestAuditExportAndVerifyOffline(t *testing.T) {
 	_, talk, code = exportServer(t, whole, true).invoke(t.Context(), t, "", "audit", "export", "-o", filepath.Join(folder, "half.jsonl"))
 	if left, err := os.ReadDir(folder); code == exitOK || err != nil || len(left) > 0 {
 		t.Errorf("exit %d, left %v\n%s", code, left, talk)
+	}
+}
+
+// TestNotedHashIsAHash: an empty variable of a script is not "nothing noted".
+func TestNotedHashIsAHash(t *testing.T) {
+	t.Parallel()
+	for _, head := range []string{"", "abc", strings.Repeat("x", 64)} {
+		f := serve(t)
+		if _, talk, code := f.invoke(t.Context(), t, "", "audit", "verify", "--head", head); code != exitUsage || len(f.requests) > 0 {
+			t.Errorf("%q: exit %d\n%s", head, code, talk)
+		}
+	}
+}
+
+// TestWholeExportNeedsNoNote: it ends with its own entry.
+func TestWholeExportNeedsNoNote(t *testing.T) {
+	t.Parallel()
+	e := audit.Link(audit.Entry{Tenant: "default", At: now, Action: audit.AuditExported}, 0, "")
+	b, err := json.Marshal(wire.AuditEntryOf(e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check, note, err := checkExport(bytes.NewReader(append(b, '\n')), e.Hash)
+	if err != nil || !check.Valid || note != "" {
+		t.Errorf("%v %q %v", check, note, err)
 	}
 }
 
@@ -273,10 +311,69 @@ func TestAuditTimes(t *testing.T) {
 	}
 }
 
+// TestTooManyRequestsSaysWhen to come again.
+func TestTooManyRequestsSaysWhen(t *testing.T) {
+	t.Parallel()
+	for after, says := range map[string]string{"90": "slow down; come again in 1m30s\n", "": "slow down\n"} {
+		f := serve(t)
+		f.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			if after != "" {
+				w.Header().Set("Retry-After", after)
+			}
+			w.WriteHeader(http.StatusTooManyRequests)
+			_ = json.NewEncoder(w).Encode(client.Problem{Status: http.StatusTooManyRequests, Code: "too_many_requests", Detail: "slow down"})
+		})
+		if _, talk, code := f.invoke(t.Context(), t, "", "job", "ls"); code != exitUnreachable || !strings.Contains(talk, says) {
+			t.Errorf("%q: exit %d\n%s", after, code, talk)
+		}
+	}
+}
+
+// TestTokensHaveNames: among the valid ones, and the id is what is sent.
+func TestTokensHaveNames(t *testing.T) {
+	t.Parallel()
+	const other = "tok_01jh0000000000000000000001"
+	for args, c := range map[string]struct {
+		code       int
+		says, sent string
+	}{
+		"get ci":               {exitOK, "", "GET /api/tokens/" + tokID},
+		"revoke --yes ci":      {exitOK, "revoked ci", "DELETE /api/tokens/" + tokID},
+		"revoke --yes ci none": {exitNotFound, "no valid token is named none", ""},
+		"get none":             {exitNotFound, "no valid token is named none", ""},
+		"revoke --yes ended":   {exitNotFound, "no valid token is named ended", ""},
+		"get twin":             {exitNotFound, "use the id: " + tokID + ", " + other, ""},
+	} {
+		f := serve(t)
+		inner, sent := f.Config.Handler, ""
+		f.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/api/tokens" {
+				sent = r.Method + " " + r.URL.Path
+				inner.ServeHTTP(w, r)
+				return
+			}
+			if r.URL.Query().Get("valid") != "true" {
+				t.Errorf("asked for %s", r.URL)
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"items": []client.Token{
+				{TokenID: tokID, Name: "ci", Valid: true},
+				{TokenID: other, Name: "ended"},
+				{TokenID: tokID, Name: "twin", Valid: true},
+				{TokenID: other, Name: "twin", Valid: true},
+			}})
+		})
+		_, talk, code := f.invoke(t.Context(), t, "", append([]string{"token"}, strings.Fields(args)...)...)
+		if code != c.code || !strings.Contains(talk, c.says) || sent != c.sent {
+			t.Errorf("%s: exit %d, sent %q\n%s", args, code, sent, talk)
+		}
+	}
+}
+
 func TestCompletionOfNames(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"token revoke": tokenID + "\tci red", "user set": "ann\tenabled", "tenant get": "red\tten_1",
+		"token revoke": tokID + "\tci red", "user set": "ann\tenabled", "tenant get": "red\tten_1",
 	} {
 		out, _, code := serve(t).invoke(t.Context(), t, "", append(append([]string{"__complete"}, strings.Fields(args)...), "")...)
 		if code != exitOK || !strings.Contains(out, want) {

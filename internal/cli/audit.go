@@ -108,7 +108,14 @@ holds the entry with a hash that was noted earlier: whoever can write the databa
 can make a new record that fits in itself, but not one with that hash.`,
 		Example: "  runsheet audit verify --head 578c32...\n  runsheet audit verify --file audit.jsonl --head 578c32...",
 		RunE: func(c *cobra.Command, _ []string) error {
-			check, err := a.verified(c, tenant, file, head)
+			if c.Flags().Changed("head") {
+				noted, ok := audit.ParseHash(head)
+				if !ok {
+					return usagef("--head %q %s", head, audit.NotHash)
+				}
+				head = noted
+			}
+			check, note, err := a.verified(c, tenant, file, head)
 			if err != nil {
 				return err
 			}
@@ -132,6 +139,9 @@ can make a new record that fits in itself, but not one with that hash.`,
 			if !check.Valid {
 				return &broken{deref(check.Error)}
 			}
+			if note != "" {
+				a.talk("note: %s", note)
+			}
 			return nil
 		},
 	}
@@ -141,17 +151,19 @@ can make a new record that fits in itself, but not one with that hash.`,
 	return c
 }
 
-func (a *app) verified(c *cobra.Command, tenant, file, head string) (client.AuditCheck, error) {
+// verified returns what the check found, and what a person should know beside.
+func (a *app) verified(c *cobra.Command, tenant, file, head string) (check client.AuditCheck, note string, err error) {
 	if file == "" {
 		cl, err := a.connect(c)
 		if err != nil {
-			return client.AuditCheck{}, err
+			return check, "", err
 		}
-		return cl.VerifyAudit(c.Context(), tenant, head)
+		check, err = cl.VerifyAudit(c.Context(), tenant, head)
+		return check, "", err
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return client.AuditCheck{}, usagef("read the export: %v", err)
+		return check, "", usagef("read the export: %v", err)
 	}
 	defer f.Close() // only read
 	return checkExport(f, head)
@@ -161,12 +173,20 @@ func (a *app) verified(c *cobra.Command, tenant, file, head string) (client.Audi
 const maxEntry = 1 << 20
 
 // checkExport checks a chain in JSON Lines. What is wrong with the chain is in
-// the answer; an error means that it cannot be read.
-func checkExport(r io.Reader, head string) (client.AuditCheck, error) {
-	out := client.AuditCheck{Valid: true}
+// the answer; an error means that it cannot be read. The note tells that the
+// chain may go on after its last entry here.
+func checkExport(r io.Reader, head string) (out client.AuditCheck, note string, err error) {
+	out = client.AuditCheck{Valid: true}
 	met := head == ""
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEntry)
+	whole := true // the last line that was read has its end
+	lines.Split(func(data []byte, end bool) (int, []byte, error) {
+		n, line, err := bufio.ScanLines(data, end)
+		whole = n == 0 || data[n-1] == '\n'
+		return n, line, err
+	})
+	last := ""
 	var v audit.Verifier
 	wrong := func(at *int64, text string) { out.Valid, out.BrokenAt, out.Error = false, at, &text }
 	for n := 1; lines.Scan(); n++ {
@@ -175,7 +195,14 @@ func checkExport(r io.Reader, head string) (client.AuditCheck, error) {
 		}
 		var e wire.AuditEntry
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			return out, usagef("line %d is not an exported entry: %v", n, err)
+			switch {
+			case lines.Err() != nil: // what stopped the reading cut the line too
+				return out, "", fmt.Errorf("read the export: %w", lines.Err())
+			case whole || !strings.HasPrefix(lines.Text(), "{"):
+				return out, "", usagef("line %d is not an exported entry: %v", n, err)
+			}
+			wrong(nil, fmt.Sprintf("the last line is cut: line %d ends inside an entry", n))
+			continue
 		}
 		switch {
 		case n == 1:
@@ -187,16 +214,21 @@ func checkExport(r io.Reader, head string) (client.AuditCheck, error) {
 		if err := v.Check(e.Domain()); err != nil {
 			wrong(&e.Seq, err.Error())
 		}
-		met = met || out.Valid && e.Hash == head
+		met, last = met || out.Valid && e.Hash == head, e.Action
 	}
 	if err := lines.Err(); err != nil {
-		return out, fmt.Errorf("read the export: %w", err)
+		return out, "", fmt.Errorf("read the export: %w", err)
 	}
 	out.Entries, out.HeadSeq, out.HeadHash = v.Seq, v.Seq, v.Hash
-	if out.Valid && !met {
-		wrong(nil, "no entry has the hash that was noted: the record was rewritten, or its end was cut off")
+	switch {
+	case out.Valid && v.Seq == 0:
+		wrong(nil, "the file has no entries")
+	case out.Valid && !met:
+		wrong(nil, audit.Lost)
+	case out.Valid && last != string(audit.AuditExported):
+		note = "the last entry is " + last + "; an export ends with its own entry, audit.export, so the end of this one may be missing"
 	}
-	return out, nil
+	return out, note, nil
 }
 
 func (a *app) auditExport() *cobra.Command {
@@ -219,7 +251,7 @@ way, and says the hash of the last one. Note that hash elsewhere: audit verify
 			defer from.Close() // only read
 			var check client.AuditCheck
 			if file == "" {
-				check, err = checkExport(io.TeeReader(from, a.out), "")
+				check, _, err = checkExport(io.TeeReader(from, a.out), "")
 			} else {
 				check, err = exportTo(file, from)
 			}
@@ -249,7 +281,7 @@ func exportTo(file string, from io.Reader) (check client.AuditCheck, err error) 
 			_ = os.Remove(f.Name()) // what is half is of no use, and the first error counts
 		}
 	}()
-	check, err = checkExport(io.TeeReader(from, f), "")
+	check, _, err = checkExport(io.TeeReader(from, f), "")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return check, err
 	}

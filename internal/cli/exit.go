@@ -158,6 +158,9 @@ func (a *app) explain(err error, code int) {
 			text = p.Title
 		}
 		places = placesOf(p, text)
+		if busy, ok := errors.AsType[*client.Limited](err); ok {
+			text += "; come again in " + busy.After.String()
+		}
 		if p.Status == http.StatusUnauthorized {
 			hint = "set RUNSHEET_TOKEN or --token-file; without --url and RUNSHEET_URL the server of this user needs none"
 		}

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runsheet/runsheet/client"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
 )
 
 func (a *app) tokenCommand() *cobra.Command {
@@ -21,6 +23,22 @@ func limited(items []string) string {
 		return "all"
 	}
 	return strings.Join(items, " ")
+}
+
+// limitsText shows the limits of a token in the words of the audit record, ""
+// when it has none.
+func limitsText(t client.Token) string {
+	limits := map[string]string{}
+	if t.Scopes != nil {
+		limits["scopes"] = strings.Join(t.Scopes, ",")
+	}
+	if t.Templates != nil {
+		limits["templates"] = strings.Join(t.Templates, ",")
+	}
+	if t.RatePerMinute > 0 {
+		limits["rate_per_minute"] = strconv.Itoa(t.RatePerMinute)
+	}
+	return labelText(limits)
 }
 
 func tokenStatus(t client.Token) string {
@@ -36,13 +54,13 @@ func tokenStatus(t client.Token) string {
 func (a *app) tokenView() view[client.Token] {
 	return view[client.Token]{
 		id:      func(t client.Token) string { return t.TokenID },
-		columns: []string{"TOKEN", "NAME", "STATUS", "ROLES", "EXPIRES", "USED", "BY"}, status: 2, spare: []string{"BY", "USED"},
+		columns: []string{"TOKEN", "NAME", "STATUS", "ROLES", "EXPIRES", "USED", "BY", "LIMITS"}, status: 2, spare: []string{"BY", "USED"}, note: true,
 		row: func(t client.Token) []string {
 			expires := "never"
 			if t.ExpiresAt != nil {
 				expires = t.ExpiresAt.UTC().Format("2006-01-02")
 			}
-			return []string{t.TokenID, t.Name, tokenStatus(t), strings.Join(t.Roles, " "), expires, a.agoPtr(t.LastUsedAt), t.CreatedBy}
+			return []string{t.TokenID, t.Name, tokenStatus(t), strings.Join(t.Roles, " "), expires, a.agoPtr(t.LastUsedAt), t.CreatedBy, limitsText(t)}
 		},
 		detail: func(t client.Token) []pair {
 			rate := "not limited"
@@ -156,16 +174,44 @@ func (a *app) tokenList() *cobra.Command {
 	return c
 }
 
+// tokenID finds the id of a token that is named by id or by name. Of a name it
+// looks among the valid ones, because ended ones may have had it too.
+func tokenID(ctx context.Context, cl *client.Client, tenant, ref string) (string, error) {
+	if id.Check(id.Token, ref) == nil {
+		return ref, nil
+	}
+	var found []string
+	for t, err := range cl.Tokens(ctx, client.TokenFilter{Valid: true, Tenant: tenant, PageSize: pageSize(0)}) {
+		if err != nil {
+			return "", err
+		}
+		if t.Valid && t.Name == ref {
+			found = append(found, t.TokenID)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", fault.Newf(fault.NotFound, "no valid token is named %s", ref).WithHint("see: runsheet token ls; one that has ended is named by its id")
+	}
+	return "", fault.Newf(fault.NotFound, "%d valid tokens are named %s", len(found), ref).WithHint("use the id: " + strings.Join(found, ", "))
+}
+
 func (a *app) tokenGet() *cobra.Command {
 	var tenant string
 	c := &cobra.Command{
-		Use: "get TOKEN", Aliases: []string{"show"}, Short: "Show a token, without its text", Args: oneArg, ValidArgsFunction: a.completeTokens(),
+		Use: "get TOKEN|NAME", Aliases: []string{"show"}, Short: "Show a token, without its text", Args: oneArg, ValidArgsFunction: a.completeTokens(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
 			}
-			t, err := cl.Token(c.Context(), tenant, args[0])
+			ref, err := tokenID(c.Context(), cl, tenant, args[0])
+			if err != nil {
+				return err
+			}
+			t, err := cl.Token(c.Context(), tenant, ref)
 			if err != nil {
 				return err
 			}
@@ -182,17 +228,23 @@ func (a *app) tokenRevoke() *cobra.Command {
 		tenant string
 	)
 	c := &cobra.Command{
-		Use: "revoke TOKEN...", Aliases: []string{"rm"}, Short: "End tokens for ever", Args: someArgs, ValidArgsFunction: a.completeTokens(),
+		Use: "revoke TOKEN|NAME...", Aliases: []string{"rm"}, Short: "End tokens for ever", Args: someArgs, ValidArgsFunction: a.completeTokens(),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
 			}
+			ids := make([]string, len(args)) // all are found before the first is revoked
+			for i, ref := range args {
+				if ids[i], err = tokenID(c.Context(), cl, tenant, ref); err != nil {
+					return err
+				}
+			}
 			if err := a.confirm(yes, "revoke "+strings.Join(args, ", ")+" for ever?"); err != nil {
 				return err
 			}
-			for _, ref := range args {
-				if err := cl.RevokeToken(c.Context(), tenant, ref); err != nil {
+			for i, ref := range args {
+				if err := cl.RevokeToken(c.Context(), tenant, ids[i]); err != nil {
 					return err
 				}
 				a.talk("revoked %s", ref)

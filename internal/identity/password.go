@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -118,8 +119,62 @@ func parsePHC(s string) (memory, time uint32, lanes uint8, salt, sum []byte, err
 	return memory, time, lanes, salt, sum, nil
 }
 
+// minDistinct is how many different characters a password has at least.
+const minDistinct = 5
+
+// common begin or make the passwords that everybody tries first, digits left out.
+func common() []string {
+	return []string{
+		"password", "passwort", "passw", "qwertyuiop", "qwerty", "qwertz", "asdfghjkl", "zxcvbnm", "letmein", "admin", "administrator", "root",
+		"welcome", "iloveyou", "abc", "abcdef", "abcdefgh", "abcdefghijkl", "abcdefghijklmnopqrstuvwxyz", "monkey", "dragon", "login", "secret",
+		"changeme", "runsheet", "test", "master",
+	}
+}
+
+// easy reports whether the password is one of the most common ones: without
+// digits it is nothing, or only common words and the user's name, the last of
+// which may be cut ("qwertyuiopas").
+func easy(name, password string) bool {
+	distinct := map[rune]bool{}
+	for _, r := range password {
+		distinct[r] = true
+	}
+	if len(distinct) < minDistinct {
+		return true
+	}
+	noDigits := func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}
+	password = strings.Map(noDigits, password)
+	words := common()
+	if name = strings.Map(noDigits, name); name != "" {
+		words = append(words, name)
+	}
+	// made[i]: the first i bytes are words, one after the other.
+	made := make([]bool, len(password)+1)
+	made[0] = true
+	for i := range password {
+		if !made[i] {
+			continue
+		}
+		for _, w := range words {
+			switch rest := password[i:]; {
+			case strings.HasPrefix(rest, w):
+				made[i+len(w)] = true
+			case (i > 0 || len(rest) > 3) && strings.HasPrefix(w, rest):
+				return true
+			}
+		}
+	}
+	return made[len(password)]
+}
+
 // checkNew refuses passwords that are too easy to guess. As NIST SP 800-63B
-// advises, it asks for length and for nothing else.
+// advises, it asks for length and against the most common ones, and not for
+// kinds of characters.
 func checkNew(name, password string) error {
 	n := utf8.RuneCountInString(password)
 	switch {
@@ -129,8 +184,8 @@ func checkNew(name, password string) error {
 		return badPassword(fmt.Sprintf("must have %d characters or more", minPassword))
 	case len(password) > maxPassword:
 		return badPassword(fmt.Sprintf("must have %d bytes or fewer", maxPassword))
-	case strings.EqualFold(password, name), strings.Count(password, password[:1]) == n:
-		return badPassword("is too easy to guess")
+	case strings.EqualFold(password, name), easy(name, password):
+		return badPassword("is too easy to guess: it is one of those that everybody tries first")
 	}
 	return nil
 }

@@ -285,8 +285,7 @@ func TestWrongLoginsWait(t *testing.T) {
 				_, err := b.who.Login(t.Context(), identity.Attempt{Name: name, Password: "wrong wrong wrong", Remote: fmt.Sprint(name, i)})
 				mu.Lock()
 				defer mu.Unlock()
-				var f *fault.Error
-				if errors.As(err, &f) {
+				if f, ok := errors.AsType[*fault.Error](err); ok {
 					codes[f.Code]++
 				}
 			})

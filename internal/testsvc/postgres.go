@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/runsheet/runsheet/internal/clock"
 )
 
 // cluster is one PostgreSQL server of this test binary. It listens on a Unix
@@ -72,7 +75,7 @@ func (c *cluster) database(t testing.TB) string {
 	name := "t" + strconv.FormatInt(c.serial.Add(1), 10)
 	must(t, c.exec("create database "+name+" template template0"))
 	t.Cleanup(func() {
-		if err := c.exec("drop database " + name + " with (force)"); err != nil {
+		if err := c.drop(name); err != nil {
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})
@@ -128,6 +131,22 @@ func (c *cluster) exec(sql string) error {
 	defer func() { _ = conn.Close(ctx) }()
 	_, err = conn.Exec(ctx, sql)
 	return err
+}
+
+// drop removes a database. That needs a checkpoint, which fails while another
+// test keeps a tablespace of the cluster full: it waits for that to end.
+func (c *cluster) drop(name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	for {
+		err := c.exec("drop database if exists " + name + " with (force)")
+		if err == nil || !strings.Contains(err.Error(), "checkpoint request failed") {
+			return err
+		}
+		if clock.Sleep(ctx, clock.System{}, 200*time.Millisecond) != nil {
+			return err
+		}
+	}
 }
 
 // pooler is the PgBouncer of this test binary.

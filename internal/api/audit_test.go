@@ -16,6 +16,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/audit"
+	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -251,5 +252,42 @@ func TestAuditExportBreaksOff(t *testing.T) {
 	}
 	if err == nil {
 		t.Error("the answer looks complete")
+	}
+}
+
+// TestUsersAreRecordedAsTheyAre: also where no request of an administrator makes
+// or changes them, the entry names the state that the API gives.
+func TestUsersAreRecordedAsTheyAre(t *testing.T) {
+	t.Parallel()
+	var who *identity.Service
+	b := setup(t, func(o *api.Options) { who = o.Identity })
+	b.clock.Advance(1234567 * time.Nanosecond)
+	state := func() string {
+		u, err := b.store.Users.User(t.Context(), access.DefaultTenant, "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.LastLoginAt = time.Time{}
+		return api.DigestUser(u)
+	}
+	last := func(a audit.Action) audit.Entry {
+		page, err := b.store.Audit.List(t.Context(), store.ListAudit{Tenant: access.DefaultTenant, Actions: []audit.Action{a}, Newest: true, Limit: 1})
+		if err != nil || len(page.Entries) != 1 {
+			t.Fatalf("%s: %v %v", a, page, err)
+		}
+		return page.Entries[0]
+	}
+	in, err := who.SetUp(t.Context(), who.NewSetupCode(), identity.Attempt{Name: "ann", Password: goodPassword})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := last(audit.SetUp); e.Before != "" || e.After != state() {
+		t.Errorf("set-up: before %q, after %q, stored %q", e.Before, e.After, state())
+	}
+	r := b.anonymous("POST", "/api/session/password", `{"current_password":"`+goodPassword+`","new_password":"another good password"}`,
+		"Cookie", "runsheet_session="+in.Secret, "Sec-Fetch-Site", "same-origin")
+	want(t, r, 201, "")
+	if e := last(audit.UserPassword); e.Before == "" || e.After == "" || e.Before == e.After {
+		t.Errorf("password: before %q, after %q", e.Before, e.After)
 	}
 }

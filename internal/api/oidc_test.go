@@ -83,7 +83,7 @@ func startSite(t *testing.T, p *testsvc.OIDCProvider, st store.Store, change ...
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
 	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	who := identity.New(identity.Options{Store: st})
+	who := identity.New(identity.Options{Store: st, Digest: api.DigestUser})
 	o := oidc.Options{
 		Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, RedirectURL: srv.URL + oidc.CallbackPath,
 		Scopes: []string{"openid", "profile", "email"}, NameClaim: "preferred_username", RolesClaim: "realm.groups",

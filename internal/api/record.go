@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/audit"
 )
 
@@ -47,6 +49,16 @@ func (s *service) record(r *request, c change) (*audit.Entry, error) {
 		*side.hash = audit.Digest(b)
 	}
 	return e, nil
+}
+
+// DigestUser is the hash by which audit entries name a state of a user, for
+// changes that are not made through this package.
+func DigestUser(u access.User) string {
+	b, err := canonical(wire.UserOf(u))
+	if err != nil {
+		panic("api: digest: " + err.Error()) // plain values always encode
+	}
+	return audit.Digest(b)
 }
 
 // actor is who makes the request, for the record.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
@@ -241,12 +242,13 @@ func (s *service) changePassword(r *request) (reply, error) {
 		}
 		return reply{}, err
 	}
-	entry, err := s.record(r, change{Action: audit.UserPassword, Object: u.ID, Name: u.Name})
+	before := wire.UserOf(u)
+	u.Version++
+	u.UpdatedAt = s.Clock.Now().UTC().Truncate(time.Millisecond)
+	entry, err := s.record(r, change{Action: audit.UserPassword, Object: u.ID, Name: u.Name, Before: before, After: wire.UserOf(u)})
 	if err != nil {
 		return reply{}, err
 	}
-	u.Version++
-	u.UpdatedAt = s.Clock.Now()
 	if u, err = s.Store.Users.Update(r.Context(), store.PutUser{User: u, Audit: entry}); err != nil {
 		return reply{}, err
 	}

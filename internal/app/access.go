@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/identity"
 )
@@ -33,7 +34,7 @@ func (a *App) openAccess(ctx context.Context) error {
 				"start it on 127.0.0.1 first and open the setup link, or set RUNSHEET_ADMIN_TOKEN", a.o.Config.Listen)
 		}
 	}
-	a.identity = identity.New(identity.Options{Store: a.store, Static: known, Clock: a.o.Clock, Logger: a.log})
+	a.identity = identity.New(identity.Options{Store: a.store, Static: known, Digest: api.DigestUser, Clock: a.o.Clock, Logger: a.log})
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
@@ -62,8 +63,8 @@ func (a *App) offerSetup(ctx context.Context) error {
 	if a.o.Config.AdminToken != "" {
 		return nil
 	}
-	page, err := a.store.Users.Administered(ctx)
-	if err != nil || page {
+	administered, err := a.store.Users.Administered(ctx)
+	if err != nil || administered {
 		return err
 	}
 	link := a.localURL() + "/ui/account/#setup=" + a.identity.NewSetupCode()

@@ -34,6 +34,9 @@ type Options struct {
 	Store store.Store
 	// Static are tokens that were given at start; they have no row.
 	Static access.Static
+	// Digest makes the hash of a user's representation for audit entries; nil =
+	// entries carry none.
+	Digest func(access.User) string
 	Clock  clock.Clock  // nil = the system's
 	Logger *slog.Logger // nil = nothing is logged
 }
@@ -95,6 +98,15 @@ func New(o Options) *Service {
 		names: newThrottle(nameLimit), addresses: newThrottle(addressLimit),
 		known: map[secret]known{}, tokens: map[string]time.Time{}, sessions: map[string]time.Time{},
 	}
+}
+
+// Digest is the hash of a user's representation, for audit entries; "" when
+// the service cannot make one.
+func (s *Service) Digest(u access.User) string {
+	if s.o.Digest == nil {
+		return ""
+	}
+	return s.o.Digest(u)
 }
 
 // Run writes down uses and removes sessions that are over, until ctx ends.

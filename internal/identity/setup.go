@@ -64,14 +64,15 @@ func (s *Service) SetUp(ctx context.Context, code string, a Attempt) (Entrance, 
 	if err != nil {
 		return Entrance{}, err
 	}
-	now := s.o.Clock.Now()
+	now := s.o.Clock.Now().UTC().Truncate(time.Millisecond) // as it will be read back
 	u := access.User{
 		ID: id.New(id.User, now), Tenant: access.DefaultTenant, Name: a.Name, Roles: []access.Role{access.Admin}, PasswordHash: hash,
-		CreatedBy: "setup", CreatedAt: now, UpdatedAt: now,
+		CreatedBy: "setup", Version: 1, CreatedAt: now, UpdatedAt: now,
 	}
 	u, err = s.o.Store.Users.SetUp(ctx, store.PutUser{User: u, Audit: &audit.Entry{
-		Tenant: u.Tenant, At: now, Action: audit.SetUp, Object: u.ID, ObjectName: u.Name, Detail: map[string]string{"roles": string(access.Admin)},
-		Actor: audit.Actor{Name: "setup", Remote: a.Remote, RequestID: a.RequestID},
+		Tenant: u.Tenant, At: now, Action: audit.SetUp, Object: u.ID, ObjectName: u.Name, After: s.Digest(u),
+		Detail: map[string]string{"roles": string(access.Admin)},
+		Actor:  audit.Actor{Name: "setup", Remote: a.Remote, RequestID: a.RequestID},
 	}})
 	if err == nil || fault.Is(err, fault.AlreadySetUp) {
 		s.CloseSetup()

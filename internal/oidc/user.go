@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/audit"
@@ -70,12 +71,14 @@ func (s *Service) provision(ctx context.Context, who claims, a identity.Attempt)
 	if err := s.open(ctx, t.ID); err != nil {
 		return access.User{}, err
 	}
-	now := s.o.Clock.Now()
+	now := s.o.Clock.Now().UTC().Truncate(time.Millisecond)
 	u := access.User{
 		ID: id.New(id.User, now), Tenant: t.ID, Name: name, Roles: roles, Issuer: s.o.Issuer, Subject: who.Subject,
-		CreatedBy: how, CreatedAt: now, UpdatedAt: now,
+		CreatedBy: how, Version: 1, CreatedAt: now, UpdatedAt: now,
 	}
-	u, err = s.o.Store.Users.Create(ctx, store.PutUser{User: u, Audit: s.entry(audit.UserCreated, u, a)})
+	entry := s.entry(audit.UserCreated, u, a)
+	entry.After = s.o.Identity.Digest(u)
+	u, err = s.o.Store.Users.Create(ctx, store.PutUser{User: u, Audit: entry})
 	if !fault.Is(err, fault.NameTaken) {
 		return u, err
 	}
@@ -93,8 +96,10 @@ func (s *Service) give(ctx context.Context, u access.User, roles []access.Role, 
 	// stays true.
 	for try := 0; ; try++ {
 		next := u
-		next.Roles, next.Version, next.UpdatedAt = roles, u.Version+1, s.o.Clock.Now()
-		out, err := s.o.Store.Users.Update(ctx, store.PutUser{User: next, Audit: s.entry(audit.UserUpdated, next, a)})
+		next.Roles, next.Version, next.UpdatedAt = roles, u.Version+1, s.o.Clock.Now().UTC().Truncate(time.Millisecond)
+		entry := s.entry(audit.UserUpdated, next, a)
+		entry.Before, entry.After = s.o.Identity.Digest(u), s.o.Identity.Digest(next)
+		out, err := s.o.Store.Users.Update(ctx, store.PutUser{User: next, Audit: entry})
 		if !fault.Is(err, fault.VersionMismatch) || try == 2 {
 			return out, err
 		}

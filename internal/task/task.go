@@ -17,7 +17,9 @@
 //
 // When the context ends, Run stops its work, all of it, and returns; its error
 // then does not matter, because the queue knows why it asked. context.Cause
-// tells a task too: ErrCancelled, ErrTimeout, ErrShutdown, ErrLeaseLost.
+// tells a task too: ErrCancelled, ErrTimeout, ErrShutdown, ErrLeaseLost. Run
+// returns ErrLeaseLost by itself when its work was ended because Attempt.Until
+// had come.
 package task
 
 import (
@@ -81,6 +83,10 @@ type Attempt struct {
 	Dir string
 	// Grace is how long work that was asked to stop may take before it is killed.
 	Grace time.Duration
+	// Until is when work outside of the server must have ended by itself, should
+	// the server fall silent: others may take the job over soon after. It moves on
+	// while the server keeps its lease. nil, or a time of zero = never.
+	Until func() time.Time
 }
 
 // Host is what a task may ask of the queue during an attempt. All methods are

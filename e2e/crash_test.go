@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -224,8 +225,15 @@ func judge(t *testing.T, s *server, l *ledger, dir string) {
 	}
 }
 
-// statement is one line of the witness.
-type statement struct{ what, job, run, attempt string }
+// statement is one line of the witness, see there.
+type statement struct {
+	what, job, run, attempt string
+	pid                     int
+	epoch                   int64
+	where                   string // data folder of the server that started it
+	at                      time.Duration
+	key, holder             string
+}
 
 func testimony(t *testing.T, dir string) []statement {
 	t.Helper()
@@ -237,10 +245,16 @@ func testimony(t *testing.T, dir string) []statement {
 	var out []statement
 	for sc := bufio.NewScanner(f); sc.Scan(); {
 		p := strings.Fields(sc.Text())
-		if len(p) != 5 {
+		if len(p) != 10 {
 			t.Fatalf("witness said %q", sc.Text())
 		}
-		out = append(out, statement{p[0], p[1], p[2], p[3]})
+		pid, err := strconv.Atoi(p[4])
+		epoch, err2 := strconv.ParseInt(p[5], 10, 64)
+		at, err3 := strconv.ParseInt(p[7], 10, 64)
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Fatalf("witness said %q: %v", sc.Text(), err)
+		}
+		out = append(out, statement{p[0], p[1], p[2], p[3], pid, epoch, p[6], time.Duration(at), p[8], p[9]})
 	}
 	return out
 }

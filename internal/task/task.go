@@ -73,7 +73,11 @@ type Attempt struct {
 	JobID, RunID, Tenant string
 	JobName              string
 	Number               int // from 1
-	Params               json.RawMessage
+	// Epoch is larger than that of every attempt claimed earlier, of whatever job:
+	// a fencing token for what several holders of a lock write to, one after the
+	// other.
+	Epoch  int64
+	Params json.RawMessage
 	// IdempotencyKey is the same for all attempts of a job; a task hands it on to
 	// the outside world so that a repeated effect can be recognised.
 	IdempotencyKey string

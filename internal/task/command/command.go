@@ -297,6 +297,7 @@ func (a *attempt) environment(path string) []string {
 	return append(env, // RUNSHEET_RUN_ID comes from package process
 		"RUNSHEET_JOB_ID="+a.JobID,
 		"RUNSHEET_ATTEMPT="+strconv.Itoa(a.Number),
+		"RUNSHEET_EPOCH="+strconv.FormatInt(a.Epoch, 10),
 		"RUNSHEET_IDEMPOTENCY_KEY="+a.IdempotencyKey,
 		"RUNSHEET_CHECKPOINT="+filepath.Join(a.Dir, checkpointName),
 	)

@@ -235,9 +235,12 @@ type statement struct {
 	key, holder             string
 }
 
-func testimony(t *testing.T, dir string) []statement {
+func testimony(t testing.TB, dir string) []statement {
 	t.Helper()
 	f, err := os.Open(filepath.Join(dir, "log"))
+	if os.IsNotExist(err) {
+		return nil
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,9 @@
 //	WHAT JOB RUN ATTEMPT PID EPOCH WHERE AT KEY HOLDER
 //
 // WHERE is the data folder of the server that started it, AT are nanoseconds of
-// the machine's monotonic clock. KEY and HOLDER are "-", except for an overlap:
-// there they are what is locked and the run that holds it.
+// the machine's monotonic clock. KEY of a start is the NAME of lock=NAME. KEY and
+// HOLDER of an overlap are what is locked and the run that holds it. All others
+// are "-".
 //
 // After an overlap it ends with exit code 3. With the word on it goes on, says
 // effect every 100 ms, and reports progress to the server as often.
@@ -48,7 +49,7 @@ func main() {
 		child(strings.TrimPrefix(os.Args[3], "child="), time.Duration(ms)*time.Millisecond)
 		return
 	}
-	var shape string
+	shape, lock := "", "-"
 	var chat, on bool
 	keys := []string{os.Getenv("RUNSHEET_JOB_ID")}
 	for _, arg := range os.Args[3:] {
@@ -59,6 +60,7 @@ func main() {
 		case "tree":
 			shape = value
 		case "lock":
+			lock = value
 			keys = append(keys, value)
 		case "chat":
 			chat = true
@@ -77,7 +79,7 @@ func main() {
 	if shape != "" {
 		plant(shape, dir, locks)
 	}
-	say(dir, "start", "-", "-")
+	say(dir, "start", lock, "-")
 	fmt.Println("::progress 1/2 working")
 	if chat {
 		for range 2000 {

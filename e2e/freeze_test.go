@@ -1,0 +1,95 @@
+//go:build linux
+
+package e2e
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestFrozenInstances (T02) freezes, wakes and kills the servers of a cluster
+// while clients add jobs, and lets the witness judge, see cluster.judge. The short form
+// makes one freeze of each kind outlive its lease; RUNSHEET_CHAOS=full has leases
+// of 30 s and 300 freezes of 1 to 90 s (RUNSHEET_CHAOS_PAUSES changes the number).
+func TestFrozenInstances(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("freezes real servers for longer than their leases")
+	}
+	if os.Getenv("RUNSHEET_CHAOS") == "full" {
+		frozenLong(t)
+		return
+	}
+	c := newCluster(t, 5*time.Second)
+	a, b, m := c.nodes[0], c.nodes[1], c.nodes[2]
+	stop := c.clients(400 * time.Millisecond)
+	defer stop()
+	ended := refusals{}
+	for try := 0; try < 3 && c.staleWrites() == 0; try++ { // a freeze right after a report leaves nothing to refuse
+		a.busy(b)
+		m.busy(b)
+		left := append(a.active(b), m.active(b)...)
+		// Of one only the server stops, of the other everything.
+		thawA, thawM := a.freeze(false, true), m.freeze(true, true)
+		// Another breathes shortly meanwhile, and keeps its jobs.
+		for range 3 {
+			pause(500 * time.Millisecond)
+			thaw := b.freeze(true, false)
+			pause(1200 * time.Millisecond)
+			thaw()
+		}
+		b.takeOver(left)
+		ended.note(b, left)
+		thawM()
+		thawA()
+		pause(2 * time.Second) // what they wanted to write comes now, if at all
+	}
+	// A server dies and its commands do not: another one on its machine ends them.
+	b.busy(a)
+	left := b.active(a)
+	b.crash()
+	if len(witnessesIn(c.dir)) == 0 {
+		t.Error("no process outlived the server: the test tested nothing")
+	}
+	a.takeOver(left)
+	b.up()
+	stop()
+	c.runDry()
+	ended.judge(t, a)
+	c.judge(40 * time.Second)
+}
+
+// frozenLong is the long form. Each server is frozen, wholly or not, again and
+// again; about one freeze in eight outlives its lease.
+func frozenLong(t *testing.T) {
+	pauses := 300
+	if n, err := strconv.Atoi(os.Getenv("RUNSHEET_CHAOS_PAUSES")); err == nil {
+		pauses = n
+	}
+	c := newCluster(t, 30*time.Second)
+	stop := c.clients(400 * time.Millisecond)
+	defer stop()
+	var wg sync.WaitGroup
+	for _, n := range c.nodes {
+		wg.Go(func() {
+			for range pauses / len(c.nodes) {
+				pause(2*time.Second + rand.N(10*time.Second))
+				d := time.Second + rand.N(5*time.Second)
+				if rand.IntN(8) == 0 {
+					d = 36*time.Second + rand.N(54*time.Second)
+				}
+				thaw := n.freeze(rand.IntN(2) == 0, d > 20*time.Second)
+				pause(d)
+				thaw()
+			}
+		})
+	}
+	wg.Wait()
+	stop()
+	c.runDry()
+	c.judge(time.Minute)
+}

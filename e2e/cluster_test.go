@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,21 +150,22 @@ func (n *node) crash() {
 	n.windows = append(n.windows, w)
 }
 
-// active are the witness's runs that this server makes now, as another sees it.
-func (n *node) active(from *node) []string {
+// active are the witness's runs that this server makes now, as another sees it,
+// and whether one of them takes long and is repeated after a crash.
+func (n *node) active(from *node) (runs []string, long bool) {
 	mine := map[string]bool{}
 	for _, w := range testimony(n.t, n.c.dir) {
 		if w.what == "start" && w.where == n.data {
 			mine[w.run] = true
 		}
 	}
-	var out []string
 	for _, j := range from.all("/api/jobs?status=RUNNING&limit=200") {
 		if mine[text(j["run_id"])] {
-			out = append(out, text(j["run_id"]))
+			runs = append(runs, text(j["run_id"]))
+			long = long || j["retry_on_restart"] == true && slices.Contains(j["params"].(map[string]any)["argv"].([]any), any(longRun))
 		}
 	}
-	return out
+	return runs, long
 }
 
 // staleWrites is the server's counter of refused writes.
@@ -193,10 +195,17 @@ func (c *cluster) staleWrites() int {
 	return sum
 }
 
-// busy waits until a server makes two attempts or more.
-func (n *node) busy(from *node) {
+// busy waits until a server makes two attempts or more, one of which would
+// outlast a takeover, and returns them.
+func (n *node) busy(from *node) []string {
 	n.t.Helper()
-	eventually(n.t, 60*time.Second, "the server is busy", func() bool { return len(n.active(from)) >= 2 })
+	var runs []string
+	eventually(n.t, 60*time.Second, "the server is busy", func() bool {
+		var long bool
+		runs, long = n.active(from)
+		return long && len(runs) >= 2
+	})
+	return runs
 }
 
 // takeOver waits until runs of another server have ended, and shows how long
@@ -234,20 +243,29 @@ func (c *cluster) clients(every time.Duration) (stop func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
+// longMillis is what a job takes that outlasts the takeover of a short lease.
+const (
+	longMillis = 15_000
+	longRun    = "15000"
+)
+
 func (c *cluster) add(ctx context.Context, client, k int) {
 	ms, args := 200+rand.IntN(2500), []string{"on"}
 	job := map[string]any{}
 	switch rand.IntN(5) {
 	case 0:
 		ms = 200 + rand.IntN(800)
-		args = append(args, "lock=gpu")
-		job["locks"] = []string{"gpu"}
+		if k%5 > 0 {
+			args = append(args, "lock=gpu")
+			job["locks"] = []string{"gpu"}
+		}
 	case 1:
 		args = append(args, "fork")
-	case 2:
-		ms = 6000
 	}
 	retry := rand.IntN(3) > 0
+	if k%5 == 0 {
+		ms, retry = longMillis, true
+	}
 	name := fmt.Sprintf("c%d-%d", client, k)
 	for key, v := range command(append([]string{built.witness, c.dir, strconv.Itoa(ms)}, args...)...) {
 		job[key] = v

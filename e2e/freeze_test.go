@@ -26,13 +26,11 @@ func TestFrozenInstances(t *testing.T) {
 	}
 	c := newCluster(t, 5*time.Second)
 	a, b, m := c.nodes[0], c.nodes[1], c.nodes[2]
-	stop := c.clients(400 * time.Millisecond)
+	stop := c.clients(700 * time.Millisecond)
 	defer stop()
 	ended := refusals{}
 	for try := 0; try < 3 && c.staleWrites() == 0; try++ { // a freeze right after a report leaves nothing to refuse
-		a.busy(b)
-		m.busy(b)
-		left := append(a.active(b), m.active(b)...)
+		left := append(a.busy(b), m.busy(b)...)
 		// Of one only the server stops, of the other everything.
 		thawA, thawM := a.freeze(false, true), m.freeze(true, true)
 		// Another breathes shortly meanwhile, and keeps its jobs.
@@ -49,15 +47,17 @@ func TestFrozenInstances(t *testing.T) {
 		pause(2 * time.Second) // what they wanted to write comes now, if at all
 	}
 	// A server dies and its commands do not: another one on its machine ends them.
-	b.busy(a)
-	left := b.active(a)
+	// On another machine a server stops alone: its supervisors end its commands.
+	left := append(b.busy(a), m.busy(a)...)
 	b.crash()
+	thaw := m.freeze(false, true)
+	stop()
 	if len(witnessesIn(c.dir)) == 0 {
 		t.Error("no process outlived the server: the test tested nothing")
 	}
 	a.takeOver(left)
+	thaw()
 	b.up()
-	stop()
 	c.runDry()
 	ended.judge(t, a)
 	c.judge(40 * time.Second)
@@ -71,7 +71,7 @@ func frozenLong(t *testing.T) {
 		pauses = n
 	}
 	c := newCluster(t, 30*time.Second)
-	stop := c.clients(400 * time.Millisecond)
+	stop := c.clients(700 * time.Millisecond)
 	defer stop()
 	var wg sync.WaitGroup
 	for _, n := range c.nodes {

@@ -208,8 +208,8 @@ func (n *node) busy(from *node) []string {
 	return runs
 }
 
-// takeOver waits until runs of another server have ended, and shows how long
-// that took.
+// takeOver waits until runs of another server have ended and their jobs had the
+// time to start again.
 func (n *node) takeOver(runs []string) {
 	n.t.Helper()
 	begin := time.Now()
@@ -221,7 +221,9 @@ func (n *node) takeOver(runs []string) {
 		}
 		return true
 	})
-	n.t.Logf("%d attempts taken over, %v after the last look", len(runs), time.Since(begin).Round(100*time.Millisecond))
+	n.t.Logf("%d attempts taken over after another %v", len(runs), time.Since(begin).Round(100*time.Millisecond))
+	// Time for the next attempts to meet what may be left of these.
+	pause(2 * time.Second)
 }
 
 // clients adds jobs until the returned function is called. A request without an

@@ -26,31 +26,30 @@ func TestFrozenInstances(t *testing.T) {
 	}
 	c := newCluster(t, 5*time.Second)
 	a, b, m := c.nodes[0], c.nodes[1], c.nodes[2]
-	stop := c.clients(700 * time.Millisecond)
+	stop := c.clients(800 * time.Millisecond)
 	defer stop()
 	ended := refusals{}
 	for try := 0; try < 3 && c.staleWrites() == 0; try++ { // a freeze right after a report leaves nothing to refuse
-		left := append(a.busy(b), m.busy(b)...)
-		// Of one only the server stops, of the other everything.
-		thawA, thawM := a.freeze(false, true), m.freeze(true, true)
-		// Another breathes shortly meanwhile, and keeps its jobs.
-		for range 3 {
+		left := append(a.busy(m), b.busy(m)...)
+		// Of one only the server stops, of the other everything. The third cannot see
+		// their processes.
+		thawA, thawB := a.freeze(false, true), b.freeze(true, true)
+		for range 3 { // it breathes shortly meanwhile, and keeps its jobs
 			pause(500 * time.Millisecond)
-			thaw := b.freeze(true, false)
+			thaw := m.freeze(true, false)
 			pause(1200 * time.Millisecond)
 			thaw()
 		}
-		b.takeOver(left)
-		ended.note(b, left)
-		thawM()
+		m.takeOver(left)
+		ended.note(m, left)
+		thawB()
 		thawA()
 		pause(2 * time.Second) // what they wanted to write comes now, if at all
 	}
-	// A server dies and its commands do not: another one on its machine ends them.
-	// On another machine a server stops alone: its supervisors end its commands.
+	// A server dies and its commands do not: the one on its machine ends them.
 	left := append(b.busy(a), m.busy(a)...)
 	b.crash()
-	thaw := m.freeze(false, true)
+	thaw := m.freeze(true, true)
 	stop()
 	if len(witnessesIn(c.dir)) == 0 {
 		t.Error("no process outlived the server: the test tested nothing")

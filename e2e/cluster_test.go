@@ -95,6 +95,12 @@ func (n *node) up() {
 	n.c.urls[n.n] = n.url
 }
 
+// instance is the id of the server's lease, as it says itself.
+func (n *node) instance() string {
+	n.t.Helper()
+	return text(n.must(http.MethodGet, "/api/scheduler", nil, http.StatusOK)["instance_id"])
+}
+
 // pid is the server's own process.
 func (n *node) pid() int {
 	if !n.machine {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strconv"
 	"sync"
@@ -31,6 +32,7 @@ func TestFrozenInstances(t *testing.T) {
 	ended := refusals{}
 	for try := 0; try < 3 && c.staleWrites() == 0; try++ { // a freeze right after a report leaves nothing to refuse
 		left := append(a.busy(m), b.busy(m)...)
+		before := a.instance()
 		// Of one only the server stops, of the other everything. The third cannot see
 		// their processes.
 		thawA, thawB := a.freeze(false, true), b.freeze(true, true)
@@ -45,6 +47,11 @@ func TestFrozenInstances(t *testing.T) {
 		thawB()
 		thawA()
 		pause(2 * time.Second) // what they wanted to write comes now, if at all
+		eventually(t, 30*time.Second, "a woken server works under a new lease and says so", func() bool {
+			code, _ := a.try(http.MethodGet, "/readyz", nil, nil)
+			now := a.instance()
+			return code == http.StatusOK && now != "" && now != before
+		})
 	}
 	// A server dies and its commands do not: the one on its machine ends them.
 	left := append(b.busy(a), m.busy(a)...)

@@ -75,8 +75,10 @@ type Options struct {
 	Hosts []string
 	// Listen is the address that the server listens on, "" = unknown.
 	Listen string
-	// Version and InstanceID are shown by /api/scheduler.
-	Version, InstanceID string
+	// Version and InstanceID are shown by /api/scheduler. The id changes when a
+	// lease was lost; nil = there is none.
+	Version    string
+	InstanceID func() string
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.
 	BehindProxy bool
@@ -122,6 +124,9 @@ func New(o Options) (http.Handler, error) {
 	}
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
+	}
+	if o.InstanceID == nil {
+		o.InstanceID = func() string { return "" }
 	}
 	if o.MaxSockets <= 0 {
 		o.MaxSockets = maxSockets

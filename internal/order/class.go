@@ -8,16 +8,14 @@ type class struct {
 	name   string
 	head   rank.Rank   // the first job; "" only during Apply
 	rest   *set[place] // the other jobs; nil if there never was one
-	needs  *[]*resource
-	parked *resource // nil = active
+	parked *resource   // nil = active
 }
 
 func (c *class) key() rank.Rank { return c.head }
 
-// resource is something that a class may have to wait for.
+// resource is something that classes are parked under.
 type resource struct {
 	name   string
-	refs   int       // in needs of classes
 	head   rank.Rank // of the first parked class; "" = none
 	parked set[*class]
 }
@@ -26,11 +24,11 @@ func (r *resource) key() rank.Rank { return r.head }
 
 // ready adds a ready job to its class.
 func (x *Index) ready(name string, r rank.Rank) bool {
-	c := x.classes[name]
+	c := x.classes.get(name)
 	switch {
 	case c == nil:
 		c = &class{name: name, head: r}
-		x.classes[name] = c
+		x.classes.put(c)
 		return x.attach(c)
 	case c.head == "":
 		c.head = r
@@ -52,7 +50,7 @@ func (x *Index) ready(name string, r rank.Rank) bool {
 
 // unready removes a ready job from its class.
 func (x *Index) unready(name string, r rank.Rank) bool {
-	c := x.classes[name]
+	c := x.classes.get(name)
 	if c == nil {
 		return false
 	}
@@ -73,40 +71,11 @@ func (x *Index) unready(name string, r rank.Rank) bool {
 	return true
 }
 
-// forget drops a class that has no jobs, and the resources nobody needs then.
+// forget drops a class that has no jobs.
 func (x *Index) forget(c *class) {
-	if c.head != "" || x.classes[c.name] != c {
-		return
+	if c.head == "" {
+		x.classes.remove(c.name)
 	}
-	delete(x.classes, c.name)
-	if c.needs == nil {
-		return
-	}
-	for _, r := range *c.needs {
-		if r.refs--; r.refs == 0 {
-			delete(x.held, r.name)
-		}
-	}
-}
-
-// need returns the resources of a class.
-func (x *Index) need(c *class) []*resource {
-	if c.needs != nil {
-		return *c.needs
-	}
-	names := x.resources(c.name)
-	needs := make([]*resource, len(names))
-	for i, name := range names {
-		r := x.held[name]
-		if r == nil {
-			r = &resource{name: name}
-			x.held[name] = r
-		}
-		r.refs++
-		needs[i] = r
-	}
-	c.needs = &needs
-	return needs
 }
 
 // attach puts a class where its head is looked for: among the active ones or
@@ -114,6 +83,10 @@ func (x *Index) need(c *class) []*resource {
 func (x *Index) attach(c *class) bool {
 	if c.parked == nil {
 		return x.active.insert(c)
+	}
+	if c.parked.head == "" {
+		// Nobody is parked there: it may have been dropped meanwhile.
+		c.parked = x.resource(c.parked.name)
 	}
 	return c.parked.parked.insert(c) && x.reorder(c.parked)
 }
@@ -127,8 +100,18 @@ func (x *Index) detach(c *class) {
 	x.reorder(c.parked)
 }
 
+// resource returns the one with a name, a new one if nothing is parked there.
+func (x *Index) resource(name string) *resource {
+	r := x.parking[name]
+	if r == nil {
+		r = &resource{name: name}
+		x.parking[name] = r
+	}
+	return r
+}
+
 // reorder puts a resource to its place among the sources after its parked
-// classes have changed.
+// classes have changed, and drops it with the last of them.
 func (x *Index) reorder(r *resource) bool {
 	var head rank.Rank
 	if c, ok := r.parked.first(); ok {
@@ -141,5 +124,9 @@ func (x *Index) reorder(r *resource) bool {
 		x.sources.remove(r.head)
 	}
 	r.head = head
-	return head == "" || x.sources.insert(r)
+	if head == "" {
+		delete(x.parking, r.name)
+		return true
+	}
+	return x.sources.insert(r)
 }

@@ -19,6 +19,7 @@
 package order
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -49,11 +50,11 @@ type Index struct {
 	shared  map[rank.Rank]struct{}
 	jobs    int
 
-	classes map[string]*class
-	held    map[string]*resource // those that a known class needs
+	classes table
 	active  set[*class]
-	sources set[*resource] // those with parked classes
-	emptied []*class       // during Apply
+	parking map[string]*resource // those with parked classes
+	sources set[*resource]       // the same in the order of their heads
+	emptied []*class             // during Apply
 }
 
 // place is a rank as an element of a set.
@@ -62,9 +63,9 @@ type place rank.Rank
 func (p place) key() rank.Rank { return rank.Rank(p) }
 
 // New returns an empty index. resources says what a class needs, for example
-// "lock:gpu:0" and "type:command"; it must be pure, is asked once per class
-// while the class has ready jobs, and best names first what is most often
-// taken.
+// "lock:gpu:0" and "type:command"; it must be pure, is
+// asked each time that a walk reaches a job, and best names first what is most
+// often taken.
 func New(resources func(class string) []string) *Index {
 	x := &Index{resources: resources}
 	x.reset()
@@ -75,8 +76,8 @@ func (x *Index) reset() {
 	*x = Index{
 		resources: x.resources,
 		shared:    make(map[rank.Rank]struct{}),
-		classes:   make(map[string]*class),
-		held:      make(map[string]*resource),
+		classes:   newTable(),
+		parking:   make(map[string]*resource),
 	}
 }
 
@@ -85,6 +86,7 @@ func (x *Index) reset() {
 func (x *Index) Load(seq iter.Seq[Spot]) {
 	x.reset()
 	var listed []place
+	var heads []*class
 	for s := range seq {
 		if s.Rank == "" {
 			continue
@@ -95,25 +97,28 @@ func (x *Index) Load(seq iter.Seq[Spot]) {
 		if !s.Ready {
 			continue
 		}
-		switch c := x.classes[s.Class]; {
+		switch c := x.classes.get(s.Class); {
 		case c == nil:
-			x.classes[s.Class] = &class{name: s.Class, head: s.Rank}
+			c = &class{name: s.Class, head: s.Rank}
+			x.classes.put(c)
+			heads = append(heads, c)
 		case c.rest == nil:
 			c.rest = &set[place]{small: []place{place(c.head), place(s.Rank)}}
 		default:
 			c.rest.small = append(c.rest.small, place(s.Rank))
 		}
 	}
-	heads := make([]*class, 0, len(x.classes))
-	for _, c := range x.classes {
+	for _, c := range heads {
 		if c.rest != nil {
 			all := ascending(c.rest.small)
 			c.head = rank.Rank(all[0])
 			c.rest.fill(all[1:])
 		}
-		heads = append(heads, c)
 	}
-	slices.SortFunc(heads, func(a, b *class) int { return compare(a.head, b.head) })
+	byHead := func(a, b *class) int { return cmp.Compare(a.head, b.head) }
+	if !slices.IsSortedFunc(heads, byHead) {
+		slices.SortFunc(heads, byHead)
+	}
 	x.active.fill(heads)
 	x.loadPlaces(ascending(listed))
 }
@@ -147,16 +152,6 @@ func ascending(list []place) []place {
 		slices.Sort(list)
 	}
 	return slices.Compact(list)
-}
-
-func compare(a, b rank.Rank) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // Apply takes committed changes over: first all Outs, then all Ins, because a

@@ -26,7 +26,7 @@ func (x *Index) Walk(blocked func(resource string) bool, yield func(r rank.Rank,
 	m := x.merge()
 	type move struct {
 		class *class
-		to    *resource
+		to    string
 	}
 	var moves []move
 	for {
@@ -34,10 +34,10 @@ func (x *Index) Walk(blocked func(resource string) bool, yield func(r rank.Rank,
 		if !ok {
 			break
 		}
-		if by := x.blocker(t.class, blocked); by != nil {
+		if by, isBlocked := x.blocker(t.class, blocked); isBlocked {
 			// The classes of a set do not change under its cursor: they are
 			// parked below.
-			if t.rank == t.class.head && by != t.class.parked {
+			if t.rank == t.class.head && (t.class.parked == nil || t.class.parked.name != by) {
 				moves = append(moves, move{t.class, by})
 			}
 			continue
@@ -49,7 +49,7 @@ func (x *Index) Walk(blocked func(resource string) bool, yield func(r rank.Rank,
 	}
 	for _, v := range moves {
 		x.detach(v.class)
-		v.class.parked = v.to
+		v.class.parked = x.resource(v.to)
 		x.attach(v.class)
 	}
 }
@@ -64,21 +64,21 @@ func (x *Index) Blocked(blocked func(resource string) bool, n, limit int) []Head
 		if !ok {
 			break
 		}
-		if by := x.blocker(t.class, blocked); by != nil {
-			heads = append(heads, Head{Rank: t.rank, Class: t.class.name, Resource: by.name})
+		if by, isBlocked := x.blocker(t.class, blocked); isBlocked {
+			heads = append(heads, Head{Rank: t.rank, Class: t.class.name, Resource: by})
 		}
 	}
 	return heads
 }
 
-// blocker returns the first resource of a class that is blocked, or nil.
-func (x *Index) blocker(c *class, blocked func(string) bool) *resource {
-	for _, r := range x.need(c) {
-		if blocked(r.name) {
-			return r
+// blocker returns the first resource of a class that is blocked.
+func (x *Index) blocker(c *class, blocked func(string) bool) (string, bool) {
+	for _, r := range x.resources(c.name) {
+		if blocked(r) {
+			return r, true
 		}
 	}
-	return nil
+	return "", false
 }
 
 // turn is what comes next in one of the merged sequences: a class by its

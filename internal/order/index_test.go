@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -204,11 +205,7 @@ func TestIndex(t *testing.T) {
 			},
 			"walk": func(t *rapid.T) {
 				slots := rapid.IntRange(1, 20).Draw(t, "slots")
-				left := capacities{}
-				for k, v := range free {
-					left[k] = v
-				}
-				want := claim(m.walk, left, slots)
+				want := claim(m.walk, maps.Clone(free), slots)
 				got := claim(x.Walk, free, slots)
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Fatalf("walk (-want +got):\n%s", diff)
@@ -311,12 +308,16 @@ func TestLarge(t *testing.T) {
 		apply(order.Delta{In: spot(i * 7919 % n)}) // in no order
 	}
 	check(1)
-	for i := range n {
-		if j := i * 7919 % n; j%100 != 0 {
-			apply(order.Delta{Out: spot(j)})
+	had := 1
+	for _, every := range []int{2, 4, 100} {
+		for i := range n {
+			if j := i * 7919 % n; j%had == 0 && j%every != 0 {
+				apply(order.Delta{Out: spot(j)})
+			}
 		}
+		check(every)
+		had = every
 	}
-	check(100)
 	for i := range n {
 		if i%100 != 0 {
 			apply(order.Delta{In: spot(i)})
@@ -374,6 +375,33 @@ func TestWalkQuestions(t *testing.T) {
 	} {
 		if asked := walk(c.blocked, c.want...); asked > c.most {
 			t.Errorf("%s: %d questions, want %d at most", c.name, asked, c.most)
+		}
+	}
+}
+
+// TestWalkDriesUp frees a lock that thousands of classes wait for. When the
+// first of them has taken it, the others are not asked about.
+func TestWalkDriesUp(t *testing.T) {
+	t.Parallel()
+	x := order.New(resources)
+	for i := range 5000 {
+		if err := x.Apply([]order.Delta{{In: order.Spot{Rank: rank.Natural(5, int64(i)+1), Class: fmt.Sprintf("gpu#%d", i), Ready: true}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	free := capacities{}
+	claim(x.Walk, free, 10) // parks all
+	for range 3 {
+		free["gpu"] = 1
+		asked := 0
+		got := claim(func(blocked func(string) bool, yield func(rank.Rank, string) bool) {
+			x.Walk(func(r string) bool {
+				asked++
+				return blocked(r)
+			}, yield)
+		}, free, 10)
+		if len(got) != 1 || asked > 6 {
+			t.Errorf("%d jobs after %d questions", len(got), asked)
 		}
 	}
 }

@@ -49,6 +49,8 @@ var catalogue = []Entry{
 	{GroupCreated, TopicGroup, "a group of jobs enters the queue; job.queued tells of each member", fields(groupID)},
 	{GroupStarted, TopicGroup, "a group gets its slot", fields(groupID)},
 	{GroupFinished, TopicGroup, "the last member of a group has ended", fields(groupID, Field{Name: "data.status", Doc: "COMPLETED or PARTIAL"})},
+	{DirectStarted, TopicRun, "a direct request gets its slot", fields(runID)},
+	{DirectFinished, TopicRun, "a direct request ends", fields(runID, Field{Name: "data.status", Doc: "COMPLETED, FAILED or SKIPPED"})},
 	{TemplateCreated, TopicTemplate, "a job template is created", fields(templateID)},
 	{TemplateUpdated, TopicTemplate, "a job template gets a new version, is archived or unarchived", fields(templateID)},
 	{TemplateDeleted, TopicTemplate, "a job template is deleted", fields(templateID)},
@@ -76,7 +78,9 @@ func fields(f ...Field) []Field { return f }
 func Catalogue() []Entry { return slices.Clone(catalogue) }
 
 // Topics returns all topics in the order of the documentation.
-func Topics() []Topic { return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock} }
+func Topics() []Topic {
+	return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock}
+}
 
 // Topic is the topic of t, "" for a type that is not in the catalogue: one that
 // a newer server has announced.

@@ -28,6 +28,8 @@ const (
 	GroupCreated    Type = "group.created"
 	GroupStarted    Type = "group.started"   // a group got its slot
 	GroupFinished   Type = "group.finished"  // the last member of a group ended
+	DirectStarted   Type = "direct.started"  // a direct request got its slot
+	DirectFinished  Type = "direct.finished" // a direct request ended
 	QueueReordered  Type = "queue.reordered" // a person changed the order
 	RulesChanged    Type = "rules.changed"   // limits or the rules of overtaking
 	LockAcquired    Type = "lock.acquired"   // a program outside took a lock

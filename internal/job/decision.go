@@ -1,6 +1,7 @@
 package job
 
 import (
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/rank"
@@ -172,4 +173,18 @@ type Waiting struct {
 	Holder string
 	// Until is when the reason ends by itself; zero = unknown.
 	Until time.Time
+}
+
+// modelLock is the prefix of locks that name a model.
+const modelLock = "model:"
+
+// ModelLocks are those of the given locks that name a model.
+func ModelLocks(locks []string) []string {
+	var out []string
+	for _, l := range locks {
+		if strings.HasPrefix(l, modelLock) {
+			out = append(out, l)
+		}
+	}
+	return out
 }

@@ -237,6 +237,16 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 		if err := s.LockQueue(ctx, tx); err != nil {
 			return err
 		}
+		// Jobs first, then the group: the order in which the end of a member locks.
+		ids, err := texts(ctx, tx, `SELECT job_id FROM jobs WHERE group_id = $1 AND group_id <> '' AND state IN ('QUEUED', 'RUNNING') ORDER BY job_id`, p.ID)
+		if err != nil {
+			return fmt.Errorf("list members: %w", err)
+		}
+		for _, jobID := range ids {
+			if err := s.LockJob(ctx, tx, jobID); err != nil {
+				return err
+			}
+		}
 		g, err := lockGroup(ctx, tx, s.db, p.Tenant, p.ID)
 		if err != nil {
 			return err

@@ -119,3 +119,4 @@ ALTER TABLE runs ADD COLUMN waited_for TEXT COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN group_id TEXT COLLATE "C" NOT NULL DEFAULT '';
 CREATE INDEX runs_active ON runs (instance_id) WHERE state = 'ACTIVE';
 CREATE INDEX runs_durations ON runs (job_type, template_id, finished_ms) WHERE state = 'COMPLETED';
+CREATE INDEX runs_type ON runs (job_type, finished_ms) WHERE state = 'COMPLETED';

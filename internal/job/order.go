@@ -131,7 +131,7 @@ const (
 	ResourceGroup    = "group:"
 )
 
-// Resources names all that the class takes a unit of while one of its jobs
+// Resources names, first what blocks most classes, all that the class takes a unit of while one of its jobs
 // runs: "type:command", "template:tmpl_..@2" (with the limit that the template
 // sets), "tenant:default", "key:..@1", "lock:gpu:0". A group takes only itself
 // ("group:group_.."); what its members need is looked at when its turn comes.
@@ -140,16 +140,15 @@ func (c Class) Resources() []string {
 		return []string{ResourceGroup + c.Group}
 	}
 	out := make([]string, 0, 4+len(c.Locks))
-	out = append(out, ResourceType+c.Type)
+	for _, l := range c.Locks {
+		out = append(out, ResourceLock+l)
+	}
+	out = append(out, ResourceType+c.Type, ResourceTenant+c.Tenant)
 	if c.TemplateID != "" {
 		out = append(out, ResourceTemplate+atMost(c.TemplateID, c.MaxTemplate))
 	}
-	out = append(out, ResourceTenant+c.Tenant)
 	if c.Key != "" {
 		out = append(out, ResourceKey+atMost(c.Key, c.MaxKey))
-	}
-	for _, l := range c.Locks {
-		out = append(out, ResourceLock+l)
 	}
 	return out
 }

@@ -312,8 +312,6 @@ type Claims struct {
 	Started []Claimed
 	// Direct are the requests of this instance that got their slot.
 	Direct []DirectStarted
-	// Again says that jobs became ready or left by this call: claim once more.
-	Again bool
 	// NextAt is when the next waiting job's time comes; zero = none waits for a time.
 	NextAt time.Time
 }

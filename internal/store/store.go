@@ -69,6 +69,8 @@ type Jobs interface {
 	// Claim lets p.Decide choose among the waiting jobs and starts the chosen,
 	// each with a new run and its locks, under one serialised transaction per
 	// installation. It returns stale_lease when the instance's lease is gone.
+	// What is over by then (delays, start deadlines, locks from outside) is ended
+	// first, in transactions of its own.
 	Claim(ctx context.Context, p ClaimJobs) (Claims, error)
 	// Running returns the running attempts of an instance, oldest claim first. It
 	// tells what a Claim did whose outcome was unknown.

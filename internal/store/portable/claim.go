@@ -22,9 +22,19 @@ import (
 const housekeeping = 500
 
 func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
-	var out store.Claims
-	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		out = store.Claims{}
+	for {
+		out, again, err := s.claim(ctx, p)
+		if err != nil || !again {
+			return out, err
+		}
+	}
+}
+
+// claim is one transaction. When it found something to tidy up, that is all it
+// does, and it must be called again.
+func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, again bool, err error) {
+	err = s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		out, again = store.Claims{}, false
 		if err := s.LockQueue(ctx, tx); err != nil {
 			return err
 		}
@@ -42,7 +52,7 @@ func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 		out.NextAt = next
 		if changed {
 			// What was written is not in the index yet, see places.
-			out.Again = true
+			again = true
 			return nil
 		}
 		snap, err := snapshot(ctx, tx, now)
@@ -65,9 +75,9 @@ func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 		return carryOutDecision(ctx, tx, snap, d, &out)
 	})
 	if err != nil {
-		return store.Claims{}, err
+		return store.Claims{}, false, err
 	}
-	return out, nil
+	return out, again, nil
 }
 
 // tidy ends what is over at now: delays, start deadlines, locks from outside. It

@@ -29,7 +29,7 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: job run schedule calendar workflow approval directive access audit trade deploy event
+ring 1 domain: job run schedule calendar workflow approval directive access audit trade deploy event forecast
 	job -> run event
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar

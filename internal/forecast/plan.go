@@ -130,7 +130,7 @@ func (p *plan) addRunning(in Input) map[string]int {
 		}
 		h := &p.running[at]
 		h.ends = append(h.ends, ends)
-		if r.Slot && h.slot == 0 {
+		if r.Slot {
 			h.slot = 1
 		}
 		for _, n := range p.needs(in, r.Resources, r.Locks, []string{r.Key}) {

@@ -97,6 +97,34 @@ func TestEstimatesAreInOrder(t *testing.T) {
 	})
 }
 
+// TestEveryJobStarts: if everything is known and nothing is out of reach, each
+// job that is not held has an estimate, however locks, groups and bounds of
+// overtaking are entangled.
+func TestEveryJobStarts(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t, func(t *rapid.T) forecast.Span {
+			s := drawSpan(t)
+			s.Count++
+			return s
+		})
+		in.Slots = max(1, in.Slots)
+		in.Capacity["limit:c"] = max(1, in.Capacity["limit:c"])
+		in.Held = map[string]time.Time{"lock:b": noon.Add(minute)}
+		in.MaxOvertakes = rapid.IntRange(0, 3).Draw(t, "overtakes")
+		in.MaxOvertakeAge = time.Duration(rapid.IntRange(0, 20).Draw(t, "age")) * minute
+		for i := range in.Waiting {
+			in.Waiting[i].Group = rapid.SampledFrom([]string{"", "", "g", "h"}).Draw(t, "group")
+		}
+		out := forecast.Forecast(in)
+		for _, w := range in.Waiting {
+			if e := out[w.ID]; e.Known == w.Held {
+				t.Fatalf("%s, held %v: %v", w.ID, w.Held, e)
+			}
+		}
+	})
+}
+
 // TestOneSlotKeepsTheOrder: without resources and delays the places are the
 // order of the estimates, also of both ends of the range.
 func TestOneSlotKeepsTheOrder(t *testing.T) {

@@ -26,7 +26,11 @@ type simulation struct {
 	events   heap   // by time; what: see happen
 	classes  []classState
 	begun    int // starts so far
-	lanes    []int64
+	// patient are the blocked first units that may become barriers, those that
+	// were blocked first in front; asked of them are already dealt with.
+	patient []patience
+	asked   int
+	lanes   []int64
 }
 
 // classState is where a class is in a run.
@@ -34,10 +38,16 @@ type classState struct {
 	next int32
 	// woken is the resource that woke it; -1 if none.
 	woken int32
-	// passed and since are what had begun and when, when its first unit was found
-	// blocked for the first time; passed is -1 before.
-	passed int
-	since  int64
+	// patient: its first unit is in the list of those.
+	patient bool
+}
+
+// patience is a unit that was found blocked as the first of its class: how many
+// had begun, and the time.
+type patience struct {
+	class, next int32
+	begun       int
+	since       int64
 }
 
 func newSimulation(p *plan) *simulation {
@@ -50,23 +60,21 @@ func newSimulation(p *plan) *simulation {
 // run plays the queue once, with the quantiles of run k, into s.starts.
 func (s *simulation) run(k int, instant bool) {
 	s.reset(k, instant)
-	t := int64(0)
-	for {
-		s.startAll(t)
-		if len(s.events) == 0 {
-			return
-		}
-		t = s.events[0].key
+	for t := int64(0); ; t = s.events[0].key {
 		// All that happens at one time happens before anything starts.
 		for len(s.events) > 0 && s.events[0].key == t {
 			s.happen(s.events.pop().val)
+		}
+		s.startAll(t)
+		if len(s.events) == 0 {
+			return
 		}
 	}
 }
 
 func (s *simulation) reset(k int, instant bool) {
 	p := s.p
-	s.k, s.instant, s.begun = k, instant, 0
+	s.k, s.instant, s.begun, s.patient, s.asked = k, instant, 0, s.patient[:0], 0
 	for j := range s.starts {
 		s.starts[j] = never
 	}
@@ -78,7 +86,7 @@ func (s *simulation) reset(k int, instant bool) {
 	s.ready, s.events = s.ready[:0], s.events[:0]
 	plain := len(p.classes) - len(p.delayed)
 	for c := range s.classes {
-		s.classes[c] = classState{woken: -1, passed: -1}
+		s.classes[c] = classState{woken: -1}
 		if c < plain {
 			s.ready.push(int64(p.units[p.classes[c][0]].place), int32(c))
 		}
@@ -144,6 +152,7 @@ func (s *simulation) wake(r int32) {
 // startAll starts at t what can start.
 func (s *simulation) startAll(t int64) {
 	for s.free > 0 && len(s.ready) > 0 {
+		s.reserve(t)
 		head := s.ready.pop()
 		c := &s.classes[head.val]
 		woken := c.woken
@@ -152,11 +161,15 @@ func (s *simulation) startAll(t int64) {
 		u := &s.p.units[list[c.next]]
 		if r := s.lacking(u); r >= 0 {
 			s.parked[r].push(head.key, head.val)
-			s.overtaken(c, u, t)
+			// Who needs one thing only cannot be kept from it by overtaking.
+			if !c.patient && len(u.needs) > 1 {
+				c.patient = true
+				s.patient = append(s.patient, patience{head.val, c.next, s.begun, t})
+			}
 		} else {
 			s.start(list[c.next], t)
 			c.next++
-			c.passed = -1
+			c.patient = false
 			if int(c.next) < len(list) {
 				s.ready.push(int64(s.p.units[list[c.next]].place), head.val)
 			}
@@ -177,20 +190,23 @@ func (s *simulation) lacking(u *unit) int32 {
 	return -1
 }
 
-// overtaken keeps free what a unit needs once it was overtaken too often or for
-// too long.
-func (s *simulation) overtaken(c *classState, u *unit, t int64) {
-	if c.passed < 0 {
-		c.passed, c.since = s.begun, t
-		return
-	}
-	often := s.p.maxOvertakes > 0 && s.begun-c.passed >= s.p.maxOvertakes
-	long := s.p.maxOvertakeAge > 0 && t-c.since >= s.p.maxOvertakeAge
-	if !often && !long {
-		return
-	}
-	for _, r := range u.needs {
-		s.reserved[r] = min(s.reserved[r], int64(u.place))
+// reserve keeps free what those units need that were overtaken too often or for
+// too long. They are listed by both, so only the front needs a look.
+func (s *simulation) reserve(t int64) {
+	for ; s.asked < len(s.patient); s.asked++ {
+		w := s.patient[s.asked]
+		often := s.p.maxOvertakes > 0 && s.begun-w.begun >= s.p.maxOvertakes
+		long := s.p.maxOvertakeAge > 0 && t-w.since >= s.p.maxOvertakeAge
+		if !often && !long {
+			return
+		}
+		if s.classes[w.class].next != w.next {
+			continue // it has started
+		}
+		u := &s.p.units[s.p.classes[w.class][w.next]]
+		for _, r := range u.needs {
+			s.reserved[r] = min(s.reserved[r], int64(u.place))
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ const (
 	// 1.9 medians.
 	typicalSigma = 0.5
 	// enough is how many durations show the spread of their kind by themselves.
-	enough = 10
+	enough = 20
 	// maxSigma bounds the spread: a P90 of 13 medians. Kinds that do one of two
 	// very different things would otherwise get tails of years.
 	maxSigma = 2

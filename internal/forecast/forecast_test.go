@@ -43,29 +43,58 @@ func show(in forecast.Input) map[string]string {
 	return out
 }
 
-// TestWorkedExamples has the examples of docs/estimates.md: every number can be
-// worked out by hand.
-func TestWorkedExamples(t *testing.T) {
-	t.Parallel()
-	unknown := forecast.Waiting{ID: "new"}
-	held := waiting("held", 5*minute)
-	held.Held = true
-	later := waiting("later", 5*minute)
-	later.NotBefore = noon.Add(12 * minute)
-	member := func(id, group string, takes time.Duration, resources ...string) forecast.Waiting {
-		w := waiting(id, takes, resources...)
-		w.Group = group
-		return w
+var (
+	unknown = forecast.Waiting{ID: "new"}
+	held    = forecast.Waiting{ID: "held", Span: exact(5 * minute), Held: true}
+)
+
+// from is a waiting job with an earliest start.
+func from(at time.Duration, w forecast.Waiting) forecast.Waiting {
+	w.NotBefore = noon.Add(at)
+	return w
+}
+
+func member(id, group string, takes time.Duration, resources ...string) forecast.Waiting {
+	w := waiting(id, takes, resources...)
+	w.Group = group
+	return w
+}
+
+func runningMember(group string, elapsed, takes time.Duration) forecast.Running {
+	r := running(elapsed, takes)
+	r.Group = group
+	return r
+}
+
+// slotless is something that runs in the slot of another.
+func slotless(r forecast.Running) forecast.Running {
+	r.Slot = false
+	return r
+}
+
+// example is one whose every number can be worked out by hand.
+type example struct {
+	name string
+	in   forecast.Input
+	want map[string]string
+}
+
+func check(t *testing.T, examples []example) {
+	t.Helper()
+	for _, e := range examples {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			e.in.Now = noon
+			if diff := cmp.Diff(e.want, show(e.in)); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
-	runningMember := running(2*minute, 5*minute)
-	runningMember.Group = "g"
-	helper := running(0, minute, "lock:gpu")
-	helper.Slot = false
-	rows := []struct {
-		name string
-		in   forecast.Input
-		want map[string]string
-	}{
+}
+
+func TestSlots(t *testing.T) {
+	t.Parallel()
+	check(t, []example{
 		{
 			"an idle slot: now, then one after another",
 			forecast.Input{Slots: 1, Waiting: []forecast.Waiting{waiting("a", 10*minute), waiting("b", 5*minute), waiting("c", minute)}},
@@ -96,6 +125,17 @@ func TestWorkedExamples(t *testing.T) {
 			map[string]string{"a": "10"},
 		},
 		{
+			"held and delayed jobs are passed over",
+			forecast.Input{Slots: 1, Waiting: []forecast.Waiting{held, from(12*minute, waiting("later", 5*minute)), waiting("a", 10*minute), waiting("b", 10*minute), waiting("c", minute)}},
+			map[string]string{"held": "held", "later": "20", "a": "0", "b": "10", "c": "25"},
+		},
+	})
+}
+
+func TestLocks(t *testing.T) {
+	t.Parallel()
+	check(t, []example{
+		{
 			"a lock: the next without it goes first",
 			forecast.Input{
 				Slots: 2, Running: []forecast.Running{running(0, 10*minute, "lock:gpu")},
@@ -106,7 +146,7 @@ func TestWorkedExamples(t *testing.T) {
 		{
 			"a limit of two, and a lock held without a slot",
 			forecast.Input{
-				Slots: 4, Capacity: map[string]int{"type:http": 2}, Running: []forecast.Running{helper},
+				Slots: 4, Capacity: map[string]int{"type:http": 2}, Running: []forecast.Running{slotless(running(0, minute, "lock:gpu"))},
 				Waiting: []forecast.Waiting{
 					waiting("a", 5*minute, "type:http"), waiting("b", 6*minute, "type:http"), waiting("c", minute, "type:http"),
 					waiting("d", minute, "lock:gpu", "unbounded"),
@@ -123,13 +163,27 @@ func TestWorkedExamples(t *testing.T) {
 			map[string]string{"a": "7", "b": "2", "c": "6"},
 		},
 		{
-			"the same with a bound: overtaken once, by b, a keeps both locks, also from e, which comes at 12:06:30",
+			"a lock held outside until 12:04, and one nobody knows until when",
+			forecast.Input{
+				Slots: 1, Held: map[string]time.Time{"lock:gpu": noon.Add(4 * minute), "lock:disk": {}},
+				Waiting: []forecast.Waiting{waiting("a", minute, "lock:gpu"), waiting("b", minute, "lock:disk"), waiting("c", minute)},
+			},
+			map[string]string{"a": "4", "b": "behind_held_lock", "c": "0"},
+		},
+	})
+}
+
+func TestOvertaking(t *testing.T) {
+	t.Parallel()
+	check(t, []example{
+		{
+			"overtaken once, by b: then a keeps both locks, also from e, which comes at 12:06:30",
 			forecast.Input{
 				Slots: 3, MaxOvertakes: 1, Running: []forecast.Running{running(0, 2*minute, "lock:x"), running(0, 6*minute, "lock:y")},
 				Waiting: []forecast.Waiting{
 					waiting("a", minute, "lock:x", "lock:y"), waiting("b", 5*minute, "lock:x"),
 					waiting("c", minute, "lock:y"), waiting("d", minute, "lock:x"),
-					{ID: "e", Span: exact(minute), Resources: []string{"lock:y"}, NotBefore: noon.Add(6*minute + 30*time.Second)},
+					from(6*minute+30*time.Second, waiting("e", minute, "lock:y")),
 				},
 			},
 			map[string]string{"a": "7", "b": "2", "c": "8", "d": "8", "e": "9"},
@@ -158,27 +212,20 @@ func TestWorkedExamples(t *testing.T) {
 			forecast.Input{
 				Slots: 5, MaxOvertakes: 1, Running: []forecast.Running{running(0, 2*minute, "lock:x")},
 				Waiting: []forecast.Waiting{
-					{ID: "d", Span: exact(5 * minute), Resources: []string{"lock:x"}, NotBefore: noon.Add(3 * minute)},
+					from(3*minute, waiting("d", 5*minute, "lock:x")),
 					waiting("a1", 2*minute, "lock:x", "lock:y"), waiting("a2", 2*minute, "lock:x", "lock:y"),
 					waiting("e", time.Hour),
-					{ID: "c", Span: exact(minute), Resources: []string{"lock:y"}, NotBefore: noon.Add(4 * minute)},
+					from(4*minute, waiting("c", minute, "lock:y")),
 				},
 			},
 			map[string]string{"d": "4", "a1": "2", "a2": "9", "e": "0", "c": "11"},
 		},
-		{
-			"a lock held outside until 12:04, and one nobody knows until when",
-			forecast.Input{
-				Slots: 1, Held: map[string]time.Time{"lock:gpu": noon.Add(4 * minute), "lock:disk": {}},
-				Waiting: []forecast.Waiting{waiting("a", minute, "lock:gpu"), waiting("b", minute, "lock:disk"), waiting("c", minute)},
-			},
-			map[string]string{"a": "4", "b": "behind_held_lock", "c": "0"},
-		},
-		{
-			"held and delayed jobs are passed over",
-			forecast.Input{Slots: 1, Waiting: []forecast.Waiting{held, later, waiting("a", 10*minute), waiting("b", 10*minute), waiting("c", minute)}},
-			map[string]string{"held": "held", "later": "20", "a": "0", "b": "10", "c": "25"},
-		},
+	})
+}
+
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	check(t, []example{
 		{
 			"a sequential group has one place and one slot",
 			forecast.Input{
@@ -209,7 +256,7 @@ func TestWorkedExamples(t *testing.T) {
 				Slots: 2, Running: []forecast.Running{running(0, 4*minute, "lock:y")}, Groups: map[string]forecast.Group{"g": {Sequential: true}},
 				Waiting: []forecast.Waiting{
 					member("g1", "g", 2*minute), member("g2", "g", minute, "lock:y"),
-					{ID: "g3", Group: "g", Span: exact(minute), NotBefore: noon.Add(9 * minute)}, waiting("b", minute, "lock:y"),
+					from(9*minute, member("g3", "g", minute)), waiting("b", minute, "lock:y"),
 				},
 			},
 			map[string]string{"g1": "4", "g2": "6", "g3": "9", "b": "10"},
@@ -219,7 +266,7 @@ func TestWorkedExamples(t *testing.T) {
 			forecast.Input{
 				Slots: 1,
 				Waiting: []forecast.Waiting{
-					{ID: "g1", Group: "g", Span: exact(minute), NotBefore: noon.Add(5 * minute)}, member("g2", "g", minute), waiting("b", minute),
+					from(5*minute, member("g1", "g", minute)), member("g2", "g", minute), waiting("b", minute),
 				},
 			},
 			map[string]string{"g1": "5", "g2": "0", "b": "6"},
@@ -227,11 +274,17 @@ func TestWorkedExamples(t *testing.T) {
 		{
 			"a group that runs goes on in its slot",
 			forecast.Input{
-				Slots: 1, Running: []forecast.Running{runningMember}, Groups: map[string]forecast.Group{"g": {Sequential: true}},
+				Slots: 1, Running: []forecast.Running{runningMember("g", 2*minute, 5*minute)}, Groups: map[string]forecast.Group{"g": {Sequential: true}},
 				Waiting: []forecast.Waiting{member("g2", "g", 4*minute), waiting("b", minute)},
 			},
 			map[string]string{"g2": "3", "b": "7"},
 		},
+	})
+}
+
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	check(t, []example{
 		{
 			"paused",
 			forecast.Input{Slots: 1, Paused: true, Waiting: []forecast.Waiting{waiting("a", minute), held}},
@@ -253,16 +306,7 @@ func TestWorkedExamples(t *testing.T) {
 			forecast.Input{Slots: 2, Waiting: []forecast.Waiting{unknown, waiting("a", 4*minute), waiting("b", minute)}},
 			map[string]string{"new": "0", "a": "0", "b": "0..4..4"},
 		},
-	}
-	for _, r := range rows {
-		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
-			r.in.Now = noon
-			if diff := cmp.Diff(r.want, show(r.in)); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	})
 }
 
 // TestRange works out ranges by hand. With a median of 10 minutes and a P90 of

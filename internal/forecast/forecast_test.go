@@ -92,6 +92,9 @@ func check(t *testing.T, examples []example) {
 	}
 }
 
+// The examples of docs/estimates.md are among those of TestSlots, TestGroups and
+// TestRange.
+
 func TestSlots(t *testing.T) {
 	t.Parallel()
 	check(t, []example{

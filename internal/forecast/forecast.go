@@ -40,7 +40,8 @@ type Waiting struct {
 	Resources []string
 	// NotBefore is the earliest start. Zero: none.
 	NotBefore time.Time
-	// Held jobs are passed over.
+	// Held jobs are passed over. In a group they are not: a sequential one stops
+	// before a held member, and no group ends and gives its slot back without it.
 	Held bool
 	// Group is the group that it belongs to, "" for none. The group has the place
 	// of its first member.
@@ -93,6 +94,9 @@ const (
 	// waits for, needs, and nobody knows until when.
 	ReasonBehindHeldLock Reason = "behind_held_lock"
 	ReasonNoSlots        Reason = "no_slots"
+	// ReasonBehindHeldJob: it waits for a group that cannot go on or end, because
+	// a member is held. A held job that is in no group keeps nobody waiting.
+	ReasonBehindHeldJob Reason = "behind_held_job"
 	// ReasonNoDurations: it waits for something of which nothing is known.
 	ReasonNoDurations Reason = "no_durations"
 )
@@ -189,10 +193,14 @@ func (p *plan) reason(in Input, j int) Reason {
 		}
 	}
 	switch {
+	case p.behindHeld(in, j):
+		return ReasonBehindHeldJob
 	case in.Slots <= 0:
 		return ReasonNoSlots
 	case p.unknown:
 		return ReasonNoDurations
+	case len(p.heldAt) > 0:
+		return ReasonBehindHeldJob
 	}
 	return ReasonBehindHeldLock
 }

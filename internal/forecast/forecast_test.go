@@ -60,6 +60,11 @@ func member(id, group string, takes time.Duration, resources ...string) forecast
 	return w
 }
 
+func onHold(w forecast.Waiting) forecast.Waiting {
+	w.Held = true
+	return w
+}
+
 func runningMember(group string, elapsed, takes time.Duration) forecast.Running {
 	r := running(elapsed, takes)
 	r.Group = group
@@ -273,6 +278,55 @@ func TestGroups(t *testing.T) {
 				},
 			},
 			map[string]string{"g1": "5", "g2": "0", "b": "6"},
+		},
+	})
+}
+
+func TestGroupsThatAreHeldOrRun(t *testing.T) {
+	t.Parallel()
+	check(t, []example{
+		{
+			"a held member stops a sequential group, which keeps its slot",
+			forecast.Input{
+				Slots: 2, Groups: map[string]forecast.Group{"g": {Sequential: true}},
+				Waiting: []forecast.Waiting{
+					member("g1", "g", minute), onHold(member("g2", "g", minute)), member("g3", "g", minute),
+					waiting("a", 2*minute), waiting("b", minute),
+				},
+			},
+			map[string]string{"g1": "0", "g2": "held", "g3": "behind_held_job", "a": "0", "b": "2"},
+		},
+		{
+			"a group that begins with a held member takes no slot",
+			forecast.Input{
+				Slots: 1, Groups: map[string]forecast.Group{"g": {Sequential: true}},
+				Waiting: []forecast.Waiting{onHold(member("g1", "g", minute)), member("g2", "g", minute), waiting("a", minute)},
+			},
+			map[string]string{"g1": "held", "g2": "behind_held_job", "a": "0"},
+		},
+		{
+			"a held member of a parallel group stops only who waits for its slot",
+			forecast.Input{
+				Slots:   1,
+				Waiting: []forecast.Waiting{onHold(member("g1", "g", minute)), member("g2", "g", minute), member("g3", "g", minute), waiting("a", minute)},
+			},
+			map[string]string{"g1": "held", "g2": "0", "g3": "0", "a": "behind_held_job"},
+		},
+		{
+			"so does one of a group that runs",
+			forecast.Input{
+				Slots: 1, Running: []forecast.Running{runningMember("g", 2*minute, 5*minute)},
+				Waiting: []forecast.Waiting{onHold(member("g2", "g", minute)), waiting("a", minute)},
+			},
+			map[string]string{"g2": "held", "a": "behind_held_job"},
+		},
+		{
+			"a sequential group waits for the time of its first member",
+			forecast.Input{
+				Slots: 1, Groups: map[string]forecast.Group{"g": {Sequential: true}},
+				Waiting: []forecast.Waiting{from(5*minute, member("g1", "g", minute)), member("g2", "g", minute), waiting("a", minute)},
+			},
+			map[string]string{"g1": "5", "g2": "6", "a": "0"},
 		},
 		{
 			"a group that runs goes on in its slot",

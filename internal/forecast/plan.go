@@ -39,6 +39,7 @@ type plan struct {
 	delayed []int32
 	free    []int32 // of each resource, if nothing ran
 	running []hold
+	heldAt  map[string]int // first held member of a group
 	outside []release
 
 	maxOvertakes   int
@@ -66,6 +67,8 @@ type unit struct {
 	width   int
 	delay   int64
 	needs   []int32
+	// stuck: a held member keeps the group, and its slot, from its end.
+	stuck bool
 }
 
 // hold is a running job, or all running members of a group together with those
@@ -86,7 +89,7 @@ type release struct {
 func newPlan(in Input) *plan {
 	p := &plan{
 		now: in.Now, slots: in.Slots, jobs: make([]job, len(in.Waiting)),
-		kinds: map[Span]int32{}, resources: map[string]int32{},
+		heldAt: map[string]int{}, kinds: map[Span]int32{}, resources: map[string]int32{},
 		maxOvertakes: in.MaxOvertakes, maxOvertakeAge: int64(in.MaxOvertakeAge),
 	}
 	groups := p.addRunning(in)
@@ -156,8 +159,13 @@ func (p *plan) addWaiting(in Input, running map[string]int) {
 		if !w.NotBefore.IsZero() {
 			j.delay = p.offset(w.NotBefore)
 		}
+		group := in.Groups[w.Group]
 		if w.Held {
+			p.holdGroup(w.Group, i)
 			continue
+		}
+		if p.behindHeld(in, i) {
+			continue // nobody passes a held member
 		}
 		p.unknown = p.unknown || j.kind < 0
 		all[i] = int32(i)
@@ -165,26 +173,47 @@ func (p *plan) addWaiting(in Input, running map[string]int) {
 		if h, ok := running[w.Group]; ok && w.Group != "" {
 			rest := &p.running[h].rest
 			rest.members = append(rest.members, own...)
-			rest.width = width(in.Groups[w.Group], len(rest.members))
+			rest.width = width(group, len(rest.members))
 			continue
 		}
 		needs := p.needs(in, w.Resources)
 		if at, ok := places[w.Group]; ok && w.Group != "" {
 			u := &p.units[at]
 			u.members = append(u.members, own...)
-			u.delay = min(u.delay, j.delay)
+			if !group.Sequential {
+				u.delay = min(u.delay, j.delay)
+			}
 			u.needs = union(u.needs, needs)
 			continue
 		}
 		places[w.Group] = len(p.units)
 		p.units = append(p.units, unit{place: int32(i), members: own, width: 1, delay: j.delay, needs: needs})
 	}
+	delete(places, "")
 	for name, at := range places {
-		if u := &p.units[at]; name != "" && len(u.members) > 1 {
-			u.width = width(in.Groups[name], len(u.members))
-			narrow(in, u)
-		}
+		u := &p.units[at]
+		_, u.stuck = p.heldAt[name]
+		u.width = width(in.Groups[name], len(u.members))
+		narrow(in, u)
 	}
+	for name, at := range running {
+		_, p.running[at].rest.stuck = p.heldAt[name]
+	}
+}
+
+// holdGroup notes that the i-th waiting job, of a group or of none, is held.
+func (p *plan) holdGroup(group string, i int) {
+	if _, ok := p.heldAt[group]; !ok && group != "" {
+		p.heldAt[group] = i
+	}
+}
+
+// behindHeld reports whether a held member of its sequential group keeps the
+// i-th waiting job from starting.
+func (p *plan) behindHeld(in Input, i int) bool {
+	group := in.Waiting[i].Group
+	at, ok := p.heldAt[group]
+	return ok && at < i && in.Groups[group].Sequential
 }
 
 // narrow bounds the width of a group by the capacity of what all its members

@@ -114,7 +114,9 @@ func TestEveryJobStarts(t *testing.T) {
 		in.MaxOvertakes = rapid.IntRange(0, 3).Draw(t, "overtakes")
 		in.MaxOvertakeAge = time.Duration(rapid.IntRange(0, 20).Draw(t, "age")) * minute
 		for i := range in.Waiting {
-			in.Waiting[i].Group = rapid.SampledFrom([]string{"", "", "g", "h"}).Draw(t, "group")
+			if !in.Waiting[i].Held {
+				in.Waiting[i].Group = rapid.SampledFrom([]string{"", "", "g", "h"}).Draw(t, "group")
+			}
 		}
 		out := forecast.Forecast(in)
 		for _, w := range in.Waiting {

@@ -95,7 +95,7 @@ func (s *simulation) reset(k int, instant bool) {
 	for i := range p.running {
 		h := &p.running[i]
 		s.free -= h.slot
-		if end := s.continued(h); end != never {
+		if end := s.continued(h); end != never && !h.rest.stuck {
 			s.events.push(end, int32(len(p.units)+i))
 		}
 	}
@@ -232,7 +232,7 @@ func (s *simulation) start(at int32, t int64) {
 		}
 		end = s.members(u.members)
 	}
-	if end != never {
+	if end != never && !u.stuck {
 		s.events.push(end, at)
 	}
 }

@@ -29,8 +29,8 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: order job run schedule calendar workflow approval directive access audit trade deploy event
-	job -> run event order
+ring 1 domain: order job run schedule calendar workflow approval directive access audit trade deploy event forecast
+	job -> run event
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
 	trade -> approval

@@ -30,7 +30,7 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	id -> fault
 
 ring 1 domain: order job run schedule calendar workflow approval directive access audit trade deploy event forecast
-	job -> run event
+	job -> run event order
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
 	trade -> approval

@@ -50,7 +50,7 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		// The index is asked before anything is written, see places.
 		if err := s.with(ctx, tx, func(x *order.Index) error {
 			if p.Place != nil && len(p.Jobs) > 0 {
-				if ranks, err = s.ranksAt(ctx, tx, x, p.Jobs[0].Tenant, *p.Place, ranks, nil); err != nil {
+				if ranks, err = s.ranksAt(ctx, tx, x, wish{p.Jobs[0].Tenant, *p.Place, ranks, nil}); err != nil {
 					return err
 				}
 			}

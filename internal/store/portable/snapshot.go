@@ -152,9 +152,11 @@ func candidate(j job.Job) job.Candidate {
 	return job.Candidate{JobID: j.ID, Rank: j.Rank, Needs: j.Needs(), Group: j.GroupID}
 }
 
+// overtaken reads the few jobs that were overtaken. CROSS JOIN keeps SQLite from
+// beginning with the many that wait.
 func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
 	rows, err := tx.Query(ctx, `SELECT o.job_id, o.rank, o.starts, o.affinity, o.since_ms, j.class, j.locks FROM overtaken o
-		JOIN jobs j ON j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
+		CROSS JOIN jobs j WHERE j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
 	if err != nil {
 		return nil, fmt.Errorf("read overtaken jobs: %w", err)
 	}

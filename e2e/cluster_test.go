@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
@@ -275,9 +276,7 @@ func (c *cluster) add(ctx context.Context, client, k int) {
 		ms, retry = longMillis, true
 	}
 	name := fmt.Sprintf("c%d-%d", client, k)
-	for key, v := range command(append([]string{built.witness, c.dir, strconv.Itoa(ms)}, args...)...) {
-		job[key] = v
-	}
+	maps.Copy(job, command(append([]string{built.witness, c.dir, strconv.Itoa(ms)}, args...)...))
 	job["name"], job["retry_on_restart"] = name, retry
 	for at := client; ctx.Err() == nil; at++ {
 		c.mu.Lock()

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,7 +44,9 @@ func TestWorkThatLapsedIsInterrupted(t *testing.T) {
 // of the work, for longer than the lease.
 func TestNoWorkBeginsAfterAFreeze(t *testing.T) {
 	t.Parallel()
-	var stale atomic.Bool
+	var stale, lost atomic.Bool
+	var once sync.Once
+	ended := make(chan struct{})
 	c := clocktest.New(time.Now())
 	b := setup(t, func(_ context.Context, a task.Attempt, _ task.Host) error {
 		if a.Number == 1 {
@@ -63,8 +66,24 @@ func TestNoWorkBeginsAfterAFreeze(t *testing.T) {
 	b.store, b.opts.Store, b.opts.Clock, b.opts.Exclusive = st, st, c, false
 	b.opts.Store.Jobs = faultyJobs{Jobs: st.Jobs, claimed: func(cl store.Claims) error {
 		if len(cl.Started) > 0 && cl.Started[0].Job.Attempt == 1 {
+			lost.Store(true)
 			c.Advance(queue.DefaultLeaseTTL)
 		}
+		return nil
+	}, finish: func(store.Finish) error {
+		once.Do(func() { close(ended) })
+		return nil
+	}}
+	// The attempt comes before the lease's keeper has noticed anything. If he could
+	// renew the lease it would go on rightly.
+	b.opts.Store.Leases = faultyLeases{Leases: st.Leases, fail: func() error {
+		if lost.Load() {
+			<-ended
+			return errAway
+		}
+		return nil
+	}, register: func() error {
+		lost.Store(false)
 		return nil
 	}}
 	b.start()
@@ -115,9 +134,7 @@ func TestProcessesOfOtherFoldersAreSwept(t *testing.T) {
 func TestUntil(t *testing.T) {
 	t.Parallel()
 	for _, exclusive := range []bool{false, true} {
-		got := make(chan error, 1)
 		b := setup(t, func(ctx context.Context, a task.Attempt, _ task.Host) error {
-			defer close(got)
 			if exclusive {
 				if a.Until != nil {
 					t.Error("there is an end to exclusive work")
@@ -134,6 +151,5 @@ func TestUntil(t *testing.T) {
 		b.opts.Exclusive = exclusive
 		b.start()
 		b.ended(b.add(nil).ID)
-		<-got
 	}
 }

@@ -149,13 +149,13 @@ func TestAFrozenInstanceDoesNotHoldTheQueue(t *testing.T) {
 	}
 	within, woken := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	claimed := make(chan error, 1)
+	claimed := make(chan struct{})
 	go func() {
-		_, err := frozen.Jobs.Claim(ctx, store.ClaimJobs{Instance: "frozen", Room: 1, Decide: func(s job.Snapshot) job.Decision {
+		defer close(claimed)
+		_, _ = frozen.Jobs.Claim(ctx, store.ClaimJobs{Instance: "frozen", Room: 1, Decide: func(job.Snapshot) job.Decision {
 			once.Do(func() { close(within); <-woken })
 			return job.Decision{} // what it does when it is tried again does not matter
 		}})
-		claimed <- err
 	}()
 	<-within
 	c, err := other.Jobs.Claim(ctx, store.ClaimJobs{Instance: "other", Room: 1, Decide: queue.Decide})

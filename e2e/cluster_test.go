@@ -44,6 +44,8 @@ type node struct {
 	// machine says that the server has a process namespace of its own: the others
 	// cannot end its processes, as if it ran elsewhere.
 	machine bool
+	// way is its way to the database; nil = a direct one.
+	way     *relay
 	windows []window
 }
 
@@ -68,9 +70,17 @@ func newCluster(t *testing.T, ttl time.Duration) *cluster {
 	if !apart {
 		t.Log("no process namespaces here: all three servers are on one machine")
 	}
+	way := newRelay(t, db)
 	for n := range 3 {
-		s := newServer(t, db, "--workers", "8", "--blob-url", place, "--lease-ttl", ttl.String())
+		url := db
+		if n == 2 {
+			url = way.url
+		}
+		s := newServer(t, url, "--workers", "8", "--blob-url", place, "--lease-ttl", ttl.String())
 		no := &node{server: s, c: c, n: n, machine: apart && n == 2}
+		if n == 2 {
+			no.way = way
+		}
 		if no.machine {
 			args := append([]string{}, s.args...)
 			s.make = func(ctx context.Context, _ ...string) *exec.Cmd {
@@ -135,6 +145,19 @@ func (n *node) freeze(whole, long bool) (thaw func()) {
 		for i := range stopped { // the commands before the server, which could end them
 			_ = syscall.Kill(stopped[len(stopped)-1-i], syscall.SIGCONT)
 		}
+		w.to = monotonic()
+		n.windows = append(n.windows, w)
+	}
+}
+
+// cut takes the server's database away, and returns how to give it back. The
+// window is noted then.
+func (n *node) cut(long bool) (heal func()) {
+	n.t.Helper()
+	w := window{from: monotonic(), long: long}
+	mend := n.way.cut()
+	return func() {
+		mend()
 		w.to = monotonic()
 		n.windows = append(n.windows, w)
 	}
@@ -240,8 +263,9 @@ func (c *cluster) clients(every time.Duration) (stop func()) {
 	var wg sync.WaitGroup
 	for n := range 3 {
 		wg.Go(func() {
+			at := n // the server that answered last
 			for k := 0; ctx.Err() == nil; k++ {
-				c.add(ctx, n, k)
+				at = c.add(ctx, n, k, at)
 				select {
 				case <-ctx.Done():
 				case <-time.After(every + rand.N(every)):
@@ -258,7 +282,9 @@ const (
 	longRun    = "15000"
 )
 
-func (c *cluster) add(ctx context.Context, client, k int) {
+// add adds one job, at the server number at or the next that answers, and returns
+// the number of that one.
+func (c *cluster) add(ctx context.Context, client, k, at int) int {
 	ms, args := 200+rand.IntN(2500), []string{"on"}
 	job := map[string]any{}
 	switch rand.IntN(5) {
@@ -274,11 +300,12 @@ func (c *cluster) add(ctx context.Context, client, k int) {
 	retry := rand.IntN(3) > 0
 	if k%5 == 0 {
 		ms, retry = longMillis, true
+		args = append(args, "fork")
 	}
 	name := fmt.Sprintf("c%d-%d", client, k)
 	maps.Copy(job, command(append([]string{built.witness, c.dir, strconv.Itoa(ms)}, args...)...))
 	job["name"], job["retry_on_restart"] = name, retry
-	for at := client; ctx.Err() == nil; at++ {
+	for ; ctx.Err() == nil; at++ {
 		c.mu.Lock()
 		url := c.urls[at%len(c.urls)]
 		c.mu.Unlock()
@@ -289,10 +316,11 @@ func (c *cluster) add(ctx context.Context, client, k int) {
 			c.mu.Lock()
 			c.acked[text(out["job_id"])] = retry
 			c.mu.Unlock()
-			return
+			return at
 		}
 		pause(50 * time.Millisecond)
 	}
+	return at
 }
 
 // monotonic is the witness's clock.

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestFrozenInstances (T02) freezes, wakes and kills the servers of a cluster
-// while clients add jobs, and lets the witness judge, see cluster.judge. The short form
+// TestFrozenInstances (T02, and some of T03) freezes, wakes and kills the servers
+// of a cluster and takes their database away while clients add jobs, and lets the witness judge, see cluster.judge. The short form
 // makes one freeze of each kind outlive its lease; RUNSHEET_CHAOS=full has leases
 // of 30 s and 300 freezes of 1 to 90 s (RUNSHEET_CHAOS_PAUSES changes the number).
 func TestFrozenInstances(t *testing.T) {
@@ -54,16 +54,21 @@ func TestFrozenInstances(t *testing.T) {
 		})
 	}
 	// A server dies and its commands do not: the one on its machine ends them.
+	// Another one loses its database, and ends its commands by itself.
 	left := append(b.busy(a), m.busy(a)...)
 	b.crash()
-	thaw := m.freeze(true, true)
+	heal := m.cut(true)
 	stop()
 	if len(witnessesIn(c.dir)) == 0 {
 		t.Error("no process outlived the server: the test tested nothing")
 	}
 	a.takeOver(left)
-	thaw()
+	heal()
 	b.up()
+	eventually(t, 90*time.Second, "a server that has its database again is ready", func() bool {
+		code, _ := m.try(http.MethodGet, "/readyz", nil, nil)
+		return code == http.StatusOK
+	})
 	c.runDry()
 	ended.judge(t, a)
 	c.judge(40 * time.Second)
@@ -88,7 +93,14 @@ func frozenLong(t *testing.T) {
 				if rand.IntN(8) == 0 {
 					d = 36*time.Second + rand.N(54*time.Second)
 				}
-				thaw := n.freeze(rand.IntN(2) == 0, d > 20*time.Second)
+				long := d > 20*time.Second
+				if n.way != nil && rand.IntN(3) == 0 {
+					heal := n.cut(long)
+					pause(d)
+					heal()
+					continue
+				}
+				thaw := n.freeze(rand.IntN(2) == 0, long)
 				pause(d)
 				thaw()
 			}

@@ -56,7 +56,7 @@ func newRelay(t *testing.T, db string) *relay {
 // serve ends when either side does.
 func (r *relay) serve(c net.Conn, target string) {
 	defer c.Close()
-	d, err := net.Dial("unix", target) //nolint:noctx // ends with its server
+	d, err := net.Dial("unix", target)
 	if err != nil {
 		return
 	}

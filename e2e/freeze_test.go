@@ -27,7 +27,7 @@ func TestFrozenInstances(t *testing.T) {
 	}
 	c := newCluster(t, 5*time.Second)
 	a, b, m := c.nodes[0], c.nodes[1], c.nodes[2]
-	stop := c.clients(800 * time.Millisecond)
+	stop := c.clients(1500 * time.Millisecond)
 	defer stop()
 	ended := refusals{}
 	for try := 0; try < 3 && c.staleWrites() == 0; try++ { // a freeze right after a report leaves nothing to refuse

@@ -22,6 +22,11 @@ type JobInput struct {
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
+	Position       *int              `json:"position,omitempty" minimum:"0" maximum:"1000000000" doc:"in the order, from 0; at most one of position, before, after, top and bottom. Without one, priority decides"`
+	Before         string            `json:"before,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes next"`
+	After          string            `json:"after,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes just before"`
+	Top            bool              `json:"top,omitempty" doc:"to the very front"`
+	Bottom         bool              `json:"bottom,omitempty" doc:"to the very end"`
 }
 
 // JobPatch is what may be changed while a job waits; a merge patch.
@@ -37,7 +42,7 @@ type Reason struct {
 
 // Waiting is why a job does not run yet.
 type Waiting struct {
-	Code   string     `json:"code" enum:"position,no_slot,lock,paused,held,not_before,retry_delay"`
+	Code   string     `json:"code" enum:"position,no_slot,lock,limit,paused,held,not_before,retry_delay,group,direct_first"`
 	Detail string     `json:"detail" doc:"for people"`
 	Holder *string    `json:"holder" doc:"id of what it waits for"`
 	Until  *time.Time `json:"until" doc:"when the reason ends by itself; null if unknown"`
@@ -51,8 +56,9 @@ type Job struct {
 	TemplateID        *string           `json:"template_id"`
 	TemplateVersion   *int              `json:"template_version"`
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
+	GroupID           *string           `json:"group_id" doc:"the group that it belongs to"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
-	Position          *int              `json:"position" doc:"number of jobs before it in the queue; null when it does not wait"`
+	Position          *int              `json:"position" doc:"number of places before it in the queue, a group being one; null when it does not wait"`
 	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"null while unknown"`
 	Waiting           *Waiting          `json:"waiting" doc:"why it waits; null when it does not"`
 	Hold              bool              `json:"hold"`
@@ -88,7 +94,7 @@ type JobList struct {
 // JobOf shows j. position and waiting are given for a queued job only.
 func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 	w := Job{
-		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), Status: string(j.State),
+		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), GroupID: str(j.GroupID), Status: string(j.State),
 		Priority: j.Priority, Hold: j.HeldReason != "", RunAt: instant(j.NotBefore), Params: j.Params,
 		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
 		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),

@@ -265,6 +265,7 @@ func TestMovesAreForTemplates(t *testing.T) {
 func TestOrderOfTenants(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.tenancy()
 	j := b.addNamed("a", "b")
 	own := want(t, b.as("stranger", "POST", "/api/jobs", echoJob), 201, "").text(t, "job_id")
 	want(t, b.as("stranger", "PUT", "/api/queue/order", `{"job_id":"`+j["b"]+`","top":true}`), 404, "not_found")
@@ -399,4 +400,19 @@ func TestQueueShowsGroups(t *testing.T) {
 	b.wantOrder("a z m3 m1 m2")
 	want(t, b.call("PUT", "/api/queue/order", `{"job_id":"`+g.ID+`","top":true}`), 200, "")
 	b.wantOrder("m3 m1 m2 a z")
+}
+
+// addMany adds n jobs past the API, in one go.
+func (b *bundle) addMany(n int) {
+	b.t.Helper()
+	var jobs []job.Job
+	for i := range n {
+		jobs = append(jobs, job.Job{
+			ID: id.New(id.Job, start), Tenant: access.DefaultTenant, Name: fmt.Sprint(i), Type: "echo", Params: []byte(`{"text":"x"}`),
+			Priority: job.PriorityNormal, OnCrash: job.CrashFail, Trigger: job.TriggerAPI, CreatedBy: "admin", CreatedAt: start, QueuedAt: start,
+		})
+	}
+	if _, err := b.store.Jobs.Add(b.t.Context(), store.AddJobs{Jobs: jobs}); err != nil {
+		b.t.Fatal(err)
+	}
 }

@@ -173,9 +173,11 @@ position for all its members.`,
 				return err
 			}
 			load := func(ctx context.Context) ([]place, error) {
-				ps, note, err := loadQueue(ctx, cl, limit)
-				if note != "" && !watch && !a.quiet && err == nil {
-					a.talk("%s", note)
+				ps, notes, err := loadQueue(ctx, cl, limit)
+				for _, note := range notes {
+					if !watch && !a.quiet && err == nil {
+						a.talk("%s", note)
+					}
 				}
 				return ps, err
 			}
@@ -202,10 +204,9 @@ type place struct {
 	reason        string
 }
 
-// loadQueue reads what runs and at most limit waiting jobs, 0 = all. The note is
-// what else a person should know.
-func loadQueue(ctx context.Context, cl *client.Client, limit int) (out []place, note string, err error) {
-	var notes []string
+// loadQueue reads what runs and at most limit waiting jobs, 0 = all. The notes
+// are what else a person should know.
+func loadQueue(ctx context.Context, cl *client.Client, limit int) (out []place, notes []string, err error) {
 	for cursor, waiting := "", 0; ; {
 		size := pageSize(limit)
 		if limit > 0 {
@@ -213,7 +214,7 @@ func loadQueue(ctx context.Context, cl *client.Client, limit int) (out []place, 
 		}
 		q, err := cl.Queue(ctx, cursor, size)
 		if err != nil {
-			return out, "", err
+			return out, nil, err
 		}
 		if cursor == "" {
 			for _, r := range q.Running {
@@ -230,7 +231,7 @@ func loadQueue(ctx context.Context, cl *client.Client, limit int) (out []place, 
 				notes = append(notes, "the queue is paused: runsheet queue resume")
 			}
 			if n := len(q.Direct); n > 0 {
-				notes = append(notes, strconv.Itoa(n)+" direct requests wait for a slot")
+				notes = append(notes, "direct requests that wait for a slot: "+strconv.Itoa(n))
 			}
 		}
 		for _, j := range q.Queued.Items {
@@ -240,12 +241,12 @@ func loadQueue(ctx context.Context, cl *client.Client, limit int) (out []place, 
 			})
 		}
 		waiting += len(q.Queued.Items)
-		more := q.Queued.NextCursor != nil
+		more := q.Queued.NextCursor != nil && *q.Queued.NextCursor != cursor
 		if full := limit > 0 && waiting >= limit; !more || full {
 			if more {
 				notes = append(notes, fmt.Sprintf("the list was cut at --limit %d; %d jobs wait", limit, q.Statistics.Queued))
 			}
-			return out, strings.Join(notes, "\n"), nil
+			return out, notes, nil
 		}
 		cursor = *q.Queued.NextCursor
 	}

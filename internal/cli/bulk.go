@@ -9,66 +9,46 @@ import (
 	"github.com/runsheet/runsheet/client"
 )
 
+// bulkFlags choose jobs and say what is done to them.
+type bulkFlags struct {
+	in       client.BulkInput
+	filter   client.BulkFilter
+	labels   []string
+	priority string
+	all, yes bool
+	place    placeFlags
+}
+
+// bulkActions are what can be done to many jobs.
+func bulkActions() []string {
+	return []string{"cancel", "hold", "release", "restore", "priority", "move"}
+}
+
 func (a *app) jobBulk() *cobra.Command {
-	var (
-		in       client.BulkInput
-		filter   client.BulkFilter
-		labels   []string
-		priority string
-		all, yes bool
-		place    placeFlags
-	)
-	actions := []string{"cancel", "hold", "release", "restore", "priority", "move"}
+	var b bulkFlags
 	c := &cobra.Command{
 		Use: "bulk ACTION [JOB...]", Short: "Change many jobs at once", Args: cobra.ArbitraryArgs,
 		Long: `Bulk changes the named jobs, or all that the filters choose (at most 1000; repeat it
-for more). Actions: ` + strings.Join(actions, ", ") + `. Try it with --dry-run
+for more). Actions: ` + strings.Join(bulkActions(), ", ") + `. Try it with --dry-run
 first. The exit code is 5 when some of the jobs were refused.`,
 		Example: `  runsheet job bulk cancel --label team=red --dry-run
   runsheet job bulk priority --type story --priority low
   runsheet job bulk move --top job_01jh0000000000000000000001 job_01jh0000000000000000000002`,
-		ValidArgs: actions,
+		ValidArgs: bulkActions(),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return &usage{text: "an argument is missing: ACTION", hint: "one of " + strings.Join(actions, ", ")}
-			}
-			var err error
-			in.Action, in.JobIDs = args[0], args[1:]
-			if filter.Labels, err = assignments(labels, "label"); err != nil {
+			if err := b.read(c, args); err != nil {
 				return err
-			}
-			for i := range filter.Status {
-				filter.Status[i] = strings.ToUpper(filter.Status[i])
-			}
-			chosen := all || len(filter.Status)+len(filter.JobType)+len(filter.TemplateID)+len(filter.Labels) > 0 || filter.GroupID+filter.Query != ""
-			switch {
-			case chosen && len(in.JobIDs) > 0:
-				return usagef("jobs and filters exclude each other")
-			case !chosen && len(in.JobIDs) == 0:
-				return &usage{text: "which jobs?", hint: "name them, or give filters, or --all"}
-			case chosen:
-				in.Filter = &filter
-			}
-			if in.Priority, err = parsePriority(priority); err != nil {
-				return err
-			}
-			if len(place.given(c)) > 0 {
-				to, err := place.read(c)
-				if err != nil {
-					return err
-				}
-				in.To = &to
 			}
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
 			}
-			if in.Action == "cancel" && !in.DryRun {
-				if err := a.confirm(yes, "cancel "+what(in)+"?"); err != nil {
+			if b.in.Action == "cancel" && !b.in.DryRun {
+				if err := a.confirm(b.yes, "cancel "+what(b.in)+"?"); err != nil {
 					return err
 				}
 			}
-			done, err := cl.BulkJobs(c.Context(), in, client.Call{})
+			done, err := cl.BulkJobs(c.Context(), b.in, client.Call{})
 			if err != nil {
 				return err
 			}
@@ -76,21 +56,56 @@ first. The exit code is 5 when some of the jobs were refused.`,
 		},
 	}
 	f := c.Flags()
-	f.BoolVar(&in.DryRun, "dry-run", false, "change nothing, and show what would be changed")
-	f.BoolVar(&all, "all", false, "all jobs to which the action applies")
-	f.StringSliceVar(&filter.Status, "status", nil, "only these `statuses`, comma-separated")
-	f.StringSliceVar(&filter.JobType, "type", nil, "only these job `types`")
-	f.StringSliceVar(&filter.TemplateID, "template", nil, "only jobs of these templates, by `id`")
-	f.StringVar(&filter.GroupID, "group", "", "only members of the group with this `id`")
-	f.StringArrayVar(&labels, "label", nil, "only jobs with the label `key=value`; repeatable")
-	f.StringVar(&filter.Query, "search", "", "only jobs whose name contains this `text`")
-	f.StringVar(&in.Reason, "reason", "", "of a hold, a `sentence` for people")
-	f.StringVar(&priority, "priority", "", "for the action priority: `0-9`, lower is sooner; or high, normal, low")
-	f.BoolVarP(&yes, "yes", "y", false, "do not ask")
-	place.add(a, c)
+	f.BoolVar(&b.in.DryRun, "dry-run", false, "change nothing, and show what would be changed")
+	f.BoolVar(&b.all, "all", false, "all jobs to which the action applies")
+	f.StringSliceVar(&b.filter.Status, "status", nil, "only these `statuses`, comma-separated")
+	f.StringSliceVar(&b.filter.JobType, "type", nil, "only these job `types`")
+	f.StringSliceVar(&b.filter.TemplateID, "template", nil, "only jobs of these templates, by `id`")
+	f.StringVar(&b.filter.GroupID, "group", "", "only members of the group with this `id`")
+	f.StringArrayVar(&b.labels, "label", nil, "only jobs with the label `key=value`; repeatable")
+	f.StringVar(&b.filter.Query, "search", "", "only jobs whose name contains this `text`")
+	f.StringVar(&b.in.Reason, "reason", "", "of a hold, a `sentence` for people")
+	f.StringVar(&b.priority, "priority", "", "for the action priority: `0-9`, lower is sooner; or high, normal, low")
+	f.BoolVarP(&b.yes, "yes", "y", false, "do not ask")
+	b.place.add(a, c)
 	complete(c, "status", "QUEUED", "RUNNING", "CANCELLED")
 	complete(c, "priority", "high", "normal", "low")
 	return c
+}
+
+// read makes the request from the arguments.
+func (b *bulkFlags) read(c *cobra.Command, args []string) (err error) {
+	if len(args) == 0 {
+		return &usage{text: "an argument is missing: ACTION", hint: "one of " + strings.Join(bulkActions(), ", ")}
+	}
+	f := &b.filter
+	b.in.Action, b.in.JobIDs = args[0], args[1:]
+	if f.Labels, err = assignments(b.labels, "label"); err != nil {
+		return err
+	}
+	for i := range f.Status {
+		f.Status[i] = strings.ToUpper(f.Status[i])
+	}
+	chosen := b.all || len(f.Status)+len(f.JobType)+len(f.TemplateID)+len(f.Labels) > 0 || f.GroupID+f.Query != ""
+	switch {
+	case chosen && len(b.in.JobIDs) > 0:
+		return usagef("jobs and filters exclude each other")
+	case !chosen && len(b.in.JobIDs) == 0:
+		return &usage{text: "which jobs?", hint: "name them, or give filters, or --all"}
+	case chosen:
+		b.in.Filter = f
+	}
+	if b.in.Priority, err = parsePriority(b.priority); err != nil {
+		return err
+	}
+	if len(b.place.given(c)) > 0 {
+		to, err := b.place.read(c)
+		if err != nil {
+			return err
+		}
+		b.in.To = &to
+	}
+	return nil
 }
 
 // what names the jobs of a change, for a question.

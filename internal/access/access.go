@@ -67,6 +67,8 @@ const (
 	TenantsRead  Scope = "tenants:read"
 	TenantsWrite Scope = "tenants:write"
 	AuditRead    Scope = "audit:read"
+	// SettingsWrite is the right to change the rules of the queue, for all tenants.
+	SettingsWrite Scope = "settings:write"
 	// BackupWrite is the right to a copy of everything, of all tenants.
 	BackupWrite Scope = "backup:write"
 )
@@ -75,14 +77,14 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
-		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite,
+		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
 	}
 }
 
 // Installation reports whether s is about the whole installation, so that only
 // principals of the default tenant can have it.
 func (s Scope) Installation() bool {
-	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, BackupWrite}, s)
+	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, SettingsWrite, BackupWrite}, s)
 }
 
 // Scopes returns what a role grants, sorted as declared. An unknown role

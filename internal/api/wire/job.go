@@ -22,6 +22,11 @@ type JobInput struct {
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
+	Position       *int              `json:"position,omitempty" minimum:"0" maximum:"1000000000" doc:"in the order, from 0; at most one of position, before, after, top and bottom. Without one, priority decides"`
+	Before         string            `json:"before,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes next"`
+	After          string            `json:"after,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes just before"`
+	Top            bool              `json:"top,omitempty" doc:"to the very front"`
+	Bottom         bool              `json:"bottom,omitempty" doc:"to the very end"`
 }
 
 // JobPatch is what may be changed while a job waits; a merge patch.
@@ -51,8 +56,9 @@ type Job struct {
 	TemplateID        *string           `json:"template_id"`
 	TemplateVersion   *int              `json:"template_version"`
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
+	GroupID           *string           `json:"group_id" doc:"the group that it belongs to"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
-	Position          *int              `json:"position" doc:"number of jobs before it in the queue; null when it does not wait"`
+	Position          *int              `json:"position" doc:"number of places before it in the queue, a group being one; null when it does not wait"`
 	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"from now to the likely start; null while unknown"`
 	EstimatedStartAt  *time.Time        `json:"estimated_start_at" doc:"the likely start: as many starts are earlier as later; null while unknown"`
 	EstimatedStart    *StartRange       `json:"estimated_start_range" doc:"four of five starts lie in it; null while unknown"`
@@ -106,7 +112,7 @@ type JobList struct {
 // JobOf shows j. position and waiting are given for a queued job only.
 func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 	w := Job{
-		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), Status: string(j.State),
+		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), GroupID: str(j.GroupID), Status: string(j.State),
 		Priority: j.Priority, Hold: j.HeldReason != "", RunAt: instant(j.NotBefore), Params: j.Params,
 		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
 		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),

@@ -66,6 +66,7 @@ const (
 	RedirectNotAllowed   Code = "redirect_not_allowed"
 	ResponseTooLarge     Code = "response_too_large"
 	TemplateArchived     Code = "template_archived"
+	WebhookDisabled      Code = "webhook_disabled"
 	CursorInvalid        Code = "cursor_invalid"
 	StorageBusy          Code = "storage_busy"
 	StorageUnavailable   Code = "storage_unavailable"
@@ -133,6 +134,7 @@ var register = map[Code]Entry{
 	RedirectNotAllowed:   {Invalid, "Redirect not allowed", "Use the URL to which the target redirects."},
 	ResponseTooLarge:     {Oversized, "Response too large", "Ask the target for less."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
+	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},
 	CursorInvalid:        {Invalid, "Invalid cursor", "Start again without a cursor; a cursor fits only the filter and sort it came from."},
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
 	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database or the place of the artifacts answers again."},

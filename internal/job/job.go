@@ -92,6 +92,8 @@ type Job struct {
 	Priority int
 	// Seq is the place among jobs of the same priority. The store gives it.
 	Seq int64
+	// Webhook is who hears of the job; the zero value is nobody.
+	Webhook Webhook
 	// NotBefore is the time before which the job must not start; zero = now.
 	NotBefore time.Time
 	// HeldReason is why the job is held; "" = it is not.

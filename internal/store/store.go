@@ -41,6 +41,8 @@ type Store struct {
 	Tokens    Tokens
 	Sessions  Sessions
 	Audit     Audit
+	Webhooks  Webhooks
+	Outbox    Outbox
 	Health    Health
 	Snapshots Snapshots
 }

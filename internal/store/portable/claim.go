@@ -309,7 +309,8 @@ func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 // finish ends one attempt. The first result is what the caller learns about
 // this item; the second ends the whole transaction.
 func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
-	b := it.Job.Before
+	b, emit := it.Job.Before, it.Job.Emit
+	it.Job.Emit = nil // announced when the run has its end too
 	done, err := change(ctx, tx, it.Job)
 	if err != nil {
 		return nil, err
@@ -318,6 +319,9 @@ func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
 		return stale(ctx, tx, b)
 	}
 	if err := endRun(ctx, tx, it.Run.After); err != nil {
+		return nil, err
+	}
+	if err := announceOf(ctx, tx, emit, &it.Job.After); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM locks WHERE job_id = $1 AND epoch = $2`, b.ID, b.Epoch); err != nil {

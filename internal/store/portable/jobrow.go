@@ -88,7 +88,7 @@ func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
 	if n == 0 {
 		return false, nil
 	}
-	return true, announce(ctx, tx, c.Emit)
+	return true, announceOf(ctx, tx, c.Emit, &a)
 }
 
 func jobByID(ctx context.Context, tx Tx, tenant, id string) (job.Job, error) {

@@ -43,9 +43,9 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 			if err := insertJob(ctx, tx, j); err != nil {
 				return err
 			}
-			if err := announce(ctx, tx, []event.Event{{
+			if err := announceOf(ctx, tx, []event.Event{{
 				Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID,
-			}}); err != nil {
+			}}, &j); err != nil {
 				return err
 			}
 			pos, err := position(ctx, tx, j)

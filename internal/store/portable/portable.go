@@ -17,6 +17,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -81,6 +82,7 @@ func New(e Engine) store.Store {
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
+		Webhooks: webhooks{db}, Outbox: outbox{db},
 		Snapshots: e,
 	}
 }
@@ -137,12 +139,29 @@ func ReadEvents(ctx context.Context, tx Tx, tenant string, seq int64, limit int)
 	})
 }
 
+// announce writes events that are not about a job.
 func announce(ctx context.Context, tx Tx, evs []event.Event) error {
+	return announceOf(ctx, tx, evs, nil)
+}
+
+// announceOf writes events, and a note for the webhooks of each that somebody
+// wants. j is the job that they are about, as it is after the change; whatever
+// else they are about must be written before. Whether an endpoint wants a type
+// comes back with the insertion, so nobody pays for webhooks that are not there.
+func announceOf(ctx context.Context, tx Tx, evs []event.Event, j *job.Job) error {
 	for _, e := range evs {
-		if _, err := tx.Exec(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data)); err != nil {
+		var wanted bool
+		if err := tx.Row(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+			RETURNING EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $8 AND w.type IN ($9, '*'))`,
+			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data),
+			e.Tenant, string(e.Type)).Scan(&wanted); err != nil {
 			return fmt.Errorf("announce %s: %w", e.Type, err)
+		}
+		if wanted || wantedByJob(j, e) {
+			if err := note(ctx, tx, e, j); err != nil {
+				return err
+			}
 		}
 		tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
 		if e.JobID != "" {

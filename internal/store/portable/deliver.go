@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// takeLock keeps a second instance from taking at the same time, so that the
+	// outboxLock keeps a second instance from taking at the same time, so that the
 	// bound of a target holds over all of them.
-	takeLock = "webhook deliveries"
+	outboxLock = "webhook deliveries"
 	// endBatch bounds how many deliveries one Take ends because they have nowhere to
 	// go or are too late.
 	endBatch = 200
@@ -40,7 +40,7 @@ func (s outbox) Take(ctx context.Context, p store.TakeDeliveries) (store.Taken, 
 	var out store.Taken
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		out = store.Taken{}
-		if err := s.LockContent(ctx, tx, takeLock); err != nil {
+		if err := s.LockContent(ctx, tx, outboxLock); err != nil {
 			return err
 		}
 		now, err := s.Now(ctx, tx, p.Now)

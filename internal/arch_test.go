@@ -25,12 +25,12 @@ const module = "github.com/runsheet/runsheet"
 // A new package gets a line here. An edge that a build seems to need is first
 // of all a question: which of the two packages does the thing belong to?
 const lattice = `
-ring 0 kit: clock clock/clocktest id fault fsm decimal /ui
+ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: job run schedule calendar workflow approval directive access audit trade deploy event webhook
-	job -> run event
+ring 1 domain: order job run schedule calendar workflow approval directive access audit trade deploy event forecast webhook
+	job -> run event order
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
 	trade -> approval

@@ -82,24 +82,16 @@ func jobLocation(j job.Job) string { return "/api/jobs/" + j.ID }
 
 // views shows jobs. Queued ones get their position and why they wait.
 func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error) {
-	var snap job.Snapshot
+	var sit store.Situation
 	if slices.ContainsFunc(jobs, func(j job.Job) bool { return j.State == job.Queued }) {
 		var err error
-		if snap, err = s.Store.Jobs.Situation(ctx, jobs); err != nil {
+		if sit, err = s.Store.Jobs.Situation(ctx, jobs); err != nil {
 			return nil, err
 		}
 	}
 	out := make([]wire.Job, 0, len(jobs))
 	for _, j := range jobs {
-		if j.State != job.Queued {
-			out = append(out, wire.JobOf(j, nil, nil))
-			continue
-		}
-		at, err := s.Store.Jobs.Position(ctx, j)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s.queued(snap, j, at))
+		out = append(out, s.queued(sit.Snapshot, j, sit.Positions[j.ID]))
 	}
 	return out, nil
 }
@@ -143,7 +135,7 @@ func (s *service) createJob(r *request) (reply, error) {
 func (s *service) enqueue(r *request, j job.Job) (reply, error) {
 	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	j.ID, j.CreatedAt, j.QueuedAt = id.New(id.Job, now), now, now
-	snap, err := s.Store.Jobs.Situation(r.Context(), []job.Job{j})
+	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
 	if err != nil {
 		return reply{}, err
 	}
@@ -153,7 +145,7 @@ func (s *service) enqueue(r *request, j job.Job) (reply, error) {
 	}
 	render := func(added []store.Added) reply {
 		a := added[0]
-		return reply{Status: status, Location: jobLocation(a.Job), ETag: etag(a.Job.Version), Body: s.queued(snap, a.Job, a.Position)}
+		return reply{Status: status, Location: jobLocation(a.Job), ETag: etag(a.Job.Version), Body: s.queued(sit.Snapshot, a.Job, a.Position)}
 	}
 	added, err := s.Store.Jobs.Add(r.Context(), store.AddJobs{Jobs: []job.Job{j}, Key: keyed(r, render)})
 	if err != nil {
@@ -199,7 +191,7 @@ func (s *service) listJobs(r *request) (reply, error) {
 	}
 	if n := len(page.Jobs); n > 0 {
 		last := page.Jobs[n-1]
-		out.NextCursor = r.next(page.More, cursor{ID: last.ID, Priority: last.Priority, Seq: last.Seq, AtMs: clock.Millis(last.CreatedAt)})
+		out.NextCursor = r.next(page.More, cursor{ID: last.ID, Rank: string(last.Rank), AtMs: clock.Millis(last.CreatedAt)})
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }
@@ -280,18 +272,12 @@ func (s *service) moveKey(r *request, j job.Job, status func(job.Job) int) (*sto
 	if r.key == nil {
 		return nil, nil //nolint:nilnil // without a key there is nothing to store
 	}
-	snap, err := s.Store.Jobs.Situation(r.Context(), []job.Job{j})
+	sit, err := s.Store.Jobs.Situation(r.Context(), []job.Job{j})
 	if err != nil {
 		return nil, err
 	}
-	at := 0
-	if j.State == job.Queued {
-		if at, err = s.Store.Jobs.Position(r.Context(), j); err != nil {
-			return nil, err
-		}
-	}
 	return keyed(r, func(n job.Job) reply {
-		out := reply{Status: status(n), ETag: etag(n.Version), Body: s.queued(snap, n, at)}
+		out := reply{Status: status(n), ETag: etag(n.Version), Body: s.queued(sit.Snapshot, n, sit.Positions[j.ID])}
 		if out.Status != http.StatusOK {
 			out.Location = jobLocation(n)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api/strict"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -214,12 +215,12 @@ func acceptable(p param, v string) string {
 // cursor is a place in a list. It holds sort keys of one item and a hash of the
 // filter and sort that it belongs to; it grants nothing, so it is not signed.
 type cursor struct {
-	Filter   string `json:"f"`
-	ID       string `json:"i,omitempty"`
-	Name     string `json:"n,omitempty"` // instead of ID, in lists that are sorted by name
-	Priority int    `json:"p,omitempty"`
-	Seq      int64  `json:"s,omitempty"`
-	AtMs     int64  `json:"t,omitempty"`
+	Filter string `json:"f"`
+	ID     string `json:"i,omitempty"`
+	Name   string `json:"n,omitempty"` // instead of ID, in lists that are sorted by name
+	Rank   string `json:"r,omitempty"`
+	Seq    int64  `json:"s,omitempty"`
+	AtMs   int64  `json:"t,omitempty"`
 }
 
 // filterHash identifies a list: its path, tenant, and every parameter except
@@ -274,7 +275,7 @@ func (c *cursor) jobMark() *store.JobMark {
 	if c == nil {
 		return nil
 	}
-	return &store.JobMark{Priority: c.Priority, Seq: c.Seq, CreatedAt: c.at(), ID: c.ID}
+	return &store.JobMark{Rank: rank.Rank(c.Rank), CreatedAt: c.at(), ID: c.ID}
 }
 
 func (c *cursor) runMark() *store.RunMark {

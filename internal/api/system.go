@@ -15,6 +15,7 @@ import (
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/metrics"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -182,7 +183,7 @@ func (s *service) getUsage(r *request) (reply, error) {
 // tenants use are busy, but say nothing of the job.
 func (s *service) workers(r *request, set store.Settings) (wire.Workers, error) {
 	var out wire.Workers
-	snap, err := s.Store.Jobs.Situation(r.Context(), nil)
+	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
 	if err != nil {
 		return out, err
 	}
@@ -196,7 +197,7 @@ func (s *service) workers(r *request, set store.Settings) (wire.Workers, error) 
 	if err != nil {
 		return out, err
 	}
-	running := max(snap.Running, len(page.Runs))
+	running := max(queue.Busy(sit.Snapshot), len(page.Runs))
 	out = wire.Workers{Count: set.Workers, Running: running, Slots: []wire.Slot{}, Instances: wire.InstancesOf(instances)}
 	if !set.UpdatedAt.IsZero() {
 		at := set.UpdatedAt.UTC()

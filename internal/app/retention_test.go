@@ -15,6 +15,7 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -61,9 +62,7 @@ func (a *App) attempt(t *testing.T) store.Claimed {
 	if _, err := a.store.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{j}}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := a.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "i", Room: 1, Decide: func(s job.Snapshot) job.Decision {
-		return job.Decision{Claims: []string{s.Heads[0].JobID}}
-	}})
+	c, err := a.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "i", Room: 1, Decide: queue.Decide})
 	if err != nil || len(c.Started) != 1 {
 		t.Fatalf("claim: %+v, %v", c, err)
 	}

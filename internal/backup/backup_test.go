@@ -21,6 +21,7 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -124,7 +125,7 @@ func (h house) furnish(s store.Store) (*store.Key, []string) {
 	ok(t, err)
 	got, err := s.Jobs.Claim(ctx, store.ClaimJobs{
 		Instance: "inst_1", Now: now, Room: 1,
-		Decide: func(s job.Snapshot) job.Decision { return job.Decision{Claims: []string{s.Heads[0].JobID}} },
+		Decide: queue.Decide,
 	})
 	ok(t, err)
 	busy := got.Started[0]

@@ -11,7 +11,9 @@ const (
 	TopicJob      Topic = "job"      // what happens to jobs as a whole
 	TopicRun      Topic = "run"      // how attempts end
 	TopicTemplate Topic = "template" // changes of job templates
-	TopicQueue    Topic = "queue"    // settings of the queue: worker count, pausing
+	TopicQueue    Topic = "queue"    // the order, and settings of the queue: worker count, pausing, limits
+	TopicGroup    Topic = "group"    // what happens to groups as a whole
+	TopicLock     Topic = "lock"     // locks that are held from outside
 )
 
 // Field is one value of an event beside those that all have.
@@ -43,18 +45,30 @@ var catalogue = []Entry{
 	{JobRunCompleted, TopicRun, "an attempt ends well, and with it the job", fields(jobID, runID)},
 	{JobRunFailed, TopicRun, "an attempt fails; the job ends, unless job.queued or job.cancelled follows", fields(jobID, runID, Field{Name: "data.code", Doc: "why, for programs, for example exit_nonzero"})},
 	{JobRunSkipped, TopicRun, "an attempt finds that there is nothing to do, and the job ends", fields(jobID, runID, Field{Name: "data.reason", Doc: "why, for people"})},
+	{JobDue, TopicJob, "the time before which a job must not start has come", fields(jobID)},
+	{GroupCreated, TopicGroup, "a group of jobs enters the queue; job.queued tells of each member", fields(groupID)},
+	{GroupStarted, TopicGroup, "a group gets its slot", fields(groupID)},
+	{GroupFinished, TopicGroup, "the last member of a group has ended", fields(groupID, Field{Name: "data.status", Doc: "COMPLETED or PARTIAL"})},
+	{DirectStarted, TopicRun, "a direct request gets its slot", fields(runID)},
+	{DirectFinished, TopicRun, "a direct request ends", fields(runID, Field{Name: "data.status", Doc: "COMPLETED, FAILED or SKIPPED"})},
 	{TemplateCreated, TopicTemplate, "a job template is created", fields(templateID)},
 	{TemplateUpdated, TopicTemplate, "a job template gets a new version, is archived or unarchived", fields(templateID)},
 	{TemplateDeleted, TopicTemplate, "a job template is deleted", fields(templateID)},
 	{WorkersScaled, TopicQueue, "the worker count is set", fields(Field{Name: "data.workers", Doc: "the new count"})},
 	{QueuePaused, TopicQueue, "the queue is paused: what runs finishes, nothing starts", nil},
 	{QueueResumed, TopicQueue, "the queue starts jobs again", nil},
+	{QueueReordered, TopicQueue, "a person changes the order of the waiting jobs", fields(Field{Name: "data.revision", Doc: "the order's new revision"})},
+	{RulesChanged, TopicQueue, "limits or the rules of overtaking are changed", nil},
+	{LockAcquired, TopicLock, "a program outside of the queue takes a lock", fields(lockName)},
+	{LockReleased, TopicLock, "a lock that was taken from outside is free again: given back, expired or taken away", fields(lockName)},
 }
 
 var (
 	jobID      = Field{Name: "job_id", Doc: "the job"}
 	runID      = Field{Name: "run_id", Doc: "the attempt"}
 	templateID = Field{Name: "template_id", Doc: "the template"}
+	groupID    = Field{Name: "data.group_id", Doc: "the group"}
+	lockName   = Field{Name: "data.lock", Doc: "the lock's name"}
 )
 
 func fields(f ...Field) []Field { return f }
@@ -64,7 +78,9 @@ func fields(f ...Field) []Field { return f }
 func Catalogue() []Entry { return slices.Clone(catalogue) }
 
 // Topics returns all topics in the order of the documentation.
-func Topics() []Topic { return []Topic{TopicJob, TopicRun, TopicTemplate, TopicQueue} }
+func Topics() []Topic {
+	return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock}
+}
 
 // Topic is the topic of t, "" for a type that is not in the catalogue: one that
 // a newer server has announced.

@@ -24,6 +24,16 @@ const (
 	JobRunCompleted Type = "job.run.completed" // an attempt succeeded
 	JobRunFailed    Type = "job.run.failed"    // an attempt failed
 	JobRunSkipped   Type = "job.run.skipped"   // an attempt had nothing to do
+	JobDue          Type = "job.due"           // a delayed job's time has come
+	GroupCreated    Type = "group.created"
+	GroupStarted    Type = "group.started"   // a group got its slot
+	GroupFinished   Type = "group.finished"  // the last member of a group ended
+	DirectStarted   Type = "direct.started"  // a direct request got its slot
+	DirectFinished  Type = "direct.finished" // a direct request ended
+	QueueReordered  Type = "queue.reordered" // a person changed the order
+	RulesChanged    Type = "rules.changed"   // limits or the rules of overtaking
+	LockAcquired    Type = "lock.acquired"   // a program outside took a lock
+	LockReleased    Type = "lock.released"   // it gave it back, or lost it
 	TemplateCreated Type = "template.created"
 	TemplateUpdated Type = "template.updated"
 	TemplateDeleted Type = "template.deleted"

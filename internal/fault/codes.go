@@ -67,6 +67,14 @@ const (
 	ResponseTooLarge     Code = "response_too_large"
 	TemplateArchived     Code = "template_archived"
 	WebhookDisabled      Code = "webhook_disabled"
+	NotUnique            Code = "not_unique"
+	AlreadyStarted       Code = "already_started"
+	WrongGroup           Code = "wrong_group"
+	GroupStarted         Code = "group_started"
+	LockHeld             Code = "lock_held"
+	LockNotHeld          Code = "lock_not_held"
+	DirectLaneFull       Code = "direct_lane_full"
+	DirectWaitTimeout    Code = "direct_wait_timeout"
 	CursorInvalid        Code = "cursor_invalid"
 	StorageBusy          Code = "storage_busy"
 	StorageUnavailable   Code = "storage_unavailable"
@@ -135,6 +143,14 @@ var register = map[Code]Entry{
 	ResponseTooLarge:     {Oversized, "Response too large", "Ask the target for less."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},
+	NotUnique:            {Conflicting, "Not unique", "An equal job waits or runs already; its id is in the detail."},
+	AlreadyStarted:       {Conflicting, "Already started", "The job does not wait any more; name another neighbour."},
+	WrongGroup:           {Invalid, "Wrong group", "A member moves only inside its group; move the group itself, or jobs that are in none."},
+	GroupStarted:         {Conflicting, "Group has started", "Jobs are added only to a group that is PENDING; make another one."},
+	LockHeld:             {Conflicting, "Lock held", "Try again when the holder named in detail has given it back."},
+	LockNotHeld:          {Conflicting, "Lock not held", "The lock expired, was taken away or given back: stop what relied on it."},
+	DirectLaneFull:       {Limited, "Direct lane full", "Try again after the time in Retry-After, or put the work into the queue."},
+	DirectWaitTimeout:    {Unavailable, "No slot in time", "Nothing ran. Try again after the time in Retry-After, or put the work into the queue."},
 	CursorInvalid:        {Invalid, "Invalid cursor", "Start again without a cursor; a cursor fits only the filter and sort it came from."},
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
 	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database or the place of the artifacts answers again."},

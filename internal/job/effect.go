@@ -181,12 +181,57 @@ func edit(j Job, e Edited, c *Change) {
 	c.After = j
 	if e.Priority != nil && *e.Priority != j.Priority {
 		c.After.Priority = *e.Priority
-		c.After.Seq = 0 // the store puts it behind the others of that priority
+		if j.GroupID == "" {
+			c.After.Rank = "" // the store puts it behind the others of that priority
+		}
 	}
 	if e.Labels != nil {
 		c.After.Labels = e.Labels
 	}
+	if e.NotBefore != nil {
+		c.After.NotBefore = *e.NotBefore
+	}
+	if e.StartDeadline != nil {
+		c.After.StartDeadline = *e.StartDeadline
+	}
 	c.Emit = []event.Event{emit(event.JobUpdated, e.At)}
+}
+
+func place(j Job, e Placed, c *Change) {
+	c.After = j
+	c.After.Rank = e.Rank
+}
+
+func due(j Job, e Due, c *Change) {
+	c.After = j
+	if !j.NotBefore.IsZero() {
+		c.After.NotBefore = time.Time{}
+		c.Emit = []event.Event{emit(event.JobDue, e.At)}
+	}
+}
+
+func drop(j Job, e Dropped, c *Change) {
+	n := finish(j, e.At)
+	n.RunID = e.RunID
+	n.Attempt++
+	c.After = n
+	skipped := runEvent(n, event.JobRunSkipped, e.At, "")
+	skipped.Data = map[string]string{"reason": e.Reason}
+	c.Emit = []event.Event{skipped}
+}
+
+func neverStarted(j Job, _ Restored) bool { return j.Attempt == 0 && j.GroupID == "" }
+
+func restore(j Job, e Restored, c *Change) {
+	j.FinishedAt, j.CancelAskedAt, j.CancelledBy = time.Time{}, time.Time{}, ""
+	j.Failure = Failure{}
+	c.After = j
+	c.Emit = []event.Event{emit(event.JobQueued, e.At)}
+}
+
+func groupBegan(j Job, _ GroupBegan, c *Change) {
+	c.After = j
+	c.After.GroupActive = true
 }
 
 func runEvent(j Job, t event.Type, at time.Time, code string) event.Event {

@@ -13,6 +13,7 @@ import (
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/fsm"
+	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
 )
 
@@ -50,6 +51,12 @@ const (
 	TriggerAPI    Trigger = "api"    // a program, by the API
 	TriggerManual Trigger = "manual" // a person, by CLI or UI
 	TriggerRetry  Trigger = "retry"  // a retry of an earlier run
+	TriggerGroup  Trigger = "group"  // as a member of a group
+	// TriggerSchedule is a schedule. Such jobs enter behind the manual ones of
+	// their priority.
+	TriggerSchedule Trigger = "schedule"
+	// TriggerDirect is a direct request, which has a run but no job.
+	TriggerDirect Trigger = "direct"
 )
 
 // Codes of failures that the queue itself gives. Job types add their own, for
@@ -60,6 +67,12 @@ const (
 	CodeOutcomeUnknown = "outcome_unknown"
 	CodeTimeout        = "timeout"
 	CodePanic          = "panic"
+)
+
+// Reasons for which the queue itself skips a job.
+const (
+	ReasonDeadline     = "deadline"      // it had not started by its start deadline
+	ReasonGroupStopped = "group_stopped" // an earlier member of its group did not succeed
 )
 
 // Failure is why an attempt or a job ended badly.
@@ -89,9 +102,22 @@ type Job struct {
 	CreatedBy       string
 	RetryOf         string // run id, "" unless Trigger is retry
 
+	// Priority is where the job went when it was added: behind the others of its
+	// priority. It is not a second order.
 	Priority int
-	// Seq is the place among jobs of the same priority. The store gives it.
-	Seq int64
+	// Rank is the place in the one order of all waiting jobs. The store gives it,
+	// and keeps it while the job is not in the queue, so that it can come back.
+	Rank rank.Rank
+	// GroupID is the group that the job is a member of, "" = none.
+	GroupID string
+	// GroupActive says that its group has begun: the job waits inside the group's
+	// slot and has no place of its own in the order.
+	GroupActive bool
+	Limits      Limits
+	// UniqueKey is what Unique computed from the params, "" = may be repeated.
+	UniqueKey string
+	// StartDeadline is when a job that has never started is skipped; zero = never.
+	StartDeadline time.Time
 	// Webhook is who hears of the job; the zero value is nobody.
 	Webhook Webhook
 	// NotBefore is the time before which the job must not start; zero = now.

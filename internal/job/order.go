@@ -1,86 +1,165 @@
 package job
 
 import (
+	"strconv"
 	"strings"
-	"time"
+
+	"github.com/runsheet/runsheet/internal/order"
+	"github.com/runsheet/runsheet/internal/rank"
 )
+
+// Zones of the one order, by rank.Rank.Zone. The lanes come first: whatever is
+// in a lower zone starts before everything in a higher one, except for jobs that
+// a person placed among others.
+const (
+	// zoneResumed is the lane of work that had started, waited outside of the
+	// queue and goes on: it stands before everything that has not begun.
+	zoneResumed = 0
+	// zoneQueue is the first zone of the queue: two for each priority.
+	zoneQueue = 2
+)
+
+// Zone is where j enters the order when nobody says otherwise: behind all jobs
+// of an equal or sooner insertion class, which is the priority and, inside one
+// priority, manual jobs before scheduled ones.
+func (j Job) Zone() int {
+	z := zoneQueue + 2*j.Priority
+	if j.Trigger == TriggerSchedule {
+		z++
+	}
+	return z
+}
+
+// Spot is what the index of the order knows of j.
+func (j Job) Spot() order.Spot {
+	if j.State != Queued || j.Rank == "" {
+		return order.Spot{}
+	}
+	return order.Spot{Rank: j.Rank, Class: j.Class().String(), Listed: !j.GroupActive, Ready: j.Ready()}
+}
+
+// Ready reports whether a claim may look at j at all: it is not held, its time
+// has come, and no group that has begun decides about it. A delayed job gets
+// ready when a claim finds that its time has come.
+func (j Job) Ready() bool {
+	return j.State == Queued && j.HeldReason == "" && j.NotBefore.IsZero() && !j.GroupActive
+}
+
+// Class is what can block a job. Jobs of one class are blocked by the same
+// things, so only the first of them matter to a claim.
+type Class struct {
+	Type, TemplateID, Tenant string
+	// MaxTemplate is the most jobs of the template that run at once, 0 = no limit.
+	MaxTemplate int
+	// Key and MaxKey are the job's own concurrency key, see Limits.
+	Key    string
+	MaxKey int
+	Locks  []string // sorted, no duplicates
+	// Group is set for members of a group; then only Group and Tenant are: the group as a
+	// whole is looked at.
+	Group string
+}
+
+// Class is the class of j.
+func (j Job) Class() Class {
+	if j.GroupID != "" {
+		return Class{Group: j.GroupID, Tenant: j.Tenant}
+	}
+	return j.Needs()
+}
+
+// Needs is what j itself needs in order to start, also as a member of a group.
+func (j Job) Needs() Class {
+	return Class{
+		Type: j.Type, TemplateID: j.TemplateID, Tenant: j.Tenant, MaxTemplate: j.Limits.MaxRunning,
+		Key: j.Limits.Key, MaxKey: j.Limits.MaxPerKey, Locks: j.Locks,
+	}
+}
+
+const classSep = "\x1f"
+
+// String is the class's text in the database. ParseClass reads it.
+func (c Class) String() string {
+	if c.Group != "" {
+		return classSep + c.Group + classSep + c.Tenant
+	}
+	return strings.Join(append([]string{c.Type, atMost(c.TemplateID, c.MaxTemplate), c.Tenant, atMost(c.Key, c.MaxKey)}, c.Locks...), classSep)
+}
+
+func atMost(name string, n int) string {
+	if n == 0 {
+		return name
+	}
+	return name + "@" + strconv.Itoa(n)
+}
+
+func splitMost(s string) (name string, n int) {
+	i := strings.LastIndexByte(s, '@')
+	if i < 0 {
+		return s, 0
+	}
+	n, err := strconv.Atoi(s[i+1:])
+	if err != nil {
+		return s, 0
+	}
+	return s[:i], n
+}
+
+// ParseClass reads the text of a class. Text that is none gives a class that
+// nothing blocks.
+func ParseClass(s string) Class {
+	f := strings.Split(s, classSep)
+	if f[0] == "" && len(f) == 3 {
+		return Class{Group: f[1], Tenant: f[2]}
+	}
+	if len(f) < 4 {
+		return Class{Type: f[0]}
+	}
+	c := Class{Type: f[0], Tenant: f[2], Locks: f[4:]}
+	c.TemplateID, c.MaxTemplate = splitMost(f[1])
+	c.Key, c.MaxKey = splitMost(f[3])
+	return c
+}
+
+// Prefixes of resources.
+const (
+	ResourceType     = "type:"
+	ResourceTemplate = "template:"
+	ResourceTenant   = "tenant:"
+	ResourceKey      = "key:"
+	ResourceLock     = "lock:"
+	ResourceGroup    = "group:"
+)
+
+// Resources names, first what blocks most classes, all that the class takes a unit of while one of its jobs
+// runs: "type:command", "template:tmpl_..@2" (with the limit that the template
+// sets), "tenant:default", "key:..@1", "lock:gpu:0". A group takes only itself
+// ("group:group_.."); what its members need is looked at when its turn comes.
+func (c Class) Resources() []string {
+	if c.Group != "" {
+		return []string{ResourceGroup + c.Group}
+	}
+	out := make([]string, 0, 4+len(c.Locks))
+	for _, l := range c.Locks {
+		out = append(out, ResourceLock+l)
+	}
+	out = append(out, ResourceType+c.Type, ResourceTenant+c.Tenant)
+	if c.TemplateID != "" {
+		out = append(out, ResourceTemplate+atMost(c.TemplateID, c.MaxTemplate))
+	}
+	if c.Key != "" {
+		out = append(out, ResourceKey+atMost(c.Key, c.MaxKey))
+	}
+	return out
+}
+
+// ClassResources is Class.Resources of a class's text.
+func ClassResources(class string) []string { return ParseClass(class).Resources() }
 
 // Candidate is what a claim decision knows of one waiting job.
 type Candidate struct {
-	JobID    string
-	Tenant   string
-	Type     string
-	Class    string // jobs of one class are blocked by the same things
-	Priority int
-	Seq      int64
-	Locks    []string
-}
-
-// Before reports whether c starts before d when nothing blocks either.
-func (c Candidate) Before(d Candidate) bool {
-	if c.Priority != d.Priority {
-		return c.Priority < d.Priority
-	}
-	return c.Seq < d.Seq
-}
-
-// Class is the key of jobs that are blocked by the same things: the job type
-// and the locks. Within a class only the first jobs matter to a claim.
-func (j Job) Class() string { return strings.Join(append([]string{j.Type}, j.Locks...), "\x1f") }
-
-// Holder is who has a lock.
-type Holder struct {
-	Lock   string
-	JobID  string
-	Tenant string // of the job
-	Epoch  int64
-}
-
-// Snapshot is all that a claim decision may look at. It was read in the
-// transaction that will carry the decision out.
-type Snapshot struct {
-	Now time.Time
-	// Paused means: finish what runs, start nothing.
-	Paused bool
-	// Workers is the installation's number of slots, Running those in use.
-	Workers, Running int
-	// Room is how many attempts the claiming instance takes at most.
-	Room int
-	// Heads are the first jobs of each class, in order.
-	Heads []Candidate
-	// Held are the locks that are taken, by name.
-	Held map[string]Holder
-}
-
-// Decision is what Decide made of a snapshot.
-type Decision struct {
-	// Claims are ids of jobs to start, in order.
-	Claims []string
-	// Waiting says why each other head does not start.
-	Waiting map[string]Waiting
-}
-
-// WaitCode is the class of reasons for which a job waits. The text is part of
-// the API.
-type WaitCode string
-
-// The reasons of this release.
-const (
-	WaitPosition   WaitCode = "position"    // others come first
-	WaitNoSlot     WaitCode = "no_slot"     // every slot is busy, this job is next
-	WaitLock       WaitCode = "lock"        // a lock it needs is taken
-	WaitPaused     WaitCode = "paused"      // the queue starts nothing
-	WaitHeld       WaitCode = "held"        // it is held
-	WaitNotBefore  WaitCode = "not_before"  // its time has not come
-	WaitRetryDelay WaitCode = "retry_delay" // the last attempt failed, the next one waits
-)
-
-// Waiting is why a job waits, for a person.
-type Waiting struct {
-	Code   WaitCode
-	Detail string
-	// Holder is the id of what it waits for, "" where that does not apply.
-	Holder string
-	// Until is when the reason ends by itself; zero = unknown.
-	Until time.Time
+	JobID string
+	Rank  rank.Rank
+	Needs Class
+	Group string // "" = none
 }

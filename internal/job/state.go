@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fsm"
+	"github.com/runsheet/runsheet/internal/rank"
 )
 
 // State is where a job is in its life.
@@ -25,8 +26,8 @@ const (
 	Failed State = "FAILED"
 	// Skipped ended without work to do, by its own word. Nothing moves it.
 	Skipped State = "SKIPPED"
-	// Cancelled was stopped by a person; its process tree is gone. Nothing
-	// moves it.
+	// Cancelled was stopped by a person; its process tree is gone. If it never
+	// started, a person can put it back; otherwise nothing moves it.
 	Cancelled State = "CANCELLED"
 )
 
@@ -82,12 +83,34 @@ type (
 	}
 	// Released lets a held job start again.
 	Released struct{ At time.Time }
-	// Edited replaces what a person may change while the job waits.
+	// Edited replaces what a person may change while the job waits. Nil leaves a
+	// field as it is; zero times take theirs away.
 	Edited struct {
-		At       time.Time
-		Priority *int
-		Labels   map[string]string
+		At            time.Time
+		Priority      *int
+		Labels        map[string]string
+		NotBefore     *time.Time
+		StartDeadline *time.Time
 	}
+	// Placed gives the job another rank: a person moved it. It is announced by the
+	// order as a whole, not by the job.
+	Placed struct {
+		At   time.Time
+		Rank rank.Rank
+	}
+	// Due ends the delay of a job: its time has come.
+	Due struct{ At time.Time }
+	// Dropped ends a waiting job without an attempt.
+	Dropped struct {
+		At     time.Time
+		Reason string
+		// RunID is the run by which the history shows it.
+		RunID string
+	}
+	// Restored puts a cancelled job that never started back at its old place.
+	Restored struct{ At time.Time }
+	// GroupBegan says that the job's group has its slot.
+	GroupBegan struct{ At time.Time }
 )
 
 // Table is the job's state machine.
@@ -108,4 +131,9 @@ var Table = fsm.New[State, Job, Change](func(j Job) State { return j.State },
 	fsm.On[Held](fsm.From(Queued), fsm.To(Queued), fsm.Do(hold)),
 	fsm.On[Released](fsm.From(Queued), fsm.To(Queued), fsm.Do(release)),
 	fsm.On[Edited](fsm.From(Queued), fsm.To(Queued), fsm.Do(edit)),
+	fsm.On[Placed](fsm.From(Queued), fsm.To(Queued), fsm.Do(place)),
+	fsm.On[Due](fsm.From(Queued), fsm.To(Queued), fsm.Do(due)),
+	fsm.On[Dropped](fsm.From(Queued), fsm.To(Skipped), fsm.Do(drop)),
+	fsm.On[Restored](fsm.From(Cancelled), fsm.When("never started", neverStarted), fsm.To(Queued), fsm.Do(restore)),
+	fsm.On[GroupBegan](fsm.From(Queued), fsm.To(Queued), fsm.Do(groupBegan)),
 )

@@ -17,6 +17,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/rank"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -38,6 +39,11 @@ func events() []any {
 		job.Held{At: noon, Reason: "wait for the data"},
 		job.Released{At: noon},
 		job.Edited{At: noon, Priority: &high},
+		job.Placed{At: noon, Rank: "cx"},
+		job.Due{At: noon},
+		job.Dropped{At: noon, Reason: job.ReasonDeadline, RunID: "run_9"},
+		job.Restored{At: noon},
+		job.GroupBegan{At: noon},
 	}
 }
 
@@ -62,7 +68,7 @@ func variants() []struct {
 
 func sample(s job.State) job.Job {
 	j := job.Job{
-		ID: "job_1", Tenant: "default", State: s, Version: 3, Priority: job.PriorityNormal, Seq: 9,
+		ID: "job_1", Tenant: "default", State: s, Version: 3, Priority: job.PriorityNormal, Rank: rank.Natural(12, 9),
 		OnCrash: job.CrashFail, Attempt: 1, RunID: "run_1", Epoch: 4, QueuedAt: noon.Add(-time.Hour), CreatedAt: noon.Add(-time.Hour),
 	}
 	if s == job.Running {

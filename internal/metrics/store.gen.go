@@ -11,6 +11,7 @@ import (
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/webhook"
@@ -38,6 +39,18 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	}
 	if s.Queue != nil {
 		s.Queue = timedQueue{s.Queue, m}
+	}
+	if s.Order != nil {
+		s.Order = timedOrder{s.Order, m}
+	}
+	if s.Groups != nil {
+		s.Groups = timedGroups{s.Groups, m}
+	}
+	if s.Locks != nil {
+		s.Locks = timedLocks{s.Locks, m}
+	}
+	if s.Direct != nil {
+		s.Direct = timedDirect{s.Direct, m}
 	}
 	if s.Keys != nil {
 		s.Keys = timedKeys{s.Keys, m}
@@ -129,14 +142,7 @@ func (d timedJobs) Finish(ctx context.Context, a1 []store.Finish) []error {
 	return errs
 }
 
-func (d timedJobs) Position(ctx context.Context, a1 job.Job) (int, error) {
-	done := d.m.begin("jobs", "position")
-	r0, err := d.Jobs.Position(ctx, a1)
-	done(err)
-	return r0, err
-}
-
-func (d timedJobs) Situation(ctx context.Context, a1 []job.Job) (job.Snapshot, error) {
+func (d timedJobs) Situation(ctx context.Context, a1 []job.Job) (store.Situation, error) {
 	done := d.m.begin("jobs", "situation")
 	r0, err := d.Jobs.Situation(ctx, a1)
 	done(err)
@@ -186,6 +192,13 @@ func (d timedRuns) SaveCheckpoint(ctx context.Context, a1 store.Checkpoint) erro
 func (d timedRuns) Checkpoint(ctx context.Context, a1 string) ([]byte, error) {
 	done := d.m.begin("runs", "checkpoint")
 	r0, err := d.Runs.Checkpoint(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedRuns) Durations(ctx context.Context, a1 store.Durations) ([]store.Duration, error) {
+	done := d.m.begin("runs", "durations")
+	r0, err := d.Runs.Durations(ctx, a1)
 	done(err)
 	return r0, err
 }
@@ -379,6 +392,173 @@ func (d timedQueue) Scale(ctx context.Context, a1 store.Scale) (store.Settings, 
 func (d timedQueue) Pause(ctx context.Context, a1 store.Pause) (store.Settings, error) {
 	done := d.m.begin("queue", "pause")
 	r0, err := d.Queue.Pause(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedQueue) SetRules(ctx context.Context, a1 store.SetRules) (store.Settings, error) {
+	done := d.m.begin("queue", "set_rules")
+	r0, err := d.Queue.SetRules(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedOrder struct {
+	store.Order
+	m *Metrics
+}
+
+func (d timedOrder) Place(ctx context.Context, a1 store.PlaceJobs) (store.Placed, error) {
+	done := d.m.begin("order", "place")
+	r0, err := d.Order.Place(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedOrder) Restore(ctx context.Context, a1 store.MoveJob) (job.Job, error) {
+	done := d.m.begin("order", "restore")
+	r0, err := d.Order.Restore(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedOrder) Places(ctx context.Context) (int, error) {
+	done := d.m.begin("order", "places")
+	r0, err := d.Order.Places(ctx)
+	done(err)
+	return r0, err
+}
+
+type timedGroups struct {
+	store.Groups
+	m *Metrics
+}
+
+func (d timedGroups) Create(ctx context.Context, a1 store.AddGroup) (store.GroupAdded, error) {
+	done := d.m.begin("groups", "create")
+	r0, err := d.Groups.Create(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedGroups) Add(ctx context.Context, a1 store.AddMembers) (store.GroupAdded, error) {
+	done := d.m.begin("groups", "add")
+	r0, err := d.Groups.Add(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedGroups) Group(ctx context.Context, a1 string, a2 string) (job.Group, error) {
+	done := d.m.begin("groups", "group")
+	r0, err := d.Groups.Group(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedGroups) Members(ctx context.Context, a1 string, a2 string, a3 rank.Rank, a4 int) ([]job.Job, error) {
+	done := d.m.begin("groups", "members")
+	r0, err := d.Groups.Members(ctx, a1, a2, a3, a4)
+	done(err)
+	return r0, err
+}
+
+func (d timedGroups) List(ctx context.Context, a1 store.ListGroups) (store.GroupPage, error) {
+	done := d.m.begin("groups", "list")
+	r0, err := d.Groups.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedGroups) Cancel(ctx context.Context, a1 store.CancelGroup) (job.Group, error) {
+	done := d.m.begin("groups", "cancel")
+	r0, err := d.Groups.Cancel(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedLocks struct {
+	store.Locks
+	m *Metrics
+}
+
+func (d timedLocks) List(ctx context.Context, a1 store.ListLocks) (store.LockPage, error) {
+	done := d.m.begin("locks", "list")
+	r0, err := d.Locks.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedLocks) Lock(ctx context.Context, a1 string) (store.Lock, error) {
+	done := d.m.begin("locks", "lock")
+	r0, err := d.Locks.Lock(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedLocks) Acquire(ctx context.Context, a1 store.AcquireLock) (job.Holder, error) {
+	done := d.m.begin("locks", "acquire")
+	r0, err := d.Locks.Acquire(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedLocks) Renew(ctx context.Context, a1 store.RenewLock) (job.Holder, error) {
+	done := d.m.begin("locks", "renew")
+	r0, err := d.Locks.Renew(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedLocks) Release(ctx context.Context, a1 store.ReleaseLock) (job.Holder, error) {
+	done := d.m.begin("locks", "release")
+	r0, err := d.Locks.Release(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedLocks) SetCapacity(ctx context.Context, a1 store.SetCapacity) (store.Lock, error) {
+	done := d.m.begin("locks", "set_capacity")
+	r0, err := d.Locks.SetCapacity(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedDirect struct {
+	store.Direct
+	m *Metrics
+}
+
+func (d timedDirect) Enter(ctx context.Context, a1 store.EnterDirect) (store.Entered, error) {
+	done := d.m.begin("direct", "enter")
+	r0, err := d.Direct.Enter(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirect) Beat(ctx context.Context, a1 string, a2 time.Duration) ([]store.DirectState, error) {
+	done := d.m.begin("direct", "beat")
+	r0, err := d.Direct.Beat(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirect) Leave(ctx context.Context, a1 string) (bool, error) {
+	done := d.m.begin("direct", "leave")
+	r0, err := d.Direct.Leave(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirect) Finish(ctx context.Context, a1 []run.Change) []error {
+	done := d.m.begin("direct", "finish")
+	errs := d.Direct.Finish(ctx, a1)
+	done(errs...)
+	return errs
+}
+
+func (d timedDirect) Waiting(ctx context.Context) ([]job.Direct, error) {
+	done := d.m.begin("direct", "waiting")
+	r0, err := d.Direct.Waiting(ctx)
 	done(err)
 	return r0, err
 }

@@ -1,105 +1,296 @@
 package queue
 
 import (
-	"fmt"
-	"strconv"
+	"cmp"
+	"slices"
 
 	"github.com/runsheet/runsheet/internal/job"
 )
 
-// Decide is the claim decision: which of the waiting jobs start now, and why
-// each other one does not. It is pure; the store calls it inside the serialised
-// claim transaction and carries the decision out there.
+// tracked is how many jobs that were not overtaken before a decision notes, and
+// maxTracked how many are noted at all: those that are first in the order.
+const (
+	tracked    = 16
+	maxTracked = 64
+)
+
+// lookAhead is how many jobs model affinity looks at for one whose model is
+// loaded.
+const lookAhead = 64
+
+// Decide is the claim decision: what starts now. It does no I/O itself; the
+// store calls it inside the serialised claim transaction, gives it the waiting
+// jobs one after the other, and carries the decision out there.
 //
-// Jobs start in order, first runnable first: a job whose lock is taken is
-// passed over, and a lock that a job takes in this decision is taken for those
-// after it. Heads must be in order and hold, for each class, as many jobs as
-// there are free slots, or all.
+// In this order: direct requests, first come first; members of groups that have
+// their slot; then the waiting jobs in order, first runnable first, as long as
+// there are free slots. A job that a lock or a limit blocks is passed over, at
+// most Rules.MaxOvertakes times and for Rules.MaxOvertakeAge; then nothing
+// behind it gets a lock that it needs.
+//
+// docs/explanation/order.md explains each rule with an example; the examples
+// are tests of this function.
 func Decide(s job.Snapshot) job.Decision {
-	d := job.Decision{Waiting: map[string]job.Waiting{}}
-	free := min(s.Workers-s.Running, s.Room)
-	taken := map[string]job.Holder{}
-	for _, c := range s.Heads {
-		if w, blocked := obstacle(s, taken, c.Tenant, c.Locks); blocked {
-			d.Waiting[c.JobID] = w
-			continue
-		}
-		if free <= 0 {
-			d.Waiting[c.JobID] = noSlot(s)
-			continue
-		}
-		free--
-		d.Claims = append(d.Claims, c.JobID)
-		for _, l := range c.Locks {
-			taken[l] = job.Holder{Lock: l, JobID: c.JobID, Tenant: c.Tenant}
-		}
-	}
-	return d
-}
-
-// obstacle returns the first thing, other than a missing slot or earlier jobs,
-// that keeps a job of a tenant with the given locks from starting. A job of
-// another tenant stays nameless.
-func obstacle(s job.Snapshot, taken map[string]job.Holder, tenant string, locks []string) (job.Waiting, bool) {
+	d := &decider{board: newBoard(s), room: s.Room}
+	d.out.Overtaken = s.Overtaken
 	if s.Paused {
-		return job.Waiting{Code: job.WaitPaused, Detail: "the queue is paused: running jobs finish, none starts"}, true
+		return d.out
 	}
-	for _, l := range locks {
-		h, held := s.Held[l]
-		if !held {
-			h, held = taken[l]
-		}
-		if held && h.Tenant != tenant {
-			return job.Waiting{Code: job.WaitLock, Detail: fmt.Sprintf("lock %s is held by a job of another tenant", l)}, true
-		}
-		if held {
-			return job.Waiting{Code: job.WaitLock, Detail: fmt.Sprintf("lock %s is held by %s", l, h.JobID), Holder: h.JobID}, true
-		}
-	}
-	return job.Waiting{}, false
+	d.direct()
+	d.groups()
+	d.queue()
+	d.countOvertaken()
+	return d.out
 }
 
-func noSlot(s job.Snapshot) job.Waiting {
-	if s.Workers == 0 {
-		return job.Waiting{Code: job.WaitNoSlot, Detail: "the worker count is 0"}
-	}
-	if s.Running < s.Workers {
-		return job.Waiting{Code: job.WaitNoSlot, Detail: "next in order; a slot is free, it is about to start"}
-	}
-	return job.Waiting{Code: job.WaitNoSlot, Detail: fmt.Sprintf("next in order; all %s busy", plural(s.Workers, "slot is", "slots are"))}
+// decider is one decision on the way.
+type decider struct {
+	*board
+	room int
+	out  job.Decision
+	// starts are the places of what starts from the order.
+	starts []start
+	// waiting are runnable jobs that stand back for model affinity.
+	waiting []job.Candidate
+	// stuck are the first members of groups that could not start.
+	stuck []job.Candidate
 }
 
-// Explain says why a queued job waits. ahead is its position. The answer comes
-// from the same rules that Decide claims by. It must only be called for jobs
-// in state QUEUED.
-func Explain(s job.Snapshot, j job.Job, ahead int) job.Waiting {
-	switch {
-	case j.HeldReason != "":
-		return job.Waiting{Code: job.WaitHeld, Detail: j.HeldReason}
-	case j.NotBefore.After(s.Now) && j.Failures > 0:
-		return job.Waiting{
-			Code: job.WaitRetryDelay, Until: j.NotBefore,
-			Detail: fmt.Sprintf("attempt %d failed (%s); the next one waits", j.Attempt, j.Failure.Code),
-		}
-	case j.NotBefore.After(s.Now):
-		return job.Waiting{Code: job.WaitNotBefore, Detail: "its start time has not come", Until: j.NotBefore}
-	}
-	if w, blocked := obstacle(s, nil, j.Tenant, j.Locks); blocked {
-		return w
-	}
-	if ahead > 0 {
-		detail := plural(ahead, "job is", "jobs are") + " ahead"
-		if s.Running < s.Workers {
-			detail += "; a slot is free for the first that can start"
-		}
-		return job.Waiting{Code: job.WaitPosition, Detail: detail}
-	}
-	return noSlot(s)
+// start is a job that starts from its place in the order.
+type start struct {
+	job.Candidate
+	affine bool
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// direct starts direct requests, and keeps slots and locks free for those that
+// other instances will start.
+func (d *decider) direct() {
+	for _, r := range d.s.Direct {
+		if slices.ContainsFunc(r.Locks, func(l string) bool { _, w := d.wanted[l]; return w || d.full(l) }) {
+			d.want(r)
+			continue
+		}
+		group := ""
+		if d.free <= 0 {
+			group = d.lender()
+		}
+		switch {
+		case d.free <= 0 && group == "":
+			d.want(r)
+		case r.Instance != d.s.Self:
+			if group == "" {
+				d.free--
+			}
+			d.lend(group)
+			d.want(r)
+		case d.room <= 0:
+			d.want(r)
+		default:
+			if group == "" {
+				d.free--
+			}
+			d.lend(group)
+			d.room--
+			d.take(r.Needs(), job.Holder{RunID: r.RunID, Tenant: r.Tenant})
+			d.out.Direct = append(d.out.Direct, job.Grant{RunID: r.RunID, Group: group})
+		}
 	}
-	return strconv.Itoa(n) + " " + many
+}
+
+// want keeps the locks of a direct request that waits from the jobs.
+func (d *decider) want(r job.Direct) {
+	for _, l := range r.Locks {
+		if _, ok := d.wanted[l]; !ok {
+			d.wanted[l] = r
+		}
+	}
+}
+
+// lender is a running group whose slot a direct request may use now: one of its
+// members has ended and the next has not begun.
+func (d *decider) lender() string {
+	if d.s.Rules.DirectGroupPolicy != job.DirectNext {
+		return ""
+	}
+	for _, g := range d.s.Groups {
+		if !g.Lent && g.Running < atOnce(g.Group) && g.Running < g.Group.Total-g.Group.Ended() {
+			return g.Group.ID
+		}
+	}
+	return ""
+}
+
+func (d *decider) lend(group string) {
+	for i := range d.s.Groups {
+		if d.s.Groups[i].Group.ID == group {
+			d.s.Groups = slices.Clone(d.s.Groups)
+			d.s.Groups[i].Lent = true
+		}
+	}
+}
+
+// atOnce is how many members of a group run together.
+func atOnce(g job.Group) int {
+	if g.Mode == job.Sequential {
+		return 1
+	}
+	return max(g.MaxParallel, 1)
+}
+
+// groups goes on with the groups that have their slot.
+func (d *decider) groups() {
+	for _, g := range d.s.Groups {
+		if !g.Lent {
+			d.members(g, g.Running, true)
+		}
+	}
+}
+
+// members starts those of a group that can start and returns how many did. The
+// first gives a group that has not begun its slot.
+func (d *decider) members(g job.GroupWork, running int, inside bool) int {
+	if g.Blocked {
+		return 0
+	}
+	n := 0
+	for _, c := range g.Next {
+		if running >= atOnce(g.Group) || d.room <= 0 {
+			break
+		}
+		if _, blocked := d.obstacle(c.Needs, inside); blocked {
+			if g.Group.Mode == job.Sequential {
+				break
+			}
+			continue
+		}
+		claim := job.Claim{JobID: c.JobID}
+		if n == 0 && !inside {
+			claim.Group = g.Group.ID
+		}
+		d.start(c, claim)
+		running++
+		n++
+	}
+	return n
+}
+
+func (d *decider) start(c job.Candidate, claim job.Claim) {
+	d.room--
+	d.take(c.Needs, job.Holder{JobID: c.JobID, Tenant: c.Needs.Tenant})
+	d.out.Claims = append(d.out.Claims, claim)
+}
+
+// queue starts waiting jobs in order.
+func (d *decider) queue() {
+	if d.free <= 0 || d.room <= 0 || d.s.Heads == nil {
+		return
+	}
+	seen := 0
+	// An error of the walk is the store's, which gives the whole claim up.
+	_ = d.s.Heads.Walk(d.blocked, func(c job.Candidate, g *job.GroupWork) bool {
+		d.pass(c.Rank)
+		if d.wall != nil {
+			return false
+		}
+		if len(d.waiting) > 0 {
+			if seen++; seen > lookAhead {
+				return false
+			}
+		}
+		if g != nil {
+			switch {
+			case len(d.waiting) > 0: // model affinity lets single jobs go first only
+			case d.members(*g, 0, false) > 0:
+				d.starts = append(d.starts, start{Candidate: c})
+				d.free--
+			default:
+				d.stuck = append(d.stuck, c)
+			}
+			return d.free > 0 && d.room > 0
+		}
+		if _, blocked := d.obstacle(c.Needs, false); blocked {
+			return true
+		}
+		if d.standsBack(c) || len(d.waiting) > 0 && !d.affine(c) {
+			d.waiting = append(d.waiting, c)
+			return true
+		}
+		d.fromOrder(c, len(d.waiting) > 0)
+		return d.free > 0 && d.room > 0
+	})
+	for _, c := range d.waiting {
+		if d.free <= 0 || d.room <= 0 {
+			break
+		}
+		if _, blocked := d.obstacle(c.Needs, false); !blocked {
+			d.fromOrder(c, false)
+		}
+	}
+}
+
+func (d *decider) fromOrder(c job.Candidate, affine bool) {
+	d.free--
+	d.starts = append(d.starts, start{c, affine})
+	d.start(c, job.Claim{JobID: c.JobID})
+}
+
+// affine reports whether c needs a model that is loaded.
+func (d *decider) affine(c job.Candidate) bool {
+	return slices.ContainsFunc(job.ModelLocks(c.Needs.Locks), func(l string) bool { return slices.Contains(d.s.Loaded, l) })
+}
+
+// standsBack reports whether c, which could start, lets jobs go first whose
+// model is loaded: it needs another model and has not stood back too often.
+func (d *decider) standsBack(c job.Candidate) bool {
+	if d.s.Rules.ModelAffinity <= 0 || len(d.s.Loaded) == 0 || d.affine(c) || len(job.ModelLocks(c.Needs.Locks)) == 0 {
+		return false
+	}
+	for _, o := range d.s.Overtaken {
+		if o.JobID == c.JobID {
+			return o.Affinity < d.s.Rules.ModelAffinity && o.Starts < d.s.Rules.MaxOvertakes
+		}
+	}
+	return true
+}
+
+// countOvertaken notes which waiting jobs were overtaken by what starts.
+func (d *decider) countOvertaken() {
+	if len(d.starts) == 0 {
+		return
+	}
+	list := slices.Clone(d.out.Overtaken)
+	note := func(c job.Candidate) {
+		if !slices.ContainsFunc(list, func(o job.Overtaken) bool { return o.JobID == c.JobID }) {
+			list = append(list, job.Overtaken{JobID: c.JobID, Rank: c.Rank, Needs: c.Needs, Since: d.s.Now})
+		}
+	}
+	// Blocked now is blocked by what ran before or by what starts with this decision.
+	if heads, err := d.s.Heads.Blocked(d.blocked, tracked); err == nil {
+		for _, c := range heads {
+			note(c)
+		}
+	}
+	for _, c := range slices.Concat(d.waiting, d.stuck) {
+		note(c)
+	}
+	kept := list[:0]
+	for _, o := range list {
+		if slices.ContainsFunc(d.starts, func(s start) bool { return s.JobID == o.JobID }) {
+			continue
+		}
+		for _, s := range d.starts {
+			if s.Rank <= o.Rank {
+				continue
+			}
+			o.Starts++
+			if s.affine {
+				o.Affinity++
+			}
+		}
+		if o.Starts > 0 {
+			kept = append(kept, o)
+		}
+	}
+	slices.SortFunc(kept, func(a, b job.Overtaken) int { return cmp.Compare(a.Rank, b.Rank) })
+	d.out.Overtaken = kept[:min(len(kept), maxTracked)]
 }

@@ -71,6 +71,10 @@ type Run struct {
 	Trigger         string
 	CreatedBy       string
 	RetryOf         string // run id, "" unless the job is a retry
+	GroupID         string // of the job, "" = none
+	// WaitedFor are the ids of the jobs and direct runs that ran when a direct
+	// request arrived.
+	WaitedFor []string
 
 	Instance string
 	Epoch    int64

@@ -5,13 +5,245 @@ import (
 
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
 )
 
 // AddJobs are the parameters of Jobs.Add.
 type AddJobs struct {
 	Jobs []job.Job
-	Key  *Key
+	// Place is where they go, one behind the other; nil = where their zones say.
+	// Only without groups.
+	Place *Place
+	// Unique refuses the (one) job when another one with its UniqueKey is there.
+	Unique *Unique
+	Key    *Key
+}
+
+// Unique says which other jobs stand in the way of one with the same UniqueKey.
+type Unique struct {
+	// Since: only jobs created later count; zero = all.
+	Since time.Time
+	// States in which they count; empty = QUEUED and RUNNING.
+	States []job.State
+}
+
+// Place is a place in the order. Exactly one field is set, but for Position,
+// which may be 0 when Before and After are empty and Top and Bottom false.
+type Place struct {
+	Before, After string // job or group ids
+	Top, Bottom   bool
+	Position      int // from 0, among all other places
+}
+
+// PlaceJobs are the parameters of Order.Place.
+type PlaceJobs struct {
+	Tenant string
+	// IDs of jobs or groups. Several with Place: they go there, in the given order.
+	// Several without: they take, in the given order, the places that they have.
+	// A single member of a group moves inside its group.
+	IDs   []string
+	Place *Place
+	// IfRevision refuses when the order has another revision by now; 0 = whatever.
+	IfRevision int64
+	At         time.Time
+	// Allow returns an error for a job that the caller must not move; nil: all.
+	Allow func(job.Job) error
+	Key   *Key
+	Audit *audit.Entry
+}
+
+// Placed is what Order.Place did.
+type Placed struct {
+	Revision int64
+	// Moved are the ids that have a new place or were named and kept theirs;
+	// Ignored are those that do not wait any more.
+	Moved, Ignored []string
+	// Job is the job of a single move, as it is now, with its positions before and
+	// after. For a group, its first waiting member.
+	Job                      job.Job
+	OldPosition, NewPosition int
+}
+
+// Situation is what Jobs.Situation returns.
+type Situation struct {
+	// Snapshot has no Heads and no Room.
+	Snapshot job.Snapshot
+	// Positions of the waiting jobs that were asked for, by id.
+	Positions map[string]int
+	Settings  Settings
+}
+
+// SetRules are the parameters of Queue.SetRules.
+type SetRules struct {
+	Rules     job.Rules
+	IfVersion int64 // 0 = whatever the version
+	Tenant    string
+	At        time.Time
+	Key       *Key
+	Audit     *audit.Entry
+}
+
+// AddGroup are the parameters of Groups.Create. The members' group and rank are
+// set by the store.
+type AddGroup struct {
+	Group    job.Group
+	Jobs     []job.Job
+	Priority int    // of the group's place
+	Place    *Place // nil = behind the others of its priority
+	Key      *Key
+}
+
+// AddMembers are the parameters of Groups.Add.
+type AddMembers struct {
+	Tenant, GroupID string
+	Jobs            []job.Job
+	Key             *Key
+}
+
+// GroupAdded is a group and members that were added to it.
+type GroupAdded struct {
+	Group    job.Group
+	Jobs     []job.Job
+	Position int // of the group
+}
+
+// ListGroups are the parameters of Groups.List.
+type ListGroups struct {
+	Tenant string
+	States []job.GroupState
+	Text   string // substring of the name, any case
+	After  *GroupMark
+	Limit  int // at least 1
+}
+
+// GroupMark is a place in a list of groups.
+type GroupMark struct {
+	CreatedAt time.Time
+	ID        string
+}
+
+// GroupPage is one page. More says that groups follow.
+type GroupPage struct {
+	Groups []job.Group
+	More   bool
+}
+
+// CancelGroup are the parameters of Groups.Cancel.
+type CancelGroup struct {
+	Tenant, ID string
+	By         string
+	At         time.Time
+	Key        *Key
+}
+
+// Lock is one lock.
+type Lock struct {
+	Name     string
+	Capacity int // at least 1
+	Holders  []job.Holder
+	// Waiting is the number of ready jobs that are stopped by it at the moment, as far as is
+	// known: at least that many.
+	UpdatedAt time.Time // of the capacity; zero = never set
+}
+
+// ListLocks are the parameters of Locks.List.
+type ListLocks struct {
+	AfterName string
+	Limit     int // at least 1
+}
+
+// LockPage is one page. More says that locks follow.
+type LockPage struct {
+	Locks []Lock
+	More  bool
+}
+
+// AcquireLock are the parameters of Locks.Acquire.
+type AcquireLock struct {
+	Tenant string
+	Name   string
+	Holder string // what the program calls itself
+	TTL    time.Duration
+	Now    time.Time // zero = the authority's clock
+	Key    *Key
+	Audit  *audit.Entry
+}
+
+// RenewLock are the parameters of Locks.Renew.
+type RenewLock struct {
+	Tenant, Name string
+	Token        int64
+	TTL          time.Duration
+	Now          time.Time // zero = the authority's clock
+}
+
+// ReleaseLock are the parameters of Locks.Release.
+type ReleaseLock struct {
+	Tenant, Name string
+	Token        int64
+	Force        bool
+	Now          time.Time // zero = the authority's clock
+	Key          *Key
+	Audit        *audit.Entry
+}
+
+// SetCapacity are the parameters of Locks.SetCapacity.
+type SetCapacity struct {
+	Tenant, Name string
+	Capacity     int // 1..1024
+	At           time.Time
+	Audit        *audit.Entry
+}
+
+// EnterDirect are the parameters of Direct.Enter.
+type EnterDirect struct {
+	// Run is the request as a run: id, tenant, name, kind as job type, who, labels. Its Params
+	// hold no more than a keyed hash.
+	Run      run.Run
+	Locks    []string // sorted, no duplicates
+	Instance string
+	TTL      time.Duration
+	Now      time.Time // zero = the authority's clock
+}
+
+// Entered is what Direct.Enter found.
+type Entered struct {
+	// WaitedFor are ids of the jobs and direct runs that run now.
+	WaitedFor []string
+	// Ahead is the number of direct requests that wait before this one.
+	Ahead     int
+	ArrivedAt time.Time
+}
+
+// DirectState is where a direct request stands.
+type DirectState struct {
+	RunID   string
+	Started bool
+	Ahead   int
+}
+
+// DirectStarted is one direct request that a claim started.
+type DirectStarted struct{ Run run.Run }
+
+// Durations are the parameters of Runs.Durations.
+type Durations struct {
+	// Kinds are what is asked for.
+	Kinds []Kind
+	// Last is how many of each, at most.
+	Last int
+}
+
+// Kind is what runs have in common that take about as long.
+type Kind struct {
+	JobType    string
+	TemplateID string // "" = whatever the template
+}
+
+// Duration is the length of one run of a kind.
+type Duration struct {
+	Kind Kind
+	Took time.Duration
 }
 
 // Added is one stored job and its position in the order at that moment, from 0.
@@ -25,7 +257,7 @@ type Sort string
 
 // The sorts.
 const (
-	SortQueue   Sort = "queue"       // as they start: priority, then place
+	SortQueue   Sort = "queue"       // as they start
 	SortCreated Sort = "created_at"  // oldest first
 	SortNewest  Sort = "-created_at" // newest first
 )
@@ -37,6 +269,7 @@ type ListJobs struct {
 	Types         []string
 	TemplateIDs   []string
 	Labels        map[string]string
+	GroupID       string
 	Text          string // substring of the name, any case
 	CreatedAfter  time.Time
 	CreatedBefore time.Time
@@ -48,8 +281,7 @@ type ListJobs struct {
 
 // JobMark is a place in a list of jobs: the sort key of one job.
 type JobMark struct {
-	Priority  int
-	Seq       int64
+	Rank      rank.Rank
 	CreatedAt time.Time
 	ID        string
 }
@@ -78,6 +310,8 @@ type ClaimJobs struct {
 // Claims are what Jobs.Claim started.
 type Claims struct {
 	Started []Claimed
+	// Direct are the requests of this instance that got their slot.
+	Direct []DirectStarted
 	// NextAt is when the next waiting job's time comes; zero = none waits for a time.
 	NextAt time.Time
 }
@@ -200,7 +434,7 @@ type Condemn struct {
 
 // Leftover is an attempt whose instance is gone.
 type Leftover struct {
-	Job job.Job
+	Job job.Job // the zero value for a direct request
 	Run run.Run
 	// HostID is the data folder of the instance that ran it.
 	HostID string
@@ -213,8 +447,11 @@ type Settings struct {
 	Paused  bool
 	// PausedBy and PausedReason are for people, empty while not paused.
 	PausedBy, PausedReason string
-	Version                int64
-	UpdatedAt              time.Time
+	Rules                  job.Rules
+	// Revision of the order: it changes when a person changes the order.
+	Revision  int64
+	Version   int64
+	UpdatedAt time.Time
 }
 
 // MaxWorkers is the largest worker count.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
 )
 
@@ -34,6 +35,10 @@ type Store struct {
 	Events    Events
 	Leases    Leases
 	Queue     Queue
+	Order     Order
+	Groups    Groups
+	Locks     Locks
+	Direct    Direct
 	Keys      Keys
 	Retention Retention
 	Tenants   Tenants
@@ -49,9 +54,12 @@ type Store struct {
 
 // Jobs keeps jobs and their order.
 type Jobs interface {
-	// Add stores new jobs, in the given order, behind the others of their
-	// priority, all or none. It sets Seq and, where zero, CreatedAt and QueuedAt.
-	// With p.Key, a request seen before yields *Replay as error and adds nothing.
+	// Add stores new jobs, all or none, each where its zone or p.Place says. It
+	// sets Rank and, where zero, CreatedAt and QueuedAt. With p.Key, a request seen
+	// before yields *Replay as error and adds nothing. not_unique (with the id of
+	// the other job as its field) when p.Unique finds one; not_found or
+	// already_started when p.Place names a job that does not wait;
+	// group_started when the group of a job has begun.
 	Add(ctx context.Context, p AddJobs) ([]Added, error)
 	// Job returns one job; not_found.
 	Job(ctx context.Context, tenant, id string) (job.Job, error)
@@ -63,6 +71,8 @@ type Jobs interface {
 	// Claim lets p.Decide choose among the waiting jobs and starts the chosen,
 	// each with a new run and its locks, under one serialised transaction per
 	// installation. It returns stale_lease when the instance's lease is gone.
+	// What is over by then (delays, start deadlines, locks from outside) is ended
+	// first, in transactions of its own.
 	Claim(ctx context.Context, p ClaimJobs) (Claims, error)
 	// Running returns the running attempts of an instance, oldest claim first. It
 	// tells what a Claim did whose outcome was unknown.
@@ -72,11 +82,9 @@ type Jobs interface {
 	// attempt was taken over, drop its result. conflict: the job changed
 	// meanwhile (a cancel was asked); read it and apply the event again.
 	Finish(ctx context.Context, items []Finish) []error
-	// Position is the number of queued jobs before j in the order, from 0.
-	Position(ctx context.Context, j job.Job) (int, error)
-	// Situation is the part of a claim's snapshot that is common to all waiting
-	// jobs: settings, running count and the locks named by the given jobs.
-	Situation(ctx context.Context, jobs []job.Job) (job.Snapshot, error)
+	// Situation is what the claim decision would see now, without the waiting
+	// jobs, and the positions of the given jobs.
+	Situation(ctx context.Context, jobs []job.Job) (Situation, error)
 	// Counts returns the number of jobs by state, of all tenants when tenant is
 	// empty. Zero counts may be missing.
 	Counts(ctx context.Context, tenant string) (map[job.State]int, error)
@@ -96,6 +104,9 @@ type Runs interface {
 	SaveCheckpoint(ctx context.Context, c Checkpoint) error
 	// Checkpoint returns what was saved last for a job, nil if nothing was.
 	Checkpoint(ctx context.Context, jobID string) ([]byte, error)
+	// Durations returns the latest successful runs' durations of each kind, over
+	// all tenants, newest first.
+	Durations(ctx context.Context, p Durations) ([]Duration, error)
 }
 
 // Templates keeps job templates and all their versions.
@@ -185,6 +196,75 @@ type Queue interface {
 	Scale(ctx context.Context, p Scale) (Settings, error)
 	// Pause stops or, with paused false, resumes starting jobs.
 	Pause(ctx context.Context, p Pause) (Settings, error)
+	// SetRules replaces the rules; version_mismatch when p.IfVersion is set and
+	// differs.
+	SetRules(ctx context.Context, p SetRules) (Settings, error)
+}
+
+// Order is the one order of all waiting jobs.
+type Order interface {
+	// Place changes the order and nothing else. version_mismatch when
+	// p.IfRevision is set and differs; wrong_group when it would tear a group
+	// apart. Jobs that do not wait are reported in Ignored; a job that a single
+	// move names and that does not exist is not_found.
+	Place(ctx context.Context, p PlaceJobs) (Placed, error)
+	// Restore puts a cancelled job that never started back at its old place, if
+	// c.Before is still the row; conflict otherwise.
+	Restore(ctx context.Context, p MoveJob) (job.Job, error)
+	// Places is the number of places in the order of all tenants. A group is one.
+	Places(ctx context.Context) (int, error)
+}
+
+// Groups keeps groups of jobs.
+type Groups interface {
+	// Create stores a group and its members, all or none.
+	Create(ctx context.Context, p AddGroup) (GroupAdded, error)
+	// Add appends members to a pending group; group_started, not_found.
+	Add(ctx context.Context, p AddMembers) (GroupAdded, error)
+	// Group returns one; not_found.
+	Group(ctx context.Context, tenant, id string) (job.Group, error)
+	// Members returns the jobs of a group in list order, at most limit behind a rank.
+	Members(ctx context.Context, tenant, id string, after rank.Rank, limit int) ([]job.Job, error)
+	// List returns a page, newest first.
+	List(ctx context.Context, p ListGroups) (GroupPage, error)
+	// Cancel cancels the waiting members and asks the running ones to stop.
+	Cancel(ctx context.Context, p CancelGroup) (job.Group, error)
+}
+
+// Locks keeps who holds which lock.
+type Locks interface {
+	// List returns all locks that are held, have a capacity or were asked for,
+	// ordered by name.
+	List(ctx context.Context, p ListLocks) (LockPage, error)
+	// Lock returns one, also if nobody holds it and nothing is known of it.
+	Lock(ctx context.Context, name string) (Lock, error)
+	// Acquire takes a unit for a program outside; lock_held with who holds it.
+	Acquire(ctx context.Context, p AcquireLock) (job.Holder, error)
+	// Renew moves the expiry; lock_not_held when it has expired or was given back.
+	Renew(ctx context.Context, p RenewLock) (job.Holder, error)
+	// Release gives a unit back; lock_not_held as in Renew. With p.Force it takes
+	// any unit away, also that of an attempt, which goes on without it.
+	Release(ctx context.Context, p ReleaseLock) (job.Holder, error)
+	// SetCapacity says how many units a lock has; 1 forgets it.
+	SetCapacity(ctx context.Context, p SetCapacity) (Lock, error)
+}
+
+// Direct keeps the direct requests that wait or run.
+type Direct interface {
+	// Enter makes a request wait, behind the others. direct_lane_full when
+	// too many wait already. It returns the runs and jobs that run now.
+	Enter(ctx context.Context, p EnterDirect) (Entered, error)
+	// Beat renews the leases of the waiting requests of an instance and returns
+	// where each of its requests stands.
+	Beat(ctx context.Context, instance string, ttl time.Duration) ([]DirectState, error)
+	// Leave withdraws a request that waits. It reports false when it runs already
+	// or is not there.
+	Leave(ctx context.Context, runID string) (bool, error)
+	// Finish ends requests that run: run and request change together, locks are
+	// freed. Errors as in Jobs.Finish.
+	Finish(ctx context.Context, items []run.Change) []error
+	// Waiting lists those that wait, first come first.
+	Waiting(ctx context.Context) ([]job.Direct, error)
 }
 
 // Keys keeps answers of requests that carried an Idempotency-Key. The methods

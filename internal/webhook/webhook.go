@@ -124,7 +124,7 @@ func AboutJob(t event.Type) bool {
 // JobEvents are what a job's webhook is told when it does not say: how the
 // attempts end.
 func JobEvents() []event.Type {
-	return []event.Type{event.JobCancelled, event.JobRunCompleted, event.JobRunFailed, event.JobRunSkipped}
+	return []event.Type{event.JobRunCompleted, event.JobRunFailed, event.JobRunSkipped}
 }
 
 // JobWants reports whether a job's webhook with these events (names as ParseEvents

@@ -16,6 +16,7 @@ var omitted = map[string]string{
 	"schema_checksums": "the target's migrations write their own, and the files differ between the engines",
 	"sessions":         "people log in again: a copy of the store must not be a copy of their logins",
 	"turns":            "held by living processes, of which there are none",
+	"direct_requests":  "their callers are gone",
 }
 
 // Local are the tables that belong to the place of a store, not to its content:

@@ -1,26 +1,40 @@
 package portable
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
+// housekeeping is how many delayed jobs and deadlines one claim deals with.
+const housekeeping = 500
+
 func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
-	var out store.Claims
-	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		out = store.Claims{}
+	for {
+		out, again, err := s.claim(ctx, p)
+		if err != nil || !again {
+			return out, err
+		}
+	}
+}
+
+// claim is one transaction. When it found something to tidy up, that is all it
+// does, and it must be called again.
+func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, again bool, err error) {
+	err = s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		out, again = store.Claims{}, false
 		if err := s.LockQueue(ctx, tx); err != nil {
 			return err
 		}
@@ -31,43 +45,97 @@ func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 		if err := checkLease(ctx, tx, p.Instance, now); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE jobs SET ready = 1 WHERE state = 'QUEUED' AND ready = 0 AND held_reason = ''
-			AND not_before_ms <= $1`, clock.Millis(now)); err != nil {
-			return fmt.Errorf("wake delayed jobs: %w", err)
-		}
-		if out.NextAt, err = nextDue(ctx, tx); err != nil {
+		next, changed, err := s.tidy(ctx, tx, now)
+		if err != nil {
 			return err
+		}
+		out.NextAt = next
+		if changed {
+			// What was written is not in the index yet, see places.
+			again = true
+			return nil
 		}
 		snap, err := snapshot(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		snap.Room = p.Room
-		free := min(snap.Workers-snap.Running, p.Room)
-		if snap.Paused || free <= 0 {
+		snap.Room, snap.Self = p.Room, p.Instance
+		if snap.Paused || p.Room <= 0 {
 			return nil
 		}
-		if snap.Heads, err = heads(ctx, tx, free); err != nil {
+		var d job.Decision
+		if err := s.with(ctx, tx, func(x *order.Index) error {
+			h := &heads{ctx: ctx, tx: tx, index: x}
+			snap.Heads = h
+			d = p.Decide(snap)
+			return h.err
+		}); err != nil {
 			return err
 		}
-		if snap.Held, err = held(ctx, tx, snap.Heads); err != nil {
-			return err
-		}
-		for _, jobID := range p.Decide(snap).Claims {
-			c, started, err := start(ctx, tx, jobID, p.Instance, now)
-			if err != nil {
-				return err
-			}
-			if started {
-				out.Started = append(out.Started, c)
-			}
-		}
-		return nil
+		return carryOutDecision(ctx, tx, snap, d, &out)
 	})
 	if err != nil {
-		return store.Claims{}, err
+		return store.Claims{}, false, err
 	}
-	return out, nil
+	return out, again, nil
+}
+
+// tidy ends what is over at now: delays, start deadlines, locks from outside. It
+// returns when something is over next and whether it changed anything.
+func (s jobs) tidy(ctx context.Context, tx Tx, now time.Time) (next time.Time, changed bool, err error) {
+	ms := clock.Millis(now)
+	late, err := queryJobs(ctx, tx, `state = 'QUEUED' AND attempt = 0 AND start_deadline_ms > 0 AND start_deadline_ms <= $1
+		ORDER BY start_deadline_ms LIMIT $2`, ms, housekeeping)
+	if err != nil {
+		return next, false, err
+	}
+	for _, j := range late {
+		if err := dropJob(ctx, tx, j, now, job.ReasonDeadline); err != nil && !fault.Is(err, fault.Conflict) {
+			return next, false, err
+		}
+		changed = true
+	}
+	if changed {
+		return now, true, nil
+	}
+	due, err := queryJobs(ctx, tx, `state = 'QUEUED' AND ready = 0 AND held_reason = '' AND not_before_ms > 0 AND not_before_ms <= $1
+		ORDER BY not_before_ms LIMIT $2`, ms, housekeeping)
+	if err != nil {
+		return next, false, err
+	}
+	for _, j := range due {
+		c, err := job.Apply(j, job.Due{At: now})
+		if err != nil {
+			return next, false, err
+		}
+		// One that a person changes at this moment is looked at again.
+		if _, err := change(ctx, tx, c); err != nil {
+			return next, false, err
+		}
+		changed = true
+	}
+	if changed {
+		return now, true, nil
+	}
+	var at [3]sql.NullInt64
+	if err := tx.Row(ctx, `SELECT
+		(SELECT min(not_before_ms) FROM jobs WHERE state = 'QUEUED' AND ready = 0 AND held_reason = '' AND not_before_ms > 0),
+		(SELECT min(start_deadline_ms) FROM jobs WHERE state = 'QUEUED' AND attempt = 0 AND start_deadline_ms > 0),
+		(SELECT min(expires_ms) FROM lock_holders WHERE expires_ms > 0)`).Scan(&at[0], &at[1], &at[2]); err != nil {
+		return next, false, fmt.Errorf("look for the next delay: %w", err)
+	}
+	if at[2].Valid && at[2].Int64 <= ms {
+		if err := s.expire(ctx, tx, now); err != nil {
+			return next, false, err
+		}
+		return now, true, nil
+	}
+	for _, a := range at {
+		if t := clock.FromMillis(a.Int64); a.Valid && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next, false, nil
 }
 
 // checkLease refuses an instance that was condemned or released, or whose
@@ -81,104 +149,39 @@ func checkLease(ctx context.Context, tx Tx, instance string, now time.Time) erro
 	return err
 }
 
-func nextDue(ctx context.Context, tx Tx) (time.Time, error) {
-	var ms sql.NullInt64
-	err := tx.Row(ctx, `SELECT min(not_before_ms) FROM jobs WHERE state = 'QUEUED' AND ready = 0 AND held_reason = ''`).Scan(&ms)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("next delayed job: %w", err)
-	}
-	return clock.FromMillis(ms.Int64), nil
-}
-
-func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
-	s := job.Snapshot{Now: now}
-	err := tx.Row(ctx, `SELECT workers, paused, (SELECT count(*) FROM jobs WHERE state = 'RUNNING') FROM queue WHERE id = 1`).
-		Scan(&s.Workers, &s.Paused, &s.Running)
-	if err != nil {
-		return s, fmt.Errorf("read queue: %w", err)
-	}
-	return s, nil
-}
-
-// heads returns, in order, the jobs among which a claim of n can choose: the
-// first of each class, and the first n of a class without locks. One is enough
-// where there are locks, because the first to start takes them.
-//
-// Classes are found by skipping through the index, so their cost does not grow
-// with the number of jobs in them.
-func heads(ctx context.Context, tx Tx, n int) ([]job.Candidate, error) {
-	rows, err := tx.Query(ctx, `WITH RECURSIVE c(class) AS (
-			SELECT (SELECT min(class) FROM jobs WHERE state = 'QUEUED' AND ready = 1)
-			UNION ALL
-			SELECT (SELECT min(class) FROM jobs WHERE state = 'QUEUED' AND ready = 1 AND class > c.class)
-			FROM c WHERE c.class IS NOT NULL),
-		h(head) AS (
-			SELECT (SELECT job_id FROM jobs WHERE state = 'QUEUED' AND ready = 1 AND class = c.class
-				ORDER BY priority, seq LIMIT 1) FROM c WHERE c.class IS NOT NULL)
-		SELECT `+candidateColumns+` FROM h JOIN jobs ON job_id = h.head`)
-	if err != nil {
-		return nil, fmt.Errorf("read heads: %w", err)
-	}
-	out, err := collect(rows, scanCandidate)
-	if err != nil {
-		return nil, err
-	}
-	for _, head := range out {
-		if len(head.Locks) > 0 || n == 1 {
-			continue
-		}
-		rows, err := tx.Query(ctx, `SELECT `+candidateColumns+` FROM jobs WHERE state = 'QUEUED' AND ready = 1 AND class = $1
-			AND (priority, seq) > ($2, $3) ORDER BY priority, seq LIMIT $4`, head.Class, head.Priority, head.Seq, n-1)
+// carryOutDecision writes what was decided.
+func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decision, out *store.Claims) error {
+	for _, g := range d.Direct {
+		r, started, err := startDirect(ctx, tx, g, snap.Now)
 		if err != nil {
-			return nil, fmt.Errorf("read jobs of class: %w", err)
+			return err
 		}
-		more, err := collect(rows, scanCandidate)
+		if started {
+			out.Direct = append(out.Direct, store.DirectStarted{Run: r})
+		}
+	}
+	var models []string
+	for _, c := range d.Claims {
+		if c.Group != "" {
+			if err := startGroup(ctx, tx, c.Group, snap.Now); err != nil {
+				return err
+			}
+		}
+		s, started, err := start(ctx, tx, c.JobID, snap.Self, snap.Now)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out = append(out, more...)
-	}
-	slices.SortFunc(out, func(a, b job.Candidate) int {
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Seq, b.Seq))
-	})
-	return out, nil
-}
-
-const candidateColumns = `job_id, tenant, job_type, class, priority, seq, locks`
-
-func scanCandidate(r *sql.Rows) (job.Candidate, error) {
-	var c job.Candidate
-	var locks string
-	if err := r.Scan(&c.JobID, &c.Tenant, &c.Type, &c.Class, &c.Priority, &c.Seq, &locks); err != nil {
-		return c, err
-	}
-	return c, decode(locks, &c.Locks)
-}
-
-// held returns the holders of all locks that the candidates name. Few locks
-// are held at a time, however many are waited for: all are read.
-func held(ctx context.Context, tx Tx, cs []job.Candidate) (map[string]job.Holder, error) {
-	wanted := map[string]bool{}
-	for _, c := range cs {
-		for _, l := range c.Locks {
-			wanted[l] = true
+		if started {
+			out.Started = append(out.Started, s)
+			models = append(models, job.ModelLocks(s.Job.Locks)...)
 		}
 	}
-	out := map[string]job.Holder{}
-	if len(wanted) == 0 {
-		return out, nil
-	}
-	rows, err := tx.Query(ctx, `SELECT l.name, l.job_id, j.tenant, l.epoch FROM locks l JOIN jobs j ON j.job_id = l.job_id`)
-	if err != nil {
-		return nil, fmt.Errorf("read locks: %w", err)
-	}
-	holders, err := collect(rows, func(r *sql.Rows) (h job.Holder, err error) { return h, r.Scan(&h.Lock, &h.JobID, &h.Tenant, &h.Epoch) })
-	for _, h := range holders {
-		if wanted[h.Lock] {
-			out[h.Lock] = h
+	if len(models) > 0 {
+		if _, err := tx.Exec(ctx, `UPDATE queue SET loaded = $1 WHERE id = 1`, encode(models)); err != nil {
+			return fmt.Errorf("note loaded models: %w", err)
 		}
 	}
-	return out, err
+	return saveOvertaken(ctx, tx, snap.Overtaken, d.Overtaken)
 }
 
 // start carries one claim out: epoch, job, run, locks. It reports false when a
@@ -191,12 +194,12 @@ func start(ctx context.Context, tx Tx, jobID, instance string, now time.Time) (c
 	if err != nil {
 		return none, false, fmt.Errorf("read job to claim: %w", err)
 	}
-	if j.State != job.Queued || j.HeldReason != "" {
+	if j.State != job.Queued || j.HeldReason != "" || !j.NotBefore.IsZero() {
 		return none, false, nil
 	}
-	var epoch int64
-	if err := tx.Row(ctx, `UPDATE queue SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch`).Scan(&epoch); err != nil {
-		return none, false, fmt.Errorf("next epoch: %w", err)
+	epoch, err := nextEpoch(ctx, tx)
+	if err != nil {
+		return none, false, err
 	}
 	ch, err := job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch})
 	if err != nil {
@@ -211,17 +214,60 @@ func start(ctx context.Context, tx Tx, jobID, instance string, now time.Time) (c
 	if err := insertRun(ctx, tx, r); err != nil {
 		return none, false, err
 	}
-	for _, l := range j.Locks {
-		n, err := tx.Exec(ctx, `INSERT INTO locks (name, job_id, epoch, held_ms) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (name) DO NOTHING`, l, j.ID, epoch, clock.Millis(now))
-		if err != nil {
-			return none, false, fmt.Errorf("take lock: %w", err)
+	return store.Claimed{Job: ch.After, Run: r}, true, takeLocks(ctx, tx, j.Locks, j.ID, r)
+}
+
+// takeLocks takes a unit of each lock for an attempt or a direct request.
+func takeLocks(ctx context.Context, tx Tx, names []string, jobID string, r run.Run) error {
+	for _, l := range names {
+		if err := takeLock(ctx, tx, job.Holder{Lock: l, Token: r.Epoch, Tenant: r.Tenant, JobID: jobID, RunID: r.ID, HeldAt: r.StartedAt}); err != nil {
+			return err
 		}
-		if n == 0 {
-			return none, false, fault.Newf(fault.InternalError, "lock %s is taken although the decision found it free", l)
+		// The decision found a free unit in this very transaction.
+		var held, most int
+		if err := tx.Row(ctx, `SELECT (SELECT count(*) FROM lock_holders WHERE name = $1),
+			coalesce((SELECT capacity FROM lock_capacities WHERE name = $2), 1)`, l, l).Scan(&held, &most); err != nil {
+			return fmt.Errorf("count holders: %w", err)
+		}
+		if held > most {
+			return fault.Newf(fault.InternalError, "lock %s has no free unit although the decision found one", l)
 		}
 	}
-	return store.Claimed{Job: ch.After, Run: r}, true, nil
+	return nil
+}
+
+// startGroup gives a group its slot: its members wait inside of it from now on.
+func startGroup(ctx context.Context, tx Tx, groupID string, now time.Time) error {
+	g, err := scanGroupWith(tx.Row(ctx, `SELECT `+groupColumns+` FROM job_groups WHERE group_id = $1`, groupID).Scan)
+	if err != nil {
+		return fmt.Errorf("read group to start: %w", err)
+	}
+	members, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, groupID)
+	if err != nil {
+		return err
+	}
+	var moved strings.Builder
+	for _, j := range members {
+		c, err := job.Apply(j, job.GroupBegan{At: now})
+		if err != nil {
+			return err
+		}
+		text, done, err := changeRow(ctx, tx, c)
+		if err != nil {
+			return err
+		}
+		if !done {
+			// A person changes it at this moment; on PostgreSQL the update has waited
+			// for that and sees the new row now.
+			return fault.Newf(fault.StorageBusy, "job %s changes at this moment", j.ID)
+		}
+		moved.WriteString(text)
+	}
+	g.State, g.StartedAt, g.Version = job.GroupRunning, now, g.Version+1
+	if err := saveGroup(ctx, tx, g); err != nil {
+		return err
+	}
+	return announceMoved(ctx, tx, []event.Event{groupEvent(g, event.GroupStarted, now)}, moved.String())
 }
 
 func runOf(j job.Job) run.Run {
@@ -229,7 +275,7 @@ func runOf(j job.Job) run.Run {
 		ID: j.RunID, Tenant: j.Tenant, JobID: j.ID, State: run.Active,
 		JobName: j.Name, JobType: j.Type, TemplateID: j.TemplateID, TemplateVersion: j.TemplateVersion,
 		Params: j.Params, Labels: j.Labels, Attempt: j.Attempt, Trigger: string(j.Trigger), CreatedBy: j.CreatedBy,
-		RetryOf: j.RetryOf, Instance: j.Instance, Epoch: j.Epoch,
+		RetryOf: j.RetryOf, GroupID: j.GroupID, Instance: j.Instance, Epoch: j.Epoch,
 		CreatedAt: j.CreatedAt, QueuedAt: j.QueuedAt, StartedAt: j.StartedAt,
 	}
 }
@@ -264,22 +310,28 @@ func running(ctx context.Context, tx Tx, cond string, args ...any) ([]store.Clai
 	return out, nil
 }
 
-func (s jobs) Situation(ctx context.Context, js []job.Job) (job.Snapshot, error) {
-	var out job.Snapshot
+func (s jobs) Situation(ctx context.Context, js []job.Job) (store.Situation, error) {
+	var out store.Situation
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		out = store.Situation{Positions: map[string]int{}}
 		now, err := s.Now(ctx, tx, time.Time{})
 		if err != nil {
 			return err
 		}
-		if out, err = snapshot(ctx, tx, now); err != nil {
+		if out.Snapshot, err = snapshot(ctx, tx, now); err != nil {
 			return err
 		}
-		cs := make([]job.Candidate, len(js))
-		for i, j := range js {
-			cs[i].Locks = j.Locks
+		if out.Settings, err = settings(ctx, tx); err != nil {
+			return err
 		}
-		out.Held, err = held(ctx, tx, cs)
-		return err
+		return s.with(ctx, tx, func(x *order.Index) error {
+			for _, j := range js {
+				if j.State == job.Queued && j.Rank != "" {
+					out.Positions[j.ID] = x.Position(j.Rank.Place())
+				}
+			}
+			return nil
+		})
 	})
 	return out, err
 }
@@ -309,9 +361,8 @@ func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 // finish ends one attempt. The first result is what the caller learns about
 // this item; the second ends the whole transaction.
 func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
-	b, emit := it.Job.Before, it.Job.Emit
-	it.Job.Emit = nil // announced when the run has its end too
-	done, err := change(ctx, tx, it.Job)
+	b := it.Job.Before
+	moved, done, err := changeRow(ctx, tx, it.Job)
 	if err != nil {
 		return nil, err
 	}
@@ -321,10 +372,10 @@ func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
 	if err := endRun(ctx, tx, it.Run.After); err != nil {
 		return nil, err
 	}
-	if err := announceOf(ctx, tx, emit, &it.Job.After); err != nil {
+	if err := announceChange(ctx, tx, it.Job, moved); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM locks WHERE job_id = $1 AND epoch = $2`, b.ID, b.Epoch); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM lock_holders WHERE run_id = $1 AND token = $2`, b.RunID, b.Epoch); err != nil {
 		return nil, fmt.Errorf("free locks: %w", err)
 	}
 	return nil, dropCheckpoint(ctx, tx, it.Job.After)

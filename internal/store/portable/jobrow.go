@@ -13,20 +13,22 @@ import (
 )
 
 const jobColumns = `job_id, tenant, state, version, name, job_type, params, template_id, template_version,
-	retry, timeout_ms, locks, on_crash, labels, trigger_kind, created_by, retry_of, priority, seq,
+	retry, timeout_ms, locks, on_crash, labels, trigger_kind, created_by, retry_of, priority, rank,
 	not_before_ms, held_reason, attempt, failures, crashes, run_id, instance_id, epoch, cancel_asked_ms,
-	cancelled_by, failure_code, failure_message, created_ms, queued_ms, started_ms, finished_ms`
+	cancelled_by, failure_code, failure_message, created_ms, queued_ms, started_ms, finished_ms,
+	group_id, group_active, limits, unique_key, start_deadline_ms, webhook`
 
 func scanJob(rows *sql.Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
 
 func scanJobWith(scan func(...any) error) (job.Job, error) {
 	var j job.Job
-	var params, retry, locks, labels string
-	var timeout, notBefore, cancelAsked, created, queued, started, finished int64
+	var params, retry, locks, labels, limits, hook string
+	var timeout, notBefore, cancelAsked, created, queued, started, finished, deadline int64
 	if err := scan(&j.ID, &j.Tenant, &j.State, &j.Version, &j.Name, &j.Type, &params, &j.TemplateID, &j.TemplateVersion,
-		&retry, &timeout, &locks, &j.OnCrash, &labels, &j.Trigger, &j.CreatedBy, &j.RetryOf, &j.Priority, &j.Seq,
+		&retry, &timeout, &locks, &j.OnCrash, &labels, &j.Trigger, &j.CreatedBy, &j.RetryOf, &j.Priority, &j.Rank,
 		&notBefore, &j.HeldReason, &j.Attempt, &j.Failures, &j.Crashes, &j.RunID, &j.Instance, &j.Epoch, &cancelAsked,
-		&j.CancelledBy, &j.Failure.Code, &j.Failure.Message, &created, &queued, &started, &finished); err != nil {
+		&j.CancelledBy, &j.Failure.Code, &j.Failure.Message, &created, &queued, &started, &finished,
+		&j.GroupID, &j.GroupActive, &limits, &j.UniqueKey, &deadline, &hook); err != nil {
 		return j, err
 	}
 	j.Params = []byte(params)
@@ -34,34 +36,45 @@ func scanJobWith(scan func(...any) error) (job.Job, error) {
 	j.NotBefore, j.CancelAskedAt = clock.FromMillis(notBefore), clock.FromMillis(cancelAsked)
 	j.CreatedAt, j.QueuedAt = clock.FromMillis(created), clock.FromMillis(queued)
 	j.StartedAt, j.FinishedAt = clock.FromMillis(started), clock.FromMillis(finished)
-	return j, errors.Join(decode(retry, &j.Retry), decode(locks, &j.Locks), decode(labels, &j.Labels))
+	j.StartDeadline = clock.FromMillis(deadline)
+	return j, errors.Join(decode(retry, &j.Retry), decode(locks, &j.Locks), decode(labels, &j.Labels), decode(limits, &j.Limits), decode(hook, &j.Webhook))
 }
 
-// ready says whether a claim may look at j at all. A delayed job becomes ready
-// when a claim finds that its time has come.
-func ready(j job.Job) bool {
-	return j.State == job.Queued && j.HeldReason == "" && j.NotBefore.IsZero()
+func encodeLimits(l job.Limits) string {
+	if l.MaxRunning == 0 && l.Key == "" && len(l.KeyParams) == 0 {
+		return ""
+	}
+	return encode(l)
+}
+
+func encodeWebhook(w job.Webhook) string {
+	if w.URL == "" {
+		return ""
+	}
+	return encode(w)
 }
 
 // stored returns j as it will be read back: times in UTC and in milliseconds.
 func stored(j job.Job) job.Job {
 	j.Timeout = j.Timeout.Truncate(time.Millisecond)
-	for _, t := range []*time.Time{&j.NotBefore, &j.CancelAskedAt, &j.CreatedAt, &j.QueuedAt, &j.StartedAt, &j.FinishedAt} {
+	for _, t := range []*time.Time{&j.NotBefore, &j.CancelAskedAt, &j.CreatedAt, &j.QueuedAt, &j.StartedAt, &j.FinishedAt, &j.StartDeadline} {
 		*t = clock.FromMillis(clock.Millis(*t))
 	}
 	return j
 }
 
+// insertJob writes a new job. It is announced by addJobs.
 func insertJob(ctx context.Context, tx Tx, j job.Job) error {
 	_, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready, name_folded) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)`,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44)`,
 		j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
 		encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encodeLabels(j.Labels), string(j.Trigger),
-		j.CreatedBy, j.RetryOf, j.Priority, j.Seq, clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
+		j.CreatedBy, j.RetryOf, j.Priority, string(j.Rank), clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
 		j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
 		clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
-		j.Class(), flag(ready(j)), fold(j.Name))
+		j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook),
+		j.Class().String(), flag(j.Ready()), fold(j.Name))
 	if err != nil {
 		return fmt.Errorf("insert job: %w", err)
 	}
@@ -69,26 +82,50 @@ func insertJob(ctx context.Context, tx Tx, j job.Job) error {
 }
 
 // change writes what a change made of a job, if the row is still as the change
-// saw it, and announces it. It reports whether the row was.
+// saw it, announces it, and counts the end of a group's member. It reports
+// whether the row was.
 func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
+	moved, done, err := changeRow(ctx, tx, c)
+	if err != nil || !done {
+		return false, err
+	}
+	return true, announceChange(ctx, tx, c, moved)
+}
+
+// announceChange announces a change that changeRow has written, and counts the end
+// of a group's member.
+func announceChange(ctx context.Context, tx Tx, c job.Change, moved string) error {
+	if moved != "" && len(c.Emit) == 0 {
+		return fmt.Errorf("job %s changed its place, and nothing tells of it", c.Before.ID)
+	}
+	if err := announceOf(ctx, tx, c.Emit, moved, &c.After); err != nil {
+		return err
+	}
+	return memberChanged(ctx, tx, c)
+}
+
+// changeRow is change without announcing. The caller puts moved, what the
+// change did to the order, with an event.
+func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done bool, err error) {
 	b, a := c.Before, c.After
-	n, err := tx.Exec(ctx, `UPDATE jobs SET state = $1, version = $2, labels = $3, priority = $4, seq = $5,
+	n, err := tx.Exec(ctx, `UPDATE jobs SET state = $1, version = $2, labels = $3, priority = $4, rank = $5,
 		not_before_ms = $6, held_reason = $7, ready = $8, attempt = $9, failures = $10, crashes = $11, run_id = $12,
 		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
-		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21
-		WHERE job_id = $22 AND tenant = $23 AND version = $24 AND state = $25 AND epoch = $26`,
-		string(a.State), a.Version, encodeLabels(a.Labels), a.Priority, a.Seq,
-		clock.Millis(a.NotBefore), a.HeldReason, flag(ready(a)), a.Attempt, a.Failures, a.Crashes, a.RunID,
+		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21, group_active = $22, start_deadline_ms = $23
+		WHERE job_id = $24 AND tenant = $25 AND version = $26 AND state = $27 AND epoch = $28`,
+		string(a.State), a.Version, encodeLabels(a.Labels), a.Priority, string(a.Rank),
+		clock.Millis(a.NotBefore), a.HeldReason, flag(a.Ready()), a.Attempt, a.Failures, a.Crashes, a.RunID,
 		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
 		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),
+		flag(a.GroupActive), clock.Millis(a.StartDeadline),
 		b.ID, b.Tenant, b.Version, string(b.State), b.Epoch)
 	if err != nil {
-		return false, fmt.Errorf("change job: %w", err)
+		return "", false, fmt.Errorf("change job: %w", err)
 	}
 	if n == 0 {
-		return false, nil
+		return "", false, nil
 	}
-	return true, announceOf(ctx, tx, c.Emit, &a)
+	return deltaText(b.Spot(), a.Spot()), true, nil
 }
 
 func jobByID(ctx context.Context, tx Tx, tenant, id string) (job.Job, error) {

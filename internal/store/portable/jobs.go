@@ -3,13 +3,17 @@ package portable
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/order"
+	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -22,6 +26,14 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		if err := claimKey(ctx, tx, p.Key); err != nil {
 			return err
 		}
+		if err := s.checkUnique(ctx, tx, p); err != nil {
+			return err
+		}
+		if p.Place != nil {
+			if err := s.LockQueue(ctx, tx); err != nil {
+				return err
+			}
+		}
 		first, err := s.NextSeq(ctx, tx, len(p.Jobs))
 		if err != nil {
 			return err
@@ -30,34 +42,98 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		if err != nil {
 			return err
 		}
+		ranks := make([]rank.Rank, len(p.Jobs))
 		for i, j := range p.Jobs {
-			j.Seq = first + int64(i)
-			j.State, j.Version = job.Queued, 1
-			if j.CreatedAt.IsZero() {
-				j.CreatedAt = now
+			ranks[i] = rank.Natural(j.Zone(), first+int64(i))
+		}
+		at := make([]int, len(p.Jobs))
+		// The index is asked before anything is written, see places.
+		if err := s.with(ctx, tx, func(x *order.Index) error {
+			if p.Place != nil && len(p.Jobs) > 0 {
+				if ranks, err = s.ranksAt(ctx, tx, x, p.Jobs[0].Tenant, *p.Place, ranks, nil); err != nil {
+					return err
+				}
 			}
-			if j.QueuedAt.IsZero() {
-				j.QueuedAt = now
+			for i, r := range ranks {
+				at[i] = x.Position(r)
 			}
-			j = stored(j)
-			if err := insertJob(ctx, tx, j); err != nil {
-				return err
+			return nil
+		}); err != nil {
+			return err
+		}
+		for i := range ranks {
+			for k := range ranks {
+				if ranks[k] < ranks[i] {
+					at[i]++
+				}
 			}
-			if err := announceOf(ctx, tx, []event.Event{{
-				Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID,
-			}}, &j); err != nil {
-				return err
-			}
-			pos, err := position(ctx, tx, j)
+		}
+		for i, j := range p.Jobs {
+			j.Rank = ranks[i]
+			j, err := addJob(ctx, tx, j, now)
 			if err != nil {
 				return err
 			}
-			out = append(out, store.Added{Job: j, Position: pos})
+			out = append(out, store.Added{Job: j, Position: at[i]})
 		}
 		tx.Hint(store.Hint{Topic: store.HintQueue})
 		return storeKey(ctx, tx, p.Key, out)
 	})
 	return out, err
+}
+
+// addJob writes and announces a new job that has its rank.
+func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, error) {
+	j.State, j.Version = job.Queued, 1
+	if j.CreatedAt.IsZero() {
+		j.CreatedAt = now
+	}
+	if j.QueuedAt.IsZero() {
+		j.QueuedAt = now
+	}
+	j = stored(j)
+	if err := insertJob(ctx, tx, j); err != nil {
+		return j, err
+	}
+	return j, announceOf(ctx, tx, []event.Event{{
+		Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID,
+	}}, deltaText(order.Spot{}, j.Spot()), &j)
+}
+
+// checkUnique refuses a job when another one with its key is there.
+func (s jobs) checkUnique(ctx context.Context, tx Tx, p store.AddJobs) error {
+	if p.Unique == nil {
+		return nil
+	}
+	for _, j := range p.Jobs {
+		if j.UniqueKey == "" {
+			continue
+		}
+		// Two equal jobs that come at once must see each other.
+		if err := s.LockContent(ctx, tx, "unique "+j.Tenant+" "+j.UniqueKey); err != nil {
+			return err
+		}
+		states := p.Unique.States
+		if len(states) == 0 {
+			states = []job.State{job.Queued, job.Running}
+		}
+		var w where
+		w.add("tenant = %s", j.Tenant)
+		w.add("unique_key = %s", j.UniqueKey)
+		w.conds = append(w.conds, "unique_key <> ''")
+		w.add("created_ms >= %s", clock.Millis(p.Unique.Since))
+		in(&w, "state", states)
+		var other string
+		err := tx.Row(ctx, `SELECT job_id FROM jobs`+w.String()+` ORDER BY created_ms LIMIT 1`, w.args...).Scan(&other)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look for an equal job: %w", err)
+		}
+		return fault.Newf(fault.NotUnique, "job %s does the same", other).At("/unique", "not_unique", other)
+	}
+	return nil
 }
 
 // addedAt asks for the time only when a job came without one.
@@ -92,18 +168,22 @@ func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error)
 	}
 	in(&w, "job_type", p.Types)
 	in(&w, "template_id", p.TemplateIDs)
+	if p.GroupID != "" {
+		w.conds = append(w.conds, "group_id <> ''")
+		w.add("group_id = %s", p.GroupID)
+	}
 	w.labels("labels", p.Labels)
 	w.contains("name_folded", p.Text)
 	w.between("created_ms", p.CreatedAfter, p.CreatedBefore)
-	order := "created_ms DESC, job_id DESC"
+	by := "created_ms DESC, job_id DESC"
 	switch p.Sort {
 	case store.SortQueue:
-		order = "priority, seq"
+		by = "rank, job_id"
 		if p.After != nil {
-			w.add("(priority, seq) > (%s, %s)", p.After.Priority, p.After.Seq)
+			w.add("(rank, job_id) > (%s, %s)", string(p.After.Rank), p.After.ID)
 		}
 	case store.SortCreated:
-		order = "created_ms, job_id"
+		by = "created_ms, job_id"
 		if p.After != nil {
 			w.add("(created_ms, job_id) > (%s, %s)", p.After.CreatedAt.UnixMilli(), p.After.ID)
 		}
@@ -112,7 +192,7 @@ func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error)
 			w.add("(created_ms, job_id) < (%s, %s)", p.After.CreatedAt.UnixMilli(), p.After.ID)
 		}
 	}
-	query := fmt.Sprintf(`SELECT %s FROM jobs%s ORDER BY %s LIMIT %d`, jobColumns, w.String(), order, p.Limit+1)
+	query := fmt.Sprintf(`SELECT %s FROM jobs%s ORDER BY %s LIMIT %d`, jobColumns, w.String(), by, p.Limit+1)
 	var page store.JobPage
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		rows, err := tx.Query(ctx, query, w.args...)
@@ -135,12 +215,15 @@ func (s jobs) Move(ctx context.Context, p store.MoveJob) (job.Job, error) {
 			return err
 		}
 		c := p.Change
-		if c.After.Seq == 0 {
+		if c.After.Rank == "" {
 			seq, err := s.NextSeq(ctx, tx, 1)
 			if err != nil {
 				return err
 			}
-			c.After.Seq = seq
+			c.After.Rank = rank.Natural(c.After.Zone(), seq)
+			if _, err := bumpRevision(ctx, tx, c.After.Tenant, c.After.ID, c.Emit[0].At, ""); err != nil {
+				return err
+			}
 		}
 		done, err := change(ctx, tx, c)
 		if err != nil {
@@ -160,24 +243,6 @@ func (s jobs) Move(ctx context.Context, p store.MoveJob) (job.Job, error) {
 		return storeKey(ctx, tx, p.Key, out)
 	})
 	return out, err
-}
-
-func (s jobs) Position(ctx context.Context, j job.Job) (int, error) {
-	var n int
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
-		n, err = position(ctx, tx, j)
-		return err
-	})
-	return n, err
-}
-
-func position(ctx context.Context, tx Tx, j job.Job) (int, error) {
-	var n int
-	err := tx.Row(ctx, `SELECT count(*) FROM jobs WHERE state = 'QUEUED' AND (priority, seq) < ($1, $2)`, j.Priority, j.Seq).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("position of job: %w", err)
-	}
-	return n, nil
 }
 
 func (s jobs) Counts(ctx context.Context, tenant string) (map[job.State]int, error) {

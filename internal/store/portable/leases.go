@@ -99,6 +99,22 @@ func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 			}
 			out = append(out, l)
 		}
+		rows, err := tx.Query(ctx, `SELECT `+runColumns+` FROM runs WHERE state = 'ACTIVE' AND job_id = ''
+			AND instance_id IN (SELECT instance_id FROM instances WHERE ended_ms <> 0) ORDER BY epoch`)
+		if err != nil {
+			return fmt.Errorf("list direct requests: %w", err)
+		}
+		rs, err := collect(rows, scanRun)
+		if err != nil {
+			return err
+		}
+		for _, r := range rs {
+			l := store.Leftover{Run: r}
+			if err := tx.Row(ctx, `SELECT host_id FROM instances WHERE instance_id = $1`, r.Instance).Scan(&l.HostID); err != nil {
+				return fmt.Errorf("read leftover instance: %w", err)
+			}
+			out = append(out, l)
+		}
 		return nil
 	})
 	return out, err

@@ -18,6 +18,7 @@ import (
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -70,6 +71,14 @@ type Hot interface {
 	EventsSince(ctx context.Context, tenant string, seq int64, limit int) ([]event.Event, error)
 	// EventRange is store.Events.Range, outside of a transaction like EventsSince.
 	EventRange(ctx context.Context) (event.Range, error)
+	// LoadPlaces calls each for every waiting job, as of one moment, and returns how
+	// far the log of events had come at that moment.
+	LoadPlaces(ctx context.Context, tx Tx, each func(order.Spot)) (Mark, error)
+	// MovedSince returns, in order, what events behind m did to the order, and how
+	// far the log has come. overflow says that there is more than limit.
+	MovedSince(ctx context.Context, tx Tx, m Mark, limit int) (moved []string, next Mark, overflow bool, err error)
+	// Era changes when writes that a transaction could see have been lost.
+	Era() int64
 	// Measure fills in what the engine knows of the log of events and of sizes:
 	// LastEvent, Unnumbered, DatabaseBytes, LogBytes.
 	Measure(ctx context.Context, tx Tx, s *store.Survey) error
@@ -77,17 +86,20 @@ type Hot interface {
 
 // New returns the store of an engine.
 func New(e Engine) store.Store {
-	db := &db{Engine: e}
+	db := &db{Engine: e, places: newPlaces()}
 	return store.Store{
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
-		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
+		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Order: orders{db}, Groups: groups{db}, Locks: locks{db}, Direct: direct{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
 		Webhooks: webhooks{db}, Outbox: outbox{db},
 		Snapshots: e,
 	}
 }
 
-type db struct{ Engine }
+type db struct {
+	Engine
+	places *places
+}
 
 type health struct{ *db }
 
@@ -141,23 +153,31 @@ func ReadEvents(ctx context.Context, tx Tx, tenant string, seq int64, limit int)
 
 // announce writes events that are not about a job.
 func announce(ctx context.Context, tx Tx, evs []event.Event) error {
-	return announceOf(ctx, tx, evs, nil)
+	return announceMoved(ctx, tx, evs, "")
 }
 
-// announceOf writes events, and a note for the webhooks of each that somebody
-// wants. j is the job that they are about, as it is after the change; whatever
-// else they are about must be written before. Whether an endpoint wants a type
-// comes back with the insertion, so nobody pays for webhooks that are not there.
-func announceOf(ctx context.Context, tx Tx, evs []event.Event, j *job.Job) error {
+// announceMoved announces events, the first of which carries what happened to
+// the order.
+func announceMoved(ctx context.Context, tx Tx, evs []event.Event, moved string) error {
+	return announceOf(ctx, tx, evs, moved, nil)
+}
+
+// announceOf is announceMoved, and leaves a note for the webhooks of each event
+// that somebody wants. j is the job that they are about, as it is after the
+// change, nil = it is to be looked up; whatever else they are about must be
+// written before. Whether an endpoint wants a type comes back with the insertion,
+// so nobody pays for webhooks that are not there.
+func announceOf(ctx context.Context, tx Tx, evs []event.Event, moved string, j *job.Job) error {
 	for _, e := range evs {
 		var wanted bool
-		if err := tx.Row(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
-			RETURNING EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $8 AND w.type IN ($9, '*'))`,
-			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data),
+		if err := tx.Row(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			RETURNING EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $9 AND w.type IN ($10, '*'))`,
+			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), moved,
 			e.Tenant, string(e.Type)).Scan(&wanted); err != nil {
 			return fmt.Errorf("announce %s: %w", e.Type, err)
 		}
+		moved = ""
 		if wanted || wantedByJob(j, e) {
 			if err := note(ctx, tx, e, j); err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -18,20 +19,21 @@ type runs struct{ *db }
 
 const runColumns = `run_id, tenant, job_id, state, job_name, job_type, template_id, template_version, params, labels,
 	attempt, trigger_kind, created_by, retry_of, instance_id, epoch, pid, pid_start, created_ms, queued_ms, started_ms,
-	finished_ms, failure_code, failure_message, reason, exit_code, outputs, tokens, stage, done, total, log_bytes, log_truncated`
+	finished_ms, failure_code, failure_message, reason, exit_code, outputs, tokens, stage, done, total, log_bytes, log_truncated,
+	waited_for, group_id`
 
 func scanRun(rows *sql.Rows) (run.Run, error) { return scanRunWith(rows.Scan) }
 
 func scanRunWith(scan func(...any) error) (run.Run, error) {
 	var r run.Run
-	var params, labels, outputs, tokens string
+	var params, labels, outputs, tokens, waited string
 	var created, queued, started, finished int64
 	var exit sql.NullInt64
 	res := &r.Result
 	if err := scan(&r.ID, &r.Tenant, &r.JobID, &r.State, &r.JobName, &r.JobType, &r.TemplateID, &r.TemplateVersion, &params, &labels,
 		&r.Attempt, &r.Trigger, &r.CreatedBy, &r.RetryOf, &r.Instance, &r.Epoch, &r.Process.Pid, &r.Process.Start, &created, &queued, &started,
 		&finished, &r.Failure.Code, &r.Failure.Message, &r.Reason, &exit, &outputs, &tokens, &res.Progress.Stage, &res.Progress.Done,
-		&res.Progress.Total, &res.LogBytes, &res.LogTruncated); err != nil {
+		&res.Progress.Total, &res.LogBytes, &res.LogTruncated, &waited, &r.GroupID); err != nil {
 		return r, err
 	}
 	r.Params = []byte(params)
@@ -41,17 +43,17 @@ func scanRunWith(scan func(...any) error) (run.Run, error) {
 	}
 	r.CreatedAt, r.QueuedAt = clock.FromMillis(created), clock.FromMillis(queued)
 	r.StartedAt, r.FinishedAt = clock.FromMillis(started), clock.FromMillis(finished)
-	return r, errors.Join(decode(labels, &r.Labels), decode(outputs, &res.Outputs), decode(tokens, &res.Tokens))
+	return r, errors.Join(decode(labels, &r.Labels), decode(outputs, &res.Outputs), decode(tokens, &res.Tokens), decode(waited, &r.WaitedFor))
 }
 
 func insertRun(ctx context.Context, tx Tx, r run.Run) error {
 	_, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, job_name_folded) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)`,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`,
 		r.ID, r.Tenant, r.JobID, string(r.State), r.JobName, r.JobType, r.TemplateID, r.TemplateVersion, string(r.Params), encodeLabels(r.Labels),
 		r.Attempt, r.Trigger, r.CreatedBy, r.RetryOf, r.Instance, r.Epoch, 0, "",
 		clock.Millis(r.CreatedAt), clock.Millis(r.QueuedAt), clock.Millis(r.StartedAt), 0,
-		"", "", "", nil, "", "", "", 0, 0, 0, 0, fold(r.JobName))
+		"", "", "", nil, "", "", "", 0, 0, 0, 0, encode(r.WaitedFor), r.GroupID, fold(r.JobName))
 	if err != nil {
 		return fmt.Errorf("insert run: %w", err)
 	}
@@ -253,4 +255,34 @@ func (s runs) Checkpoint(ctx context.Context, jobID string) ([]byte, error) {
 		return err
 	})
 	return data, err
+}
+
+func (s runs) Durations(ctx context.Context, p store.Durations) ([]store.Duration, error) {
+	var out []store.Duration
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		out = nil
+		for _, k := range p.Kinds {
+			query, args := `SELECT started_ms, finished_ms FROM runs WHERE state = 'COMPLETED' AND job_type = $1 AND template_id = $2
+				ORDER BY finished_ms DESC LIMIT $3`, []any{k.JobType, k.TemplateID, p.Last}
+			if k.TemplateID == "" {
+				query, args = `SELECT started_ms, finished_ms FROM runs WHERE state = 'COMPLETED' AND job_type = $1
+					ORDER BY finished_ms DESC LIMIT $2`, []any{k.JobType, p.Last}
+			}
+			rows, err := tx.Query(ctx, query, args...)
+			if err != nil {
+				return fmt.Errorf("read durations: %w", err)
+			}
+			took, err := collect(rows, func(r *sql.Rows) (store.Duration, error) {
+				var from, to int64
+				err := r.Scan(&from, &to)
+				return store.Duration{Kind: k, Took: max(0, time.Duration(to-from)*time.Millisecond)}, err
+			})
+			if err != nil {
+				return err
+			}
+			out = append(out, took...)
+		}
+		return nil
+	})
+	return out, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -17,8 +18,13 @@ type queue struct{ *db }
 func settings(ctx context.Context, tx Tx) (store.Settings, error) {
 	var s store.Settings
 	var updated int64
-	err := tx.Row(ctx, `SELECT workers, paused, paused_by, paused_reason, version, updated_ms FROM queue WHERE id = 1`).
-		Scan(&s.Workers, &s.Paused, &s.PausedBy, &s.PausedReason, &s.Version, &updated)
+	var rules string
+	err := tx.Row(ctx, `SELECT workers, paused, paused_by, paused_reason, version, updated_ms, revision, rules FROM queue WHERE id = 1`).
+		Scan(&s.Workers, &s.Paused, &s.PausedBy, &s.PausedReason, &s.Version, &updated, &s.Revision, &rules)
+	if err == nil {
+		s.Rules = job.DefaultRules()
+		err = decode(rules, &s.Rules)
+	}
 	s.UpdatedAt = clock.FromMillis(updated)
 	if err != nil {
 		return s, fmt.Errorf("read queue settings: %w", err)
@@ -73,6 +79,22 @@ func (s queue) Pause(ctx context.Context, p store.Pause) (store.Settings, error)
 			return fmt.Errorf("pause queue: %w", err)
 		}
 		return announce(ctx, tx, []event.Event{{Tenant: p.Tenant, Type: what, At: p.At}})
+	})
+}
+
+func (s queue) SetRules(ctx context.Context, p store.SetRules) (store.Settings, error) {
+	return s.update(ctx, p.Key, p.Audit, func(ctx context.Context, tx Tx, now store.Settings) error {
+		if p.IfVersion != 0 && p.IfVersion != now.Version {
+			return fault.Newf(fault.VersionMismatch, "the settings have version %d by now", now.Version)
+		}
+		if encode(now.Rules) == encode(p.Rules) {
+			return nil
+		}
+		if _, err := tx.Exec(ctx, `UPDATE queue SET rules = $1, version = version + 1, updated_ms = $2 WHERE id = 1`,
+			encode(p.Rules), clock.Millis(p.At)); err != nil {
+			return fmt.Errorf("set rules: %w", err)
+		}
+		return announce(ctx, tx, []event.Event{{Tenant: p.Tenant, Type: event.RulesChanged, At: p.At}})
 	})
 }
 

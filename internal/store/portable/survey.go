@@ -10,8 +10,8 @@ import (
 	"github.com/runsheet/runsheet/internal/store"
 )
 
-// surveyDepth is how many places of each priority a survey looks at for the
-// job that waits longest.
+// surveyDepth is how many places of each insertion class a survey looks at for
+// the job that waits longest.
 const surveyDepth = 64
 
 func (h health) Survey(ctx context.Context) (store.Survey, error) {
@@ -51,14 +51,15 @@ func (h health) Survey(ctx context.Context) (store.Survey, error) {
 	return out, err
 }
 
-// oldestReady looks at the first places of each priority: within one, jobs
+// oldestReady looks at the first places of each insertion class: within one, jobs
 // stand in the order in which they came, unless a person moved them.
 func oldestReady(ctx context.Context, tx Tx) (time.Time, error) {
 	var oldest time.Time
-	for priority := range 10 {
+	for zone := range 26 {
 		var at sql.NullInt64
+		from, to := string(rune('a'+zone)), string(rune('a'+zone+1))
 		if err := tx.Row(ctx, `SELECT min(queued_ms) FROM (SELECT queued_ms, ready FROM jobs
-			WHERE state = 'QUEUED' AND priority = $1 ORDER BY seq LIMIT $2) AS head WHERE ready = 1`, priority, surveyDepth).Scan(&at); err != nil {
+			WHERE state = 'QUEUED' AND rank >= $1 AND rank < $2 ORDER BY rank LIMIT $3) AS head WHERE ready = 1`, from, to, surveyDepth).Scan(&at); err != nil {
 			return oldest, fmt.Errorf("look for the oldest job: %w", err)
 		}
 		if t := clock.FromMillis(at.Int64); at.Valid && (oldest.IsZero() || t.Before(oldest)) {

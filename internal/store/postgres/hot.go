@@ -10,6 +10,7 @@ import (
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/portable"
 )
@@ -178,3 +179,67 @@ func (e *engine) Measure(ctx context.Context, tx portable.Tx, s *store.Survey) e
 
 // Version implements store.Health.
 func (e *engine) Version(context.Context) (string, error) { return "postgresql " + e.version, nil }
+
+// LoadPlaces reads the log's end and the waiting jobs in one statement, because
+// the statements of a claim do not see the same.
+func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order.Spot)) (portable.Mark, error) {
+	m := portable.Mark{Loose: map[int64]bool{}}
+	rows, err := tx.Query(ctx, `SELECT last_seq, NULL::bigint, '', '', 0, 0 FROM event_log WHERE id = 1
+		UNION ALL SELECT NULL, event_id, '', '', 0, 0 FROM events WHERE seq IS NULL
+		UNION ALL SELECT NULL, NULL, rank, class, group_active, ready FROM jobs WHERE state = 'QUEUED'`)
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+	for rows.Next() {
+		var last, loose sql.NullInt64
+		s, err := portable.ScanSpot(func(to ...any) error { return rows.Scan(append([]any{&last, &loose}, to...)...) })
+		switch {
+		case err != nil:
+			return m, err
+		case last.Valid:
+			m.Seq = last.Int64
+		case loose.Valid:
+			m.Loose[loose.Int64] = true
+		default:
+			each(s)
+		}
+	}
+	return m, rows.Err()
+}
+
+// MovedSince reads what is visible, with a number or without, in one statement,
+// so nothing waits for numbers to be given. An event that was read without one is
+// remembered until it comes again with one.
+func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark, limit int) (moved []string, next portable.Mark, overflow bool, err error) {
+	rows, err := tx.Query(ctx, `SELECT event_id, seq, places, last_seq FROM (
+			SELECT event_id, seq, places FROM events WHERE seq > $1
+			UNION ALL SELECT event_id, seq, places FROM events WHERE seq IS NULL) AS fresh
+		RIGHT JOIN event_log ON true WHERE event_log.id = 1 ORDER BY event_id LIMIT $2`, m.Seq, limit+1)
+	if err != nil {
+		return nil, m, false, fmt.Errorf("follow the order: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+	next = portable.Mark{Loose: map[int64]bool{}}
+	for n := 0; rows.Next(); n++ {
+		var event, seq sql.NullInt64
+		var text sql.NullString
+		if err := rows.Scan(&event, &seq, &text, &next.Seq); err != nil {
+			return nil, m, false, err
+		}
+		overflow = n == limit
+		if !event.Valid {
+			continue // nothing new
+		}
+		if !seq.Valid {
+			next.Loose[event.Int64] = true
+		}
+		if text.String != "" && !m.Loose[event.Int64] {
+			moved = append(moved, text.String)
+		}
+	}
+	return moved, next, overflow, rows.Err()
+}
+
+// Era is constant: a transaction sees nothing that can be lost.
+func (e *engine) Era() int64 { return 0 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/portable"
 )
@@ -91,3 +92,50 @@ func (e *engine) Version(ctx context.Context) (string, error) {
 	})
 	return "sqlite " + v, err
 }
+
+// LoadPlaces reads inside one transaction, of which every statement sees the
+// same.
+func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order.Spot)) (portable.Mark, error) {
+	var m portable.Mark
+	if err := tx.Row(ctx, `SELECT coalesce(max(seq), 0) FROM events`).Scan(&m.Seq); err != nil {
+		return m, fmt.Errorf("look for the last event: %w", err)
+	}
+	rows, err := tx.Query(ctx, `SELECT `+portable.SpotColumns+` FROM jobs WHERE state = 'QUEUED' ORDER BY rank`)
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+	for rows.Next() {
+		s, err := portable.ScanSpot(rows.Scan)
+		if err != nil {
+			return m, err
+		}
+		each(s)
+	}
+	return m, rows.Err()
+}
+
+// MovedSince reads by sequence number: with one writer, numbers are given in
+// commit order.
+func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark, limit int) (moved []string, next portable.Mark, overflow bool, err error) {
+	rows, err := tx.Query(ctx, `SELECT seq, places FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`, m.Seq, limit+1)
+	if err != nil {
+		return nil, m, false, fmt.Errorf("follow the order: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+	for n := 0; rows.Next(); n++ {
+		var text string
+		if err := rows.Scan(&m.Seq, &text); err != nil {
+			return nil, m, false, err
+		}
+		if text != "" {
+			moved = append(moved, text)
+		}
+		overflow = n == limit
+	}
+	return moved, m, overflow, rows.Err()
+}
+
+// Era counts the batches that failed at the disk: requests in them saw what
+// others in them had written.
+func (e *engine) Era() int64 { return e.era.Load() }

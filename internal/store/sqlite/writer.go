@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -28,6 +29,7 @@ type engine struct {
 	shared  bool      // readDB is writeDB
 	wal     string    // path of the log, "" = none to watch
 	onBatch func(requests int)
+	era     atomic.Int64 // see Era
 	*portable.Watchers
 
 	requests chan *request
@@ -174,6 +176,7 @@ func (e *engine) commit(w *session, group []*request) {
 		// What the disk holds is unknown until the file is opened again; never
 		// repeat a sync that failed.
 		err := e.classify(w.cause)
+		e.era.Add(1)
 		_ = w.run(ctx, "ROLLBACK") // may fail: the connection goes anyway
 		w.discard()
 		answer(group, err)

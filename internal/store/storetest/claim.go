@@ -334,20 +334,34 @@ func claimSnapshot(t *testing.T, s store.Store) {
 	js := add(t, s, newJob(locks("l")), newJob(locks("l")), newJob(ofType("x")))
 	first := claimOne(t, s)
 	var got job.Snapshot
+	var heads []string
 	_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 2, Decide: func(s job.Snapshot) job.Decision {
 		got = s
+		err := s.Heads.Walk(func(string) bool { return false }, func(c job.Candidate, _ *job.GroupWork) bool {
+			heads = append(heads, c.JobID)
+			return true
+		})
+		if err != nil {
+			t.Error(err)
+		}
 		return job.Decision{}
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	candidate := func(j job.Job) job.Candidate {
-		return job.Candidate{JobID: j.ID, Tenant: tenant, Type: j.Type, Class: j.Class(), Priority: j.Priority, Seq: j.Seq, Locks: j.Locks}
-	}
+	same(t, "heads", []string{js[1].ID, js[2].ID}, heads)
+	got.Heads = nil
 	same(t, "snapshot", job.Snapshot{
-		Now: base, Workers: 4, Running: 1, Room: 2, Heads: []job.Candidate{candidate(js[1]), candidate(js[2])},
-		Held: map[string]job.Holder{"l": {Lock: "l", JobID: first.Job.ID, Tenant: tenant, Epoch: first.Job.Epoch}},
+		Now: base, Rules: job.DefaultRules(), Workers: 4, Room: 2, Self: "a",
+		Running:  []job.Occupant{{JobID: first.Job.ID, RunID: first.Run.ID, Needs: first.Job.Needs()}},
+		Held:     map[string][]job.Holder{"l": {holder("l", first.Job)}},
+		Capacity: map[string]int{},
 	}, got)
+}
+
+// holder is what the store says of a lock that a running job has.
+func holder(lock string, j job.Job) job.Holder {
+	return job.Holder{Lock: lock, Token: j.Epoch, Tenant: j.Tenant, JobID: j.ID, RunID: j.RunID, HeldAt: j.StartedAt}
 }
 
 func situation(t *testing.T, s store.Store) {
@@ -358,8 +372,8 @@ func situation(t *testing.T, s store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Now.IsZero() || got.Workers != 4 || got.Running != 1 || got.Paused {
+	if snap := got.Snapshot; snap.Now.IsZero() || snap.Workers != 4 || len(snap.Running) != 1 || snap.Paused {
 		t.Errorf("situation %+v", got)
 	}
-	same(t, "held", map[string]job.Holder{"l": {Lock: "l", JobID: c.Job.ID, Tenant: tenant, Epoch: c.Job.Epoch}}, got.Held)
+	same(t, "held", map[string][]job.Holder{"l": {holder("l", c.Job)}}, got.Snapshot.Held)
 }

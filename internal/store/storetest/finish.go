@@ -111,9 +111,9 @@ func finishStale(t *testing.T, s store.Store) {
 	now := claimAt(t, s, "b", 1, base).Started[0]
 	wantCode(t, finishWith(t, s, old, job.Succeeded{At: base}), fault.StaleLease)
 	same(t, "the new attempt runs on", now.Job, read(t, s, now.Job.ID))
-	snap, err := s.Jobs.Situation(t.Context(), []job.Job{now.Job})
-	if err != nil || snap.Held["l"].Epoch != now.Job.Epoch {
-		t.Errorf("the lock is held by %+v, %v", snap.Held["l"], err)
+	sit, err := s.Jobs.Situation(t.Context(), []job.Job{now.Job})
+	if held := sit.Snapshot.Held["l"]; err != nil || len(held) != 1 || held[0].Token != now.Job.Epoch {
+		t.Errorf("the lock is held by %+v, %v", held, err)
 	}
 }
 

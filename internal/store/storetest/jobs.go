@@ -48,7 +48,7 @@ func addKeepsFields(t *testing.T, s store.Store) {
 		})
 	got := add(t, s, j)[0]
 	want := j
-	want.State, want.Version, want.Seq = job.Queued, 1, got.Seq
+	want.State, want.Version, want.Rank = job.Queued, 1, got.Rank
 	same(t, "added", want, got)
 	same(t, "read", want, read(t, s, j.ID))
 }
@@ -207,11 +207,11 @@ func movePriority(t *testing.T, s store.Store) {
 	two := 2
 	got := mustMove(t, s, js[0], job.Edited{At: base, Priority: &two})
 	same(t, "order", []string{js[1].ID, js[2].ID, js[0].ID}, queued(t, s))
-	if got.Seq == 0 || got.Seq <= js[2].Seq {
-		t.Errorf("seq %d, want one behind %d", got.Seq, js[2].Seq)
+	if got.Rank <= js[2].Rank {
+		t.Errorf("rank %s, want one behind %s", got.Rank, js[2].Rank)
 	}
 	relabelled := mustMove(t, s, got, job.Edited{At: base, Labels: map[string]string{"k": "v"}})
-	if relabelled.Seq != got.Seq {
+	if relabelled.Rank != got.Rank {
 		t.Error("a change of labels moved the job")
 	}
 	same(t, "labels", map[string]string{"k": "v"}, read(t, s, js[0].ID).Labels)
@@ -244,12 +244,11 @@ func moveHold(t *testing.T, s store.Store) {
 
 func positionCounts(t *testing.T, s store.Store) {
 	js := add(t, s, newJob(), newJob(prio(2)), newJob(held("x")), newJob())
-	for i, want := range []int{1, 0, 2, 3} {
-		got, err := s.Jobs.Position(t.Context(), js[i])
-		if err != nil || got != want {
-			t.Errorf("position of job %d = %d, %v; want %d", i, got, err, want)
-		}
+	got, err := s.Jobs.Situation(t.Context(), js)
+	if err != nil {
+		t.Fatal(err)
 	}
+	same(t, "positions", map[string]int{js[0].ID: 1, js[1].ID: 0, js[2].ID: 2, js[3].ID: 3}, got.Positions)
 }
 
 func countsByState(t *testing.T, s store.Store) {

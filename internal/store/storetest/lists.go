@@ -129,7 +129,7 @@ func listTimes(t *testing.T, s store.Store) {
 }
 
 func mark(j job.Job) *store.JobMark {
-	return &store.JobMark{Priority: j.Priority, Seq: j.Seq, CreatedAt: j.CreatedAt, ID: j.ID}
+	return &store.JobMark{Rank: j.Rank, CreatedAt: j.CreatedAt, ID: j.ID}
 }
 
 func listPages(t *testing.T, s store.Store) {

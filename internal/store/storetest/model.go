@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,7 +69,6 @@ type model struct {
 	instances []string
 	serial    int
 	prefix    string
-	lastSeq   int64
 	epoch     int64
 }
 
@@ -135,23 +135,14 @@ func (m *model) add(rt *rapid.T) {
 	m.must(nil, err)
 	for i, a := range added {
 		want := js[i]
-		want.State, want.Version, want.Seq = job.Queued, 1, a.Job.Seq
+		want.State, want.Version, want.Rank = job.Queued, 1, a.Job.Rank
 		m.equal("added", want, a.Job)
-		m.advance(a.Job.Seq)
 		m.jobs = append(m.jobs, a.Job)
 	}
 	order := m.order()
 	if last := added[len(added)-1]; order[last.Position].ID != last.Job.ID {
 		m.rt.Fatalf("position %d is of %s", last.Position, order[last.Position].ID)
 	}
-}
-
-// advance checks that a place is behind all places given before.
-func (m *model) advance(seq int64) {
-	if seq <= m.lastSeq {
-		m.rt.Fatalf("place %d after %d", seq, m.lastSeq)
-	}
-	m.lastSeq = seq
 }
 
 func (m *model) equal(what string, want, got any) {
@@ -167,9 +158,8 @@ func (m *model) apply(i int, ev any) {
 	got, err := m.s.Jobs.Move(m.t.Context(), store.MoveJob{Change: c})
 	m.must(nil, err)
 	want := c.After
-	if want.Seq == 0 {
-		want.Seq = got.Seq
-		m.advance(got.Seq)
+	if want.Rank == "" {
+		want.Rank = got.Rank
 	}
 	m.equal("moved", want, got)
 	m.replace(i, got)
@@ -214,10 +204,7 @@ func (m *model) order() []job.Job {
 		}
 	}
 	slices.SortFunc(out, func(a, b job.Job) int {
-		if a.Priority != b.Priority {
-			return a.Priority - b.Priority
-		}
-		return int(min(max(a.Seq-b.Seq, -1), 1))
+		return strings.Compare(string(a.Rank), string(b.Rank))
 	})
 	return out
 }
@@ -250,9 +237,21 @@ func (m *model) next(room int) []string {
 	return out
 }
 
+// wake ends the delays that are over, as a claim does.
+func (m *model) wake() {
+	for i, j := range m.jobs {
+		if waiting(j) && j.HeldReason == "" && !j.NotBefore.IsZero() && !j.NotBefore.After(m.now) {
+			c, err := job.Apply(j, job.Due{At: m.now})
+			m.must(nil, err)
+			m.jobs[i] = c.After
+		}
+	}
+}
+
 func (m *model) claim(rt *rapid.T) {
 	instance := rapid.SampledFrom(m.instances).Draw(rt, "instance")
 	room := rapid.IntRange(0, 4).Draw(rt, "room")
+	m.wake()
 	want := m.next(room)
 	cs, err := m.s.Jobs.Claim(m.t.Context(), store.ClaimJobs{Instance: instance, Now: m.now, Room: room, Decide: firstRunnable})
 	m.must(nil, err)
@@ -378,24 +377,25 @@ func (m *model) check(*rapid.T) {
 	})
 	m.must(nil, err)
 	m.equal("queue", m.order(), page.Jobs)
-	snap, err := m.s.Jobs.Situation(m.t.Context(), m.jobs)
+	sit, err := m.s.Jobs.Situation(m.t.Context(), m.jobs)
 	m.must(nil, err)
-	want := map[string]job.Holder{}
+	snap := sit.Snapshot
+	want := map[string][]job.Holder{}
 	n := 0
 	for _, j := range m.jobs {
 		if running(j) {
 			n++
 			for _, l := range j.Locks {
 				if h, taken := want[l]; taken {
-					m.rt.Fatalf("%s and %s both hold %s", h.JobID, j.ID, l)
+					m.rt.Fatalf("%s and %s both hold %s", h[0].JobID, j.ID, l)
 				}
-				want[l] = job.Holder{Lock: l, JobID: j.ID, Tenant: tenant, Epoch: j.Epoch}
+				want[l] = []job.Holder{holder(l, j)}
 			}
 		}
 	}
 	m.equal("locks", want, snap.Held)
-	if snap.Running != n || snap.Workers != m.workers || snap.Paused != m.paused {
-		m.rt.Fatalf("running %d, workers %d, paused %v; want %d, %d, %v", snap.Running, snap.Workers, snap.Paused, n, m.workers, m.paused)
+	if len(snap.Running) != n || snap.Workers != m.workers || snap.Paused != m.paused {
+		m.rt.Fatalf("running %d, workers %d, paused %v; want %d, %d, %v", len(snap.Running), snap.Workers, snap.Paused, n, m.workers, m.paused)
 	}
 }
 

@@ -38,7 +38,7 @@ func queueScale(t *testing.T, s store.Store) {
 	}
 	for i, n := range []int{0, store.MaxWorkers, 2} {
 		got := scale(t, s, n)
-		want := store.Settings{Workers: n, Version: first.Version + int64(i) + 1, UpdatedAt: base}
+		want := store.Settings{Workers: n, Rules: job.DefaultRules(), Revision: 1, Version: first.Version + int64(i) + 1, UpdatedAt: base}
 		same(t, "scaled", want, got)
 		now, err := s.Queue.Settings(t.Context())
 		if err != nil {
@@ -83,10 +83,10 @@ func queuePause(t *testing.T, s store.Store) {
 		return got
 	}
 	v := scale(t, s, 2).Version
-	want := store.Settings{Workers: 2, Paused: true, PausedBy: "me", PausedReason: "update", Version: v + 1, UpdatedAt: later}
+	want := store.Settings{Workers: 2, Rules: job.DefaultRules(), Revision: 1, Paused: true, PausedBy: "me", PausedReason: "update", Version: v + 1, UpdatedAt: later}
 	same(t, "paused", want, pause(store.Pause{Paused: true, By: "me", Reason: "update"}))
 	same(t, "paused twice", want, pause(store.Pause{Paused: true, By: "you"}))
-	same(t, "resumed", store.Settings{Workers: 2, Version: v + 2, UpdatedAt: later}, pause(store.Pause{}))
+	same(t, "resumed", store.Settings{Workers: 2, Rules: job.DefaultRules(), Revision: 1, Version: v + 2, UpdatedAt: later}, pause(store.Pause{}))
 	var types []event.Type
 	for _, e := range since(t, s, 0) {
 		types = append(types, e.Type)

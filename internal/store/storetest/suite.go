@@ -10,7 +10,7 @@ package storetest
 import (
 	"errors"
 	"reflect"
-	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -297,19 +297,22 @@ func isReplay(err error) (store.Reply, bool) {
 // one is short, and the suite does not depend on the queue's.
 func firstRunnable(s job.Snapshot) job.Decision {
 	var d job.Decision
+	free := min(s.Room, s.Workers-len(s.Running))
+	if s.Paused || free <= 0 {
+		return d
+	}
 	taken := map[string]bool{}
 	for l := range s.Held {
 		taken[l] = true
 	}
-	for _, c := range s.Heads {
-		blocked := slices.ContainsFunc(c.Locks, func(l string) bool { return taken[l] })
-		if blocked || s.Paused || len(d.Claims) >= min(s.Room, s.Workers-s.Running) {
-			continue
-		}
-		d.Claims = append(d.Claims, c.JobID)
-		for _, l := range c.Locks {
+	blocked := func(resource string) bool { return taken[strings.TrimPrefix(resource, job.ResourceLock)] }
+	_ = s.Heads.Walk(blocked, func(c job.Candidate, _ *job.GroupWork) bool { // the claim returns the error
+		d.Claims = append(d.Claims, job.Claim{JobID: c.JobID})
+		for _, l := range c.Needs.Locks {
 			taken[l] = true
 		}
-	}
+		free--
+		return free > 0
+	})
 	return d
 }

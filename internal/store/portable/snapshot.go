@@ -1,0 +1,257 @@
+package portable
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/order"
+	"github.com/runsheet/runsheet/internal/rank"
+)
+
+// snapshot reads what a decision may look at, but for the waiting jobs. Its cost
+// is that of what runs, however much waits.
+func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
+	s := job.Snapshot{Now: now, Rules: job.DefaultRules(), Held: map[string][]job.Holder{}}
+	var rules, loaded string
+	if err := tx.Row(ctx, `SELECT workers, paused, rules, loaded FROM queue WHERE id = 1`).Scan(&s.Workers, &s.Paused, &rules, &loaded); err != nil {
+		return s, fmt.Errorf("read queue: %w", err)
+	}
+	if err := errors.Join(decode(rules, &s.Rules), decode(loaded, &s.Loaded)); err != nil {
+		return s, err
+	}
+	running := map[string]int{}
+	rows, err := tx.Query(ctx, `SELECT job_id, run_id, tenant, job_type, template_id, locks, limits, group_id FROM jobs WHERE state = 'RUNNING'`)
+	if err != nil {
+		return s, fmt.Errorf("read running jobs: %w", err)
+	}
+	s.Running, err = collect(rows, func(r *sql.Rows) (o job.Occupant, err error) {
+		var j job.Job
+		var locks, limits string
+		if err := r.Scan(&o.JobID, &o.RunID, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits, &o.Group); err != nil {
+			return o, err
+		}
+		if err := errors.Join(decode(locks, &j.Locks), decode(limits, &j.Limits)); err != nil {
+			return o, err
+		}
+		o.Needs = j.Needs()
+		running[o.Group]++
+		return o, nil
+	})
+	if err != nil {
+		return s, err
+	}
+	lent, err := directs(ctx, tx, &s)
+	if err != nil {
+		return s, err
+	}
+	hs, err := holders(ctx, tx, now, `1 = 1`)
+	if err != nil {
+		return s, err
+	}
+	for _, h := range hs {
+		s.Held[h.Lock] = append(s.Held[h.Lock], h)
+	}
+	if s.Capacity, err = capacities(ctx, tx); err != nil {
+		return s, err
+	}
+	if s.Groups, err = runningGroups(ctx, tx, running, lent); err != nil {
+		return s, err
+	}
+	s.Overtaken, err = overtaken(ctx, tx)
+	return s, err
+}
+
+// directs reads the direct lane into s and returns the groups that lend their
+// slots.
+func directs(ctx context.Context, tx Tx, s *job.Snapshot) (map[string]bool, error) {
+	lent := map[string]bool{}
+	rows, err := tx.Query(ctx, `SELECT run_id, seq, tenant, kind, state, locks, instance_id, group_id, lease_until_ms FROM direct_requests ORDER BY seq`)
+	if err != nil {
+		return nil, fmt.Errorf("read direct requests: %w", err)
+	}
+	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		var d job.Direct
+		var state, locks, group string
+		var until int64
+		if err := r.Scan(&d.RunID, &d.Seq, &d.Tenant, &d.Kind, &state, &locks, &d.Instance, &group, &until); err != nil {
+			return struct{}{}, err
+		}
+		if err := decode(locks, &d.Locks); err != nil {
+			return struct{}{}, err
+		}
+		switch {
+		case state == directRunning:
+			s.Running = append(s.Running, job.Occupant{RunID: d.RunID, Needs: d.Needs(), Group: group})
+			if group != "" {
+				lent[group] = true
+			}
+		case until > clock.Millis(s.Now):
+			s.Direct = append(s.Direct, d)
+		}
+		return struct{}{}, nil
+	})
+	return lent, err
+}
+
+// runningGroups reads the groups that have their slot and what they would do
+// next.
+func runningGroups(ctx context.Context, tx Tx, running map[string]int, lent map[string]bool) ([]job.GroupWork, error) {
+	rows, err := tx.Query(ctx, `SELECT `+groupColumns+` FROM job_groups WHERE state = 'RUNNING' ORDER BY started_ms, group_id`)
+	if err != nil {
+		return nil, fmt.Errorf("read running groups: %w", err)
+	}
+	gs, err := collect(rows, scanGroup)
+	if err != nil {
+		return nil, err
+	}
+	var out []job.GroupWork
+	for _, g := range gs {
+		w, err := groupWork(ctx, tx, g)
+		if err != nil {
+			return nil, err
+		}
+		w.Running, w.Lent = running[g.ID], lent[g.ID]
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+// groupWork reads which members of a group may start next.
+func groupWork(ctx context.Context, tx Tx, g job.Group) (job.GroupWork, error) {
+	w := job.GroupWork{Group: g}
+	most := g.MaxParallel
+	if g.Mode == job.Sequential {
+		most = 1
+	}
+	// One more than can run together, so that one that a lock blocks does not keep
+	// the others out.
+	js, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' AND held_reason = '' AND not_before_ms = 0
+		ORDER BY rank LIMIT $2`, g.ID, 4*most)
+	if err != nil {
+		return w, err
+	}
+	for _, j := range js {
+		w.Next = append(w.Next, candidate(j))
+	}
+	if g.Mode == job.Sequential {
+		var first sql.NullString
+		if err := tx.Row(ctx, `SELECT min(rank) FROM jobs WHERE group_id = $1 AND group_id <> '' AND state = 'QUEUED'`, g.ID).Scan(&first); err != nil {
+			return w, fmt.Errorf("read the first member: %w", err)
+		}
+		w.Blocked = len(js) == 0 || first.String != string(js[0].Rank)
+	}
+	return w, nil
+}
+
+func candidate(j job.Job) job.Candidate {
+	return job.Candidate{JobID: j.ID, Rank: j.Rank, Needs: j.Needs(), Group: j.GroupID}
+}
+
+func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
+	rows, err := tx.Query(ctx, `SELECT o.job_id, o.rank, o.starts, o.affinity, o.since_ms, j.class, j.locks FROM overtaken o
+		JOIN jobs j ON j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
+	if err != nil {
+		return nil, fmt.Errorf("read overtaken jobs: %w", err)
+	}
+	return collect(rows, func(r *sql.Rows) (job.Overtaken, error) {
+		var o job.Overtaken
+		var since int64
+		var class, locks string
+		err := r.Scan(&o.JobID, &o.Rank, &o.Starts, &o.Affinity, &since, &class, &locks)
+		o.Since, o.Needs = clock.FromMillis(since), job.ParseClass(class)
+		return o, errors.Join(err, decode(locks, &o.Needs.Locks))
+	})
+}
+
+// saveOvertaken writes the list that a decision made, where it differs.
+func saveOvertaken(ctx context.Context, tx Tx, before, after []job.Overtaken) error {
+	old := map[string]job.Overtaken{}
+	for _, o := range before {
+		old[o.JobID] = o
+	}
+	for _, o := range after {
+		was, there := old[o.JobID]
+		delete(old, o.JobID)
+		if there && was.Starts == o.Starts && was.Affinity == o.Affinity {
+			continue
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO overtaken (job_id, rank, starts, affinity, since_ms) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (job_id) DO UPDATE SET rank = excluded.rank, starts = excluded.starts, affinity = excluded.affinity,
+			since_ms = excluded.since_ms`, o.JobID, string(o.Rank), o.Starts, o.Affinity, clock.Millis(o.Since)); err != nil {
+			return fmt.Errorf("count overtaking: %w", err)
+		}
+	}
+	if len(old) == 0 && len(after) > 0 {
+		return nil
+	}
+	for jobID := range old {
+		if _, err := tx.Exec(ctx, `DELETE FROM overtaken WHERE job_id = $1`, jobID); err != nil {
+			return fmt.Errorf("forget overtaking: %w", err)
+		}
+	}
+	return nil
+}
+
+// heads gives a decision the waiting jobs from the index, and reads each in the
+// claim's transaction before the decision sees it.
+type heads struct {
+	ctx   context.Context
+	tx    Tx
+	index *order.Index
+	err   error
+}
+
+func (h *heads) Walk(blocked func(resource string) bool, yield func(c job.Candidate, g *job.GroupWork) bool) error {
+	offered := map[string]bool{} // groups that were looked at in this walk
+	h.index.Walk(func(resource string) bool { return offered[resource] || blocked(resource) }, func(r rank.Rank, class string) bool {
+		js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(r))
+		if err != nil {
+			h.err = err
+			return false
+		}
+		if len(js) == 0 || !js[0].Ready() {
+			return true // a person changes it at this moment
+		}
+		c := candidate(js[0])
+		if c.Group == "" {
+			return yield(c, nil)
+		}
+		offered[job.ResourceGroup+c.Group] = true
+		g, err := scanGroupWith(h.tx.Row(h.ctx, `SELECT `+groupColumns+` FROM job_groups WHERE group_id = $1`, c.Group).Scan)
+		if err != nil {
+			h.err = fmt.Errorf("read group: %w", err)
+			return false
+		}
+		w, err := groupWork(h.ctx, h.tx, g)
+		if err != nil {
+			h.err = err
+			return false
+		}
+		return yield(c, &w)
+	})
+	return h.err
+}
+
+// scanBlocked is how many blocked classes a decision looks at for those that
+// are overtaken.
+const scanBlocked = 256
+
+func (h *heads) Blocked(blocked func(resource string) bool, n int) ([]job.Candidate, error) {
+	var out []job.Candidate
+	for _, b := range h.index.Blocked(blocked, n, scanBlocked) {
+		js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(b.Rank))
+		if err != nil {
+			h.err = err
+			return nil, err
+		}
+		if len(js) > 0 && js[0].Ready() && js[0].GroupID == "" {
+			out = append(out, candidate(js[0]))
+		}
+	}
+	return out, nil
+}

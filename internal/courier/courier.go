@@ -40,6 +40,8 @@ const (
 	poll = 5 * time.Second
 	// pause is how long it waits when the store does not answer.
 	pause = time.Second
+	// measureEvery is the least time between two counts of the backlog.
+	measureEvery = 15 * time.Second
 	// leaseSpare is what a lease has beyond the time limit of an attempt.
 	leaseSpare = 45 * time.Second
 	// recordBatch and noteBatch bound what one transaction changes.
@@ -55,6 +57,9 @@ type Meter interface {
 	// WebhookAttempt notes one attempt: "delivered", "failed" or "dead", and how long
 	// it took.
 	WebhookAttempt(outcome string, took time.Duration)
+	// WebhookBacklog notes how many events wait in the outbox, and how many
+	// deliveries are open.
+	WebhookBacklog(notes, open int)
 }
 
 // Options are what New needs. Outbox, Webhooks, Watch, Render and Client must be
@@ -92,6 +97,8 @@ type Courier struct {
 	busy       int // messages under way
 	// signed are the tenants that have a secret for the webhooks of jobs.
 	signed map[string]bool
+	// measured is when the backlog was counted last.
+	measured time.Time
 }
 
 // New returns a courier that does nothing yet.
@@ -123,6 +130,7 @@ func New(o Options) *Courier {
 type noMeter struct{}
 
 func (noMeter) WebhookAttempt(string, time.Duration) {}
+func (noMeter) WebhookBacklog(int, int)              {}
 
 // Run works until ctx ends. Messages under way then have a short grace; those that
 // are cut off are sent again later, by whoever runs then.
@@ -208,10 +216,25 @@ func (c *Courier) round(ctx, sending context.Context) time.Duration {
 	switch {
 	case more:
 		return 0
+	case before.Sub(c.measured) >= measureEvery:
+		c.measured = before
+		c.measure(ctx)
+	}
+	switch {
 	case taken.NextAt.IsZero():
 		return poll
 	}
 	return min(max(taken.NextAt.Sub(taken.Now), 0), poll)
+}
+
+// measure counts what waits.
+func (c *Courier) measure(ctx context.Context) {
+	notes, open, err := c.o.Outbox.Backlog(ctx)
+	if err != nil {
+		c.complain(ctx, "count what waits", err)
+		return
+	}
+	c.o.Meter.WebhookBacklog(notes, open)
 }
 
 // complain logs what the store cannot do now and returns how long to wait.

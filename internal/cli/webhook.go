@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/clock"
-	"github.com/runsheet/runsheet/internal/fault"
 )
 
 func (a *app) webhookCommand() *cobra.Command {
@@ -428,9 +428,9 @@ func (a *app) settle(ctx context.Context, cl *client.Client, d client.WebhookDel
 	case "delivered":
 		return nil
 	case "pending":
-		return fault.Newf(fault.TargetTimeout, "it is not sent yet").WithHint("see: runsheet webhook delivery " + d.DeliveryID)
+		return errors.New("it is not sent yet; see: runsheet webhook delivery " + d.DeliveryID)
 	}
-	return fault.Newf(fault.TargetUnreachable, "it was not delivered: %s", errorText(d.Error))
+	return errors.New("it was not delivered: " + errorText(d.Error))
 }
 
 func (a *app) webhookDeliveries() *cobra.Command {
@@ -498,6 +498,9 @@ func (a *app) webhookRedeliver() *cobra.Command {
 				d, err := cl.Redeliver(c.Context(), ref, client.Call{})
 				if err != nil {
 					return err
+				}
+				if a.json == nil {
+					a.quiet = true // the id is all that there is to say
 				}
 				if err := printOne(a, a.deliveryView(), d); err != nil {
 					return err

@@ -179,14 +179,21 @@ func (b *bundle) settled(webhookID string, n int) []webhook.Delivery {
 	b.t.Helper()
 	var out []webhook.Delivery
 	until(b.t, fmt.Sprintf("%d deliveries ended", n), func() bool {
-		out = nil
-		for _, d := range b.all(webhookID) {
-			if !d.Status.Open() {
-				out = append(out, d)
-			}
-		}
+		out = b.ended(webhookID)
 		return len(out) >= n
 	})
+	return out
+}
+
+// ended returns the deliveries of an endpoint that have ended.
+func (b *bundle) ended(webhookID string) []webhook.Delivery {
+	b.t.Helper()
+	var out []webhook.Delivery
+	for _, d := range b.all(webhookID) {
+		if !d.Status.Open() {
+			out = append(out, d)
+		}
+	}
 	return out
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"time"
@@ -223,11 +224,18 @@ type TestMessage struct {
 // MessageOf is the body of the messages about a note.
 func MessageOf(n webhook.Note) ([]byte, error) {
 	e, s := n.Event, n.Subject
+	var out any
 	switch {
 	case s.Run != nil && e.Type.Topic() == event.TopicRun:
-		return json.Marshal(RunMessage{Event: string(e.Type), Run: RunOf(*s.Run, s.Artifacts)})
+		out = RunMessage{Event: string(e.Type), Run: RunOf(*s.Run, s.Artifacts)}
 	case s.Job != nil:
-		return json.Marshal(JobMessage{Event: string(e.Type), Job: JobOf(*s.Job, nil, nil)})
+		out = JobMessage{Event: string(e.Type), Job: JobOf(*s.Job, nil, nil)}
+	default:
+		out = OtherMessage{Event: string(e.Type), At: e.At.UTC(), RunID: e.RunID, TemplateID: e.TemplateID, Data: labels(e.Data)}
 	}
-	return json.Marshal(OtherMessage{Event: string(e.Type), At: e.At.UTC(), RunID: e.RunID, TemplateID: e.TemplateID, Data: labels(e.Data)})
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // as in the API's answers
+	err := enc.Encode(out)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

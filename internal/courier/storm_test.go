@@ -137,9 +137,11 @@ func TestStorm(t *testing.T) {
 		t.Error("the slow endpoint has no message any more: this test shows nothing of the others' independence")
 	}
 	for i, h := range hooks {
-		b.settled(h.ID, each)
+		if i != 3 { // which says that it wants no more
+			b.settled(h.ID, each)
+		}
 		ends, r := b.all(h.ID), all[i]
-		if len(ends) != each {
+		if len(ends) != each && i != 3 {
 			t.Errorf("endpoint %d: %d deliveries of %d events", i, len(ends), each)
 		}
 		r.mu.Lock()

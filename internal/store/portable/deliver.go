@@ -23,6 +23,8 @@ const (
 	// endBatch bounds how many deliveries one Take ends because they have nowhere to
 	// go or are too late.
 	endBatch = 200
+	// endPause is when the rest of them is looked at, in milliseconds.
+	endPause = 100
 )
 
 // due is a target with open deliveries.
@@ -66,10 +68,10 @@ func (s outbox) Take(ctx context.Context, p store.TakeDeliveries) (store.Taken, 
 			switch {
 			case t.gone:
 				err = end(ctx, tx, now, webhook.CodeDeleted, "the webhook was deleted", `target = $5`, t.target)
-				next = min(cmp.Or(next, ms+1), ms+1) // perhaps not all of them
+				later(ms + endPause) // perhaps not all of them
 			case t.disabled:
 				err = end(ctx, tx, now, webhook.CodeDisabled, "the webhook is disabled", `target = $5`, t.target)
-				next = min(cmp.Or(next, ms+1), ms+1)
+				later(ms + endPause)
 			case t.next > ms:
 				later(t.next)
 			case t.until > ms:
@@ -120,11 +122,12 @@ func dueTargets(ctx context.Context, tx Tx, p webhook.Policy) ([]due, error) {
 	return out, err
 }
 
-// end makes at most endBatch open deliveries that meet a condition on $5 dead.
+// end makes at most endBatch open deliveries that meet a condition on $5 dead. Those
+// that are under way keep their places at their target until they are recorded.
 func end(ctx context.Context, tx Tx, now time.Time, code, message, cond string, arg any) error {
 	_, err := tx.Exec(ctx, `UPDATE webhook_deliveries SET status = $1, open = 0, next_ms = 0, lease_until_ms = 0, error_code = $2,
-		error_message = $3, finished_ms = $4 WHERE delivery_id IN (SELECT delivery_id FROM webhook_deliveries WHERE open = 1 AND `+cond+` LIMIT $6)`,
-		string(webhook.Dead), code, message, clock.Millis(now), arg, endBatch)
+		error_message = $3, finished_ms = $4 WHERE delivery_id IN (SELECT delivery_id FROM webhook_deliveries WHERE open = 1 AND `+cond+`
+		AND lease_until_ms <= $6 LIMIT $7)`, string(webhook.Dead), code, message, clock.Millis(now), arg, clock.Millis(now), endBatch)
 	if err != nil {
 		return fmt.Errorf("end deliveries: %w", err)
 	}
@@ -215,13 +218,12 @@ func (s outbox) recordOne(ctx context.Context, tx Tx, o store.Outcome) (verdict,
 		return nil, err
 	}
 	d := o.Delivery
-	// A delivery that was ended meanwhile is still recorded as delivered when it was.
 	n, err := tx.Exec(ctx, `UPDATE webhook_deliveries SET status = $1, open = $2, attempts = $3, next_ms = $4, lease_until_ms = 0,
 		last_status = $5, error_code = $6, error_message = $7, log = $8, finished_ms = $9
-		WHERE delivery_id = $10 AND lease = $11 AND (open = 1 OR $12 = 1)`,
+		WHERE delivery_id = $10 AND lease = $11 AND open = 1`,
 		string(d.Status), flag(d.Status.Open()), d.Attempts, clock.Millis(d.NextAt),
 		d.LastStatus, d.ErrorCode, d.ErrorMessage, encode(d.Log), clock.Millis(d.FinishedAt),
-		d.ID, d.LeaseSequence, flag(o.OK))
+		d.ID, d.LeaseSequence)
 	if err != nil {
 		return nil, fmt.Errorf("record delivery: %w", err)
 	}

@@ -517,8 +517,18 @@ func outboxFailing(t *testing.T, s store.Store) {
 
 func outboxDeadline(t *testing.T, s store.Store) {
 	e := addEndpoint(t, s, newEndpoint("a"))
-	d := addMessage(t, s, message(e, func(d *webhook.Delivery) { d.Deadline = base.Add(time.Hour) }))
+	d := addMessage(t, s, message(e, func(d *webhook.Delivery) { d.NextAt, d.Deadline = base.Add(time.Hour), base.Add(time.Hour) }))
 	gone := addMessage(t, s, message(newEndpoint("never stored")))
+	// What is under way keeps its place, and what becomes of it counts.
+	sent := addMessage(t, s, message(e, func(d *webhook.Delivery) { d.NextAt, d.Deadline = base.Add(-time.Hour), base.Add(time.Minute) }))
+	under := take(t, s, base.Add(time.Minute-time.Second), 1).Deliveries
+	if len(under) != 1 || under[0].Delivery.ID != sent.ID {
+		t.Fatalf("%d taken", len(under))
+	}
+	take(t, s, base.Add(time.Minute), 1)
+	if err := attempt(t, s, under[0].Delivery, webhook.Attempt{Status: 200}, base.Add(time.Minute)); err != nil {
+		t.Errorf("delivered at the last moment: %v", err)
+	}
 	if got := take(t, s, base.Add(time.Hour), 10).Deliveries; len(got) != 0 {
 		t.Errorf("%d are sent", len(got))
 	}

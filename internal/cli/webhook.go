@@ -140,7 +140,7 @@ func (w *webhookFlags) changes(ctx context.Context, cl *client.Client, c *cobra.
 	put("description", "description", w.description)
 	put("job-type", "job_types", w.types)
 	put("attempts", "max_attempts", w.attempts)
-	put("url", "url", w.url)
+	put("to", "url", w.url)
 	if c.Flags().Changed("template") {
 		ids := []string{}
 		for _, ref := range w.templates {
@@ -299,7 +299,7 @@ func (a *app) webhookEdit() *cobra.Command {
 	}
 	w.add(c)
 	f := c.Flags()
-	f.StringVar(&w.url, "url", "", "new `URL`")
+	f.StringVar(&w.url, "to", "", "new `URL`")
 	f.StringVar(&rename, "rename", "", "new `name`")
 	f.BoolVar(&enable, "enable", false, "send events to it (again)")
 	f.BoolVar(&disable, "disable", false, "send it no more events")

@@ -250,11 +250,21 @@ func TestSignsAndDelivers(t *testing.T) {
 	}
 }
 
-// TestBadReceivers: each kind of trouble ends in a dead delivery with a code that
-// tells, and none of the answer's text is kept.
-func TestBadReceivers(t *testing.T) {
-	t.Parallel()
-	const secretText = "the-answer-is-private"
+// secretText is what answers hold.
+const secretText = "the-answer-is-private"
+
+// trouble is a receiver, and what becomes of a message to it.
+type trouble struct {
+	handle   http.HandlerFunc
+	url      string
+	code     string
+	attempts int
+	status   webhook.Status // "" = dead
+}
+
+// badReceivers are all kinds of trouble; trap is where redirects lead.
+func badReceivers(t *testing.T, trap string) map[string]trouble {
+	t.Helper()
 	forever := func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			if _, err := io.WriteString(w, strings.Repeat(secretText, 100)); err != nil {
@@ -269,15 +279,7 @@ func TestBadReceivers(t *testing.T) {
 	down.Close()
 	tls := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(tls.Close)
-	var reached atomic.Int64
-	trap := serve(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) })
-	for name, c := range map[string]struct {
-		handle   http.HandlerFunc
-		url      string
-		code     string
-		attempts int
-		status   webhook.Status
-	}{
+	return map[string]trouble{
 		"down":     {url: "http://" + down.Addr().String(), code: "target_unreachable", attempts: 3},
 		"bad TLS":  {url: tls.URL, code: "target_untrusted", attempts: 3},
 		"no https": {url: "http://example.com/", code: "target_not_allowed", attempts: 1},
@@ -288,7 +290,7 @@ func TestBadReceivers(t *testing.T) {
 		}, code: "unexpected_status", attempts: 3},
 		"slow": {handle: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, code: "target_timeout", attempts: 3},
 		"redirect": {handle: func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, trap.URL, http.StatusTemporaryRedirect)
+			http.Redirect(w, r, trap, http.StatusTemporaryRedirect)
 		}, code: "redirect", attempts: 3},
 		"to metadata": {handle: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
@@ -305,7 +307,16 @@ func TestBadReceivers(t *testing.T) {
 		}, attempts: 1, status: webhook.Delivered},
 		"not HTTP":    {url: rawServer(t, "SSH-2.0-x\r\n"), code: "target_broken", attempts: 3},
 		"slow header": {url: rawServer(t, "HTTP/1.1 200 OK\r\nX-A:"), code: "target_timeout", attempts: 3},
-	} {
+	}
+}
+
+// TestBadReceivers: each kind of trouble ends in a dead delivery with a code that
+// tells, and none of the answer's text is kept.
+func TestBadReceivers(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Int64
+	trap := serve(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) })
+	for name, c := range badReceivers(t, trap.URL) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)

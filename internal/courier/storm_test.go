@@ -55,21 +55,28 @@ func (r *receiver) ok(w http.ResponseWriter, req *http.Request, _ bool) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// TestStorm is T16 in short: 2,000 events for 20 endpoints, some of which are in
-// trouble. Every event is delivered at least once or listed as dead, retries have
-// the same id and body, no endpoint gets more than four at a time, no redirect is
-// followed, and the healthy have all they are to get while the others still try.
-func TestStorm(t *testing.T) {
-	t.Parallel()
-	const endpoints, each = 20, 100
-	b := setup(t, func(o *courier.Options) {
-		o.Policy.Life = 5 * time.Second
-		o.Policy.DisableAfter = time.Hour
-	})
-	var trapped atomic.Int64
-	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { trapped.Add(1) }))
-	t.Cleanup(trap.Close)
-	trouble := map[int]func(*receiver) func(http.ResponseWriter, *http.Request, bool){
+// storm puts jobs into the queue, each labelled for one of the endpoints.
+func (b *bundle) storm(endpoints, each int) {
+	b.t.Helper()
+	now := time.Now()
+	for range each {
+		jobs := make([]job.Job, endpoints)
+		for i := range jobs {
+			jobs[i] = job.Job{
+				ID: id.New(id.Job, now), Tenant: tenant, Name: "j", Type: "command", Params: []byte(`{}`), Priority: job.PriorityNormal,
+				OnCrash: job.CrashFail, Trigger: job.TriggerAPI, CreatedAt: now, QueuedAt: now, Labels: map[string]string{"to": fmt.Sprint(i)},
+			}
+		}
+		if _, err := b.store.Jobs.Add(b.t.Context(), store.AddJobs{Jobs: jobs}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// stormTroubles are the endpoints that do not just take what they get. Number 4 is
+// down. trap is where redirects lead.
+func stormTroubles(trap string) map[int]func(*receiver) func(http.ResponseWriter, *http.Request, bool) {
+	return map[int]func(*receiver) func(http.ResponseWriter, *http.Request, bool){
 		0: func(*receiver) func(http.ResponseWriter, *http.Request, bool) {
 			return func(_ http.ResponseWriter, r *http.Request, _ bool) { <-r.Context().Done() }
 		},
@@ -78,7 +85,7 @@ func TestStorm(t *testing.T) {
 		},
 		2: func(*receiver) func(http.ResponseWriter, *http.Request, bool) {
 			return func(w http.ResponseWriter, r *http.Request, _ bool) {
-				http.Redirect(w, r, trap.URL, http.StatusPermanentRedirect)
+				http.Redirect(w, r, trap, http.StatusPermanentRedirect)
 			}
 		},
 		3: func(*receiver) func(http.ResponseWriter, *http.Request, bool) {
@@ -95,12 +102,29 @@ func TestStorm(t *testing.T) {
 			}
 		},
 	}
+}
+
+// TestStorm is T16 in short: 2,000 events for 20 endpoints, some of which are in
+// trouble. Every event is delivered at least once or listed as dead, retries have
+// the same id and body, no endpoint gets more than four at a time, no redirect is
+// followed, and the healthy have all they are to get while the others still try.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	const endpoints, each = 20, 100
+	b := setup(t, func(o *courier.Options) {
+		o.Policy.Life = 5 * time.Second
+		o.Policy.DisableAfter = time.Hour
+	})
+	var trapped atomic.Int64
+	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { trapped.Add(1) }))
+	t.Cleanup(trap.Close)
+	troubles := stormTroubles(trap.URL)
 	var all []*receiver
 	var hooks []webhook.Endpoint
 	for i := range endpoints {
 		r := &receiver{bodies: map[string]string{}, taken: map[string]bool{}}
 		r.handle = r.ok
-		if f := trouble[i]; f != nil {
+		if f := troubles[i]; f != nil {
 			r.handle = f(r)
 		}
 		s := httptest.NewServer(r)
@@ -113,19 +137,7 @@ func TestStorm(t *testing.T) {
 			e.Labels, e.MaxAttempts = map[string]string{"to": fmt.Sprint(i)}, 16
 		}))
 	}
-	now := time.Now()
-	for range each {
-		jobs := make([]job.Job, endpoints)
-		for i := range jobs {
-			jobs[i] = job.Job{
-				ID: id.New(id.Job, now), Tenant: tenant, Name: "j", Type: "command", Params: []byte(`{}`), Priority: job.PriorityNormal,
-				OnCrash: job.CrashFail, Trigger: job.TriggerAPI, CreatedAt: now, QueuedAt: now, Labels: map[string]string{"to": fmt.Sprint(i)},
-			}
-		}
-		if _, err := b.store.Jobs.Add(t.Context(), store.AddJobs{Jobs: jobs}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	b.storm(endpoints, each)
 	for i := 6; i < endpoints; i++ {
 		for _, d := range b.settled(hooks[i].ID, each) {
 			if d.Status != webhook.Delivered {

@@ -51,7 +51,7 @@ func (s outbox) Take(ctx context.Context, p store.TakeDeliveries) (store.Taken, 
 		}
 		out.Now = now
 		ms := clock.Millis(now)
-		if err := end(ctx, tx, now, webhook.CodeExpired, "it could not be delivered in time", `deadline_ms <= $5`, ms); err != nil {
+		if err := end(ctx, tx, now, verdict{webhook.CodeExpired, "it could not be delivered in time", `deadline_ms <= $5`, ms}); err != nil {
 			return err
 		}
 		targets, err := dueTargets(ctx, tx, p.Policy)
@@ -67,10 +67,10 @@ func (s outbox) Take(ctx context.Context, p store.TakeDeliveries) (store.Taken, 
 		for _, t := range targets {
 			switch {
 			case t.gone:
-				err = end(ctx, tx, now, webhook.CodeDeleted, "the webhook was deleted", `target = $5`, t.target)
+				err = end(ctx, tx, now, verdict{webhook.CodeDeleted, "the webhook was deleted", `target = $5`, t.target})
 				later(ms + endPause) // perhaps not all of them
 			case t.disabled:
-				err = end(ctx, tx, now, webhook.CodeDisabled, "the webhook is disabled", `target = $5`, t.target)
+				err = end(ctx, tx, now, verdict{webhook.CodeDisabled, "the webhook is disabled", `target = $5`, t.target})
 				later(ms + endPause)
 			case t.next > ms:
 				later(t.next)
@@ -122,12 +122,18 @@ func dueTargets(ctx context.Context, tx Tx, p webhook.Policy) ([]due, error) {
 	return out, err
 }
 
-// end makes at most endBatch open deliveries that meet a condition on $5 dead. Those
-// that are under way keep their places at their target until they are recorded.
-func end(ctx context.Context, tx Tx, now time.Time, code, message, cond string, arg any) error {
+// verdict is why deliveries end: those that meet a condition on $5, which is arg.
+type verdict struct {
+	code, message, cond string
+	arg                 any
+}
+
+// end makes at most endBatch open deliveries dead. Those that are under way keep
+// their places at their target until they are recorded.
+func end(ctx context.Context, tx Tx, now time.Time, v verdict) error {
 	_, err := tx.Exec(ctx, `UPDATE webhook_deliveries SET status = $1, open = 0, next_ms = 0, lease_until_ms = 0, error_code = $2,
-		error_message = $3, finished_ms = $4 WHERE delivery_id IN (SELECT delivery_id FROM webhook_deliveries WHERE open = 1 AND `+cond+`
-		AND lease_until_ms <= $6 LIMIT $7)`, string(webhook.Dead), code, message, clock.Millis(now), arg, clock.Millis(now), endBatch)
+		error_message = $3, finished_ms = $4 WHERE delivery_id IN (SELECT delivery_id FROM webhook_deliveries WHERE open = 1 AND `+v.cond+`
+		AND lease_until_ms <= $6 LIMIT $7)`, string(webhook.Dead), v.code, v.message, clock.Millis(now), v.arg, clock.Millis(now), endBatch)
 	if err != nil {
 		return fmt.Errorf("end deliveries: %w", err)
 	}
@@ -196,11 +202,11 @@ func (s outbox) Record(ctx context.Context, items []store.Outcome) []error {
 		// Targets in one order, so that batches of two instances do not wait for each
 		// other in a circle.
 		for _, i := range inOrder(items, func(o store.Outcome) string { return o.Delivery.Target + " " + o.Delivery.ID }) {
-			verdict, err := s.recordOne(ctx, tx, items[i])
+			refused, err := s.recordOne(ctx, tx, items[i])
 			if err != nil {
 				return err
 			}
-			errs[i] = verdict
+			errs[i] = refused
 		}
 		return nil
 	})
@@ -212,7 +218,7 @@ func (s outbox) Record(ctx context.Context, items []store.Outcome) []error {
 	return errs
 }
 
-func (s outbox) recordOne(ctx context.Context, tx Tx, o store.Outcome) (verdict, err error) {
+func (s outbox) recordOne(ctx context.Context, tx Tx, o store.Outcome) (refused, err error) {
 	now, err := s.Now(ctx, tx, o.Now)
 	if err != nil {
 		return nil, err

@@ -196,6 +196,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	background.Go(func() { e.keepLease(loops) })
 	background.Go(func() { e.listen(loops, hints) })
 	background.Go(func() { e.rescueOthers(loops) })
+	background.Go(func() { e.warm(loops) })
 	e.claimLoop(ctx, live)
 	if e.doubt {
 		brief, cancel := context.WithTimeout(live, recordGrace)
@@ -209,6 +210,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	stopLoops()
 	background.Wait()
 	return e.release(context.WithoutCancel(ctx), e.InstanceID())
+}
+
+// warm has the store read the order before somebody asks for a position: with a
+// million waiting jobs that takes seconds.
+func (e *Engine) warm(ctx context.Context) {
+	if _, err := e.o.Store.Order.Places(ctx); err != nil && ctx.Err() == nil {
+		e.log.Warn("cannot read the order ahead of time", "error", err)
+	}
 }
 
 // drain waits for the attempts: first in peace, then by asking them to stop,

@@ -1,13 +1,17 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
+	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/outbound"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/webhook"
@@ -191,4 +195,48 @@ func TestDeliveries(t *testing.T) {
 	}
 	want(t, b.call("DELETE", "/api/webhooks/"+made.text(t, "webhook_id"), ""), 204, "")
 	want(t, b.call("POST", "/api/webhook-deliveries/"+ref+"/redeliver", ""), 409, "webhook_disabled")
+}
+
+// TestMessages: what a webhook is sent is what the API shows, and the event.
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	b := setup(t, guarded(t))
+	want(t, b.call("POST", "/api/webhooks", `{"name":"all","url":"https://example.com/","events":["*"]}`), 201, "")
+	ref := b.addJob(echoJob)
+	c := b.claim()
+	b.finish(c)
+	want(t, b.call("POST", "/api/scheduler/pause", ""), 200, "")
+	notes, err := b.store.Outbox.Notes(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]map[string]any{}
+	for _, n := range notes {
+		body, err := wire.MessageOf(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got["event"] != string(n.Event.Type) || !strings.HasPrefix(string(body), `{"event":`) {
+			t.Errorf("%s is sent as %s", n.Event.Type, body)
+		}
+		delete(got, "event")
+		seen[string(n.Event.Type)] = got
+	}
+	run := want(t, b.call("GET", "/api/job-runs/"+c.Run.ID, ""), 200, "").json(t)
+	if diff := cmp.Diff(run, seen["job.run.completed"]); diff != "" {
+		t.Errorf("the run: %s", diff)
+	}
+	if j := seen["job.queued"]; j["job_id"] != ref || j["status"] != "QUEUED" || j["position"] != nil {
+		t.Errorf("job.queued: %v", j)
+	}
+	if j := seen["job.started"]; j["job_id"] != ref || j["status"] != "RUNNING" || j["run_id"] != c.Run.ID {
+		t.Errorf("job.started: %v", j)
+	}
+	if q := seen["queue.paused"]; q["at"] == nil {
+		t.Errorf("queue.paused: %v", q)
+	}
 }

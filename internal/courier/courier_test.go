@@ -365,6 +365,10 @@ func rawServer(t *testing.T, text string) string {
 			}
 			open.Go(func() {
 				defer conn.Close()
+				// Not before the request has come: nobody asked yet.
+				if _, err := conn.Read(make([]byte, 1)); err != nil {
+					return
+				}
 				if _, err := io.WriteString(conn, text); err == nil {
 					_, _ = io.Copy(io.Discard, conn)
 				}

@@ -110,9 +110,12 @@ func stormTroubles(trap string) map[int]func(*receiver) func(http.ResponseWriter
 // followed, and the healthy have all they are to get while the others still try.
 func TestStorm(t *testing.T) {
 	t.Parallel()
-	const endpoints, each = 20, 100
+	endpoints, each := 20, 100
+	if testing.Short() { // under the race detector everything takes longer
+		each = 10
+	}
 	b := setup(t, func(o *courier.Options) {
-		o.Policy.Life = 5 * time.Second
+		o.Policy.Life = 12 * time.Second
 		o.Policy.DisableAfter = time.Hour
 	})
 	var trapped atomic.Int64

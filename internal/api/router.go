@@ -37,6 +37,9 @@ type operation struct {
 	Waits, Matches bool
 	// Ticket: ?ticket= is understood, because browsers cannot send a header.
 	Ticket bool
+	// Successor is the path of the operation that is used instead of this one,
+	// which is deprecated; "" = it is not.
+	Successor string
 	// Secret: the request or its answer holds a secret, so nothing of them is
 	// stored for repetitions, not even the hash that a key has.
 	Secret  bool
@@ -151,7 +154,7 @@ func (s *service) refuseMethod(w http.ResponseWriter, r *http.Request, methods m
 func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := r.URL.Path
 	inAPI := p == "/api" || strings.HasPrefix(p, "/api/")
-	if inAPI || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
+	if inAPI || isLegacy(p) || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
 		p = strings.TrimSuffix(p, "/")
 		if rest, ok := strings.CutPrefix(p, "/api/v1"); ok && (rest == "" || rest[0] == '/') {
 			p = "/api" + rest

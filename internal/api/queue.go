@@ -59,6 +59,9 @@ func (s *service) queueState(r *request, after *store.JobMark, limit int) (wire.
 	if err != nil {
 		return out, err
 	}
+	if len(page.Jobs) > 0 {
+		s.foresee(r.Context())
+	}
 	out.Queued.Items = make([]wire.Job, 0, len(page.Jobs))
 	for _, j := range page.Jobs {
 		out.Queued.Items = append(out.Queued.Items, s.queued(sit.Snapshot, j, sit.Positions[j.ID]))

@@ -56,7 +56,7 @@ func waitingNumbers(ctx context.Context, tx Tx, tenant string, out *store.Statis
 	}
 	more, args := "", []any(nil)
 	if others {
-		more, args = ` AND tenant || '' = $1`, []any{tenant}
+		more, args = ` AND tenant = $1`, []any{tenant}
 	}
 	ready := 0
 	// Each condition begins word for word with that of a partial index.

@@ -142,8 +142,6 @@ type Lock struct {
 	Name     string
 	Capacity int // at least 1
 	Holders  []job.Holder
-	// Waiting is the number of ready jobs that are stopped by it at the moment, as far as is
-	// known: at least that many.
 	UpdatedAt time.Time // of the capacity; zero = never set
 }
 
@@ -176,6 +174,7 @@ type RenewLock struct {
 	Token        int64
 	TTL          time.Duration
 	Now          time.Time // zero = the authority's clock
+	Key          *Key
 }
 
 // ReleaseLock are the parameters of Locks.Release.

@@ -85,6 +85,12 @@ func insertJob(ctx context.Context, tx Tx, j job.Job) error {
 // saw it, announces it, and counts the end of a group's member. It reports
 // whether the row was.
 func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
+	return changeMember(ctx, tx, c, stopRest)
+}
+
+// changeMember is change for one that knows what the end of a member means for
+// the others of its group.
+func changeMember(ctx context.Context, tx Tx, c job.Change, rest restOfGroup) (bool, error) {
 	moved, done, err := changeRow(ctx, tx, c)
 	if err != nil || !done {
 		return false, err
@@ -95,7 +101,7 @@ func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
 	if err := announceMoved(ctx, tx, c.Emit, moved); err != nil {
 		return false, err
 	}
-	return true, memberChanged(ctx, tx, c)
+	return true, memberChanged(ctx, tx, c, rest)
 }
 
 // changeRow is change without announcing. The caller puts moved, what the

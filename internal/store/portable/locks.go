@@ -221,6 +221,9 @@ func notHeld(name string, token int64) error {
 func (s locks) Renew(ctx context.Context, p store.RenewLock) (job.Holder, error) {
 	var out job.Holder
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if err := claimKey(ctx, tx, p.Key); err != nil {
+			return err
+		}
 		now, err := s.Now(ctx, tx, p.Now)
 		if err != nil {
 			return err
@@ -235,10 +238,14 @@ func (s locks) Renew(ctx context.Context, p store.RenewLock) (job.Holder, error)
 			return notHeld(p.Name, p.Token)
 		}
 		hs, err := holders(ctx, tx, now, `h.name = $1 AND h.token = $2`, p.Name, p.Token)
-		if err == nil && len(hs) == 1 {
-			out = hs[0]
+		if err != nil {
+			return err
 		}
-		return err
+		if len(hs) != 1 {
+			return notHeld(p.Name, p.Token)
+		}
+		out = hs[0]
+		return storeKey(ctx, tx, p.Key, out)
 	})
 	return out, err
 }

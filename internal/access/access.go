@@ -67,6 +67,12 @@ const (
 	TenantsRead  Scope = "tenants:read"
 	TenantsWrite Scope = "tenants:write"
 	AuditRead    Scope = "audit:read"
+	LocksRead    Scope = "locks:read"
+	// LocksUse is what a program outside of the queue needs in order to hold a lock.
+	LocksUse Scope = "locks:use"
+	// LocksWrite is the right to take a lock away from whoever has it, and to say
+	// how many may have it. Locks are those of the installation.
+	LocksWrite Scope = "locks:write"
 	// BackupWrite is the right to a copy of everything, of all tenants.
 	BackupWrite Scope = "backup:write"
 )
@@ -75,14 +81,14 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
-		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite,
+		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite, LocksRead, LocksUse, LocksWrite,
 	}
 }
 
 // Installation reports whether s is about the whole installation, so that only
 // principals of the default tenant can have it.
 func (s Scope) Installation() bool {
-	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, BackupWrite}, s)
+	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, BackupWrite, LocksWrite}, s)
 }
 
 // Scopes returns what a role grants, sorted as declared. An unknown role
@@ -92,14 +98,14 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, SessionUse}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse}
 	switch r {
 	case Viewer, Approver:
 		return read
 	case Operator:
-		return append(read, JobsWrite, WorkersWrite)
+		return append(read, JobsWrite, WorkersWrite, LocksUse)
 	case Author:
-		return append(read, JobsWrite, TemplatesWrite)
+		return append(read, JobsWrite, TemplatesWrite, LocksUse)
 	case Admin:
 		return Scopes()
 	}

@@ -178,6 +178,7 @@ func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
+		s.groupRoutes(), s.lockRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

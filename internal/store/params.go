@@ -139,9 +139,9 @@ type CancelGroup struct {
 
 // Lock is one lock.
 type Lock struct {
-	Name     string
-	Capacity int // at least 1
-	Holders  []job.Holder
+	Name      string
+	Capacity  int // at least 1
+	Holders   []job.Holder
 	UpdatedAt time.Time // of the capacity; zero = never set
 }
 

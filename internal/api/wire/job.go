@@ -21,6 +21,7 @@ type JobInput struct {
 	RunAt          *time.Time        `json:"run_at,omitempty" doc:"do not start before this time"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
+	GroupID        string            `json:"group_id,omitempty" maxLength:"100" doc:"id of a PENDING group, of which it becomes the last member"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
 }
 
@@ -37,7 +38,7 @@ type Reason struct {
 
 // Waiting is why a job does not run yet.
 type Waiting struct {
-	Code   string     `json:"code" enum:"position,no_slot,lock,paused,held,not_before,retry_delay"`
+	Code   string     `json:"code" enum:"position,no_slot,lock,limit,paused,held,not_before,retry_delay,group,direct_first"`
 	Detail string     `json:"detail" doc:"for people"`
 	Holder *string    `json:"holder" doc:"id of what it waits for"`
 	Until  *time.Time `json:"until" doc:"when the reason ends by itself; null if unknown"`
@@ -52,7 +53,8 @@ type Job struct {
 	TemplateVersion   *int              `json:"template_version"`
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
-	Position          *int              `json:"position" doc:"number of jobs before it in the queue; null when it does not wait"`
+	GroupID           *string           `json:"group_id" doc:"the group that it is a member of"`
+	Position          *int              `json:"position" doc:"number of places before it in the queue; null when it does not wait, or waits in the slot of its group"`
 	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"null while unknown"`
 	Waiting           *Waiting          `json:"waiting" doc:"why it waits; null when it does not"`
 	Hold              bool              `json:"hold"`
@@ -64,7 +66,7 @@ type Job struct {
 	RetryOnRestart    bool              `json:"retry_on_restart"`
 	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask"`
 	Labels            map[string]string `json:"labels"`
-	Trigger           string            `json:"trigger" enum:"api,manual,retry"`
+	Trigger           string            `json:"trigger" enum:"api,manual,retry,group,schedule"`
 	CreatedBy         string            `json:"created_by"`
 	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
 	Attempt           int               `json:"attempt" doc:"number of the current or last attempt; 0 before the first"`
@@ -93,7 +95,7 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
 		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),
 		Trigger: string(j.Trigger), CreatedBy: j.CreatedBy, RetryOf: str(j.RetryOf), Attempt: j.Attempt,
-		RunID: str(j.RunID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
+		RunID: str(j.RunID), GroupID: str(j.GroupID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),
 		StartedAt: instant(j.StartedAt), FinishedAt: instant(j.FinishedAt),
 	}
@@ -104,13 +106,10 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		w.Error = &Error{Code: j.Failure.Code, Message: j.Failure.Message}
 	}
 	if j.State == job.Queued {
-		w.Position = position
-		if waiting != nil {
-			w.Waiting = &Waiting{
-				Code: string(waiting.Code), Detail: waiting.Detail,
-				Holder: str(waiting.Holder), Until: instant(waiting.Until),
-			}
+		if !j.GroupActive {
+			w.Position = position
 		}
+		w.Waiting = waitingOf(waiting)
 	}
 	return w
 }

@@ -163,6 +163,13 @@ func (s *service) createGroup(r *request) (reply, error) {
 	}
 	p.Key = keyed(r, render)
 	added, err := s.Store.Groups.Create(r.Context(), p)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.AlreadyStarted) {
+		pointer, f := "/before", fault.From(err)
+		if in.After != "" {
+			pointer = "/after"
+		}
+		return reply{}, f.At(pointer, string(f.Code), f.Detail)
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -378,6 +385,9 @@ func (s *service) addGroupJobs(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if err := s.maySteerGroup(r, g); err != nil {
+		return reply{}, err
+	}
 	js, err := s.members(r, in.Jobs, s.Clock.Now().UTC().Truncate(time.Millisecond))
 	if err != nil {
 		return reply{}, err
@@ -399,6 +409,14 @@ func (s *service) enqueueMember(r *request, j job.Job, groupID string) (reply, e
 	if err := id.Check(id.Group, groupID); err != nil {
 		return reply{}, fault.From(err).At("/group_id", string(fault.WrongIDType), fault.From(err).Detail)
 	}
+	g, err := s.Store.Groups.Group(r.Context(), r.tenant(), groupID)
+	if err != nil {
+		return reply{}, fault.From(err).At("/group_id", "not_found", "there is no such group")
+	}
+	// Whoever adds a member decides with it how the group ends.
+	if err := s.maySteerGroup(r, g); err != nil {
+		return reply{}, err
+	}
 	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	j.ID, j.CreatedAt, j.QueuedAt, j.Trigger = id.New(id.Job, now), now, now, job.TriggerGroup
 	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
@@ -415,8 +433,8 @@ func (s *service) enqueueMember(r *request, j job.Job, groupID string) (reply, e
 	}
 	added, err := s.Store.Groups.Add(r.Context(), store.AddMembers{Tenant: r.tenant(), GroupID: groupID, Jobs: []job.Job{j}, Key: keyed(r, render)})
 	if err != nil {
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.GroupStarted) {
-			err = fault.From(err).At("/group_id", string(fault.From(err).Code), fault.From(err).Detail)
+		if fault.Is(err, fault.GroupStarted) {
+			err = fault.From(err).At("/group_id", string(fault.GroupStarted), fault.From(err).Detail)
 		}
 		return reply{}, err
 	}

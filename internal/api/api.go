@@ -30,6 +30,7 @@ import (
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -106,6 +107,8 @@ type service struct {
 	doc     []byte // openapi.json
 	docYAML []byte
 	backups chan struct{} // has room for one
+
+	forecast *queue.Forecaster
 }
 
 // New returns the handler of everything under /. It fails when a required
@@ -134,6 +137,7 @@ func New(o Options) (http.Handler, error) {
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
 	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}}
+	s.forecast = queue.NewForecaster(o.Store, o.Clock)
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)

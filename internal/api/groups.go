@@ -180,6 +180,7 @@ func (s *service) createGroup(r *request) (reply, error) {
 // because nothing may be read inside the store's transaction.
 func (s *service) renderAdded(r *request, status int) (func(store.GroupAdded) reply, error) {
 	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
+	s.foresee(r.Context())
 	return func(a store.GroupAdded) reply {
 		v := wire.JobGroupOf(a.Group, 0, &a.Position, pendingReason(sit.Snapshot, a.Group, a.Jobs, a.Position))
 		v.Jobs = []wire.Job{}
@@ -423,6 +424,7 @@ func (s *service) enqueueMember(r *request, j job.Job, groupID string) (reply, e
 	if err != nil {
 		return reply{}, err
 	}
+	s.foresee(r.Context())
 	status := http.StatusCreated
 	if r.wait > 0 {
 		status = http.StatusAccepted // until it has ended

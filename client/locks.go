@@ -73,7 +73,9 @@ type Hold struct {
 	// Holder is what the program calls itself, for people. Required.
 	Holder string
 	// TTL is how long the lock stays taken when this program dies; 0 = 30 s. It is
-	// renewed in a third of that.
+	// renewed after a third of that. If no renewal succeeds for two thirds, the work
+	// is told to stop: it has the last third to do so, in which nobody else gets the
+	// lock.
 	TTL time.Duration
 	// Wait is how long to wait for the lock; 0 = not at all, negative = until the
 	// context ends.
@@ -140,8 +142,11 @@ func (c *Client) HoldLock(ctx context.Context, name string, h Hold, work func(ct
 // askWait is how long one request waits for a lock.
 const askWait = 30 * time.Second
 
+// leased is how long a lock of a TTL is trusted.
+func leased(ttl time.Duration) time.Duration { return ttl * 2 / 3 }
+
 // takeLock takes a lock. The lease that it returns ends before the lock does: it
-// began before the request did.
+// is shorter, and began before the request did.
 func (c *Client) takeLock(ctx context.Context, name string, h Hold) (LockGrant, context.Context, context.CancelFunc, error) {
 	in := LockInput{Holder: h.Holder, TTL: h.TTL.String()}
 	for left := h.Wait; ; left -= askWait {
@@ -149,15 +154,16 @@ func (c *Client) takeLock(ctx context.Context, name string, h Hold) (LockGrant, 
 		if h.Wait >= 0 {
 			wait = max(0, min(left, askWait))
 		}
-		lease, end := context.WithTimeout(ctx, h.TTL)
+		lease, end := context.WithTimeout(ctx, leased(h.TTL))
 		grant, err := c.AcquireLock(ctx, name, in, Call{Wait: wait})
 		if err == nil && wait > 0 {
 			// When during the wait it was taken is not known.
 			end()
-			lease, end = context.WithTimeout(ctx, h.TTL)
+			lease, end = context.WithTimeout(ctx, leased(h.TTL))
 			grant, err = c.RenewLock(ctx, name, LockRenewal{Token: grant.Token, TTL: in.TTL})
 		}
 		if err == nil {
+			grant.Name = name
 			return grant, lease, end, nil
 		}
 		end()
@@ -189,7 +195,7 @@ func (c *Client) keepLock(ctx, lease context.Context, end context.CancelFunc, gr
 		if lease.Err() != nil {
 			return &LockLost{Name: grant.Name, Token: grant.Token}
 		}
-		next, endNext := context.WithTimeout(ctx, ttl)
+		next, endNext := context.WithTimeout(ctx, leased(ttl))
 		_, err := c.RenewLock(lease, grant.Name, LockRenewal{Token: grant.Token, TTL: ttl.String()})
 		if err == nil {
 			end()

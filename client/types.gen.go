@@ -83,6 +83,16 @@ type AuditList struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// DeliveryAttempt is the schema of that name in the API.
+type DeliveryAttempt struct {
+	At         time.Time `json:"at"`
+	DurationMs int64     `json:"duration_ms"`
+	// Status: of the answer; null without one.
+	Status *int `json:"status"`
+	// Error: null when the receiver took it.
+	Error *Error `json:"error"`
+}
+
 // Error is the schema of that name in the API.
 type Error struct {
 	// Code: stable, for programs.
@@ -170,9 +180,7 @@ type Job struct {
 	Status          string  `json:"status"`
 	// Priority: 0..9, lower is sooner.
 	Priority int `json:"priority"`
-	// GroupID: the group that it is a member of.
-	GroupID *string `json:"group_id"`
-	// Position: number of places before it in the queue; null when it does not wait, or waits in the slot of its group.
+	// Position: number of jobs before it in the queue; null when it does not wait.
 	Position *int `json:"position"`
 	// EstimatedWait: from now to the likely start; null while unknown.
 	EstimatedWait *string `json:"estimated_wait"`
@@ -192,8 +200,12 @@ type Job struct {
 	RetryOnRestart bool              `json:"retry_on_restart"`
 	CrashPolicy    string            `json:"crash_policy"`
 	Labels         map[string]string `json:"labels"`
-	Trigger        string            `json:"trigger"`
-	CreatedBy      string            `json:"created_by"`
+	// WebhookURL: who is told how it fares.
+	WebhookURL *string `json:"webhook_url"`
+	// WebhookEvents: by their full names; the ends of attempts if empty.
+	WebhookEvents []string `json:"webhook_events"`
+	Trigger       string   `json:"trigger"`
+	CreatedBy     string   `json:"created_by"`
 	// RetryOf: the run that this job repeats.
 	RetryOf *string `json:"retry_of"`
 	// Attempt: number of the current or last attempt; 0 before the first.
@@ -224,81 +236,6 @@ type JobCounts struct {
 	Cancelled int `json:"cancelled"`
 }
 
-// JobGroup is the schema of that name in the API.
-type JobGroup struct {
-	GroupID     string `json:"group_id"`
-	Name        string `json:"name"`
-	Mode        string `json:"mode"`
-	MaxParallel int    `json:"max_parallel"`
-	OnFailure   string `json:"on_failure"`
-	// Status: PARTIAL: it has ended, and not all members succeeded.
-	Status string `json:"status"`
-	// Position: number of places before it in the queue; null unless PENDING.
-	Position *int `json:"position"`
-	// Waiting: why it does not start or go on; null when it does.
-	Waiting *Waiting `json:"waiting"`
-	// Total: members.
-	Total int `json:"total"`
-	// Completed: members that have ended, however.
-	Completed int `json:"completed"`
-	Succeeded int `json:"succeeded"`
-	Failed    int `json:"failed"`
-	Skipped   int `json:"skipped"`
-	Cancelled int `json:"cancelled"`
-	// Running: members that run now.
-	Running    int               `json:"running"`
-	Labels     map[string]string `json:"labels"`
-	CreatedBy  string            `json:"created_by"`
-	CreatedAt  time.Time         `json:"created_at"`
-	StartedAt  *time.Time        `json:"started_at"`
-	FinishedAt *time.Time        `json:"finished_at"`
-	// Jobs: a page of its members in list order, those that were added in the answer to a POST; null in a list of groups.
-	Jobs []Job `json:"jobs"`
-	// NextCursor: give it as cursor to get more members; null when there are none.
-	NextCursor *string `json:"next_cursor"`
-}
-
-// JobGroupInput is the schema of that name in the API.
-type JobGroupInput struct {
-	// Name: for people.
-	Name string `json:"name"`
-	// Mode: parallel: the members start together; sequential: one after another, in list order.
-	Mode string `json:"mode"`
-	// MaxParallel: members of a parallel group that run at a time; their number, but at most 8, if absent.
-	MaxParallel *int `json:"max_parallel,omitempty"`
-	// OnFailure: stop: when a member fails or is cancelled, those that have not started are SKIPPED. If absent, stop for sequential and continue for parallel groups.
-	OnFailure string `json:"on_failure,omitempty"`
-	// Priority: of the group's place, in place of those of its members; 5 if absent.
-	Priority *int `json:"priority,omitempty"`
-	// Position: place in the queue, from 0; at most one of position, before, after, top, bottom.
-	Position *int `json:"position,omitempty"`
-	// Before: id of a job or group.
-	Before string `json:"before,omitempty"`
-	// After: id of a job or group.
-	After string `json:"after,omitempty"`
-	// Top: before everything that waits.
-	Top bool `json:"top,omitempty"`
-	// Bottom: behind everything that waits.
-	Bottom bool `json:"bottom,omitempty"`
-	// Labels: of the group.
-	Labels map[string]string `json:"labels,omitempty"`
-	// Jobs: the members in list order; more can be added while the group is PENDING, up to 10000.
-	Jobs []JobInput `json:"jobs"`
-}
-
-// JobGroupJobs is the schema of that name in the API.
-type JobGroupJobs struct {
-	// Jobs: they go behind the other members, in this order.
-	Jobs []JobInput `json:"jobs"`
-}
-
-// JobGroupList is the schema of that name in the API.
-type JobGroupList struct {
-	Items []JobGroup `json:"items"`
-	// NextCursor: give it as cursor to get the next page; null on the last.
-	NextCursor *string `json:"next_cursor"`
-}
-
 // JobInput is the schema of that name in the API.
 type JobInput struct {
 	// TemplateID: id or name of a template; either this or job_type.
@@ -325,8 +262,10 @@ type JobInput struct {
 	RetryOnRestart *bool `json:"retry_on_restart,omitempty"`
 	// Labels: added to the template's.
 	Labels map[string]string `json:"labels,omitempty"`
-	// GroupID: id of a PENDING group, of which it becomes the last member.
-	GroupID string `json:"group_id,omitempty"`
+	// WebhookURL: is told how this job fares; the template's if absent.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
 	// Trigger: manual when a person asked for it.
 	Trigger string `json:"trigger,omitempty"`
 }
@@ -363,10 +302,13 @@ type JobTemplate struct {
 	// RetryOnRestart: null: the job type decides.
 	RetryOnRestart *bool             `json:"retry_on_restart"`
 	Labels         map[string]string `json:"labels"`
-	Archived       bool              `json:"archived"`
-	CreatedBy      string            `json:"created_by"`
-	CreatedAt      time.Time         `json:"created_at"`
-	UpdatedAt      time.Time         `json:"updated_at"`
+	WebhookURL     *string           `json:"webhook_url"`
+	// WebhookEvents: by their full names; the ends of attempts if empty.
+	WebhookEvents []string  `json:"webhook_events"`
+	Archived      bool      `json:"archived"`
+	CreatedBy     string    `json:"created_by"`
+	CreatedAt     time.Time `json:"created_at"`
+	UpdatedAt     time.Time `json:"updated_at"`
 }
 
 // JobTemplateInput is the schema of that name in the API.
@@ -389,6 +331,10 @@ type JobTemplateInput struct {
 	// RetryOnRestart: a crash of the server puts the job back (true) or fails it (false); the job type decides if absent.
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
+	// WebhookURL: is told how its jobs fare.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the ends of attempts if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
 	// Archived: readable, but makes no new jobs.
 	Archived bool `json:"archived,omitempty"`
 }
@@ -414,76 +360,6 @@ type JobTypeList struct {
 	Items []JobType `json:"items"`
 	// NextCursor: always null: the list is complete.
 	NextCursor *string `json:"next_cursor"`
-}
-
-// Lock is the schema of that name in the API.
-type Lock struct {
-	Name     string       `json:"name"`
-	Capacity int          `json:"capacity"`
-	Free     int          `json:"free"`
-	Holders  []LockHolder `json:"holders"`
-}
-
-// LockGrant is the schema of that name in the API.
-type LockGrant struct {
-	Name string `json:"name"`
-	// Token: greater than that of every earlier holder: give it to what the lock protects, which refuses smaller ones.
-	Token     int64     `json:"token"`
-	Holder    string    `json:"holder"`
-	Since     time.Time `json:"since"`
-	ExpiresAt time.Time `json:"expires_at"`
-}
-
-// LockHolder is the schema of that name in the API.
-type LockHolder struct {
-	Kind string `json:"kind"`
-	// OtherTenant: it belongs to another tenant, and its name and ids are not shown.
-	OtherTenant bool    `json:"other_tenant"`
-	JobID       *string `json:"job_id"`
-	// RunID: of the attempt or the direct request.
-	RunID *string `json:"run_id"`
-	// Holder: what a program outside calls itself.
-	Holder *string   `json:"holder"`
-	Token  int64     `json:"token"`
-	Since  time.Time `json:"since"`
-	// ExpiresAt: of a program outside; the others hold it until their attempt ends.
-	ExpiresAt *time.Time `json:"expires_at"`
-	// Lost: the server that ran it is gone; the lock gets free when its work is known to have ended.
-	Lost bool `json:"lost"`
-}
-
-// LockInput is the schema of that name in the API.
-type LockInput struct {
-	// Holder: what the program calls itself, for people.
-	Holder string `json:"holder"`
-	// TTL: the unit is free again after this time unless it is renewed; 1 s to 24 h.
-	TTL string `json:"ttl"`
-}
-
-// LockList is the schema of that name in the API.
-type LockList struct {
-	Items []Lock `json:"items"`
-	// NextCursor: give it as cursor to get the next page; null on the last.
-	NextCursor *string `json:"next_cursor"`
-}
-
-// LockPatch is the schema of that name in the API.
-type LockPatch struct {
-	// Capacity: how many may hold it at a time.
-	Capacity int `json:"capacity"`
-}
-
-// LockRenewal is the schema of that name in the API.
-type LockRenewal struct {
-	// Token: from the answer to acquire.
-	Token int64 `json:"token"`
-	// TTL: from now; 1 s to 24 h.
-	TTL string `json:"ttl"`
-}
-
-// LockToken is the schema of that name in the API.
-type LockToken struct {
-	Token int64 `json:"token"`
 }
 
 // Login is the schema of that name in the API.
@@ -574,7 +450,7 @@ type Problem struct {
 	Errors []Place `json:"errors,omitempty"`
 	// Hint: what to do in this very case.
 	Hint string `json:"hint,omitempty"`
-	// Current: the current representation, with status 412; the lock, with lock_held.
+	// Current: the current representation, with status 412.
 	Current json.RawMessage `json:"current,omitempty"`
 }
 
@@ -651,6 +527,12 @@ type RetryPolicyInput struct {
 	On []string `json:"on,omitempty"`
 }
 
+// RotateInput is the schema of that name in the API.
+type RotateInput struct {
+	// Overlap: how long the old secret goes on signing beside the new one, P7D at most; P1D if absent, PT0S to end it at once.
+	Overlap *string `json:"overlap,omitempty"`
+}
+
 // Run is the schema of that name in the API.
 type Run struct {
 	RunID string `json:"run_id"`
@@ -663,13 +545,11 @@ type Run struct {
 	// Status: null while it executes.
 	Status *string `json:"status"`
 	// Active: true while it executes.
-	Active    bool   `json:"active"`
-	Attempt   int    `json:"attempt"`
-	Trigger   string `json:"trigger"`
-	CreatedBy string `json:"created_by"`
-	// GroupID: the group that its job is a member of.
-	GroupID *string `json:"group_id"`
-	RetryOf *string `json:"retry_of"`
+	Active    bool    `json:"active"`
+	Attempt   int     `json:"attempt"`
+	Trigger   string  `json:"trigger"`
+	CreatedBy string  `json:"created_by"`
+	RetryOf   *string `json:"retry_of"`
 	// Params: as they were used.
 	Params json.RawMessage   `json:"params"`
 	Labels map[string]string `json:"labels"`
@@ -960,6 +840,118 @@ type Waiting struct {
 	Holder *string `json:"holder"`
 	// Until: when the reason ends by itself; null if unknown.
 	Until *time.Time `json:"until"`
+}
+
+// Webhook is the schema of that name in the API.
+type Webhook struct {
+	WebhookID   string `json:"webhook_id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	// URL: without its path for callers who may not change webhooks, because it may hold a secret.
+	URL string `json:"url"`
+	// Secret: what signs the messages; shown in the answer that made it, null ever after.
+	Secret *string `json:"secret"`
+	// Events: types of events, * = all.
+	Events      []string          `json:"events"`
+	JobTypes    []string          `json:"job_types"`
+	TemplateIDs []string          `json:"template_ids"`
+	Labels      map[string]string `json:"labels"`
+	MaxAttempts int               `json:"max_attempts"`
+	Enabled     bool              `json:"enabled"`
+	// DisabledReason: gone: it answered 410; failing: nothing reached it for three days.
+	DisabledReason  *string       `json:"disabled_reason"`
+	DisabledAt      *time.Time    `json:"disabled_at"`
+	Health          WebhookHealth `json:"health"`
+	SecretRotatedAt *time.Time    `json:"secret_rotated_at"`
+	// PreviousSecretUntil: until then messages carry a signature by the previous secret too.
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+	CreatedBy           string     `json:"created_by"`
+	CreatedAt           time.Time  `json:"created_at"`
+	UpdatedAt           time.Time  `json:"updated_at"`
+	// Version: grows with every change; the ETag.
+	Version int64 `json:"version"`
+}
+
+// WebhookDelivery is the schema of that name in the API.
+type WebhookDelivery struct {
+	// DeliveryID: also the message's webhook-id.
+	DeliveryID string `json:"delivery_id"`
+	// WebhookID: null for the webhook of a job or template.
+	WebhookID *string `json:"webhook_id"`
+	// URL: of the webhook of a job or template, as in webhooks; null otherwise.
+	URL   *string `json:"url"`
+	Event string  `json:"event"`
+	JobID *string `json:"job_id"`
+	RunID *string `json:"run_id"`
+	// Status: failed: will be tried again; dead: given up.
+	Status string `json:"status"`
+	// Attempts: since it was made or redelivered.
+	Attempts      int        `json:"attempts"`
+	MaxAttempts   int        `json:"max_attempts"`
+	NextAttemptAt *time.Time `json:"next_attempt_at"`
+	// LastStatus: of the last answer; null without one.
+	LastStatus *int `json:"last_status"`
+	// Error: of the last attempt, or why it is dead.
+	Error      *Error     `json:"error"`
+	EventAt    time.Time  `json:"event_at"`
+	CreatedAt  time.Time  `json:"created_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	// Log: the last 50 attempts, oldest first; null in lists.
+	Log []DeliveryAttempt `json:"log"`
+	// Body: as it is sent; null in lists. The answers' bodies are never kept.
+	Body json.RawMessage `json:"body"`
+}
+
+// WebhookDeliveryList is the schema of that name in the API.
+type WebhookDeliveryList struct {
+	Items      []WebhookDelivery `json:"items"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// WebhookHealth is the schema of that name in the API.
+type WebhookHealth struct {
+	// Failures: attempts in a row that failed.
+	Failures     int        `json:"failures"`
+	FailingSince *time.Time `json:"failing_since"`
+	// PausedUntil: after several failures only one message is tried at a time, and none before this.
+	PausedUntil     *time.Time `json:"paused_until"`
+	LastDeliveredAt *time.Time `json:"last_delivered_at"`
+	LastFailedAt    *time.Time `json:"last_failed_at"`
+}
+
+// WebhookInput is the schema of that name in the API.
+type WebhookInput struct {
+	// Name: unique among the webhooks; made from the URL's host if absent.
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description,omitempty"`
+	// URL: https, unless the operator's allow-list names the target.
+	URL string `json:"url"`
+	// Events: types of events, succeeded, failed, skipped, queued, started, cancelled, or * for all.
+	Events []string `json:"events"`
+	// JobTypes: only events about jobs of these types.
+	JobTypes []string `json:"job_types,omitempty"`
+	// TemplateIDs: only events about jobs of these templates, by id.
+	TemplateIDs []string `json:"template_ids,omitempty"`
+	// Labels: only events about jobs that have all these labels.
+	Labels map[string]string `json:"labels,omitempty"`
+	// MaxAttempts: attempts of one delivery, within three days; 16 if absent.
+	MaxAttempts *int `json:"max_attempts,omitempty"`
+	// Enabled: true if absent; true also brings back one that the server has disabled.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// WebhookList is the schema of that name in the API.
+type WebhookList struct {
+	Items      []Webhook `json:"items"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// WebhookSecret is the schema of that name in the API.
+type WebhookSecret struct {
+	// Secret: shown in the answer to a rotation, null otherwise.
+	Secret              *string    `json:"secret"`
+	RotatedAt           *time.Time `json:"rotated_at"`
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
 }
 
 // Workers is the schema of that name in the API.

@@ -59,15 +59,18 @@ const (
 	MetricsRead Scope = "metrics:read"
 	// SessionUse is what everybody has who got in: seeing and ending the own
 	// session.
-	SessionUse   Scope = "session:use"
-	UsersRead    Scope = "users:read"
-	UsersWrite   Scope = "users:write"
-	TokensRead   Scope = "tokens:read"
-	TokensWrite  Scope = "tokens:write"
-	TenantsRead  Scope = "tenants:read"
-	TenantsWrite Scope = "tenants:write"
-	AuditRead    Scope = "audit:read"
-	LocksRead    Scope = "locks:read"
+	SessionUse Scope = "session:use"
+	// WebhooksRead shows webhooks without what is secret of them, and deliveries.
+	WebhooksRead  Scope = "webhooks:read"
+	WebhooksWrite Scope = "webhooks:write"
+	UsersRead     Scope = "users:read"
+	UsersWrite    Scope = "users:write"
+	TokensRead    Scope = "tokens:read"
+	TokensWrite   Scope = "tokens:write"
+	TenantsRead   Scope = "tenants:read"
+	TenantsWrite  Scope = "tenants:write"
+	AuditRead     Scope = "audit:read"
+	LocksRead     Scope = "locks:read"
 	// LocksUse is what a program outside of the queue needs in order to hold a lock.
 	LocksUse Scope = "locks:use"
 	// LocksWrite is the right to take a lock away from whoever has it, and to say
@@ -81,7 +84,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
-		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite, LocksRead, LocksUse, LocksWrite,
+		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite, LocksRead, LocksUse, LocksWrite,
 	}
 }
 
@@ -98,7 +101,7 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
 	switch r {
 	case Viewer, Approver:
 		return read

@@ -103,3 +103,9 @@ func (a *app) completeLocks() completer {
 		return cl.Locks(ctx, completeAtMost)
 	}, func(l client.Lock) cobra.Completion { return cobra.CompletionWithDesc(l.Name, "") })
 }
+
+func (a *app) completeWebhooks() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Webhook, error] {
+		return cl.Webhooks(ctx, client.WebhookFilter{PageSize: completeAtMost})
+	}, func(w client.Webhook) cobra.Completion { return cobra.CompletionWithDesc(w.Name, webhookStatus(w)) })
+}

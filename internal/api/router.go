@@ -158,8 +158,8 @@ func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		clean = r.URL.EscapedPath()
 	}
 	if inAPI || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
-		if strings.HasSuffix(clean, "/") {
-			p, clean = strings.TrimSuffix(p, "/"), strings.TrimSuffix(clean, "/")
+		if short, ok := strings.CutSuffix(clean, "/"); ok {
+			p, clean = strings.TrimSuffix(p, "/"), short
 		}
 		if rest, ok := strings.CutPrefix(p, "/api/v1"); ok && (rest == "" || rest[0] == '/') {
 			p = "/api" + rest

@@ -36,9 +36,17 @@ func (a *app) groupView() view[client.JobGroup] {
 				most = ", at most " + strconv.Itoa(g.MaxParallel) + " at a time"
 			}
 			return []pair{
-				{"group", g.GroupID}, {"name", g.Name}, {"mode", g.Mode + most}, {"on failure", g.OnFailure}, {"status", g.Status},
-				{"position", number(g.Position)}, {"waiting", groupReason(g)}, {"members", groupCounts(g)},
-				{"created", stamp(&g.CreatedAt) + " by " + g.CreatedBy}, {"started", stamp(g.StartedAt)}, {"finished", stamp(g.FinishedAt)},
+				{"group", g.GroupID},
+				{"name", g.Name},
+				{"mode", g.Mode + most},
+				{"on failure", g.OnFailure},
+				{"status", g.Status},
+				{"position", number(g.Position)},
+				{"waiting", groupReason(g)},
+				{"members", groupCounts(g)},
+				{"created", stamp(&g.CreatedAt) + " by " + g.CreatedBy},
+				{"started", stamp(g.StartedAt)},
+				{"finished", stamp(g.FinishedAt)},
 				{"labels", labelText(g.Labels)},
 			}
 		},
@@ -59,7 +67,11 @@ func groupCounts(g client.JobGroup) string {
 		n    int
 		what string
 	}{
-		{g.Succeeded, "succeeded"}, {g.Failed, "failed"}, {g.Skipped, "skipped"}, {g.Cancelled, "cancelled"}, {g.Running, "running"},
+		{g.Succeeded, "succeeded"},
+		{g.Failed, "failed"},
+		{g.Skipped, "skipped"},
+		{g.Cancelled, "cancelled"},
+		{g.Running, "running"},
 		{g.Total - g.Completed - g.Running, "waiting"},
 	} {
 		if c.n > 0 {
@@ -116,16 +128,89 @@ func fileArg(name string) string {
 	return "@" + name
 }
 
+// groupFlags are those of group add.
+type groupFlags struct {
+	file, priority, key   string
+	jobs, labels          []string
+	most, position        int
+	name, mode, onFailure string
+	before, after         string
+	top, bottom           bool
+}
+
+func (g *groupFlags) add(a *app, c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&g.file, "file", "", "the group as JSON or YAML: a `file`, or - for stdin")
+	f.StringArrayVar(&g.jobs, "job", nil, memberHelp)
+	f.StringVar(&g.name, "name", "", "`name`, for people")
+	f.StringVar(&g.mode, "mode", "", "parallel (if absent) or sequential")
+	f.IntVar(&g.most, "max-parallel", 0, "members that run at a time, 1 to 8")
+	f.StringVar(&g.onFailure, "on-failure", "", "what a failed member means for the rest: stop or continue")
+	f.StringVar(&g.priority, "priority", "", "`0-9`, lower is sooner; or high, normal, low")
+	f.IntVar(&g.position, "position", 0, "place in the queue, from 0")
+	f.StringVar(&g.before, "before", "", "`id` of the job or group to stand before")
+	f.StringVar(&g.after, "after", "", "`id` of the job or group to stand behind")
+	f.BoolVar(&g.top, "top", false, "before everything that waits")
+	f.BoolVar(&g.bottom, "bottom", false, "behind everything that waits")
+	f.StringArrayVar(&g.labels, "label", nil, "label `key=value`; repeatable")
+	f.StringVar(&g.key, "idempotency-key", "", "the same `key` within 24 hours adds the group only once")
+	complete(c, "mode", "parallel", "sequential")
+	complete(c, "on-failure", "stop", "continue")
+	complete(c, "priority", "high", "normal", "low")
+	if err := c.RegisterFlagCompletionFunc("job", a.completeTemplates()); err != nil {
+		panic("cli: " + err.Error()) // the flag was added above
+	}
+}
+
+// input is the group of the file, with what the flags say over it.
+func (g *groupFlags) input(a *app, c *cobra.Command) (in client.JobGroupInput, err error) {
+	if g.file != "" {
+		if err := a.parseInput("file", fileArg(g.file), &in); err != nil {
+			return in, err
+		}
+	}
+	more, err := a.memberFlag(g.jobs)
+	if err != nil {
+		return in, err
+	}
+	if in.Jobs = append(in.Jobs, more...); len(in.Jobs) == 0 {
+		return in, &usage{text: "a group needs jobs", hint: "give --job, once for each, or --file; see: runsheet group add --help"}
+	}
+	for _, f := range []struct {
+		to    *string
+		value string
+	}{{&in.Name, g.name}, {&in.Mode, g.mode}, {&in.OnFailure, g.onFailure}, {&in.Before, g.before}, {&in.After, g.after}} {
+		if f.value != "" {
+			*f.to = f.value
+		}
+	}
+	in.Top, in.Bottom = in.Top || g.top, in.Bottom || g.bottom
+	if in.Mode == "" {
+		in.Mode = "parallel"
+	}
+	if in.Name == "" {
+		return in, usagef("a group needs a --name")
+	}
+	if c.Flags().Changed("max-parallel") {
+		in.MaxParallel = &g.most
+	}
+	if c.Flags().Changed("position") {
+		in.Position = &g.position
+	}
+	if p, err := parsePriority(g.priority); err != nil {
+		return in, err
+	} else if p != nil {
+		in.Priority = p
+	}
+	l, err := assignments(g.labels, "label")
+	if l != nil {
+		in.Labels = l
+	}
+	return in, err
+}
+
 func (a *app) groupAdd() *cobra.Command {
-	var (
-		in                    client.JobGroupInput
-		file, priority, key   string
-		jobs, labels          []string
-		most, position        int
-		name, mode, onFailure string
-		before, after         string
-		top, bottom           bool
-	)
+	var g groupFlags
 	c := &cobra.Command{
 		Use: "add", Short: "Put a group of jobs into the queue", Args: noArgs,
 		Long: `Add puts jobs into the queue that share one place and one slot: those of --job, in
@@ -135,87 +220,25 @@ POST /api/job-groups; flags go before what it says. All jobs are added, or none.
   runsheet group add --file night.yaml --top
   runsheet group add --name sweep --max-parallel 2 --job '{"template_id":"train","params":{"lr":0.1}}' --job '{"template_id":"train","params":{"lr":0.2}}'`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if file != "" {
-				if err := a.parseInput("file", fileArg(file), &in); err != nil {
-					return err
-				}
-			}
-			more, err := a.memberFlag(jobs)
+			in, err := g.input(a, c)
 			if err != nil {
 				return err
-			}
-			in.Jobs = append(in.Jobs, more...)
-			if len(in.Jobs) == 0 {
-				return &usage{text: "a group needs jobs", hint: "give --job, once for each, or --file; see: runsheet group add --help"}
-			}
-			over := func(to *string, value string) {
-				if value != "" {
-					*to = value
-				}
-			}
-			over(&in.Name, name)
-			over(&in.Mode, mode)
-			over(&in.OnFailure, onFailure)
-			over(&in.Before, before)
-			over(&in.After, after)
-			in.Top, in.Bottom = in.Top || top, in.Bottom || bottom
-			if in.Mode == "" {
-				in.Mode = "parallel"
-			}
-			if in.Name == "" {
-				return usagef("a group needs a --name")
-			}
-			if c.Flags().Changed("max-parallel") {
-				in.MaxParallel = &most
-			}
-			if c.Flags().Changed("position") {
-				in.Position = &position
-			}
-			if p, err := parsePriority(priority); err != nil {
-				return err
-			} else if p != nil {
-				in.Priority = p
-			}
-			if l, err := assignments(labels, "label"); err != nil {
-				return err
-			} else if l != nil {
-				in.Labels = l
 			}
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
 			}
-			g, err := cl.AddGroup(c.Context(), in, client.Call{IdempotencyKey: key})
+			made, err := cl.AddGroup(c.Context(), in, client.Call{IdempotencyKey: g.key})
 			if err != nil {
 				return err
 			}
 			if a.json == nil {
 				a.quiet = true // the id is all that a new group has to say
 			}
-			return printOne(a, a.groupView(), g)
+			return printOne(a, a.groupView(), made)
 		},
 	}
-	f := c.Flags()
-	f.StringVar(&file, "file", "", "the group as JSON or YAML: a `file`, or - for stdin")
-	f.StringArrayVar(&jobs, "job", nil, memberHelp)
-	f.StringVar(&name, "name", "", "`name`, for people")
-	f.StringVar(&mode, "mode", "", "parallel (if absent) or sequential")
-	f.IntVar(&most, "max-parallel", 0, "members that run at a time, 1 to 8")
-	f.StringVar(&onFailure, "on-failure", "", "what a failed member means for the rest: stop or continue")
-	f.StringVar(&priority, "priority", "", "`0-9`, lower is sooner; or high, normal, low")
-	f.IntVar(&position, "position", 0, "place in the queue, from 0")
-	f.StringVar(&before, "before", "", "`id` of the job or group to stand before")
-	f.StringVar(&after, "after", "", "`id` of the job or group to stand behind")
-	f.BoolVar(&top, "top", false, "before everything that waits")
-	f.BoolVar(&bottom, "bottom", false, "behind everything that waits")
-	f.StringArrayVar(&labels, "label", nil, "label `key=value`; repeatable")
-	f.StringVar(&key, "idempotency-key", "", "the same `key` within 24 hours adds the group only once")
-	complete(c, "mode", "parallel", "sequential")
-	complete(c, "on-failure", "stop", "continue")
-	complete(c, "priority", "high", "normal", "low")
-	if err := c.RegisterFlagCompletionFunc("job", a.completeTemplates()); err != nil {
-		panic("cli: " + err.Error()) // the flag was added above
-	}
+	g.add(a, c)
 	return c
 }
 

@@ -242,7 +242,7 @@ type refusingGroups struct {
 	m *machine
 }
 
-func (r refusingGroups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, error) {
+func (r refusingGroups) Cancel(_ context.Context, p store.CancelGroup) (job.Group, error) {
 	if r.m.calls++; r.m.fail > 0 {
 		r.m.fail--
 		return job.Group{}, fault.New(fault.StorageFull, "full")
@@ -264,6 +264,7 @@ func (r refusingLocks) answer() (job.Holder, error) {
 }
 
 func (r refusingLocks) Renew(context.Context, store.RenewLock) (job.Holder, error) { return r.answer() }
+
 func (r refusingLocks) Release(context.Context, store.ReleaseLock) (job.Holder, error) {
 	return r.answer()
 }

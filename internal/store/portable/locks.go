@@ -197,7 +197,7 @@ func announceLock(ctx context.Context, tx Tx, t event.Type, h job.Holder, at tim
 }
 
 // expire removes what programs outside have let expire.
-func (s *db) expire(ctx context.Context, tx Tx, now time.Time) error {
+func (d *db) expire(ctx context.Context, tx Tx, now time.Time) error {
 	rows, err := tx.Query(ctx, `DELETE FROM lock_holders WHERE expires_ms > 0 AND expires_ms <= $1 RETURNING name, tenant`, clock.Millis(now))
 	if err != nil {
 		return fmt.Errorf("expire locks: %w", err)

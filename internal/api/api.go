@@ -137,11 +137,11 @@ func New(o Options) (http.Handler, error) {
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
 	}
-	if o.InstanceID == nil {
-		o.InstanceID = func() string { return "" }
-	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
+	}
+	if o.InstanceID == nil {
+		o.InstanceID = func() string { return "" }
 	}
 	if o.MaxSockets <= 0 {
 		o.MaxSockets = maxSockets
@@ -200,6 +200,7 @@ func (s *service) register(t *router) {
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
+		s.groupRoutes(), s.lockRoutes(),
 		s.webhookRoutes(), s.deliveryRoutes(),
 	} {
 		for _, op := range routes {

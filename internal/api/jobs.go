@@ -44,7 +44,7 @@ func (s *service) jobRoutes() []operation {
 			Body: wire.JobInput{}, Waits: true,
 			Faults: []fault.Code{
 				fault.NotFound, fault.WrongIDType, fault.TemplateArchived, fault.JobTypeUnknown, fault.JobTypeDisabled,
-				fault.CommandNotAllowed, fault.StorageFull, fault.AlreadyStarted,
+				fault.CommandNotAllowed, fault.StorageFull, fault.AlreadyStarted, fault.GroupStarted,
 			},
 			Answers: []answer{
 				{Status: http.StatusCreated, Doc: "stored; with Prefer: wait, ended", Body: wire.Job{}},
@@ -143,6 +143,9 @@ func (s *service) createJob(r *request) (reply, error) {
 	j, err := s.compose(r, in)
 	if err != nil {
 		return reply{}, err
+	}
+	if in.GroupID != "" {
+		return s.enqueueMember(r, j, in.GroupID)
 	}
 	return s.enqueue(r, j, place)
 }

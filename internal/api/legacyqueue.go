@@ -113,7 +113,7 @@ func (s *service) legacyAddGroup(r *request) (reply, error) {
 		for _, j := range a.Jobs {
 			out.JobIDs = append(out.JobIDs, j.ID)
 		}
-		return reply{Status: http.StatusCreated, Location: "/api/job-groups/" + a.Group.ID, Body: out}
+		return reply{Status: http.StatusCreated, Location: groupLocation(a.Group.ID), Body: out}
 	}
 	p.Key = keyed(r, render)
 	added, err := s.Store.Groups.Create(r.Context(), p)
@@ -205,7 +205,11 @@ func (s *service) legacyQueue(r *request) (reply, error) {
 		return reply{}, err
 	}
 	for _, j := range page.Jobs {
-		out.Queued.Jobs = append(out.Queued.Jobs, wire.LegacyPlace{JobID: j.ID, Position: sit.Positions[j.ID], JobType: j.Type})
+		one := wire.LegacyPlace{JobID: j.ID, JobType: j.Type}
+		if at, ok := sit.Positions[j.ID]; ok && !j.GroupActive {
+			one.Position = &at
+		}
+		out.Queued.Jobs = append(out.Queued.Jobs, one)
 	}
 	for i, d := range sit.Snapshot.Direct {
 		if d.Tenant == r.tenant() {

@@ -203,6 +203,7 @@ func (d *decider) queue() {
 			case d.members(*g, 0, false) > 0:
 				d.starts = append(d.starts, start{Candidate: c})
 				d.free--
+			case g.Blocked: // held or delayed, so nobody overtakes it
 			default:
 				d.stuck = append(d.stuck, c)
 			}

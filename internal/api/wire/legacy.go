@@ -191,7 +191,7 @@ type LegacyRunning struct {
 // LegacyPlace is a job that waits.
 type LegacyPlace struct {
 	JobID    string `json:"job_id"`
-	Position int    `json:"position"`
+	Position *int   `json:"position" doc:"null in the slot of its group"`
 	JobType  string `json:"job_type"`
 }
 

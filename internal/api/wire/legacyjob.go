@@ -21,7 +21,7 @@ type LegacyJob struct {
 	Params        Object     `json:"params"`
 	Priority      string     `json:"priority" enum:"high,normal,low" doc:"the nearest name"`
 	GroupID       *string    `json:"group_id"`
-	Position      *int       `json:"position" doc:"number of places before it; null when it does not wait"`
+	Position      *int       `json:"position" doc:"number of places before it; null when it does not wait, or waits in the slot of its group"`
 	Status        string     `json:"status" enum:"pending,queued,running,completed,cancelled" doc:"pending: it is held, or its time has not come"`
 	Result        *string    `json:"result" enum:"success,failed,skipped" doc:"null until it is completed"`
 	CreatedAt     time.Time  `json:"created_at"`
@@ -83,7 +83,7 @@ func LegacyJobOf(j job.Job, now time.Time, position *int, last *run.Run, artifac
 		WebhookURL: str(j.Webhook.URL), WebhookEvents: list(j.Webhook.Events), WebhookSent: sent,
 	}
 	w.RetryCount = min(j.Failures, w.MaxRetries)
-	if j.State == job.Queued {
+	if j.State == job.Queued && !j.GroupActive {
 		w.Position = position
 	}
 	if last != nil {

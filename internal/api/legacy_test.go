@@ -17,10 +17,12 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/webhook"
 )
 
 // This file locks the answers of the legacy endpoints. A golden file must not
@@ -148,6 +150,7 @@ func TestLegacyJobsGolden(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	j := s.say(201, "POST", "/jobs", `{"job_type":"echo","params":{"text":"hi"},"priority":"high","max_retries":2,"webhook_url":"https://example.com/hook","webhook_events":["succeeded"]}`).text(t, "job_id")
+	s.clock.Advance(time.Second)
 	waits := s.say(201, "POST", "/jobs", legacyBody).text(t, "job_id")
 	s.say(200, "PATCH", "/jobs/"+waits, `{"priority":"low"}`)
 	s.say(200, "PATCH", "/jobs/"+waits, `{"position":0}`)
@@ -177,6 +180,65 @@ func TestLegacyJobsGolden(t *testing.T) {
 	s.say(400, "GET", "/jobs?status=COMPLETED", "")
 	s.say(200, "GET", "/scheduler/status", "")
 	s.check("jobs")
+}
+
+// TestLegacyGroupsGolden: a group that runs, and a direct request that waits.
+func TestLegacyGroupsGolden(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	body := `{"name":"two","mode":"sequential","jobs":[{"job_type":"echo","params":{"text":"a"}},{"job_type":"echo","params":{"text":"b"}},{"job_type":"echo","params":{"text":"c"}}]}`
+	made := s.say(201, "POST", "/queue/groups", body).json(t)
+	s.finish(s.claim())
+	c := s.claim()
+	if _, err := s.store.Direct.Enter(t.Context(), store.EnterDirect{
+		Run:      run.Run{ID: id.New(id.Run, start), Tenant: access.DefaultTenant, JobName: "story", JobType: "story", Params: []byte(`{}`), CreatedAt: start, QueuedAt: start},
+		Instance: c.Run.Instance, TTL: time.Minute, Now: start,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.say(200, "GET", "/queue/status", "")
+	members, _ := made["job_ids"].([]any)
+	s.say(200, "GET", fmt.Sprint("/jobs/", members[2]), "")
+	s.say(409, "POST", "/queue/jobs", `{"job_type":"echo","params":{"text":"d"},"group_id":"`+fmt.Sprint(made["group_id"])+`"}`)
+	s.say(422, "POST", "/queue/jobs", `{"job_type":"echo","params":{"text":"d"},"group_id":"`+fmt.Sprint(made["group_id"])+`","position":0}`)
+	s.check("groups")
+}
+
+// TestLegacyWebhookSent: only what reached the job's own webhook counts.
+func TestLegacyWebhookSent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := want(t, b.call("POST", "/jobs", `{"job_type":"echo","params":{"text":"hi"},"webhook_url":"https://example.com/hook"}`), 201, "").text(t, "job_id")
+	sent := func() any { return want(t, b.call("GET", "/jobs/"+j, ""), 200, "").json(t)["webhook_sent"] }
+	endpoint := want(t, b.call("POST", "/api/webhooks", `{"name":"all","url":"https://example.com/all","events":["job.queued"]}`), 201, "").text(t, "webhook_id")
+	send := func(d webhook.Delivery, a webhook.Attempt) {
+		t.Helper()
+		d.ID, d.Tenant, d.JobID, d.Type, d.Body, d.MaxAttempts = id.New(id.Delivery, start), access.DefaultTenant, j, event.JobQueued, []byte(`{}`), 3
+		d.Target, d.EventAt, d.CreatedAt, d.NextAt, d.Deadline = d.WebhookID+"x", start, start, start, start.Add(time.Hour)
+		if _, err := b.store.Outbox.Add(t.Context(), store.AddDelivery{Delivery: d}); err != nil {
+			t.Fatal(err)
+		}
+		p := webhook.Default()
+		taken, err := b.store.Outbox.Take(t.Context(), store.TakeDeliveries{Now: start, Limit: 1, Lease: time.Minute, Policy: p})
+		if err != nil || len(taken.Deliveries) != 1 {
+			t.Fatalf("%v %+v", err, taken)
+		}
+		a.At = start
+		err = b.store.Outbox.Record(t.Context(), []store.Outcome{{Delivery: p.Judge(taken.Deliveries[0].Delivery, a, start, 0), OK: a.OK(), Now: start, Policy: p}})[0]
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := webhook.Delivery{URL: "https://example.com/hook"}
+	send(own, webhook.Attempt{Status: 500, Code: webhook.CodeStatus, Final: true})
+	send(webhook.Delivery{WebhookID: endpoint}, webhook.Attempt{Status: 200})
+	if sent() != false {
+		t.Error("nothing reached it")
+	}
+	send(own, webhook.Attempt{Status: 200})
+	if sent() != true {
+		t.Error("a message reached it")
+	}
 }
 
 func TestLegacySchedulerGolden(t *testing.T) {

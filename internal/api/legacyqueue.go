@@ -265,14 +265,13 @@ func (s *service) legacyCancel(r *request) (before, after job.Job, err error) {
 	if err != nil || after.State.Terminal() {
 		return before, after, err
 	}
-	if guard.Last(r.Context()) != nil { // too many wait: the job was asked to stop all the same
-		return before, after, nil
+	if guard.Last(r.Context()) == nil { // otherwise too many wait; the job was asked to stop all the same
+		after, err = s.await(r.Context(), after, legacyPatience)
 	}
-	last, err := s.await(r.Context(), after, legacyPatience)
 	if r.Context().Err() != nil {
 		err = nil // the caller has gone, or the server stops: tell what is known
 	}
-	return before, last, err
+	return before, after, err
 }
 
 func (s *service) legacyDeleteQueued(r *request) (reply, error) {

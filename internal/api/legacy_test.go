@@ -211,20 +211,26 @@ func TestLegacyWebhookSent(t *testing.T) {
 	j := want(t, b.call("POST", "/jobs", `{"job_type":"echo","params":{"text":"hi"},"webhook_url":"https://example.com/hook"}`), 201, "").text(t, "job_id")
 	sent := func() any { return want(t, b.call("GET", "/jobs/"+j, ""), 200, "").json(t)["webhook_sent"] }
 	endpoint := want(t, b.call("POST", "/api/webhooks", `{"name":"all","url":"https://example.com/all","events":["job.queued"]}`), 201, "").text(t, "webhook_id")
+	now := start
 	send := func(d webhook.Delivery, a webhook.Attempt) {
 		t.Helper()
+		now = now.Add(time.Minute)
+		target := d.WebhookID
+		if target == "" {
+			target = "example.com"
+		}
 		d.ID, d.Tenant, d.JobID, d.Type, d.Body, d.MaxAttempts = id.New(id.Delivery, start), access.DefaultTenant, j, event.JobQueued, []byte(`{}`), 3
-		d.Target, d.EventAt, d.CreatedAt, d.NextAt, d.Deadline = d.WebhookID+"x", start, start, start, start.Add(time.Hour)
+		d.Target, d.EventAt, d.CreatedAt, d.NextAt, d.Deadline = target, now, now, now, now.Add(time.Hour)
 		if _, err := b.store.Outbox.Add(t.Context(), store.AddDelivery{Delivery: d}); err != nil {
 			t.Fatal(err)
 		}
 		p := webhook.Default()
-		taken, err := b.store.Outbox.Take(t.Context(), store.TakeDeliveries{Now: start, Limit: 1, Lease: time.Minute, Policy: p})
+		taken, err := b.store.Outbox.Take(t.Context(), store.TakeDeliveries{Now: now, Limit: 1, Lease: time.Minute, Policy: p})
 		if err != nil || len(taken.Deliveries) != 1 {
 			t.Fatalf("%v %+v", err, taken)
 		}
-		a.At = start
-		err = b.store.Outbox.Record(t.Context(), []store.Outcome{{Delivery: p.Judge(taken.Deliveries[0].Delivery, a, start, 0), OK: a.OK(), Now: start, Policy: p}})[0]
+		a.At = now
+		err = b.store.Outbox.Record(t.Context(), []store.Outcome{{Delivery: p.Judge(taken.Deliveries[0].Delivery, a, now, 0), OK: a.OK(), Now: now, Policy: p}})[0]
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ import (
 
 // legacyCreated shows a new job as POST /jobs does.
 func (s *service) legacyCreated(_ job.Snapshot, j job.Job, position int) reply {
-	return reply{Location: "/jobs/" + j.ID, Body: wire.LegacyJobOf(j, s.Clock.Now(), &position, nil, nil, false)}
+	return reply{Location: "/jobs/" + j.ID, Body: wire.LegacyJobOf(j, s.Clock.Now(), &position, wire.LegacyTrace{})}
 }
 
 // legacyViews shows jobs with what their last attempts left.
@@ -54,7 +54,7 @@ func (s *service) legacyViews(ctx context.Context, tenant string, jobs ...job.Jo
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, wire.LegacyJobOf(j, now, &at, runs[j.RunID], artifacts[j.RunID], sent))
+		out = append(out, wire.LegacyJobOf(j, now, &at, wire.LegacyTrace{Run: runs[j.RunID], Artifacts: artifacts[j.RunID], Sent: sent}))
 	}
 	return out, nil
 }

@@ -71,22 +71,28 @@ type LegacyRunList struct {
 	Total int         `json:"total"`
 }
 
-// LegacyJobOf shows j as seen at a time. position counts while it waits; last is
-// its current or last run, nil if there is none, with its artifacts.
-func LegacyJobOf(j job.Job, now time.Time, position *int, last *run.Run, artifacts []run.Artifact, sent bool) LegacyJob {
+// LegacyTrace is what a job left so far. The zero value is nothing.
+type LegacyTrace struct {
+	Run       *run.Run // its current or last run
+	Artifacts []run.Artifact
+	Sent      bool // a message reached its webhook
+}
+
+// LegacyJobOf shows j as seen at a time. position counts while it waits.
+func LegacyJobOf(j job.Job, now time.Time, position *int, left LegacyTrace) LegacyJob {
 	st := LegacyJobState(j, now)
 	w := LegacyJob{
 		JobID: j.ID, JobType: j.Type, Params: j.Params, Priority: LegacyPriorityName(j.Priority), GroupID: str(j.GroupID),
 		Status: st.Status, Result: str(st.Result), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),
-		StartedAt: instant(j.StartedAt), FinishedAt: instant(j.FinishedAt), WorkerID: str(j.Instance), Artifacts: legacyPaths(artifacts),
+		StartedAt: instant(j.StartedAt), FinishedAt: instant(j.FinishedAt), WorkerID: str(j.Instance), Artifacts: legacyPaths(left.Artifacts),
 		Error: legacyError(j.Failure), MaxRetries: max(j.Retry.MaxAttempts, 1) - 1,
-		WebhookURL: str(j.Webhook.URL), WebhookEvents: list(j.Webhook.Events), WebhookSent: sent,
+		WebhookURL: str(j.Webhook.URL), WebhookEvents: list(j.Webhook.Events), WebhookSent: left.Sent,
 	}
 	w.RetryCount = min(j.Failures, w.MaxRetries)
 	if j.State == job.Queued && !j.GroupActive {
 		w.Position = position
 	}
-	if last != nil {
+	if last := left.Run; last != nil {
 		w.WorkerID, w.Pid, w.LogPath = str(last.Instance), legacyPid(*last), str(legacyLog(*last))
 	}
 	return w

@@ -90,8 +90,9 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 		}
 	}
 	out := make([]wire.Job, 0, len(jobs))
+	why := queue.NewExplainer(sit.Snapshot)
 	for _, j := range jobs {
-		out = append(out, s.queued(sit.Snapshot, j, sit.Positions[j.ID]))
+		out = append(out, explained(why, j, sit.Positions[j.ID]))
 	}
 	return out, nil
 }
@@ -99,10 +100,14 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 // queued shows a job that waits at a position. A job that ended or started
 // meanwhile is shown as it is.
 func (s *service) queued(snap job.Snapshot, j job.Job, at int) wire.Job {
+	return explained(queue.NewExplainer(snap), j, at)
+}
+
+func explained(e *queue.Explainer, j job.Job, at int) wire.Job {
 	if j.State != job.Queued {
 		return wire.JobOf(j, nil, nil)
 	}
-	why := queue.Explain(snap, j, at)
+	why := e.Explain(j, at)
 	return wire.JobOf(j, &at, &why)
 }
 

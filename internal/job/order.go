@@ -86,8 +86,14 @@ func (c Class) String() string {
 	return strings.Join(append([]string{c.Type, atMost(c.TemplateID, c.MaxTemplate), c.Tenant, atMost(c.Key, c.MaxKey)}, c.Locks...), classSep)
 }
 
+// KeyName is the name under which jobs with the concurrency key count: tenants
+// choose their keys without knowing of each other.
+func (c Class) KeyName() string { return c.Tenant + classSep + c.Key }
+
+// atMost is a name with a limit. A name that looks as if it had one gets a 0, so
+// that splitMost takes off what was put on.
 func atMost(name string, n int) string {
-	if n == 0 {
+	if n == 0 && !strings.Contains(name, "@") {
 		return name
 	}
 	return name + "@" + strconv.Itoa(n)
@@ -133,7 +139,7 @@ const (
 
 // Resources names, first what blocks most classes, all that the class takes a unit of while one of its jobs
 // runs: "type:command", "template:tmpl_..@2" (with the limit that the template
-// sets), "tenant:default", "key:..@1", "lock:gpu:0". A group takes only itself
+// sets), "tenant:default", "key:default/..@1", "lock:gpu:0". A group takes only itself
 // ("group:group_.."); what its members need is looked at when its turn comes.
 func (c Class) Resources() []string {
 	if c.Group != "" {
@@ -148,7 +154,7 @@ func (c Class) Resources() []string {
 		out = append(out, ResourceTemplate+atMost(c.TemplateID, c.MaxTemplate))
 	}
 	if c.Key != "" {
-		out = append(out, ResourceKey+atMost(c.Key, c.MaxKey))
+		out = append(out, ResourceKey+atMost(c.KeyName(), c.MaxKey))
 	}
 	return out
 }

@@ -155,18 +155,22 @@ func candidate(j job.Job) job.Candidate {
 // overtaken reads the few jobs that were overtaken. CROSS JOIN keeps SQLite from
 // beginning with the many that wait.
 func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
-	rows, err := tx.Query(ctx, `SELECT o.job_id, o.rank, o.starts, o.affinity, o.since_ms, j.class, j.locks FROM overtaken o
-		CROSS JOIN jobs j WHERE j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
+	rows, err := tx.Query(ctx, `SELECT o.job_id, o.rank, o.starts, o.affinity, o.since_ms, j.tenant, j.job_type, j.template_id, j.locks, j.limits
+		FROM overtaken o JOIN jobs j ON j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
 	if err != nil {
 		return nil, fmt.Errorf("read overtaken jobs: %w", err)
 	}
 	return collect(rows, func(r *sql.Rows) (job.Overtaken, error) {
 		var o job.Overtaken
+		var j job.Job
 		var since int64
-		var class, locks string
-		err := r.Scan(&o.JobID, &o.Rank, &o.Starts, &o.Affinity, &since, &class, &locks)
-		o.Since, o.Needs = clock.FromMillis(since), job.ParseClass(class)
-		return o, errors.Join(err, decode(locks, &o.Needs.Locks))
+		var locks, limits string
+		if err := r.Scan(&o.JobID, &o.Rank, &o.Starts, &o.Affinity, &since, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits); err != nil {
+			return o, err
+		}
+		err := errors.Join(decode(locks, &j.Locks), decode(limits, &j.Limits))
+		o.Since, o.Needs = clock.FromMillis(since), j.Needs()
+		return o, err
 	})
 }
 

@@ -156,7 +156,7 @@ func candidate(j job.Job) job.Candidate {
 // beginning with the many that wait.
 func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
 	rows, err := tx.Query(ctx, `SELECT o.job_id, o.rank, o.starts, o.affinity, o.since_ms, j.tenant, j.job_type, j.template_id, j.locks, j.limits
-		FROM overtaken o JOIN jobs j ON j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
+		FROM overtaken o CROSS JOIN jobs j WHERE j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
 	if err != nil {
 		return nil, fmt.Errorf("read overtaken jobs: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -152,26 +154,41 @@ func candidate(j job.Job) job.Candidate {
 	return job.Candidate{JobID: j.ID, Rank: j.Rank, Needs: j.Needs(), Group: j.GroupID}
 }
 
-// overtaken reads the few jobs that were overtaken. CROSS JOIN keeps SQLite from
-// beginning with the many that wait.
+// overtaken reads the few jobs that were overtaken and still wait at their
+// places.
 func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
-	rows, err := tx.Query(ctx, `SELECT o.job_id, o.rank, o.starts, o.affinity, o.since_ms, j.tenant, j.job_type, j.template_id, j.locks, j.limits
-		FROM overtaken o CROSS JOIN jobs j WHERE j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
+	rows, err := tx.Query(ctx, `SELECT job_id, rank, starts, affinity, since_ms FROM overtaken ORDER BY rank`)
 	if err != nil {
 		return nil, fmt.Errorf("read overtaken jobs: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (job.Overtaken, error) {
-		var o job.Overtaken
-		var j job.Job
+	noted, err := collect(rows, func(r *sql.Rows) (o job.Overtaken, err error) {
 		var since int64
-		var locks, limits string
-		if err := r.Scan(&o.JobID, &o.Rank, &o.Starts, &o.Affinity, &since, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits); err != nil {
-			return o, err
-		}
-		err := errors.Join(decode(locks, &j.Locks), decode(limits, &j.Limits))
-		o.Since, o.Needs = clock.FromMillis(since), j.Needs()
+		err = r.Scan(&o.JobID, &o.Rank, &o.Starts, &o.Affinity, &since)
+		o.Since = clock.FromMillis(since)
 		return o, err
 	})
+	if err != nil || len(noted) == 0 {
+		return nil, err
+	}
+	// By their ids, so that no planner begins with the many that wait.
+	ids := make([]string, len(noted))
+	for i, o := range noted {
+		ids[i] = o.JobID
+	}
+	list, args := values(ids)
+	js, err := queryJobs(ctx, tx, `job_id IN (`+list+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	var out []job.Overtaken
+	for _, o := range noted {
+		i := slices.IndexFunc(js, func(j job.Job) bool { return j.ID == o.JobID })
+		if i >= 0 && js[i].Ready() && js[i].Rank == o.Rank {
+			o.Needs = js[i].Needs()
+			out = append(out, o)
+		}
+	}
+	return out, nil
 }
 
 // saveOvertaken writes the list that a decision made, where it differs.
@@ -180,25 +197,36 @@ func saveOvertaken(ctx context.Context, tx Tx, before, after []job.Overtaken) er
 	for _, o := range before {
 		old[o.JobID] = o
 	}
+	var rows []string
+	var args []any
 	for _, o := range after {
 		was, there := old[o.JobID]
 		delete(old, o.JobID)
 		if there && was.Starts == o.Starts && was.Affinity == o.Affinity {
 			continue
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO overtaken (job_id, rank, starts, affinity, since_ms) VALUES ($1, $2, $3, $4, $5)
+		n := len(args)
+		rows = append(rows, fmt.Sprintf("($%d, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5))
+		args = append(args, o.JobID, string(o.Rank), o.Starts, o.Affinity, clock.Millis(o.Since))
+	}
+	if len(rows) > 0 {
+		if _, err := tx.Exec(ctx, `INSERT INTO overtaken (job_id, rank, starts, affinity, since_ms) VALUES `+strings.Join(rows, ", ")+`
 			ON CONFLICT (job_id) DO UPDATE SET rank = excluded.rank, starts = excluded.starts, affinity = excluded.affinity,
-			since_ms = excluded.since_ms`, o.JobID, string(o.Rank), o.Starts, o.Affinity, clock.Millis(o.Since)); err != nil {
+			since_ms = excluded.since_ms`, args...); err != nil {
 			return fmt.Errorf("count overtaking: %w", err)
 		}
 	}
-	if len(old) == 0 && len(after) > 0 {
+	if len(rows) == 0 && len(old) == 0 {
 		return nil
 	}
-	for jobID := range old {
-		if _, err := tx.Exec(ctx, `DELETE FROM overtaken WHERE job_id = $1`, jobID); err != nil {
-			return fmt.Errorf("forget overtaking: %w", err)
-		}
+	// Also those that are gone from the order without a decision.
+	ids := []string{""}
+	for _, o := range after {
+		ids = append(ids, o.JobID)
+	}
+	list, args := values(ids)
+	if _, err := tx.Exec(ctx, `DELETE FROM overtaken WHERE job_id NOT IN (`+list+`)`, args...); err != nil {
+		return fmt.Errorf("forget overtaking: %w", err)
 	}
 	return nil
 }
@@ -248,15 +276,24 @@ func (h *heads) Walk(blocked func(resource string) bool, yield func(c job.Candid
 const scanBlocked = 256
 
 func (h *heads) Blocked(blocked func(resource string) bool, n int) ([]job.Candidate, error) {
+	found := h.index.Blocked(blocked, n, scanBlocked)
+	if len(found) == 0 {
+		return nil, nil
+	}
+	ranks := make([]string, len(found))
+	for i, b := range found {
+		ranks[i] = string(b.Rank)
+	}
+	list, args := values(ranks)
+	js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank IN (`+list+`) ORDER BY rank`, args...)
+	if err != nil {
+		h.err = err
+		return nil, err
+	}
 	var out []job.Candidate
-	for _, b := range h.index.Blocked(blocked, n, scanBlocked) {
-		js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(b.Rank))
-		if err != nil {
-			h.err = err
-			return nil, err
-		}
-		if len(js) > 0 && js[0].Ready() && js[0].GroupID == "" {
-			out = append(out, candidate(js[0]))
+	for _, j := range js {
+		if j.Ready() && j.GroupID == "" {
+			out = append(out, candidate(j))
 		}
 	}
 	return out, nil

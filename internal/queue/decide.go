@@ -287,10 +287,10 @@ func (d *decider) hasStarted(r rank.Rank) bool {
 
 // count is the list of the overtaken after the decision.
 func (d *decider) count() []job.Overtaken {
-	if len(d.starts) == 0 {
+	if len(d.starts) == 0 && !d.owned {
 		return d.s.Overtaken
 	}
 	d.pass("\xff") // behind everything: what barriers keep is blocked
 	d.look(d.board, d.s.Heads, d.left)
-	return d.result()
+	return d.result(d.board)
 }

@@ -130,9 +130,11 @@ func (e *Explainer) next(j job.Job) job.Waiting {
 	case d.free <= 0 && d.seats > 0:
 		return job.Waiting{Code: job.WaitDirectFirst, Detail: plural(d.seats, "direct request takes", "direct requests take") + " the next free slot"}
 	case d.free <= 0 && n < d.s.Workers:
-		return job.Waiting{Code: job.WaitLimit, Detail: fmt.Sprintf("max_global: %s; %s", what, plural(n, "slot is busy, as many as may be", "slots are busy, as many as may be"))}
+		return job.Waiting{Code: job.WaitLimit, Detail: fmt.Sprintf("max_global is %d: %s; all that may be used are busy", n, what)}
+	case d.free <= 0 && n == 1:
+		return job.Waiting{Code: job.WaitNoSlot, Detail: what + "; the only slot is busy"}
 	case d.free <= 0:
-		return job.Waiting{Code: job.WaitNoSlot, Detail: fmt.Sprintf("%s; all %s busy", what, plural(n, "slot is", "slots are"))}
+		return job.Waiting{Code: job.WaitNoSlot, Detail: fmt.Sprintf("%s; all %d slots are busy", what, n)}
 	case j.GroupID != "":
 		return job.Waiting{Code: job.WaitGroup, Holder: j.GroupID, Detail: "its group is next in order, and a slot is free: the first members that can start do"}
 	}

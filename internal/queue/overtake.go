@@ -110,10 +110,10 @@ func (b *board) overtakable(resource string) bool {
 	return b.blocked(resource)
 }
 
-// result is the list of all that were overtaken, in order.
-func (t *tally) result() []job.Overtaken {
+// result is the list of all that were, or may not be, overtaken, in order.
+func (t *tally) result(b *board) []job.Overtaken {
 	t.own()
-	kept := slices.DeleteFunc(t.list, func(o job.Overtaken) bool { return o.Starts == 0 })
+	kept := slices.DeleteFunc(t.list, func(o job.Overtaken) bool { return o.Starts == 0 && !b.isBarrier(o) })
 	slices.SortFunc(kept, func(a, b job.Overtaken) int { return cmp.Compare(a.Rank, b.Rank) })
 	return kept[:min(len(kept), maxTracked)]
 }

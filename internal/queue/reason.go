@@ -21,11 +21,11 @@ func (b *board) reason(x obstacle, c job.Class) job.Waiting {
 			Code: job.WaitDirectFirst, Detail: "a direct request waits for lock " + x.lock, Holder: visible(x.direct.Tenant, c.Tenant, x.direct.RunID),
 		}
 	case lockKept:
-		return behind(*x.barrier, c, job.WaitLock, "lock "+x.lock+" is kept free for", "")
+		return behind(*x.barrier, c, job.WaitLock, "lock "+x.lock+" is kept free for")
 	case strictOrder:
-		return behind(*x.barrier, c, job.WaitPosition, "the order is strict, and", ": nothing behind it starts first")
+		return behind(*x.barrier, c, job.WaitPosition, "the order is strict, and nothing starts before")
 	case limitKept:
-		return behind(*x.barrier, c, job.WaitLimit, limitText(x, c)+"; the last place is kept free for", "")
+		return behind(*x.barrier, c, job.WaitLimit, limitText(x, c)+"; the last place is kept free for")
 	case limitReached:
 		return job.Waiting{Code: job.WaitLimit, Detail: limitText(x, c)}
 	case nothing:
@@ -34,9 +34,9 @@ func (b *board) reason(x obstacle, c job.Class) job.Waiting {
 }
 
 // behind names the barrier o for a reader of class c.
-func behind(o job.Overtaken, c job.Class, code job.WaitCode, before, after string) job.Waiting {
+func behind(o job.Overtaken, c job.Class, code job.WaitCode, before string) job.Waiting {
 	return job.Waiting{
-		Code: code, Detail: before + " " + named(o.Needs.Tenant, c.Tenant, o.JobID) + ", which was overtaken " + often(o) + after,
+		Code: code, Detail: before + " " + named(o.Needs.Tenant, c.Tenant, o.JobID) + ", which was overtaken " + often(o),
 		Holder: visible(o.Needs.Tenant, c.Tenant, o.JobID),
 	}
 }
@@ -119,7 +119,7 @@ func (b *board) overtakenText(jobID string) string {
 	}
 	o := b.s.Overtaken[i]
 	var out strings.Builder
-	fmt.Fprintf(&out, "; overtaken %s", often(o))
+	fmt.Fprintf(&out, "; this job was overtaken %s", often(o))
 	if o.Affinity > 0 {
 		fmt.Fprintf(&out, ", %s of them because a model was loaded", strconv.Itoa(o.Affinity))
 	}

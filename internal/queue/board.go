@@ -200,6 +200,16 @@ func (b *board) raise(o job.Overtaken) {
 	b.pass(b.at)
 }
 
+// lower takes a barrier away that has started.
+func (b *board) lower(place rank.Rank) {
+	i := slices.IndexFunc(b.barriers, func(o job.Overtaken) bool { return o.Rank.Place() == place })
+	if i < 0 {
+		return
+	}
+	b.barriers = slices.Delete(slices.Clone(b.barriers), i, i+1)
+	b.pass(b.at)
+}
+
 // pass moves the decision to a place in the order: whatever is there has to
 // leave the barriers before it what they need.
 func (b *board) pass(place rank.Rank) { b.at, b.passed = place, b.ahead(place) }
@@ -266,6 +276,10 @@ func (b *board) obstacle(c job.Class, place rank.Rank, in *job.Group) obstacle {
 	}
 	for _, l := range c.Locks {
 		if b.full(l) {
+			if i := slices.IndexFunc(b.taken[l], func(h job.Holder) bool { return h.JobID == "" }); i >= 0 {
+				h := b.taken[l][i]
+				return obstacle{kind: lockWanted, lock: l, direct: job.Direct{RunID: h.RunID, Tenant: h.Tenant}}
+			}
 			return obstacle{kind: lockFull, lock: l}
 		}
 		if d, ok := b.wanted[l]; ok && respect {

@@ -91,12 +91,11 @@ func (d *decider) direct() {
 			d.seats++
 		}
 		d.lend(group)
-		if !own {
-			d.want(r)
+		d.take(r.Needs(), job.Holder{RunID: r.RunID, Tenant: r.Tenant})
+		if !own { // its instance starts it
 			continue
 		}
 		d.room--
-		d.take(r.Needs(), job.Holder{RunID: r.RunID, Tenant: r.Tenant})
 		d.out.Direct = append(d.out.Direct, job.Grant{RunID: r.RunID, Group: group})
 	}
 }

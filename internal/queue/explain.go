@@ -38,7 +38,9 @@ func NewExplainer(s job.Snapshot) *Explainer {
 }
 
 // Explain is NewExplainer and Explainer.Explain for a single job.
-func Explain(s job.Snapshot, j job.Job, ahead int) job.Waiting { return NewExplainer(s).Explain(j, ahead) }
+func Explain(s job.Snapshot, j job.Job, ahead int) job.Waiting {
+	return NewExplainer(s).Explain(j, ahead)
+}
 
 // Explain says why a job in state QUEUED waits. ahead is its position.
 func (e *Explainer) Explain(j job.Job, ahead int) job.Waiting {

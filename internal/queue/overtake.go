@@ -34,6 +34,7 @@ type start struct {
 func (t *tally) note(b *board, c job.Candidate, affine bool) {
 	s := start{c.Rank.Place(), affine}
 	t.starts = append(t.starts, s)
+	b.lower(s.place)
 	if len(t.list) == 0 {
 		return
 	}

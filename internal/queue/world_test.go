@@ -27,6 +27,7 @@ type world struct {
 	lanes     []lane       // running
 	outside   []job.Holder
 	lost      map[string]bool // by job id
+	seq       int             // of what arrives
 	overtaken []job.Overtaken
 }
 
@@ -207,7 +208,9 @@ func (w *world) explain(j *job.Job) job.Waiting {
 // heads are the waiting jobs of a world.
 type heads struct{ w *world }
 
-func blockedBy(c job.Class, blocked func(string) bool) bool { return slices.ContainsFunc(c.Resources(), blocked) }
+func blockedBy(c job.Class, blocked func(string) bool) bool {
+	return slices.ContainsFunc(c.Resources(), blocked)
+}
 
 func (h heads) Walk(blocked func(string) bool, yield func(job.Candidate, *job.GroupWork) bool) error {
 	offered := map[string]bool{}

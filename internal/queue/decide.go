@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/rank"
 )
 
 // maxStuck is how many groups that cannot start a decision looks at. It reads
@@ -277,11 +276,6 @@ func (d *decider) begin(w work, affine bool) {
 	}
 	d.free--
 	d.note(d.board, w.Candidate, affine)
-}
-
-// hasStarted reports whether the job or group at a place starts already.
-func (d *decider) hasStarted(r rank.Rank) bool {
-	return slices.ContainsFunc(d.starts, func(s start) bool { return s.place == r.Place() })
 }
 
 // count is the list of the overtaken after the decision.

@@ -192,7 +192,7 @@ func (w *world) kept(j *job.Job, barriers []job.Overtaken) bool {
 		}
 	}
 	for _, o := range barriers {
-		if o.Rank.Place() >= j.Rank.Place() || w.job(o.JobID).State != job.Queued {
+		if o.Rank.Place() >= j.Rank.Place() || !w.stands(o) {
 			continue
 		}
 		b := w.job(o.JobID)
@@ -212,6 +212,13 @@ func barriers(w *world, of []job.Overtaken) []job.Overtaken {
 	return slices.DeleteFunc(slices.Clone(of), func(o job.Overtaken) bool {
 		return o.Starts < w.rules.MaxOvertakes && w.now.Sub(o.Since) < w.rules.MaxOvertakeAge
 	})
+}
+
+// stands reports whether a barrier waits at its place: neither it nor its group
+// has begun.
+func (w *world) stands(o job.Overtaken) bool {
+	j := w.job(o.JobID)
+	return j.State == job.Queued && !j.GroupActive
 }
 
 // never are the reasons that no job has which starts.
@@ -240,13 +247,13 @@ func (w *world) decide(t *rapid.T) job.Decision {
 			t.Fatalf("%s starts and does not fit", c.JobID)
 		}
 		// What was kept for a barrier is free again when the barrier has started.
-		lowered := slices.ContainsFunc(bars, func(o job.Overtaken) bool { return claimed[o.JobID] })
+		lowered := slices.ContainsFunc(bars, func(o job.Overtaken) bool { return !w.stands(o) })
 		if c := why[j.ID].Code; !(lowered && strings.Contains(why[j.ID].Detail, "kept free")) && slices.Contains(never, c) {
 			t.Fatalf("%s starts although %+v", j.ID, why[j.ID])
 		}
 		for _, o := range bars {
 			b := w.job(o.JobID)
-			if j.GroupActive || b.State != job.Queued || o.Rank.Place() >= j.Rank.Place() {
+			if j.GroupActive || !w.stands(o) || o.Rank.Place() >= j.Rank.Place() {
 				continue
 			}
 			if w.rules.StrictOrder || shares(b.Locks, j.Locks) {

@@ -66,6 +66,11 @@ func (t *tally) own() {
 	}
 }
 
+// hasStarted reports whether the job or group at a place starts already.
+func (t *tally) hasStarted(r rank.Rank) bool {
+	return slices.ContainsFunc(t.starts, func(s start) bool { return s.place == r.Place() })
+}
+
 // of is how often c was overtaken, also by what started in this decision.
 func (t *tally) of(b *board, c job.Candidate) job.Overtaken {
 	for _, o := range t.list {
@@ -90,7 +95,9 @@ func (t *tally) look(b *board, heads job.Heads, left []job.Candidate) {
 		left = slices.Concat(left, found)
 	}
 	for _, c := range left {
-		if slices.ContainsFunc(t.list, func(o job.Overtaken) bool { return o.JobID == c.JobID }) || b.shut(c.Needs) {
+		known := slices.ContainsFunc(t.list, func(o job.Overtaken) bool { return o.JobID == c.JobID })
+		// The waiting jobs are as they were: what starts is still among them.
+		if known || t.hasStarted(c.Rank) || b.shut(c.Needs) {
 			continue
 		}
 		o := t.of(b, c)

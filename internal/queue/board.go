@@ -180,7 +180,11 @@ func (b *board) blocked(resource string) bool {
 		return false
 	}
 	most := b.most(what, own)
-	return most >= 0 && (b.used[what] >= most || b.used[what] == most-1 && b.reserver(what, b.passed) != nil)
+	if most >= 0 && b.used[what] >= most {
+		return true
+	}
+	o, _ := b.reserver(what, b.passed)
+	return o != nil
 }
 
 // isBarrier reports whether a job was overtaken so often, or for so long, that
@@ -234,24 +238,26 @@ func (b *board) keeper(lock string, n int) *job.Overtaken {
 }
 
 // reserver is the barrier among the first n for which the last unit of a limit
-// is kept: it has all its locks to itself and waits for limits only. While it
-// waits for a lock as well, it could not use the unit.
-func (b *board) reserver(what counted, n int) *job.Overtaken {
+// is kept, and the bound that it has to keep: it has all its locks to itself and
+// waits for limits only. While it waits for a lock as well, it could not use the
+// unit.
+func (b *board) reserver(what counted, n int) (o *job.Overtaken, most int) {
 	for i := range b.barriers[:n] {
-		o := &b.barriers[i]
-		needs := false
-		limits(o.Needs, func(w counted, _ int) bool {
-			needs = w == what
-			return !needs
+		o, most := &b.barriers[i], -1
+		limits(o.Needs, func(w counted, own int) bool {
+			if w == what {
+				most = b.most(w, own)
+			}
+			return w != what
 		})
-		if needs && !slices.ContainsFunc(o.Needs.Locks, func(l string) bool {
+		if most >= 0 && b.used[what] >= most-1 && !slices.ContainsFunc(o.Needs.Locks, func(l string) bool {
 			_, wanted := b.wanted[l]
 			return wanted || b.full(l) || b.keeper(l, i) != nil
 		}) {
-			return o
+			return o, most
 		}
 	}
-	return nil
+	return nil, 0
 }
 
 // onlyGroups reports whether no slot can get free before a running group ends.
@@ -295,14 +301,10 @@ func (b *board) obstacle(c job.Class, place rank.Rank, in *job.Group) obstacle {
 	var out obstacle
 	limits(c, func(what counted, own int) bool {
 		most, used := b.most(what, own), b.used[what]
-		switch {
-		case most < 0 || used < most-1:
-		case used >= most:
+		if most >= 0 && used >= most {
 			out = obstacle{kind: limitReached, what: what, most: most, used: used}
-		default:
-			if o := b.reserver(what, n); o != nil {
-				out = obstacle{kind: limitKept, what: what, most: most, used: used, barrier: o}
-			}
+		} else if o, most := b.reserver(what, n); o != nil {
+			out = obstacle{kind: limitKept, what: what, most: most, used: used, barrier: o}
 		}
 		return out.kind == nothing
 	})

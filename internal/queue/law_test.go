@@ -246,9 +246,12 @@ func (w *world) decide(t *rapid.T) job.Decision {
 		if j.State != job.Queued || !w.fits(j) {
 			t.Fatalf("%s starts and does not fit", c.JobID)
 		}
-		// What was kept for a barrier is free again when the barrier has started.
+		// What was kept for a barrier is free again when the barrier has started, and
+		// the place in a limit when the barrier cannot use it.
 		lowered := slices.ContainsFunc(bars, func(o job.Overtaken) bool { return !w.stands(o) })
-		if c := why[j.ID].Code; !(lowered && strings.Contains(why[j.ID].Detail, "kept free")) && slices.Contains(never, c) {
+		text := why[j.ID].Detail
+		kept := lowered && strings.Contains(text, "kept free for") || strings.Contains(text, "the last place is kept free for")
+		if !kept && slices.Contains(never, why[j.ID].Code) {
 			t.Fatalf("%s starts although %+v", j.ID, why[j.ID])
 		}
 		for _, o := range bars {

@@ -88,11 +88,12 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 		if sit, err = s.Store.Jobs.Situation(ctx, jobs); err != nil {
 			return nil, err
 		}
+		s.foresee(ctx)
 	}
 	out := make([]wire.Job, 0, len(jobs))
 	why := queue.NewExplainer(sit.Snapshot)
 	for _, j := range jobs {
-		out = append(out, explained(why, j, sit.Positions[j.ID]))
+		out = append(out, s.explained(why, j, sit.Positions[j.ID]))
 	}
 	return out, nil
 }
@@ -100,15 +101,27 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 // queued shows a job that waits at a position. A job that ended or started
 // meanwhile is shown as it is.
 func (s *service) queued(snap job.Snapshot, j job.Job, at int) wire.Job {
-	return explained(queue.NewExplainer(snap), j, at)
+	return s.explained(queue.NewExplainer(snap), j, at)
 }
 
-func explained(e *queue.Explainer, j job.Job, at int) wire.Job {
+func (s *service) explained(e *queue.Explainer, j job.Job, at int) wire.Job {
 	if j.State != job.Queued {
 		return wire.JobOf(j, nil, nil)
 	}
 	why := e.Explain(j, at)
-	return wire.JobOf(j, &at, &why)
+	out := wire.JobOf(j, &at, &why)
+	if f := s.forecast.Of(j, at); f.Known {
+		now := s.Clock.Now()
+		out = out.Estimate(now, f.Start, f.From, f.To)
+	}
+	return out
+}
+
+// foresee brings the estimates up to date. Without them a job can be shown too.
+func (s *service) foresee(ctx context.Context) {
+	if err := s.forecast.Refresh(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("cannot estimate when jobs start", "error", err)
+	}
 }
 
 func (s *service) jobReply(ctx context.Context, status int, j job.Job) (reply, error) {
@@ -144,6 +157,7 @@ func (s *service) enqueue(r *request, j job.Job) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	s.foresee(r.Context())
 	status := http.StatusCreated
 	if r.wait > 0 {
 		status = http.StatusAccepted // until it has ended

@@ -154,13 +154,47 @@ func (c Class) Resources() []string {
 		out = append(out, ResourceTemplate+atMost(c.TemplateID, c.MaxTemplate))
 	}
 	if c.Key != "" {
-		out = append(out, ResourceKey+atMost(c.KeyName(), c.MaxKey))
+		out = append(out, ResourceKey+c.Tenant+classSep+atMost(c.Key, c.MaxKey))
 	}
 	return out
 }
 
-// ClassResources is Class.Resources of a class's text.
-func ClassResources(class string) []string { return ParseClass(class).Resources() }
+// ClassResources is Class.Resources of a class's text. The index asks it for
+// hundreds of classes in one claim, so the names are parts of one string.
+func ClassResources(class string) []string {
+	var f [8]string
+	n := 0
+	rest, more := class, true
+	for more && n < len(f) {
+		f[n], rest, more = strings.Cut(rest, classSep)
+		n++
+	}
+	if n < 4 || more || f[0] == "" {
+		return ParseClass(class).Resources()
+	}
+	var all strings.Builder
+	all.Grow(2*len(class) + 64)
+	out := make([]string, 0, n)
+	add := func(parts ...string) {
+		from := all.Len()
+		for _, p := range parts {
+			all.WriteString(p)
+		}
+		out = append(out, all.String()[from:])
+	}
+	for _, l := range f[4:n] {
+		add(ResourceLock, l)
+	}
+	add(ResourceType, f[0])
+	add(ResourceTenant, f[2])
+	if f[1] != "" {
+		add(ResourceTemplate, f[1])
+	}
+	if f[3] != "" {
+		add(ResourceKey, f[2], classSep, f[3])
+	}
+	return out
+}
 
 // Candidate is what a claim decision knows of one waiting job.
 type Candidate struct {

@@ -27,16 +27,19 @@ func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
 		return s, err
 	}
 	running := map[string]int{}
-	rows, err := tx.Query(ctx, `SELECT job_id, run_id, tenant, job_type, template_id, locks, limits, group_id FROM jobs WHERE state = 'RUNNING'`)
+	rows, err := tx.Query(ctx, `SELECT job_id, run_id, tenant, job_type, template_id, locks, limits, group_id, started_ms
+		FROM jobs WHERE state = 'RUNNING'`)
 	if err != nil {
 		return s, fmt.Errorf("read running jobs: %w", err)
 	}
 	s.Running, err = collect(rows, func(r *sql.Rows) (o job.Occupant, err error) {
 		var j job.Job
 		var locks, limits string
-		if err := r.Scan(&o.JobID, &o.RunID, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits, &o.Group); err != nil {
+		var started int64
+		if err := r.Scan(&o.JobID, &o.RunID, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits, &o.Group, &started); err != nil {
 			return o, err
 		}
+		o.Since = clock.FromMillis(started)
 		if err := errors.Join(decode(locks, &j.Locks), decode(limits, &j.Limits)); err != nil {
 			return o, err
 		}
@@ -72,15 +75,16 @@ func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
 // slots.
 func directs(ctx context.Context, tx Tx, s *job.Snapshot) (map[string]bool, error) {
 	lent := map[string]bool{}
-	rows, err := tx.Query(ctx, `SELECT run_id, seq, tenant, kind, state, locks, instance_id, group_id, lease_until_ms FROM direct_requests ORDER BY seq`)
+	rows, err := tx.Query(ctx, `SELECT run_id, seq, tenant, kind, state, locks, instance_id, group_id, lease_until_ms, started_ms
+		FROM direct_requests ORDER BY seq`)
 	if err != nil {
 		return nil, fmt.Errorf("read direct requests: %w", err)
 	}
 	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
 		var d job.Direct
 		var state, locks, group string
-		var until int64
-		if err := r.Scan(&d.RunID, &d.Seq, &d.Tenant, &d.Kind, &state, &locks, &d.Instance, &group, &until); err != nil {
+		var until, started int64
+		if err := r.Scan(&d.RunID, &d.Seq, &d.Tenant, &d.Kind, &state, &locks, &d.Instance, &group, &until, &started); err != nil {
 			return struct{}{}, err
 		}
 		if err := decode(locks, &d.Locks); err != nil {
@@ -88,7 +92,7 @@ func directs(ctx context.Context, tx Tx, s *job.Snapshot) (map[string]bool, erro
 		}
 		switch {
 		case state == directRunning:
-			s.Running = append(s.Running, job.Occupant{RunID: d.RunID, Needs: d.Needs(), Group: group})
+			s.Running = append(s.Running, job.Occupant{RunID: d.RunID, Needs: d.Needs(), Group: group, Since: clock.FromMillis(started)})
 			if group != "" {
 				lent[group] = true
 			}

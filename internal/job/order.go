@@ -11,13 +11,11 @@ import (
 // Zones of the one order, by rank.Rank.Zone. The lanes come first: whatever is
 // in a lower zone starts before everything in a higher one, except for jobs that
 // a person placed among others.
-const (
-	// zoneResumed is the lane of work that had started, waited outside of the
-	// queue and goes on: it stands before everything that has not begun.
-	zoneResumed = 0
-	// zoneQueue is the first zone of the queue: two for each priority.
-	zoneQueue = 2
-)
+//
+// zoneQueue is the first zone of the queue: two for each priority. Those before
+// it are for work that had started, waited outside of the queue and goes on: it
+// stands before everything that has not begun.
+const zoneQueue = 2
 
 // Zone is where j enters the order when nobody says otherwise: behind all jobs
 // of an equal or sooner insertion class, which is the priority and, inside one

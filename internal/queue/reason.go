@@ -74,6 +74,8 @@ func (b *board) lockTaken(l, tenant string) job.Waiting {
 	who := "another tenant"
 	w := job.Waiting{Code: job.WaitLock, Until: b.freeAt(l)}
 	switch {
+	case own < 0 && h.JobID != "":
+		who = "a job of another tenant"
 	case own < 0:
 	case h.JobID != "":
 		who, w.Holder = h.JobID, h.JobID

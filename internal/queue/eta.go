@@ -227,7 +227,11 @@ func (f *Forecaster) waiting(j job.Job) forecast.Waiting {
 // resources names what something takes while it runs, without the bounds that
 // templates set: they are capacities.
 func resources(c job.Class) []string {
-	out := limited(c)
+	var out []string
+	limits(c, func(what counted, _ int) bool {
+		out = append(out, what.kind+what.name)
+		return true
+	})
 	for _, l := range c.Locks {
 		out = append(out, job.ResourceLock+l)
 	}
@@ -243,8 +247,11 @@ func capacityOf(b *board, known map[string]int, names []string) map[string]int {
 			}
 			continue
 		}
-		most, _ := b.limit(r)
-		base, _, _ := strings.Cut(r, "@")
+		what, own, ok := parseCounted(r)
+		if !ok {
+			continue
+		}
+		most, base := b.most(what, own), what.kind+what.name
 		if was, ok := known[base]; most >= 0 && (!ok || most < was) {
 			known[base] = most
 		}

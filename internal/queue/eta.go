@@ -98,14 +98,15 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 		return forecast.Estimate{Reason: forecast.ReasonHeld}
 	case f.in.Paused:
 		return forecast.Estimate{Reason: forecast.ReasonPaused}
-	case len(f.in.Waiting) < foreseen:
-		// It came after the last look: it starts about when what stood there would.
-		if position < len(f.in.Waiting) {
-			return f.starts[f.in.Waiting[max(position, 0)].ID]
-		}
-		return f.starts[last]
 	}
-	e := forecast.Beyond(f.in, f.starts, []int{position})[0]
+	e := f.starts[last]
+	switch {
+	case position < len(f.in.Waiting):
+		// It came after the last look: it starts about when what stood there would.
+		e = f.starts[f.in.Waiting[max(position, 0)].ID]
+	case len(f.in.Waiting) >= foreseen:
+		e = forecast.Beyond(f.in, f.starts, []int{position})[0]
+	}
 	if e.Known && e.Start.Before(j.NotBefore) {
 		e.Start, e.To = j.NotBefore, e.To.Add(j.NotBefore.Sub(e.Start))
 		e.From = later(e.From, j.NotBefore)

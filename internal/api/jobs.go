@@ -110,7 +110,7 @@ func (s *service) explained(e *queue.Explainer, j job.Job, at int) wire.Job {
 	}
 	why := e.Explain(j, at)
 	out := wire.JobOf(j, &at, &why)
-	if f := s.forecast.Of(j, at); f.Known {
+	if f := s.forecast.Of(j, at); f.Known && why.Code != job.WaitPaused {
 		now := s.Clock.Now()
 		out = out.Estimate(now, f.Start, f.From, f.To)
 	}

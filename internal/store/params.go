@@ -205,6 +205,18 @@ type EnterDirect struct {
 	Instance string
 	TTL      time.Duration
 	Now      time.Time // zero = the authority's clock
+	// Key's answer is made from an Entered. It names the request by its Location,
+	// and nothing of it may tell what the request or its result contains.
+	Key *Key
+}
+
+// LeaveDirect are the parameters of Direct.Leave.
+type LeaveDirect struct {
+	RunID string
+	// Key is the one that the request entered with, nil = none; Location that of
+	// its stored answer. A key with another answer stays.
+	Key      *Key
+	Location string
 }
 
 // Entered is what Direct.Enter found.

@@ -17,8 +17,8 @@ type Retention interface {
 	// tenants; the zero time if there are no more than keep.
 	Cutoff(ctx context.Context, keep int) (time.Time, error)
 	// ExpireJobs deletes at most limit jobs that finished before the given time,
-	// with their runs, artifacts and checkpoints, oldest first. A job of which an
-	// unfinished job repeats a run stays. Nothing else of the installation names
+	// with their runs, artifacts and checkpoints, oldest first; when
+	// no such job is left, at most limit runs of direct requests. A job of which an unfinished job repeats a run stays. Nothing else of the installation names
 	// what it deletes but audit rows and events.
 	ExpireJobs(ctx context.Context, before time.Time, limit int) (Expired, error)
 	// ExpireEvents deletes at most limit events from the beginning of the whole log:

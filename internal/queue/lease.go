@@ -163,6 +163,11 @@ func (e *Engine) loseLease() {
 	for _, a := range e.active {
 		a.cancel(task.ErrLeaseLost)
 	}
+	for _, c := range e.calls { // their places were under that lease, too
+		if c.entered {
+			e.loseLocked(c)
+		}
+	}
 }
 
 func (e *Engine) trustEnd() time.Time {

@@ -226,6 +226,8 @@ type Entered struct {
 	// Ahead is the number of direct requests that wait before this one.
 	Ahead     int
 	ArrivedAt time.Time
+	// Timeout is how long the request may wait by the rules of that moment.
+	Timeout time.Duration
 }
 
 // DirectState is where a direct request stands.

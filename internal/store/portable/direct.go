@@ -62,6 +62,7 @@ func (s direct) Enter(ctx context.Context, p store.EnterDirect) (store.Entered, 
 		if err != nil {
 			return err
 		}
+		out.Timeout = set.Rules.DirectTimeout
 		out.ArrivedAt = clock.FromMillis(clock.Millis(now))
 		r := p.Run
 		if _, err := tx.Exec(ctx, `INSERT INTO direct_requests (run_id, seq, tenant, kind, state, locks, instance_id, epoch, created_by, params,

@@ -221,7 +221,7 @@ type LeaveDirect struct {
 
 // Entered is what Direct.Enter found.
 type Entered struct {
-	// WaitedFor are ids of the jobs and direct runs that run now.
+	// WaitedFor are ids of the tenant's jobs and direct runs that run now.
 	WaitedFor []string
 	// Ahead is the number of direct requests that wait before this one.
 	Ahead     int

@@ -84,7 +84,7 @@ func (b *bundle) has(lines ...string) {
 func (b *bundle) touch() {
 	b.t.Helper()
 	b.m.Watch(metrics.Sources{
-		Survey: b.s.Health.Survey, Space: func() (uint64, uint64, error) { return 5, 10, nil }, Attempts: func() int { return 2 },
+		Survey: b.s.Health.Survey, Space: func() (uint64, uint64, error) { return 5, 10, nil }, Attempts: func() int { return 2 }, DirectWaiting: func() int { return 3 },
 		Connections: func() map[string]int { return map[string]int{"idle": 3} }, Checks: func() map[string]float64 { return map[string]float64{"database": 1} },
 	})
 	b.work()

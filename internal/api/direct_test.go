@@ -412,10 +412,10 @@ func TestDirectStreamTellsFailures(t *testing.T) {
 	if err := json.Unmarshal([]byte(last.data), &p); err != nil {
 		t.Fatal(err)
 	}
-	if last.name != "error" || p.Code != "direct_failed" || p.Status != 500 || !strings.Contains(p.Detail, "no weights") {
+	if last.name != "error" || p.Code != "direct_failed" || p.Status != 502 || !strings.Contains(p.Detail, "no weights") {
 		t.Errorf("last event %+v", last)
 	}
-	want(t, s.say("operator", sayBody("x")), 500, "direct_failed")
+	want(t, s.say("operator", sayBody("x")), 502, "direct_failed")
 }
 
 func TestDirectFaultsOfTheWork(t *testing.T) {
@@ -480,8 +480,8 @@ func TestDirectRepetitionOfAFailure(t *testing.T) {
 		n++
 		return task.Fail("model_broken", fmt.Errorf("no luck"))
 	}})
-	first := want(t, s.say("operator", sayBody("x"), "Idempotency-Key", "k"), 500, "direct_failed").json(t)
-	again := want(t, s.say("operator", sayBody("x"), "Idempotency-Key", "k"), 500, "direct_failed").json(t)
+	first := want(t, s.say("operator", sayBody("x"), "Idempotency-Key", "k"), 502, "direct_failed").json(t)
+	again := want(t, s.say("operator", sayBody("x"), "Idempotency-Key", "k"), 502, "direct_failed").json(t)
 	if n != 1 || first["detail"] != again["detail"] {
 		t.Errorf("done %d times: %v, %v", n, first, again)
 	}

@@ -28,7 +28,7 @@ var ownStatus = map[fault.Code]int{
 	fault.HostNotAllowed:       http.StatusMisdirectedRequest,
 	fault.UpgradeRequired:      http.StatusUpgradeRequired,
 	fault.StorageFull:          http.StatusInsufficientStorage,
-	fault.DirectFailed:         http.StatusInternalServerError,
+	fault.DirectFailed:         http.StatusBadGateway,
 	fault.DirectGone:           http.StatusGone,
 }
 

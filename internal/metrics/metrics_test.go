@@ -96,6 +96,7 @@ func (b *bundle) touch() {
 	b.m.Begin()
 	b.m.End("/api/jobs", "GET", 200, 10, time.Second)
 	b.m.Refuse("busy")
+	b.m.Direct("served")
 }
 
 // work lets jobs of two types run: one succeeds, one is retried, one is lost

@@ -61,7 +61,7 @@ var (
 	eventsLast    = Def{Name: "runsheet_events_last_sequence", Kind: Gauge, Help: "Highest sequence number in the log of events; its rate is that of events."}
 	eventsLagging = Def{Name: "runsheet_events_unnumbered", Kind: Gauge, Help: "Events that are committed but that no reader can see yet, at most 10000; always 0 on SQLite. It is the lag of the log of events."}
 
-	directWaiting = Def{Name: "runsheet_direct_waiting", Kind: Gauge, Help: "Direct requests that wait for a slot at this process."}
+	directWaiting  = Def{Name: "runsheet_direct_waiting", Kind: Gauge, Help: "Direct requests that wait for a slot at this process."}
 	directRequests = Def{
 		Name: "runsheet_direct_requests_total", Kind: Counter, Help: "Direct requests of this process, by what became of them.",
 		Labels: []string{"outcome"}, Values: []string{

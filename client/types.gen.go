@@ -172,8 +172,12 @@ type Job struct {
 	Priority int `json:"priority"`
 	// Position: number of jobs before it in the queue; null when it does not wait.
 	Position *int `json:"position"`
-	// EstimatedWait: null while unknown.
+	// EstimatedWait: from now to the likely start; null while unknown.
 	EstimatedWait *string `json:"estimated_wait"`
+	// EstimatedStartAt: the likely start: as many starts are earlier as later; null while unknown.
+	EstimatedStartAt *time.Time `json:"estimated_start_at"`
+	// EstimatedStart: four of five starts lie in it; null while unknown.
+	EstimatedStart *StartRange `json:"estimated_start_range"`
 	// Waiting: why it waits; null when it does not.
 	Waiting *Waiting `json:"waiting"`
 	Hold    bool     `json:"hold"`
@@ -634,6 +638,12 @@ type Slot struct {
 	JobType    *string    `json:"job_type"`
 	InstanceID *string    `json:"instance_id"`
 	Since      *time.Time `json:"since"`
+}
+
+// StartRange is the schema of that name in the API.
+type StartRange struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // Tenant is the schema of that name in the API.

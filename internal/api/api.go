@@ -30,6 +30,7 @@ import (
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -75,8 +76,10 @@ type Options struct {
 	Hosts []string
 	// Listen is the address that the server listens on, "" = unknown.
 	Listen string
-	// Version and InstanceID are shown by /api/scheduler.
-	Version, InstanceID string
+	// Version and InstanceID are shown by /api/scheduler. The id changes when a
+	// lease was lost; nil = there is none.
+	Version    string
+	InstanceID func() string
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.
 	BehindProxy bool
@@ -116,6 +119,8 @@ type service struct {
 	doc     []byte // openapi.json
 	docYAML []byte
 	backups chan struct{} // has room for one
+
+	forecast *queue.Forecaster
 }
 
 // minBodyKey is the least size of Options.BodyKey, in bytes.
@@ -139,6 +144,9 @@ func New(o Options) (http.Handler, error) {
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
 	}
+	if o.InstanceID == nil {
+		o.InstanceID = func() string { return "" }
+	}
 	if o.MaxSockets <= 0 {
 		o.MaxSockets = maxSockets
 	}
@@ -150,6 +158,7 @@ func New(o Options) (http.Handler, error) {
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
 	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}}
+	s.forecast = queue.NewForecaster(o.Store, o.Clock)
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)

@@ -105,7 +105,7 @@ var (
 		Labels: []string{"job_type", "by"}, Values: []string{jobTypes, "`crash`: found and ended after their server was gone (rescued); `stop`: given back when their server stopped"},
 	}
 	fenced = Def{
-		Name: "runsheet_stale_writes_refused_total", Kind: Counter, Help: "Writes of attempts that had lost their lease; each was refused.",
+		Name: "runsheet_stale_writes_refused_total", Kind: Counter, Help: "Writes of attempts that had lost their lease; each was refused. Not counted: instances that want to rescue one attempt at once.",
 		Labels: []string{"method"}, Values: []string{"`finish`, `report`, `save_checkpoint`, `put`"},
 	}
 

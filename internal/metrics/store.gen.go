@@ -422,6 +422,13 @@ func (d timedOrder) Places(ctx context.Context) (int, error) {
 	return r0, err
 }
 
+func (d timedOrder) Front(ctx context.Context, a1 int) (store.Front, error) {
+	done := d.m.begin("order", "front")
+	r0, err := d.Order.Front(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 type timedGroups struct {
 	store.Groups
 	m *Metrics

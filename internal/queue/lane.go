@@ -236,6 +236,10 @@ func (e *Engine) answer(ctx context.Context, a *attempt, h *host) (result json.R
 		return nil, err
 	}
 	defer e.recovered(a, &err)
+	if !e.holds(a) { // as for a job
+		a.cancel(task.ErrLeaseLost)
+		return nil, task.ErrLeaseLost
+	}
 	a.begun = true
 	var out task.Sink = noSink{}
 	if a.call.req.Caller != nil {
@@ -243,7 +247,7 @@ func (e *Engine) answer(ctx context.Context, a *attempt, h *host) (result json.R
 	}
 	result, err = a.call.kind.Answer(ctx, task.Attempt{
 		RunID: a.run.ID, Tenant: a.run.Tenant, JobName: a.run.JobName, Number: a.run.Attempt, Params: a.call.req.Params,
-		IdempotencyKey: a.run.ID, Dir: dir, Grace: e.o.Grace,
+		Epoch: a.run.Epoch, IdempotencyKey: a.run.ID, Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
 	}, h, out)
 	var fields map[string]json.RawMessage
 	switch {

@@ -10,8 +10,9 @@ import (
 	"github.com/runsheet/runsheet/internal/id"
 )
 
+// The PostgreSQL server is waited for until the process ends.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/runsheet/runsheet/internal/testsvc.account.serve.func1"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
 }
 
 func newJobID() string { return id.New(id.Job, time.Now()) }

@@ -74,6 +74,12 @@ type Situation struct {
 	Settings  Settings
 }
 
+// Front is the beginning of the order.
+type Front struct {
+	Jobs   []job.Job
+	Groups map[string]job.Group // by id
+}
+
 // SetRules are the parameters of Queue.SetRules.
 type SetRules struct {
 	Rules     job.Rules

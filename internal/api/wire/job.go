@@ -37,7 +37,7 @@ type Reason struct {
 
 // Waiting is why a job does not run yet.
 type Waiting struct {
-	Code   string     `json:"code" enum:"position,no_slot,lock,paused,held,not_before,retry_delay"`
+	Code   string     `json:"code" enum:"position,no_slot,lock,limit,paused,held,not_before,retry_delay,group,direct_first"`
 	Detail string     `json:"detail" doc:"for people"`
 	Holder *string    `json:"holder" doc:"id of what it waits for"`
 	Until  *time.Time `json:"until" doc:"when the reason ends by itself; null if unknown"`
@@ -53,7 +53,9 @@ type Job struct {
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
 	Position          *int              `json:"position" doc:"number of jobs before it in the queue; null when it does not wait"`
-	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"null while unknown"`
+	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"from now to the likely start; null while unknown"`
+	EstimatedStartAt  *time.Time        `json:"estimated_start_at" doc:"the likely start: as many starts are earlier as later; null while unknown"`
+	EstimatedStart    *StartRange       `json:"estimated_start_range" doc:"four of five starts lie in it; null while unknown"`
 	Waiting           *Waiting          `json:"waiting" doc:"why it waits; null when it does not"`
 	Hold              bool              `json:"hold"`
 	RunAt             *time.Time        `json:"run_at" doc:"does not start before this time"`
@@ -77,6 +79,22 @@ type Job struct {
 	QueuedAt          time.Time         `json:"queued_at" doc:"when it last entered the queue"`
 	StartedAt         *time.Time        `json:"started_at" doc:"start of the current or last attempt"`
 	FinishedAt        *time.Time        `json:"finished_at"`
+}
+
+// StartRange is when a job is expected to start at the earliest and at the
+// latest.
+type StartRange struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// Estimate shows when j is expected to start, as seen from now.
+func (j Job) Estimate(now, start, from, to time.Time) Job {
+	at := start.UTC()
+	j.EstimatedStartAt, j.EstimatedStart = &at, &StartRange{From: from.UTC(), To: to.UTC()}
+	wait := Duration(max(start.Sub(now).Round(time.Second), 0))
+	j.EstimatedWait = &wait
+	return j
 }
 
 // JobList is one page.

@@ -37,7 +37,7 @@ type check struct {
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]check{
 		jobChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(),
-		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
+		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(), laneChecks(),
 	} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {

@@ -70,6 +70,9 @@ type Options struct {
 	// Backup takes the state of the installation as it is now; the caller closes
 	// it. nil: there are no backups.
 	Backup func(ctx context.Context, withoutArtifacts bool) (Backup, error)
+	// CheckTarget refuses URLs to which webhooks must not be sent; nil: none is
+	// refused here, and the courier decides.
+	CheckTarget func(url string) error
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.
@@ -203,6 +206,7 @@ func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(), s.directRoutes(),
+		s.webhookRoutes(), s.deliveryRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

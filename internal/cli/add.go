@@ -24,6 +24,8 @@ type recipe struct {
 	restart  bool // --retry-on-restart
 	locks    []string
 	labels   []string
+	hook     string   // --webhook
+	events   []string // --webhook-event
 }
 
 func (r *recipe) add(c *cobra.Command) {
@@ -37,6 +39,8 @@ func (r *recipe) add(c *cobra.Command) {
 	f.BoolVar(&r.restart, "retry-on-restart", false, "after a crash of the server run again instead of failing")
 	f.StringArrayVar(&r.locks, "lock", nil, "`name` of a resource to hold while it runs, such as gpu:0; repeatable")
 	f.StringArrayVar(&r.labels, "label", nil, "label `key=value`; repeatable")
+	f.StringVar(&r.hook, "webhook", "", "`URL` that is told how it fares")
+	f.StringSliceVar(&r.events, "webhook-event", nil, "`events` that it is told: succeeded, failed, skipped, queued, started, cancelled; the first three if absent")
 	complete(c, "priority", "high", "normal", "low")
 }
 
@@ -218,6 +222,7 @@ func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) 
 	}
 	in.Timeout = text(r.timeout)
 	in.Locks = r.locks
+	in.WebhookURL, in.WebhookEvents = r.hook, r.events
 	in.Labels, err = assignments(r.labels, "label")
 	return err
 }

@@ -55,6 +55,10 @@ type Metrics struct {
 	direct                                  *prometheus.CounterVec
 	puts                                    *prometheus.CounterVec
 
+	webhooks       *prometheus.CounterVec
+	webhookSeconds prometheus.Observer
+	webhookBacklog *prometheus.GaugeVec
+
 	requests, refused *prometheus.CounterVec
 	requestSeconds    *prometheus.HistogramVec
 	inFlight          prometheus.Gauge
@@ -88,6 +92,10 @@ func New(o Options) *Metrics {
 	m.direct = m.counters(directRequests)
 	m.batch = m.histograms(batchRequests).WithLabelValues()
 	m.putBytes, m.puts = m.counters(putBytes).WithLabelValues(), m.counters(putCount)
+
+	m.webhooks, m.webhookSeconds = m.counters(webhookAttempts), m.histograms(webhookSeconds).WithLabelValues()
+	m.webhookBacklog = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: webhookBacklog.Name, Help: webhookBacklog.Help}, webhookBacklog.Labels)
+	m.registry.MustRegister(m.webhookBacklog)
 
 	m.requests, m.refused = m.counters(httpRequests), m.counters(httpRefused)
 	m.requestSeconds = m.histograms(httpSeconds)

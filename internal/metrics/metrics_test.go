@@ -89,6 +89,8 @@ func (b *bundle) touch() {
 	})
 	b.work()
 	b.m.Batch(3)
+	b.m.WebhookAttempt("delivered", 20*time.Millisecond)
+	b.m.WebhookBacklog(1, 2)
 	put := b.m.PutBlob(func(context.Context, io.Reader, blob.Reserve) (string, int64, error) { return "", 7, nil })
 	if _, _, err := put(b.t.Context(), strings.NewReader("x"), nil); err != nil {
 		b.t.Fatal(err)

@@ -514,6 +514,7 @@ const (
 	HintQueue  HintTopic = "queue"  // a job may be startable, or settings changed
 	HintJob    HintTopic = "job"    // a job or its run changed
 	HintEvents HintTopic = "events" // a tenant has new events
+	HintOutbox HintTopic = "outbox" // a webhook has something to be sent
 	HintAll    HintTopic = "all"    // hints may have been lost: look at everything
 )
 

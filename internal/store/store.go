@@ -46,6 +46,8 @@ type Store struct {
 	Tokens    Tokens
 	Sessions  Sessions
 	Audit     Audit
+	Webhooks  Webhooks
+	Outbox    Outbox
 	Health    Health
 	Snapshots Snapshots
 }

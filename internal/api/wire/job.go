@@ -21,6 +21,8 @@ type JobInput struct {
 	RunAt          *time.Time        `json:"run_at,omitempty" doc:"do not start before this time"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
+	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how this job fares; the template's if absent" example:"https://example.com/hooks/runsheet"`
+	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
 }
 
@@ -66,6 +68,8 @@ type Job struct {
 	RetryOnRestart    bool              `json:"retry_on_restart"`
 	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask"`
 	Labels            map[string]string `json:"labels"`
+	WebhookURL        *string           `json:"webhook_url" doc:"who is told how it fares"`
+	WebhookEvents     []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
 	Trigger           string            `json:"trigger" enum:"api,manual,retry"`
 	CreatedBy         string            `json:"created_by"`
 	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
@@ -110,6 +114,7 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		Priority: j.Priority, Hold: j.HeldReason != "", RunAt: instant(j.NotBefore), Params: j.Params,
 		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
 		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),
+		WebhookURL: str(j.Webhook.URL), WebhookEvents: list(j.Webhook.Events),
 		Trigger: string(j.Trigger), CreatedBy: j.CreatedBy, RetryOf: str(j.RetryOf), Attempt: j.Attempt,
 		RunID: str(j.RunID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),

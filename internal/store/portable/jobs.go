@@ -95,9 +95,9 @@ func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, erro
 	if err := insertJob(ctx, tx, j); err != nil {
 		return j, err
 	}
-	return j, announceMoved(ctx, tx, []event.Event{{
+	return j, announceOf(ctx, tx, []event.Event{{
 		Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID,
-	}}, deltaText(order.Spot{}, j.Spot()))
+	}}, deltaText(order.Spot{}, j.Spot()), &j)
 }
 
 // checkUnique refuses a job when another one with its key is there.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"path"
@@ -291,13 +292,7 @@ func (s *service) openArtifact(ctx context.Context, arts []run.Artifact, name st
 }
 
 // keyed returns a hash that tells nothing to those who have not the key.
-func (s *service) keyed() hashWriter { return hmac.New(sha256.New, s.BodyKey) }
-
-// hashWriter is what hashes are made with.
-type hashWriter interface {
-	io.Writer
-	Sum(b []byte) []byte
-}
+func (s *service) keyed() hash.Hash { return hmac.New(sha256.New, s.BodyKey) }
 
 // eta is when a direct request behind ahead others may start; nil = unknown.
 func (s *service) eta(ctx context.Context, ahead int) *time.Time {

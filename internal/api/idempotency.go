@@ -36,7 +36,7 @@ func (s *service) beginKey(r *request) error {
 		return fault.New(fault.InvalidHeader, "the Idempotency-Key cannot be used").
 			At("header/Idempotency-Key", "format", "must be given once, with 1 to 255 printable ASCII characters")
 	}
-	var h hashWriter = sha256.New()
+	h := sha256.New()
 	if r.op.Private {
 		h = s.keyed()
 	}

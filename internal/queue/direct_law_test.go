@@ -114,6 +114,48 @@ func (m *laneModel) endJob(c store.Claimed) {
 	delete(m.locks, c.Run.ID)
 }
 
+func (m *laneModel) scale(n int) {
+	m.workers = n
+	_, err := m.st.Queue.Scale(m.t.Context(), store.Scale{Workers: n, Tenant: tenant})
+	m.check(err)
+}
+
+func (m *laneModel) endDirect(r run.Run) {
+	c, err := run.Apply(r, run.Succeeded{At: time.Now()})
+	m.check(err)
+	m.check(m.st.Direct.Finish(m.t.Context(), []run.Change{c})[0])
+	delete(m.direct, r.ID)
+	delete(m.locks, r.ID)
+}
+
+func (m *laneModel) leave(i int) {
+	left, err := m.st.Direct.Leave(m.t.Context(), store.LeaveDirect{RunID: m.waiting[i].Run.ID})
+	m.check(err)
+	if !left {
+		m.t.Fatal("a request that waits could not leave")
+	}
+	m.waiting = slices.Delete(m.waiting, i, i+1)
+}
+
+func (m *laneModel) add(locks []string) {
+	j := job.Job{
+		ID: newJobID(), Tenant: tenant, Type: "echo", Params: []byte("{}"), Priority: 5, OnCrash: job.CrashFail, Locks: locks,
+		Trigger: job.TriggerAPI, CreatedAt: time.Now(), QueuedAt: time.Now(),
+	}
+	_, err := m.st.Jobs.Add(m.t.Context(), store.AddJobs{Jobs: []job.Job{j}})
+	m.check(err)
+}
+
+func (m *laneModel) enter(locks []string) {
+	p := store.EnterDirect{
+		Run:   run.Run{ID: id.New(id.Run, time.Now()), Tenant: tenant, JobType: "echo", Params: []byte("{}")},
+		Locks: locks, Instance: "a", TTL: time.Hour,
+	}
+	_, err := m.st.Direct.Enter(m.t.Context(), p)
+	m.check(err)
+	m.waiting = append(m.waiting, p)
+}
+
 // TestDirectLaw does random things to a queue: a direct request starts in a free
 // slot and never before, in the order of arrival but for locks, interrupts nothing,
 // and no job gets a slot or lock that one could have had.
@@ -135,45 +177,14 @@ func TestDirectLaw(t *testing.T) {
 	sortedNames := rapid.Custom(func(t *rapid.T) []string { return slices.Sorted(slices.Values(names.Draw(t, "locks"))) })
 	rapid.Check(t, func(t *rapid.T) {
 		m := &laneModel{t: t, st: st, workers: 1, direct: map[string]run.Run{}, jobs: map[string]store.Claimed{}, locks: map[string][]string{}}
-		scale := func(n int) {
-			m.workers = n
-			_, err := st.Queue.Scale(t.Context(), store.Scale{Workers: n, Tenant: tenant})
-			m.check(err)
-		}
-		scale(1)
-		endDirect := func(r run.Run) {
-			c, err := run.Apply(r, run.Succeeded{At: time.Now()})
-			m.check(err)
-			m.check(st.Direct.Finish(t.Context(), []run.Change{c})[0])
-			delete(m.direct, r.ID)
-			delete(m.locks, r.ID)
-		}
-		leave := func(i int) {
-			left, err := st.Direct.Leave(t.Context(), store.LeaveDirect{RunID: m.waiting[i].Run.ID})
-			m.check(err)
-			if !left {
-				t.Fatal("a request that waits could not leave")
-			}
-			m.waiting = slices.Delete(m.waiting, i, i+1)
-		}
+		m.scale(1)
 		steps := rapid.IntRange(5, 30).Draw(t, "steps")
 		for range steps {
 			switch rapid.IntRange(0, 7).Draw(t, "step") {
 			case 0, 1:
-				j := job.Job{
-					ID: newJobID(), Tenant: tenant, Type: "echo", Params: []byte("{}"), Priority: 5, OnCrash: job.CrashFail, Locks: sortedNames.Draw(t, "job"),
-					Trigger: job.TriggerAPI, CreatedAt: time.Now(), QueuedAt: time.Now(),
-				}
-				_, err := st.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{j}})
-				m.check(err)
+				m.add(sortedNames.Draw(t, "job"))
 			case 2, 3:
-				p := store.EnterDirect{
-					Run:   run.Run{ID: id.New(id.Run, time.Now()), Tenant: tenant, JobType: "echo", Params: []byte("{}")},
-					Locks: sortedNames.Draw(t, "direct"), Instance: "a", TTL: time.Hour,
-				}
-				_, err := st.Direct.Enter(t.Context(), p)
-				m.check(err)
-				m.waiting = append(m.waiting, p)
+				m.enter(sortedNames.Draw(t, "direct"))
 			case 4:
 				for _, k := range slices.Sorted(maps.Keys(m.jobs)) {
 					m.endJob(m.jobs[k])
@@ -181,26 +192,26 @@ func TestDirectLaw(t *testing.T) {
 				}
 			case 5:
 				for _, k := range slices.Sorted(maps.Keys(m.direct)) {
-					endDirect(m.direct[k])
+					m.endDirect(m.direct[k])
 					break
 				}
 			case 6:
 				if len(m.waiting) > 0 {
-					leave(rapid.IntRange(0, len(m.waiting)-1).Draw(t, "who"))
+					m.leave(rapid.IntRange(0, len(m.waiting)-1).Draw(t, "who"))
 				}
 			case 7:
-				scale(rapid.IntRange(0, 3).Draw(t, "workers"))
+				m.scale(rapid.IntRange(0, 3).Draw(t, "workers"))
 			}
 			m.claim()
 		}
 		// Nothing stays for the next sequence.
-		scale(100)
+		m.scale(100)
 		for len(m.waiting) > 0 || len(m.jobs) > 0 || len(m.direct) > 0 {
 			for _, c := range m.jobs {
 				m.endJob(c)
 			}
 			for _, r := range m.direct {
-				endDirect(r)
+				m.endDirect(r)
 			}
 			m.claim()
 		}

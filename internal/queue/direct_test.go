@@ -193,7 +193,7 @@ func (b *bundle) use(st store.Store) *bundle {
 func TestDirectAnswers(t *testing.T) {
 	t.Parallel()
 	one := int64(1)
-	b := lane(t, tasktest.Echo{Before: func(_ context.Context, a task.Attempt, h task.Host) error {
+	b := lane(t, tasktest.Echo{Before: func(_ context.Context, _ task.Attempt, h task.Host) error {
 		h.Tokens(run.Tokens{Prompt: &one})
 		h.Progress(run.Progress{Stage: "saying", Done: 1})
 		_, err := h.Log().Write([]byte("says\n"))
@@ -234,7 +234,7 @@ func TestDirectGoesBeforeEverythingThatWaits(t *testing.T) {
 		g := newGate()
 		b := lane(t, tasktest.Echo{
 			Jobs: g.pass,
-			Before: func(_ context.Context, a task.Attempt, _ task.Host) error {
+			Before: func(context.Context, task.Attempt, task.Host) error {
 				g.enter("direct")
 				return nil
 			},

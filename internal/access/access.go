@@ -70,6 +70,8 @@ const (
 	TenantsRead   Scope = "tenants:read"
 	TenantsWrite  Scope = "tenants:write"
 	AuditRead     Scope = "audit:read"
+	// SettingsWrite is the right to change the rules of the queue, for all tenants.
+	SettingsWrite Scope = "settings:write"
 	LocksRead     Scope = "locks:read"
 	// LocksUse is what a program outside of the queue needs in order to hold a lock.
 	LocksUse Scope = "locks:use"
@@ -84,14 +86,15 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
-		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, BackupWrite, LocksRead, LocksUse, LocksWrite,
+		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
+		LocksRead, LocksUse, LocksWrite,
 	}
 }
 
 // Installation reports whether s is about the whole installation, so that only
 // principals of the default tenant can have it.
 func (s Scope) Installation() bool {
-	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, BackupWrite, LocksWrite}, s)
+	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, SettingsWrite, BackupWrite, LocksWrite}, s)
 }
 
 // Scopes returns what a role grants, sorted as declared. An unknown role

@@ -93,6 +93,8 @@ type Options struct {
 	// MaxInFlight bounds the requests under way, MaxLasting those that stream or
 	// wait, which do not count among the former; 0 = 1024.
 	MaxInFlight, MaxLasting int
+	// Zone is where the installation's day begins; nil: UTC.
+	Zone *time.Location
 	// Health is what /readyz tells; nil: whether the database takes writes. The
 	// caller closes it.
 	Health *health.Monitor
@@ -101,13 +103,14 @@ type Options struct {
 }
 
 // service is what handlers share. It is immutable, but for the count of live
-// connections.
+// connections and numbers that are kept for a moment.
 type service struct {
 	Options
 	log     *slog.Logger
 	schemas *schemas
 	started time.Time
 	streams *streams
+	numbers *numbers
 	bodies  *guard.Bodies
 	doc     []byte // openapi.json
 	docYAML []byte
@@ -131,6 +134,9 @@ func New(o Options) (http.Handler, error) {
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
 	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
 	if o.InstanceID == nil {
 		o.InstanceID = func() string { return "" }
 	}
@@ -144,7 +150,7 @@ func New(o Options) (http.Handler, error) {
 		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}, numbers: &numbers{of: map[string]kept{}}}
 	s.forecast = queue.NewForecaster(o.Store, o.Clock)
 	t := newRouter(s)
 	s.register(t)
@@ -188,7 +194,8 @@ func New(o Options) (http.Handler, error) {
 // register adds every route of the API. A new resource is one more line.
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
-		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
+		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
+		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 		s.groupRoutes(), s.lockRoutes(),
 		s.webhookRoutes(), s.deliveryRoutes(),

@@ -158,7 +158,7 @@ func (s *service) retryRun(r *request) (reply, error) {
 		TemplateID: old.TemplateID, TemplateVersion: old.TemplateVersion, Retry: old.Retry, Timeout: old.Timeout,
 		Locks: old.Locks, OnCrash: old.OnCrash, Labels: old.Labels, Priority: old.Priority, Webhook: old.Webhook,
 		Trigger: job.TriggerRetry, CreatedBy: r.principal.Name, RetryOf: v.ID,
-	})
+	}, nil)
 }
 
 func (s *service) listArtifacts(r *request) (reply, error) {

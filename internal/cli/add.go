@@ -142,6 +142,7 @@ func (a *app) jobAdd() *cobra.Command {
 		in                         client.JobInput
 		name, template, runAt, key string
 		w                          waitFlags
+		place                      placeFlags
 	)
 	c := &cobra.Command{
 		Use: "add [flags] [-- COMMAND ARG...]", Short: "Put a job into the queue", Args: cobra.ArbitraryArgs,
@@ -152,6 +153,7 @@ time was over; the job goes on).`,
 		Example: `  runsheet job add --name hello -- /bin/echo hello
   runsheet job add --wait=30m --follow --lock gpu:0 -- python3 /opt/jobs/train.py
   runsheet job add --template nightly --priority high
+  runsheet job add --top -- /opt/jobs/urgent.sh
   runsheet job add --type command --params @job.json --run-at +10m`,
 		RunE: func(c *cobra.Command, args []string) error {
 			before, command := argv(c, args)
@@ -161,6 +163,11 @@ time was over; the job goes on).`,
 				}
 				return &usage{text: "unexpected argument " + strconv.Quote(before[0]), hint: "put the command behind --: runsheet job add -- " + strings.Join(before, " ")}
 			}
+			to, err := place.read(c)
+			if err != nil {
+				return err
+			}
+			in.Position, in.Before, in.After, in.Top, in.Bottom = to.Position, to.Before, to.After, to.Top, to.Bottom
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
@@ -188,6 +195,7 @@ time was over; the job goes on).`,
 	f.StringVar(&template, "template", "", "`template` to make the job from, by id or name")
 	f.StringVar(&in.GroupID, "group", "", "`id` of a group that has not begun, of which it becomes the last member")
 	f.StringVar(&runAt, "run-at", "", "do not start before this `time`: RFC 3339, or +10m")
+	place.add(a, c)
 	f.BoolVar(&in.Hold, "hold", false, "do not start before a release")
 	f.StringVar(&key, "idempotency-key", "", "the same `key` within 24 hours adds the job only once")
 	w.add(c)

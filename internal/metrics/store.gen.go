@@ -121,6 +121,13 @@ func (d timedJobs) Move(ctx context.Context, a1 store.MoveJob) (job.Job, error) 
 	return r0, err
 }
 
+func (d timedJobs) MoveEach(ctx context.Context, a1 store.MoveJobs) ([]store.Moved, error) {
+	done := d.m.begin("jobs", "move_each")
+	r0, err := d.Jobs.MoveEach(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 func (d timedJobs) Claim(ctx context.Context, a1 store.ClaimJobs) (store.Claims, error) {
 	done := d.m.begin("jobs", "claim")
 	r0, err := d.Jobs.Claim(ctx, a1)
@@ -152,6 +159,13 @@ func (d timedJobs) Situation(ctx context.Context, a1 []job.Job) (store.Situation
 func (d timedJobs) Counts(ctx context.Context, a1 string) (map[job.State]int, error) {
 	done := d.m.begin("jobs", "counts")
 	r0, err := d.Jobs.Counts(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedJobs) Statistics(ctx context.Context, a1 store.AskStatistics) (store.Statistics, error) {
+	done := d.m.begin("jobs", "statistics")
+	r0, err := d.Jobs.Statistics(ctx, a1)
 	done(err)
 	return r0, err
 }

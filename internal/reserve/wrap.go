@@ -14,7 +14,8 @@ import (
 //   - new work (jobs, templates) is refused with storage_full while the disk is
 //     full, and nothing is claimed;
 //   - what belongs to accepted work, and what people do to get out of the
-//     trouble (cancel, pause, scale, log in), may use the reserve;
+//     trouble (cancel, move, restore, pause, scale, limit, log in), may use the
+//     reserve;
 //   - the rest, such as renewing a lease, takes what it finds.
 //
 // Reads pass.
@@ -26,6 +27,7 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Tokens = tokens{st.Tokens, g}
 	st.Leases = leases{st.Leases, g}
 	st.Queue = queue{st.Queue, g}
+	st.Order = order{st.Order, g}
 	st.Groups = groups{st.Groups, st.Keys, g}
 	st.Locks = locks{st.Locks, g}
 	st.Keys = keys{st.Keys, g}
@@ -117,6 +119,14 @@ func (j jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 func (j jobs) Move(ctx context.Context, p store.MoveJob) (moved job.Job, err error) {
 	err = j.g.need(func() error {
 		moved, err = j.Jobs.Move(ctx, p)
+		return err
+	})
+	return moved, err
+}
+
+func (j jobs) MoveEach(ctx context.Context, p store.MoveJobs) (moved []store.Moved, err error) {
+	err = j.g.need(func() error {
+		moved, err = j.Jobs.MoveEach(ctx, p)
 		return err
 	})
 	return moved, err
@@ -228,6 +238,35 @@ func (q queue) Pause(ctx context.Context, p store.Pause) (set store.Settings, er
 		return err
 	})
 	return set, err
+}
+
+func (q queue) SetRules(ctx context.Context, p store.SetRules) (set store.Settings, err error) {
+	err = q.g.need(func() error {
+		set, err = q.Queue.SetRules(ctx, p)
+		return err
+	})
+	return set, err
+}
+
+type order struct {
+	store.Order
+	g *Guard
+}
+
+func (o order) Place(ctx context.Context, p store.PlaceJobs) (placed store.Placed, err error) {
+	err = o.g.need(func() error {
+		placed, err = o.Order.Place(ctx, p)
+		return err
+	})
+	return placed, err
+}
+
+func (o order) Restore(ctx context.Context, p store.MoveJob) (restored job.Job, err error) {
+	err = o.g.need(func() error {
+		restored, err = o.Order.Restore(ctx, p)
+		return err
+	})
+	return restored, err
 }
 
 type groups struct {

@@ -303,6 +303,45 @@ type MoveJob struct {
 	Key    *Key
 }
 
+// MoveJobs are the parameters of Jobs.MoveEach.
+type MoveJobs struct {
+	// Changes are all of one tenant, each of another job. Those that take a
+	// cancelled job back are carried out like Order.Restore.
+	Changes []job.Change
+	Tenant  string
+	At      time.Time
+	Key     *Key
+	Audit   *audit.Entry // recorded if anything changed
+}
+
+// Moved is what MoveEach did with one change.
+type Moved struct {
+	// Job is the stored job, or the one before the change when Err is set.
+	Job job.Job
+	Err error
+}
+
+// AskStatistics are the parameters of Jobs.Statistics.
+type AskStatistics struct {
+	Tenant string
+	// Since is when the jobs have ended that count as completed or failed.
+	Since time.Time
+	// Starts is how many of the latest starts the average wait is made of.
+	Starts int
+}
+
+// Statistics are numbers about the queue of one tenant.
+type Statistics struct {
+	// Queued are all that wait. Held and Delayed (until a time, or a retry) are
+	// among them.
+	Queued, Held, Delayed int
+	Running               int
+	// Completed and Failed are jobs that ended since AskStatistics.Since.
+	Completed, Failed int
+	// AverageWait from entering the queue to the start, nil when nothing started yet.
+	AverageWait *time.Duration
+}
+
 // ClaimJobs are the parameters of Jobs.Claim.
 type ClaimJobs struct {
 	Instance string

@@ -68,6 +68,10 @@ type Jobs interface {
 	// Move carries out a change that a person asked for, if the row still has
 	// c.Before's version; conflict otherwise. It returns the stored job.
 	Move(ctx context.Context, p MoveJob) (job.Job, error)
+	// MoveEach is Move (and Order.Restore) for several jobs in one transaction. Items
+	// are independent: one whose row has changed gets conflict, and the others go
+	// on.
+	MoveEach(ctx context.Context, p MoveJobs) ([]Moved, error)
 	// Claim lets p.Decide choose among the waiting jobs and starts the chosen,
 	// each with a new run and its locks, under one serialised transaction per
 	// installation. It returns stale_lease when the instance's lease is gone.
@@ -88,6 +92,10 @@ type Jobs interface {
 	// Counts returns the number of jobs by state, of all tenants when tenant is
 	// empty. Zero counts may be missing.
 	Counts(ctx context.Context, tenant string) (map[job.State]int, error)
+	// Statistics are numbers about the queue for people. Their cost grows with the
+	// number of waiting jobs and of those that ended since p.Since: do not ask for
+	// them with each request.
+	Statistics(ctx context.Context, p AskStatistics) (Statistics, error)
 }
 
 // Runs keeps execution attempts.

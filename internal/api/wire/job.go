@@ -25,6 +25,11 @@ type JobInput struct {
 	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how this job fares; the template's if absent" example:"https://example.com/hooks/runsheet"`
 	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
+	Position       *int              `json:"position,omitempty" minimum:"0" maximum:"1000000000" doc:"in the order, from 0; at most one of position, before, after, top and bottom. Without one, priority decides"`
+	Before         string            `json:"before,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes next"`
+	After          string            `json:"after,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes just before"`
+	Top            bool              `json:"top,omitempty" doc:"to the very front"`
+	Bottom         bool              `json:"bottom,omitempty" doc:"to the very end"`
 }
 
 // JobPatch is what may be changed while a job waits; a merge patch.
@@ -54,9 +59,9 @@ type Job struct {
 	TemplateID        *string           `json:"template_id"`
 	TemplateVersion   *int              `json:"template_version"`
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
+	GroupID           *string           `json:"group_id" doc:"the group that it belongs to"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
-	GroupID           *string           `json:"group_id" doc:"the group that it is a member of"`
-	Position          *int              `json:"position" doc:"number of places before it in the queue; null when it does not wait, or waits in the slot of its group"`
+	Position          *int              `json:"position" doc:"number of places before it in the queue, a group being one; null when it does not wait, or waits in the slot of its group"`
 	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"from now to the likely start; null while unknown"`
 	EstimatedStartAt  *time.Time        `json:"estimated_start_at" doc:"the likely start: as many starts are earlier as later; null while unknown"`
 	EstimatedStart    *StartRange       `json:"estimated_start_range" doc:"four of five starts lie in it; null while unknown"`
@@ -112,13 +117,13 @@ type JobList struct {
 // JobOf shows j. position and waiting are given for a queued job only.
 func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 	w := Job{
-		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), Status: string(j.State),
+		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), GroupID: str(j.GroupID), Status: string(j.State),
 		Priority: j.Priority, Hold: j.HeldReason != "", RunAt: instant(j.NotBefore), Params: j.Params,
 		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
 		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),
 		WebhookURL: str(j.Webhook.URL), WebhookEvents: list(j.Webhook.Events),
 		Trigger: string(j.Trigger), CreatedBy: j.CreatedBy, RetryOf: str(j.RetryOf), Attempt: j.Attempt,
-		RunID: str(j.RunID), GroupID: str(j.GroupID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
+		RunID: str(j.RunID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),
 		StartedAt: instant(j.StartedAt), FinishedAt: instant(j.FinishedAt),
 	}

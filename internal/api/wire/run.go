@@ -123,12 +123,7 @@ func RunOf(r run.Run, artifacts []run.Artifact) Run {
 	if r.Failure != (run.Failure{}) {
 		w.Error = &Error{Code: r.Failure.Code, Message: r.Failure.Message}
 	}
-	if p := r.Result.Progress; p != (run.Progress{}) {
-		w.Progress = &Progress{Stage: p.Stage, Done: p.Done}
-		if p.Total != 0 {
-			w.Progress.Total = &p.Total
-		}
-	}
+	w.Progress = progress(r.Result.Progress)
 	for _, a := range artifacts {
 		w.Artifacts[a.Name] = ArtifactOf(a)
 		switch a.Name {
@@ -151,4 +146,15 @@ func tokens(t *run.Tokens) Tokens {
 		w.ByModel[m] = TokenCounts{Prompt: c.Prompt, Completion: c.Completion}
 	}
 	return w
+}
+
+func progress(p run.Progress) *Progress {
+	if p == (run.Progress{}) {
+		return nil
+	}
+	out := &Progress{Stage: p.Stage, Done: p.Done}
+	if p.Total > 0 {
+		out.Total = &p.Total
+	}
+	return out
 }

@@ -157,11 +157,16 @@ func (s jobs) Job(ctx context.Context, tenant, id string) (job.Job, error) {
 
 func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error) {
 	var w where
-	if p.Sort == store.SortQueue && slices.Equal(p.States, []job.State{job.Queued}) {
-		// The planner needs the literal to use the index of a tenant's waiting jobs.
+	switch {
+	// The planner needs the literal to use the index of a tenant's waiting jobs.
+	case p.Sort == store.SortQueue && slices.Equal(p.States, []job.State{job.Queued}):
 		w.conds = append(w.conds, "state = 'QUEUED'")
 		w.add("tenant = %s", p.Tenant)
-	} else {
+	// And here that of what runs, and not one that begins with the tenant.
+	case slices.Equal(p.States, []job.State{job.Running}):
+		w.conds = append(w.conds, "state = 'RUNNING'")
+		w.add("tenant || '' = %s", p.Tenant)
+	default:
 		w.add("tenant = %s", p.Tenant)
 		in(&w, "state", p.States)
 	}

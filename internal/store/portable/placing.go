@@ -501,43 +501,6 @@ func carryOut(ctx context.Context, tx Tx, shifts []shift, at time.Time) (string,
 	return moved.String(), nil
 }
 
-func (s orders) Restore(ctx context.Context, p store.MoveJob) (job.Job, error) {
-	var out job.Job
-	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		if err := claimKey(ctx, tx, p.Key); err != nil {
-			return err
-		}
-		if err := s.LockQueue(ctx, tx); err != nil {
-			return err
-		}
-		c := p.Change
-		// Its place may have been given to another: ranks of moved jobs can meet it.
-		var taken int
-		if err := tx.Row(ctx, `SELECT count(*) FROM jobs WHERE state = 'QUEUED' AND rank = $1`, string(c.After.Rank)).Scan(&taken); err != nil {
-			return fmt.Errorf("look at the old place: %w", err)
-		}
-		if taken > 0 {
-			if err := s.with(ctx, tx, func(x *order.Index) error {
-				c.After.Rank = rank.Before(prior(x, x.Position(c.After.Rank)-1, nil), c.After.Rank)
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		done, err := change(ctx, tx, c)
-		if err != nil {
-			return err
-		}
-		if !done {
-			return fault.Newf(fault.Conflict, "job %s changed meanwhile", c.Before.ID)
-		}
-		out = stored(c.After)
-		tx.Hint(store.Hint{Topic: store.HintQueue})
-		return storeKey(ctx, tx, p.Key, out)
-	})
-	return out, err
-}
-
 func (s orders) Places(ctx context.Context) (int, error) {
 	var n int
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {

@@ -1208,7 +1208,8 @@ type RulesPatch struct {
 // Run is the schema of that name in the API.
 type Run struct {
 	RunID string `json:"run_id"`
-	JobID string `json:"job_id"`
+	// JobID: null for a direct request.
+	JobID *string `json:"job_id"`
 	// Name: the job's.
 	Name            string  `json:"name"`
 	JobType         string  `json:"job_type"`
@@ -1234,6 +1235,8 @@ type Run struct {
 	FinishedAt *time.Time `json:"finished_at"`
 	// QueueWaitMs: from queued_at to started_at.
 	QueueWaitMs int64 `json:"queue_wait_ms"`
+	// WaitedFor: ids of the jobs and direct runs that ran when a direct request arrived; empty for jobs.
+	WaitedFor []string `json:"waited_for"`
 	// DurationMs: from start to end; null while it executes.
 	DurationMs *int64  `json:"duration_ms"`
 	InstanceID *string `json:"instance_id"`

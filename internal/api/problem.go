@@ -28,6 +28,8 @@ var ownStatus = map[fault.Code]int{
 	fault.HostNotAllowed:       http.StatusMisdirectedRequest,
 	fault.UpgradeRequired:      http.StatusUpgradeRequired,
 	fault.StorageFull:          http.StatusInsufficientStorage,
+	fault.DirectFailed:         http.StatusBadGateway,
+	fault.DirectGone:           http.StatusGone,
 }
 
 // statusOf is the only place that turns a fault into an HTTP status. The kind

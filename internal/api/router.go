@@ -42,7 +42,10 @@ type operation struct {
 	Successor string
 	// Secret: the request or its answer holds a secret, so nothing of them is
 	// stored for repetitions, not even the hash that a key has.
-	Secret  bool
+	Secret bool
+	// Private: the body is stored nowhere, nor the answer, and the hash that a key
+	// has is keyed. The handler repeats what was done before, see request.earlier.
+	Private bool
 	Answers []answer
 	Faults  []fault.Code
 

@@ -40,7 +40,7 @@ func (s *service) runRoutes() []operation {
 		{
 			ID: "retry_job_run", Method: http.MethodPost, Path: one + "/retry", Scope: access.JobsWrite, Tag: "job-runs",
 			Summary: "Do the work of a finished run again", Doc: "Makes a new job with the same params; retry_of names the run.", Waits: true,
-			Faults: []fault.Code{fault.NotFinished, fault.JobTypeUnknown, fault.CommandNotAllowed, fault.StorageFull},
+			Faults: []fault.Code{fault.NotFinished, fault.DirectNotRepeatable, fault.JobTypeUnknown, fault.CommandNotAllowed, fault.StorageFull},
 			Answers: []answer{
 				{Status: http.StatusCreated, Doc: "the new job; with Prefer: wait, ended", Body: wire.Job{}},
 				{Status: http.StatusAccepted, Doc: "the new job, not ended within Prefer: wait", Body: wire.Job{}},
@@ -138,6 +138,9 @@ func (s *service) retryRun(r *request) (reply, error) {
 	}
 	if !v.State.Terminal() {
 		return reply{}, fault.Newf(fault.NotFinished, "run %s still executes", v.ID)
+	}
+	if v.JobID == "" {
+		return reply{}, fault.Newf(fault.DirectNotRepeatable, "run %s was a direct request", v.ID)
 	}
 	old, err := s.Store.Jobs.Job(r.Context(), r.tenant(), v.JobID)
 	if err != nil {

@@ -54,7 +54,7 @@ func took(ms *int64) string {
 func runDetail(r client.Run) []pair {
 	out := []pair{
 		{"run", r.RunID},
-		{"job", r.JobID},
+		{"job", deref(r.JobID)},
 		{"name", r.Name},
 		{"type", r.JobType},
 		{"status", runStatus(r)},

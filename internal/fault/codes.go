@@ -75,6 +75,9 @@ const (
 	LockNotHeld          Code = "lock_not_held"
 	DirectLaneFull       Code = "direct_lane_full"
 	DirectWaitTimeout    Code = "direct_wait_timeout"
+	DirectFailed         Code = "direct_failed"
+	DirectGone           Code = "direct_gone"
+	DirectNotRepeatable  Code = "direct_not_repeatable"
 	CursorInvalid        Code = "cursor_invalid"
 	StorageBusy          Code = "storage_busy"
 	StorageUnavailable   Code = "storage_unavailable"
@@ -151,6 +154,9 @@ var register = map[Code]Entry{
 	LockNotHeld:          {Conflicting, "Lock not held", "The lock expired, was taken away or given back: stop what relied on it."},
 	DirectLaneFull:       {Limited, "Direct lane full", "Try again after the time in Retry-After, or put the work into the queue."},
 	DirectWaitTimeout:    {Unavailable, "No slot in time", "Nothing ran. Try again after the time in Retry-After, or put the work into the queue."},
+	DirectFailed:         {Unavailable, "Direct request failed", "Read the run named in detail, with its log; then make a new request."},
+	DirectGone:           {Missing, "Answer gone", "The request was done, and what it left has been removed. Make a new request, under another Idempotency-Key."},
+	DirectNotRepeatable:  {Conflicting, "Direct request not kept", "Nothing of what a direct request said is stored. Make the request again, or put the work into the queue."},
 	CursorInvalid:        {Invalid, "Invalid cursor", "Start again without a cursor; a cursor fits only the filter and sort it came from."},
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
 	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database or the place of the artifacts answers again."},

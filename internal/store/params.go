@@ -210,15 +210,29 @@ type EnterDirect struct {
 	Instance string
 	TTL      time.Duration
 	Now      time.Time // zero = the authority's clock
+	// Key's answer is made from an Entered. It names the request by its Location,
+	// and nothing of it may tell what the request or its result contains.
+	Key *Key
+}
+
+// LeaveDirect are the parameters of Direct.Leave.
+type LeaveDirect struct {
+	RunID string
+	// Key is the one that the request entered with, nil = none; Location that of
+	// its stored answer. A key with another answer stays.
+	Key      *Key
+	Location string
 }
 
 // Entered is what Direct.Enter found.
 type Entered struct {
-	// WaitedFor are ids of the jobs and direct runs that run now.
+	// WaitedFor are ids of the tenant's jobs and direct runs that run now.
 	WaitedFor []string
 	// Ahead is the number of direct requests that wait before this one.
 	Ahead     int
 	ArrivedAt time.Time
+	// Timeout is how long the request may wait by the rules of that moment.
+	Timeout time.Duration
 }
 
 // DirectState is where a direct request stands.

@@ -44,10 +44,10 @@ type ArtifactList struct {
 	NextCursor *string    `json:"next_cursor" doc:"always null: the list is complete"`
 }
 
-// Run is one execution attempt of a job.
+// Run is one execution attempt of a job, or a direct request.
 type Run struct {
 	RunID           string              `json:"run_id" example:"run_01jh0000000000000000000000"`
-	JobID           string              `json:"job_id" example:"job_01jh0000000000000000000000"`
+	JobID           *string             `json:"job_id" example:"job_01jh0000000000000000000000" doc:"null for a direct request"`
 	Name            string              `json:"name" doc:"the job's"`
 	JobType         string              `json:"job_type" example:"command"`
 	TemplateID      *string             `json:"template_id"`
@@ -66,6 +66,7 @@ type Run struct {
 	StartedAt       time.Time           `json:"started_at"`
 	FinishedAt      *time.Time          `json:"finished_at"`
 	QueueWaitMs     int64               `json:"queue_wait_ms" doc:"from queued_at to started_at"`
+	WaitedFor       []string            `json:"waited_for" doc:"ids of the jobs and direct runs that ran when a direct request arrived; empty for jobs"`
 	DurationMs      *int64              `json:"duration_ms" doc:"from start to end; null while it executes"`
 	InstanceID      *string             `json:"instance_id"`
 	Pid             *int                `json:"pid" doc:"the operating system's process, if there was one"`
@@ -100,7 +101,7 @@ func ArtifactOf(a run.Artifact) Artifact {
 // RunOf shows r with its artifacts.
 func RunOf(r run.Run, artifacts []run.Artifact) Run {
 	w := Run{
-		RunID: r.ID, JobID: r.JobID, Name: r.JobName, JobType: r.JobType, TemplateID: str(r.TemplateID),
+		RunID: r.ID, JobID: str(r.JobID), Name: r.JobName, JobType: r.JobType, TemplateID: str(r.TemplateID),
 		Active: !r.State.Terminal(), Attempt: r.Attempt, Trigger: r.Trigger, CreatedBy: r.CreatedBy,
 		RetryOf: str(r.RetryOf), GroupID: str(r.GroupID), Params: r.Params, Labels: labels(r.Labels), CreatedAt: r.CreatedAt.UTC(),
 		QueuedAt: r.QueuedAt.UTC(), StartedAt: r.StartedAt.UTC(), FinishedAt: instant(r.FinishedAt),
@@ -108,6 +109,9 @@ func RunOf(r run.Run, artifacts []run.Artifact) Run {
 		Reason: str(r.Reason), Tokens: tokens(r.Result.Tokens), Outputs: labels(r.Result.Outputs),
 		Artifacts: map[string]Artifact{}, LogURL: "/api/job-runs/" + r.ID + "/logs",
 		LogBytes: r.Result.LogBytes, LogTruncated: r.Result.LogTruncated,
+	}
+	if w.WaitedFor = r.WaitedFor; w.WaitedFor == nil {
+		w.WaitedFor = []string{}
 	}
 	if r.TemplateID != "" {
 		w.TemplateVersion = &r.TemplateVersion

@@ -28,14 +28,22 @@ type templateBody struct {
 	Priority     int               `json:"priority"`
 	Locks        []string          `json:"locks,omitempty"`
 	OnCrash      job.CrashPolicy   `json:"on_crash,omitempty"`
+	Limits       *job.Limits       `json:"limits,omitempty"`
+	Unique       *job.Unique       `json:"unique,omitempty"`
+	DeadlineMS   int64             `json:"start_deadline_ms,omitempty"`
 	Labels       map[string]string `json:"labels,omitempty"`
 }
 
 func bodyOf(t job.Template) templateBody {
-	return templateBody{
+	b := templateBody{
 		Description: t.Description, Type: t.Type, Params: string(t.Params), ParamsSchema: string(t.ParamsSchema),
 		Retry: t.Retry, TimeoutMS: t.Timeout.Milliseconds(), Priority: t.Priority, Locks: t.Locks, OnCrash: t.OnCrash, Labels: t.Labels,
+		Unique: t.Unique, DeadlineMS: t.StartDeadline.Milliseconds(),
 	}
+	if encodeLimits(t.Limits) != "" {
+		b.Limits = &t.Limits
+	}
+	return b
 }
 
 func (b templateBody) fill(t *job.Template) {
@@ -45,6 +53,10 @@ func (b templateBody) fill(t *job.Template) {
 	}
 	t.Retry, t.Timeout, t.Priority = b.Retry, time.Duration(b.TimeoutMS)*time.Millisecond, b.Priority
 	t.Locks, t.OnCrash, t.Labels = b.Locks, b.OnCrash, b.Labels
+	t.Unique, t.StartDeadline = b.Unique, time.Duration(b.DeadlineMS)*time.Millisecond
+	if b.Limits != nil {
+		t.Limits = *b.Limits
+	}
 }
 
 const templateColumns = `template_id, tenant, name, version, archived, body, created_by, created_ms, updated_ms`
@@ -98,7 +110,7 @@ func (s templates) Create(ctx context.Context, p store.PutTemplate) (job.Templat
 
 // storedTemplate returns t as it will be read back.
 func storedTemplate(t job.Template) job.Template {
-	t.Timeout = t.Timeout.Truncate(time.Millisecond)
+	t.Timeout, t.StartDeadline = t.Timeout.Truncate(time.Millisecond), t.StartDeadline.Truncate(time.Millisecond)
 	t.CreatedAt, t.UpdatedAt = clock.FromMillis(clock.Millis(t.CreatedAt)), clock.FromMillis(clock.Millis(t.UpdatedAt))
 	return t
 }

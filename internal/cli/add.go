@@ -24,6 +24,7 @@ type recipe struct {
 	restart  bool // --retry-on-restart
 	locks    []string
 	labels   []string
+	policy
 }
 
 func (r *recipe) add(c *cobra.Command) {
@@ -38,6 +39,7 @@ func (r *recipe) add(c *cobra.Command) {
 	f.StringArrayVar(&r.locks, "lock", nil, "`name` of a resource to hold while it runs, such as gpu:0; repeatable")
 	f.StringArrayVar(&r.labels, "label", nil, "label `key=value`; repeatable")
 	complete(c, "priority", "high", "normal", "low")
+	r.policy.add(c)
 }
 
 // argv is what follows -- on the command line.
@@ -218,6 +220,7 @@ func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) 
 	}
 	in.Timeout = text(r.timeout)
 	in.Locks = r.locks
+	r.policy.job(in)
 	in.Labels, err = assignments(r.labels, "label")
 	return err
 }

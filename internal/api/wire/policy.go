@@ -61,7 +61,11 @@ func limitsInput(l job.Limits) *JobLimitsInput {
 	if l.MaxRunning == 0 && len(l.KeyParams) == 0 {
 		return nil
 	}
-	return &JobLimitsInput{MaxRunning: count(l.MaxRunning), Key: l.KeyParams, MaxPerKey: count(l.MaxPerKey)}
+	out := &JobLimitsInput{MaxRunning: count(l.MaxRunning), Key: l.KeyParams}
+	if l.MaxPerKey > 1 { // 1 goes without saying, and away with the key
+		out.MaxPerKey = &l.MaxPerKey
+	}
+	return out
 }
 
 func jobLimits(l job.Limits) JobLimits {

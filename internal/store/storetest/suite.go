@@ -36,7 +36,7 @@ type check struct {
 // its test ends.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]check{
-		jobChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(),
+		jobChecks(), startChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(),
 		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
 	} {
 		for _, c := range group {

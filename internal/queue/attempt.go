@@ -219,6 +219,9 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 			err = task.Fatal(job.CodePanic, errors.New("the job type panicked; see the server's log"))
 		}
 	}()
+	if ctx.Err() != nil { // cancelled between the claim and now
+		return context.Cause(ctx)
+	}
 	a.begun = true
 	return t.Run(ctx, task.Attempt{
 		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt,

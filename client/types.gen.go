@@ -83,6 +83,16 @@ type AuditList struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// DeliveryAttempt is the schema of that name in the API.
+type DeliveryAttempt struct {
+	At         time.Time `json:"at"`
+	DurationMs int64     `json:"duration_ms"`
+	// Status: of the answer; null without one.
+	Status *int `json:"status"`
+	// Error: null when the receiver took it.
+	Error *Error `json:"error"`
+}
+
 // Error is the schema of that name in the API.
 type Error struct {
 	// Code: stable, for programs.
@@ -172,8 +182,12 @@ type Job struct {
 	Priority int `json:"priority"`
 	// Position: number of jobs before it in the queue; null when it does not wait.
 	Position *int `json:"position"`
-	// EstimatedWait: null while unknown.
+	// EstimatedWait: from now to the likely start; null while unknown.
 	EstimatedWait *string `json:"estimated_wait"`
+	// EstimatedStartAt: the likely start: as many starts are earlier as later; null while unknown.
+	EstimatedStartAt *time.Time `json:"estimated_start_at"`
+	// EstimatedStart: four of five starts lie in it; null while unknown.
+	EstimatedStart *StartRange `json:"estimated_start_range"`
 	// Waiting: why it waits; null when it does not.
 	Waiting *Waiting `json:"waiting"`
 	Hold    bool     `json:"hold"`
@@ -191,8 +205,12 @@ type Job struct {
 	RetryOnRestart bool              `json:"retry_on_restart"`
 	CrashPolicy    string            `json:"crash_policy"`
 	Labels         map[string]string `json:"labels"`
-	Trigger        string            `json:"trigger"`
-	CreatedBy      string            `json:"created_by"`
+	// WebhookURL: who is told how it fares.
+	WebhookURL *string `json:"webhook_url"`
+	// WebhookEvents: by their full names; the ends of attempts if empty.
+	WebhookEvents []string `json:"webhook_events"`
+	Trigger       string   `json:"trigger"`
+	CreatedBy     string   `json:"created_by"`
 	// RetryOf: the run that this job repeats.
 	RetryOf *string `json:"retry_of"`
 	// Attempt: number of the current or last attempt; 0 before the first.
@@ -257,6 +275,10 @@ type JobInput struct {
 	RetryOnRestart *bool `json:"retry_on_restart,omitempty"`
 	// Labels: added to the template's.
 	Labels map[string]string `json:"labels,omitempty"`
+	// WebhookURL: is told how this job fares; the template's if absent.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
 	// Trigger: manual when a person asked for it.
 	Trigger string `json:"trigger,omitempty"`
 }
@@ -327,10 +349,13 @@ type JobTemplate struct {
 	// RetryOnRestart: null: the job type decides, or crash_policy is ask.
 	RetryOnRestart *bool             `json:"retry_on_restart"`
 	Labels         map[string]string `json:"labels"`
-	Archived       bool              `json:"archived"`
-	CreatedBy      string            `json:"created_by"`
-	CreatedAt      time.Time         `json:"created_at"`
-	UpdatedAt      time.Time         `json:"updated_at"`
+	WebhookURL     *string           `json:"webhook_url"`
+	// WebhookEvents: by their full names; the ends of attempts if empty.
+	WebhookEvents []string  `json:"webhook_events"`
+	Archived      bool      `json:"archived"`
+	CreatedBy     string    `json:"created_by"`
+	CreatedAt     time.Time `json:"created_at"`
+	UpdatedAt     time.Time `json:"updated_at"`
 }
 
 // JobTemplateInput is the schema of that name in the API.
@@ -361,6 +386,10 @@ type JobTemplateInput struct {
 	// RetryOnRestart: the same as crash_policy retry (true) or fail (false).
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
+	// WebhookURL: is told how its jobs fare.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the ends of attempts if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
 	// Archived: readable, but makes no new jobs.
 	Archived bool `json:"archived,omitempty"`
 }
@@ -589,6 +618,12 @@ type RetryPolicyInput struct {
 	On []string `json:"on,omitempty"`
 }
 
+// RotateInput is the schema of that name in the API.
+type RotateInput struct {
+	// Overlap: how long the old secret goes on signing beside the new one, P7D at most; P1D if absent, PT0S to end it at once.
+	Overlap *string `json:"overlap,omitempty"`
+}
+
 // Run is the schema of that name in the API.
 type Run struct {
 	RunID string `json:"run_id"`
@@ -732,6 +767,12 @@ type Slot struct {
 	JobType    *string    `json:"job_type"`
 	InstanceID *string    `json:"instance_id"`
 	Since      *time.Time `json:"since"`
+}
+
+// StartRange is the schema of that name in the API.
+type StartRange struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // Tenant is the schema of that name in the API.
@@ -900,6 +941,118 @@ type Waiting struct {
 	Holder *string `json:"holder"`
 	// Until: when the reason ends by itself; null if unknown.
 	Until *time.Time `json:"until"`
+}
+
+// Webhook is the schema of that name in the API.
+type Webhook struct {
+	WebhookID   string `json:"webhook_id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	// URL: without its path for callers who may not change webhooks, because it may hold a secret.
+	URL string `json:"url"`
+	// Secret: what signs the messages; shown in the answer that made it, null ever after.
+	Secret *string `json:"secret"`
+	// Events: types of events, * = all.
+	Events      []string          `json:"events"`
+	JobTypes    []string          `json:"job_types"`
+	TemplateIDs []string          `json:"template_ids"`
+	Labels      map[string]string `json:"labels"`
+	MaxAttempts int               `json:"max_attempts"`
+	Enabled     bool              `json:"enabled"`
+	// DisabledReason: gone: it answered 410; failing: nothing reached it for three days.
+	DisabledReason  *string       `json:"disabled_reason"`
+	DisabledAt      *time.Time    `json:"disabled_at"`
+	Health          WebhookHealth `json:"health"`
+	SecretRotatedAt *time.Time    `json:"secret_rotated_at"`
+	// PreviousSecretUntil: until then messages carry a signature by the previous secret too.
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+	CreatedBy           string     `json:"created_by"`
+	CreatedAt           time.Time  `json:"created_at"`
+	UpdatedAt           time.Time  `json:"updated_at"`
+	// Version: grows with every change; the ETag.
+	Version int64 `json:"version"`
+}
+
+// WebhookDelivery is the schema of that name in the API.
+type WebhookDelivery struct {
+	// DeliveryID: also the message's webhook-id.
+	DeliveryID string `json:"delivery_id"`
+	// WebhookID: null for the webhook of a job or template.
+	WebhookID *string `json:"webhook_id"`
+	// URL: of the webhook of a job or template, as in webhooks; null otherwise.
+	URL   *string `json:"url"`
+	Event string  `json:"event"`
+	JobID *string `json:"job_id"`
+	RunID *string `json:"run_id"`
+	// Status: failed: will be tried again; dead: given up.
+	Status string `json:"status"`
+	// Attempts: since it was made or redelivered.
+	Attempts      int        `json:"attempts"`
+	MaxAttempts   int        `json:"max_attempts"`
+	NextAttemptAt *time.Time `json:"next_attempt_at"`
+	// LastStatus: of the last answer; null without one.
+	LastStatus *int `json:"last_status"`
+	// Error: of the last attempt, or why it is dead.
+	Error      *Error     `json:"error"`
+	EventAt    time.Time  `json:"event_at"`
+	CreatedAt  time.Time  `json:"created_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	// Log: the last 50 attempts, oldest first; null in lists.
+	Log []DeliveryAttempt `json:"log"`
+	// Body: as it is sent; null in lists. The answers' bodies are never kept.
+	Body json.RawMessage `json:"body"`
+}
+
+// WebhookDeliveryList is the schema of that name in the API.
+type WebhookDeliveryList struct {
+	Items      []WebhookDelivery `json:"items"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// WebhookHealth is the schema of that name in the API.
+type WebhookHealth struct {
+	// Failures: attempts in a row that failed.
+	Failures     int        `json:"failures"`
+	FailingSince *time.Time `json:"failing_since"`
+	// PausedUntil: after several failures only one message is tried at a time, and none before this.
+	PausedUntil     *time.Time `json:"paused_until"`
+	LastDeliveredAt *time.Time `json:"last_delivered_at"`
+	LastFailedAt    *time.Time `json:"last_failed_at"`
+}
+
+// WebhookInput is the schema of that name in the API.
+type WebhookInput struct {
+	// Name: unique among the webhooks; made from the URL's host if absent.
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description,omitempty"`
+	// URL: https, unless the operator's allow-list names the target.
+	URL string `json:"url"`
+	// Events: types of events, succeeded, failed, skipped, queued, started, cancelled, or * for all.
+	Events []string `json:"events"`
+	// JobTypes: only events about jobs of these types.
+	JobTypes []string `json:"job_types,omitempty"`
+	// TemplateIDs: only events about jobs of these templates, by id.
+	TemplateIDs []string `json:"template_ids,omitempty"`
+	// Labels: only events about jobs that have all these labels.
+	Labels map[string]string `json:"labels,omitempty"`
+	// MaxAttempts: attempts of one delivery, within three days; 16 if absent.
+	MaxAttempts *int `json:"max_attempts,omitempty"`
+	// Enabled: true if absent; true also brings back one that the server has disabled.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// WebhookList is the schema of that name in the API.
+type WebhookList struct {
+	Items      []Webhook `json:"items"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// WebhookSecret is the schema of that name in the API.
+type WebhookSecret struct {
+	// Secret: shown in the answer to a rotation, null otherwise.
+	Secret              *string    `json:"secret"`
+	RotatedAt           *time.Time `json:"rotated_at"`
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
 }
 
 // Workers is the schema of that name in the API.

@@ -61,6 +61,9 @@ func (s *service) composeFrom(r *request, in wire.JobInput, t job.Template) (job
 			return job.Job{}, err
 		}
 	}
+	if j.Webhook, err = s.jobWebhook(in.WebhookURL, in.WebhookEvents, t.Webhook); err != nil {
+		return job.Job{}, err
+	}
 	if in.RunAt != nil {
 		j.NotBefore = in.RunAt.UTC()
 	}

@@ -124,6 +124,9 @@ func (s *service) fillTemplate(t *job.Template, in wire.JobTemplateInput) error 
 	if err := ruleTemplate(t, kind, in); err != nil {
 		return err
 	}
+	if t.Webhook, err = s.jobWebhook(in.WebhookURL, in.WebhookEvents, job.Webhook{}); err != nil {
+		return err
+	}
 	return s.checkTemplateParams(kind, t)
 }
 

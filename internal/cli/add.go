@@ -25,6 +25,8 @@ type recipe struct {
 	locks    []string
 	labels   []string
 	policy
+	hook   string   // --webhook
+	events []string // --webhook-event
 }
 
 func (r *recipe) add(c *cobra.Command) {
@@ -38,6 +40,8 @@ func (r *recipe) add(c *cobra.Command) {
 	f.BoolVar(&r.restart, "retry-on-restart", false, "after a crash of the server run again instead of failing")
 	f.StringArrayVar(&r.locks, "lock", nil, "`name` of a resource to hold while it runs, such as gpu:0; repeatable")
 	f.StringArrayVar(&r.labels, "label", nil, "label `key=value`; repeatable")
+	f.StringVar(&r.hook, "webhook", "", "`URL` that is told how it fares")
+	f.StringSliceVar(&r.events, "webhook-event", nil, "`events` that it is told: succeeded, failed, skipped, queued, started, cancelled; the first three if absent")
 	complete(c, "priority", "high", "normal", "low")
 	r.policy.add(c)
 }
@@ -221,6 +225,7 @@ func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) 
 	in.Timeout = text(r.timeout)
 	in.Locks = r.locks
 	r.policy.job(in)
+	in.WebhookURL, in.WebhookEvents = r.hook, r.events
 	in.Labels, err = assignments(r.labels, "label")
 	return err
 }

@@ -28,6 +28,8 @@ type Template struct {
 	// job may wait for its first start; 0 = as long as it takes.
 	StartDeadline time.Duration
 	Labels        map[string]string
+	// Webhook is what its jobs have unless they say otherwise.
+	Webhook Webhook
 	// Archived templates stay readable but make no new jobs.
 	Archived  bool
 	CreatedBy string

@@ -25,6 +25,8 @@ type JobInput struct {
 	CrashPolicy    string            `json:"crash_policy,omitempty" enum:"retry,fail,ask" doc:"what a crash of the server does to it while it runs: back to its place, FAILED, or FAILED with outcome_unknown for a person to look"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"the same as crash_policy retry (true) or fail (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
+	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how this job fares; the template's if absent" example:"https://example.com/hooks/runsheet"`
+	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
 }
 
@@ -70,7 +72,9 @@ type Job struct {
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
 	Position          *int              `json:"position" doc:"number of jobs before it in the queue; null when it does not wait"`
-	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"null while unknown"`
+	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"from now to the likely start; null while unknown"`
+	EstimatedStartAt  *time.Time        `json:"estimated_start_at" doc:"the likely start: as many starts are earlier as later; null while unknown"`
+	EstimatedStart    *StartRange       `json:"estimated_start_range" doc:"four of five starts lie in it; null while unknown"`
 	Waiting           *Waiting          `json:"waiting" doc:"why it waits; null when it does not"`
 	Hold              bool              `json:"hold"`
 	RunAt             *time.Time        `json:"run_at" doc:"does not start before this time"`
@@ -84,6 +88,8 @@ type Job struct {
 	RetryOnRestart    bool              `json:"retry_on_restart"`
 	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask"`
 	Labels            map[string]string `json:"labels"`
+	WebhookURL        *string           `json:"webhook_url" doc:"who is told how it fares"`
+	WebhookEvents     []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
 	Trigger           string            `json:"trigger" enum:"api,manual,schedule,retry,workflow,group"`
 	CreatedBy         string            `json:"created_by"`
 	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
@@ -99,6 +105,22 @@ type Job struct {
 	FinishedAt        *time.Time        `json:"finished_at"`
 }
 
+// StartRange is when a job is expected to start at the earliest and at the
+// latest.
+type StartRange struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// Estimate shows when j is expected to start, as seen from now.
+func (j Job) Estimate(now, start, from, to time.Time) Job {
+	at := start.UTC()
+	j.EstimatedStartAt, j.EstimatedStart = &at, &StartRange{From: from.UTC(), To: to.UTC()}
+	wait := Duration(max(start.Sub(now).Round(time.Second), 0))
+	j.EstimatedWait = &wait
+	return j
+}
+
 // JobList is one page.
 type JobList struct {
 	Items      []Job   `json:"items"`
@@ -112,6 +134,7 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		Priority: j.Priority, Hold: j.HeldReason != "", RunAt: instant(j.NotBefore), Params: j.Params,
 		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
 		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),
+		WebhookURL: str(j.Webhook.URL), WebhookEvents: list(j.Webhook.Events),
 		Trigger: string(j.Trigger), CreatedBy: j.CreatedBy, RetryOf: str(j.RetryOf), Attempt: j.Attempt,
 		RunID: str(j.RunID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),

@@ -82,6 +82,8 @@ type JobTemplateInput struct {
 	CrashPolicy    string            `json:"crash_policy,omitempty" enum:"retry,fail,ask" doc:"what a crash of the server does to a running job: back to its place, FAILED, or FAILED with outcome_unknown for a person to look; the job type decides if absent"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"the same as crash_policy retry (true) or fail (false)"`
 	Labels         map[string]string `json:"labels,omitempty"`
+	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how its jobs fare" example:"https://example.com/hooks/runsheet"`
+	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the ends of attempts if absent"`
 	Archived       bool              `json:"archived,omitempty" doc:"readable, but makes no new jobs"`
 }
 
@@ -104,6 +106,8 @@ type JobTemplate struct {
 	CrashPolicy    *string           `json:"crash_policy" enum:"retry,fail,ask" doc:"null: the job type decides"`
 	RetryOnRestart *bool             `json:"retry_on_restart" doc:"null: the job type decides, or crash_policy is ask"`
 	Labels         map[string]string `json:"labels"`
+	WebhookURL     *string           `json:"webhook_url"`
+	WebhookEvents  []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
 	Archived       bool              `json:"archived"`
 	CreatedBy      string            `json:"created_by"`
 	CreatedAt      time.Time         `json:"created_at"`
@@ -147,6 +151,7 @@ func TemplateOf(t job.Template) JobTemplate {
 		TemplateID: t.ID, Version: t.Version, Name: t.Name, Description: t.Description, JobType: t.Type,
 		Params: t.Params, RetryPolicy: retryPolicy(t.Retry), Timeout: DurationOf(t.Timeout),
 		Priority: t.Priority, Locks: list(t.Locks), RetryOnRestart: restart(t.OnCrash), Labels: labels(t.Labels),
+		WebhookURL: str(t.Webhook.URL), WebhookEvents: list(t.Webhook.Events),
 		Archived: t.Archived, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 		Limits: jobLimits(t.Limits), Unique: jobUnique(t.Unique), StartDeadline: DurationOf(t.StartDeadline), CrashPolicy: str(string(t.OnCrash)),
 	}
@@ -162,7 +167,8 @@ func TemplateInputOf(t job.Template) JobTemplateInput {
 	return JobTemplateInput{
 		Name: t.Name, Description: t.Description, JobType: t.Type, Params: t.Params, ParamsSchema: t.ParamsSchema,
 		RetryPolicy: retryInput(t.Retry), Timeout: DurationOf(t.Timeout), Priority: &t.Priority, Locks: t.Locks,
-		RetryOnRestart: restart(t.OnCrash), Labels: t.Labels, Archived: t.Archived,
-		Limits: limitsInput(t.Limits), Unique: uniqueInput(t.Unique), StartDeadline: DurationOf(t.StartDeadline), CrashPolicy: string(t.OnCrash),
+		RetryOnRestart: restart(t.OnCrash), Labels: t.Labels, WebhookURL: t.Webhook.URL, WebhookEvents: t.Webhook.Events,
+		Archived: t.Archived,
+		Limits:   limitsInput(t.Limits), Unique: uniqueInput(t.Unique), StartDeadline: DurationOf(t.StartDeadline), CrashPolicy: string(t.OnCrash),
 	}
 }

@@ -100,9 +100,9 @@ func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, erro
 	if err := insertJob(ctx, tx, j); err != nil {
 		return j, err
 	}
-	return j, announceMoved(ctx, tx, []event.Event{{
+	return j, announceOf(ctx, tx, []event.Event{{
 		Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID,
-	}}, deltaText(order.Spot{}, j.Spot()))
+	}}, deltaText(order.Spot{}, j.Spot()), &j)
 }
 
 // equalJob looks for a job that stands in the way of the new ones. It refuses
@@ -175,10 +175,9 @@ func (s jobs) Job(ctx context.Context, tenant, id string) (job.Job, error) {
 func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error) {
 	var w where
 	if p.Sort == store.SortQueue && slices.Equal(p.States, []job.State{job.Queued}) {
-		// The planner needs the literal to use the index of waiting jobs, and must
-		// not take the one that begins with the tenant instead.
+		// The planner needs the literal to use the index of a tenant's waiting jobs.
 		w.conds = append(w.conds, "state = 'QUEUED'")
-		w.add("tenant || '' = %s", p.Tenant)
+		w.add("tenant = %s", p.Tenant)
 	} else {
 		w.add("tenant = %s", p.Tenant)
 		in(&w, "state", p.States)
@@ -195,8 +194,16 @@ func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error)
 	by := "created_ms DESC, job_id DESC"
 	switch p.Sort {
 	case store.SortQueue:
+		// Ranks of waiting jobs are unique; others may have equal ones.
 		by = "rank, job_id"
-		if p.After != nil {
+		if slices.Equal(p.States, []job.State{job.Queued}) {
+			by = "rank"
+		}
+		switch {
+		case p.After == nil:
+		case by == "rank":
+			w.add("rank > %s", string(p.After.Rank))
+		default:
 			w.add("(rank, job_id) > (%s, %s)", string(p.After.Rank), p.After.ID)
 		}
 	case store.SortCreated:

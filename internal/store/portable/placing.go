@@ -548,3 +548,23 @@ func (s orders) Places(ctx context.Context) (int, error) {
 	})
 	return n, err
 }
+
+func (s orders) Front(ctx context.Context, n int) (store.Front, error) {
+	var out store.Front
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		out = store.Front{Groups: map[string]job.Group{}}
+		if out.Jobs, err = queryJobs(ctx, tx, `state = 'QUEUED' ORDER BY rank LIMIT $1`, n); err != nil {
+			return err
+		}
+		for _, j := range out.Jobs {
+			if _, known := out.Groups[j.GroupID]; known || j.GroupID == "" {
+				continue
+			}
+			if out.Groups[j.GroupID], err = groupByID(ctx, tx, j.Tenant, j.GroupID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}

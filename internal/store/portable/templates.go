@@ -32,6 +32,7 @@ type templateBody struct {
 	Unique       *job.Unique       `json:"unique,omitempty"`
 	DeadlineMS   int64             `json:"start_deadline_ms,omitempty"`
 	Labels       map[string]string `json:"labels,omitempty"`
+	Webhook      *job.Webhook      `json:"webhook,omitempty"`
 }
 
 func bodyOf(t job.Template) templateBody {
@@ -42,6 +43,9 @@ func bodyOf(t job.Template) templateBody {
 	}
 	if encodeLimits(t.Limits) != "" {
 		b.Limits = &t.Limits
+	}
+	if t.Webhook.URL != "" {
+		b.Webhook = &t.Webhook
 	}
 	return b
 }
@@ -56,6 +60,9 @@ func (b templateBody) fill(t *job.Template) {
 	t.Unique, t.StartDeadline = b.Unique, time.Duration(b.DeadlineMS)*time.Millisecond
 	if b.Limits != nil {
 		t.Limits = *b.Limits
+	}
+	if b.Webhook != nil {
+		t.Webhook = *b.Webhook
 	}
 }
 

@@ -51,6 +51,7 @@ func templateFields(t *testing.T, s store.Store) {
 	want.Limits = job.Limits{MaxRunning: 3, KeyParams: []string{"/user"}, MaxPerKey: 2}
 	want.Unique = &job.Unique{By: []string{"/user"}, Period: time.Hour, States: []job.State{job.Completed}, Return: true}
 	want.StartDeadline = 2 * time.Hour
+	want.Webhook = job.Webhook{URL: "https://x.example/?a=b", Events: []string{"job.run.failed"}}
 	got := create(t, s, want)
 	same(t, "created", want, got)
 	for _, by := range []string{want.ID, want.Name} {

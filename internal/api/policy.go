@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -147,7 +148,10 @@ func knownParams(kind task.Task, pointers []string, at string) error {
 		Properties map[string]json.RawMessage `json:"properties"`
 		Additional json.RawMessage            `json:"additionalProperties"`
 	}
-	if err := json.Unmarshal(kind.Schema(), &schema); err != nil || string(schema.Additional) != "false" {
+	if err := json.Unmarshal(kind.Schema(), &schema); err != nil {
+		return fmt.Errorf("read schema of %s: %w", kind.Type(), err)
+	}
+	if string(schema.Additional) != "false" {
 		return nil // not a closed list
 	}
 	for i, p := range pointers {

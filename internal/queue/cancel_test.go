@@ -68,8 +68,9 @@ func TestCancelBeforeTheWorkBegins(t *testing.T) {
 // TestCancelTwice: the second wish changes nothing, not even who had the first.
 func TestCancelTwice(t *testing.T) {
 	t.Parallel()
-	asked, end := make(chan struct{}), make(chan struct{})
+	began, asked, end := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	b := setup(t, func(ctx context.Context, _ task.Attempt, _ task.Host) error {
+		close(began)
 		<-ctx.Done()
 		close(asked)
 		<-end // it takes its time to stop
@@ -77,6 +78,7 @@ func TestCancelTwice(t *testing.T) {
 	})
 	b.start()
 	j := b.add(nil)
+	<-began // a job that is RUNNING may still be about to begin
 	b.cancel(b.until(j.ID, "running", func(j job.Job) bool { return j.State == job.Running }))
 	<-asked
 	now, err := b.store.Jobs.Job(t.Context(), tenant, j.ID)

@@ -254,11 +254,16 @@ type Job struct {
 	Waiting *Waiting `json:"waiting"`
 	Hold    bool     `json:"hold"`
 	// RunAt: does not start before this time.
-	RunAt          *time.Time        `json:"run_at"`
-	Params         json.RawMessage   `json:"params"`
-	RetryPolicy    RetryPolicy       `json:"retry_policy"`
-	Timeout        *string           `json:"timeout"`
-	Locks          []string          `json:"locks"`
+	RunAt *time.Time `json:"run_at"`
+	// StartDeadline: if it has not started by then, it is SKIPPED.
+	StartDeadline *time.Time      `json:"start_deadline"`
+	Params        json.RawMessage `json:"params"`
+	RetryPolicy   RetryPolicy     `json:"retry_policy"`
+	Timeout       *string         `json:"timeout"`
+	Locks         []string        `json:"locks"`
+	Limits        JobLimits       `json:"limits"`
+	// UniqueKey: equal for equal jobs; null: it may have equals.
+	UniqueKey      *string           `json:"unique_key"`
 	RetryOnRestart bool              `json:"retry_on_restart"`
 	CrashPolicy    string            `json:"crash_policy"`
 	Labels         map[string]string `json:"labels"`
@@ -395,7 +400,15 @@ type JobInput struct {
 	Hold bool `json:"hold,omitempty"`
 	// RunAt: do not start before this time.
 	RunAt *time.Time `json:"run_at,omitempty"`
-	// RetryOnRestart: a crash of the server puts the job back at its place (true) or fails it (false).
+	// Limits: how many such jobs run at the same time; only closer than the template's.
+	Limits *JobLimitsInput `json:"limits,omitempty"`
+	// Unique: in place of the template's: do nothing while an equal job is there.
+	Unique *JobUniqueInput `json:"unique,omitempty"`
+	// StartDeadline: if it has not started by then, it is SKIPPED with reason deadline. A time, or a duration from run_at on, or else from now on.
+	StartDeadline *string `json:"start_deadline,omitempty"`
+	// CrashPolicy: what a crash of the server does to it while it runs: back to its place, FAILED, or FAILED with outcome_unknown for a person to look.
+	CrashPolicy string `json:"crash_policy,omitempty"`
+	// RetryOnRestart: the same as crash_policy retry (true) or fail (false).
 	RetryOnRestart *bool `json:"retry_on_restart,omitempty"`
 	// Labels: added to the template's.
 	Labels map[string]string `json:"labels,omitempty"`
@@ -417,6 +430,26 @@ type JobInput struct {
 	Top bool `json:"top,omitempty"`
 	// Bottom: to the very end.
 	Bottom bool `json:"bottom,omitempty"`
+}
+
+// JobLimits is the schema of that name in the API.
+type JobLimits struct {
+	// MaxRunning: most jobs of the same template that run at once; null = no limit.
+	MaxRunning *int `json:"max_running"`
+	// Key: params, as JSON pointers, whose values make the concurrency key.
+	Key []string `json:"key"`
+	// MaxPerKey: most jobs with the same key that run at once; null without a key.
+	MaxPerKey *int `json:"max_per_key"`
+}
+
+// JobLimitsInput is the schema of that name in the API.
+type JobLimitsInput struct {
+	// MaxRunning: most jobs of the same template that run at once.
+	MaxRunning *int `json:"max_running,omitempty"`
+	// Key: params, by name or JSON pointer, whose values make the concurrency key.
+	Key []string `json:"key,omitempty"`
+	// MaxPerKey: most jobs with the same key that run at once; 1 if absent.
+	MaxPerKey *int `json:"max_per_key,omitempty"`
 }
 
 // JobList is the schema of that name in the API.
@@ -442,10 +475,17 @@ type JobMove struct {
 
 // JobPatch is the schema of that name in the API.
 type JobPatch struct {
+	Name *string `json:"name,omitempty"`
 	// Priority: moves the job behind the others of that priority.
 	Priority *int `json:"priority,omitempty"`
 	// Labels: a null value removes a label.
 	Labels map[string]string `json:"labels,omitempty"`
+	// Timeout: of one attempt; null = none.
+	Timeout *string `json:"timeout,omitempty"`
+	// RunAt: do not start before this time; null = as soon as it may, also in place of the delay before a retry.
+	RunAt *time.Time `json:"run_at,omitempty"`
+	// StartDeadline: if it has not started by then, it is SKIPPED; null = never.
+	StartDeadline *string `json:"start_deadline,omitempty"`
 }
 
 // JobTemplate is the schema of that name in the API.
@@ -462,7 +502,14 @@ type JobTemplate struct {
 	Timeout      *string         `json:"timeout"`
 	Priority     int             `json:"priority"`
 	Locks        []string        `json:"locks"`
-	// RetryOnRestart: null: the job type decides.
+	Limits       JobLimits       `json:"limits"`
+	// Unique: null: jobs may be equal.
+	Unique *JobUnique `json:"unique"`
+	// StartDeadline: null: jobs wait as long as it takes.
+	StartDeadline *string `json:"start_deadline"`
+	// CrashPolicy: null: the job type decides.
+	CrashPolicy *string `json:"crash_policy"`
+	// RetryOnRestart: null: the job type decides, or crash_policy is ask.
 	RetryOnRestart *bool             `json:"retry_on_restart"`
 	Labels         map[string]string `json:"labels"`
 	WebhookURL     *string           `json:"webhook_url"`
@@ -491,7 +538,15 @@ type JobTemplateInput struct {
 	Priority *int `json:"priority,omitempty"`
 	// Locks: named resources that a job holds while it runs.
 	Locks []string `json:"locks,omitempty"`
-	// RetryOnRestart: a crash of the server puts the job back (true) or fails it (false); the job type decides if absent.
+	// Limits: how many jobs run at the same time.
+	Limits *JobLimitsInput `json:"limits,omitempty"`
+	// Unique: refuse a job while an equal one is there.
+	Unique *JobUniqueInput `json:"unique,omitempty"`
+	// StartDeadline: a job that has not started so long after its run_at, or after it was added, is SKIPPED.
+	StartDeadline *string `json:"start_deadline,omitempty"`
+	// CrashPolicy: what a crash of the server does to a running job: back to its place, FAILED, or FAILED with outcome_unknown for a person to look; the job type decides if absent.
+	CrashPolicy string `json:"crash_policy,omitempty"`
+	// RetryOnRestart: the same as crash_policy retry (true) or fail (false).
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
 	// WebhookURL: is told how its jobs fare.
@@ -523,6 +578,28 @@ type JobTypeList struct {
 	Items []JobType `json:"items"`
 	// NextCursor: always null: the list is complete.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// JobUnique is the schema of that name in the API.
+type JobUnique struct {
+	// By: params that make jobs equal, as JSON pointers; all if empty.
+	By     []string `json:"by"`
+	Period *string  `json:"period"`
+	// States: statuses in which an equal job counts.
+	States     []string `json:"states"`
+	OnConflict string   `json:"on_conflict"`
+}
+
+// JobUniqueInput is the schema of that name in the API.
+type JobUniqueInput struct {
+	// By: params that make jobs equal, by name or JSON pointer; all if empty.
+	By []string `json:"by,omitempty"`
+	// Period: only jobs that were added so recently count; all if absent.
+	Period *string `json:"period,omitempty"`
+	// States: statuses in which an equal job counts; QUEUED and RUNNING if absent, with a period COMPLETED too.
+	States []string `json:"states,omitempty"`
+	// OnConflict: refuse: 409 with the other job's id; return: 200 with the other job.
+	OnConflict string `json:"on_conflict,omitempty"`
 }
 
 // LegacyCancelled is the schema of that name in the API.
@@ -1137,6 +1214,20 @@ type Reason struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// RetryInput is the schema of that name in the API.
+type RetryInput struct {
+	// Params: merged (JSON merge patch) over the run's.
+	Params json.RawMessage `json:"params,omitempty"`
+	// Priority: lower is sooner; the job's if absent.
+	Priority *int `json:"priority,omitempty"`
+	// Hold: do not start before a release.
+	Hold bool `json:"hold,omitempty"`
+	// RunAt: do not start before this time.
+	RunAt *time.Time `json:"run_at,omitempty"`
+	// StartDeadline: if it has not started by then, it is SKIPPED; the earlier job's deadline does not count again.
+	StartDeadline *string `json:"start_deadline,omitempty"`
+}
+
 // RetryPolicy is the schema of that name in the API.
 type RetryPolicy struct {
 	// MaxAttempts: attempts in all, the first included.
@@ -1218,26 +1309,31 @@ type Run struct {
 	// Status: null while it executes.
 	Status *string `json:"status"`
 	// Active: true while it executes.
-	Active    bool   `json:"active"`
-	Attempt   int    `json:"attempt"`
-	Trigger   string `json:"trigger"`
+	Active bool `json:"active"`
+	// Attempt: counts the runs of the job, from 1.
+	Attempt int `json:"attempt"`
+	// Trigger: what put the job into the queue.
+	Trigger string `json:"trigger"`
+	// CreatedBy: who.
 	CreatedBy string `json:"created_by"`
-	// GroupID: the group that its job is a member of.
-	GroupID *string `json:"group_id"`
+	// RetryOf: the run that this job repeats.
 	RetryOf *string `json:"retry_of"`
+	// GroupID: the group that the job is a member of.
+	GroupID *string `json:"group_id"`
+	// WaitedFor: of a direct request: the jobs and direct requests that ran when it arrived.
+	WaitedFor []string `json:"waited_for"`
 	// Params: as they were used.
 	Params json.RawMessage   `json:"params"`
 	Labels map[string]string `json:"labels"`
 	// CreatedAt: of the job.
-	CreatedAt  time.Time  `json:"created_at"`
-	QueuedAt   time.Time  `json:"queued_at"`
-	StartedAt  time.Time  `json:"started_at"`
+	CreatedAt time.Time `json:"created_at"`
+	QueuedAt  time.Time `json:"queued_at"`
+	// StartedAt: null if it never started: the job was skipped while it waited.
+	StartedAt  *time.Time `json:"started_at"`
 	FinishedAt *time.Time `json:"finished_at"`
-	// QueueWaitMs: from queued_at to started_at.
+	// QueueWaitMs: from queued_at to started_at, or to when the job was skipped.
 	QueueWaitMs int64 `json:"queue_wait_ms"`
-	// WaitedFor: ids of the jobs and direct runs that ran when a direct request arrived; empty for jobs.
-	WaitedFor []string `json:"waited_for"`
-	// DurationMs: from start to end; null while it executes.
+	// DurationMs: from start to end; null while it executes, and if it never started.
 	DurationMs *int64  `json:"duration_ms"`
 	InstanceID *string `json:"instance_id"`
 	// Pid: the operating system's process, if there was one.

@@ -146,7 +146,7 @@ var register = map[Code]Entry{
 	ResponseTooLarge:     {Oversized, "Response too large", "Ask the target for less."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},
-	NotUnique:            {Conflicting, "Not unique", "An equal job waits or runs already; its id is in the detail."},
+	NotUnique:            {Conflicting, "Not unique", "An equal job is there already; Location and errors name it."},
 	AlreadyStarted:       {Conflicting, "Already started", "The job does not wait any more; name another neighbour."},
 	WrongGroup:           {Invalid, "Wrong group", "A member moves only inside its group; move the group itself, or jobs that are in none."},
 	GroupStarted:         {Conflicting, "Group has started", "Jobs are added only to a group that is PENDING; make another one."},

@@ -236,6 +236,9 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 		}()
 	}
 	defer e.recovered(a, &err)
+	if ctx.Err() != nil { // cancelled between the claim and now
+		return context.Cause(ctx)
+	}
 	// The claim may be long ago: this process may have been frozen since.
 	if !e.holds(a) {
 		a.cancel(task.ErrLeaseLost)

@@ -15,7 +15,7 @@ type AddJobs struct {
 	// Place is where they go, one behind the other; nil = where their zones say.
 	// Only without groups.
 	Place *Place
-	// Unique refuses the (one) job when another one with its UniqueKey is there.
+	// Unique refuses the jobs that have a UniqueKey when another one with it is there.
 	Unique *Unique
 	Key    *Key
 }
@@ -26,6 +26,9 @@ type Unique struct {
 	Since time.Time
 	// States in which they count; empty = QUEUED and RUNNING.
 	States []job.State
+	// Return makes Add return the other job, marked as Existing, in place of a
+	// refusal; only with one job.
+	Return bool
 }
 
 // Place is a place in the order. Exactly one field is set, but for Position,
@@ -269,6 +272,9 @@ type Duration struct {
 type Added struct {
 	Job      job.Job
 	Position int
+	// Existing says that nothing was added: this is the equal job that was there.
+	// Its position is 0 when it does not wait.
+	Existing bool
 }
 
 // Sort is the order of a list of jobs.

@@ -57,7 +57,7 @@ type Jobs interface {
 	// Add stores new jobs, all or none, each where its zone or p.Place says. It
 	// sets Rank and, where zero, CreatedAt and QueuedAt. With p.Key, a request seen
 	// before yields *Replay as error and adds nothing. not_unique (with the id of
-	// the other job as its field) when p.Unique finds one; not_found or
+	// the other job as its field) when p.Unique finds one, or that job with p.Unique.Return; not_found or
 	// already_started when p.Place names a job that does not wait;
 	// group_started when the group of a job has begun.
 	Add(ctx context.Context, p AddJobs) ([]Added, error)

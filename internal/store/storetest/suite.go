@@ -36,7 +36,7 @@ type check struct {
 // its test ends.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]check{
-		jobChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
+		jobChecks(), startChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
 		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
 		webhookChecks(), memberChecks(), laneChecks(),
 	} {

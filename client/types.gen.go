@@ -602,6 +602,278 @@ type JobUniqueInput struct {
 	OnConflict string `json:"on_conflict,omitempty"`
 }
 
+// LegacyCancelled is the schema of that name in the API.
+type LegacyCancelled struct {
+	JobID          string `json:"job_id"`
+	PreviousStatus string `json:"previous_status"`
+	// NewStatus: running: it was asked to stop and has not ended yet.
+	NewStatus string `json:"new_status"`
+}
+
+// LegacyDirect is the schema of that name in the API.
+type LegacyDirect struct {
+	RunID    string `json:"run_id"`
+	Type     string `json:"type"`
+	Position int    `json:"position"`
+}
+
+// LegacyGroup is the schema of that name in the API.
+type LegacyGroup struct {
+	GroupID   string     `json:"group_id"`
+	Name      string     `json:"name"`
+	Mode      string     `json:"mode"`
+	Status    string     `json:"status"`
+	StartedAt *time.Time `json:"started_at"`
+	TotalJobs int        `json:"total_jobs"`
+	// CompletedJobs: those that have ended, however.
+	CompletedJobs int `json:"completed_jobs"`
+	SucceededJobs int `json:"succeeded_jobs"`
+	FailedJobs    int `json:"failed_jobs"`
+}
+
+// LegacyGroupInput is the schema of that name in the API.
+type LegacyGroupInput struct {
+	Name string           `json:"name"`
+	Mode string           `json:"mode,omitempty"`
+	Jobs []LegacyGroupJob `json:"jobs"`
+}
+
+// LegacyGroupJob is the schema of that name in the API.
+type LegacyGroupJob struct {
+	JobType string          `json:"job_type"`
+	Params  json.RawMessage `json:"params,omitempty"`
+}
+
+// LegacyGroupQueued is the schema of that name in the API.
+type LegacyGroupQueued struct {
+	GroupID string `json:"group_id"`
+	// JobIDs: in list order.
+	JobIDs   []string `json:"job_ids"`
+	Status   string   `json:"status"`
+	Position int      `json:"position"`
+}
+
+// LegacyJob is the schema of that name in the API.
+type LegacyJob struct {
+	JobID   string          `json:"job_id"`
+	JobType string          `json:"job_type"`
+	Params  json.RawMessage `json:"params"`
+	// Priority: the nearest name.
+	Priority string  `json:"priority"`
+	GroupID  *string `json:"group_id"`
+	// Position: number of places before it; null when it does not wait, or waits in the slot of its group.
+	Position *int `json:"position"`
+	// Status: pending: it is held, or its time has not come.
+	Status string `json:"status"`
+	// Result: null until it is completed.
+	Result     *string    `json:"result"`
+	CreatedAt  time.Time  `json:"created_at"`
+	QueuedAt   time.Time  `json:"queued_at"`
+	StartedAt  *time.Time `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	// WorkerID: the server process that runs or ran it.
+	WorkerID *string `json:"worker_id"`
+	Pid      *int    `json:"pid"`
+	// LogPath: path on this server, for GET; null before the first attempt.
+	LogPath *string `json:"log_path"`
+	// Artifacts: paths on this server, for GET, in the order of the artifacts' names.
+	Artifacts     []string `json:"artifacts"`
+	Error         *string  `json:"error"`
+	RetryCount    int      `json:"retry_count"`
+	MaxRetries    int      `json:"max_retries"`
+	WebhookURL    *string  `json:"webhook_url"`
+	WebhookEvents []string `json:"webhook_events"`
+	// WebhookSent: a message reached webhook_url.
+	WebhookSent bool `json:"webhook_sent"`
+}
+
+// LegacyJobInput is the schema of that name in the API.
+type LegacyJobInput struct {
+	JobType string          `json:"job_type"`
+	Params  json.RawMessage `json:"params,omitempty"`
+	// Priority: 2, 5 or 8 in the order.
+	Priority string `json:"priority,omitempty"`
+	// GroupID: add it to this group, which must not have started.
+	GroupID string `json:"group_id,omitempty"`
+	// Position: number of places before it, in place of what the priority says; not with group_id.
+	Position *int `json:"position,omitempty"`
+	// MaxRetries: attempts after the first.
+	MaxRetries *int `json:"max_retries,omitempty"`
+	// WebhookURL: is told how this job fares.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: succeeded, failed, skipped, ...; the ends of attempts if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
+}
+
+// LegacyJobList is the schema of that name in the API.
+type LegacyJobList struct {
+	// Jobs: newest first.
+	Jobs []LegacyJob `json:"jobs"`
+	// Total: of all pages.
+	Total int `json:"total"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// LegacyJobPatch is the schema of that name in the API.
+type LegacyJobPatch struct {
+	// Priority: moves the job behind the others of that priority.
+	Priority *string `json:"priority,omitempty"`
+	// Position: moves the job there.
+	Position *int `json:"position,omitempty"`
+}
+
+// LegacyMetrics is the schema of that name in the API.
+type LegacyMetrics struct {
+	State          string       `json:"state"`
+	Workers        int          `json:"workers"`
+	RunningJobs    int          `json:"running_jobs"`
+	QueuedJobs     int          `json:"queued_jobs"`
+	Statistics     LegacyTotals `json:"statistics"`
+	CompletedToday int          `json:"completed_today"`
+	FailedToday    int          `json:"failed_today"`
+	// AvgWaitTime: of the last 100 starts; null before the first.
+	AvgWaitTime *string `json:"avg_wait_time"`
+	// StartedAt: of this server.
+	StartedAt     time.Time `json:"started_at"`
+	UptimeSeconds int64     `json:"uptime_seconds"`
+}
+
+// LegacyMove is the schema of that name in the API.
+type LegacyMove struct {
+	// JobID: id of a waiting job, or of a group.
+	JobID string `json:"job_id"`
+	// NewPosition: number of places before it; the last place if there are fewer.
+	NewPosition int `json:"new_position"`
+}
+
+// LegacyMoved is the schema of that name in the API.
+type LegacyMoved struct {
+	JobID       string `json:"job_id"`
+	OldPosition int    `json:"old_position"`
+	NewPosition int    `json:"new_position"`
+}
+
+// LegacyNumbers is the schema of that name in the API.
+type LegacyNumbers struct {
+	CompletedToday int `json:"completed_today"`
+	FailedToday    int `json:"failed_today"`
+	// AvgWaitTime: of the last 100 starts; null before the first.
+	AvgWaitTime *string `json:"avg_wait_time"`
+}
+
+// LegacyOrder is the schema of that name in the API.
+type LegacyOrder struct {
+	// Order: ids of jobs and groups; they take, in this order, the places that they have together.
+	Order []string `json:"order"`
+}
+
+// LegacyOrdered is the schema of that name in the API.
+type LegacyOrdered struct {
+	Reordered int `json:"reordered"`
+	// Ignored: ids of what does not wait any more, or is not there.
+	Ignored []string `json:"ignored"`
+}
+
+// LegacyPlace is the schema of that name in the API.
+type LegacyPlace struct {
+	JobID string `json:"job_id"`
+	// Position: null in the slot of its group.
+	Position *int   `json:"position"`
+	JobType  string `json:"job_type"`
+}
+
+// LegacyQueue is the schema of that name in the API.
+type LegacyQueue struct {
+	Running       LegacyRunning  `json:"running"`
+	Queued        LegacyWaiting  `json:"queued"`
+	PendingDirect []LegacyDirect `json:"pending_direct"`
+	Statistics    LegacyNumbers  `json:"statistics"`
+}
+
+// LegacyQueued is the schema of that name in the API.
+type LegacyQueued struct {
+	JobID  string `json:"job_id"`
+	Status string `json:"status"`
+	// Position: number of places before it; a group is one place.
+	Position int `json:"position"`
+	// EstimatedWait: null while unknown.
+	EstimatedWait *string `json:"estimated_wait"`
+}
+
+// LegacyRun is the schema of that name in the API.
+type LegacyRun struct {
+	RunID   string `json:"run_id"`
+	JobID   string `json:"job_id"`
+	Attempt int    `json:"attempt"`
+	Status  string `json:"status"`
+	// Result: null while it executes.
+	Result     *string    `json:"result"`
+	StartedAt  time.Time  `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	WorkerID   *string    `json:"worker_id"`
+	Pid        *int       `json:"pid"`
+	ExitCode   *int       `json:"exit_code"`
+	Progress   *string    `json:"progress"`
+	LogPath    string     `json:"log_path"`
+	Artifacts  []string   `json:"artifacts"`
+	Error      *string    `json:"error"`
+}
+
+// LegacyRunList is the schema of that name in the API.
+type LegacyRunList struct {
+	// Runs: oldest first.
+	Runs  []LegacyRun `json:"runs"`
+	Total int         `json:"total"`
+}
+
+// LegacyRunning is the schema of that name in the API.
+type LegacyRunning struct {
+	Jobs   []LegacyRunningJob `json:"jobs"`
+	Groups []LegacyGroup      `json:"groups"`
+}
+
+// LegacyRunningJob is the schema of that name in the API.
+type LegacyRunningJob struct {
+	JobID     string    `json:"job_id"`
+	JobType   string    `json:"job_type"`
+	StartedAt time.Time `json:"started_at"`
+	// Progress: the stage that it is in, in its own words; null if it said nothing.
+	Progress *string `json:"progress"`
+}
+
+// LegacyScheduler is the schema of that name in the API.
+type LegacyScheduler struct {
+	// State: stopped: what runs finishes, nothing starts.
+	State string `json:"state"`
+	// Workers: number of slots.
+	Workers     int `json:"workers"`
+	RunningJobs int `json:"running_jobs"`
+	// QueuedJobs: that wait, those held and delayed too.
+	QueuedJobs int          `json:"queued_jobs"`
+	Statistics LegacyTotals `json:"statistics"`
+}
+
+// LegacyTotals is the schema of that name in the API.
+type LegacyTotals struct {
+	// TotalJobs: that are kept, see docs/retention.md.
+	TotalJobs int `json:"total_jobs"`
+	// CompletedJobs: those that have ended, however.
+	CompletedJobs int `json:"completed_jobs"`
+	SucceededJobs int `json:"succeeded_jobs"`
+	FailedJobs    int `json:"failed_jobs"`
+	SkippedJobs   int `json:"skipped_jobs"`
+	CancelledJobs int `json:"cancelled_jobs"`
+}
+
+// LegacyWaiting is the schema of that name in the API.
+type LegacyWaiting struct {
+	// Total: of all waiting jobs.
+	Total int `json:"total"`
+	// Jobs: the first 1000, as they start.
+	Jobs []LegacyPlace `json:"jobs"`
+}
+
 // LimitCounts is the schema of that name in the API.
 type LimitCounts struct {
 	Global int `json:"global"`

@@ -105,6 +105,9 @@ type Options struct {
 	MaxInFlight, MaxLasting int
 	// Zone is where the installation's day begins; nil: UTC.
 	Zone *time.Location
+	// WithoutLegacy leaves out the endpoints outside of /api that programs of an
+	// earlier time use.
+	WithoutLegacy bool
 	// Health is what /readyz tells; nil: whether the database takes writes. The
 	// caller closes it.
 	Health *health.Monitor
@@ -219,5 +222,11 @@ func (s *service) register(t *router) {
 		for _, op := range routes {
 			t.add(op)
 		}
+	}
+	if s.WithoutLegacy {
+		return
+	}
+	for _, op := range s.legacyRoutes() {
+		t.add(op)
 	}
 }

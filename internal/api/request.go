@@ -80,6 +80,7 @@ type reply struct {
 func (s *service) call(w http.ResponseWriter, hr *http.Request, op *operation) {
 	r := &request{Request: hr, op: op}
 	defer r.hold.Free()
+	deprecate(w.Header(), r)
 	if err := s.admit(w, r); err != nil {
 		s.finish(w, r, reply{}, err)
 		return

@@ -263,12 +263,16 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 			if err != nil {
 				return err
 			}
-			done, err := change(ctx, tx, c)
+			done, err := changeAlone(ctx, tx, c)
 			if err != nil {
 				return err
 			}
 			if !done {
 				return fault.Newf(fault.Conflict, "job %s changed meanwhile", j.ID)
+			}
+			// The rest is cancelled too, not stopped by this one.
+			if err := countMember(ctx, tx, c, false); err != nil {
+				return err
 			}
 			if err := dropCheckpoint(ctx, tx, c.After); err != nil {
 				return err
@@ -286,6 +290,11 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 // memberChanged counts the end of a group's member, stops the rest if its
 // failure asks for that, and ends the group with its last member.
 func memberChanged(ctx context.Context, tx Tx, c job.Change) error {
+	return countMember(ctx, tx, c, true)
+}
+
+// countMember is memberChanged, or without stopping the rest.
+func countMember(ctx context.Context, tx Tx, c job.Change, stop bool) error {
 	if c.After.GroupID == "" || !c.After.State.Terminal() || c.Before.State.Terminal() {
 		return nil
 	}
@@ -301,22 +310,38 @@ func memberChanged(ctx context.Context, tx Tx, c job.Change) error {
 	if g.Terminal() {
 		return announce(ctx, tx, []event.Event{groupEvent(g, event.GroupFinished, at)})
 	}
-	if g.State != job.GroupRunning || !g.Stops(c.After.State) {
+	if !stop || g.State != job.GroupRunning || !g.Stops(c.After.State) {
 		return nil
 	}
-	rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, g.ID)
-	if err != nil {
-		return err
-	}
-	for _, j := range rest {
-		// One that is held, edited or cancelled at this moment is met by the next end,
-		// or by the claim that finds the group stopped.
-		if err := dropJob(ctx, tx, j, at, job.ReasonGroupStopped); err != nil && !fault.Is(err, fault.Conflict) {
+	return stopRest(ctx, tx, g.ID, at)
+}
+
+// stopRest skips the waiting members of a group. One that a person changes at
+// this moment is read again: the update has waited for that change.
+func stopRest(ctx context.Context, tx Tx, groupID string, at time.Time) error {
+	for range stopTries {
+		rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, groupID)
+		if err != nil {
 			return err
 		}
+		missed := false
+		for _, j := range rest {
+			switch err := dropJob(ctx, tx, j, at, job.ReasonGroupStopped); {
+			case fault.Is(err, fault.Conflict):
+				missed = true
+			case err != nil:
+				return err
+			}
+		}
+		if !missed {
+			return nil
+		}
 	}
-	return nil
+	return fault.Newf(fault.StorageBusy, "members of group %s change at this moment", groupID)
 }
+
+// stopTries bounds how often stopRest looks again.
+const stopTries = 20
 
 // dropJob ends a waiting job without an attempt and leaves a run that says why.
 func dropJob(ctx context.Context, tx Tx, j job.Job, at time.Time, reason string) error {

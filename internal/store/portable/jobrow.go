@@ -85,6 +85,15 @@ func insertJob(ctx context.Context, tx Tx, j job.Job) error {
 // saw it, announces it, and counts the end of a group's member. It reports
 // whether the row was.
 func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
+	done, err := changeAlone(ctx, tx, c)
+	if err != nil || !done {
+		return false, err
+	}
+	return true, memberChanged(ctx, tx, c)
+}
+
+// changeAlone is change without its effect on a group.
+func changeAlone(ctx context.Context, tx Tx, c job.Change) (bool, error) {
 	moved, done, err := changeRow(ctx, tx, c)
 	if err != nil || !done {
 		return false, err
@@ -92,10 +101,7 @@ func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
 	if moved != "" && len(c.Emit) == 0 {
 		return false, fmt.Errorf("job %s changed its place, and nothing tells of it", c.Before.ID)
 	}
-	if err := announceMoved(ctx, tx, c.Emit, moved); err != nil {
-		return false, err
-	}
-	return true, memberChanged(ctx, tx, c)
+	return true, announceMoved(ctx, tx, c.Emit, moved)
 }
 
 // changeRow is change without announcing. The caller puts moved, what the

@@ -39,9 +39,9 @@ func open(t *testing.T, o postgres.Options) store.Store {
 }
 
 func TestModelDirect(t *testing.T) {
-	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 60)
+	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 60, nil)
 }
 
 func TestModelPgBouncer(t *testing.T) {
-	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.PgBouncer(t)}), 20)
+	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.PgBouncer(t)}), 20, nil)
 }

@@ -18,7 +18,7 @@ func firstRunnable(s job.Snapshot) job.Decision {
 		return d.out
 	}
 	for _, r := range s.Direct {
-		if slices.ContainsFunc(r.Needs().Resources(), d.full) || d.free <= 0 || r.Instance == s.Self && d.room <= 0 {
+		if slices.ContainsFunc(r.Locks, func(l string) bool { return d.blocked(job.ResourceLock + l) }) || d.free <= 0 || r.Instance == s.Self && d.room <= 0 {
 			for _, l := range r.Locks {
 				d.wanted[job.ResourceLock+l] = true
 			}
@@ -37,13 +37,13 @@ func firstRunnable(s job.Snapshot) job.Decision {
 	if d.free <= 0 || d.room <= 0 {
 		return d.out
 	}
-	_ = s.Heads.Walk(d.full, func(c job.Candidate, g *job.GroupWork) bool { // the claim returns the error
+	_ = s.Heads.Walk(d.blocked, func(c job.Candidate, g *job.GroupWork) bool { // the claim returns the error
 		switch {
 		case g != nil:
 			if d.members(*g, 0, g.Group.ID) > 0 {
 				d.free--
 			}
-		case !slices.ContainsFunc(c.Needs.Resources(), d.full):
+		case !slices.ContainsFunc(c.Needs.Resources(), d.blocked):
 			d.free--
 			d.start(c, "")
 		}
@@ -99,6 +99,9 @@ func ownLimit(resource string) (base string, most int) {
 	return resource, -1
 }
 
+// blocked reports whether a resource keeps a job of the order from starting.
+func (d *desk) blocked(resource string) bool { return d.wanted[resource] || d.full(resource) }
+
 // full reports whether no unit of a resource is left.
 func (d *desk) full(resource string) bool {
 	base, most := ownLimit(resource)
@@ -106,7 +109,7 @@ func (d *desk) full(resource string) bool {
 	var bound map[string]int
 	switch kind + ":" {
 	case job.ResourceLock:
-		return d.wanted[base] || d.used[base] >= max(1, d.s.Capacity[name])
+		return d.used[base] >= max(1, d.s.Capacity[name])
 	case job.ResourceKey:
 		if most < 0 {
 			most = 1
@@ -131,11 +134,16 @@ func (d *desk) members(g job.GroupWork, running int, begin string) int {
 	if g.Group.Mode == job.Sequential {
 		most = 1
 	}
+	// A group that has its slot waits for nobody who waits for that slot.
+	stops := d.full
+	if begin != "" {
+		stops = d.blocked
+	}
 	for _, c := range g.Next {
 		if g.Blocked || g.Lent || running+n >= most || d.room <= 0 {
 			break
 		}
-		if slices.ContainsFunc(c.Needs.Resources(), d.full) {
+		if slices.ContainsFunc(c.Needs.Resources(), stops) {
 			if g.Group.Mode == job.Sequential {
 				break
 			}

@@ -225,7 +225,7 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 
 // ranksAt returns len(natural) ascending ranks for a place. moving are the
 // places of what moves there, which are not neighbours. In an empty order it is
-// natural.
+// natural, in order.
 func (s *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, tenant string, p store.Place, natural []rank.Rank, moving map[rank.Rank]bool) ([]rank.Rank, error) {
 	var lo, hi rank.Rank
 	var near string // which neighbour the place belongs to
@@ -266,7 +266,7 @@ func (s *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, tenant string, 
 		}
 	}
 	if lo == "" && hi == "" {
-		return natural, nil
+		return slices.Sorted(slices.Values(natural)), nil
 	}
 	kept, err := reserved(ctx, tx)
 	if err != nil {

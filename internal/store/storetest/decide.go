@@ -18,17 +18,18 @@ func firstRunnable(s job.Snapshot) job.Decision {
 		return d.out
 	}
 	for _, r := range s.Direct {
-		if slices.ContainsFunc(r.Locks, func(l string) bool { return d.blocked(job.ResourceLock + l) }) || d.free <= 0 || r.Instance == s.Self && d.room <= 0 {
-			for _, l := range r.Locks {
-				d.wanted[job.ResourceLock+l] = true
+		stuck := slices.ContainsFunc(r.Locks, func(l string) bool { return d.blocked(job.ResourceLock + l) })
+		if !stuck && d.free > 0 && (r.Instance != s.Self || d.room > 0) {
+			d.free--
+			if r.Instance == s.Self {
+				d.room--
+				d.take(r.Needs())
+				d.out.Direct = append(d.out.Direct, job.Grant{RunID: r.RunID})
+				continue
 			}
-			continue
 		}
-		d.take(r.Needs())
-		d.free--
-		if r.Instance == s.Self {
-			d.room--
-			d.out.Direct = append(d.out.Direct, job.Grant{RunID: r.RunID})
+		for _, l := range r.Locks { // it waits, or another instance will start it
+			d.wanted[job.ResourceLock+l] = true
 		}
 	}
 	for _, g := range s.Groups {

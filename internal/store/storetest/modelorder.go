@@ -131,6 +131,7 @@ func (m *model) join(us []*unit, p *store.Place) {
 		return
 	}
 	order := m.stored()
+	us = slices.Clone(us)
 	slices.SortFunc(us, func(a, b *unit) int { return cmp.Compare(slices.Index(order, a.id), slices.Index(order, b.id)) })
 	for _, u := range us {
 		at := slices.Index(order, u.id)
@@ -145,6 +146,9 @@ func (m *model) join(us []*unit, p *store.Place) {
 // its old place among all that did not move meanwhile.
 func (m *model) reappear(name string) {
 	u := m.unit(name)
+	if m.position(name) == slices.Index(m.stored(), name) {
+		return
+	}
 	old := slices.Index(m.line, u)
 	after := map[string]bool{}
 	for i, o := range m.line {
@@ -158,6 +162,7 @@ func (m *model) reappear(name string) {
 			m.rt.Fatalf("%s did not come back to its old place: %s is on its other side", u.id, o.id)
 		}
 	}
+	u.moved = m.tick() // where it is among those that are away is not known any more
 }
 
 func (m *model) drawPlace(rt *rapid.T) *store.Place {

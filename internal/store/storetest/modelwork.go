@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -369,7 +370,9 @@ func (m *model) claimFor(instance string, room int) {
 	}
 	m.equal("next at", m.nextAt(), cs.NextAt)
 	p := m.plan(instance, room)
-	m.equal("claimed", p.jobs, claimedIDs(cs.Started))
+	if d := diff(p.jobs, claimedIDs(cs.Started)); d != "" {
+		m.rt.Fatalf("claimed (-want +got):\n%s\n%s", d, m.describe(instance, room))
+	}
 	var direct []string
 	for _, d := range cs.Direct {
 		direct = append(direct, d.Run.ID)
@@ -386,6 +389,30 @@ func (m *model) claimFor(instance string, room int) {
 		m.runs[c.Job.ID] = c.Run
 		m.replace(i, c.Job)
 	}
+}
+
+// describe is for people who look at a failure.
+func (m *model) describe(instance string, room int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "claim for %s, room %d, workers %d, paused %v, now %s, rules %+v\n", instance, room, m.workers, m.paused, m.now, m.rules)
+	for _, u := range m.line {
+		fmt.Fprintf(&b, "place %s (%d waiting)\n", u.id, len(m.crew(u)))
+	}
+	for _, j := range m.jobs {
+		fmt.Fprintf(&b, "job %s %s %s group %q active %v held %q not before %s locks %v limits %+v template %q\n",
+			j.ID, j.State, j.Type, j.GroupID, j.GroupActive, j.HeldReason, j.NotBefore, j.Locks, j.Limits, j.TemplateID)
+	}
+	for _, g := range m.groups {
+		fmt.Fprintf(&b, "group %s %s %s, %d at once\n", g.ID, g.State, g.Mode, g.MaxParallel)
+	}
+	for _, d := range m.direct {
+		fmt.Fprintf(&b, "direct %s of %s, running %v, locks %v\n", d.Run.ID, d.Instance, d.running, d.Locks)
+	}
+	for _, h := range m.holders() {
+		fmt.Fprintf(&b, "holder %+v\n", h)
+	}
+	fmt.Fprintf(&b, "capacities %v\n", m.capacity)
+	return b.String()
 }
 
 // begin gives groups their slots.

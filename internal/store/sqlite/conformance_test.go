@@ -45,6 +45,6 @@ func closing(t *testing.T) func(store.Store, error) store.Store {
 	}
 }
 
-func TestModelMemory(t *testing.T) { storetest.RunModel(t, openMemory(t), 1800, nil) }
+func TestModelMemory(t *testing.T) { storetest.RunModel(t, openMemory(t), 1400, nil) }
 
 func TestModelFile(t *testing.T) { storetest.RunModel(t, openFile(t), 120, nil) }

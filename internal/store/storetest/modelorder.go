@@ -18,9 +18,9 @@ type unit struct {
 	// placed says that a person chose the place; the others stand in the order of
 	// their zones and numbers.
 	placed bool
-	// born, moved and left number when it took its natural place, when it last
-	// changed its place, and when it last left the order.
-	born, moved, left int
+	// born, moved, left and back number when it took its natural place, and when it
+	// last changed its place, left the order, and came back.
+	born, moved, left, back int
 }
 
 func (m *model) unit(name string) *unit {
@@ -146,6 +146,7 @@ func (m *model) join(us []*unit, p *store.Place) {
 // its old place among all that did not move meanwhile.
 func (m *model) reappear(name string) {
 	u := m.unit(name)
+	u.back = m.tick()
 	if m.position(name) == slices.Index(m.stored(), name) {
 		return
 	}
@@ -158,7 +159,8 @@ func (m *model) reappear(name string) {
 	m.join([]*unit{u}, nil)
 	at := slices.Index(m.line, u)
 	for i, o := range m.line {
-		if o != u && len(m.crew(o)) > 0 && o.moved < u.left && u.moved < u.left && after[o.id] != (i > at) {
+		stayed := o.moved < u.left && u.moved < u.left && (o.left > u.left || o.back < u.left)
+		if o != u && len(m.crew(o)) > 0 && stayed && after[o.id] != (i > at) {
 			m.rt.Fatalf("%s did not come back to its old place: %s is on its other side", u.id, o.id)
 		}
 	}
@@ -295,12 +297,15 @@ func (m *model) replaced(us []*unit) {
 	for _, u := range us {
 		u.moved, u.placed = m.tick(), true
 	}
+	shown := map[string]job.Job{}
+	for _, j := range m.listed() {
+		shown[j.ID] = j
+	}
 	for i, j := range m.jobs {
 		if !waiting(j) {
 			continue
 		}
-		now := m.read(j.ID)
-		want := j
+		now, want := shown[j.ID], j
 		if now.Rank != j.Rank {
 			want.Rank, want.Version = now.Rank, j.Version+1
 		}

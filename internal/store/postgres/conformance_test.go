@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/runsheet/runsheet/internal/store"
@@ -44,4 +45,14 @@ func TestModelDirect(t *testing.T) {
 
 func TestModelPgBouncer(t *testing.T) {
 	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.PgBouncer(t)}), 20, nil)
+}
+
+// TestStartsAsShown: 1,000 jobs, 3,000 moves while they start, 10,000 in the
+// long form.
+func TestStartsAsShown(t *testing.T) {
+	moves := 3_000
+	if os.Getenv("RUNSHEET_CHAOS") == "full" {
+		moves = 10_000
+	}
+	storetest.RunMoves(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 1000, moves, true)
 }

@@ -56,3 +56,7 @@ func TestStartsAsShown(t *testing.T) {
 	}
 	storetest.RunMoves(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 1000, moves, true)
 }
+
+func TestHistories(t *testing.T) {
+	storetest.RunHistories(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 50)
+}

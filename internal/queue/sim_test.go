@@ -67,6 +67,8 @@ type sim struct {
 type node struct {
 	s    *sim
 	host string
+	// skew is how wrong its clock is. One that is ahead would look for delayed jobs
+	// all the time, which takes long to simulate.
 	skew time.Duration
 	// frozen is closed when the node can go on; nil = it can. dead is closed with
 	// its death.
@@ -184,7 +186,7 @@ func (s *sim) fill() {
 // boot starts a node on a host.
 func (s *sim) boot(host string) *node {
 	n := &node{
-		s: s, host: host, skew: time.Duration(s.draw(7200)-3600) * time.Second, deaf: s.draw(3) == 0,
+		s: s, host: host, skew: -time.Duration(s.draw(3600)) * time.Second, deaf: s.draw(3) == 0,
 		dead: make(chan struct{}), done: make(chan error, 1),
 	}
 	st := s.store

@@ -30,6 +30,7 @@ import (
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -69,14 +70,19 @@ type Options struct {
 	// Backup takes the state of the installation as it is now; the caller closes
 	// it. nil: there are no backups.
 	Backup func(ctx context.Context, withoutArtifacts bool) (Backup, error)
+	// CheckTarget refuses URLs to which webhooks must not be sent; nil: none is
+	// refused here, and the courier decides.
+	CheckTarget func(url string) error
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.
 	Hosts []string
 	// Listen is the address that the server listens on, "" = unknown.
 	Listen string
-	// Version and InstanceID are shown by /api/scheduler.
-	Version, InstanceID string
+	// Version and InstanceID are shown by /api/scheduler. The id changes when a
+	// lease was lost; nil = there is none.
+	Version    string
+	InstanceID func() string
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.
 	BehindProxy bool
@@ -87,6 +93,8 @@ type Options struct {
 	// MaxInFlight bounds the requests under way, MaxLasting those that stream or
 	// wait, which do not count among the former; 0 = 1024.
 	MaxInFlight, MaxLasting int
+	// Zone is where the installation's day begins; nil: UTC.
+	Zone *time.Location
 	// Health is what /readyz tells; nil: whether the database takes writes. The
 	// caller closes it.
 	Health *health.Monitor
@@ -95,17 +103,20 @@ type Options struct {
 }
 
 // service is what handlers share. It is immutable, but for the count of live
-// connections.
+// connections and numbers that are kept for a moment.
 type service struct {
 	Options
 	log     *slog.Logger
 	schemas *schemas
 	started time.Time
 	streams *streams
+	numbers *numbers
 	bodies  *guard.Bodies
 	doc     []byte // openapi.json
 	docYAML []byte
 	backups chan struct{} // has room for one
+
+	forecast *queue.Forecaster
 }
 
 // New returns the handler of everything under /. It fails when a required
@@ -123,6 +134,12 @@ func New(o Options) (http.Handler, error) {
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
 	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	if o.InstanceID == nil {
+		o.InstanceID = func() string { return "" }
+	}
 	if o.MaxSockets <= 0 {
 		o.MaxSockets = maxSockets
 	}
@@ -133,7 +150,8 @@ func New(o Options) (http.Handler, error) {
 		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}, numbers: &numbers{of: map[string]kept{}}}
+	s.forecast = queue.NewForecaster(o.Store, o.Clock)
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)
@@ -176,8 +194,11 @@ func New(o Options) (http.Handler, error) {
 // register adds every route of the API. A new resource is one more line.
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
-		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(), s.eventRoutes(), s.systemRoutes(),
+		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
+		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
+		s.groupRoutes(), s.lockRoutes(),
+		s.webhookRoutes(), s.deliveryRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

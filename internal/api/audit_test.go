@@ -43,6 +43,14 @@ func TestEveryChangeIsRecorded(t *testing.T) {
 	b.call("PATCH", "/api/workers", `{"count":3}`)
 	b.call("POST", "/api/scheduler/pause", `{"reason":"lunch"}`)
 	b.call("POST", "/api/scheduler/resume", "")
+	j := b.addNamed("a", "b")
+	b.call("PUT", "/api/queue/order", `{"order":["`+j["b"]+`","`+j["a"]+`"]}`)
+	b.call("POST", "/api/jobs/"+j["a"]+"/move", `{"top":true}`)
+	b.call("POST", "/api/jobs/bulk", `{"job_ids":["`+j["a"]+`","`+j["b"]+`"],"action":"hold","dry_run":true}`) // changes nothing
+	b.call("POST", "/api/jobs/bulk", `{"job_ids":["`+j["a"]+`","`+j["b"]+`"],"action":"hold"}`)
+	b.call("PATCH", "/api/limits", `{"max_global":3}`)
+	b.call("PATCH", "/api/limits", `{"max_global":3}`)
+	b.call("PATCH", "/api/settings", `{"strict_order":true}`)
 	want(t, b.call("POST", "/api/users", `{"name":"rita","roles":["viewer"],"tenant":"red"}`), 201, "")
 
 	var got []string
@@ -56,6 +64,7 @@ func TestEveryChangeIsRecorded(t *testing.T) {
 		"token.create " + tok, "token.revoke " + tok, "user.create " + usr, "user.update " + usr, "user.password " + usr, "user.delete " + usr,
 		"tenant.create " + ten, "tenant.update " + ten, "template.create " + tmpl, "template.update " + tmpl, "template.delete " + tmpl,
 		"workers.scale ", "queue.pause ", "queue.resume ",
+		"queue.reorder ", "queue.reorder " + j["a"], "jobs.bulk ", "limits.update ", "settings.update ",
 	}
 	if diff := cmp.Diff(wanted, got); diff != "" {
 		t.Error(diff)

@@ -113,6 +113,9 @@ func bodies(doc *huma.OpenAPI, s *huma.Schema) []string {
 		good["job_type"], good["params"], good["params_schema"] = "echo", map[string]any{"text": "x"}, map[string]any{}
 		good["locks"], good["labels"], good["name"] = []string{"gpu:0"}, map[string]any{"team": "a"}, "nightly"
 		delete(good, "template_id")
+		for _, place := range []string{"before", "after", "top", "bottom"} { // one of them is enough, and position is there
+			delete(good, place)
+		}
 		if !known(doc, s, "params_schema") {
 			delete(good, "params_schema")
 		}

@@ -44,7 +44,7 @@ func (s *service) jobRoutes() []operation {
 			Body: wire.JobInput{}, Waits: true,
 			Faults: []fault.Code{
 				fault.NotFound, fault.WrongIDType, fault.TemplateArchived, fault.JobTypeUnknown, fault.JobTypeDisabled,
-				fault.CommandNotAllowed, fault.StorageFull,
+				fault.CommandNotAllowed, fault.StorageFull, fault.AlreadyStarted, fault.GroupStarted,
 			},
 			Answers: []answer{
 				{Status: http.StatusCreated, Doc: "stored; with Prefer: wait, ended", Body: wire.Job{}},
@@ -56,8 +56,8 @@ func (s *service) jobRoutes() []operation {
 			ID: "list_jobs", Method: http.MethodGet, Path: list, Scope: access.JobsRead, Tag: "jobs", Summary: "List jobs",
 			Doc: "Newest first; with status=QUEUED in the order in which they start.",
 			Query: pageParams(listParam("status", "only these statuses", states...), listParam("job_type", "only these job types"),
-				listParam("template_id", "only jobs of these templates, by id"), labelParam(), textParam("q", "part of the name, any case"),
-				timeParam("created_after", "created later than this"), timeParam("created_before", "created earlier than this"),
+				listParam("template_id", "only jobs of these templates, by id"), textParam("group_id", "only members of this group"), labelParam(),
+				textParam("q", "part of the name, any case"), timeParam("created_after", "created later than this"), timeParam("created_before", "created earlier than this"),
 				enumParam("sort", "order of the list", string(store.SortQueue), string(store.SortCreated), string(store.SortNewest))),
 			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.JobList{}}},
@@ -88,10 +88,12 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 		if sit, err = s.Store.Jobs.Situation(ctx, jobs); err != nil {
 			return nil, err
 		}
+		s.foresee(ctx)
 	}
 	out := make([]wire.Job, 0, len(jobs))
+	why := queue.NewExplainer(sit.Snapshot)
 	for _, j := range jobs {
-		out = append(out, s.queued(sit.Snapshot, j, sit.Positions[j.ID]))
+		out = append(out, s.explained(why, j, sit.Positions[j.ID]))
 	}
 	return out, nil
 }
@@ -99,11 +101,27 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 // queued shows a job that waits at a position. A job that ended or started
 // meanwhile is shown as it is.
 func (s *service) queued(snap job.Snapshot, j job.Job, at int) wire.Job {
+	return s.explained(queue.NewExplainer(snap), j, at)
+}
+
+func (s *service) explained(e *queue.Explainer, j job.Job, at int) wire.Job {
 	if j.State != job.Queued {
 		return wire.JobOf(j, nil, nil)
 	}
-	why := queue.Explain(snap, j, at)
-	return wire.JobOf(j, &at, &why)
+	why := e.Explain(j, at)
+	out := wire.JobOf(j, &at, &why)
+	if f := s.forecast.Of(j, at); f.Known {
+		now := s.Clock.Now()
+		out = out.Estimate(now, f.Start, f.From, f.To)
+	}
+	return out
+}
+
+// foresee brings the estimates up to date. Without them a job can be shown too.
+func (s *service) foresee(ctx context.Context) {
+	if err := s.forecast.Refresh(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("cannot estimate when jobs start", "error", err)
+	}
 }
 
 func (s *service) jobReply(ctx context.Context, status int, j job.Job) (reply, error) {
@@ -123,22 +141,30 @@ func (s *service) createJob(r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
+	place, err := placeOf(in.Move())
+	if err != nil {
+		return reply{}, err
+	}
 	j, err := s.compose(r, in)
 	if err != nil {
 		return reply{}, err
 	}
-	return s.enqueue(r, j)
+	if in.GroupID != "" {
+		return s.enqueueMember(r, j, in.GroupID)
+	}
+	return s.enqueue(r, j, place)
 }
 
-// enqueue stores a composed job and, when the caller wants it, waits for its
-// end.
-func (s *service) enqueue(r *request, j job.Job) (reply, error) {
+// enqueue stores a composed job, at a place if one is given, and, when the
+// caller wants it, waits for its end.
+func (s *service) enqueue(r *request, j job.Job, place *store.Place) (reply, error) {
 	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	j.ID, j.CreatedAt, j.QueuedAt = id.New(id.Job, now), now, now
 	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
 	if err != nil {
 		return reply{}, err
 	}
+	s.foresee(r.Context())
 	status := http.StatusCreated
 	if r.wait > 0 {
 		status = http.StatusAccepted // until it has ended
@@ -147,9 +173,9 @@ func (s *service) enqueue(r *request, j job.Job) (reply, error) {
 		a := added[0]
 		return reply{Status: status, Location: jobLocation(a.Job), ETag: etag(a.Job.Version), Body: s.queued(sit.Snapshot, a.Job, a.Position)}
 	}
-	added, err := s.Store.Jobs.Add(r.Context(), store.AddJobs{Jobs: []job.Job{j}, Key: keyed(r, render)})
+	added, err := s.Store.Jobs.Add(r.Context(), store.AddJobs{Jobs: []job.Job{j}, Place: place, Key: keyed(r, render)})
 	if err != nil {
-		return reply{}, err
+		return reply{}, nearby(err, place)
 	}
 	if r.wait == 0 {
 		return render(added), nil
@@ -167,8 +193,13 @@ func (s *service) listJobs(r *request) (reply, error) {
 			return reply{}, fault.From(err).At("query/template_id", string(fault.WrongIDType), "value "+strconv.Itoa(i+1)+" is not a template's id")
 		}
 	}
+	if g := r.query.text("group_id"); g != "" {
+		if err := id.Check(id.Group, g); err != nil {
+			return reply{}, fault.From(err).At("query/group_id", string(fault.WrongIDType), "is not a group's id")
+		}
+	}
 	p := store.ListJobs{
-		Tenant: r.tenant(), Types: r.query["job_type"], TemplateIDs: r.query["template_id"], Labels: r.query.labels(),
+		Tenant: r.tenant(), Types: r.query["job_type"], TemplateIDs: r.query["template_id"], GroupID: r.query.text("group_id"), Labels: r.query.labels(),
 		Text: r.query.text("q"), CreatedAfter: r.query.time("created_after"), CreatedBefore: r.query.time("created_before"),
 		Sort: store.Sort(r.query.text("sort")), After: c.jobMark(), Limit: r.query.limit(),
 	}
@@ -232,6 +263,13 @@ func (s *service) maySteer(r *request, j job.Job) error {
 // move applies an event to the job that the path names and stores the change.
 // What another request changed meanwhile is read again.
 func (s *service) move(r *request, event func(j job.Job, now time.Time) (any, error), status func(job.Job) int) (job.Job, error) {
+	return s.moveBy(r, event, status, s.Store.Jobs.Move)
+}
+
+// moveBy is move with what carries the change out.
+func (s *service) moveBy(r *request, event func(j job.Job, now time.Time) (any, error), status func(job.Job) int,
+	carry func(context.Context, store.MoveJob) (job.Job, error),
+) (job.Job, error) {
 	return again(func() (job.Job, error) {
 		j, err := s.job(r)
 		if err != nil {
@@ -257,15 +295,15 @@ func (s *service) move(r *request, event func(j job.Job, now time.Time) (any, er
 		if err != nil {
 			return j, err
 		}
-		key, err := s.moveKey(r, j, status)
+		key, err := s.moveKey(r, change.After, status)
 		if err != nil {
 			return j, err
 		}
-		return s.Store.Jobs.Move(r.Context(), store.MoveJob{Change: change, Key: key})
+		return carry(r.Context(), store.MoveJob{Change: change, Key: key})
 	})
 }
 
-// moveKey prepares the answer that is stored with the change. The position is
+// moveKey prepares the answer that is stored with the change to j. The position is
 // read before, because nothing may be read inside the store's transaction; no
 // event that has a key changes it.
 func (s *service) moveKey(r *request, j job.Job, status func(job.Job) int) (*store.Key, error) {

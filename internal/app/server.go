@@ -33,3 +33,13 @@ func newServer(base context.Context, h http.Handler, log *slog.Logger, arrive ti
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
+
+// zone is where the installation's day begins. The configuration was checked;
+// a zone that has vanished since is UTC.
+func (a *App) zone() *time.Location {
+	zone, err := time.LoadLocation(a.o.Config.Timezone)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}

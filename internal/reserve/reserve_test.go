@@ -148,6 +148,52 @@ func TestNewWorkWaitsForSpace(t *testing.T) {
 	}
 }
 
+type refusingOrder struct {
+	store.Order
+	m *machine
+}
+
+func (r refusingOrder) Place(ctx context.Context, p store.PlaceJobs) (store.Placed, error) {
+	if r.m.fail > 0 {
+		r.m.fail--
+		return store.Placed{}, fault.New(fault.StorageFull, "full")
+	}
+	return r.Order.Place(ctx, p)
+}
+
+func (r refusing) SetRules(ctx context.Context, p store.SetRules) (store.Settings, error) {
+	if r.m.fail > 0 {
+		r.m.fail--
+		return store.Settings{}, fault.New(fault.StorageFull, "full")
+	}
+	return r.Queue.SetRules(ctx, p)
+}
+
+// What people do to get out of the trouble may use the reserve.
+func TestOrderAndLimitsUseTheReserve(t *testing.T) {
+	t.Parallel()
+	m := setup(t, 2000*kib)
+	m.st.Order = refusingOrder{m.st.Order, m}
+	g := m.guard(true)
+	st := g.Wrap(m.st)
+	m.room, m.fail = 800*kib, 1
+	most := 1
+	if _, err := st.Queue.SetRules(t.Context(), store.SetRules{Rules: job.Rules{MaxGlobal: &most}, Tenant: access.DefaultTenant, At: m.clock.Now()}); err != nil {
+		t.Errorf("limits: %v", err)
+	}
+	m.fail = 1
+	nobody := id.New(id.Job, m.clock.Now())
+	_, err := st.Order.Place(t.Context(), store.PlaceJobs{
+		Tenant: access.DefaultTenant, IDs: []string{nobody}, Place: &store.Place{Top: true}, At: m.clock.Now(),
+	})
+	if !fault.Is(err, fault.NotFound) { // it was asked again, and found that there is no such job
+		t.Errorf("move: %v", err)
+	}
+	if m.held() != 600*kib {
+		t.Errorf("the reserve has %d bytes, want 2 of 8 pieces less", m.held())
+	}
+}
+
 // A write that belongs to accepted work is tried again with a piece of the
 // reserve, until there is none; then the reserve comes back.
 func TestAcceptedWorkUsesTheReserve(t *testing.T) {
@@ -233,5 +279,77 @@ func TestReservationsUseTheReserve(t *testing.T) {
 	m.st.Artifacts, m.room = f, 800*kib
 	if err := g.Wrap(m.st).Artifacts.Reserve(t.Context(), store.Reservation{}); err != nil || f.calls != 3 {
 		t.Errorf("%v after %d tries, want success after 3", err, f.calls)
+	}
+}
+
+// refusingGroups and refusingLocks are a database that refuses some writes.
+type refusingGroups struct {
+	store.Groups
+	m *machine
+}
+
+func (r refusingGroups) Cancel(_ context.Context, p store.CancelGroup) (job.Group, error) {
+	if r.m.calls++; r.m.fail > 0 {
+		r.m.fail--
+		return job.Group{}, fault.New(fault.StorageFull, "full")
+	}
+	return job.Group{ID: p.ID}, nil
+}
+
+type refusingLocks struct {
+	store.Locks
+	m *machine
+}
+
+func (r refusingLocks) answer() (job.Holder, error) {
+	if r.m.calls++; r.m.fail > 0 {
+		r.m.fail--
+		return job.Holder{}, fault.New(fault.StorageFull, "full")
+	}
+	return job.Holder{}, nil
+}
+
+func (r refusingLocks) Renew(context.Context, store.RenewLock) (job.Holder, error) { return r.answer() }
+
+func (r refusingLocks) Release(context.Context, store.ReleaseLock) (job.Holder, error) {
+	return r.answer()
+}
+
+// Groups are new work; their end, and that of locks, takes from the reserve.
+func TestGroupsAndLocksOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(context.Context, store.Store) error{
+		"cancel": func(ctx context.Context, s store.Store) error {
+			_, err := s.Groups.Cancel(ctx, store.CancelGroup{})
+			return err
+		},
+		"renew": func(ctx context.Context, s store.Store) error {
+			_, err := s.Locks.Renew(ctx, store.RenewLock{})
+			return err
+		},
+		"release": func(ctx context.Context, s store.Store) error {
+			_, err := s.Locks.Release(ctx, store.ReleaseLock{})
+			return err
+		},
+	} {
+		m := setup(t, 2000*kib)
+		g := m.guard(true)
+		m.ticks(g, 1)
+		st := m.st
+		st.Groups, st.Locks = refusingGroups{st.Groups, m}, refusingLocks{st.Locks, m}
+		st = g.Wrap(st)
+		before := m.held()
+		m.fail = 1
+		if err := write(t.Context(), st); err != nil || m.calls != 2 || m.held() >= before {
+			t.Errorf("%s: %v after %d calls, reserve %d of %d", name, err, m.calls, m.held(), before)
+		}
+		for what, add := range map[string]func() error{
+			"create": func() error { _, err := st.Groups.Create(t.Context(), store.AddGroup{}); return err },
+			"add":    func() error { _, err := st.Groups.Add(t.Context(), store.AddMembers{}); return err },
+		} {
+			if err := add(); !fault.Is(err, fault.StorageFull) {
+				t.Errorf("%s on a full disk: %v", what, err)
+			}
+		}
 	}
 }

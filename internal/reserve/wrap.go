@@ -14,7 +14,8 @@ import (
 //   - new work (jobs, templates) is refused with storage_full while the disk is
 //     full, and nothing is claimed;
 //   - what belongs to accepted work, and what people do to get out of the
-//     trouble (cancel, pause, scale, log in), may use the reserve;
+//     trouble (cancel, move, restore, pause, scale, limit, log in), may use the
+//     reserve;
 //   - the rest, such as renewing a lease, takes what it finds.
 //
 // Reads pass.
@@ -26,9 +27,14 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Tokens = tokens{st.Tokens, g}
 	st.Leases = leases{st.Leases, g}
 	st.Queue = queue{st.Queue, g}
+	st.Order = order{st.Order, g}
+	st.Groups = groups{st.Groups, st.Keys, g}
+	st.Locks = locks{st.Locks, g}
 	st.Keys = keys{st.Keys, g}
 	st.Retention = retention{st.Retention, g}
 	st.Sessions = sessions{st.Sessions, g}
+	st.Webhooks = webhooks{st.Webhooks, g}
+	st.Outbox = outbox{st.Outbox, st.Keys, g}
 	st.Health = health{st.Health, g}
 	return st
 }
@@ -113,6 +119,14 @@ func (j jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 func (j jobs) Move(ctx context.Context, p store.MoveJob) (moved job.Job, err error) {
 	err = j.g.need(func() error {
 		moved, err = j.Jobs.Move(ctx, p)
+		return err
+	})
+	return moved, err
+}
+
+func (j jobs) MoveEach(ctx context.Context, p store.MoveJobs) (moved []store.Moved, err error) {
+	err = j.g.need(func() error {
+		moved, err = j.Jobs.MoveEach(ctx, p)
 		return err
 	})
 	return moved, err
@@ -224,6 +238,88 @@ func (q queue) Pause(ctx context.Context, p store.Pause) (set store.Settings, er
 		return err
 	})
 	return set, err
+}
+
+func (q queue) SetRules(ctx context.Context, p store.SetRules) (set store.Settings, err error) {
+	err = q.g.need(func() error {
+		set, err = q.Queue.SetRules(ctx, p)
+		return err
+	})
+	return set, err
+}
+
+type order struct {
+	store.Order
+	g *Guard
+}
+
+func (o order) Place(ctx context.Context, p store.PlaceJobs) (placed store.Placed, err error) {
+	err = o.g.need(func() error {
+		placed, err = o.Order.Place(ctx, p)
+		return err
+	})
+	return placed, err
+}
+
+func (o order) Restore(ctx context.Context, p store.MoveJob) (restored job.Job, err error) {
+	err = o.g.need(func() error {
+		restored, err = o.Order.Restore(ctx, p)
+		return err
+	})
+	return restored, err
+}
+
+type groups struct {
+	store.Groups
+	keys store.Keys
+	g    *Guard
+}
+
+func (s groups) Create(ctx context.Context, p store.AddGroup) (added store.GroupAdded, err error) {
+	err = s.g.fresh(ctx, s.keys, p.Key, func() error {
+		added, err = s.Groups.Create(ctx, p)
+		return err
+	})
+	return added, err
+}
+
+func (s groups) Add(ctx context.Context, p store.AddMembers) (added store.GroupAdded, err error) {
+	err = s.g.fresh(ctx, s.keys, p.Key, func() error {
+		added, err = s.Groups.Add(ctx, p)
+		return err
+	})
+	return added, err
+}
+
+func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (g job.Group, err error) {
+	err = s.g.need(func() error {
+		g, err = s.Groups.Cancel(ctx, p)
+		return err
+	})
+	return g, err
+}
+
+// locks lets programs outside go on and end in good order. Taking a lock takes
+// what it finds: whoever is refused has not begun.
+type locks struct {
+	store.Locks
+	g *Guard
+}
+
+func (l locks) Renew(ctx context.Context, p store.RenewLock) (h job.Holder, err error) {
+	err = l.g.need(func() error {
+		h, err = l.Locks.Renew(ctx, p)
+		return err
+	})
+	return h, err
+}
+
+func (l locks) Release(ctx context.Context, p store.ReleaseLock) (h job.Holder, err error) {
+	err = l.g.need(func() error {
+		h, err = l.Locks.Release(ctx, p)
+		return err
+	})
+	return h, err
 }
 
 type keys struct {

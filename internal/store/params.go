@@ -74,6 +74,12 @@ type Situation struct {
 	Settings  Settings
 }
 
+// Front is the beginning of the order.
+type Front struct {
+	Jobs   []job.Job
+	Groups map[string]job.Group // by id
+}
+
 // SetRules are the parameters of Queue.SetRules.
 type SetRules struct {
 	Rules     job.Rules
@@ -139,11 +145,9 @@ type CancelGroup struct {
 
 // Lock is one lock.
 type Lock struct {
-	Name     string
-	Capacity int // at least 1
-	Holders  []job.Holder
-	// Waiting is the number of ready jobs that are stopped by it at the moment, as far as is
-	// known: at least that many.
+	Name      string
+	Capacity  int // at least 1
+	Holders   []job.Holder
 	UpdatedAt time.Time // of the capacity; zero = never set
 }
 
@@ -176,6 +180,7 @@ type RenewLock struct {
 	Token        int64
 	TTL          time.Duration
 	Now          time.Time // zero = the authority's clock
+	Key          *Key
 }
 
 // ReleaseLock are the parameters of Locks.Release.
@@ -296,6 +301,45 @@ type JobPage struct {
 type MoveJob struct {
 	Change job.Change
 	Key    *Key
+}
+
+// MoveJobs are the parameters of Jobs.MoveEach.
+type MoveJobs struct {
+	// Changes are all of one tenant, each of another job. Those that take a
+	// cancelled job back are carried out like Order.Restore.
+	Changes []job.Change
+	Tenant  string
+	At      time.Time
+	Key     *Key
+	Audit   *audit.Entry // recorded if anything changed
+}
+
+// Moved is what MoveEach did with one change.
+type Moved struct {
+	// Job is the stored job, or the one before the change when Err is set.
+	Job job.Job
+	Err error
+}
+
+// AskStatistics are the parameters of Jobs.Statistics.
+type AskStatistics struct {
+	Tenant string
+	// Since is when the jobs have ended that count as completed or failed.
+	Since time.Time
+	// Starts is how many of the latest starts the average wait is made of.
+	Starts int
+}
+
+// Statistics are numbers about the queue of one tenant.
+type Statistics struct {
+	// Queued are all that wait. Held and Delayed (until a time, or a retry) are
+	// among them.
+	Queued, Held, Delayed int
+	Running               int
+	// Completed and Failed are jobs that ended since AskStatistics.Since.
+	Completed, Failed int
+	// AverageWait from entering the queue to the start, nil when nothing started yet.
+	AverageWait *time.Duration
 }
 
 // ClaimJobs are the parameters of Jobs.Claim.
@@ -494,6 +538,7 @@ const (
 	HintQueue  HintTopic = "queue"  // a job may be startable, or settings changed
 	HintJob    HintTopic = "job"    // a job or its run changed
 	HintEvents HintTopic = "events" // a tenant has new events
+	HintOutbox HintTopic = "outbox" // a webhook has something to be sent
 	HintAll    HintTopic = "all"    // hints may have been lost: look at everything
 )
 

@@ -46,6 +46,8 @@ type Store struct {
 	Tokens    Tokens
 	Sessions  Sessions
 	Audit     Audit
+	Webhooks  Webhooks
+	Outbox    Outbox
 	Health    Health
 	Snapshots Snapshots
 }
@@ -66,6 +68,10 @@ type Jobs interface {
 	// Move carries out a change that a person asked for, if the row still has
 	// c.Before's version; conflict otherwise. It returns the stored job.
 	Move(ctx context.Context, p MoveJob) (job.Job, error)
+	// MoveEach is Move (and Order.Restore) for several jobs in one transaction. Items
+	// are independent: one whose row has changed gets conflict, and the others go
+	// on.
+	MoveEach(ctx context.Context, p MoveJobs) ([]Moved, error)
 	// Claim lets p.Decide choose among the waiting jobs and starts the chosen,
 	// each with a new run and its locks, under one serialised transaction per
 	// installation. It returns stale_lease when the instance's lease is gone.
@@ -86,6 +92,10 @@ type Jobs interface {
 	// Counts returns the number of jobs by state, of all tenants when tenant is
 	// empty. Zero counts may be missing.
 	Counts(ctx context.Context, tenant string) (map[job.State]int, error)
+	// Statistics are numbers about the queue for people. Their cost grows with the
+	// number of waiting jobs and of those that ended since p.Since: do not ask for
+	// them with each request.
+	Statistics(ctx context.Context, p AskStatistics) (Statistics, error)
 }
 
 // Runs keeps execution attempts.
@@ -211,11 +221,15 @@ type Order interface {
 	Restore(ctx context.Context, p MoveJob) (job.Job, error)
 	// Places is the number of places in the order of all tenants. A group is one.
 	Places(ctx context.Context) (int, error)
+	// Front returns the first n waiting jobs of all tenants in order, and the
+	// groups that they are in.
+	Front(ctx context.Context, n int) (Front, error)
 }
 
 // Groups keeps groups of jobs.
 type Groups interface {
-	// Create stores a group and its members, all or none.
+	// Create stores a group and its members, all or none. p.Key as in Jobs.Add;
+	// not_found or already_started when p.Place names what does not wait.
 	Create(ctx context.Context, p AddGroup) (GroupAdded, error)
 	// Add appends members to a pending group; group_started, not_found.
 	Add(ctx context.Context, p AddMembers) (GroupAdded, error)
@@ -225,7 +239,8 @@ type Groups interface {
 	Members(ctx context.Context, tenant, id string, after rank.Rank, limit int) ([]job.Job, error)
 	// List returns a page, newest first.
 	List(ctx context.Context, p ListGroups) (GroupPage, error)
-	// Cancel cancels the waiting members and asks the running ones to stop.
+	// Cancel cancels the waiting members and asks the running ones to stop;
+	// already_finished. It does not matter what OnFailure says.
 	Cancel(ctx context.Context, p CancelGroup) (job.Group, error)
 }
 
@@ -236,7 +251,8 @@ type Locks interface {
 	List(ctx context.Context, p ListLocks) (LockPage, error)
 	// Lock returns one, also if nobody holds it and nothing is known of it.
 	Lock(ctx context.Context, name string) (Lock, error)
-	// Acquire takes a unit for a program outside; lock_held with who holds it.
+	// Acquire takes a unit for a program outside; lock_held with who holds it, as
+	// far as the tenant may know. p.Key as in Jobs.Add, also in Renew and Release.
 	Acquire(ctx context.Context, p AcquireLock) (job.Holder, error)
 	// Renew moves the expiry; lock_not_held when it has expired or was given back.
 	Renew(ctx context.Context, p RenewLock) (job.Holder, error)

@@ -21,7 +21,15 @@ type JobInput struct {
 	RunAt          *time.Time        `json:"run_at,omitempty" doc:"do not start before this time"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
+	GroupID        string            `json:"group_id,omitempty" maxLength:"100" doc:"id of a PENDING group, of which it becomes the last member"`
+	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how this job fares; the template's if absent" example:"https://example.com/hooks/runsheet"`
+	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
+	Position       *int              `json:"position,omitempty" minimum:"0" maximum:"1000000000" doc:"in the order, from 0; at most one of position, before, after, top and bottom. Without one, priority decides"`
+	Before         string            `json:"before,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes next"`
+	After          string            `json:"after,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes just before"`
+	Top            bool              `json:"top,omitempty" doc:"to the very front"`
+	Bottom         bool              `json:"bottom,omitempty" doc:"to the very end"`
 }
 
 // JobPatch is what may be changed while a job waits; a merge patch.
@@ -37,7 +45,7 @@ type Reason struct {
 
 // Waiting is why a job does not run yet.
 type Waiting struct {
-	Code   string     `json:"code" enum:"position,no_slot,lock,paused,held,not_before,retry_delay"`
+	Code   string     `json:"code" enum:"position,no_slot,lock,limit,paused,held,not_before,retry_delay,group,direct_first"`
 	Detail string     `json:"detail" doc:"for people"`
 	Holder *string    `json:"holder" doc:"id of what it waits for"`
 	Until  *time.Time `json:"until" doc:"when the reason ends by itself; null if unknown"`
@@ -51,9 +59,12 @@ type Job struct {
 	TemplateID        *string           `json:"template_id"`
 	TemplateVersion   *int              `json:"template_version"`
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
+	GroupID           *string           `json:"group_id" doc:"the group that it belongs to"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
-	Position          *int              `json:"position" doc:"number of jobs before it in the queue; null when it does not wait"`
-	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"null while unknown"`
+	Position          *int              `json:"position" doc:"number of places before it in the queue, a group being one; null when it does not wait, or waits in the slot of its group"`
+	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"from now to the likely start; null while unknown"`
+	EstimatedStartAt  *time.Time        `json:"estimated_start_at" doc:"the likely start: as many starts are earlier as later; null while unknown"`
+	EstimatedStart    *StartRange       `json:"estimated_start_range" doc:"four of five starts lie in it; null while unknown"`
 	Waiting           *Waiting          `json:"waiting" doc:"why it waits; null when it does not"`
 	Hold              bool              `json:"hold"`
 	RunAt             *time.Time        `json:"run_at" doc:"does not start before this time"`
@@ -64,7 +75,9 @@ type Job struct {
 	RetryOnRestart    bool              `json:"retry_on_restart"`
 	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask"`
 	Labels            map[string]string `json:"labels"`
-	Trigger           string            `json:"trigger" enum:"api,manual,retry"`
+	WebhookURL        *string           `json:"webhook_url" doc:"who is told how it fares"`
+	WebhookEvents     []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
+	Trigger           string            `json:"trigger" enum:"api,manual,retry,group,schedule"`
 	CreatedBy         string            `json:"created_by"`
 	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
 	Attempt           int               `json:"attempt" doc:"number of the current or last attempt; 0 before the first"`
@@ -79,6 +92,22 @@ type Job struct {
 	FinishedAt        *time.Time        `json:"finished_at"`
 }
 
+// StartRange is when a job is expected to start at the earliest and at the
+// latest.
+type StartRange struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// Estimate shows when j is expected to start, as seen from now.
+func (j Job) Estimate(now, start, from, to time.Time) Job {
+	at := start.UTC()
+	j.EstimatedStartAt, j.EstimatedStart = &at, &StartRange{From: from.UTC(), To: to.UTC()}
+	wait := Duration(max(start.Sub(now).Round(time.Second), 0))
+	j.EstimatedWait = &wait
+	return j
+}
+
 // JobList is one page.
 type JobList struct {
 	Items      []Job   `json:"items"`
@@ -88,10 +117,11 @@ type JobList struct {
 // JobOf shows j. position and waiting are given for a queued job only.
 func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 	w := Job{
-		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), Status: string(j.State),
+		JobID: j.ID, Name: j.Name, JobType: j.Type, TemplateID: str(j.TemplateID), GroupID: str(j.GroupID), Status: string(j.State),
 		Priority: j.Priority, Hold: j.HeldReason != "", RunAt: instant(j.NotBefore), Params: j.Params,
 		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
 		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),
+		WebhookURL: str(j.Webhook.URL), WebhookEvents: list(j.Webhook.Events),
 		Trigger: string(j.Trigger), CreatedBy: j.CreatedBy, RetryOf: str(j.RetryOf), Attempt: j.Attempt,
 		RunID: str(j.RunID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),
@@ -104,13 +134,10 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		w.Error = &Error{Code: j.Failure.Code, Message: j.Failure.Message}
 	}
 	if j.State == job.Queued {
-		w.Position = position
-		if waiting != nil {
-			w.Waiting = &Waiting{
-				Code: string(waiting.Code), Detail: waiting.Detail,
-				Holder: str(waiting.Holder), Until: instant(waiting.Until),
-			}
+		if !j.GroupActive {
+			w.Position = position
 		}
+		w.Waiting = waitingOf(waiting)
 	}
 	return w
 }

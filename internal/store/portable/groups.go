@@ -100,7 +100,7 @@ func (s groups) Create(ctx context.Context, p store.AddGroup) (store.GroupAdded,
 		at := []rank.Rank{rank.Natural(zone, seq)}
 		if err := s.with(ctx, tx, func(x *order.Index) error {
 			if p.Place != nil {
-				if at, err = s.ranksAt(ctx, tx, x, g.Tenant, *p.Place, at, nil); err != nil {
+				if at, err = s.ranksAt(ctx, tx, x, wish{g.Tenant, *p.Place, at, nil}); err != nil {
 					return err
 				}
 			}
@@ -263,16 +263,13 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 			if err != nil {
 				return err
 			}
-			done, err := changeAlone(ctx, tx, c)
+			// The others are cancelled too, not skipped because of this one.
+			done, err := changeMember(ctx, tx, c, leaveRest)
 			if err != nil {
 				return err
 			}
 			if !done {
 				return fault.Newf(fault.Conflict, "job %s changed meanwhile", j.ID)
-			}
-			// The rest is cancelled too, not stopped by this one.
-			if err := countMember(ctx, tx, c, false); err != nil {
-				return err
 			}
 			if err := dropCheckpoint(ctx, tx, c.After); err != nil {
 				return err
@@ -287,14 +284,18 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 	return out, err
 }
 
+// restOfGroup says what becomes of the waiting members of a group when one of
+// them does not succeed.
+type restOfGroup bool
+
+const (
+	stopRest  restOfGroup = true  // what the group's OnFailure says
+	leaveRest restOfGroup = false // nothing
+)
+
 // memberChanged counts the end of a group's member, stops the rest if its
 // failure asks for that, and ends the group with its last member.
-func memberChanged(ctx context.Context, tx Tx, c job.Change) error {
-	return countMember(ctx, tx, c, true)
-}
-
-// countMember is memberChanged, or without stopping the rest.
-func countMember(ctx context.Context, tx Tx, c job.Change, stop bool) error {
+func memberChanged(ctx context.Context, tx Tx, c job.Change, stop restOfGroup) error {
 	if c.After.GroupID == "" || !c.After.State.Terminal() || c.Before.State.Terminal() {
 		return nil
 	}
@@ -310,15 +311,15 @@ func countMember(ctx context.Context, tx Tx, c job.Change, stop bool) error {
 	if g.Terminal() {
 		return announce(ctx, tx, []event.Event{groupEvent(g, event.GroupFinished, at)})
 	}
-	if !stop || g.State != job.GroupRunning || !g.Stops(c.After.State) {
+	if stop == leaveRest || g.State != job.GroupRunning || !g.Stops(c.After.State) {
 		return nil
 	}
-	return stopRest(ctx, tx, g.ID, at)
+	return skipRest(ctx, tx, g.ID, at)
 }
 
-// stopRest skips the waiting members of a group. One that a person changes at
+// skipRest skips the waiting members of a group. One that a person changes at
 // this moment is read again: the update has waited for that change.
-func stopRest(ctx context.Context, tx Tx, groupID string, at time.Time) error {
+func skipRest(ctx context.Context, tx Tx, groupID string, at time.Time) error {
 	for range stopTries {
 		rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, groupID)
 		if err != nil {
@@ -340,7 +341,7 @@ func stopRest(ctx context.Context, tx Tx, groupID string, at time.Time) error {
 	return fault.Newf(fault.StorageBusy, "members of group %s change at this moment", groupID)
 }
 
-// stopTries bounds how often stopRest looks again.
+// stopTries bounds how often skipRest looks again.
 const stopTries = 20
 
 // dropJob ends a waiting job without an attempt and leaves a run that says why.
@@ -357,7 +358,8 @@ func dropJob(ctx context.Context, tx Tx, j job.Job, at time.Time, reason string)
 		return fault.Newf(fault.Conflict, "job %s changed meanwhile", j.ID)
 	}
 	r := runOf(c.After)
-	r.Epoch, r.Instance, r.StartedAt = 0, "", at
+	// It is no attempt of the job's: the history shows it under the next number.
+	r.Attempt, r.Epoch, r.Instance, r.StartedAt = r.Attempt+1, 0, "", at
 	if err := insertRun(ctx, tx, r); err != nil {
 		return err
 	}

@@ -195,7 +195,7 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 			}
 			slices.Sort(natural)
 			var err error
-			if to, err = s.ranksAt(ctx, tx, x, p.Tenant, *p.Place, natural, moving); err != nil {
+			if to, err = s.ranksAt(ctx, tx, x, wish{p.Tenant, *p.Place, natural, moving}); err != nil {
 				return err
 			}
 		}
@@ -223,16 +223,25 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 	return shifts, err
 }
 
-// ranksAt returns len(natural) ascending ranks for a place. moving are the
-// places of what moves there, which are not neighbours. In an empty order it is
-// natural, in order.
-func (s *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, tenant string, p store.Place, natural []rank.Rank, moving map[rank.Rank]bool) ([]rank.Rank, error) {
+// wish is where somebody wants something to go.
+type wish struct {
+	tenant string
+	place  store.Place
+	// natural are the ranks that it gets in an empty order, ascending; moving are
+	// the places of what moves there, which are no neighbours.
+	natural []rank.Rank
+	moving  map[rank.Rank]bool
+}
+
+// ranksAt returns len(w.natural) ascending ranks for a place.
+func (s *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank.Rank, error) {
+	p, natural, moving := w.place, w.natural, w.moving
 	var lo, hi rank.Rank
 	var near string // which neighbour the place belongs to
 	n := x.Places()
 	switch {
 	case p.Before != "" || p.After != "":
-		target, err := s.neighbour(ctx, tx, tenant, p.Before+p.After)
+		target, err := s.neighbour(ctx, tx, w.tenant, p.Before+p.After)
 		if err != nil {
 			return nil, err
 		}
@@ -525,57 +534,6 @@ func carryOut(ctx context.Context, tx Tx, shifts []shift, at time.Time) (string,
 	return moved.String(), nil
 }
 
-func (s orders) Restore(ctx context.Context, p store.MoveJob) (job.Job, error) {
-	var out job.Job
-	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		if err := claimKey(ctx, tx, p.Key); err != nil {
-			return err
-		}
-		if err := s.LockQueue(ctx, tx); err != nil {
-			return err
-		}
-		c := p.Change
-		// Its place may have been given to another: ranks of moved jobs can meet it.
-		if err := s.with(ctx, tx, func(x *order.Index) (err error) {
-			c.After.Rank, err = s.backAt(ctx, tx, x, c.After.Rank)
-			return err
-		}); err != nil {
-			return err
-		}
-		done, err := change(ctx, tx, c)
-		if err != nil {
-			return err
-		}
-		if !done {
-			return fault.Newf(fault.Conflict, "job %s changed meanwhile", c.Before.ID)
-		}
-		out = stored(c.After)
-		tx.Hint(store.Hint{Topic: store.HintQueue})
-		return storeKey(ctx, tx, p.Key, out)
-	})
-	return out, err
-}
-
-// backAt is old, or, where another has that place by now, one right before it.
-func (s orders) backAt(ctx context.Context, tx Tx, x *order.Index, old rank.Rank) (rank.Rank, error) {
-	kept, err := reserved(ctx, tx)
-	if err != nil {
-		return "", err
-	}
-	at := x.Position(old)
-	holder, _ := x.At(at)
-	if holder != old && !slices.Contains(kept, old) {
-		return old, nil
-	}
-	lo := prior(x, at-1, nil)
-	for _, r := range kept {
-		if r < old {
-			lo = max(lo, r)
-		}
-	}
-	return rank.Before(lo, old), nil
-}
-
 func (s orders) Places(ctx context.Context) (int, error) {
 	var n int
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
@@ -585,4 +543,24 @@ func (s orders) Places(ctx context.Context) (int, error) {
 		})
 	})
 	return n, err
+}
+
+func (s orders) Front(ctx context.Context, n int) (store.Front, error) {
+	var out store.Front
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		out = store.Front{Groups: map[string]job.Group{}}
+		if out.Jobs, err = queryJobs(ctx, tx, `state = 'QUEUED' ORDER BY rank LIMIT $1`, n); err != nil {
+			return err
+		}
+		for _, j := range out.Jobs {
+			if _, known := out.Groups[j.GroupID]; known || j.GroupID == "" {
+				continue
+			}
+			if out.Groups[j.GroupID], err = groupByID(ctx, tx, j.Tenant, j.GroupID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
 }

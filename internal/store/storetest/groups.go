@@ -18,13 +18,13 @@ import (
 func groupChecks() []check {
 	return []check{
 		{"Groups/CreateAndRead", groupCreate},
-		{"Groups/AddMembers", groupAdd},
+		{"Groups/AddMembers", groupAddMembers},
 		{"Groups/ListPages", groupList},
 		{"Groups/ParallelInOneSlot", groupParallel},
 		{"Groups/SequentialInListOrder", groupSequential},
 		{"Groups/StopSkipsTheRest", groupStop},
 		{"Groups/ContinueEndsPartial", groupContinue},
-		{"Groups/CancelWhilePending", groupCancelPending},
+		{"Groups/CancelWhilePending", groupCancelWaiting},
 		{"Groups/CancelWhileRunning", groupCancelRunning},
 		{"Groups/MovesAsOne", groupMoves},
 		{"Groups/MembersMoveInside", groupInside},
@@ -54,15 +54,6 @@ func addGroup(t testing.TB, s store.Store, g job.Group, js ...job.Job) store.Gro
 	return got
 }
 
-func readGroup(t testing.TB, s store.Store, groupID string) job.Group {
-	t.Helper()
-	g, err := s.Groups.Group(t.Context(), tenant, groupID)
-	if err != nil {
-		t.Fatalf("read group: %v", err)
-	}
-	return g
-}
-
 // wantGroup checks state and counters: succeeded, failed, skipped, cancelled.
 func wantGroup(t testing.TB, s store.Store, groupID string, state job.GroupState, counts ...int) {
 	t.Helper()
@@ -74,14 +65,6 @@ func wantGroup(t testing.TB, s store.Store, groupID string, state job.GroupState
 	if g.Terminal() == g.FinishedAt.IsZero() {
 		t.Errorf("group is %s, finished at %v", g.State, g.FinishedAt)
 	}
-}
-
-func members(n int, edit ...func(*job.Job)) []job.Job {
-	var out []job.Job
-	for i := range n {
-		out = append(out, newJob(append([]func(*job.Job){named(fmt.Sprint("m", i))}, edit...)...))
-	}
-	return out
 }
 
 func broke() job.Broke { return job.Broke{At: base, Failure: job.Failure{Code: "x"}} }
@@ -131,7 +114,7 @@ func groupCreate(t *testing.T, s store.Store) {
 	}
 }
 
-func groupAdd(t *testing.T, s store.Store) {
+func groupAddMembers(t *testing.T, s store.Store) {
 	pool(t, s, 2)
 	letters(t, s, "a")
 	g := addGroup(t, s, group(job.Parallel, job.FailureStop), members(1)...).Group
@@ -268,7 +251,7 @@ func groupContinue(t *testing.T, s store.Store) {
 	wantGroup(t, s, g.Group.ID, job.GroupPartial, 1, 1, 0, 1)
 }
 
-func cancelGroup(t testing.TB, s store.Store, groupID string) {
+func mustCancelGroup(t testing.TB, s store.Store, groupID string) {
 	t.Helper()
 	g, err := s.Groups.Cancel(t.Context(), store.CancelGroup{Tenant: tenant, ID: groupID, By: "me", At: base})
 	if err != nil {
@@ -277,11 +260,11 @@ func cancelGroup(t testing.TB, s store.Store, groupID string) {
 	same(t, "cancelled group", readGroup(t, s, groupID), g)
 }
 
-func groupCancelPending(t *testing.T, s store.Store) {
+func groupCancelWaiting(t *testing.T, s store.Store) {
 	letters(t, s, "a")
 	g := addGroup(t, s, group(job.Parallel, job.FailureStop), members(3)...)
 	letters(t, s, "b")
-	cancelGroup(t, s, g.Group.ID)
+	mustCancelGroup(t, s, g.Group.ID)
 	wantGroup(t, s, g.Group.ID, job.GroupPartial, 0, 0, 0, 3)
 	wantOrder(t, s, "a b")
 	wantPositions(t, s)
@@ -303,7 +286,7 @@ func groupCancelRunning(t *testing.T, s store.Store) {
 		if len(cs) != 2 {
 			t.Fatalf("%d started", len(cs))
 		}
-		cancelGroup(t, s, g.Group.ID)
+		mustCancelGroup(t, s, g.Group.ID)
 		wantGroup(t, s, g.Group.ID, job.GroupRunning, 0, 0, 0, 3)
 		for _, c := range cs {
 			c.Job = read(t, s, c.Job.ID)

@@ -16,7 +16,7 @@ func lockChecks() []check {
 	return []check{
 		{"Locks/AcquireRenewRelease", lockLife},
 		{"Locks/Expire", lockExpires},
-		{"Locks/Force", lockForce},
+		{"Locks/Force", lockTakenAway},
 		{"Locks/Capacity", lockCapacity},
 		{"Locks/List", lockList},
 		{"Locks/TokensGrow", lockTokens},
@@ -103,9 +103,9 @@ func lockExpires(t *testing.T, s store.Store) {
 	wantCode(t, err, fault.LockNotHeld)
 }
 
-// lockForce takes locks away from a program and from an attempt, which goes on
+// lockTakenAway takes locks away from a program and from an attempt, which goes on
 // without and ends in peace.
-func lockForce(t *testing.T, s store.Store) {
+func lockTakenAway(t *testing.T, s store.Store) {
 	pool(t, s, 2)
 	js := add(t, s, newJob(locks("l")), newJob(locks("l")))
 	c := claimOne(t, s)

@@ -90,7 +90,9 @@ func RunMoves(t *testing.T, s store.Store, jobs, moves int, inside bool) {
 					continue
 				}
 				if d := diff(shown, claimedIDs(c.Started)); d != "" {
-					wrong.Do(func() { t.Errorf("after %d moves and %d starts (-shown +started):\n%s", done.Load(), started.Load(), d) })
+					wrong.Do(func() {
+						t.Errorf("after %d moves and %d starts (-shown +started):\n%s", done.Load(), started.Load(), d)
+					})
 				}
 				var ends []store.Finish
 				mu.Lock()

@@ -101,7 +101,7 @@ func groupCreate(t *testing.T, s store.Store) {
 	wantOrder(t, s, "a m0 m1 b")
 	wantPositions(t, s)
 	low := group(job.Parallel, job.FailureStop)
-	if _, err := s.Groups.Create(t.Context(), store.AddGroup{Group: low, Jobs: members(1, named("low")), Priority: 8}); err != nil {
+	if _, err := s.Groups.Create(t.Context(), store.AddGroup{Group: low, Jobs: []job.Job{newJob(named("low"))}, Priority: 8}); err != nil {
 		t.Fatal(err)
 	}
 	letters(t, s, "c")

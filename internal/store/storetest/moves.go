@@ -29,26 +29,24 @@ func RunMoves(t *testing.T, s store.Store, jobs, moves int, inside bool) {
 		all = append(all, ids(add(t, s, js...))...)
 	}
 	const movers, claimers = 3, 2
-	var done, started atomic.Int64
-	var wrong sync.Once
-	var gate sync.RWMutex
+	r := &race{t: t, s: s, inside: inside, times: map[string]int{}}
 	turns := make(chan struct{}, moves) // one start each
 	var moving, claiming sync.WaitGroup
 	for i := range movers {
-		r := rand.New(rand.NewPCG(7, uint64(i))) //nolint:gosec // not a secret
+		random := rand.New(rand.NewPCG(7, uint64(i))) //nolint:gosec // not a secret
 		moving.Go(func() {
 			for {
-				n := done.Add(1)
+				n := r.done.Add(1)
 				if n > int64(moves) {
 					return
 				}
 				if n%int64(moves/jobs) == 0 {
 					turns <- struct{}{}
 				}
-				p := randomMove(r, all)
-				gate.RLock()
+				p := randomMove(random, all)
+				r.gate.RLock()
 				_, err := s.Order.Place(t.Context(), p)
-				gate.RUnlock()
+				r.gate.RUnlock()
 				if err != nil && !fault.Is(err, fault.AlreadyStarted) {
 					t.Errorf("move %+v: %v", p, err)
 					return
@@ -56,71 +54,31 @@ func RunMoves(t *testing.T, s store.Store, jobs, moves int, inside bool) {
 			}
 		})
 	}
-	var mu sync.Mutex
-	times := map[string]int{}
 	for i := range claimers {
 		claiming.Go(func() {
 			for range turns {
-				var shown []string
-				look := func() {
-					page, err := s.Jobs.List(t.Context(), store.ListJobs{Tenant: tenant, States: []job.State{job.Queued}, Sort: store.SortQueue, Limit: 1 + i})
-					if err != nil {
-						t.Errorf("list: %v", err)
-					}
-					shown = ids(page.Jobs)
-				}
-				if !inside {
-					gate.Lock()
-					look()
-				}
-				c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{
-					Instance: []string{"a", "b"}[i], Now: base, Room: 1 + i,
-					Decide: func(snap job.Snapshot) job.Decision {
-						if inside { // others that want to move or to claim wait for this claim
-							look()
-						}
-						return firstRunnable(snap)
-					},
-				})
-				if !inside {
-					gate.Unlock()
-				}
-				if err != nil {
-					t.Errorf("claim: %v", err)
-					continue
-				}
-				if d := diff(shown, claimedIDs(c.Started)); d != "" {
-					wrong.Do(func() {
-						t.Errorf("after %d moves and %d starts (-shown +started):\n%s", done.Load(), started.Load(), d)
-					})
-				}
-				var ends []store.Finish
-				mu.Lock()
-				for _, x := range c.Started {
-					times[x.Job.ID]++
-					ends = append(ends, ending(t, x, job.Succeeded{At: base}))
-				}
-				mu.Unlock()
-				started.Add(int64(len(ends)))
-				for _, err := range s.Jobs.Finish(t.Context(), ends) {
-					if err != nil {
-						t.Errorf("finish: %v", err)
-					}
-				}
+				r.turn(i)
 			}
 		})
 	}
 	moving.Wait()
 	close(turns)
 	claiming.Wait()
+	startRest(t, s, r.times)
+	for _, j := range all {
+		if r.times[j] != 1 {
+			t.Errorf("job %s started %d times", j, r.times[j])
+		}
+	}
+}
+
+// startRest starts all that waits, which must be in the order that is shown.
+func startRest(t *testing.T, s store.Store, times map[string]int) {
+	t.Helper()
 	wantPositions(t, s)
 	shown := queued(t, s)
 	var rest []string
-	for range jobs {
-		cs := claim(t, s, 10)
-		if len(cs) == 0 {
-			break
-		}
+	for cs := claim(t, s, 10); len(cs) > 0; cs = claim(t, s, 10) {
 		var ends []store.Finish
 		for _, x := range cs {
 			rest = append(rest, x.Job.ID)
@@ -129,14 +87,72 @@ func RunMoves(t *testing.T, s store.Store, jobs, moves int, inside bool) {
 		}
 		for _, err := range s.Jobs.Finish(t.Context(), ends) {
 			if err != nil {
-				t.Errorf("finish: %v", err)
+				t.Fatalf("finish: %v", err)
 			}
 		}
 	}
 	same(t, "the rest starts as shown", shown, rest)
-	for _, j := range all {
-		if times[j] != 1 {
-			t.Errorf("job %s started %d times", j, times[j])
+}
+
+// race is what movers and claimers share.
+type race struct {
+	t             *testing.T
+	s             store.Store
+	inside        bool
+	done, started atomic.Int64 // moves and starts
+	wrong         sync.Once
+	gate          sync.RWMutex // see RunMoves
+
+	mu    sync.Mutex
+	times map[string]int // starts by job
+}
+
+// turn claims one or two jobs, compares them with the order, and ends them.
+func (r *race) turn(i int) {
+	var shown []string
+	look := func() {
+		page, err := r.s.Jobs.List(r.t.Context(), store.ListJobs{Tenant: tenant, States: []job.State{job.Queued}, Sort: store.SortQueue, Limit: 1 + i})
+		if err != nil {
+			r.t.Errorf("list: %v", err)
+		}
+		shown = ids(page.Jobs)
+	}
+	if !r.inside {
+		r.gate.Lock()
+		look()
+	}
+	c, err := r.s.Jobs.Claim(r.t.Context(), store.ClaimJobs{
+		Instance: []string{"a", "b"}[i], Now: base, Room: 1 + i,
+		Decide: func(snap job.Snapshot) job.Decision {
+			if r.inside { // others that want to move or to claim wait for this claim
+				look()
+			}
+			return firstRunnable(snap)
+		},
+	})
+	if !r.inside {
+		r.gate.Unlock()
+	}
+	if err != nil {
+		r.t.Errorf("claim: %v", err)
+		return
+	}
+	if d := diff(shown, claimedIDs(c.Started)); d != "" {
+		r.wrong.Do(func() {
+			r.t.Errorf("after %d moves and %d starts (-shown +started):\n%s", r.done.Load(), r.started.Load(), d)
+		})
+	}
+	var ends []store.Finish
+	r.mu.Lock()
+	for _, x := range c.Started {
+		r.times[x.Job.ID]++
+		ends = append(ends, ending(r.t, x, job.Succeeded{At: base}))
+	}
+	r.mu.Unlock()
+	r.started.Add(int64(len(ends)))
+	for _, err := range r.s.Jobs.Finish(r.t.Context(), ends) {
+		if err != nil {
+			r.t.Errorf("finish: %v", err)
 		}
 	}
 }

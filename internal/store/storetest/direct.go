@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -308,7 +307,7 @@ func directRace(t *testing.T, s store.Store) {
 			n++
 		}
 		if n != 1 {
-			t.Error(fmt.Sprintf("request %d was started or withdrawn %d times", k, n))
+			t.Errorf("request %d was started or withdrawn %d times", k, n)
 		}
 	}
 }

@@ -78,10 +78,10 @@ var registers = porcupine.Model{
 			}
 			return s.state == job.Queued && a.now == want, a.now
 		}
-		switch a.code {
-		case "":
+		if a.code == "" {
 			return s == c.before, c.after
-		case fault.StaleLease:
+		}
+		if a.code == fault.StaleLease {
 			return c.kind == "finish" && !mine, s
 		}
 		return s.version != c.before.version && (mine || c.kind == "change"), s

@@ -219,7 +219,7 @@ func (m *model) claimFor(instance string, room int) {
 	asked := false
 	decide := func(s job.Snapshot) job.Decision {
 		asked, seen = true, nil
-		err := s.Heads.Walk(func(string) bool { return false }, func(c job.Candidate, g *job.GroupWork) bool {
+		err := s.Heads.Walk(func(string) bool { return false }, func(c job.Candidate, _ *job.GroupWork) bool {
 			seen = append(seen, cmp.Or(c.Group, c.JobID))
 			return true
 		})

@@ -21,14 +21,14 @@ func firstRunnable(s job.Snapshot) job.Decision {
 		stuck := slices.ContainsFunc(r.Locks, func(l string) bool { return d.blocked(job.ResourceLock + l) })
 		if !stuck && d.free > 0 && (r.Instance != s.Self || d.room > 0) {
 			d.free--
-			if r.Instance == s.Self {
+			d.take(r.Needs())
+			if r.Instance == s.Self { // otherwise that instance starts it
 				d.room--
-				d.take(r.Needs())
 				d.out.Direct = append(d.out.Direct, job.Grant{RunID: r.RunID})
-				continue
 			}
+			continue
 		}
-		for _, l := range r.Locks { // it waits, or another instance will start it
+		for _, l := range r.Locks { // it waits
 			d.wanted[job.ResourceLock+l] = true
 		}
 	}

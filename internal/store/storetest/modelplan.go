@@ -135,18 +135,18 @@ func (p *plan) requests(instance string) {
 			continue
 		}
 		ok := p.free > 0 && !slices.ContainsFunc(d.Locks, func(l string) bool { return p.taken(l) || p.wanted[l] })
-		if ok {
+		if ok && (d.Instance != instance || p.room > 0) {
 			p.free--
-		}
-		if ok && d.Instance == instance && p.room > 0 {
-			p.direct = append(p.direct, d.Run.ID)
-			p.room--
 			for _, l := range d.Locks {
 				p.used["lock "+l]++
 			}
+			if d.Instance == instance { // otherwise that instance starts it
+				p.direct = append(p.direct, d.Run.ID)
+				p.room--
+			}
 			continue
 		}
-		for _, l := range d.Locks { // it waits, or another instance will start it
+		for _, l := range d.Locks { // it waits
 			p.wanted[l] = true
 		}
 	}

@@ -146,7 +146,6 @@ func member(name string, edit ...func(*job.Job)) job.Job {
 	return j
 }
 
-
 func lockedBy(locks ...string) func(*job.Job) { return func(j *job.Job) { j.Locks = locks } }
 
 // group adds a group; most is the number that runs at a time, 0 = sequential.

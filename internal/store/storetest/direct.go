@@ -96,7 +96,7 @@ func directLife(t *testing.T, s store.Store) {
 		t.Fatal(err)
 	}
 	same(t, "as stored", stored, r)
-	if left, err := s.Direct.Leave(t.Context(), r.ID); err != nil || left {
+	if left, err := s.Direct.Leave(t.Context(), store.LeaveDirect{RunID: r.ID}); err != nil || left {
 		t.Errorf("withdrew one that runs: %v, %v", left, err)
 	}
 	if got := claimAt(t, s, "a", 2, now); len(got.Started) != 0 {
@@ -168,10 +168,10 @@ func directLeave(t *testing.T, s store.Store) {
 	for _, x := range []store.EnterDirect{p, q, r} {
 		enter(t, s, x)
 	}
-	if left, err := s.Direct.Leave(t.Context(), p.Run.ID); err != nil || !left {
+	if left, err := s.Direct.Leave(t.Context(), store.LeaveDirect{RunID: p.Run.ID}); err != nil || !left {
 		t.Errorf("withdrawn: %v, %v", left, err)
 	}
-	if left, err := s.Direct.Leave(t.Context(), p.Run.ID); err != nil || left {
+	if left, err := s.Direct.Leave(t.Context(), store.LeaveDirect{RunID: p.Run.ID}); err != nil || left {
 		t.Errorf("withdrawn twice: %v, %v", left, err)
 	}
 	got := claimAt(t, s, "a", 1, base.Add(time.Second))

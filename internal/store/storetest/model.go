@@ -568,7 +568,7 @@ func (m *model) heal() {
 func (m *model) drain() {
 	ctx := m.t.Context()
 	for _, d := range m.direct {
-		_, _ = m.s.Direct.Leave(ctx, d.Run.ID)
+		_, _ = m.s.Direct.Leave(ctx, store.LeaveDirect{RunID: d.Run.ID})
 	}
 	for l := range maps.Keys(m.capacity) {
 		_, _ = m.s.Locks.SetCapacity(ctx, store.SetCapacity{Tenant: tenant, Name: l, Capacity: 1, At: m.now})

@@ -466,7 +466,7 @@ func (m *model) leave(rt *rapid.T) {
 }
 
 func (m *model) withdraw(d *ask) {
-	_, err := m.s.Direct.Leave(m.t.Context(), d.Run.ID)
+	_, err := m.s.Direct.Leave(m.t.Context(), store.LeaveDirect{RunID: d.Run.ID})
 	m.must(nil, err)
 	m.direct = slices.DeleteFunc(m.direct, func(o *ask) bool { return o == d })
 }

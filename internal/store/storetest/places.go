@@ -20,7 +20,7 @@ func placeChecks() []check {
 	return []check{
 		{"Add/AtAPlace", addPlaced},
 		{"Add/PlacedJobsAreNoAnchors", addNoAnchors},
-		{"Add/Unique", addUnique},
+		{"Add/Unique", uniqueAdd},
 		{"Add/UniqueRace", addUniqueRace},
 		{"Order/SingleMoves", placeSingle},
 		{"Order/BulkTakesTheSamePlaces", placeBulk},
@@ -153,7 +153,7 @@ func addNoAnchors(t *testing.T, s store.Store) {
 
 func unique(k string) func(*job.Job) { return func(j *job.Job) { j.UniqueKey = k } }
 
-func addUnique(t *testing.T, s store.Store) {
+func uniqueAdd(t *testing.T, s store.Store) {
 	pool(t, s, 1)
 	try := func(k string, u store.Unique) error {
 		_, err := s.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{newJob(unique(k))}, Unique: &u})

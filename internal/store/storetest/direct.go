@@ -291,7 +291,7 @@ func directRace(t *testing.T, s store.Store) {
 		}
 		for k := i - 4; k < len(ps); k += 4 {
 			var err error
-			if left[k], err = s.Direct.Leave(t.Context(), ps[k].Run.ID); err != nil {
+			if left[k], err = s.Direct.Leave(t.Context(), store.LeaveDirect{RunID: ps[k].Run.ID}); err != nil {
 				t.Errorf("leave: %v", err)
 			}
 		}

@@ -13,7 +13,9 @@ type JobFilter struct {
 	Status     []string
 	JobType    []string
 	TemplateID []string
-	Labels     map[string]string
+	// GroupID chooses the members of a group.
+	GroupID string
+	Labels  map[string]string
 	// Query is searched in names.
 	Query                       string
 	CreatedAfter, CreatedBefore time.Time
@@ -25,7 +27,7 @@ type JobFilter struct {
 }
 
 func (f JobFilter) query() values {
-	return values{}.list("status", f.Status).list("job_type", f.JobType).list("template_id", f.TemplateID).
+	return values{}.list("status", f.Status).list("job_type", f.JobType).list("template_id", f.TemplateID).text("group_id", f.GroupID).
 		labels(f.Labels).text("q", f.Query).time("created_after", f.CreatedAfter).time("created_before", f.CreatedBefore).
 		text("sort", f.Sort).number("limit", f.PageSize)
 }

@@ -83,6 +83,76 @@ type AuditList struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// BulkFilter is the schema of that name in the API.
+type BulkFilter struct {
+	// Status: the statuses to which the action applies if absent.
+	Status  []string `json:"status,omitempty"`
+	JobType []string `json:"job_type,omitempty"`
+	// TemplateID: ids.
+	TemplateID []string `json:"template_id,omitempty"`
+	GroupID    string   `json:"group_id,omitempty"`
+	// Labels: all of them.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Query: part of the name, any case.
+	Query         string     `json:"q,omitempty"`
+	CreatedAfter  *time.Time `json:"created_after,omitempty"`
+	CreatedBefore *time.Time `json:"created_before,omitempty"`
+}
+
+// BulkInput is the schema of that name in the API.
+type BulkInput struct {
+	// JobIDs: either this or filter.
+	JobIDs []string `json:"job_ids,omitempty"`
+	// Filter: either this or job_ids; the first 1000 that match, in queue order.
+	Filter *BulkFilter `json:"filter,omitempty"`
+	Action string      `json:"action"`
+	// DryRun: change nothing, and say what would be changed.
+	DryRun bool `json:"dry_run,omitempty"`
+	// Reason: of a hold, for people.
+	Reason string `json:"reason,omitempty"`
+	// Priority: for action priority.
+	Priority *int `json:"priority,omitempty"`
+	// To: for action move: where they go together.
+	To *JobMove `json:"to,omitempty"`
+}
+
+// BulkItem is the schema of that name in the API.
+type BulkItem struct {
+	JobID string `json:"job_id"`
+	// Name: null for a job that is not there.
+	Name *string `json:"name"`
+	// Status: of the job now.
+	Status *string `json:"status"`
+	// Result: would: in a dry run, it would be done.
+	Result string `json:"result"`
+	// Error: why it was refused.
+	Error *Error `json:"error"`
+}
+
+// BulkResult is the schema of that name in the API.
+type BulkResult struct {
+	Action string `json:"action"`
+	DryRun bool   `json:"dry_run"`
+	// Matched: number of items.
+	Matched int `json:"matched"`
+	// Done: items that were changed, or would be.
+	Done    int `json:"done"`
+	Refused int `json:"refused"`
+	// More: more jobs match the filter: repeat the request.
+	More  bool       `json:"more"`
+	Items []BulkItem `json:"items"`
+}
+
+// DeliveryAttempt is the schema of that name in the API.
+type DeliveryAttempt struct {
+	At         time.Time `json:"at"`
+	DurationMs int64     `json:"duration_ms"`
+	// Status: of the answer; null without one.
+	Status *int `json:"status"`
+	// Error: null when the receiver took it.
+	Error *Error `json:"error"`
+}
+
 // Error is the schema of that name in the API.
 type Error struct {
 	// Code: stable, for programs.
@@ -168,12 +238,18 @@ type Job struct {
 	TemplateID      *string `json:"template_id"`
 	TemplateVersion *int    `json:"template_version"`
 	Status          string  `json:"status"`
+	// GroupID: the group that it belongs to.
+	GroupID *string `json:"group_id"`
 	// Priority: 0..9, lower is sooner.
 	Priority int `json:"priority"`
-	// Position: number of jobs before it in the queue; null when it does not wait.
+	// Position: number of places before it in the queue, a group being one; null when it does not wait.
 	Position *int `json:"position"`
-	// EstimatedWait: null while unknown.
+	// EstimatedWait: from now to the likely start; null while unknown.
 	EstimatedWait *string `json:"estimated_wait"`
+	// EstimatedStartAt: the likely start: as many starts are earlier as later; null while unknown.
+	EstimatedStartAt *time.Time `json:"estimated_start_at"`
+	// EstimatedStart: four of five starts lie in it; null while unknown.
+	EstimatedStart *StartRange `json:"estimated_start_range"`
 	// Waiting: why it waits; null when it does not.
 	Waiting *Waiting `json:"waiting"`
 	Hold    bool     `json:"hold"`
@@ -186,8 +262,12 @@ type Job struct {
 	RetryOnRestart bool              `json:"retry_on_restart"`
 	CrashPolicy    string            `json:"crash_policy"`
 	Labels         map[string]string `json:"labels"`
-	Trigger        string            `json:"trigger"`
-	CreatedBy      string            `json:"created_by"`
+	// WebhookURL: who is told how it fares.
+	WebhookURL *string `json:"webhook_url"`
+	// WebhookEvents: by their full names; the ends of attempts if empty.
+	WebhookEvents []string `json:"webhook_events"`
+	Trigger       string   `json:"trigger"`
+	CreatedBy     string   `json:"created_by"`
 	// RetryOf: the run that this job repeats.
 	RetryOf *string `json:"retry_of"`
 	// Attempt: number of the current or last attempt; 0 before the first.
@@ -244,8 +324,22 @@ type JobInput struct {
 	RetryOnRestart *bool `json:"retry_on_restart,omitempty"`
 	// Labels: added to the template's.
 	Labels map[string]string `json:"labels,omitempty"`
+	// WebhookURL: is told how this job fares; the template's if absent.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
 	// Trigger: manual when a person asked for it.
 	Trigger string `json:"trigger,omitempty"`
+	// Position: in the order, from 0; at most one of position, before, after, top and bottom. Without one, priority decides.
+	Position *int `json:"position,omitempty"`
+	// Before: id of the waiting job or group that comes next.
+	Before string `json:"before,omitempty"`
+	// After: id of the waiting job or group that comes just before.
+	After string `json:"after,omitempty"`
+	// Top: to the very front.
+	Top bool `json:"top,omitempty"`
+	// Bottom: to the very end.
+	Bottom bool `json:"bottom,omitempty"`
 }
 
 // JobList is the schema of that name in the API.
@@ -253,6 +347,20 @@ type JobList struct {
 	Items []Job `json:"items"`
 	// NextCursor: give it as cursor to get the next page; null on the last.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// JobMove is the schema of that name in the API.
+type JobMove struct {
+	// Position: number of places before it; a group is one place.
+	Position *int `json:"position,omitempty"`
+	// Before: id of the job or group that comes next.
+	Before string `json:"before,omitempty"`
+	// After: id of the job or group that comes just before.
+	After string `json:"after,omitempty"`
+	// Top: to the very front.
+	Top bool `json:"top,omitempty"`
+	// Bottom: to the very end.
+	Bottom bool `json:"bottom,omitempty"`
 }
 
 // JobPatch is the schema of that name in the API.
@@ -280,10 +388,13 @@ type JobTemplate struct {
 	// RetryOnRestart: null: the job type decides.
 	RetryOnRestart *bool             `json:"retry_on_restart"`
 	Labels         map[string]string `json:"labels"`
-	Archived       bool              `json:"archived"`
-	CreatedBy      string            `json:"created_by"`
-	CreatedAt      time.Time         `json:"created_at"`
-	UpdatedAt      time.Time         `json:"updated_at"`
+	WebhookURL     *string           `json:"webhook_url"`
+	// WebhookEvents: by their full names; the ends of attempts if empty.
+	WebhookEvents []string  `json:"webhook_events"`
+	Archived      bool      `json:"archived"`
+	CreatedBy     string    `json:"created_by"`
+	CreatedAt     time.Time `json:"created_at"`
+	UpdatedAt     time.Time `json:"updated_at"`
 }
 
 // JobTemplateInput is the schema of that name in the API.
@@ -306,6 +417,10 @@ type JobTemplateInput struct {
 	// RetryOnRestart: a crash of the server puts the job back (true) or fails it (false); the job type decides if absent.
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
+	// WebhookURL: is told how its jobs fare.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the ends of attempts if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
 	// Archived: readable, but makes no new jobs.
 	Archived bool `json:"archived,omitempty"`
 }
@@ -331,6 +446,45 @@ type JobTypeList struct {
 	Items []JobType `json:"items"`
 	// NextCursor: always null: the list is complete.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// LimitCounts is the schema of that name in the API.
+type LimitCounts struct {
+	Global int `json:"global"`
+	// PerJob: by job type.
+	PerJob map[string]int `json:"per_job"`
+	// PerTemplate: by template id.
+	PerTemplate map[string]int `json:"per_template"`
+	// PerTenant: by tenant id.
+	PerTenant map[string]int `json:"per_tenant"`
+}
+
+// Limits is the schema of that name in the API.
+type Limits struct {
+	// MaxGlobal: of all; null: no limit.
+	MaxGlobal *int `json:"max_global"`
+	// MaxPerJob: by job type.
+	MaxPerJob map[string]int `json:"max_per_job"`
+	// MaxPerTemplate: by template id.
+	MaxPerTemplate map[string]int `json:"max_per_template"`
+	// MaxPerTenant: by tenant id.
+	MaxPerTenant map[string]int `json:"max_per_tenant"`
+	// Running: what runs now; other tenants see their own.
+	Running LimitCounts `json:"running"`
+	// UpdatedAt: when a setting of the queue was last changed.
+	UpdatedAt *time.Time `json:"updated_at"`
+}
+
+// LimitsPatch is the schema of that name in the API.
+type LimitsPatch struct {
+	// MaxGlobal: of all jobs.
+	MaxGlobal *int `json:"max_global,omitempty"`
+	// MaxPerJob: by job type.
+	MaxPerJob map[string]int `json:"max_per_job,omitempty"`
+	// MaxPerTemplate: by template, id or name.
+	MaxPerTemplate map[string]int `json:"max_per_template,omitempty"`
+	// MaxPerTenant: by tenant, id or name.
+	MaxPerTenant map[string]int `json:"max_per_tenant,omitempty"`
 }
 
 // Login is the schema of that name in the API.
@@ -385,6 +539,42 @@ type OIDCMethod struct {
 	Name string `json:"name"`
 }
 
+// OrderChange is the schema of that name in the API.
+type OrderChange struct {
+	// Revision: of the order now.
+	Revision int64 `json:"revision"`
+	// Moved: ids that have a new place, or were named and kept theirs.
+	Moved []string `json:"moved"`
+	// Ignored: ids of what does not wait any more, or is not there.
+	Ignored []string `json:"ignored"`
+	// JobID: what was moved, when it was one job or group.
+	JobID *string `json:"job_id"`
+	// OldPosition: of a move of one; inside the group for a member of a group.
+	OldPosition *int `json:"old_position"`
+	// NewPosition: of a move of one; inside the group for a member of a group.
+	NewPosition *int `json:"new_position"`
+	// Job: the job as it is now, when one was moved; of a group, its first member.
+	Job *Job `json:"job"`
+}
+
+// OrderInput is the schema of that name in the API.
+type OrderInput struct {
+	// JobID: id of one job, or of a group; either this or order.
+	JobID string `json:"job_id,omitempty"`
+	// Order: ids of jobs and groups; either this or job_id.
+	Order []string `json:"order,omitempty"`
+	// Position: number of places before it; a group is one place.
+	Position *int `json:"position,omitempty"`
+	// Before: id of the job or group that comes next.
+	Before string `json:"before,omitempty"`
+	// After: id of the job or group that comes just before.
+	After string `json:"after,omitempty"`
+	// Top: to the very front.
+	Top bool `json:"top,omitempty"`
+	// Bottom: to the very end.
+	Bottom bool `json:"bottom,omitempty"`
+}
+
 // OtherTenants is the schema of that name in the API.
 type OtherTenants struct {
 	Queued  int `json:"queued"`
@@ -433,6 +623,25 @@ type Progress struct {
 	Total *int64 `json:"total"`
 }
 
+// QueueGroup is the schema of that name in the API.
+type QueueGroup struct {
+	GroupID string `json:"group_id"`
+	Name    string `json:"name"`
+	Mode    string `json:"mode"`
+	Status  string `json:"status"`
+	// Position: number of places before it; null when it has its slot.
+	Position    *int   `json:"position"`
+	MaxParallel int    `json:"max_parallel"`
+	OnFailure   string `json:"on_failure"`
+	// Total: number of its jobs.
+	Total int `json:"total"`
+	// Completed: those that have ended, however.
+	Completed int `json:"completed"`
+	Succeeded int `json:"succeeded"`
+	Failed    int `json:"failed"`
+	Skipped   int `json:"skipped"`
+}
+
 // QueueSettings is the schema of that name in the API.
 type QueueSettings struct {
 	// Workers: number of slots.
@@ -442,6 +651,46 @@ type QueueSettings struct {
 	PausedReason *string `json:"paused_reason"`
 	// Version: grows with each change.
 	Version int64 `json:"version"`
+}
+
+// QueueState is the schema of that name in the API.
+type QueueState struct {
+	// Revision: of the order: it changes only when a person changes the order. The ETag holds it too.
+	Revision int64 `json:"revision"`
+	// Paused: running jobs finish, none starts.
+	Paused bool `json:"paused"`
+	// PausedBy: null for other tenants than the default one.
+	PausedBy *string `json:"paused_by"`
+	// PausedReason: null for other tenants than the default one.
+	PausedReason *string `json:"paused_reason"`
+	// Workers: number of slots.
+	Workers int `json:"workers"`
+	// Running: in the order in which they started.
+	Running []RunningJob `json:"running"`
+	// Direct: direct requests that wait, first come first.
+	Direct []WaitingDirect `json:"direct"`
+	// Queued: one page of the order.
+	Queued JobList `json:"queued"`
+	// Groups: the groups of the jobs that run or are on the page.
+	Groups []QueueGroup `json:"groups"`
+	// Statistics: may be some seconds old.
+	Statistics QueueStatistics `json:"statistics"`
+}
+
+// QueueStatistics is the schema of that name in the API.
+type QueueStatistics struct {
+	// Queued: jobs that wait; those held and delayed are among them.
+	Queued int `json:"queued"`
+	Held   int `json:"held"`
+	// Delayed: their time, or that of the next attempt, has not come.
+	Delayed int `json:"delayed"`
+	Running int `json:"running"`
+	// CompletedToday: since midnight in the installation's time zone.
+	CompletedToday int `json:"completed_today"`
+	// FailedToday: since midnight in the installation's time zone.
+	FailedToday int `json:"failed_today"`
+	// AverageWait: from entering the queue to the start, of the last 100 starts; null before the first.
+	AverageWait *string `json:"average_wait"`
 }
 
 // Readiness is the schema of that name in the API.
@@ -496,6 +745,45 @@ type RetryPolicyInput struct {
 	Jitter float64 `json:"jitter,omitempty"`
 	// On: failure codes that are worth another attempt; all if empty.
 	On []string `json:"on,omitempty"`
+}
+
+// RotateInput is the schema of that name in the API.
+type RotateInput struct {
+	// Overlap: how long the old secret goes on signing beside the new one, P7D at most; P1D if absent, PT0S to end it at once.
+	Overlap *string `json:"overlap,omitempty"`
+}
+
+// Rules is the schema of that name in the API.
+type Rules struct {
+	// StrictOrder: a job that was overtaken too often stops everything behind it, not only what needs its locks.
+	StrictOrder bool `json:"strict_order"`
+	// MaxOvertakes: how often a job that a lock or limit blocks is overtaken before that.
+	MaxOvertakes int `json:"max_overtakes"`
+	// MaxOvertakeAge: and for how long.
+	MaxOvertakeAge string `json:"max_overtake_age"`
+	// ModelAffinity: how many jobs whose model is loaded may overtake one that could start; 0: the order is sacred.
+	ModelAffinity int `json:"model_affinity"`
+	// DirectGroupPolicy: whole: a direct request waits for the end of a running group; next: for the end of a member.
+	DirectGroupPolicy string `json:"direct_group_policy"`
+	// DirectWaitTimeout: how long a direct request waits for its slot.
+	DirectWaitTimeout string `json:"direct_wait_timeout"`
+	// DirectMaxWaiting: how many direct requests may wait at a time.
+	DirectMaxWaiting int `json:"direct_max_waiting"`
+	// UpdatedAt: when a setting of the queue was last changed.
+	UpdatedAt *time.Time `json:"updated_at"`
+}
+
+// RulesPatch is the schema of that name in the API.
+type RulesPatch struct {
+	StrictOrder  *bool `json:"strict_order,omitempty"`
+	MaxOvertakes *int  `json:"max_overtakes,omitempty"`
+	// MaxOvertakeAge: at most 30 days.
+	MaxOvertakeAge    *string `json:"max_overtake_age,omitempty"`
+	ModelAffinity     *int    `json:"model_affinity,omitempty"`
+	DirectGroupPolicy *string `json:"direct_group_policy,omitempty"`
+	// DirectWaitTimeout: at most an hour.
+	DirectWaitTimeout *string `json:"direct_wait_timeout,omitempty"`
+	DirectMaxWaiting  *int    `json:"direct_max_waiting,omitempty"`
 }
 
 // Run is the schema of that name in the API.
@@ -556,6 +844,26 @@ type RunList struct {
 	Items []Run `json:"items"`
 	// NextCursor: give it as cursor to get the next page; null on the last.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// RunningJob is the schema of that name in the API.
+type RunningJob struct {
+	// JobID: null for a direct request.
+	JobID      *string `json:"job_id"`
+	RunID      string  `json:"run_id"`
+	Name       string  `json:"name"`
+	JobType    string  `json:"job_type"`
+	TemplateID *string `json:"template_id"`
+	// GroupID: the group in whose slot it runs.
+	GroupID *string `json:"group_id"`
+	// Priority: null for a direct request.
+	Priority   *int      `json:"priority"`
+	Attempt    int       `json:"attempt"`
+	StartedAt  time.Time `json:"started_at"`
+	Progress   *Progress `json:"progress"`
+	InstanceID *string   `json:"instance_id"`
+	// CancelRequestedAt: it is being stopped.
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 }
 
 // Scheduler is the schema of that name in the API.
@@ -631,6 +939,12 @@ type Slot struct {
 	JobType    *string    `json:"job_type"`
 	InstanceID *string    `json:"instance_id"`
 	Since      *time.Time `json:"since"`
+}
+
+// StartRange is the schema of that name in the API.
+type StartRange struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // Tenant is the schema of that name in the API.
@@ -799,6 +1113,128 @@ type Waiting struct {
 	Holder *string `json:"holder"`
 	// Until: when the reason ends by itself; null if unknown.
 	Until *time.Time `json:"until"`
+}
+
+// WaitingDirect is the schema of that name in the API.
+type WaitingDirect struct {
+	RunID string `json:"run_id"`
+	// Kind: the work.
+	Kind string `json:"kind"`
+	// Position: number of direct requests before it.
+	Position int      `json:"position"`
+	Locks    []string `json:"locks"`
+}
+
+// Webhook is the schema of that name in the API.
+type Webhook struct {
+	WebhookID   string `json:"webhook_id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	// URL: without its path for callers who may not change webhooks, because it may hold a secret.
+	URL string `json:"url"`
+	// Secret: what signs the messages; shown in the answer that made it, null ever after.
+	Secret *string `json:"secret"`
+	// Events: types of events, * = all.
+	Events      []string          `json:"events"`
+	JobTypes    []string          `json:"job_types"`
+	TemplateIDs []string          `json:"template_ids"`
+	Labels      map[string]string `json:"labels"`
+	MaxAttempts int               `json:"max_attempts"`
+	Enabled     bool              `json:"enabled"`
+	// DisabledReason: gone: it answered 410; failing: nothing reached it for three days.
+	DisabledReason  *string       `json:"disabled_reason"`
+	DisabledAt      *time.Time    `json:"disabled_at"`
+	Health          WebhookHealth `json:"health"`
+	SecretRotatedAt *time.Time    `json:"secret_rotated_at"`
+	// PreviousSecretUntil: until then messages carry a signature by the previous secret too.
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+	CreatedBy           string     `json:"created_by"`
+	CreatedAt           time.Time  `json:"created_at"`
+	UpdatedAt           time.Time  `json:"updated_at"`
+	// Version: grows with every change; the ETag.
+	Version int64 `json:"version"`
+}
+
+// WebhookDelivery is the schema of that name in the API.
+type WebhookDelivery struct {
+	// DeliveryID: also the message's webhook-id.
+	DeliveryID string `json:"delivery_id"`
+	// WebhookID: null for the webhook of a job or template.
+	WebhookID *string `json:"webhook_id"`
+	// URL: of the webhook of a job or template, as in webhooks; null otherwise.
+	URL   *string `json:"url"`
+	Event string  `json:"event"`
+	JobID *string `json:"job_id"`
+	RunID *string `json:"run_id"`
+	// Status: failed: will be tried again; dead: given up.
+	Status string `json:"status"`
+	// Attempts: since it was made or redelivered.
+	Attempts      int        `json:"attempts"`
+	MaxAttempts   int        `json:"max_attempts"`
+	NextAttemptAt *time.Time `json:"next_attempt_at"`
+	// LastStatus: of the last answer; null without one.
+	LastStatus *int `json:"last_status"`
+	// Error: of the last attempt, or why it is dead.
+	Error      *Error     `json:"error"`
+	EventAt    time.Time  `json:"event_at"`
+	CreatedAt  time.Time  `json:"created_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	// Log: the last 50 attempts, oldest first; null in lists.
+	Log []DeliveryAttempt `json:"log"`
+	// Body: as it is sent; null in lists. The answers' bodies are never kept.
+	Body json.RawMessage `json:"body"`
+}
+
+// WebhookDeliveryList is the schema of that name in the API.
+type WebhookDeliveryList struct {
+	Items      []WebhookDelivery `json:"items"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// WebhookHealth is the schema of that name in the API.
+type WebhookHealth struct {
+	// Failures: attempts in a row that failed.
+	Failures     int        `json:"failures"`
+	FailingSince *time.Time `json:"failing_since"`
+	// PausedUntil: after several failures only one message is tried at a time, and none before this.
+	PausedUntil     *time.Time `json:"paused_until"`
+	LastDeliveredAt *time.Time `json:"last_delivered_at"`
+	LastFailedAt    *time.Time `json:"last_failed_at"`
+}
+
+// WebhookInput is the schema of that name in the API.
+type WebhookInput struct {
+	// Name: unique among the webhooks; made from the URL's host if absent.
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description,omitempty"`
+	// URL: https, unless the operator's allow-list names the target.
+	URL string `json:"url"`
+	// Events: types of events, succeeded, failed, skipped, queued, started, cancelled, or * for all.
+	Events []string `json:"events"`
+	// JobTypes: only events about jobs of these types.
+	JobTypes []string `json:"job_types,omitempty"`
+	// TemplateIDs: only events about jobs of these templates, by id.
+	TemplateIDs []string `json:"template_ids,omitempty"`
+	// Labels: only events about jobs that have all these labels.
+	Labels map[string]string `json:"labels,omitempty"`
+	// MaxAttempts: attempts of one delivery, within three days; 16 if absent.
+	MaxAttempts *int `json:"max_attempts,omitempty"`
+	// Enabled: true if absent; true also brings back one that the server has disabled.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// WebhookList is the schema of that name in the API.
+type WebhookList struct {
+	Items      []Webhook `json:"items"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// WebhookSecret is the schema of that name in the API.
+type WebhookSecret struct {
+	// Secret: shown in the answer to a rotation, null otherwise.
+	Secret              *string    `json:"secret"`
+	RotatedAt           *time.Time `json:"rotated_at"`
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
 }
 
 // Workers is the schema of that name in the API.

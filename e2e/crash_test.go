@@ -3,7 +3,7 @@
 package e2e
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -224,23 +224,41 @@ func judge(t *testing.T, s *server, l *ledger, dir string) {
 	}
 }
 
-// statement is one line of the witness.
-type statement struct{ what, job, run, attempt string }
+// statement is one line of the witness, see there.
+type statement struct {
+	what, job, run, attempt string
+	pid                     int
+	epoch                   int64
+	where                   string // data folder of the server that started it
+	at                      time.Duration
+	key, holder             string
+}
 
-func testimony(t *testing.T, dir string) []statement {
+func testimony(t testing.TB, dir string) []statement {
 	t.Helper()
-	f, err := os.Open(filepath.Join(dir, "log"))
+	b, err := os.ReadFile(filepath.Join(dir, "log"))
+	if os.IsNotExist(err) {
+		return nil
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	var out []statement
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		p := strings.Fields(sc.Text())
-		if len(p) != 5 {
-			t.Fatalf("witness said %q", sc.Text())
+	for line := range strings.Lines(string(b)) {
+		if !strings.HasSuffix(line, "\n") {
+			break // being written
 		}
-		out = append(out, statement{p[0], p[1], p[2], p[3]})
+		p := strings.Fields(line)
+		if len(p) != 10 {
+			t.Fatalf("witness said %q", line)
+		}
+		pid, err := strconv.Atoi(p[4])
+		epoch, err2 := strconv.ParseInt(p[5], 10, 64)
+		at, err3 := strconv.ParseInt(p[7], 10, 64)
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Fatalf("witness said %q: %v", line, err)
+		}
+		out = append(out, statement{p[0], p[1], p[2], p[3], pid, epoch, p[6], time.Duration(at), p[8], p[9]})
 	}
 	return out
 }

@@ -23,6 +23,38 @@ func witnesses() map[int]string {
 	return out
 }
 
+// witnessesIn are the living witness processes, children included, that report
+// to a folder.
+func witnessesIn(dir string) []int {
+	var out []int
+	for pid := range witnesses() {
+		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(b), "\x00"+dir+"\x00") {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// descendants lists all processes below one.
+func descendants(root int) []int {
+	parents := map[int]int{}
+	for _, pid := range pids() {
+		if st := stat(pid); st != nil {
+			parents[pid], _ = strconv.Atoi(st[1])
+		}
+	}
+	var out []int
+	for pid := range parents {
+		for up := parents[pid]; up > 1; up = parents[up] {
+			if up == root {
+				out = append(out, pid)
+				break
+			}
+		}
+	}
+	return out
+}
+
 // children lists the direct children of a process.
 func children(parent int) []int {
 	var out []int

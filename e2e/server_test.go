@@ -184,6 +184,12 @@ func (s *server) try(method, path string, body any, header map[string]string) (i
 }
 
 func request(base, method, path string, body any, header map[string]string) (int, map[string]any) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return requestContext(ctx, base, method, path, body, header)
+}
+
+func requestContext(ctx context.Context, base, method, path string, body any, header map[string]string) (int, map[string]any) {
 	var r io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -192,8 +198,6 @@ func request(base, method, path string, body any, header map[string]string) (int
 		}
 		r = bytes.NewReader(b)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, base+path, r)
 	if err != nil {
 		return 0, nil

@@ -29,12 +29,13 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: order job run schedule calendar workflow approval directive access audit trade deploy event forecast
+ring 1 domain: order job run schedule calendar workflow approval directive access audit trade deploy event forecast webhook
 	job -> run event order
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
 	trade -> approval
 	workflow -> run
+	webhook -> job run event
 
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc

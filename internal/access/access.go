@@ -59,14 +59,17 @@ const (
 	MetricsRead Scope = "metrics:read"
 	// SessionUse is what everybody has who got in: seeing and ending the own
 	// session.
-	SessionUse   Scope = "session:use"
-	UsersRead    Scope = "users:read"
-	UsersWrite   Scope = "users:write"
-	TokensRead   Scope = "tokens:read"
-	TokensWrite  Scope = "tokens:write"
-	TenantsRead  Scope = "tenants:read"
-	TenantsWrite Scope = "tenants:write"
-	AuditRead    Scope = "audit:read"
+	SessionUse Scope = "session:use"
+	// WebhooksRead shows webhooks without what is secret of them, and deliveries.
+	WebhooksRead  Scope = "webhooks:read"
+	WebhooksWrite Scope = "webhooks:write"
+	UsersRead     Scope = "users:read"
+	UsersWrite    Scope = "users:write"
+	TokensRead    Scope = "tokens:read"
+	TokensWrite   Scope = "tokens:write"
+	TenantsRead   Scope = "tenants:read"
+	TenantsWrite  Scope = "tenants:write"
+	AuditRead     Scope = "audit:read"
 	// SettingsWrite is the right to change the rules of the queue, for all tenants.
 	SettingsWrite Scope = "settings:write"
 	// BackupWrite is the right to a copy of everything, of all tenants.
@@ -77,7 +80,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
-		UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
+		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
 	}
 }
 
@@ -94,7 +97,7 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, SessionUse}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, SessionUse, WebhooksRead}
 	switch r {
 	case Viewer, Approver:
 		return read

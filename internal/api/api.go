@@ -30,6 +30,7 @@ import (
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -69,14 +70,19 @@ type Options struct {
 	// Backup takes the state of the installation as it is now; the caller closes
 	// it. nil: there are no backups.
 	Backup func(ctx context.Context, withoutArtifacts bool) (Backup, error)
+	// CheckTarget refuses URLs to which webhooks must not be sent; nil: none is
+	// refused here, and the courier decides.
+	CheckTarget func(url string) error
 
 	// Hosts are the names, beside loopback's and that of Listen, for which the
 	// server answers, without port. "*" accepts every name.
 	Hosts []string
 	// Listen is the address that the server listens on, "" = unknown.
 	Listen string
-	// Version and InstanceID are shown by /api/scheduler.
-	Version, InstanceID string
+	// Version and InstanceID are shown by /api/scheduler. The id changes when a
+	// lease was lost; nil = there is none.
+	Version    string
+	InstanceID func() string
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.
 	BehindProxy bool
@@ -109,6 +115,8 @@ type service struct {
 	doc     []byte // openapi.json
 	docYAML []byte
 	backups chan struct{} // has room for one
+
+	forecast *queue.Forecaster
 }
 
 // New returns the handler of everything under /. It fails when a required
@@ -129,6 +137,9 @@ func New(o Options) (http.Handler, error) {
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
+	if o.InstanceID == nil {
+		o.InstanceID = func() string { return "" }
+	}
 	if o.MaxSockets <= 0 {
 		o.MaxSockets = maxSockets
 	}
@@ -140,6 +151,7 @@ func New(o Options) (http.Handler, error) {
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
 	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}, numbers: &numbers{of: map[string]kept{}}}
+	s.forecast = queue.NewForecaster(o.Store, o.Clock)
 	t := newRouter(s)
 	s.register(t)
 	doc := document(t.table)
@@ -185,6 +197,7 @@ func (s *service) register(t *router) {
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
+		s.webhookRoutes(), s.deliveryRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

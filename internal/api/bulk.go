@@ -114,7 +114,7 @@ func checkBulk(in wire.BulkInput) (*store.Place, error) {
 	return p, within(err, "/to")
 }
 
-func checkFilter(f *wire.JobFilter) error {
+func checkFilter(f *wire.BulkFilter) error {
 	if f == nil {
 		return nil
 	}

@@ -63,6 +63,9 @@ func (s *service) compose(r *request, in wire.JobInput) (job.Job, error) {
 			return job.Job{}, err
 		}
 	}
+	if j.Webhook, err = s.jobWebhook(in.WebhookURL, in.WebhookEvents, t.Webhook); err != nil {
+		return job.Job{}, err
+	}
 	if in.RunAt != nil {
 		j.NotBefore = in.RunAt.UTC()
 	}

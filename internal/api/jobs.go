@@ -88,6 +88,7 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 		if sit, err = s.Store.Jobs.Situation(ctx, jobs); err != nil {
 			return nil, err
 		}
+		s.foresee(ctx)
 	}
 	out := make([]wire.Job, 0, len(jobs))
 	for _, j := range jobs {
@@ -103,7 +104,19 @@ func (s *service) queued(snap job.Snapshot, j job.Job, at int) wire.Job {
 		return wire.JobOf(j, nil, nil)
 	}
 	why := queue.Explain(snap, j, at)
-	return wire.JobOf(j, &at, &why)
+	out := wire.JobOf(j, &at, &why)
+	if e := s.forecast.Of(j, at); e.Known {
+		now := s.Clock.Now()
+		out = out.Estimate(now, e.Start, e.From, e.To)
+	}
+	return out
+}
+
+// foresee brings the estimates up to date. Without them a job can be shown too.
+func (s *service) foresee(ctx context.Context) {
+	if err := s.forecast.Refresh(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("cannot estimate when jobs start", "error", err)
+	}
 }
 
 func (s *service) jobReply(ctx context.Context, status int, j job.Job) (reply, error) {
@@ -143,6 +156,7 @@ func (s *service) enqueue(r *request, j job.Job, place *store.Place) (reply, err
 	if err != nil {
 		return reply{}, err
 	}
+	s.foresee(r.Context())
 	status := http.StatusCreated
 	if r.wait > 0 {
 		status = http.StatusAccepted // until it has ended

@@ -33,7 +33,7 @@ func TestCreateJobFromTemplate(t *testing.T) {
 	}
 	expect := map[string]any{
 		"name": "greet", "status": "QUEUED", "params": map[string]any{"text": "a", "model": "m"}, "priority": 3.0, "position": 0.0,
-		"estimated_wait": nil, "locks": []any{"gpu:0", "model:m"}, "labels": map[string]any{"team": "x", "who": "me"}, "trigger": "manual",
+		"estimated_wait": "PT0S", "locks": []any{"gpu:0", "model:m"}, "labels": map[string]any{"team": "x", "who": "me"}, "trigger": "manual",
 		"created_by": "admin", "timeout": "PT15M", "retry_on_restart": true, "attempt": 0.0, "template_version": 1.0, "run_id": nil,
 	}
 	if diff := cmp.Diff(expect, got); diff != "" {

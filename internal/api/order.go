@@ -107,8 +107,7 @@ func nearby(err error, p *store.Place) error {
 	if p == nil || p.Before+p.After == "" || len(f.Fields) > 0 || !strings.Contains(f.Detail, p.Before+p.After) {
 		return err
 	}
-	switch f.Code {
-	case fault.NotFound, fault.AlreadyStarted, fault.WrongGroup:
+	if slices.Contains([]fault.Code{fault.NotFound, fault.AlreadyStarted, fault.WrongGroup}, f.Code) {
 		return f.At(nearAt(p), string(f.Code), "cannot be a neighbour")
 	}
 	return err

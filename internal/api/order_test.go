@@ -69,8 +69,11 @@ func TestMoveOne(t *testing.T) {
 		t.Errorf("412 without the current order: %s", stale.body)
 	}
 	for _, step := range []struct{ body, order string }{
-		{`{"bottom":true}`, "a b c d"}, {`{"position":1}`, "a d b c"}, {`{"before":"` + j["a"] + `"}`, "d a b c"},
-		{`{"after":"` + j["b"] + `"}`, "a b d c"}, {`{"position":900}`, "a b c d"},
+		{`{"bottom":true}`, "a b c d"},
+		{`{"position":1}`, "a d b c"},
+		{`{"before":"` + j["a"] + `"}`, "d a b c"},
+		{`{"after":"` + j["b"] + `"}`, "a b d c"},
+		{`{"position":900}`, "a b c d"},
 	} {
 		want(t, b.call("POST", path, step.body), 200, "")
 		b.wantOrder(step.order)
@@ -199,8 +202,12 @@ func TestAddAtAPlace(t *testing.T) {
 		name, place string
 		at          float64
 	}{
-		{"top", `"top":true`, 0}, {"bottom", `"bottom":true`, 3}, {"one", `"position":1`, 1},
-		{"before", `"before":"` + j["b"] + `"`, 3}, {"after", `"after":"` + j["b"] + `"`, 5}, {"urgent", `"priority":0,"bottom":true`, 7},
+		{"top", `"top":true`, 0},
+		{"bottom", `"bottom":true`, 3},
+		{"one", `"position":1`, 1},
+		{"before", `"before":"` + j["b"] + `"`, 3},
+		{"after", `"after":"` + j["b"] + `"`, 5},
+		{"urgent", `"priority":0,"bottom":true`, 7},
 	} {
 		if v := want(t, add(one.name, one.place), 201, "").json(t); v["position"] != one.at {
 			t.Errorf("%s at %v, want %v", one.name, v["position"], one.at)

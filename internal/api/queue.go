@@ -55,16 +55,12 @@ const maxRunning = 8 * store.MaxWorkers
 // queueState reads the queue with one page of the waiting jobs.
 func (s *service) queueState(r *request, after *store.JobMark, limit int) (wire.QueueState, error) {
 	out := wire.QueueState{Running: []wire.RunningJob{}, Direct: []wire.WaitingDirect{}, Groups: []wire.QueueGroup{}}
-	page, err := s.Store.Jobs.List(r.Context(), store.ListJobs{
-		Tenant: r.tenant(), States: []job.State{job.Queued}, Sort: store.SortQueue, After: after, Limit: limit,
-	})
+	page, sit, err := s.queuePage(r, after, limit)
 	if err != nil {
 		return out, err
 	}
-	// Read behind the page: what the page shows is in no older state than the revision says.
-	sit, err := s.Store.Jobs.Situation(r.Context(), page.Jobs)
-	if err != nil {
-		return out, err
+	if len(page.Jobs) > 0 {
+		s.foresee(r.Context())
 	}
 	out.Queued.Items = make([]wire.Job, 0, len(page.Jobs))
 	for _, j := range page.Jobs {
@@ -94,6 +90,33 @@ func (s *service) queueState(r *request, after *store.JobMark, limit int) (wire.
 	numbers, err := s.statistics(r)
 	out.Statistics = wire.QueueStatisticsOf(numbers)
 	return out, err
+}
+
+// queuePage reads waiting jobs and what is known around them. Its revision is not
+// newer than the page, so that a change that relies on it cannot rely on an order
+// that nobody has seen.
+func (s *service) queuePage(r *request, after *store.JobMark, limit int) (store.JobPage, store.Situation, error) {
+	set, err := s.Store.Queue.Settings(r.Context())
+	if err != nil {
+		return store.JobPage{}, store.Situation{}, err
+	}
+	for i := 1; ; i++ {
+		page, err := s.Store.Jobs.List(r.Context(), store.ListJobs{
+			Tenant: r.tenant(), States: []job.State{job.Queued}, Sort: store.SortQueue, After: after, Limit: limit,
+		})
+		if err != nil {
+			return page, store.Situation{}, err
+		}
+		sit, err := s.Store.Jobs.Situation(r.Context(), page.Jobs)
+		if err != nil || sit.Settings.Revision == set.Revision {
+			return page, sit, err
+		}
+		if i == tries {
+			sit.Settings.Revision = set.Revision
+			return page, sit, nil
+		}
+		set = sit.Settings
+	}
 }
 
 // runningJobs writes into out what runs, and returns its jobs.
@@ -156,6 +179,8 @@ type kept struct {
 	store.Statistics
 	day   time.Time
 	until time.Time
+	// made: somebody makes them anew.
+	made bool
 }
 
 const (
@@ -166,21 +191,53 @@ const (
 )
 
 // statistics are those of the caller's tenant, for today in the installation's
-// time zone.
+// time zone. While one request makes them anew, others get the old ones.
 func (s *service) statistics(r *request) (store.Statistics, error) {
-	s.numbers.mu.Lock()
-	defer s.numbers.mu.Unlock()
 	now := s.Clock.Now()
 	local := now.In(s.Zone)
 	day := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, s.Zone)
-	if k, ok := s.numbers.of[r.tenant()]; ok && now.Before(k.until) && k.day.Equal(day) {
-		return k.Statistics, nil
+	old, fresh := s.numbers.look(r.tenant(), day, now)
+	if fresh {
+		return old, nil
 	}
+	made := false
+	defer func() {
+		if !made {
+			s.numbers.drop(r.tenant())
+		}
+	}()
 	v, err := s.Store.Jobs.Statistics(r.Context(), store.AskStatistics{Tenant: r.tenant(), Since: day, Starts: latestStarts})
 	if err != nil {
 		return v, err
 	}
 	after := s.Clock.Now()
-	s.numbers.of[r.tenant()] = kept{Statistics: v, day: day, until: after.Add(min(keepFactor*after.Sub(now), keepMost))}
+	s.numbers.keep(r.tenant(), kept{Statistics: v, day: day, until: after.Add(min(keepFactor*after.Sub(now), keepMost))})
+	made = true
 	return v, nil
+}
+
+// look returns what is kept of a tenant. fresh is false when the caller has to
+// make it anew, and then to call keep or drop.
+func (n *numbers) look(tenant string, day, now time.Time) (v store.Statistics, fresh bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	k, ok := n.of[tenant]
+	if ok && k.day.Equal(day) && (k.made || now.Before(k.until)) {
+		return k.Statistics, true
+	}
+	k.made = ok && k.day.Equal(day) // without old numbers nobody can wait with those
+	n.of[tenant] = k
+	return v, false
+}
+
+func (n *numbers) keep(tenant string, k kept) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.of[tenant] = k
+}
+
+func (n *numbers) drop(tenant string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.of, tenant)
 }

@@ -156,7 +156,7 @@ func (s *service) retryRun(r *request) (reply, error) {
 	return s.enqueue(r, job.Job{
 		Tenant: r.tenant(), State: job.Queued, Version: 1, Name: old.Name, Type: old.Type, Params: v.Params,
 		TemplateID: old.TemplateID, TemplateVersion: old.TemplateVersion, Retry: old.Retry, Timeout: old.Timeout,
-		Locks: old.Locks, OnCrash: old.OnCrash, Labels: old.Labels, Priority: old.Priority,
+		Locks: old.Locks, OnCrash: old.OnCrash, Labels: old.Labels, Priority: old.Priority, Webhook: old.Webhook,
 		Trigger: job.TriggerRetry, CreatedBy: r.principal.Name, RetryOf: v.ID,
 	}, nil)
 }

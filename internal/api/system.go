@@ -304,7 +304,7 @@ func (s *service) scheduler(r *request, set store.Settings) (wire.Scheduler, err
 		OtherTenants: wire.OtherTenants{Queued: others(job.Queued), Running: others(job.Running)},
 		Workers:      set.Workers, Running: counts[job.Running], Queued: counts[job.Queued],
 		Jobs:      wire.CountsOf(counts),
-		Instances: wire.InstancesOf(instances), InstanceID: s.InstanceID, Engine: engine, Version: s.Version,
+		Instances: wire.InstancesOf(instances), InstanceID: s.InstanceID(), Engine: engine, Version: s.Version,
 		StartedAt: s.started.UTC().Truncate(time.Millisecond), UptimeMs: now.Sub(s.started).Milliseconds(), Time: now.UTC().Truncate(time.Millisecond),
 	}
 	showPause(r, &out, set)

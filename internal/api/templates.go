@@ -122,6 +122,9 @@ func (s *service) fillTemplate(t *job.Template, in wire.JobTemplateInput) error 
 	}
 	t.Locks, t.Labels, t.Archived = union(in.Locks), in.Labels, in.Archived
 	t.OnCrash = wire.Crash(in.RetryOnRestart, "")
+	if t.Webhook, err = s.jobWebhook(in.WebhookURL, in.WebhookEvents, job.Webhook{}); err != nil {
+		return err
+	}
 	return s.checkTemplateParams(kind, t)
 }
 

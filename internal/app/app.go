@@ -35,6 +35,7 @@ import (
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
+	"github.com/runsheet/runsheet/internal/outbound"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/reserve"
 	"github.com/runsheet/runsheet/internal/runlog"
@@ -72,6 +73,7 @@ type App struct {
 	tasks    *task.Registry
 	engine   *queue.Engine
 	feed     *feed.Feed
+	hooks    *outbound.Client // reaches the receivers of webhooks
 	listener net.Listener
 	conns    *conns
 	metrics  *metrics.Metrics
@@ -111,7 +113,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.openAccess, a.listen, a.openOIDC, a.startEngine,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
@@ -251,9 +253,9 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 func (a *App) serve(ctx context.Context) error {
 	handler, err := api.New(api.Options{
 		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
-		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, ArtifactLimits: a.artifactLimits(),
+		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
-		Version: a.o.Version, InstanceID: a.engine.InstanceID(), Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
+		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)

@@ -125,7 +125,13 @@ func (a *App) makeTasks(context.Context) error {
 func (a *App) sweep(ctx context.Context, dead []store.Leftover) error {
 	list := make([]process.Survivor, len(dead))
 	for i, l := range dead {
-		list[i] = process.Survivor{RunID: l.Run.ID, Process: l.Run.Process}
+		list[i] = process.Survivor{RunID: l.Run.ID}
+		// Of another data folder only the marker counts. Containers on one machine
+		// number their processes each for itself, so that a number and a start time
+		// may name another process here.
+		if a.exclusive() || l.HostID == a.hostID() {
+			list[i].Process = l.Run.Process
+		}
 	}
 	n, err := process.Sweep(ctx, a.o.Clock, list)
 	if n > 0 {

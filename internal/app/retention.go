@@ -36,6 +36,7 @@ func (a *App) retain(ctx context.Context) {
 	}
 	a.complain(ctx, "delete old jobs", a.expireJobs(ctx))
 	a.complain(ctx, "delete old events", a.expireEvents(ctx))
+	a.complain(ctx, "delete old webhook deliveries", a.expireDeliveries(ctx))
 	left, err := a.store.Retention.Unended(ctx, a.o.Clock.Now().Add(-unendedAfter), expireBatch)
 	if err == nil && a.owned {
 		_, err = a.removeBlobs(ctx, left, a.o.Clock.Now())

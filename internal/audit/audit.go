@@ -25,30 +25,38 @@ type Action string
 
 // The actions.
 const (
-	SetUp          Action = "setup"           // the first administrator was made
-	Login          Action = "login"           // a session began
-	LoginFailed    Action = "login.failed"    // a wrong name, password or one-time code
-	Logout         Action = "logout"          // a session was ended by its owner
-	UserCreated    Action = "user.create"     //
-	UserUpdated    Action = "user.update"     // roles, name, disabled
-	UserPassword   Action = "user.password"   // a password was set
-	UserDeleted    Action = "user.delete"     //
-	TokenCreated   Action = "token.create"    //
-	TokenRevoked   Action = "token.revoke"    //
-	TenantCreated  Action = "tenant.create"   //
-	TenantUpdated  Action = "tenant.update"   //
-	TemplateCreate Action = "template.create" // a recipe for jobs: the right to run code
-	TemplateUpdate Action = "template.update" //
-	TemplateDelete Action = "template.delete" //
-	WorkersScaled  Action = "workers.scale"   // the worker count of the installation
-	QueuePaused    Action = "queue.pause"     //
-	QueueResumed   Action = "queue.resume"    //
-	QueueReordered Action = "queue.reorder"   // a person changed the order
-	JobsChanged    Action = "jobs.bulk"       // many jobs were changed at once
-	LimitsUpdated  Action = "limits.update"   // how many jobs run at a time
-	RulesUpdated   Action = "settings.update" // the rules by which the queue decides
-	BackupMade     Action = "backup.create"   // everything that is stored was read
-	AuditExported  Action = "audit.export"    //
+	SetUp                Action = "setup"                 // the first administrator was made
+	Login                Action = "login"                 // a session began
+	LoginFailed          Action = "login.failed"          // a wrong name, password or one-time code
+	Logout               Action = "logout"                // a session was ended by its owner
+	UserCreated          Action = "user.create"           //
+	UserUpdated          Action = "user.update"           // roles, name, disabled
+	UserPassword         Action = "user.password"         // a password was set
+	UserDeleted          Action = "user.delete"           //
+	TokenCreated         Action = "token.create"          //
+	TokenRevoked         Action = "token.revoke"          //
+	TenantCreated        Action = "tenant.create"         //
+	TenantUpdated        Action = "tenant.update"         //
+	TemplateCreate       Action = "template.create"       // a recipe for jobs: the right to run code
+	TemplateUpdate       Action = "template.update"       //
+	TemplateDelete       Action = "template.delete"       //
+	WorkersScaled        Action = "workers.scale"         // the worker count of the installation
+	QueuePaused          Action = "queue.pause"           //
+	QueueResumed         Action = "queue.resume"          //
+	QueueReordered       Action = "queue.reorder"         // a person changed the order
+	JobsChanged          Action = "jobs.bulk"             // many jobs were changed at once
+	LimitsUpdated        Action = "limits.update"         // how many jobs run at a time
+	RulesUpdated         Action = "settings.update"       // the rules by which the queue decides
+	BackupMade           Action = "backup.create"         // everything that is stored was read
+	WebhookCreated       Action = "webhook.create"        // somebody gets to know what happens
+	WebhookUpdated       Action = "webhook.update"        //
+	WebhookRotated       Action = "webhook.rotate"        // a new secret
+	WebhookDeleted       Action = "webhook.delete"        //
+	WebhookTested        Action = "webhook.test"          // a test message was sent
+	WebhookDisabled      Action = "webhook.disable"       // by the server: it was gone, or failed for days
+	WebhookSecretRotated Action = "webhook_secret.rotate" // what signs the webhooks of jobs
+	WebhookRedelivered   Action = "webhook.redeliver"     // one message was sent again
+	AuditExported        Action = "audit.export"          //
 )
 
 // Actor is who did it, as access.Principal knows them, and from where.

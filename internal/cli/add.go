@@ -24,6 +24,8 @@ type recipe struct {
 	restart  bool // --retry-on-restart
 	locks    []string
 	labels   []string
+	hook     string   // --webhook
+	events   []string // --webhook-event
 }
 
 func (r *recipe) add(c *cobra.Command) {
@@ -37,6 +39,8 @@ func (r *recipe) add(c *cobra.Command) {
 	f.BoolVar(&r.restart, "retry-on-restart", false, "after a crash of the server run again instead of failing")
 	f.StringArrayVar(&r.locks, "lock", nil, "`name` of a resource to hold while it runs, such as gpu:0; repeatable")
 	f.StringArrayVar(&r.labels, "label", nil, "label `key=value`; repeatable")
+	f.StringVar(&r.hook, "webhook", "", "`URL` that is told how it fares")
+	f.StringSliceVar(&r.events, "webhook-event", nil, "`events` that it is told: succeeded, failed, skipped, queued, started, cancelled; the first three if absent")
 	complete(c, "priority", "high", "normal", "low")
 }
 
@@ -138,6 +142,7 @@ func (a *app) jobAdd() *cobra.Command {
 		in                         client.JobInput
 		name, template, runAt, key string
 		w                          waitFlags
+		place                      placeFlags
 	)
 	c := &cobra.Command{
 		Use: "add [flags] [-- COMMAND ARG...]", Short: "Put a job into the queue", Args: cobra.ArbitraryArgs,
@@ -148,6 +153,7 @@ time was over; the job goes on).`,
 		Example: `  runsheet job add --name hello -- /bin/echo hello
   runsheet job add --wait=30m --follow --lock gpu:0 -- python3 /opt/jobs/train.py
   runsheet job add --template nightly --priority high
+  runsheet job add --top -- /opt/jobs/urgent.sh
   runsheet job add --type command --params @job.json --run-at +10m`,
 		RunE: func(c *cobra.Command, args []string) error {
 			before, command := argv(c, args)
@@ -157,6 +163,11 @@ time was over; the job goes on).`,
 				}
 				return &usage{text: "unexpected argument " + strconv.Quote(before[0]), hint: "put the command behind --: runsheet job add -- " + strings.Join(before, " ")}
 			}
+			to, err := place.read(c)
+			if err != nil {
+				return err
+			}
+			in.Position, in.Before, in.After, in.Top, in.Bottom = to.Position, to.Before, to.After, to.Top, to.Bottom
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
@@ -183,6 +194,7 @@ time was over; the job goes on).`,
 	f.StringVar(&name, "name", "", "`name`, for people (the program if absent)")
 	f.StringVar(&template, "template", "", "`template` to make the job from, by id or name")
 	f.StringVar(&runAt, "run-at", "", "do not start before this `time`: RFC 3339, or +10m")
+	place.add(a, c)
 	f.BoolVar(&in.Hold, "hold", false, "do not start before a release")
 	f.StringVar(&key, "idempotency-key", "", "the same `key` within 24 hours adds the job only once")
 	w.add(c)
@@ -218,6 +230,7 @@ func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) 
 	}
 	in.Timeout = text(r.timeout)
 	in.Locks = r.locks
+	in.WebhookURL, in.WebhookEvents = r.hook, r.events
 	in.Labels, err = assignments(r.labels, "label")
 	return err
 }

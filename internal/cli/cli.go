@@ -122,8 +122,8 @@ func (a *app) root() *cobra.Command {
 	config.AddDataFlag(f)
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.runCommand(), a.templateCommand(), a.workerCommand(),
-		a.queueCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
-		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(),
+		a.queueCommand(), a.limitsCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
+		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(), a.webhookCommand(),
 		a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

@@ -91,7 +91,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	var out any
 	path := strings.TrimPrefix(r.URL.Path, "/api")
-	if accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) {
+	if accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) || webhookAnswer(w, r.Method+" "+path) {
 		return
 	}
 	switch r.Method + " " + path {
@@ -132,6 +132,9 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 			{Slot: 1, State: "busy", JobID: new(jobID), Name: new("train"), JobType: new("command"), Since: new(now.Add(-90 * time.Second))},
 			{Slot: 2, State: "idle"},
 		}}
+	case "GET /queue", "PUT /queue/order", "POST /jobs/" + jobID + "/move", "POST /jobs/" + jobID + "/restore", "POST /jobs/bulk",
+		"GET /limits", "PATCH /limits", "GET /settings", "PATCH /settings":
+		out = orderAnswer(r.Method + " " + path)
 	case "GET /scheduler", "POST /scheduler/pause":
 		out = client.Scheduler{State: "paused", PausedBy: new("ann"), PausedReason: new("lunch"), Workers: 2, Running: 1, Queued: 4, Engine: "sqlite 3", Version: "1.0", UptimeMs: 3_600_000}
 	default:
@@ -190,6 +193,23 @@ func TestGolden(t *testing.T) {
 		"worker_ls":       "worker ls",
 		"worker_scale":    "worker scale 2",
 		"queue_status":    "queue status",
+		"queue_ls":        "queue ls --limit 2",
+		"queue_ls_json":   "queue ls --json=job_id,position,status",
+		"queue_reorder":   "queue reorder " + jobID + " job_2",
+		"queue_help":      "queue --help",
+		"job_move":        "job move --top " + jobID,
+		"job_move_usage":  "job move " + jobID,
+		"job_move_two":    "job move --top --position 2 " + jobID,
+		"job_move_help":   "job move --help",
+		"job_restore":     "job restore " + jobID,
+		"job_bulk":        "job bulk cancel --label team=red --yes",
+		"job_bulk_asks":   "job bulk cancel --all",
+		"job_bulk_usage":  "job bulk hold",
+		"limits_get":      "limits get",
+		"limits_set":      "limits set --global 4 --type story=1 --tenant red=none",
+		"limits_usage":    "limits set --type story",
+		"settings_get":    "settings get",
+		"settings_set":    "settings set strict_order=true max_overtake_age=default",
 		"version":         "version",
 		"version_json":    "version --json",
 		"problem":         "job get status422",

@@ -89,3 +89,9 @@ func (a *app) completeTenants() completer {
 		return cl.Tenants(ctx, completeAtMost)
 	}, func(t client.Tenant) cobra.Completion { return cobra.CompletionWithDesc(t.Name, t.TenantID) })
 }
+
+func (a *app) completeWebhooks() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Webhook, error] {
+		return cl.Webhooks(ctx, client.WebhookFilter{PageSize: completeAtMost})
+	}, func(w client.Webhook) cobra.Completion { return cobra.CompletionWithDesc(w.Name, webhookStatus(w)) })
+}

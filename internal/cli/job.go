@@ -24,6 +24,10 @@ func (a *app) jobCommand() *cobra.Command {
 		a.jobVerb("release", "Let held jobs start", false, func(ctx context.Context, c *client.Client, id, _ string) (client.Job, error) {
 			return c.ReleaseJob(ctx, id, client.Call{})
 		}),
+		a.jobMove(), a.jobBulk(),
+		a.jobVerb("restore", "Take cancelled jobs that never started back to their old places", false, func(ctx context.Context, c *client.Client, id, _ string) (client.Job, error) {
+			return c.RestoreJob(ctx, id, client.Call{})
+		}),
 	)
 }
 
@@ -116,6 +120,7 @@ func (a *app) jobList() *cobra.Command {
 	fs.StringSliceVar(&f.Status, "status", nil, "only these `statuses`, comma-separated")
 	fs.StringSliceVar(&f.JobType, "type", nil, "only these job `types`")
 	fs.StringSliceVar(&f.TemplateID, "template", nil, "only jobs of these templates, by `id`")
+	fs.StringVar(&f.GroupID, "group", "", "only members of the group with this `id`")
 	fs.StringArrayVar(&labels, "label", nil, "only jobs with the label `key=value`; repeatable")
 	fs.StringVar(&f.Query, "search", "", "only jobs whose name contains this `text`")
 	fs.StringVar(&f.Sort, "sort", "", "`order`: queue, created_at or -created_at; the default is queue with --status QUEUED")

@@ -190,9 +190,9 @@ func (a *app) environ() []string {
 // statusColor is the one table of colours.
 func statusColor(status string) color.Color {
 	switch status {
-	case "COMPLETED", "idle", "valid", "enabled":
+	case "COMPLETED", "idle", "valid", "enabled", "delivered":
 		return lipgloss.Color("2")
-	case "FAILED":
+	case "FAILED", "dead", "failing":
 		return lipgloss.Color("1")
 	case "RUNNING", "active", "busy":
 		return lipgloss.Color("4")

@@ -39,6 +39,8 @@ func (a *app) templateView() view[client.JobTemplate] {
 				{"timeout", deref(t.Timeout)},
 				{"locks", strings.Join(t.Locks, " ")},
 				{"labels", labelText(t.Labels)},
+				{"webhook", deref(t.WebhookURL)},
+				{"told", strings.Join(t.WebhookEvents, " ")},
 				{"created", stamp(&t.CreatedAt) + " by " + t.CreatedBy},
 				{"updated", stamp(&t.UpdatedAt)},
 				{"params", plain(t.Params)},
@@ -77,6 +79,8 @@ func (t *templateFlags) changes(a *app, c *cobra.Command, command []string) (map
 	put("archived", "archived", t.archived)
 	put("rename", "name", t.rename)
 	put("lock", "locks", t.locks)
+	put("webhook", "webhook_url", t.hook)
+	put("webhook-event", "webhook_events", t.events)
 	put("retry-on-restart", "retry_on_restart", t.restart)
 	put("retry", "retry_policy", map[string]any{"max_attempts": t.retry})
 	if p, err := parsePriority(t.priority); err != nil {

@@ -66,6 +66,7 @@ const (
 	RedirectNotAllowed   Code = "redirect_not_allowed"
 	ResponseTooLarge     Code = "response_too_large"
 	TemplateArchived     Code = "template_archived"
+	WebhookDisabled      Code = "webhook_disabled"
 	NotUnique            Code = "not_unique"
 	AlreadyStarted       Code = "already_started"
 	WrongGroup           Code = "wrong_group"
@@ -141,6 +142,7 @@ var register = map[Code]Entry{
 	RedirectNotAllowed:   {Invalid, "Redirect not allowed", "Use the URL to which the target redirects."},
 	ResponseTooLarge:     {Oversized, "Response too large", "Ask the target for less."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
+	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},
 	NotUnique:            {Conflicting, "Not unique", "An equal job waits or runs already; its id is in the detail."},
 	AlreadyStarted:       {Conflicting, "Already started", "The job does not wait any more; name another neighbour."},
 	WrongGroup:           {Invalid, "Wrong group", "A member moves only inside its group; move the group itself, or jobs that are in none."},

@@ -36,6 +36,8 @@ const (
 	Schedule  Kind = "sched"
 	Directive Kind = "dir"
 	Workflow  Kind = "wf"
+	Webhook   Kind = "hook"
+	Delivery  Kind = "dlv"
 )
 
 const (
@@ -88,6 +90,7 @@ func (k Kind) Noun() string {
 var nouns = map[Kind]string{
 	Template: "template", Artifact: "artifact", Event: "event", Tenant: "tenant", Token: "token", User: "user", Session: "session",
 	Instance: "instance", Request: "request", Schedule: "schedule", Directive: "directive", Workflow: "workflow",
+	Webhook: "webhook", Delivery: "delivery",
 }
 
 // encode writes 128 bits as 26 base-32 characters, most significant first, so

@@ -14,6 +14,7 @@ type Occupant struct {
 	Needs Class
 	// Group is the group in whose slot it runs; "" = it has a slot of its own.
 	Group string
+	Since time.Time // its start
 }
 
 // Holder is who has a unit of a lock.

@@ -213,7 +213,6 @@ func due(j Job, e Due, c *Change) {
 func drop(j Job, e Dropped, c *Change) {
 	n := finish(j, e.At)
 	n.RunID = e.RunID
-	n.Attempt++
 	c.After = n
 	skipped := runEvent(n, event.JobRunSkipped, e.At, "")
 	skipped.Data = map[string]string{"reason": e.Reason}

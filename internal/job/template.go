@@ -23,6 +23,8 @@ type Template struct {
 	Locks        []string
 	OnCrash      CrashPolicy // "" = the job type's own
 	Labels       map[string]string
+	// Webhook is what its jobs have unless they say otherwise.
+	Webhook Webhook
 	// Archived templates stay readable but make no new jobs.
 	Archived  bool
 	CreatedBy string

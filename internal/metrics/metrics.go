@@ -54,6 +54,10 @@ type Metrics struct {
 	putBytes                                prometheus.Counter
 	puts                                    *prometheus.CounterVec
 
+	webhooks       *prometheus.CounterVec
+	webhookSeconds prometheus.Observer
+	webhookBacklog *prometheus.GaugeVec
+
 	requests, refused *prometheus.CounterVec
 	requestSeconds    *prometheus.HistogramVec
 	inFlight          prometheus.Gauge
@@ -86,6 +90,10 @@ func New(o Options) *Metrics {
 	m.queueWait, m.runSeconds, m.storeSeconds = m.histograms(queueWait), m.histograms(runSeconds), m.histograms(storeSeconds)
 	m.batch = m.histograms(batchRequests).WithLabelValues()
 	m.putBytes, m.puts = m.counters(putBytes).WithLabelValues(), m.counters(putCount)
+
+	m.webhooks, m.webhookSeconds = m.counters(webhookAttempts), m.histograms(webhookSeconds).WithLabelValues()
+	m.webhookBacklog = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: webhookBacklog.Name, Help: webhookBacklog.Help}, webhookBacklog.Labels)
+	m.registry.MustRegister(m.webhookBacklog)
 
 	m.requests, m.refused = m.counters(httpRequests), m.counters(httpRefused)
 	m.requestSeconds = m.histograms(httpSeconds)

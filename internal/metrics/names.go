@@ -96,7 +96,7 @@ var (
 		Labels: []string{"job_type", "by"}, Values: []string{jobTypes, "`crash`: found and ended after their server was gone (rescued); `stop`: given back when their server stopped"},
 	}
 	fenced = Def{
-		Name: "runsheet_stale_writes_refused_total", Kind: Counter, Help: "Writes of attempts that had lost their lease; each was refused.",
+		Name: "runsheet_stale_writes_refused_total", Kind: Counter, Help: "Writes of attempts that had lost their lease; each was refused. Not counted: instances that want to rescue one attempt at once.",
 		Labels: []string{"method"}, Values: []string{"`finish`, `report`, `save_checkpoint`, `put`"},
 	}
 
@@ -144,6 +144,19 @@ var (
 	}
 	httpBytes = Def{Name: "runsheet_http_sent_bytes_total", Kind: Counter, Help: "Bytes of answers before compression, without their heads."}
 
+	webhookAttempts = Def{
+		Name: "runsheet_webhook_attempts_total", Kind: Counter, Help: "Attempts of this process to deliver a message to a webhook.",
+		Labels: []string{"outcome"}, Values: []string{"`delivered`, `failed` (will be tried again), `dead` (given up)"},
+	}
+	webhookSeconds = Def{
+		Name: "runsheet_webhook_attempt_seconds", Kind: Histogram, Help: "How long these attempts took.",
+		Buckets: []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15},
+	}
+	webhookBacklog = Def{
+		Name: "runsheet_webhook_backlog", Kind: Gauge, Help: "Messages to webhooks that are not delivered yet, over all tenants and instances; counted at most every 15 seconds, up to 10000.",
+		Labels: []string{"stage"}, Values: []string{"`outbox` (events that were not looked at yet), `open` (deliveries to be sent or sent again)"},
+	}
+
 	ready = Def{
 		Name: "runsheet_ready", Kind: Gauge, Help: "The checks of /readyz: 1 ok, 0.5 degraded, 0 failing.",
 		Labels: []string{"check"}, Values: []string{"name of a check, such as `database`"},
@@ -158,6 +171,7 @@ func Defs() []Def {
 		claims, starts, queueWait, runs, runSeconds, jobsFinished, retries, interrupted, fenced,
 		storeSeconds, storeErrors, batchRequests, databaseBytes, walBytes, freeBytes, totalBytes,
 		surveyAge, surveyErrors, eventsLast, eventsLagging, putBytes, putCount,
+		webhookAttempts, webhookSeconds, webhookBacklog,
 		httpRequests, httpSeconds, httpInFlight, httpRefused, httpConnections, httpBytes,
 	}
 }

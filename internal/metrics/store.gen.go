@@ -14,6 +14,7 @@ import (
 	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/webhook"
 )
 
 // timed wraps each role of a store.
@@ -71,6 +72,12 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	}
 	if s.Audit != nil {
 		s.Audit = timedAudit{s.Audit, m}
+	}
+	if s.Webhooks != nil {
+		s.Webhooks = timedWebhooks{s.Webhooks, m}
+	}
+	if s.Outbox != nil {
+		s.Outbox = timedOutbox{s.Outbox, m}
 	}
 	if s.Health != nil {
 		s.Health = timedHealth{s.Health, m}
@@ -432,6 +439,13 @@ func (d timedOrder) Restore(ctx context.Context, a1 store.MoveJob) (job.Job, err
 func (d timedOrder) Places(ctx context.Context) (int, error) {
 	done := d.m.begin("order", "places")
 	r0, err := d.Order.Places(ctx)
+	done(err)
+	return r0, err
+}
+
+func (d timedOrder) Front(ctx context.Context, a1 int) (store.Front, error) {
+	done := d.m.begin("order", "front")
+	r0, err := d.Order.Front(ctx, a1)
 	done(err)
 	return r0, err
 }
@@ -869,6 +883,135 @@ func (d timedAudit) Head(ctx context.Context, a1 string) (audit.Entry, error) {
 	r0, err := d.Audit.Head(ctx, a1)
 	done(err)
 	return r0, err
+}
+
+type timedWebhooks struct {
+	store.Webhooks
+	m *Metrics
+}
+
+func (d timedWebhooks) Create(ctx context.Context, a1 store.PutWebhook) (webhook.Endpoint, error) {
+	done := d.m.begin("webhooks", "create")
+	r0, err := d.Webhooks.Create(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWebhooks) Endpoint(ctx context.Context, a1 string, a2 string) (webhook.Endpoint, error) {
+	done := d.m.begin("webhooks", "endpoint")
+	r0, err := d.Webhooks.Endpoint(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedWebhooks) List(ctx context.Context, a1 store.ListWebhooks) (store.WebhookPage, error) {
+	done := d.m.begin("webhooks", "list")
+	r0, err := d.Webhooks.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWebhooks) Update(ctx context.Context, a1 store.PutWebhook) (webhook.Endpoint, error) {
+	done := d.m.begin("webhooks", "update")
+	r0, err := d.Webhooks.Update(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWebhooks) Delete(ctx context.Context, a1 store.DeleteWebhook) error {
+	done := d.m.begin("webhooks", "delete")
+	err := d.Webhooks.Delete(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedWebhooks) JobSecrets(ctx context.Context, a1 string, a2 webhook.Secret) (webhook.Secrets, error) {
+	done := d.m.begin("webhooks", "job_secrets")
+	r0, err := d.Webhooks.JobSecrets(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedWebhooks) RotateJobSecrets(ctx context.Context, a1 store.RotateSecrets) (webhook.Secrets, error) {
+	done := d.m.begin("webhooks", "rotate_job_secrets")
+	r0, err := d.Webhooks.RotateJobSecrets(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedOutbox struct {
+	store.Outbox
+	m *Metrics
+}
+
+func (d timedOutbox) Notes(ctx context.Context, a1 int) ([]webhook.Note, error) {
+	done := d.m.begin("outbox", "notes")
+	r0, err := d.Outbox.Notes(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedOutbox) Expand(ctx context.Context, a1 []store.Expansion) error {
+	done := d.m.begin("outbox", "expand")
+	err := d.Outbox.Expand(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedOutbox) Add(ctx context.Context, a1 store.AddDelivery) (webhook.Delivery, error) {
+	done := d.m.begin("outbox", "add")
+	r0, err := d.Outbox.Add(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedOutbox) Take(ctx context.Context, a1 store.TakeDeliveries) (store.Taken, error) {
+	done := d.m.begin("outbox", "take")
+	r0, err := d.Outbox.Take(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedOutbox) Record(ctx context.Context, a1 []store.Outcome) []error {
+	done := d.m.begin("outbox", "record")
+	errs := d.Outbox.Record(ctx, a1)
+	done(errs...)
+	return errs
+}
+
+func (d timedOutbox) Delivery(ctx context.Context, a1 string, a2 string) (webhook.Delivery, error) {
+	done := d.m.begin("outbox", "delivery")
+	r0, err := d.Outbox.Delivery(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedOutbox) List(ctx context.Context, a1 store.ListDeliveries) (store.DeliveryPage, error) {
+	done := d.m.begin("outbox", "list")
+	r0, err := d.Outbox.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedOutbox) Redeliver(ctx context.Context, a1 store.Redeliver) (webhook.Delivery, error) {
+	done := d.m.begin("outbox", "redeliver")
+	r0, err := d.Outbox.Redeliver(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedOutbox) Expire(ctx context.Context, a1 time.Time, a2 int) (int, error) {
+	done := d.m.begin("outbox", "expire")
+	r0, err := d.Outbox.Expire(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedOutbox) Backlog(ctx context.Context) (int, int, error) {
+	done := d.m.begin("outbox", "backlog")
+	r0, r1, err := d.Outbox.Backlog(ctx)
+	done(err)
+	return r0, r1, err
 }
 
 type timedHealth struct {

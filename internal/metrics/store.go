@@ -32,7 +32,7 @@ func (m *Metrics) begin(role, method string) func(errs ...error) {
 				continue
 			}
 			m.storeErrors.WithLabelValues(role, method, code).Inc()
-			if code == string(fault.StaleLease) && (role == "jobs" && method == "finish" || role == "runs" || role == "artifacts") {
+			if code == string(fault.StaleLease) && (role == "runs" || role == "artifacts") { // and Finish, see countedJobs
 				m.fenced.WithLabelValues(method).Inc()
 			}
 		}
@@ -80,11 +80,24 @@ func (c countedJobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims
 func (c countedJobs) Finish(ctx context.Context, items []store.Finish) []error {
 	errs := c.Jobs.Finish(ctx, items)
 	for i, it := range items {
-		if errs[i] == nil {
+		switch {
+		case errs[i] == nil:
 			c.m.ended(it)
+		case fault.Is(errs[i], fault.StaleLease) && !rescues(it):
+			c.m.fenced.WithLabelValues("finish").Inc()
 		}
 	}
 	return errs
+}
+
+// rescues reports whether an attempt is ended because its server was lost. Of
+// several instances that try to, all but the first are refused: nobody's work is.
+func rescues(f store.Finish) bool {
+	if f.Run.After.State != run.Failed {
+		return false
+	}
+	why := f.Run.After.Failure
+	return f.Job.After.Crashes > f.Job.Before.Crashes || why.Message == job.InterruptedMessage || why.Code == job.CodeOutcomeUnknown
 }
 
 // ended counts one attempt whose end is stored.
@@ -102,8 +115,8 @@ func (m *Metrics) ended(f store.Finish) {
 	if r.State != run.Failed {
 		return
 	}
-	switch crashed := after.Crashes > before.Crashes || r.Failure.Message == job.InterruptedMessage; {
-	case crashed, r.Failure.Code == job.CodeOutcomeUnknown:
+	switch {
+	case rescues(f):
 		m.interrupted.WithLabelValues(kind, "crash").Inc()
 	case r.Failure.Code == job.CodeInterrupted:
 		m.interrupted.WithLabelValues(kind, "stop").Inc()

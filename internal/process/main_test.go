@@ -199,8 +199,12 @@ func serve(args []string) {
 	processes, _ := strconv.ParseUint(os.Getenv("ZOO_PROCESSES"), 10, 64)
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
+	var until func() time.Time
+	if lease, err := time.ParseDuration(os.Getenv("ZOO_LEASE")); err == nil {
+		until = func() time.Time { return clock.System{}.Now().Add(lease) }
+	}
 	p, err := Start(ctx, Options{
-		Limits: Limits{Processes: processes}, Grace: 100 * time.Millisecond,
+		Until: until, Limits: Limits{Processes: processes}, Grace: 100 * time.Millisecond,
 		Path: "/proc/self/exe", Argv: append([]string{"zoo", zooArg}, args[2:]...),
 		Dir: args[1], Stdout: os.Stdout, Stderr: os.Stderr, RunID: args[0],
 	})

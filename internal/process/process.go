@@ -21,6 +21,11 @@
 //		return
 //	}
 //
+// A server that is frozen, or that has lost its lease without noticing, closes no
+// pipe. Where others may take its work over, Options.Until tells the shim how
+// long it may go on without a word; then it kills the tree as well. So nothing
+// of an attempt is left on a machine that runs when its locks are passed on.
+//
 // Nothing here uses a shell. What remains outside: a process that first kills its
 // shim and then clears its own environment is not found any more. On systems
 // other than Linux the tree is a process group (macOS) or a job object (Windows).
@@ -64,6 +69,10 @@ var ErrNotStartable = errors.New("command cannot be started")
 // ended. The tree is gone all the same.
 var ErrLost = errors.New("supervisor was killed")
 
+// ErrLapsed says that the supervisor ended the tree because Options.Until had
+// come: the server was frozen, or did not get its lease renewed.
+var ErrLapsed = errors.New("the server was silent for longer than its lease")
+
 // Limits bound a command's use of the machine. Zero means no limit. They hold
 // for each process, except Processes.
 type Limits struct {
@@ -106,7 +115,11 @@ type Options struct {
 	// Record makes the supervisor's identity durable before the command may
 	// begin; its error prevents the start. Nil records nothing.
 	Record func(context.Context, run.Process) error
-	// Clock measures the grace; the system's if nil.
+	// Until is when the tree must be gone unless a later time is told. It is asked
+	// about once a second, from one goroutine at a time. A time of zero, and a nil
+	// Until, set no limit. On Windows it has no effect.
+	Until func() time.Time
+	// Clock measures the grace, and what is left until Until; the system's if nil.
 	Clock clock.Clock
 }
 
@@ -128,6 +141,7 @@ type Process struct {
 	tree    *tree
 	ident   run.Process
 	control *os.File
+	telling sync.Mutex
 	orders  *json.Encoder
 	status  <-chan status
 	pipes   *pipes
@@ -147,8 +161,8 @@ var errNoMain = errors.New("process: the program must call process.Main before a
 // killed after the grace.
 //
 // The error is ErrNotStartable in the chain when the command is at fault, what
-// Record returned, the cause of ctx, or an error of the system. Nothing is left
-// running after an error.
+// Record returned, the cause of ctx, ErrLapsed, or an error of the system. Nothing
+// is left running after an error.
 func Start(ctx context.Context, o Options) (*Process, error) {
 	if o.RunID == "" || o.Path == "" || len(o.Argv) == 0 {
 		return nil, errors.New("process: RunID, Path and Argv are required")
@@ -178,7 +192,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 func (p *Process) Identity() run.Process { return p.ident }
 
 // Wait returns when no process of the tree exists any more and all its output
-// was written. The error is ErrLost or nil.
+// was written. The error is ErrLost, ErrLapsed or nil.
 func (p *Process) Wait() (Result, error) {
 	<-p.done
 	return p.result, p.err
@@ -212,6 +226,28 @@ func (p *Process) launch() error {
 	return nil
 }
 
+// tell gives the shim an order, and how long it may go on after it.
+func (p *Process) tell(o order) error {
+	o.Until = p.until()
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	return p.orders.Encode(o)
+}
+
+// until is Options.Until by a clock that server and shim share.
+func (p *Process) until() int64 {
+	if p.opts.Until == nil {
+		return 0
+	}
+	// First, so that a freeze between the two readings makes the time earlier.
+	up, ok := uptime()
+	end := p.opts.Until()
+	if !ok || end.IsZero() {
+		return 0
+	}
+	return max(1, int64(up+end.Sub(p.clk.Now())))
+}
+
 // nudge keeps the shim going until it is gone. It is real time that counts here,
 // whatever clock measures the grace.
 func (p *Process) nudge() {
@@ -220,6 +256,9 @@ func (p *Process) nudge() {
 		select {
 		case <-t.C():
 			wake(p.cmd.Process)
+			if p.until() != 0 {
+				_ = p.tell(order{}) // a dead shim shows as silence
+			}
 		case <-p.reaped:
 			t.Stop()
 			return
@@ -249,7 +288,7 @@ func (p *Process) begin(ctx context.Context) error {
 	o := p.opts
 	sp := spec{Path: o.Path, Argv: o.Argv, Env: o.Env, Dir: o.Dir, Limits: o.Limits}
 	sp.Env = append(append([]string(nil), sp.Env...), MarkerVariable+"="+o.RunID)
-	if err := p.orders.Encode(order{Spec: &sp}); err != nil {
+	if err := p.tell(order{Spec: &sp}); err != nil {
 		return fmt.Errorf("instruct supervisor: %w", err)
 	}
 	if o.Record != nil {
@@ -260,7 +299,7 @@ func (p *Process) begin(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := p.orders.Encode(order{Do: doGo}); err != nil {
+	if err := p.tell(order{Do: doGo}); err != nil {
 		return fmt.Errorf("instruct supervisor: %w", err)
 	}
 	select {
@@ -270,6 +309,8 @@ func (p *Process) begin(ctx context.Context) error {
 			// The command may have been quick to kill its supervisor, so it may have
 			// begun: Wait says ErrLost.
 			return nil
+		case s.Event == evFailed && s.Lapsed:
+			return ErrLapsed
 		case s.Event == evFailed && s.Permanent:
 			return fmt.Errorf("%w: %s", ErrNotStartable, s.Error)
 		case s.Event == evFailed:
@@ -339,19 +380,22 @@ func (p *Process) follow(ctx context.Context) (gone bool) {
 			switch s.Event {
 			case evExited:
 				p.result, p.err = Result{ExitCode: s.Code, Signal: s.Signal}, nil
+				if s.Lapsed {
+					p.err = ErrLapsed
+				}
 				p.tree.mainExited()
 			case evGone:
 				gone = true
 			}
 		case <-ended:
 			ended = nil
-			_ = p.orders.Encode(order{Do: doTerm}) // a dead shim shows as silence
+			_ = p.tell(order{Do: doTerm}) // a dead shim shows as silence
 			wake(p.cmd.Process)
 			grace := p.clk.NewTimer(p.graceFor(context.Cause(ctx)))
 			defer grace.Stop()
 			graceOver = grace.C()
 		case <-graceOver:
-			_ = p.orders.Encode(order{Do: doKill})
+			_ = p.tell(order{Do: doKill})
 			wake(p.cmd.Process)
 			p.tree.kill()
 		}

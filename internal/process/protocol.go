@@ -17,6 +17,9 @@ type spec struct {
 type order struct {
 	Spec *spec  `json:"spec,omitempty"`
 	Do   string `json:"do,omitempty"`
+	// Until is when the shim ends the tree by itself unless it hears a later time,
+	// by the clock of uptime, in nanoseconds. 0 leaves what was said before.
+	Until int64 `json:"until,omitempty"`
 }
 
 const (
@@ -35,6 +38,9 @@ type status struct {
 	// it never will.
 	Error     string `json:"error,omitempty"`
 	Permanent bool   `json:"permanent,omitempty"`
+	// Lapsed says, with evExited, that the shim ended the tree because no word
+	// came from the server in time.
+	Lapsed bool `json:"lapsed,omitempty"`
 }
 
 const (

@@ -27,6 +27,12 @@ const (
 	// between TERM and KILL.
 	leftoverGrace = 2 * time.Second
 	killEvery     = 20 * time.Millisecond
+	// lookEvery is how often at least the shim looks whether its time has come: a
+	// timer stands still while the machine sleeps.
+	lookEvery = time.Second
+	// lapseGrace is for an order that lies in the pipe when shim and server were
+	// both stopped and go on together.
+	lapseGrace = 100 * time.Millisecond
 )
 
 // tree is the server's handle on what the shim supervises. The shim does it all
@@ -56,6 +62,10 @@ type shim struct {
 	report  *json.Encoder
 	exits   chan exit // of children, adopted ones too; closed when none is left
 	command int       // pid
+	// until is when the tree ends without a word from the server, see order; 0 =
+	// never. lapsed says that this happened.
+	until  int64
+	lapsed bool
 }
 
 type exit struct {
@@ -85,6 +95,10 @@ func superviseMain([]string) {
 	go s.listen()
 	sp, ok := s.await()
 	if !ok {
+		return
+	}
+	if s.left() <= 0 {
+		_ = s.report.Encode(status{Event: evFailed, Error: ErrLapsed.Error(), Lapsed: true})
 		return
 	}
 	if st := s.startCommand(sp); st.Event == evFailed {
@@ -119,16 +133,34 @@ func (s *shim) listen() {
 func (s *shim) await() (spec, bool) {
 	var sp *spec
 	for o := range s.orders {
+		s.hear(o)
 		switch {
 		case o.Spec != nil:
 			sp = o.Spec
 		case o.Do == doGo && sp != nil:
 			return *sp, true
+		case o.Do == "": // only the time
 		default:
 			return spec{}, false
 		}
 	}
 	return spec{}, false
+}
+
+// hear notes how long the tree may live.
+func (s *shim) hear(o order) {
+	if o.Until > 0 {
+		s.until = o.Until
+	}
+}
+
+// left is how long the tree may live, and no longer than until the next look.
+func (s *shim) left() time.Duration {
+	up, ok := uptime()
+	if s.until == 0 || !ok {
+		return lookEvery
+	}
+	return min(time.Duration(s.until)-up, lookEvery)
 }
 
 // startCommand starts stage 2 and waits until it has become the command. All
@@ -209,6 +241,12 @@ func (s *shim) watch() {
 	var timer <-chan time.Time // the next kill
 	soon := func(d time.Duration) { timer = clock.System{}.NewTimer(d).C() }
 	orders := s.orders
+	var look <-chan time.Time // the next look whether the time has come
+	lookIn := func(d time.Duration) { look = clock.System{}.NewTimer(d).C() }
+	if s.until != 0 {
+		lookIn(max(0, s.left()))
+	}
+	due := false
 	for {
 		select {
 		case e, ok := <-s.exits:
@@ -218,13 +256,29 @@ func (s *shim) watch() {
 			if e.pid != s.command {
 				continue
 			}
-			_ = s.report.Encode(exitStatus(e.ws))
+			st := exitStatus(e.ws)
+			st.Lapsed = s.lapsed
+			_ = s.report.Encode(st)
 			// What the command left behind does not outlive it.
 			signalTree(s.command, unix.SIGTERM)
 			if timer == nil {
 				soon(leftoverGrace)
 			}
+		case <-look:
+			switch left := s.left(); {
+			case left > 0:
+				due = false
+				lookIn(left)
+			case !due:
+				due = true
+				lookIn(lapseGrace)
+			default:
+				look, s.lapsed = nil, true
+				killTree(s.command)
+				soon(killEvery)
+			}
 		case o, ok := <-orders:
+			s.hear(o)
 			switch {
 			case !ok: // the server is gone
 				orders = nil

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,12 @@ import (
 // output.
 func server(t *testing.T, args ...string) (*exec.Cmd, *output, string) {
 	t.Helper()
+	return leased(t, 0, args...)
+}
+
+// leased is server with a lease that is renewed while the server runs; 0 = none.
+func leased(t *testing.T, lease time.Duration, args ...string) (*exec.Cmd, *output, string) {
+	t.Helper()
 	out := &output{}
 	o := zoo(t, out)
 	r, w, err := os.Pipe()
@@ -26,6 +33,9 @@ func server(t *testing.T, args ...string) (*exec.Cmd, *output, string) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe", append([]string{zooArg, "server", o.RunID, o.Dir}, args...)...)
+	if lease > 0 {
+		cmd.Env = append(os.Environ(), "ZOO_LEASE="+lease.String())
+	}
 	cmd.Stdout, cmd.Stderr = w, w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

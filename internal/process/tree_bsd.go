@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +22,13 @@ func selfPath() string {
 		return os.Args[0]
 	}
 	return p
+}
+
+// uptime is the time since the machine started, the same for all its processes.
+func uptime() (time.Duration, bool) {
+	var ts unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return time.Duration(ts.Nano()), err == nil
 }
 
 // Shield does nothing on this system.

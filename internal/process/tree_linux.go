@@ -4,12 +4,21 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // selfPath is this binary, also when its file was replaced by an upgrade.
 func selfPath() string { return "/proc/self/exe" }
+
+// uptime is the time since the machine started, the same for all its processes.
+// It goes on while the machine sleeps.
+func uptime() (time.Duration, bool) {
+	var ts unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
+	return time.Duration(ts.Nano()), err == nil
+}
 
 // Shield keeps the memory, the environment and the open files of this process
 // from commands that run as the same user: tokens and passwords of the server are

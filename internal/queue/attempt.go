@@ -26,6 +26,8 @@ type attempt struct {
 	cancel context.CancelCauseFunc
 	// begun says that the task was called. Only the attempt's goroutine uses it.
 	begun bool
+	// until is the end of the lease, kept when the lease is lost; under Engine.mu.
+	until time.Time
 }
 
 // start runs a claimed attempt in a goroutine of its own. If the lease was lost
@@ -126,6 +128,13 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 	case cause != nil:
 		return broke(run.Failure{Code: job.CodeCancelled, Message: "cancelled"}, true, 0)
 	}
+	if errors.Is(err, task.ErrLeaseLost) {
+		// The work was ended while the server was frozen, and nobody has taken the
+		// job over, else this is refused. The crash policy decides.
+		return func(j job.Job) (any, any) {
+			return job.Interrupted{At: at}, run.Broke{At: at, Failure: job.CrashFailure(j), Result: res}
+		}
+	}
 	v := task.VerdictOf(err)
 	switch {
 	case v == nil:
@@ -219,10 +228,15 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 			err = task.Fatal(job.CodePanic, errors.New("the job type panicked; see the server's log"))
 		}
 	}()
+	// The claim may be long ago: this process may have been frozen since.
+	if !e.holds(a) {
+		a.cancel(task.ErrLeaseLost)
+		return task.ErrLeaseLost
+	}
 	a.begun = true
 	return t.Run(ctx, task.Attempt{
-		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt,
-		Params: a.job.Params, IdempotencyKey: a.job.ID, Checkpoint: checkpoint, Dir: dir, Grace: e.o.Grace,
+		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt, Epoch: a.run.Epoch,
+		Params: a.job.Params, IdempotencyKey: a.job.ID, Checkpoint: checkpoint, Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
 	}, h)
 }
 

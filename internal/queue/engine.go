@@ -31,8 +31,10 @@ const (
 	// takeoverGrace is how long after its end a lease is condemned by others. It
 	// covers the end of the work that the holder stops by itself.
 	takeoverGrace = 3 * time.Second
-	// rescueEvery is how often instances look for the leftovers of others.
-	rescueEvery = 5 * time.Second
+	// rescueEvery is how often instances look for the leftovers of others. With a
+	// lease of 30 s a job of a dead instance starts again within 40 s: lease,
+	// grace, this and a claim.
+	rescueEvery = 3 * time.Second
 	// pollEvery is how often waiting jobs and cancels are looked for when no hint
 	// came.
 	pollEvery = time.Second
@@ -196,6 +198,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	background.Go(func() { e.keepLease(loops) })
 	background.Go(func() { e.listen(loops, hints) })
 	background.Go(func() { e.rescueOthers(loops) })
+	background.Go(func() { e.warm(loops) })
 	e.claimLoop(ctx, live)
 	if e.doubt {
 		brief, cancel := context.WithTimeout(live, recordGrace)
@@ -209,6 +212,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	stopLoops()
 	background.Wait()
 	return e.release(context.WithoutCancel(ctx), e.InstanceID())
+}
+
+// warm has the store read the order before somebody asks for a position: with a
+// million waiting jobs that takes seconds.
+func (e *Engine) warm(ctx context.Context) {
+	if _, err := e.o.Store.Order.Places(ctx); err != nil && ctx.Err() == nil {
+		e.log.Warn("cannot read the order ahead of time", "error", err)
+	}
 }
 
 // drain waits for the attempts: first in peace, then by asking them to stop,
@@ -278,7 +289,7 @@ func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 				e.kick()
 			case store.HintJob:
 				e.lookForCancel(ctx, h.ID)
-			case store.HintEvents: // for those who watch
+			case store.HintEvents, store.HintOutbox: // for those who watch
 			case store.HintAll:
 				e.kick()
 				e.lookForCancel(ctx, "")

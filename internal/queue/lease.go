@@ -106,6 +106,31 @@ func (e *Engine) checkAlone(ctx context.Context, self string) error {
 // view of the lease does.
 func (e *Engine) trustUntil(asked time.Time) time.Time { return asked.Add(e.o.LeaseTTL - leaseMargin) }
 
+// workUntil is Attempt.Until of an attempt: the end of its lease. It is computed
+// from before the renewal was asked for, so others respect the lease for
+// takeoverGrace more.
+func (e *Engine) workUntil(a *attempt) func() time.Time {
+	if e.o.Exclusive {
+		return nil // nobody can take over
+	}
+	return func() time.Time {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.instance == a.job.Instance {
+			a.until = e.trusted.Add(leaseMargin)
+		}
+		return a.until
+	}
+}
+
+// holds reports whether the lease under which an attempt was claimed can still
+// be trusted.
+func (e *Engine) holds(a *attempt) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.instance == a.job.Instance && (e.o.Exclusive || e.o.Clock.Now().Before(e.trusted))
+}
+
 func (e *Engine) release(ctx context.Context, instanceID string) error {
 	ctx, cancel := context.WithTimeout(ctx, e.o.LeaseTTL)
 	defer cancel()

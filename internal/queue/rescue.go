@@ -98,7 +98,7 @@ func (e *Engine) takeOver(ctx context.Context) error {
 func (e *Engine) rescue(ctx context.Context, left []store.Leftover) error {
 	var here []store.Leftover
 	for _, l := range left {
-		if e.ours(l) && !e.runsHere(l) {
+		if mayBeHere(l) && !e.runsHere(l) {
 			here = append(here, l)
 		}
 	}
@@ -140,11 +140,11 @@ func (e *Engine) sweep(ctx context.Context, dead []store.Leftover) (alive map[st
 	return alive, errs
 }
 
-// ours reports whether what is left of the leftover's processes would be on
-// this host. A restored leftover has no host.
-func (e *Engine) ours(l store.Leftover) bool {
-	return l.HostID != "" && (e.o.Exclusive || l.HostID == e.o.HostID)
-}
+// mayBeHere reports whether what is left of the leftover's processes may be on
+// this machine. A host id is that of a data folder, and there may be several on
+// one machine, so all are looked for. A restored leftover has no host: its
+// processes may be those of a server that lives on another database.
+func mayBeHere(l store.Leftover) bool { return l.HostID != "" }
 
 // runsHere reports whether the leftover is an attempt of this very process.
 func (e *Engine) runsHere(l store.Leftover) bool {

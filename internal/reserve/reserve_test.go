@@ -148,6 +148,52 @@ func TestNewWorkWaitsForSpace(t *testing.T) {
 	}
 }
 
+type refusingOrder struct {
+	store.Order
+	m *machine
+}
+
+func (r refusingOrder) Place(ctx context.Context, p store.PlaceJobs) (store.Placed, error) {
+	if r.m.fail > 0 {
+		r.m.fail--
+		return store.Placed{}, fault.New(fault.StorageFull, "full")
+	}
+	return r.Order.Place(ctx, p)
+}
+
+func (r refusing) SetRules(ctx context.Context, p store.SetRules) (store.Settings, error) {
+	if r.m.fail > 0 {
+		r.m.fail--
+		return store.Settings{}, fault.New(fault.StorageFull, "full")
+	}
+	return r.Queue.SetRules(ctx, p)
+}
+
+// What people do to get out of the trouble may use the reserve.
+func TestOrderAndLimitsUseTheReserve(t *testing.T) {
+	t.Parallel()
+	m := setup(t, 2000*kib)
+	m.st.Order = refusingOrder{m.st.Order, m}
+	g := m.guard(true)
+	st := g.Wrap(m.st)
+	m.room, m.fail = 800*kib, 1
+	most := 1
+	if _, err := st.Queue.SetRules(t.Context(), store.SetRules{Rules: job.Rules{MaxGlobal: &most}, Tenant: access.DefaultTenant, At: m.clock.Now()}); err != nil {
+		t.Errorf("limits: %v", err)
+	}
+	m.fail = 1
+	nobody := id.New(id.Job, m.clock.Now())
+	_, err := st.Order.Place(t.Context(), store.PlaceJobs{
+		Tenant: access.DefaultTenant, IDs: []string{nobody}, Place: &store.Place{Top: true}, At: m.clock.Now(),
+	})
+	if !fault.Is(err, fault.NotFound) { // it was asked again, and found that there is no such job
+		t.Errorf("move: %v", err)
+	}
+	if m.held() != 600*kib {
+		t.Errorf("the reserve has %d bytes, want 2 of 8 pieces less", m.held())
+	}
+}
+
 // A write that belongs to accepted work is tried again with a piece of the
 // reserve, until there is none; then the reserve comes back.
 func TestAcceptedWorkUsesTheReserve(t *testing.T) {

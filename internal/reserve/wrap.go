@@ -31,6 +31,8 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Keys = keys{st.Keys, g}
 	st.Retention = retention{st.Retention, g}
 	st.Sessions = sessions{st.Sessions, g}
+	st.Webhooks = webhooks{st.Webhooks, g}
+	st.Outbox = outbox{st.Outbox, st.Keys, g}
 	st.Health = health{st.Health, g}
 	return st
 }

@@ -74,6 +74,12 @@ type Situation struct {
 	Settings  Settings
 }
 
+// Front is the beginning of the order.
+type Front struct {
+	Jobs   []job.Job
+	Groups map[string]job.Group // by id
+}
+
 // SetRules are the parameters of Queue.SetRules.
 type SetRules struct {
 	Rules     job.Rules
@@ -533,6 +539,7 @@ const (
 	HintQueue  HintTopic = "queue"  // a job may be startable, or settings changed
 	HintJob    HintTopic = "job"    // a job or its run changed
 	HintEvents HintTopic = "events" // a tenant has new events
+	HintOutbox HintTopic = "outbox" // a webhook has something to be sent
 	HintAll    HintTopic = "all"    // hints may have been lost: look at everything
 )
 

@@ -46,6 +46,8 @@ type Store struct {
 	Tokens    Tokens
 	Sessions  Sessions
 	Audit     Audit
+	Webhooks  Webhooks
+	Outbox    Outbox
 	Health    Health
 	Snapshots Snapshots
 }
@@ -219,6 +221,9 @@ type Order interface {
 	Restore(ctx context.Context, p MoveJob) (job.Job, error)
 	// Places is the number of places in the order of all tenants. A group is one.
 	Places(ctx context.Context) (int, error)
+	// Front returns the first n waiting jobs of all tenants in order, and the
+	// groups that they are in.
+	Front(ctx context.Context, n int) (Front, error)
 }
 
 // Groups keeps groups of jobs.

@@ -17,7 +17,9 @@
 //
 // When the context ends, Run stops its work, all of it, and returns; its error
 // then does not matter, because the queue knows why it asked. context.Cause
-// tells a task too: ErrCancelled, ErrTimeout, ErrShutdown, ErrLeaseLost.
+// tells a task too: ErrCancelled, ErrTimeout, ErrShutdown, ErrLeaseLost. Run
+// returns ErrLeaseLost by itself when its work was ended because Attempt.Until
+// had come.
 package task
 
 import (
@@ -71,7 +73,11 @@ type Attempt struct {
 	JobID, RunID, Tenant string
 	JobName              string
 	Number               int // from 1
-	Params               json.RawMessage
+	// Epoch is larger than that of every attempt claimed earlier, of whatever job:
+	// a fencing token for what several holders of a lock write to, one after the
+	// other.
+	Epoch  int64
+	Params json.RawMessage
 	// IdempotencyKey is the same for all attempts of a job; a task hands it on to
 	// the outside world so that a repeated effect can be recognised.
 	IdempotencyKey string
@@ -81,6 +87,10 @@ type Attempt struct {
 	Dir string
 	// Grace is how long work that was asked to stop may take before it is killed.
 	Grace time.Duration
+	// Until is when work outside of the server must have ended by itself, should
+	// the server fall silent: others may take the job over soon after. It moves on
+	// while the server keeps its lease. nil, or a time of zero = never.
+	Until func() time.Time
 }
 
 // Host is what a task may ask of the queue during an attempt. All methods are

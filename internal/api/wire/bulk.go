@@ -5,18 +5,18 @@ import "time"
 // BulkInput changes many jobs at once. They are named by job_ids or by a
 // filter.
 type BulkInput struct {
-	JobIDs   []string   `json:"job_ids,omitempty" minItems:"1" maxItems:"1000" doc:"either this or filter"`
-	Filter   *JobFilter `json:"filter,omitempty" doc:"either this or job_ids; the first 1000 that match, in queue order"`
-	Action   string     `json:"action" enum:"cancel,hold,release,restore,priority,move"`
-	DryRun   bool       `json:"dry_run,omitempty" doc:"change nothing, and say what would be changed"`
-	Reason   string     `json:"reason,omitempty" maxLength:"500" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"of a hold, for people"`
-	Priority *int       `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"for action priority"`
-	To       *JobMove   `json:"to,omitempty" doc:"for action move: where they go together"`
+	JobIDs   []string    `json:"job_ids,omitempty" minItems:"1" maxItems:"1000" doc:"either this or filter"`
+	Filter   *BulkFilter `json:"filter,omitempty" doc:"either this or job_ids; the first 1000 that match, in queue order"`
+	Action   string      `json:"action" enum:"cancel,hold,release,restore,priority,move"`
+	DryRun   bool        `json:"dry_run,omitempty" doc:"change nothing, and say what would be changed"`
+	Reason   string      `json:"reason,omitempty" maxLength:"500" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"of a hold, for people"`
+	Priority *int        `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"for action priority"`
+	To       *JobMove    `json:"to,omitempty" doc:"for action move: where they go together"`
 }
 
-// JobFilter chooses jobs; fields combine with and, the values of a list with
+// BulkFilter chooses jobs; fields combine with and, the values of a list with
 // or.
-type JobFilter struct {
+type BulkFilter struct {
 	Status        []string          `json:"status,omitempty" maxItems:"6" doc:"the statuses to which the action applies if absent" example:"[\"QUEUED\"]"`
 	JobType       []string          `json:"job_type,omitempty" maxItems:"50"`
 	TemplateID    []string          `json:"template_id,omitempty" maxItems:"50" doc:"ids"`

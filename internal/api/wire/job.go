@@ -21,6 +21,8 @@ type JobInput struct {
 	RunAt          *time.Time        `json:"run_at,omitempty" doc:"do not start before this time"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
+	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how this job fares; the template's if absent" example:"https://example.com/hooks/runsheet"`
+	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
 	Position       *int              `json:"position,omitempty" minimum:"0" maximum:"1000000000" doc:"in the order, from 0; at most one of position, before, after, top and bottom. Without one, priority decides"`
 	Before         string            `json:"before,omitempty" maxLength:"100" doc:"id of the waiting job or group that comes next"`
@@ -59,7 +61,9 @@ type Job struct {
 	GroupID           *string           `json:"group_id" doc:"the group that it belongs to"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
 	Position          *int              `json:"position" doc:"number of places before it in the queue, a group being one; null when it does not wait"`
-	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"null while unknown"`
+	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"from now to the likely start; null while unknown"`
+	EstimatedStartAt  *time.Time        `json:"estimated_start_at" doc:"the likely start: as many starts are earlier as later; null while unknown"`
+	EstimatedStart    *StartRange       `json:"estimated_start_range" doc:"four of five starts lie in it; null while unknown"`
 	Waiting           *Waiting          `json:"waiting" doc:"why it waits; null when it does not"`
 	Hold              bool              `json:"hold"`
 	RunAt             *time.Time        `json:"run_at" doc:"does not start before this time"`
@@ -70,6 +74,8 @@ type Job struct {
 	RetryOnRestart    bool              `json:"retry_on_restart"`
 	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask"`
 	Labels            map[string]string `json:"labels"`
+	WebhookURL        *string           `json:"webhook_url" doc:"who is told how it fares"`
+	WebhookEvents     []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
 	Trigger           string            `json:"trigger" enum:"api,manual,retry"`
 	CreatedBy         string            `json:"created_by"`
 	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
@@ -85,6 +91,22 @@ type Job struct {
 	FinishedAt        *time.Time        `json:"finished_at"`
 }
 
+// StartRange is when a job is expected to start at the earliest and at the
+// latest.
+type StartRange struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// Estimate shows when j is expected to start, as seen from now.
+func (j Job) Estimate(now, start, from, to time.Time) Job {
+	at := start.UTC()
+	j.EstimatedStartAt, j.EstimatedStart = &at, &StartRange{From: from.UTC(), To: to.UTC()}
+	wait := Duration(max(start.Sub(now).Round(time.Second), 0))
+	j.EstimatedWait = &wait
+	return j
+}
+
 // JobList is one page.
 type JobList struct {
 	Items      []Job   `json:"items"`
@@ -98,6 +120,7 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		Priority: j.Priority, Hold: j.HeldReason != "", RunAt: instant(j.NotBefore), Params: j.Params,
 		RetryPolicy: retryPolicy(j.Retry), Timeout: DurationOf(j.Timeout), Locks: list(j.Locks),
 		RetryOnRestart: j.OnCrash == job.CrashRetry, CrashPolicy: string(j.OnCrash), Labels: labels(j.Labels),
+		WebhookURL: str(j.Webhook.URL), WebhookEvents: list(j.Webhook.Events),
 		Trigger: string(j.Trigger), CreatedBy: j.CreatedBy, RetryOf: str(j.RetryOf), Attempt: j.Attempt,
 		RunID: str(j.RunID), InstanceID: str(j.Instance), CancelRequestedAt: instant(j.CancelAskedAt),
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),

@@ -77,6 +77,8 @@ type JobTemplateInput struct {
 	Locks          []string          `json:"locks,omitempty" maxItems:"16" doc:"named resources that a job holds while it runs" example:"[\"gpu:0\"]"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back (true) or fails it (false); the job type decides if absent"`
 	Labels         map[string]string `json:"labels,omitempty"`
+	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how its jobs fare" example:"https://example.com/hooks/runsheet"`
+	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the ends of attempts if absent"`
 	Archived       bool              `json:"archived,omitempty" doc:"readable, but makes no new jobs"`
 }
 
@@ -95,6 +97,8 @@ type JobTemplate struct {
 	Locks          []string          `json:"locks"`
 	RetryOnRestart *bool             `json:"retry_on_restart" doc:"null: the job type decides"`
 	Labels         map[string]string `json:"labels"`
+	WebhookURL     *string           `json:"webhook_url"`
+	WebhookEvents  []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
 	Archived       bool              `json:"archived"`
 	CreatedBy      string            `json:"created_by"`
 	CreatedAt      time.Time         `json:"created_at"`
@@ -133,6 +137,7 @@ func TemplateOf(t job.Template) JobTemplate {
 		TemplateID: t.ID, Version: t.Version, Name: t.Name, Description: t.Description, JobType: t.Type,
 		Params: t.Params, RetryPolicy: retryPolicy(t.Retry), Timeout: DurationOf(t.Timeout),
 		Priority: t.Priority, Locks: list(t.Locks), RetryOnRestart: restart(t.OnCrash), Labels: labels(t.Labels),
+		WebhookURL: str(t.Webhook.URL), WebhookEvents: list(t.Webhook.Events),
 		Archived: t.Archived, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 	}
 	if t.ParamsSchema != nil {
@@ -147,6 +152,7 @@ func TemplateInputOf(t job.Template) JobTemplateInput {
 	return JobTemplateInput{
 		Name: t.Name, Description: t.Description, JobType: t.Type, Params: t.Params, ParamsSchema: t.ParamsSchema,
 		RetryPolicy: retryInput(t.Retry), Timeout: DurationOf(t.Timeout), Priority: &t.Priority, Locks: t.Locks,
-		RetryOnRestart: restart(t.OnCrash), Labels: t.Labels, Archived: t.Archived,
+		RetryOnRestart: restart(t.OnCrash), Labels: t.Labels, WebhookURL: t.Webhook.URL, WebhookEvents: t.Webhook.Events,
+		Archived: t.Archived,
 	}
 }

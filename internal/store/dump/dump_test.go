@@ -217,16 +217,17 @@ func fill(t *testing.T, s *dump.Schema, to dump.Source, r *rand.Rand) {
 		if table.Name == "counters" {
 			continue
 		}
-		refs := map[string][]string{}
+		refs, orphan := map[string][]string{}, false
 		for _, line := range must(names(t.Context(), to.DB, `SELECT "from" || ' ' || "table" FROM pragma_foreign_key_list('`+table.Name+`')`))(t) {
 			column, target, _ := strings.Cut(line, " ")
 			other, _ := s.Table(target)
 			refs[column] = must(names(t.Context(), to.DB, `SELECT `+other.Key[0]+` FROM `+target))(t)
+			orphan = orphan || len(refs[column]) == 0
 		}
 		ddl := must(names(t.Context(), to.DB, `SELECT sql FROM sqlite_master WHERE name = '`+table.Name+`'`))(t)[0]
 		n := r.IntN(40)
-		if strings.Contains(ddl, "(id = 1)") {
-			n = 0 // a row that is there already, or one that only a server makes
+		if strings.Contains(ddl, "(id = 1)") || orphan {
+			n = 0 // a row that is there already, one that only a server makes, or none to refer to
 		}
 		for i := range n {
 			var cols, marks []string
@@ -265,7 +266,7 @@ func value(r *rand.Rand, c dump.Column) any {
 	}
 	switch c.Type {
 	case dump.Integer:
-		return r.Int64N(2) // every CHECK of the schema allows 0 and 1
+		return r.Int64N(2) // every CHECK of the schema allows 1, and most 0
 	case dump.Bytes:
 		b := make([]byte, r.IntN(300))
 		for i := range b {
@@ -340,14 +341,14 @@ func TestLoadRefuses(t *testing.T) {
 	good := content(t, s, lite(t))
 	for what, edit := range map[string]func(map[string]string){
 		"other columns":  func(m map[string]string) { m["jobs"] = `["job_id"]` + "\n" },
-		"nothing":        func(m map[string]string) { m["locks"] = "\n" },
-		"no list":        func(m map[string]string) { m["locks"] += "{}\n" },
-		"too few values": func(m map[string]string) { m["locks"] += "[1]\n" },
-		"wrong types":    func(m map[string]string) { m["locks"] += `["1",2,"x",3]` + "\n" },
-		"null":           func(m map[string]string) { m["locks"] += `[1,2,"x",null]` + "\n" },
-		"cut row":        func(m map[string]string) { m["locks"] += `[1,2,"x","y"]` },
+		"nothing":        func(m map[string]string) { m["overtaken"] = "\n" },
+		"no list":        func(m map[string]string) { m["overtaken"] += "{}\n" },
+		"too few values": func(m map[string]string) { m["overtaken"] += "[1]\n" },
+		"wrong types":    func(m map[string]string) { m["overtaken"] += `["1","x","r",2,3]` + "\n" },
+		"null":           func(m map[string]string) { m["overtaken"] += `[1,"x","r",2,null]` + "\n" },
+		"cut row":        func(m map[string]string) { m["overtaken"] += `[1,"x","r",2,3]` },
 		"bad counter":    func(m map[string]string) { m["counters"] += `["sqlite_master",1]` + "\n" },
-		"bad base64":     func(m map[string]string) { m["locks"] += `[1,2,"x",{"text":"%"}]` + "\n" },
+		"bad base64":     func(m map[string]string) { m["overtaken"] += `[1,{"text":"%"},"r",2,3]` + "\n" },
 	} {
 		m := maps.Clone(good)
 		edit(m)
@@ -366,7 +367,7 @@ func TestLoadRefuses(t *testing.T) {
 func TestTextThatIsNotText(t *testing.T) {
 	t.Parallel()
 	s, from := schema(t), lite(t)
-	if _, err := from.DB.ExecContext(t.Context(), `INSERT INTO locks (name, job_id, epoch, held_ms) VALUES ($1, $2, 1, 1)`, "a\xffb", "n\x00l"); err != nil {
+	if _, err := from.DB.ExecContext(t.Context(), `INSERT INTO overtaken (rank, job_id, starts, affinity, since_ms) VALUES ($1, $2, 1, 0, 1)`, "a\xffb", "n\x00l"); err != nil {
 		t.Fatal(err)
 	}
 	want := content(t, s, from)

@@ -362,7 +362,7 @@ func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 // this item; the second ends the whole transaction.
 func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
 	b := it.Job.Before
-	done, err := change(ctx, tx, it.Job)
+	moved, done, err := changeRow(ctx, tx, it.Job)
 	if err != nil {
 		return nil, err
 	}
@@ -370,6 +370,9 @@ func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
 		return stale(ctx, tx, b)
 	}
 	if err := endRun(ctx, tx, it.Run.After); err != nil {
+		return nil, err
+	}
+	if err := announceChange(ctx, tx, it.Job, moved); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM lock_holders WHERE run_id = $1 AND token = $2`, b.RunID, b.Epoch); err != nil {

@@ -100,7 +100,7 @@ func (s groups) Create(ctx context.Context, p store.AddGroup) (store.GroupAdded,
 		at := []rank.Rank{rank.Natural(zone, seq)}
 		if err := s.with(ctx, tx, func(x *order.Index) error {
 			if p.Place != nil {
-				if at, err = s.ranksAt(ctx, tx, x, g.Tenant, *p.Place, at, nil); err != nil {
+				if at, err = s.ranksAt(ctx, tx, x, wish{g.Tenant, *p.Place, at, nil}); err != nil {
 					return err
 				}
 			}
@@ -332,7 +332,8 @@ func dropJob(ctx context.Context, tx Tx, j job.Job, at time.Time, reason string)
 		return fault.Newf(fault.Conflict, "job %s changed meanwhile", j.ID)
 	}
 	r := runOf(c.After)
-	r.Epoch, r.Instance, r.StartedAt = 0, "", at
+	// It is no attempt of the job's: the history shows it under the next number.
+	r.Attempt, r.Epoch, r.Instance, r.StartedAt = r.Attempt+1, 0, "", at
 	if err := insertRun(ctx, tx, r); err != nil {
 		return err
 	}

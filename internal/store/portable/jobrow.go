@@ -89,13 +89,19 @@ func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
 	if err != nil || !done {
 		return false, err
 	}
+	return true, announceChange(ctx, tx, c, moved)
+}
+
+// announceChange announces a change that changeRow has written, and counts the end
+// of a group's member.
+func announceChange(ctx context.Context, tx Tx, c job.Change, moved string) error {
 	if moved != "" && len(c.Emit) == 0 {
-		return false, fmt.Errorf("job %s changed its place, and nothing tells of it", c.Before.ID)
+		return fmt.Errorf("job %s changed its place, and nothing tells of it", c.Before.ID)
 	}
-	if err := announceMoved(ctx, tx, c.Emit, moved); err != nil {
-		return false, err
+	if err := announceOf(ctx, tx, c.Emit, moved, &c.After); err != nil {
+		return err
 	}
-	return true, memberChanged(ctx, tx, c)
+	return memberChanged(ctx, tx, c)
 }
 
 // changeRow is change without announcing. The caller puts moved, what the

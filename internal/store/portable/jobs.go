@@ -50,7 +50,7 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		// The index is asked before anything is written, see places.
 		if err := s.with(ctx, tx, func(x *order.Index) error {
 			if p.Place != nil && len(p.Jobs) > 0 {
-				if ranks, err = s.ranksAt(ctx, tx, x, p.Jobs[0].Tenant, *p.Place, ranks, nil); err != nil {
+				if ranks, err = s.ranksAt(ctx, tx, x, wish{p.Jobs[0].Tenant, *p.Place, ranks, nil}); err != nil {
 					return err
 				}
 			}
@@ -95,9 +95,9 @@ func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, erro
 	if err := insertJob(ctx, tx, j); err != nil {
 		return j, err
 	}
-	return j, announceMoved(ctx, tx, []event.Event{{
+	return j, announceOf(ctx, tx, []event.Event{{
 		Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID,
-	}}, deltaText(order.Spot{}, j.Spot()))
+	}}, deltaText(order.Spot{}, j.Spot()), &j)
 }
 
 // checkUnique refuses a job when another one with its key is there.
@@ -157,12 +157,16 @@ func (s jobs) Job(ctx context.Context, tenant, id string) (job.Job, error) {
 
 func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error) {
 	var w where
-	if p.Sort == store.SortQueue && slices.Equal(p.States, []job.State{job.Queued}) {
-		// The planner needs the literal to use the index of waiting jobs, and must
-		// not take the one that begins with the tenant instead.
+	switch {
+	// The planner needs the literal to use the index of a tenant's waiting jobs.
+	case p.Sort == store.SortQueue && slices.Equal(p.States, []job.State{job.Queued}):
 		w.conds = append(w.conds, "state = 'QUEUED'")
+		w.add("tenant = %s", p.Tenant)
+	// And here that of what runs, and not one that begins with the tenant.
+	case slices.Equal(p.States, []job.State{job.Running}):
+		w.conds = append(w.conds, "state = 'RUNNING'")
 		w.add("tenant || '' = %s", p.Tenant)
-	} else {
+	default:
 		w.add("tenant = %s", p.Tenant)
 		in(&w, "state", p.States)
 	}
@@ -178,8 +182,16 @@ func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error)
 	by := "created_ms DESC, job_id DESC"
 	switch p.Sort {
 	case store.SortQueue:
+		// Ranks of waiting jobs are unique; others may have equal ones.
 		by = "rank, job_id"
-		if p.After != nil {
+		if slices.Equal(p.States, []job.State{job.Queued}) {
+			by = "rank"
+		}
+		switch {
+		case p.After == nil:
+		case by == "rank":
+			w.add("rank > %s", string(p.After.Rank))
+		default:
 			w.add("(rank, job_id) > (%s, %s)", string(p.After.Rank), p.After.ID)
 		}
 	case store.SortCreated:

@@ -195,7 +195,7 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 			}
 			slices.Sort(natural)
 			var err error
-			if to, err = s.ranksAt(ctx, tx, x, p.Tenant, *p.Place, natural, moving); err != nil {
+			if to, err = s.ranksAt(ctx, tx, x, wish{p.Tenant, *p.Place, natural, moving}); err != nil {
 				return err
 			}
 		}
@@ -223,16 +223,25 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 	return shifts, err
 }
 
-// ranksAt returns len(natural) ascending ranks for a place. moving are the
-// places of what moves there, which are not neighbours. In an empty order it is
-// natural.
-func (s *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, tenant string, p store.Place, natural []rank.Rank, moving map[rank.Rank]bool) ([]rank.Rank, error) {
+// wish is where somebody wants something to go.
+type wish struct {
+	tenant string
+	place  store.Place
+	// natural are the ranks that it gets in an empty order, ascending; moving are
+	// the places of what moves there, which are no neighbours.
+	natural []rank.Rank
+	moving  map[rank.Rank]bool
+}
+
+// ranksAt returns len(w.natural) ascending ranks for a place.
+func (s *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank.Rank, error) {
+	p, natural, moving := w.place, w.natural, w.moving
 	var lo, hi rank.Rank
 	var near string // which neighbour the place belongs to
 	n := x.Places()
 	switch {
 	case p.Before != "" || p.After != "":
-		target, err := s.neighbour(ctx, tx, tenant, p.Before+p.After)
+		target, err := s.neighbour(ctx, tx, w.tenant, p.Before+p.After)
 		if err != nil {
 			return nil, err
 		}
@@ -501,4 +510,24 @@ func (s orders) Places(ctx context.Context) (int, error) {
 		})
 	})
 	return n, err
+}
+
+func (s orders) Front(ctx context.Context, n int) (store.Front, error) {
+	var out store.Front
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		out = store.Front{Groups: map[string]job.Group{}}
+		if out.Jobs, err = queryJobs(ctx, tx, `state = 'QUEUED' ORDER BY rank LIMIT $1`, n); err != nil {
+			return err
+		}
+		for _, j := range out.Jobs {
+			if _, known := out.Groups[j.GroupID]; known || j.GroupID == "" {
+				continue
+			}
+			if out.Groups[j.GroupID], err = groupByID(ctx, tx, j.Tenant, j.GroupID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
 }

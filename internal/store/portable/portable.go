@@ -17,6 +17,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -90,6 +91,7 @@ func New(e Engine) store.Store {
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Order: orders{db}, Groups: groups{db}, Locks: locks{db}, Direct: direct{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
+		Webhooks: webhooks{db}, Outbox: outbox{db},
 		Snapshots: e,
 	}
 }
@@ -149,6 +151,7 @@ func ReadEvents(ctx context.Context, tx Tx, tenant string, seq int64, limit int)
 	})
 }
 
+// announce writes events that are not about a job.
 func announce(ctx context.Context, tx Tx, evs []event.Event) error {
 	return announceMoved(ctx, tx, evs, "")
 }
@@ -156,13 +159,30 @@ func announce(ctx context.Context, tx Tx, evs []event.Event) error {
 // announceMoved announces events, the first of which carries what happened to
 // the order.
 func announceMoved(ctx context.Context, tx Tx, evs []event.Event, moved string) error {
+	return announceOf(ctx, tx, evs, moved, nil)
+}
+
+// announceOf is announceMoved, and leaves a note for the webhooks of each event
+// that somebody wants. j is the job that they are about, as it is after the
+// change, nil = it is to be looked up; whatever else they are about must be
+// written before. Whether an endpoint wants a type comes back with the insertion,
+// so nobody pays for webhooks that are not there.
+func announceOf(ctx context.Context, tx Tx, evs []event.Event, moved string, j *job.Job) error {
 	for _, e := range evs {
-		if _, err := tx.Exec(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), moved); err != nil {
+		var wanted bool
+		if err := tx.Row(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			RETURNING EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $9 AND w.type IN ($10, '*'))`,
+			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), moved,
+			e.Tenant, string(e.Type)).Scan(&wanted); err != nil {
 			return fmt.Errorf("announce %s: %w", e.Type, err)
 		}
 		moved = ""
+		if wanted || wantedByJob(j, e) {
+			if err := note(ctx, tx, e, j); err != nil {
+				return err
+			}
+		}
 		tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
 		if e.JobID != "" {
 			tx.Hint(store.Hint{Topic: store.HintJob, ID: e.JobID})

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -25,16 +27,19 @@ func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
 		return s, err
 	}
 	running := map[string]int{}
-	rows, err := tx.Query(ctx, `SELECT job_id, run_id, tenant, job_type, template_id, locks, limits, group_id FROM jobs WHERE state = 'RUNNING'`)
+	rows, err := tx.Query(ctx, `SELECT job_id, run_id, tenant, job_type, template_id, locks, limits, group_id, started_ms
+		FROM jobs WHERE state = 'RUNNING'`)
 	if err != nil {
 		return s, fmt.Errorf("read running jobs: %w", err)
 	}
 	s.Running, err = collect(rows, func(r *sql.Rows) (o job.Occupant, err error) {
 		var j job.Job
 		var locks, limits string
-		if err := r.Scan(&o.JobID, &o.RunID, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits, &o.Group); err != nil {
+		var started int64
+		if err := r.Scan(&o.JobID, &o.RunID, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits, &o.Group, &started); err != nil {
 			return o, err
 		}
+		o.Since = clock.FromMillis(started)
 		if err := errors.Join(decode(locks, &j.Locks), decode(limits, &j.Limits)); err != nil {
 			return o, err
 		}
@@ -70,15 +75,16 @@ func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
 // slots.
 func directs(ctx context.Context, tx Tx, s *job.Snapshot) (map[string]bool, error) {
 	lent := map[string]bool{}
-	rows, err := tx.Query(ctx, `SELECT run_id, seq, tenant, kind, state, locks, instance_id, group_id, lease_until_ms FROM direct_requests ORDER BY seq`)
+	rows, err := tx.Query(ctx, `SELECT run_id, seq, tenant, kind, state, locks, instance_id, group_id, lease_until_ms, started_ms
+		FROM direct_requests ORDER BY seq`)
 	if err != nil {
 		return nil, fmt.Errorf("read direct requests: %w", err)
 	}
 	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
 		var d job.Direct
 		var state, locks, group string
-		var until int64
-		if err := r.Scan(&d.RunID, &d.Seq, &d.Tenant, &d.Kind, &state, &locks, &d.Instance, &group, &until); err != nil {
+		var until, started int64
+		if err := r.Scan(&d.RunID, &d.Seq, &d.Tenant, &d.Kind, &state, &locks, &d.Instance, &group, &until, &started); err != nil {
 			return struct{}{}, err
 		}
 		if err := decode(locks, &d.Locks); err != nil {
@@ -86,7 +92,7 @@ func directs(ctx context.Context, tx Tx, s *job.Snapshot) (map[string]bool, erro
 		}
 		switch {
 		case state == directRunning:
-			s.Running = append(s.Running, job.Occupant{RunID: d.RunID, Needs: d.Needs(), Group: group})
+			s.Running = append(s.Running, job.Occupant{RunID: d.RunID, Needs: d.Needs(), Group: group, Since: clock.FromMillis(started)})
 			if group != "" {
 				lent[group] = true
 			}
@@ -152,20 +158,41 @@ func candidate(j job.Job) job.Candidate {
 	return job.Candidate{JobID: j.ID, Rank: j.Rank, Needs: j.Needs(), Group: j.GroupID}
 }
 
+// overtaken reads the few jobs that were overtaken and still wait at their
+// places.
 func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
-	rows, err := tx.Query(ctx, `SELECT o.job_id, o.rank, o.starts, o.affinity, o.since_ms, j.class, j.locks FROM overtaken o
-		JOIN jobs j ON j.job_id = o.job_id AND j.rank = o.rank AND j.state = 'QUEUED' AND j.ready = 1 ORDER BY o.rank`)
+	rows, err := tx.Query(ctx, `SELECT job_id, rank, starts, affinity, since_ms FROM overtaken ORDER BY rank`)
 	if err != nil {
 		return nil, fmt.Errorf("read overtaken jobs: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (job.Overtaken, error) {
-		var o job.Overtaken
+	noted, err := collect(rows, func(r *sql.Rows) (o job.Overtaken, err error) {
 		var since int64
-		var class, locks string
-		err := r.Scan(&o.JobID, &o.Rank, &o.Starts, &o.Affinity, &since, &class, &locks)
-		o.Since, o.Needs = clock.FromMillis(since), job.ParseClass(class)
-		return o, errors.Join(err, decode(locks, &o.Needs.Locks))
+		err = r.Scan(&o.JobID, &o.Rank, &o.Starts, &o.Affinity, &since)
+		o.Since = clock.FromMillis(since)
+		return o, err
 	})
+	if err != nil || len(noted) == 0 {
+		return nil, err
+	}
+	// By their ids, so that no planner begins with the many that wait.
+	ids := make([]string, len(noted))
+	for i, o := range noted {
+		ids[i] = o.JobID
+	}
+	list, args := values(ids)
+	js, err := queryJobs(ctx, tx, `job_id IN (`+list+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	var out []job.Overtaken
+	for _, o := range noted {
+		i := slices.IndexFunc(js, func(j job.Job) bool { return j.ID == o.JobID })
+		if i >= 0 && js[i].Ready() && js[i].Rank == o.Rank {
+			o.Needs = js[i].Needs()
+			out = append(out, o)
+		}
+	}
+	return out, nil
 }
 
 // saveOvertaken writes the list that a decision made, where it differs.
@@ -174,25 +201,36 @@ func saveOvertaken(ctx context.Context, tx Tx, before, after []job.Overtaken) er
 	for _, o := range before {
 		old[o.JobID] = o
 	}
+	var rows []string
+	var args []any
 	for _, o := range after {
 		was, there := old[o.JobID]
 		delete(old, o.JobID)
 		if there && was.Starts == o.Starts && was.Affinity == o.Affinity {
 			continue
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO overtaken (job_id, rank, starts, affinity, since_ms) VALUES ($1, $2, $3, $4, $5)
+		n := len(args)
+		rows = append(rows, fmt.Sprintf("($%d, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5))
+		args = append(args, o.JobID, string(o.Rank), o.Starts, o.Affinity, clock.Millis(o.Since))
+	}
+	if len(rows) > 0 {
+		if _, err := tx.Exec(ctx, `INSERT INTO overtaken (job_id, rank, starts, affinity, since_ms) VALUES `+strings.Join(rows, ", ")+`
 			ON CONFLICT (job_id) DO UPDATE SET rank = excluded.rank, starts = excluded.starts, affinity = excluded.affinity,
-			since_ms = excluded.since_ms`, o.JobID, string(o.Rank), o.Starts, o.Affinity, clock.Millis(o.Since)); err != nil {
+			since_ms = excluded.since_ms`, args...); err != nil {
 			return fmt.Errorf("count overtaking: %w", err)
 		}
 	}
-	if len(old) == 0 && len(after) > 0 {
+	if len(rows) == 0 && len(old) == 0 {
 		return nil
 	}
-	for jobID := range old {
-		if _, err := tx.Exec(ctx, `DELETE FROM overtaken WHERE job_id = $1`, jobID); err != nil {
-			return fmt.Errorf("forget overtaking: %w", err)
-		}
+	// Also those that are gone from the order without a decision.
+	ids := []string{""}
+	for _, o := range after {
+		ids = append(ids, o.JobID)
+	}
+	list, args := values(ids)
+	if _, err := tx.Exec(ctx, `DELETE FROM overtaken WHERE job_id NOT IN (`+list+`)`, args...); err != nil {
+		return fmt.Errorf("forget overtaking: %w", err)
 	}
 	return nil
 }
@@ -242,15 +280,24 @@ func (h *heads) Walk(blocked func(resource string) bool, yield func(c job.Candid
 const scanBlocked = 256
 
 func (h *heads) Blocked(blocked func(resource string) bool, n int) ([]job.Candidate, error) {
+	found := h.index.Blocked(blocked, n, scanBlocked)
+	if len(found) == 0 {
+		return nil, nil
+	}
+	ranks := make([]string, len(found))
+	for i, b := range found {
+		ranks[i] = string(b.Rank)
+	}
+	list, args := values(ranks)
+	js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank IN (`+list+`) ORDER BY rank`, args...)
+	if err != nil {
+		h.err = err
+		return nil, err
+	}
 	var out []job.Candidate
-	for _, b := range h.index.Blocked(blocked, n, scanBlocked) {
-		js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(b.Rank))
-		if err != nil {
-			h.err = err
-			return nil, err
-		}
-		if len(js) > 0 && js[0].Ready() && js[0].GroupID == "" {
-			out = append(out, candidate(js[0]))
+	for _, j := range js {
+		if j.Ready() && j.GroupID == "" {
+			out = append(out, candidate(j))
 		}
 	}
 	return out, nil

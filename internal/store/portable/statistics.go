@@ -56,7 +56,7 @@ func waitingNumbers(ctx context.Context, tx Tx, tenant string, out *store.Statis
 	}
 	more, args := "", []any(nil)
 	if others {
-		more, args = ` AND tenant || '' = $1`, []any{tenant}
+		more, args = ` AND tenant = $1`, []any{tenant}
 	}
 	ready := 0
 	// Each condition begins word for word with that of a partial index.
@@ -85,10 +85,14 @@ func waitingNumbers(ctx context.Context, tx Tx, tenant string, out *store.Statis
 	return nil
 }
 
+// waitDepth bounds how far averageWait looks past direct requests.
+const waitDepth = 1000
+
 // averageWait is that of the latest starts of jobs.
 func averageWait(ctx context.Context, tx Tx, p store.AskStatistics) (*time.Duration, error) {
-	rows, err := tx.Query(ctx, `SELECT queued_ms, started_ms FROM runs WHERE tenant = $1 AND job_id <> '' AND epoch > 0
-		ORDER BY started_ms DESC, run_id DESC LIMIT $2`, p.Tenant, p.Starts)
+	rows, err := tx.Query(ctx, `SELECT queued_ms, started_ms FROM (SELECT queued_ms, started_ms, run_id, job_id, epoch FROM runs
+		WHERE tenant = $1 ORDER BY started_ms DESC, run_id DESC LIMIT $2) AS latest WHERE job_id <> '' AND epoch > 0
+		ORDER BY started_ms DESC, run_id DESC LIMIT $3`, p.Tenant, max(p.Starts, waitDepth), p.Starts)
 	if err != nil {
 		return nil, fmt.Errorf("read waits: %w", err)
 	}

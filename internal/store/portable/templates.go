@@ -29,13 +29,18 @@ type templateBody struct {
 	Locks        []string          `json:"locks,omitempty"`
 	OnCrash      job.CrashPolicy   `json:"on_crash,omitempty"`
 	Labels       map[string]string `json:"labels,omitempty"`
+	Webhook      *job.Webhook      `json:"webhook,omitempty"`
 }
 
 func bodyOf(t job.Template) templateBody {
-	return templateBody{
+	b := templateBody{
 		Description: t.Description, Type: t.Type, Params: string(t.Params), ParamsSchema: string(t.ParamsSchema),
 		Retry: t.Retry, TimeoutMS: t.Timeout.Milliseconds(), Priority: t.Priority, Locks: t.Locks, OnCrash: t.OnCrash, Labels: t.Labels,
 	}
+	if t.Webhook.URL != "" {
+		b.Webhook = &t.Webhook
+	}
+	return b
 }
 
 func (b templateBody) fill(t *job.Template) {
@@ -45,6 +50,9 @@ func (b templateBody) fill(t *job.Template) {
 	}
 	t.Retry, t.Timeout, t.Priority = b.Retry, time.Duration(b.TimeoutMS)*time.Millisecond, b.Priority
 	t.Locks, t.OnCrash, t.Labels = b.Locks, b.OnCrash, b.Labels
+	if b.Webhook != nil {
+		t.Webhook = *b.Webhook
+	}
 }
 
 const templateColumns = `template_id, tenant, name, version, archived, body, created_by, created_ms, updated_ms`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/postgres"
 	"github.com/runsheet/runsheet/internal/testsvc"
@@ -127,4 +128,40 @@ func TestATextWithNULIsTheCallersFault(t *testing.T) {
 	if !fault.Is(err, fault.InvalidInput) {
 		t.Errorf("err = %v, want invalid_input", err)
 	}
+}
+
+// TestAFrozenInstanceDoesNotHoldTheQueue freezes a process in the middle of a
+// claim, where it holds the lock under which all claim. The server ends such a
+// session after some seconds, and what it had begun has not happened.
+func TestAFrozenInstanceDoesNotHoldTheQueue(t *testing.T) {
+	t.Parallel()
+	url := testsvc.Postgres(t)
+	frozen, other := open(t, postgres.Options{URL: url}), open(t, postgres.Options{URL: url})
+	ctx := t.Context()
+	for id, s := range map[string]store.Store{"frozen": frozen, "other": other} {
+		if err := s.Leases.Register(ctx, store.Instance{ID: id, HostID: id}, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	added, err := frozen.Jobs.Add(ctx, store.AddJobs{Jobs: []job.Job{newJob()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within, woken := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	claimed := make(chan struct{})
+	go func() {
+		defer close(claimed)
+		_, _ = frozen.Jobs.Claim(ctx, store.ClaimJobs{Instance: "frozen", Room: 1, Decide: func(job.Snapshot) job.Decision {
+			once.Do(func() { close(within); <-woken })
+			return job.Decision{} // what it does when it is tried again does not matter
+		}})
+	}()
+	<-within
+	c, err := other.Jobs.Claim(ctx, store.ClaimJobs{Instance: "other", Room: 1, Decide: queue.Decide})
+	if err != nil || len(c.Started) != 1 || c.Started[0].Job.ID != added[0].Job.ID {
+		t.Errorf("beside a frozen instance: %d started, %v", len(c.Started), err)
+	}
+	close(woken)
+	<-claimed
 }

@@ -238,7 +238,32 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 			moved = append(moved, text.String)
 		}
 	}
+	if len(next.Loose) > maxLoose {
+		e.numberSoon()
+	}
 	return moved, next, overflow, rows.Err()
+}
+
+// maxLoose is how many events without a number are read again and again before
+// somebody numbers them who needs no numbers.
+const maxLoose = 256
+
+// numberSoon numbers events in the background, if nobody does it at this moment.
+func (e *engine) numberSoon() {
+	if !e.numbering.CompareAndSwap(false, true) {
+		return
+	}
+	if !e.enter() {
+		return
+	}
+	go func() {
+		defer e.work.Done()
+		defer e.numbering.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), txLimit)
+		defer cancel()
+		// Readers of events number them too, and report what goes wrong.
+		_ = e.number(ctx)
+	}()
 }
 
 // Era is constant: a transaction sees nothing that can be lost.

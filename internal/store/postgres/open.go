@@ -60,9 +60,11 @@ const (
 // Limits of the sessions, unless the URL says otherwise. jit is off because it
 // costs more than any statement here runs.
 var sessionSettings = map[string]string{
-	"lock_timeout":                        "10s",
-	"statement_timeout":                   "30s",
-	"idle_in_transaction_session_timeout": "30s",
+	"lock_timeout":      "10s",
+	"statement_timeout": "30s",
+	// An instance that freezes within a transaction holds its locks, also the one
+	// under which all claim, until the server ends the session.
+	"idle_in_transaction_session_timeout": "5s",
 	"jit":                                 "off",
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -27,6 +28,8 @@ type engine struct {
 	version  string
 	*portable.Watchers
 	hints hints
+	// numbering is true while numberSoon is at work.
+	numbering atomic.Bool
 
 	// life ends with Close; work counts the methods under way.
 	mu     sync.Mutex

@@ -353,7 +353,7 @@ func claimSnapshot(t *testing.T, s store.Store) {
 	got.Heads = nil
 	same(t, "snapshot", job.Snapshot{
 		Now: base, Rules: job.DefaultRules(), Workers: 4, Room: 2, Self: "a",
-		Running:  []job.Occupant{{JobID: first.Job.ID, RunID: first.Run.ID, Needs: first.Job.Needs()}},
+		Running:  []job.Occupant{{JobID: first.Job.ID, RunID: first.Run.ID, Needs: first.Job.Needs(), Since: first.Job.StartedAt}},
 		Held:     map[string][]job.Holder{"l": {holder("l", first.Job)}},
 		Capacity: map[string]int{},
 	}, got)

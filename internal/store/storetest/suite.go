@@ -36,8 +36,9 @@ type check struct {
 // its test ends.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]check{
-		jobChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(),
+		jobChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
 		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
+		webhookChecks(),
 	} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {

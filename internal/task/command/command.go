@@ -229,11 +229,13 @@ func (a *attempt) run(ctx context.Context, t *Task, exe string) error {
 		Dir: filepath.Join(a.Dir, workName), Stdin: []byte(a.params.Stdin),
 		Stdout: a.out, Stderr: a.err,
 		Limits: tighter(t.limits, a.params.Limits), Grace: a.Grace, GraceFor: a.grace,
-		RunID: a.RunID, Record: a.host.Process, Clock: t.clk,
+		RunID: a.RunID, Record: a.host.Process, Until: a.Until, Clock: t.clk,
 	})
 	switch {
 	case errors.Is(err, process.ErrNotStartable):
 		return task.Fatal("not_startable", err)
+	case errors.Is(err, process.ErrLapsed):
+		return task.ErrLeaseLost
 	case err != nil:
 		return task.Fail("start_failed", err)
 	}
@@ -247,6 +249,9 @@ func (a *attempt) run(ctx context.Context, t *Task, exe string) error {
 	a.out.end()
 	a.err.end()
 
+	if errors.Is(lost, process.ErrLapsed) {
+		return task.ErrLeaseLost
+	}
 	verdict := a.verdict(result, lost)
 	if lost == nil && result.Signal == "" {
 		a.host.ExitCode(result.ExitCode)
@@ -292,6 +297,7 @@ func (a *attempt) environment(path string) []string {
 	return append(env, // RUNSHEET_RUN_ID comes from package process
 		"RUNSHEET_JOB_ID="+a.JobID,
 		"RUNSHEET_ATTEMPT="+strconv.Itoa(a.Number),
+		"RUNSHEET_EPOCH="+strconv.FormatInt(a.Epoch, 10),
 		"RUNSHEET_IDEMPOTENCY_KEY="+a.IdempotencyKey,
 		"RUNSHEET_CHECKPOINT="+filepath.Join(a.Dir, checkpointName),
 	)

@@ -50,7 +50,7 @@ func setup(t *testing.T, script string, more ...string) *bundle {
 	b := &bundle{task: tk, host: &tasktest.Host{}}
 	b.attempt = task.Attempt{
 		JobID: "job_1", RunID: fmt.Sprintf("run_%s_%d", strings.ReplaceAll(t.Name(), "/", "_"), os.Getpid()),
-		Number: 2, IdempotencyKey: "key-1", Dir: t.TempDir(), Grace: 10 * time.Second,
+		Number: 2, Epoch: 7, IdempotencyKey: "key-1", Dir: t.TempDir(), Grace: 10 * time.Second,
 	}
 	b.params(t, map[string]any{"argv": []string{"sh", "-c", script}, "artifacts": append([]string{}, more...)})
 	return b
@@ -168,7 +168,7 @@ func TestEnvironment(t *testing.T) {
 	dir := b.attempt.Dir
 	want := strings.Join([]string{
 		"PATH=" + DefaultPath, "HOME=" + dir + "/home", "A=x y", "B=2", "RUNSHEET_JOB_ID=job_1",
-		"RUNSHEET_ATTEMPT=2", "RUNSHEET_IDEMPOTENCY_KEY=key-1", "RUNSHEET_CHECKPOINT=" + dir + "/checkpoint",
+		"RUNSHEET_ATTEMPT=2", "RUNSHEET_EPOCH=7", "RUNSHEET_IDEMPOTENCY_KEY=key-1", "RUNSHEET_CHECKPOINT=" + dir + "/checkpoint",
 		"RUNSHEET_RUN_ID=" + b.attempt.RunID, "",
 	}, "\n")
 	if d := cmp.Diff(want, b.host.LogText()); d != "" {

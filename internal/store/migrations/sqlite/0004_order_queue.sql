@@ -15,6 +15,7 @@ UPDATE jobs SET rank = char(99 + 2 * priority) || printf('%014x', seq),
   class = job_type || char(31) || template_id || char(31) || tenant || char(31) || substr(class, length(job_type) + 1);
 ALTER TABLE jobs DROP COLUMN seq;
 CREATE UNIQUE INDEX jobs_order ON jobs (rank) WHERE state = 'QUEUED';
+CREATE INDEX jobs_tenant   ON jobs (tenant, rank) WHERE state = 'QUEUED';
 CREATE INDEX jobs_ready    ON jobs (rank) WHERE state = 'QUEUED' AND ready = 1;
 CREATE INDEX jobs_due      ON jobs (not_before_ms) WHERE state = 'QUEUED' AND ready = 0 AND held_reason = '';
 CREATE INDEX jobs_deadline ON jobs (start_deadline_ms) WHERE state = 'QUEUED' AND attempt = 0 AND start_deadline_ms > 0;

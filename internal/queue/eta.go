@@ -1,0 +1,253 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/forecast"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+const (
+	// foreseen is how many jobs at the front of the order are played forward; the
+	// starts of those behind go on at their pace.
+	foreseen = 500
+	// foreseeEvery is how old an estimate may be that is given out.
+	foreseeEvery = time.Second
+	// learnEvery is how often the durations of finished runs are read.
+	learnEvery = 15 * time.Second
+	// learned is how many durations of a kind are read, maxKinds how many kinds.
+	learned  = 50
+	maxKinds = 200
+)
+
+// last names a job that would be added now, behind all others.
+const last = "last"
+
+// Forecaster estimates when waiting jobs start: it reads the front of the order
+// and the latest durations from the store, at most once a second while somebody
+// asks, and plays the queue forward with package forecast. It is safe for
+// concurrent use. It keeps nothing that the database does not have.
+type Forecaster struct {
+	store store.Store
+	clock clock.Clock
+
+	mu      sync.Mutex
+	at      time.Time // when in and starts were made
+	in      forecast.Input
+	starts  map[string]forecast.Estimate
+	spans   map[store.Kind]forecast.Span
+	learnAt time.Time
+}
+
+// NewForecaster returns one that has read nothing yet. A nil clock is the
+// system's.
+func NewForecaster(s store.Store, c clock.Clock) *Forecaster {
+	if c == nil {
+		c = clock.System{}
+	}
+	return &Forecaster{store: s, clock: c}
+}
+
+// Refresh reads the queue if what is known is older than a second. An estimate
+// is worth less than an answer: on an error the old ones stay.
+func (f *Forecaster) Refresh(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.clock.Now()
+	if !f.at.IsZero() && now.Sub(f.at) < foreseeEvery {
+		return nil
+	}
+	front, err := f.store.Order.Front(ctx, foreseen)
+	if err != nil {
+		return fmt.Errorf("read the front of the order: %w", err)
+	}
+	sit, err := f.store.Jobs.Situation(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("read what runs: %w", err)
+	}
+	if err := f.learn(ctx, now, front, sit.Snapshot); err != nil {
+		return err
+	}
+	f.in = f.input(sit.Snapshot, front)
+	all := f.in
+	all.Waiting = append(slices.Clone(all.Waiting), forecast.Waiting{ID: last, Span: forecast.Span{Count: learned}}) // takes no time
+	f.starts = forecast.Forecast(all)
+	f.at = now
+	return nil
+}
+
+// Of returns the estimate of a job that waits at a position, as of the last
+// Refresh. It does no I/O. Known is false before the first one.
+func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e, ok := f.starts[j.ID]; ok {
+		return e
+	}
+	switch {
+	case f.at.IsZero():
+		return forecast.Estimate{Reason: forecast.ReasonNoDurations}
+	case j.HeldReason != "":
+		return forecast.Estimate{Reason: forecast.ReasonHeld}
+	case f.in.Paused:
+		return forecast.Estimate{Reason: forecast.ReasonPaused}
+	case len(f.in.Waiting) < foreseen:
+		// It came after the last look: it starts about when what stood there would.
+		if position < len(f.in.Waiting) {
+			return f.starts[f.in.Waiting[max(position, 0)].ID]
+		}
+		return f.starts[last]
+	}
+	e := forecast.Beyond(f.in, f.starts, []int{position})[0]
+	if e.Known && e.Start.Before(j.NotBefore) {
+		e.Start, e.To = j.NotBefore, e.To.Add(j.NotBefore.Sub(e.Start))
+		e.From = later(e.From, j.NotBefore)
+	}
+	return e
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// learn reads the durations of what runs and waits, now and then.
+func (f *Forecaster) learn(ctx context.Context, now time.Time, front store.Front, s job.Snapshot) error {
+	want := map[store.Kind]bool{}
+	note := func(jobType, template string) {
+		if len(want) < maxKinds && jobType != "" {
+			want[store.Kind{JobType: jobType}] = true
+			if template != "" {
+				want[store.Kind{JobType: jobType, TemplateID: template}] = true
+			}
+		}
+	}
+	for _, o := range s.Running {
+		note(o.Needs.Type, o.Needs.TemplateID)
+	}
+	for _, j := range front.Jobs {
+		note(j.Type, j.TemplateID)
+	}
+	if now.Sub(f.learnAt) < learnEvery {
+		for k := range f.spans {
+			delete(want, k) // only what is new
+		}
+		if len(want) == 0 {
+			return nil
+		}
+	} else {
+		f.spans, f.learnAt = map[store.Kind]forecast.Span{}, now
+	}
+	p := store.Durations{Last: learned}
+	for k := range want {
+		p.Kinds = append(p.Kinds, k)
+	}
+	found, err := f.store.Runs.Durations(ctx, p)
+	if err != nil {
+		return fmt.Errorf("read durations: %w", err)
+	}
+	took := map[store.Kind][]time.Duration{}
+	for _, d := range found {
+		took[d.Kind] = append(took[d.Kind], d.Took)
+	}
+	for k := range want {
+		f.spans[k] = forecast.Learn(took[k])
+	}
+	return nil
+}
+
+// span is what is known of a kind: of the template, else of the job type.
+func (f *Forecaster) span(jobType, template string) forecast.Span {
+	for _, k := range []store.Kind{{JobType: jobType, TemplateID: template}, {JobType: jobType}} {
+		if s := f.spans[k]; s.Count > 0 {
+			return s
+		}
+	}
+	return forecast.Span{}
+}
+
+func (f *Forecaster) input(s job.Snapshot, front store.Front) forecast.Input {
+	b := newBoard(s)
+	in := forecast.Input{
+		Now: s.Now, Slots: slots(s), Paused: s.Paused, Capacity: map[string]int{}, Held: map[string]time.Time{},
+		Groups: map[string]forecast.Group{}, MaxOvertakes: s.Rules.MaxOvertakes, MaxOvertakeAge: s.Rules.MaxOvertakeAge,
+	}
+	slotOf := map[string]bool{}
+	for _, o := range s.Running {
+		r := forecast.Running{
+			ID: o.JobID + o.RunID, Elapsed: s.Now.Sub(o.Since), Span: f.span(o.Needs.Type, o.Needs.TemplateID), Resources: resources(o.Needs),
+			Slot: o.Group == "" || !slotOf[o.Group], Group: o.Group,
+		}
+		slotOf[o.Group] = true
+		in.Running = append(in.Running, r)
+		capacityOf(b, in.Capacity, o.Needs.Resources())
+	}
+	for _, d := range s.Direct {
+		in.Waiting = append(in.Waiting, forecast.Waiting{ID: d.RunID, Span: f.span(d.Kind, ""), Resources: resources(d.Needs())})
+		capacityOf(b, in.Capacity, d.Needs().Resources())
+	}
+	for _, j := range front.Jobs {
+		in.Waiting = append(in.Waiting, f.waiting(j))
+		capacityOf(b, in.Capacity, j.Needs().Resources())
+	}
+	for id, g := range front.Groups {
+		in.Groups[id] = forecast.Group{Sequential: g.Mode == job.Sequential, MaxParallel: g.MaxParallel}
+	}
+	for lock, hs := range s.Held {
+		for _, h := range hs {
+			if h.Outside == "" {
+				continue
+			}
+			name := job.ResourceLock + lock
+			if _, twice := in.Held[name]; twice {
+				in.Capacity[name] = b.capacity(lock) - 1
+			}
+			in.Held[name] = h.ExpiresAt
+		}
+	}
+	return in
+}
+
+func (f *Forecaster) waiting(j job.Job) forecast.Waiting {
+	return forecast.Waiting{
+		ID: j.ID, Span: f.span(j.Type, j.TemplateID), Resources: resources(j.Needs()), NotBefore: j.NotBefore,
+		Held: j.HeldReason != "", Group: j.GroupID,
+	}
+}
+
+// resources names what something takes while it runs, without the bounds that
+// templates set: they are capacities.
+func resources(c job.Class) []string {
+	out := limited(c)
+	for _, l := range c.Locks {
+		out = append(out, job.ResourceLock+l)
+	}
+	return out
+}
+
+// capacityOf notes the bounds of named resources, the smallest of each.
+func capacityOf(b *board, known map[string]int, names []string) map[string]int {
+	for _, r := range names {
+		if l, ok := strings.CutPrefix(r, job.ResourceLock); ok {
+			if n := b.capacity(l); n != 1 {
+				known[r] = n
+			}
+			continue
+		}
+		most, _ := b.limit(r)
+		base, _, _ := strings.Cut(r, "@")
+		if was, ok := known[base]; most >= 0 && (!ok || most < was) {
+			known[base] = most
+		}
+	}
+	return known
+}

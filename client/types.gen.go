@@ -242,7 +242,7 @@ type Job struct {
 	GroupID *string `json:"group_id"`
 	// Priority: 0..9, lower is sooner.
 	Priority int `json:"priority"`
-	// Position: number of places before it in the queue, a group being one; null when it does not wait.
+	// Position: number of places before it in the queue, a group being one; null when it does not wait, or waits in the slot of its group.
 	Position *int `json:"position"`
 	// EstimatedWait: from now to the likely start; null while unknown.
 	EstimatedWait *string `json:"estimated_wait"`
@@ -298,6 +298,81 @@ type JobCounts struct {
 	Cancelled int `json:"cancelled"`
 }
 
+// JobGroup is the schema of that name in the API.
+type JobGroup struct {
+	GroupID     string `json:"group_id"`
+	Name        string `json:"name"`
+	Mode        string `json:"mode"`
+	MaxParallel int    `json:"max_parallel"`
+	OnFailure   string `json:"on_failure"`
+	// Status: PARTIAL: it has ended, and not all members succeeded.
+	Status string `json:"status"`
+	// Position: number of places before it in the queue; null unless PENDING.
+	Position *int `json:"position"`
+	// Waiting: why it does not start or go on; null when it does.
+	Waiting *Waiting `json:"waiting"`
+	// Total: members.
+	Total int `json:"total"`
+	// Completed: members that have ended, however.
+	Completed int `json:"completed"`
+	Succeeded int `json:"succeeded"`
+	Failed    int `json:"failed"`
+	Skipped   int `json:"skipped"`
+	Cancelled int `json:"cancelled"`
+	// Running: members that run now.
+	Running    int               `json:"running"`
+	Labels     map[string]string `json:"labels"`
+	CreatedBy  string            `json:"created_by"`
+	CreatedAt  time.Time         `json:"created_at"`
+	StartedAt  *time.Time        `json:"started_at"`
+	FinishedAt *time.Time        `json:"finished_at"`
+	// Jobs: a page of its members in list order, those that were added in the answer to a POST; null in a list of groups.
+	Jobs []Job `json:"jobs"`
+	// NextCursor: give it as cursor to get more members; null when there are none.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// JobGroupInput is the schema of that name in the API.
+type JobGroupInput struct {
+	// Name: for people.
+	Name string `json:"name"`
+	// Mode: parallel: the members start together; sequential: one after another, in list order.
+	Mode string `json:"mode"`
+	// MaxParallel: members of a parallel group that run at a time; their number, but at most 8, if absent.
+	MaxParallel *int `json:"max_parallel,omitempty"`
+	// OnFailure: stop: when a member fails or is cancelled, those that have not started are SKIPPED. If absent, stop for sequential and continue for parallel groups.
+	OnFailure string `json:"on_failure,omitempty"`
+	// Priority: of the group's place, in place of those of its members; 5 if absent.
+	Priority *int `json:"priority,omitempty"`
+	// Position: place in the queue, from 0; at most one of position, before, after, top, bottom.
+	Position *int `json:"position,omitempty"`
+	// Before: id of a job or group.
+	Before string `json:"before,omitempty"`
+	// After: id of a job or group.
+	After string `json:"after,omitempty"`
+	// Top: before everything that waits.
+	Top bool `json:"top,omitempty"`
+	// Bottom: behind everything that waits.
+	Bottom bool `json:"bottom,omitempty"`
+	// Labels: of the group.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Jobs: the members in list order; more can be added while the group is PENDING, up to 10000.
+	Jobs []JobInput `json:"jobs"`
+}
+
+// JobGroupJobs is the schema of that name in the API.
+type JobGroupJobs struct {
+	// Jobs: they go behind the other members, in this order.
+	Jobs []JobInput `json:"jobs"`
+}
+
+// JobGroupList is the schema of that name in the API.
+type JobGroupList struct {
+	Items []JobGroup `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
 // JobInput is the schema of that name in the API.
 type JobInput struct {
 	// TemplateID: id or name of a template; either this or job_type.
@@ -324,6 +399,8 @@ type JobInput struct {
 	RetryOnRestart *bool `json:"retry_on_restart,omitempty"`
 	// Labels: added to the template's.
 	Labels map[string]string `json:"labels,omitempty"`
+	// GroupID: id of a PENDING group, of which it becomes the last member.
+	GroupID string `json:"group_id,omitempty"`
 	// WebhookURL: is told how this job fares; the template's if absent.
 	WebhookURL string `json:"webhook_url,omitempty"`
 	// WebhookEvents: what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent.
@@ -487,6 +564,76 @@ type LimitsPatch struct {
 	MaxPerTenant map[string]int `json:"max_per_tenant,omitempty"`
 }
 
+// Lock is the schema of that name in the API.
+type Lock struct {
+	Name     string       `json:"name"`
+	Capacity int          `json:"capacity"`
+	Free     int          `json:"free"`
+	Holders  []LockHolder `json:"holders"`
+}
+
+// LockGrant is the schema of that name in the API.
+type LockGrant struct {
+	Name string `json:"name"`
+	// Token: greater than that of every earlier holder: give it to what the lock protects, which refuses smaller ones.
+	Token     int64     `json:"token"`
+	Holder    string    `json:"holder"`
+	Since     time.Time `json:"since"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// LockHolder is the schema of that name in the API.
+type LockHolder struct {
+	Kind string `json:"kind"`
+	// OtherTenant: it belongs to another tenant, and its name and ids are not shown.
+	OtherTenant bool    `json:"other_tenant"`
+	JobID       *string `json:"job_id"`
+	// RunID: of the attempt or the direct request.
+	RunID *string `json:"run_id"`
+	// Holder: what a program outside calls itself.
+	Holder *string   `json:"holder"`
+	Token  int64     `json:"token"`
+	Since  time.Time `json:"since"`
+	// ExpiresAt: of a program outside; the others hold it until their attempt ends.
+	ExpiresAt *time.Time `json:"expires_at"`
+	// Lost: the server that ran it is gone; the lock gets free when its work is known to have ended.
+	Lost bool `json:"lost"`
+}
+
+// LockInput is the schema of that name in the API.
+type LockInput struct {
+	// Holder: what the program calls itself, for people.
+	Holder string `json:"holder"`
+	// TTL: the unit is free again after this time unless it is renewed; 1 s to 24 h.
+	TTL string `json:"ttl"`
+}
+
+// LockList is the schema of that name in the API.
+type LockList struct {
+	Items []Lock `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// LockPatch is the schema of that name in the API.
+type LockPatch struct {
+	// Capacity: how many may hold it at a time.
+	Capacity int `json:"capacity"`
+}
+
+// LockRenewal is the schema of that name in the API.
+type LockRenewal struct {
+	// Token: from the answer to acquire.
+	Token int64 `json:"token"`
+	// TTL: from now; 1 s to 24 h.
+	TTL string `json:"ttl"`
+}
+
+// LockToken is the schema of that name in the API.
+type LockToken struct {
+	Token int64 `json:"token"`
+}
+
 // Login is the schema of that name in the API.
 type Login struct {
 	Name     string `json:"name"`
@@ -611,7 +758,7 @@ type Problem struct {
 	Errors []Place `json:"errors,omitempty"`
 	// Hint: what to do in this very case.
 	Hint string `json:"hint,omitempty"`
-	// Current: the current representation, with status 412.
+	// Current: the current representation, with status 412; the lock, with lock_held.
 	Current json.RawMessage `json:"current,omitempty"`
 }
 
@@ -798,11 +945,13 @@ type Run struct {
 	// Status: null while it executes.
 	Status *string `json:"status"`
 	// Active: true while it executes.
-	Active    bool    `json:"active"`
-	Attempt   int     `json:"attempt"`
-	Trigger   string  `json:"trigger"`
-	CreatedBy string  `json:"created_by"`
-	RetryOf   *string `json:"retry_of"`
+	Active    bool   `json:"active"`
+	Attempt   int    `json:"attempt"`
+	Trigger   string `json:"trigger"`
+	CreatedBy string `json:"created_by"`
+	// GroupID: the group that its job is a member of.
+	GroupID *string `json:"group_id"`
+	RetryOf *string `json:"retry_of"`
 	// Params: as they were used.
 	Params json.RawMessage   `json:"params"`
 	Labels map[string]string `json:"labels"`

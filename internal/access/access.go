@@ -72,6 +72,12 @@ const (
 	AuditRead     Scope = "audit:read"
 	// SettingsWrite is the right to change the rules of the queue, for all tenants.
 	SettingsWrite Scope = "settings:write"
+	LocksRead     Scope = "locks:read"
+	// LocksUse is what a program outside of the queue needs in order to hold a lock.
+	LocksUse Scope = "locks:use"
+	// LocksWrite is the right to take a lock away from whoever has it, and to say
+	// how many may have it. Locks are those of the installation.
+	LocksWrite Scope = "locks:write"
 	// BackupWrite is the right to a copy of everything, of all tenants.
 	BackupWrite Scope = "backup:write"
 )
@@ -81,13 +87,14 @@ func Scopes() []Scope {
 	return []Scope{
 		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
 		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
+		LocksRead, LocksUse, LocksWrite,
 	}
 }
 
 // Installation reports whether s is about the whole installation, so that only
 // principals of the default tenant can have it.
 func (s Scope) Installation() bool {
-	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, SettingsWrite, BackupWrite}, s)
+	return slices.Contains([]Scope{WorkersWrite, MetricsRead, TenantsRead, TenantsWrite, SettingsWrite, BackupWrite, LocksWrite}, s)
 }
 
 // Scopes returns what a role grants, sorted as declared. An unknown role
@@ -97,14 +104,14 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, SessionUse, WebhooksRead}
+	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
 	switch r {
 	case Viewer, Approver:
 		return read
 	case Operator:
-		return append(read, JobsWrite, WorkersWrite)
+		return append(read, JobsWrite, WorkersWrite, LocksUse)
 	case Author:
-		return append(read, JobsWrite, TemplatesWrite)
+		return append(read, JobsWrite, TemplatesWrite, LocksUse)
 	case Admin:
 		return Scopes()
 	}

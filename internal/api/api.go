@@ -197,6 +197,7 @@ func (s *service) register(t *router) {
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
+		s.groupRoutes(), s.lockRoutes(),
 		s.webhookRoutes(), s.deliveryRoutes(),
 	} {
 		for _, op := range routes {

@@ -42,6 +42,8 @@ func document(table []*operation) *huma.OpenAPI {
 			{Name: "job-templates"},
 			{Name: "jobs"},
 			{Name: "job-runs"},
+			{Name: "job-groups"},
+			{Name: "locks"},
 			{Name: "queue"},
 			{Name: "events"},
 			{Name: "system"},

@@ -44,7 +44,7 @@ func (s *service) jobRoutes() []operation {
 			Body: wire.JobInput{}, Waits: true,
 			Faults: []fault.Code{
 				fault.NotFound, fault.WrongIDType, fault.TemplateArchived, fault.JobTypeUnknown, fault.JobTypeDisabled,
-				fault.CommandNotAllowed, fault.StorageFull, fault.AlreadyStarted,
+				fault.CommandNotAllowed, fault.StorageFull, fault.AlreadyStarted, fault.GroupStarted,
 			},
 			Answers: []answer{
 				{Status: http.StatusCreated, Doc: "stored; with Prefer: wait, ended", Body: wire.Job{}},
@@ -91,8 +91,9 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 		s.foresee(ctx)
 	}
 	out := make([]wire.Job, 0, len(jobs))
+	why := queue.NewExplainer(sit.Snapshot)
 	for _, j := range jobs {
-		out = append(out, s.queued(sit.Snapshot, j, sit.Positions[j.ID]))
+		out = append(out, s.explained(why, j, sit.Positions[j.ID]))
 	}
 	return out, nil
 }
@@ -100,14 +101,18 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 // queued shows a job that waits at a position. A job that ended or started
 // meanwhile is shown as it is.
 func (s *service) queued(snap job.Snapshot, j job.Job, at int) wire.Job {
+	return s.explained(queue.NewExplainer(snap), j, at)
+}
+
+func (s *service) explained(e *queue.Explainer, j job.Job, at int) wire.Job {
 	if j.State != job.Queued {
 		return wire.JobOf(j, nil, nil)
 	}
-	why := queue.Explain(snap, j, at)
+	why := e.Explain(j, at)
 	out := wire.JobOf(j, &at, &why)
-	if e := s.forecast.Of(j, at); e.Known {
+	if f := s.forecast.Of(j, at); f.Known {
 		now := s.Clock.Now()
-		out = out.Estimate(now, e.Start, e.From, e.To)
+		out = out.Estimate(now, f.Start, f.From, f.To)
 	}
 	return out
 }
@@ -143,6 +148,9 @@ func (s *service) createJob(r *request) (reply, error) {
 	j, err := s.compose(r, in)
 	if err != nil {
 		return reply{}, err
+	}
+	if in.GroupID != "" {
+		return s.enqueueMember(r, j, in.GroupID)
 	}
 	return s.enqueue(r, j, place)
 }

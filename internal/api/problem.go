@@ -80,11 +80,11 @@ func problemOf(err error, requestID string) wire.Problem {
 	return p
 }
 
-// stale is a precondition that failed, together with what is stored now.
+// stale is a refusal together with what is stored now.
 type stale struct {
 	error
 	current any
-	etag    string
+	etag    string // "" = it has none
 }
 
 func (s *stale) Unwrap() error { return s.error }
@@ -98,7 +98,9 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if b, err := json.Marshal(st.current); err == nil {
 			p.Current = b
 		}
-		h.Set("ETag", st.etag)
+		if st.etag != "" {
+			h.Set("ETag", st.etag)
+		}
 	}
 	if d := fault.From(err).RetryAfter; d > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10))

@@ -151,15 +151,23 @@ func (s *service) refuseMethod(w http.ResponseWriter, r *http.Request, methods m
 func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := r.URL.Path
 	inAPI := p == "/api" || strings.HasPrefix(p, "/api/")
+	// The name of a lock may hold what elsewhere is a step of the path, if it is
+	// escaped: there the path as it was sent counts.
+	clean := p
+	if strings.HasPrefix(p, lockPath) || strings.HasPrefix(p, "/api/v1"+strings.TrimPrefix(lockPath, "/api")) {
+		clean = r.URL.EscapedPath()
+	}
 	if inAPI || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
-		p = strings.TrimSuffix(p, "/")
+		if short, ok := strings.CutSuffix(clean, "/"); ok {
+			p, clean = strings.TrimSuffix(p, "/"), short
+		}
 		if rest, ok := strings.CutPrefix(p, "/api/v1"); ok && (rest == "" || rest[0] == '/') {
 			p = "/api" + rest
 		}
 		r = rebase(r, p)
 	}
 	// ServeMux answers unclean paths with a redirect; here they do not exist.
-	if p == "" || p[0] != '/' || (path.Clean(p) != p && path.Clean(p)+"/" != p) {
+	if p == "" || p[0] != '/' || (path.Clean(clean) != clean && path.Clean(clean)+"/" != clean) {
 		t.missing(w, r, inAPI)
 		return
 	}
@@ -183,7 +191,7 @@ func (t *router) missing(w http.ResponseWriter, r *http.Request, inAPI bool) {
 }
 
 // rebase returns r with another path. The escaped form is dropped unless it
-// matters: an id never contains an escaped slash.
+// matters: only the name of a lock contains an escaped slash.
 func rebase(r *http.Request, p string) *http.Request {
 	if p == r.URL.Path {
 		return r

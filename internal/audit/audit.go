@@ -47,6 +47,8 @@ const (
 	JobsChanged          Action = "jobs.bulk"             // many jobs were changed at once
 	LimitsUpdated        Action = "limits.update"         // how many jobs run at a time
 	RulesUpdated         Action = "settings.update"       // the rules by which the queue decides
+	LockForced           Action = "lock.force_release"    // a lock was taken away from its holder
+	LockCapacity         Action = "lock.capacity"         // how many may hold a lock
 	BackupMade           Action = "backup.create"         // everything that is stored was read
 	WebhookCreated       Action = "webhook.create"        // somebody gets to know what happens
 	WebhookUpdated       Action = "webhook.update"        //

@@ -90,6 +90,20 @@ func (a *app) completeTenants() completer {
 	}, func(t client.Tenant) cobra.Completion { return cobra.CompletionWithDesc(t.Name, t.TenantID) })
 }
 
+func (a *app) completeGroups() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.JobGroup, error] {
+		return cl.Groups(ctx, client.GroupFilter{PageSize: completeAtMost})
+	}, func(g client.JobGroup) cobra.Completion {
+		return cobra.CompletionWithDesc(g.GroupID, clean(g.Name+", "+g.Status))
+	})
+}
+
+func (a *app) completeLocks() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Lock, error] {
+		return cl.Locks(ctx, completeAtMost)
+	}, func(l client.Lock) cobra.Completion { return cobra.CompletionWithDesc(l.Name, "") })
+}
+
 func (a *app) completeWebhooks() completer {
 	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Webhook, error] {
 		return cl.Webhooks(ctx, client.WebhookFilter{PageSize: completeAtMost})

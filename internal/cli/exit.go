@@ -103,6 +103,7 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 		un   *client.Unreachable
 		none *absent
 		f    *fault.Error
+		cmd  *exited
 	)
 	switch {
 	case err == nil:
@@ -111,6 +112,10 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case isUsage(err):
 		return exitUsage
+	case lostLock(err):
+		return exitConflict
+	case errors.As(err, &cmd):
+		return cmd.code
 	case errors.As(err, &job):
 		return exitOfJob(job.job.Status)
 	case errors.As(err, &late):
@@ -129,8 +134,12 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 
 // explain tells a person what went wrong.
 func (a *app) explain(err error, code int) {
-	var job *ended
-	if err == nil || errors.As(err, &job) { // the job's end was shown already
+	var (
+		job *ended
+		cmd *exited
+	)
+	// The job's end was shown already, and a command has spoken for itself.
+	if err == nil || errors.As(err, &job) || errors.As(err, &cmd) && !lostLock(err) {
 		return
 	}
 	text, hint := err.Error(), ""
@@ -150,6 +159,8 @@ func (a *app) explain(err error, code int) {
 		hint = "see: runsheet job watch " + late.job.JobID
 	case code == exitInterrupted:
 		text = "interrupted"
+	case lostLock(err):
+		hint = "the command was stopped; see who has the lock: runsheet lock ls"
 	case errors.As(err, &u):
 		hint = u.hint
 	case errors.As(err, &p):

@@ -33,17 +33,17 @@ type Holder struct {
 	Lost bool
 }
 
-// Overtaken is how often a blocked job was overtaken, see Rules.MaxOvertakes.
+// Overtaken is how often a job was overtaken that could not start, or that stood
+// back for a loaded model, see Rules.MaxOvertakes.
 type Overtaken struct {
 	JobID string
 	Rank  rank.Rank
 	// Starts of jobs behind it, and how many of them by model affinity.
 	Starts, Affinity int
-	Since            time.Time
+	// Since is when it was overtaken first.
+	Since time.Time
 	// Needs of the job. The store fills it in.
 	Needs Class
-	// Blocked says that a lock or limit blocked it, not model affinity.
-	Blocked bool
 }
 
 // GroupWork is what a decision knows of a group that has its slot, or of one
@@ -79,10 +79,11 @@ type Heads interface {
 	// Walk yields ready jobs in order, of all classes that nothing blocks. blocked
 	// is asked again after each job, because the consumer takes resources. It ends
 	// with the jobs or when yield returns false. Members of groups are not
-	// yielded one by one: g is the group's work then, and c its first member.
+	// yielded one by one: g is the group's work then, and c its first member. A
+	// second walk begins at the front again, with what the first one yielded.
 	Walk(blocked func(resource string) bool, yield func(c Candidate, g *GroupWork) bool) error
 	// Blocked returns the first at most n jobs, in order, that are the first of a
-	// class that is blocked.
+	// class that is blocked. Groups are not among them.
 	Blocked(blocked func(resource string) bool, n int) ([]Candidate, error)
 }
 
@@ -179,11 +180,14 @@ type Waiting struct {
 // modelLock is the prefix of locks that name a model.
 const modelLock = "model:"
 
+// IsModelLock reports whether a lock names a model.
+func IsModelLock(lock string) bool { return strings.HasPrefix(lock, modelLock) }
+
 // ModelLocks are those of the given locks that name a model.
 func ModelLocks(locks []string) []string {
 	var out []string
 	for _, l := range locks {
-		if strings.HasPrefix(l, modelLock) {
+		if IsModelLock(l) {
 			out = append(out, l)
 		}
 	}

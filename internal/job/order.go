@@ -11,13 +11,11 @@ import (
 // Zones of the one order, by rank.Rank.Zone. The lanes come first: whatever is
 // in a lower zone starts before everything in a higher one, except for jobs that
 // a person placed among others.
-const (
-	// zoneResumed is the lane of work that had started, waited outside of the
-	// queue and goes on: it stands before everything that has not begun.
-	zoneResumed = 0
-	// zoneQueue is the first zone of the queue: two for each priority.
-	zoneQueue = 2
-)
+//
+// zoneQueue is the first zone of the queue: two for each priority. Those before
+// it are for work that had started, waited outside of the queue and goes on: it
+// stands before everything that has not begun.
+const zoneQueue = 2
 
 // Zone is where j enters the order when nobody says otherwise: behind all jobs
 // of an equal or sooner insertion class, which is the priority and, inside one
@@ -86,8 +84,14 @@ func (c Class) String() string {
 	return strings.Join(append([]string{c.Type, atMost(c.TemplateID, c.MaxTemplate), c.Tenant, atMost(c.Key, c.MaxKey)}, c.Locks...), classSep)
 }
 
+// KeyName is the name under which jobs with the concurrency key count: tenants
+// choose their keys without knowing of each other.
+func (c Class) KeyName() string { return c.Tenant + classSep + c.Key }
+
+// atMost is a name with a limit. A name that looks as if it had one gets a 0, so
+// that splitMost takes off what was put on.
 func atMost(name string, n int) string {
-	if n == 0 {
+	if n == 0 && !strings.Contains(name, "@") {
 		return name
 	}
 	return name + "@" + strconv.Itoa(n)
@@ -133,7 +137,7 @@ const (
 
 // Resources names, first what blocks most classes, all that the class takes a unit of while one of its jobs
 // runs: "type:command", "template:tmpl_..@2" (with the limit that the template
-// sets), "tenant:default", "key:..@1", "lock:gpu:0". A group takes only itself
+// sets), "tenant:default", "key:default/..@1", "lock:gpu:0". A group takes only itself
 // ("group:group_.."); what its members need is looked at when its turn comes.
 func (c Class) Resources() []string {
 	if c.Group != "" {
@@ -148,13 +152,47 @@ func (c Class) Resources() []string {
 		out = append(out, ResourceTemplate+atMost(c.TemplateID, c.MaxTemplate))
 	}
 	if c.Key != "" {
-		out = append(out, ResourceKey+atMost(c.Key, c.MaxKey))
+		out = append(out, ResourceKey+c.Tenant+classSep+atMost(c.Key, c.MaxKey))
 	}
 	return out
 }
 
-// ClassResources is Class.Resources of a class's text.
-func ClassResources(class string) []string { return ParseClass(class).Resources() }
+// ClassResources is Class.Resources of a class's text. The index asks it for
+// hundreds of classes in one claim, so the names are parts of one string.
+func ClassResources(class string) []string {
+	var f [8]string
+	n := 0
+	rest, more := class, true
+	for more && n < len(f) {
+		f[n], rest, more = strings.Cut(rest, classSep)
+		n++
+	}
+	if n < 4 || more || f[0] == "" {
+		return ParseClass(class).Resources()
+	}
+	var all strings.Builder
+	all.Grow(2*len(class) + 64)
+	out := make([]string, 0, n)
+	add := func(parts ...string) {
+		from := all.Len()
+		for _, p := range parts {
+			all.WriteString(p)
+		}
+		out = append(out, all.String()[from:])
+	}
+	for _, l := range f[4:n] {
+		add(ResourceLock, l)
+	}
+	add(ResourceType, f[0])
+	add(ResourceTenant, f[2])
+	if f[1] != "" {
+		add(ResourceTemplate, f[1])
+	}
+	if f[3] != "" {
+		add(ResourceKey, f[2], classSep, f[3])
+	}
+	return out
+}
 
 // Candidate is what a claim decision knows of one waiting job.
 type Candidate struct {

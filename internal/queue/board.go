@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,36 +14,35 @@ import (
 // it is ever given back: a decision only starts things.
 type board struct {
 	s job.Snapshot
-	// free slots; negative when there are fewer workers than running jobs.
+	// free slots; negative when there are fewer slots than what runs.
 	free int
-	// used counts running jobs by resource, without locks: "type:command".
-	used map[string]int
-	// held are the holders of each lock.
-	held map[string][]job.Holder
+	// used counts what runs and what starts, by limit.
+	used map[counted]int
+	// taken are the units of locks that this decision gave away; those that were
+	// taken before are in s.Held.
+	taken map[string][]job.Holder
 	// wanted are locks that a direct request waits for, by lock.
 	wanted map[string]job.Direct
-	// barred are locks that a job waits for that was overtaken too often.
-	barred map[string]job.Overtaken
-	// wall stops everything behind it, see Rules.StrictOrder.
-	wall *job.Overtaken
-	// barriers that were not passed yet, in order.
+	// seats is how many direct requests get the next free slots.
+	seats int
+	// barriers are the jobs that must not be overtaken any more, in order. The
+	// first passed of them are before at, the place where the decision is.
 	barriers []job.Overtaken
+	passed   int
+	at       rank.Rank
 }
 
+// counted is something that a limit bounds.
+type counted struct{ kind, name string }
+
 func newBoard(s job.Snapshot) *board {
-	b := &board{
-		s: s, used: map[string]int{}, held: map[string][]job.Holder{},
-		wanted: map[string]job.Direct{}, barred: map[string]job.Overtaken{},
-	}
+	b := &board{s: s, used: make(map[counted]int, 8)}
 	b.free = slots(s) - Busy(s)
 	for _, o := range s.Running {
 		b.count(o.Needs)
 	}
-	for l, hs := range s.Held {
-		b.held[l] = slices.Clone(hs)
-	}
 	for _, o := range s.Overtaken {
-		if o.Starts >= s.Rules.MaxOvertakes || s.Now.Sub(o.Since) >= s.Rules.MaxOvertakeAge {
+		if b.isBarrier(o) {
 			b.barriers = append(b.barriers, o)
 		}
 	}
@@ -56,7 +54,8 @@ func newBoard(s job.Snapshot) *board {
 func Busy(s job.Snapshot) int {
 	n := len(s.Groups)
 	for _, o := range s.Running {
-		if o.Group == "" {
+		// A direct request may outlive the group that lent its slot.
+		if o.Group == "" || !slices.ContainsFunc(s.Groups, func(g job.GroupWork) bool { return g.Group.ID == o.Group }) {
 			n++
 		}
 	}
@@ -71,207 +70,265 @@ func slots(s job.Snapshot) int {
 	return s.Workers
 }
 
-// count adds a running job to the limits.
-func (b *board) count(c job.Class) {
-	for _, r := range limited(c) {
-		b.used[r]++
+// limits calls f with what c counts against, until f returns false.
+func limits(c job.Class, f func(what counted, own int) bool) {
+	switch {
+	case c.Type == "": // a direct request, or a group as a whole
+	case !f(counted{job.ResourceType, c.Type}, 0):
+	case !f(counted{job.ResourceTenant, c.Tenant}, 0):
+	case c.TemplateID != "" && !f(counted{job.ResourceTemplate, c.TemplateID}, c.MaxTemplate):
+	case c.Key != "":
+		f(counted{job.ResourceKey, c.KeyName()}, max(c.MaxKey, 1))
 	}
 }
 
-// limited names what a class counts against, without locks and without the
-// limits that its template sets.
-func limited(c job.Class) []string {
-	var out []string
-	if c.Type != "" { // a direct request has none
-		out = append(out, job.ResourceType+c.Type, job.ResourceTenant+c.Tenant)
+// count adds a running job to the limits.
+func (b *board) count(c job.Class) {
+	limits(c, func(what counted, _ int) bool {
+		b.used[what]++
+		return true
+	})
+}
+
+// most is the bound of a limit, -1 = none. own is the bound that the job brings
+// itself, 0 = none.
+func (b *board) most(what counted, own int) int {
+	var of map[string]int
+	switch what.kind {
+	case job.ResourceType:
+		of = b.s.Rules.MaxPerJob
+	case job.ResourceTenant:
+		of = b.s.Rules.MaxPerTenant
+	case job.ResourceTemplate:
+		of = b.s.Rules.MaxPerTemplate
 	}
-	if c.TemplateID != "" {
-		out = append(out, job.ResourceTemplate+c.TemplateID)
+	n, bounded := of[what.name]
+	switch {
+	case own > 0 && bounded:
+		return min(own, n)
+	case own > 0:
+		return own
+	case bounded:
+		return n
 	}
-	if c.Key != "" {
-		out = append(out, job.ResourceKey+c.Key)
-	}
-	return out
+	return -1
+}
+
+// shut reports whether a limit of 0 keeps jobs of a class from starting at all,
+// until a person changes it. They wait as if they were held.
+func (b *board) shut(c job.Class) bool {
+	zero := false
+	limits(c, func(what counted, own int) bool {
+		zero = b.most(what, own) == 0
+		return !zero
+	})
+	return zero
 }
 
 // take gives a job or direct request everything but its slot.
 func (b *board) take(c job.Class, h job.Holder) {
 	b.count(c)
+	if b.taken == nil && len(c.Locks) > 0 {
+		b.taken = map[string][]job.Holder{}
+	}
 	for _, l := range c.Locks {
 		h.Lock = l
-		b.held[l] = append(b.held[l], h)
+		b.taken[l] = append(b.taken[l], h)
 	}
 }
 
 // full reports whether every unit of a lock is taken.
-func (b *board) full(lock string) bool { return len(b.held[lock]) >= b.capacity(lock) }
+func (b *board) full(lock string) bool {
+	return len(b.s.Held[lock])+len(b.taken[lock]) >= b.capacity(lock)
+}
 
 func (b *board) capacity(lock string) int { return max(b.s.Capacity[lock], 1) }
 
-// limit returns the bound of a resource as job.Class.Resources names it, and
-// how many units are used; -1 = no bound.
-func (b *board) limit(resource string) (most, used int) {
-	base, own := resource, -1
-	if i := strings.LastIndexByte(resource, '@'); i >= 0 {
-		if n, err := strconv.Atoi(resource[i+1:]); err == nil {
-			base, own = resource[:i], n
+// parseCounted reads a resource as job.Class.Resources names it; false if no
+// limit counts it. It must not allocate: the index asks it often.
+func parseCounted(resource string) (what counted, own int, ok bool) {
+	for _, kind := range [...]string{job.ResourceType, job.ResourceTenant, job.ResourceTemplate, job.ResourceKey} {
+		name, is := strings.CutPrefix(resource, kind)
+		if !is {
+			continue
 		}
-	}
-	most = own
-	add := func(m map[string]int, prefix string) {
-		if n, ok := m[strings.TrimPrefix(base, prefix)]; ok && strings.HasPrefix(base, prefix) && (most < 0 || n < most) {
-			most = n
-		}
-	}
-	add(b.s.Rules.MaxPerJob, job.ResourceType)
-	add(b.s.Rules.MaxPerTemplate, job.ResourceTemplate)
-	add(b.s.Rules.MaxPerTenant, job.ResourceTenant)
-	if strings.HasPrefix(base, job.ResourceKey) && most < 0 {
-		most = 1
-	}
-	return most, b.used[base]
-}
-
-// blocked reports whether a resource keeps every job that needs it from
-// starting. The index skips whole classes by it.
-func (b *board) blocked(resource string) bool {
-	if l, ok := strings.CutPrefix(resource, job.ResourceLock); ok {
-		if _, taken := b.wanted[l]; taken {
-			return true
-		}
-		if _, taken := b.barred[l]; taken {
-			return true
-		}
-		return b.full(l)
-	}
-	most, used := b.limit(resource)
-	return most >= 0 && used >= most
-}
-
-// pass puts the barriers before r on the board: whatever is behind them has to
-// leave them what they need.
-func (b *board) pass(r rank.Rank) {
-	for len(b.barriers) > 0 && b.barriers[0].Rank < r {
-		o := b.barriers[0]
-		b.barriers = b.barriers[1:]
-		for _, l := range o.Needs.Locks {
-			if _, ok := b.barred[l]; !ok {
-				b.barred[l] = o
+		if kind == job.ResourceTemplate || kind == job.ResourceKey {
+			if i := strings.LastIndexByte(name, '@'); i >= 0 {
+				if n, err := strconv.Atoi(name[i+1:]); err == nil {
+					name, own = name[:i], n
+				}
 			}
 		}
-		if b.s.Rules.StrictOrder && b.wall == nil {
-			b.wall = &o
+		if kind == job.ResourceKey {
+			own = max(own, 1)
 		}
+		return counted{kind, name}, own, true
 	}
+	return counted{}, 0, false
 }
 
-// obstacle returns the first thing, other than a missing slot or earlier jobs,
-// that keeps something with these needs from starting. inside says that it
-// belongs to a group that has its slot: it waits for nobody who waits for that
-// slot, or both would wait for ever.
-func (b *board) obstacle(c job.Class, inside bool) (job.Waiting, bool) {
-	if b.s.Paused {
-		return job.Waiting{Code: job.WaitPaused, Detail: "the queue is paused: running jobs finish, none starts"}, true
+// blocked reports whether a resource keeps every job from starting that needs
+// it and stands at or behind the place where the decision is. The index skips
+// whole classes by it.
+func (b *board) blocked(resource string) bool {
+	if l, ok := strings.CutPrefix(resource, job.ResourceLock); ok {
+		_, wanted := b.wanted[l]
+		return wanted || b.full(l) || b.keeper(l, b.passed) != nil
+	}
+	what, own, ok := parseCounted(resource)
+	if !ok {
+		return false
+	}
+	most := b.most(what, own)
+	if most >= 0 && b.used[what] >= most {
+		return true
+	}
+	o, _ := b.reserver(what, b.passed)
+	return o != nil
+}
+
+// isBarrier reports whether a job was overtaken so often, or for so long, that
+// it must not be overtaken any more.
+func (b *board) isBarrier(o job.Overtaken) bool {
+	r := b.s.Rules
+	return (o.Starts >= r.MaxOvertakes || b.s.Now.Sub(o.Since) >= r.MaxOvertakeAge) && !b.shut(o.Needs)
+}
+
+// raise makes a job a barrier that has become one in this decision.
+func (b *board) raise(o job.Overtaken) {
+	i, there := slices.BinarySearchFunc(b.barriers, o.Rank, func(x job.Overtaken, r rank.Rank) int { return strings.Compare(string(x.Rank), string(r)) })
+	if there {
+		return
+	}
+	b.barriers = slices.Insert(slices.Clip(b.barriers), i, o)
+	b.pass(b.at)
+}
+
+// lower takes a barrier away that has started.
+func (b *board) lower(place rank.Rank) {
+	i := slices.IndexFunc(b.barriers, func(o job.Overtaken) bool { return o.Rank.Place() == place })
+	if i < 0 {
+		return
+	}
+	b.barriers = slices.Delete(slices.Clone(b.barriers), i, i+1)
+	b.pass(b.at)
+}
+
+// pass moves the decision to a place in the order: whatever is there has to
+// leave the barriers before it what they need.
+func (b *board) pass(place rank.Rank) { b.at, b.passed = place, b.ahead(place) }
+
+// ahead is the number of barriers before a place.
+func (b *board) ahead(place rank.Rank) int {
+	n := 0
+	for n < len(b.barriers) && b.barriers[n].Rank < place {
+		n++
+	}
+	return n
+}
+
+// keeper is the barrier among the first n for which a lock is kept free.
+func (b *board) keeper(lock string, n int) *job.Overtaken {
+	for i := range b.barriers[:n] {
+		if slices.Contains(b.barriers[i].Needs.Locks, lock) {
+			return &b.barriers[i]
+		}
+	}
+	return nil
+}
+
+// reserver is the barrier among the first n for which the last unit of a limit
+// is kept, and the bound that it has to keep: it has all its locks to itself and
+// waits for limits only. While it waits for a lock as well, it could not use the
+// unit.
+func (b *board) reserver(what counted, n int) (o *job.Overtaken, most int) {
+	for i := range b.barriers[:n] {
+		o, most := &b.barriers[i], -1
+		limits(o.Needs, func(w counted, own int) bool {
+			if w == what {
+				most = b.most(w, own)
+			}
+			return w != what
+		})
+		if most >= 0 && b.used[what] >= most-1 && !slices.ContainsFunc(o.Needs.Locks, func(l string) bool {
+			_, wanted := b.wanted[l]
+			return wanted || b.full(l) || b.keeper(l, i) != nil
+		}) {
+			return o, most
+		}
+	}
+	return nil, 0
+}
+
+// onlyGroups reports whether no slot can get free before a running group ends.
+func (b *board) onlyGroups() bool { return len(b.s.Groups) >= slots(b.s) }
+
+// obstacle is the first thing, other than a missing slot or earlier jobs, that
+// keeps something with these needs at this place from starting; the zero value
+// is none. in is the group that has its slot already and whose member it is.
+//
+// A running group has begun and is not stopped by the strict order. Its
+// members leave barriers what they need, and direct requests if those may use
+// the group's slot; but they do not wait for somebody who waits for the
+// group's own slot, or both would wait for ever.
+func (b *board) obstacle(c job.Class, place rank.Rank, in *job.Group) obstacle {
+	n := b.ahead(place)
+	respect := true
+	if in != nil {
+		respect = b.s.Rules.DirectGroupPolicy == job.DirectNext
+		if b.onlyGroups() {
+			n = 0
+		}
 	}
 	for _, l := range c.Locks {
 		if b.full(l) {
-			return b.lockTaken(l, c.Tenant), true
+			if i := slices.IndexFunc(b.taken[l], func(h job.Holder) bool { return h.JobID == "" }); i >= 0 {
+				h := b.taken[l][i]
+				return obstacle{kind: lockWanted, lock: l, direct: job.Direct{RunID: h.RunID, Tenant: h.Tenant}}
+			}
+			return obstacle{kind: lockFull, lock: l}
 		}
-		if d, ok := b.wanted[l]; ok && !inside {
-			return job.Waiting{
-				Code: job.WaitDirectFirst, Detail: "a direct request waits for lock " + l, Holder: visible(d.Tenant, c.Tenant, d.RunID),
-			}, true
+		if d, ok := b.wanted[l]; ok && respect {
+			return obstacle{kind: lockWanted, lock: l, direct: d}
 		}
-		if o, ok := b.barred[l]; ok && !inside {
-			return job.Waiting{
-				Code: job.WaitLock, Holder: visible(o.Needs.Tenant, c.Tenant, o.JobID),
-				Detail: fmt.Sprintf("lock %s is kept free for %s, which was overtaken %s", l, named(o.Needs.Tenant, c.Tenant, o.JobID), often(o)),
-			}, true
-		}
-	}
-	if b.wall != nil && !inside {
-		o := *b.wall
-		return job.Waiting{
-			Code: job.WaitPosition, Holder: visible(o.Needs.Tenant, c.Tenant, o.JobID),
-			Detail: fmt.Sprintf("the order is strict, and %s was overtaken %s: nothing behind it starts first", named(o.Needs.Tenant, c.Tenant, o.JobID), often(o)),
-		}, true
-	}
-	for _, r := range c.Resources() {
-		if strings.HasPrefix(r, job.ResourceLock) || strings.HasPrefix(r, job.ResourceGroup) {
-			continue
-		}
-		if most, used := b.limit(r); most >= 0 && used >= most {
-			return job.Waiting{Code: job.WaitLimit, Detail: limitText(r, c, most, used)}, true
+		if o := b.keeper(l, n); o != nil {
+			return obstacle{kind: lockKept, lock: l, barrier: o}
 		}
 	}
-	return job.Waiting{}, false
-}
-
-func limitText(resource string, c job.Class, most, used int) string {
-	kind, _, _ := strings.Cut(resource, ":")
-	switch kind + ":" {
-	case job.ResourceType:
-		return fmt.Sprintf("max_per_job: %d of %d jobs of type %s run", used, most, c.Type)
-	case job.ResourceTemplate:
-		return fmt.Sprintf("max_per_template: %d of %d jobs of template %s run", used, most, c.TemplateID)
-	case job.ResourceTenant:
-		return fmt.Sprintf("max_per_tenant: %d of %d jobs of the tenant run", used, most)
+	if b.s.Rules.StrictOrder && n > 0 && in == nil {
+		return obstacle{kind: strictOrder, barrier: &b.barriers[0]}
 	}
-	return fmt.Sprintf("max_per_key: %d of %d jobs with the same concurrency key run", used, most)
-}
-
-func often(o job.Overtaken) string {
-	return plural(o.Starts, "time", "times") + " since " + o.Since.UTC().Format("15:04:05 MST")
-}
-
-// lockTaken says who has a lock.
-func (b *board) lockTaken(l, tenant string) job.Waiting {
-	h := b.held[l][0]
-	who := h.JobID
-	if who == "" {
-		who = h.Outside
-	}
-	if who == "" {
-		who = "direct request " + h.RunID
-	}
-	w := job.Waiting{Code: job.WaitLock, Until: h.ExpiresAt}
-	switch n := b.capacity(l); {
-	case h.Tenant != tenant:
-		w.Detail = fmt.Sprintf("lock %s is held by a job of another tenant", l)
-	case n > 1:
-		w.Detail = fmt.Sprintf("all %d units of lock %s are taken, one by %s", n, l, who)
-	default:
-		w.Detail = fmt.Sprintf("lock %s is held by %s", l, who)
-	}
-	if h.Lost {
-		w.Detail += "; holder lost: its server is gone, and the lock gets free when its work is known to have ended"
-	}
-	if h.Tenant == tenant {
-		if w.Holder = h.JobID; w.Holder == "" {
-			w.Holder = h.RunID + h.Outside
+	var out obstacle
+	limits(c, func(what counted, own int) bool {
+		most, used := b.most(what, own), b.used[what]
+		if most >= 0 && used >= most {
+			out = obstacle{kind: limitReached, what: what, most: most, used: used}
+		} else if o, most := b.reserver(what, n); o != nil {
+			out = obstacle{kind: limitKept, what: what, most: most, used: used, barrier: o}
 		}
-	}
-	return w
+		return out.kind == nothing
+	})
+	return out
 }
 
-// visible hides the ids of other tenants.
-func visible(owner, reader, id string) string {
-	if owner != reader {
-		return ""
-	}
-	return id
+// obstacle is what keeps a job from starting. reason.go puts it into words.
+type obstacle struct {
+	kind       obstacleKind
+	lock       string
+	what       counted
+	most, used int
+	direct     job.Direct
+	barrier    *job.Overtaken
 }
 
-func named(owner, reader, id string) string {
-	if owner != reader {
-		return "a job of another tenant"
-	}
-	return "job " + id
-}
+type obstacleKind int
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
+const (
+	nothing      obstacleKind = iota
+	lockFull                  // every unit of a lock is taken
+	lockWanted                // a direct request waits for a lock
+	lockKept                  // a lock is kept free for a barrier
+	strictOrder               // nothing may start before a barrier
+	limitReached              // a limit is reached
+	limitKept                 // the last unit of a limit is kept for a barrier
+)

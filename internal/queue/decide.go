@@ -1,22 +1,15 @@
 package queue
 
 import (
-	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/runsheet/runsheet/internal/job"
 )
 
-// tracked is how many jobs that were not overtaken before a decision notes, and
-// maxTracked how many are noted at all: those that are first in the order.
-const (
-	tracked    = 16
-	maxTracked = 64
-)
-
-// lookAhead is how many jobs model affinity looks at for one whose model is
-// loaded.
-const lookAhead = 64
+// maxStuck is how many groups that cannot start a decision looks at. It reads
+// the members of each.
+const maxStuck = 64
 
 // Decide is the claim decision: what starts now. It does no I/O itself; the
 // store calls it inside the serialised claim transaction, gives it the waiting
@@ -26,40 +19,49 @@ const lookAhead = 64
 // their slot; then the waiting jobs in order, first runnable first, as long as
 // there are free slots. A job that a lock or a limit blocks is passed over, at
 // most Rules.MaxOvertakes times and for Rules.MaxOvertakeAge; then nothing
-// behind it gets a lock that it needs.
+// behind it gets what it needs.
 //
 // docs/explanation/order.md explains each rule with an example; the examples
 // are tests of this function.
 func Decide(s job.Snapshot) job.Decision {
-	d := &decider{board: newBoard(s), room: s.Room}
-	d.out.Overtaken = s.Overtaken
+	d := newDecider(s)
 	if s.Paused {
-		return d.out
+		return job.Decision{Overtaken: s.Overtaken}
 	}
 	d.direct()
 	d.groups()
 	d.queue()
-	d.countOvertaken()
+	d.out.Overtaken = d.count()
 	return d.out
 }
 
 // decider is one decision on the way.
 type decider struct {
 	*board
+	tally
 	room int
 	out  job.Decision
-	// starts are the places of what starts from the order.
-	starts []start
-	// waiting are runnable jobs that stand back for model affinity.
-	waiting []job.Candidate
-	// stuck are the first members of groups that could not start.
-	stuck []job.Candidate
+	// aside are runnable jobs that stand back for model affinity, in order;
+	// settled says that none does any more in this decision.
+	aside   []work
+	settled bool
+	// left are jobs, and first members of groups, that could not start when it was
+	// their turn; stuck is how many groups there are among them.
+	left  []job.Candidate
+	stuck int
+	// checkAt is the number of starts at which jobs that nobody noted yet may have
+	// been overtaken too often.
+	checkAt int
 }
 
-// start is a job that starts from its place in the order.
-type start struct {
+// work is what stands at one place: a job, or a group with its first member.
+type work struct {
 	job.Candidate
-	affine bool
+	group *job.GroupWork
+}
+
+func newDecider(s job.Snapshot) *decider {
+	return &decider{board: newBoard(s), tally: tally{list: s.Overtaken}, room: s.Room, checkAt: s.Rules.MaxOvertakes}
 }
 
 // direct starts direct requests, and keeps slots and locks free for those that
@@ -72,37 +74,41 @@ func (d *decider) direct() {
 		}
 		group := ""
 		if d.free <= 0 {
-			group = d.lender()
-		}
-		switch {
-		case d.free <= 0 && group == "":
-			d.want(r)
-		case r.Instance != d.s.Self:
-			if group == "" {
-				d.free--
+			if group = d.lender(); group == "" {
+				d.seats++
+				d.want(r)
+				continue
 			}
-			d.lend(group)
-			d.want(r)
-		case d.room <= 0:
-			d.want(r)
-		default:
-			if group == "" {
-				d.free--
-			}
-			d.lend(group)
-			d.room--
-			d.take(r.Needs(), job.Holder{RunID: r.RunID, Tenant: r.Tenant})
-			d.out.Direct = append(d.out.Direct, job.Grant{RunID: r.RunID, Group: group})
 		}
+		own := r.Instance == d.s.Self
+		if own && d.room <= 0 {
+			d.want(r)
+			continue
+		}
+		if group == "" {
+			d.free--
+			d.seats++
+		}
+		d.lend(group)
+		d.take(r.Needs(), job.Holder{RunID: r.RunID, Tenant: r.Tenant})
+		if !own { // its instance starts it
+			continue
+		}
+		d.room--
+		d.out.Direct = append(d.out.Direct, job.Grant{RunID: r.RunID, Group: group})
 	}
 }
 
 // want keeps the locks of a direct request that waits from the jobs.
 func (d *decider) want(r job.Direct) {
 	for _, l := range r.Locks {
-		if _, ok := d.wanted[l]; !ok {
-			d.wanted[l] = r
+		if _, ok := d.wanted[l]; ok {
+			continue
 		}
+		if d.wanted == nil {
+			d.wanted = map[string]job.Direct{}
+		}
+		d.wanted[l] = r
 	}
 }
 
@@ -152,12 +158,16 @@ func (d *decider) members(g job.GroupWork, running int, inside bool) int {
 	if g.Blocked {
 		return 0
 	}
+	var in *job.Group
+	if inside {
+		in = &g.Group
+	}
 	n := 0
 	for _, c := range g.Next {
 		if running >= atOnce(g.Group) || d.room <= 0 {
 			break
 		}
-		if _, blocked := d.obstacle(c.Needs, inside); blocked {
+		if d.obstacle(c.Needs, c.Rank.Place(), in).kind != nothing {
 			if g.Group.Mode == job.Sequential {
 				break
 			}
@@ -168,6 +178,9 @@ func (d *decider) members(g job.GroupWork, running int, inside bool) int {
 			claim.Group = g.Group.ID
 		}
 		d.start(c, claim)
+		if inside {
+			d.note(d.board, c, false)
+		}
 		running++
 		n++
 	}
@@ -180,117 +193,97 @@ func (d *decider) start(c job.Candidate, claim job.Claim) {
 	d.out.Claims = append(d.out.Claims, claim)
 }
 
+// open reports whether anything from the order may still start.
+func (d *decider) open() bool { return d.free > 0 && d.room > 0 }
+
 // queue starts waiting jobs in order.
 func (d *decider) queue() {
-	if d.free <= 0 || d.room <= 0 || d.s.Heads == nil {
+	if d.s.Heads == nil {
 		return
 	}
+	for d.open() && d.walk() {
+		// Many slots got free at once: whoever was overtaken by what has just started
+		// may be a barrier now.
+		for _, w := range d.aside {
+			d.left = append(d.left, w.Candidate)
+		}
+		d.look(d.board, d.s.Heads, d.left)
+		d.aside, d.left, d.stuck = nil, nil, 0
+		d.checkAt = len(d.starts) + max(d.s.Rules.MaxOvertakes, 1)
+	}
+	d.settle()
+}
+
+// walk goes through the order once and reports whether it has to be done again,
+// because the jobs that were overtaken have to be looked at first.
+func (d *decider) walk() (again bool) {
+	d.pass("")
 	seen := 0
 	// An error of the walk is the store's, which gives the whole claim up.
-	_ = d.s.Heads.Walk(d.blocked, func(c job.Candidate, g *job.GroupWork) bool {
-		d.pass(c.Rank)
-		if d.wall != nil {
+	_ = d.s.Heads.Walk(d.passedOver, func(c job.Candidate, g *job.GroupWork) bool {
+		if d.hasStarted(c.Rank) {
+			return true
+		}
+		if len(d.starts) >= d.checkAt {
+			again = true
 			return false
 		}
-		if len(d.waiting) > 0 {
-			if seen++; seen > lookAhead {
-				return false
+		d.pass(c.Rank.Place())
+		if d.s.Rules.StrictOrder && d.passed > 0 {
+			return false
+		}
+		w := work{c, g}
+		switch {
+		case g == nil && d.obstacle(c.Needs, c.Rank, nil).kind != nothing:
+		case len(d.aside) > 0 && g == nil && d.usesLoaded(c.Needs.Locks):
+			d.begin(w, true)
+			if d.patience() <= 0 {
+				d.settle()
 			}
-		}
-		if g != nil {
-			switch {
-			case len(d.waiting) > 0: // model affinity lets single jobs go first only
-			case d.members(*g, 0, false) > 0:
-				d.starts = append(d.starts, start{Candidate: c})
-				d.free--
-			default:
-				d.stuck = append(d.stuck, c)
+		case len(d.aside) > 0:
+			d.aside = append(d.aside, w)
+			// Beyond that, nothing is looked for that those aside could wait for.
+			if seen++; seen > lookAhead || d.patience() <= 0 {
+				d.settle()
 			}
-			return d.free > 0 && d.room > 0
+		case g == nil && d.standsBack(c):
+			d.aside = append(d.aside, w)
+		default:
+			d.begin(w, false)
 		}
-		if _, blocked := d.obstacle(c.Needs, false); blocked {
-			return true
-		}
-		if d.standsBack(c) || len(d.waiting) > 0 && !d.affine(c) {
-			d.waiting = append(d.waiting, c)
-			return true
-		}
-		d.fromOrder(c, len(d.waiting) > 0)
-		return d.free > 0 && d.room > 0
+		return d.open()
 	})
-	for _, c := range d.waiting {
-		if d.free <= 0 || d.room <= 0 {
-			break
+	return again
+}
+
+// passedOver is what the walk leaves out.
+func (d *decider) passedOver(resource string) bool {
+	return d.stuck >= maxStuck && strings.HasPrefix(resource, job.ResourceGroup) || d.blocked(resource)
+}
+
+// begin starts what stands at one place in a slot of its own, if it can.
+func (d *decider) begin(w work, affine bool) {
+	switch {
+	case w.group == nil:
+		d.start(w.Candidate, job.Claim{JobID: w.JobID})
+	case d.members(*w.group, 0, false) == 0:
+		// One that a person holds, or that has to wait for its time, keeps nothing free.
+		if !w.group.Blocked {
+			d.left = append(d.left, w.Candidate)
+			d.stuck++
 		}
-		if _, blocked := d.obstacle(c.Needs, false); !blocked {
-			d.fromOrder(c, false)
-		}
-	}
-}
-
-func (d *decider) fromOrder(c job.Candidate, affine bool) {
-	d.free--
-	d.starts = append(d.starts, start{c, affine})
-	d.start(c, job.Claim{JobID: c.JobID})
-}
-
-// affine reports whether c needs a model that is loaded.
-func (d *decider) affine(c job.Candidate) bool {
-	return slices.ContainsFunc(job.ModelLocks(c.Needs.Locks), func(l string) bool { return slices.Contains(d.s.Loaded, l) })
-}
-
-// standsBack reports whether c, which could start, lets jobs go first whose
-// model is loaded: it needs another model and has not stood back too often.
-func (d *decider) standsBack(c job.Candidate) bool {
-	if d.s.Rules.ModelAffinity <= 0 || len(d.s.Loaded) == 0 || d.affine(c) || len(job.ModelLocks(c.Needs.Locks)) == 0 {
-		return false
-	}
-	for _, o := range d.s.Overtaken {
-		if o.JobID == c.JobID {
-			return o.Affinity < d.s.Rules.ModelAffinity && o.Starts < d.s.Rules.MaxOvertakes
-		}
-	}
-	return true
-}
-
-// countOvertaken notes which waiting jobs were overtaken by what starts.
-func (d *decider) countOvertaken() {
-	if len(d.starts) == 0 {
 		return
 	}
-	list := slices.Clone(d.out.Overtaken)
-	note := func(c job.Candidate) {
-		if !slices.ContainsFunc(list, func(o job.Overtaken) bool { return o.JobID == c.JobID }) {
-			list = append(list, job.Overtaken{JobID: c.JobID, Rank: c.Rank, Needs: c.Needs, Since: d.s.Now})
-		}
+	d.free--
+	d.note(d.board, w.Candidate, affine)
+}
+
+// count is the list of the overtaken after the decision.
+func (d *decider) count() []job.Overtaken {
+	if len(d.starts) == 0 && !d.owned {
+		return d.s.Overtaken
 	}
-	// Blocked now is blocked by what ran before or by what starts with this decision.
-	if heads, err := d.s.Heads.Blocked(d.blocked, tracked); err == nil {
-		for _, c := range heads {
-			note(c)
-		}
-	}
-	for _, c := range slices.Concat(d.waiting, d.stuck) {
-		note(c)
-	}
-	kept := list[:0]
-	for _, o := range list {
-		if slices.ContainsFunc(d.starts, func(s start) bool { return s.JobID == o.JobID }) {
-			continue
-		}
-		for _, s := range d.starts {
-			if s.Rank <= o.Rank {
-				continue
-			}
-			o.Starts++
-			if s.affine {
-				o.Affinity++
-			}
-		}
-		if o.Starts > 0 {
-			kept = append(kept, o)
-		}
-	}
-	slices.SortFunc(kept, func(a, b job.Overtaken) int { return cmp.Compare(a.Rank, b.Rank) })
-	d.out.Overtaken = kept[:min(len(kept), maxTracked)]
+	d.pass("\xff") // behind everything: what barriers keep is blocked
+	d.look(d.board, d.s.Heads, d.left)
+	return d.result(d.board)
 }

@@ -98,14 +98,15 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 		return forecast.Estimate{Reason: forecast.ReasonHeld}
 	case f.in.Paused:
 		return forecast.Estimate{Reason: forecast.ReasonPaused}
-	case len(f.in.Waiting) < foreseen:
-		// It came after the last look: it starts about when what stood there would.
-		if position < len(f.in.Waiting) {
-			return f.starts[f.in.Waiting[max(position, 0)].ID]
-		}
-		return f.starts[last]
 	}
-	e := forecast.Beyond(f.in, f.starts, []int{position})[0]
+	e := f.starts[last]
+	switch {
+	case position < len(f.in.Waiting):
+		// It came after the last look: it starts about when what stood there would.
+		e = f.starts[f.in.Waiting[max(position, 0)].ID]
+	case len(f.in.Waiting) >= foreseen:
+		e = forecast.Beyond(f.in, f.starts, []int{position})[0]
+	}
 	if e.Known && e.Start.Before(j.NotBefore) {
 		e.Start, e.To = j.NotBefore, e.To.Add(j.NotBefore.Sub(e.Start))
 		e.From = later(e.From, j.NotBefore)
@@ -227,7 +228,11 @@ func (f *Forecaster) waiting(j job.Job) forecast.Waiting {
 // resources names what something takes while it runs, without the bounds that
 // templates set: they are capacities.
 func resources(c job.Class) []string {
-	out := limited(c)
+	var out []string
+	limits(c, func(what counted, _ int) bool {
+		out = append(out, what.kind+what.name)
+		return true
+	})
 	for _, l := range c.Locks {
 		out = append(out, job.ResourceLock+l)
 	}
@@ -243,8 +248,11 @@ func capacityOf(b *board, known map[string]int, names []string) map[string]int {
 			}
 			continue
 		}
-		most, _ := b.limit(r)
-		base, _, _ := strings.Cut(r, "@")
+		what, own, ok := parseCounted(r)
+		if !ok {
+			continue
+		}
+		most, base := b.most(what, own), what.kind+what.name
 		if was, ok := known[base]; most >= 0 && (!ok || most < was) {
 			known[base] = most
 		}

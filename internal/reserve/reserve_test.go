@@ -281,3 +281,75 @@ func TestReservationsUseTheReserve(t *testing.T) {
 		t.Errorf("%v after %d tries, want success after 3", err, f.calls)
 	}
 }
+
+// refusingGroups and refusingLocks are a database that refuses some writes.
+type refusingGroups struct {
+	store.Groups
+	m *machine
+}
+
+func (r refusingGroups) Cancel(_ context.Context, p store.CancelGroup) (job.Group, error) {
+	if r.m.calls++; r.m.fail > 0 {
+		r.m.fail--
+		return job.Group{}, fault.New(fault.StorageFull, "full")
+	}
+	return job.Group{ID: p.ID}, nil
+}
+
+type refusingLocks struct {
+	store.Locks
+	m *machine
+}
+
+func (r refusingLocks) answer() (job.Holder, error) {
+	if r.m.calls++; r.m.fail > 0 {
+		r.m.fail--
+		return job.Holder{}, fault.New(fault.StorageFull, "full")
+	}
+	return job.Holder{}, nil
+}
+
+func (r refusingLocks) Renew(context.Context, store.RenewLock) (job.Holder, error) { return r.answer() }
+
+func (r refusingLocks) Release(context.Context, store.ReleaseLock) (job.Holder, error) {
+	return r.answer()
+}
+
+// Groups are new work; their end, and that of locks, takes from the reserve.
+func TestGroupsAndLocksOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(context.Context, store.Store) error{
+		"cancel": func(ctx context.Context, s store.Store) error {
+			_, err := s.Groups.Cancel(ctx, store.CancelGroup{})
+			return err
+		},
+		"renew": func(ctx context.Context, s store.Store) error {
+			_, err := s.Locks.Renew(ctx, store.RenewLock{})
+			return err
+		},
+		"release": func(ctx context.Context, s store.Store) error {
+			_, err := s.Locks.Release(ctx, store.ReleaseLock{})
+			return err
+		},
+	} {
+		m := setup(t, 2000*kib)
+		g := m.guard(true)
+		m.ticks(g, 1)
+		st := m.st
+		st.Groups, st.Locks = refusingGroups{st.Groups, m}, refusingLocks{st.Locks, m}
+		st = g.Wrap(st)
+		before := m.held()
+		m.fail = 1
+		if err := write(t.Context(), st); err != nil || m.calls != 2 || m.held() >= before {
+			t.Errorf("%s: %v after %d calls, reserve %d of %d", name, err, m.calls, m.held(), before)
+		}
+		for what, add := range map[string]func() error{
+			"create": func() error { _, err := st.Groups.Create(t.Context(), store.AddGroup{}); return err },
+			"add":    func() error { _, err := st.Groups.Add(t.Context(), store.AddMembers{}); return err },
+		} {
+			if err := add(); !fault.Is(err, fault.StorageFull) {
+				t.Errorf("%s on a full disk: %v", what, err)
+			}
+		}
+	}
+}

@@ -28,6 +28,8 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Leases = leases{st.Leases, g}
 	st.Queue = queue{st.Queue, g}
 	st.Order = order{st.Order, g}
+	st.Groups = groups{st.Groups, st.Keys, g}
+	st.Locks = locks{st.Locks, g}
 	st.Keys = keys{st.Keys, g}
 	st.Retention = retention{st.Retention, g}
 	st.Sessions = sessions{st.Sessions, g}
@@ -265,6 +267,59 @@ func (o order) Restore(ctx context.Context, p store.MoveJob) (restored job.Job, 
 		return err
 	})
 	return restored, err
+}
+
+type groups struct {
+	store.Groups
+	keys store.Keys
+	g    *Guard
+}
+
+func (s groups) Create(ctx context.Context, p store.AddGroup) (added store.GroupAdded, err error) {
+	err = s.g.fresh(ctx, s.keys, p.Key, func() error {
+		added, err = s.Groups.Create(ctx, p)
+		return err
+	})
+	return added, err
+}
+
+func (s groups) Add(ctx context.Context, p store.AddMembers) (added store.GroupAdded, err error) {
+	err = s.g.fresh(ctx, s.keys, p.Key, func() error {
+		added, err = s.Groups.Add(ctx, p)
+		return err
+	})
+	return added, err
+}
+
+func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (g job.Group, err error) {
+	err = s.g.need(func() error {
+		g, err = s.Groups.Cancel(ctx, p)
+		return err
+	})
+	return g, err
+}
+
+// locks lets programs outside go on and end in good order. Taking a lock takes
+// what it finds: whoever is refused has not begun.
+type locks struct {
+	store.Locks
+	g *Guard
+}
+
+func (l locks) Renew(ctx context.Context, p store.RenewLock) (h job.Holder, err error) {
+	err = l.g.need(func() error {
+		h, err = l.Locks.Renew(ctx, p)
+		return err
+	})
+	return h, err
+}
+
+func (l locks) Release(ctx context.Context, p store.ReleaseLock) (h job.Holder, err error) {
+	err = l.g.need(func() error {
+		h, err = l.Locks.Release(ctx, p)
+		return err
+	})
+	return h, err
 }
 
 type keys struct {

@@ -145,11 +145,9 @@ type CancelGroup struct {
 
 // Lock is one lock.
 type Lock struct {
-	Name     string
-	Capacity int // at least 1
-	Holders  []job.Holder
-	// Waiting is the number of ready jobs that are stopped by it at the moment, as far as is
-	// known: at least that many.
+	Name      string
+	Capacity  int // at least 1
+	Holders   []job.Holder
 	UpdatedAt time.Time // of the capacity; zero = never set
 }
 
@@ -182,6 +180,7 @@ type RenewLock struct {
 	Token        int64
 	TTL          time.Duration
 	Now          time.Time // zero = the authority's clock
+	Key          *Key
 }
 
 // ReleaseLock are the parameters of Locks.Release.

@@ -228,7 +228,8 @@ type Order interface {
 
 // Groups keeps groups of jobs.
 type Groups interface {
-	// Create stores a group and its members, all or none.
+	// Create stores a group and its members, all or none. p.Key as in Jobs.Add;
+	// not_found or already_started when p.Place names what does not wait.
 	Create(ctx context.Context, p AddGroup) (GroupAdded, error)
 	// Add appends members to a pending group; group_started, not_found.
 	Add(ctx context.Context, p AddMembers) (GroupAdded, error)
@@ -238,7 +239,8 @@ type Groups interface {
 	Members(ctx context.Context, tenant, id string, after rank.Rank, limit int) ([]job.Job, error)
 	// List returns a page, newest first.
 	List(ctx context.Context, p ListGroups) (GroupPage, error)
-	// Cancel cancels the waiting members and asks the running ones to stop.
+	// Cancel cancels the waiting members and asks the running ones to stop;
+	// already_finished. It does not matter what OnFailure says.
 	Cancel(ctx context.Context, p CancelGroup) (job.Group, error)
 }
 
@@ -249,7 +251,8 @@ type Locks interface {
 	List(ctx context.Context, p ListLocks) (LockPage, error)
 	// Lock returns one, also if nobody holds it and nothing is known of it.
 	Lock(ctx context.Context, name string) (Lock, error)
-	// Acquire takes a unit for a program outside; lock_held with who holds it.
+	// Acquire takes a unit for a program outside; lock_held with who holds it, as
+	// far as the tenant may know. p.Key as in Jobs.Add, also in Renew and Release.
 	Acquire(ctx context.Context, p AcquireLock) (job.Holder, error)
 	// Renew moves the expiry; lock_not_held when it has expired or was given back.
 	Renew(ctx context.Context, p RenewLock) (job.Holder, error)

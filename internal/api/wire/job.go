@@ -21,6 +21,7 @@ type JobInput struct {
 	RunAt          *time.Time        `json:"run_at,omitempty" doc:"do not start before this time"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
+	GroupID        string            `json:"group_id,omitempty" maxLength:"100" doc:"id of a PENDING group, of which it becomes the last member"`
 	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how this job fares; the template's if absent" example:"https://example.com/hooks/runsheet"`
 	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent"`
 	Trigger        string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
@@ -60,7 +61,7 @@ type Job struct {
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
 	GroupID           *string           `json:"group_id" doc:"the group that it belongs to"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
-	Position          *int              `json:"position" doc:"number of places before it in the queue, a group being one; null when it does not wait"`
+	Position          *int              `json:"position" doc:"number of places before it in the queue, a group being one; null when it does not wait, or waits in the slot of its group"`
 	EstimatedWait     *Duration         `json:"estimated_wait" nullable:"true" doc:"from now to the likely start; null while unknown"`
 	EstimatedStartAt  *time.Time        `json:"estimated_start_at" doc:"the likely start: as many starts are earlier as later; null while unknown"`
 	EstimatedStart    *StartRange       `json:"estimated_start_range" doc:"four of five starts lie in it; null while unknown"`
@@ -76,7 +77,7 @@ type Job struct {
 	Labels            map[string]string `json:"labels"`
 	WebhookURL        *string           `json:"webhook_url" doc:"who is told how it fares"`
 	WebhookEvents     []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
-	Trigger           string            `json:"trigger" enum:"api,manual,retry"`
+	Trigger           string            `json:"trigger" enum:"api,manual,retry,group,schedule"`
 	CreatedBy         string            `json:"created_by"`
 	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
 	Attempt           int               `json:"attempt" doc:"number of the current or last attempt; 0 before the first"`
@@ -133,13 +134,10 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		w.Error = &Error{Code: j.Failure.Code, Message: j.Failure.Message}
 	}
 	if j.State == job.Queued {
-		w.Position = position
-		if waiting != nil {
-			w.Waiting = &Waiting{
-				Code: string(waiting.Code), Detail: waiting.Detail,
-				Holder: str(waiting.Holder), Until: instant(waiting.Until),
-			}
+		if !j.GroupActive {
+			w.Position = position
 		}
+		w.Waiting = waitingOf(waiting)
 	}
 	return w
 }

@@ -57,6 +57,7 @@ type Run struct {
 	Attempt         int                 `json:"attempt"`
 	Trigger         string              `json:"trigger"`
 	CreatedBy       string              `json:"created_by"`
+	GroupID         *string             `json:"group_id" doc:"the group that its job is a member of"`
 	RetryOf         *string             `json:"retry_of"`
 	Params          Object              `json:"params" doc:"as they were used"`
 	Labels          map[string]string   `json:"labels"`
@@ -101,7 +102,7 @@ func RunOf(r run.Run, artifacts []run.Artifact) Run {
 	w := Run{
 		RunID: r.ID, JobID: r.JobID, Name: r.JobName, JobType: r.JobType, TemplateID: str(r.TemplateID),
 		Active: !r.State.Terminal(), Attempt: r.Attempt, Trigger: r.Trigger, CreatedBy: r.CreatedBy,
-		RetryOf: str(r.RetryOf), Params: r.Params, Labels: labels(r.Labels), CreatedAt: r.CreatedAt.UTC(),
+		RetryOf: str(r.RetryOf), GroupID: str(r.GroupID), Params: r.Params, Labels: labels(r.Labels), CreatedAt: r.CreatedAt.UTC(),
 		QueuedAt: r.QueuedAt.UTC(), StartedAt: r.StartedAt.UTC(), FinishedAt: instant(r.FinishedAt),
 		QueueWaitMs: r.QueueWait().Milliseconds(), InstanceID: str(r.Instance), ExitCode: r.Result.ExitCode,
 		Reason: str(r.Reason), Tokens: tokens(r.Result.Tokens), Outputs: labels(r.Result.Outputs),

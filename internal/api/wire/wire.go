@@ -82,8 +82,8 @@ type Problem struct {
 	RequestID string  `json:"request_id"`
 	Errors    []Place `json:"errors,omitempty" doc:"the places in the request that are wrong"`
 	Hint      string  `json:"hint,omitempty" doc:"what to do in this very case"`
-	// Current is the stored representation, with 412.
-	Current Object `json:"current,omitempty" doc:"the current representation, with status 412"`
+	// Current is the stored representation, with 412 and lock_held.
+	Current Object `json:"current,omitempty" doc:"the current representation, with status 412; the lock, with lock_held"`
 }
 
 // Place is one wrong place in a request.

@@ -372,7 +372,7 @@ func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
 	if err := endRun(ctx, tx, it.Run.After); err != nil {
 		return nil, err
 	}
-	if err := announceChange(ctx, tx, it.Job, moved); err != nil {
+	if err := announceChange(ctx, tx, it.Job, moved, stopRest); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM lock_holders WHERE run_id = $1 AND token = $2`, b.RunID, b.Epoch); err != nil {

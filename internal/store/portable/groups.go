@@ -263,7 +263,8 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 			if err != nil {
 				return err
 			}
-			done, err := change(ctx, tx, c)
+			// The others are cancelled too, not skipped because of this one.
+			done, err := changeMember(ctx, tx, c, leaveRest)
 			if err != nil {
 				return err
 			}
@@ -283,9 +284,18 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 	return out, err
 }
 
+// restOfGroup says what becomes of the waiting members of a group when one of
+// them does not succeed.
+type restOfGroup bool
+
+const (
+	stopRest  restOfGroup = true  // what the group's OnFailure says
+	leaveRest restOfGroup = false // nothing
+)
+
 // memberChanged counts the end of a group's member, stops the rest if its
 // failure asks for that, and ends the group with its last member.
-func memberChanged(ctx context.Context, tx Tx, c job.Change) error {
+func memberChanged(ctx context.Context, tx Tx, c job.Change, stop restOfGroup) error {
 	if c.After.GroupID == "" || !c.After.State.Terminal() || c.Before.State.Terminal() {
 		return nil
 	}
@@ -301,7 +311,7 @@ func memberChanged(ctx context.Context, tx Tx, c job.Change) error {
 	if g.Terminal() {
 		return announce(ctx, tx, []event.Event{groupEvent(g, event.GroupFinished, at)})
 	}
-	if g.State != job.GroupRunning || !g.Stops(c.After.State) {
+	if stop == leaveRest || g.State != job.GroupRunning || !g.Stops(c.After.State) {
 		return nil
 	}
 	rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, g.ID)

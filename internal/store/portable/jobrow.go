@@ -85,23 +85,29 @@ func insertJob(ctx context.Context, tx Tx, j job.Job) error {
 // saw it, announces it, and counts the end of a group's member. It reports
 // whether the row was.
 func change(ctx context.Context, tx Tx, c job.Change) (bool, error) {
+	return changeMember(ctx, tx, c, stopRest)
+}
+
+// changeMember is change for one that knows what the end of a member means for
+// the others of its group.
+func changeMember(ctx context.Context, tx Tx, c job.Change, rest restOfGroup) (bool, error) {
 	moved, done, err := changeRow(ctx, tx, c)
 	if err != nil || !done {
 		return false, err
 	}
-	return true, announceChange(ctx, tx, c, moved)
+	return true, announceChange(ctx, tx, c, moved, rest)
 }
 
 // announceChange announces a change that changeRow has written, and counts the end
 // of a group's member.
-func announceChange(ctx context.Context, tx Tx, c job.Change, moved string) error {
+func announceChange(ctx context.Context, tx Tx, c job.Change, moved string, rest restOfGroup) error {
 	if moved != "" && len(c.Emit) == 0 {
 		return fmt.Errorf("job %s changed its place, and nothing tells of it", c.Before.ID)
 	}
 	if err := announceOf(ctx, tx, c.Emit, moved, &c.After); err != nil {
 		return err
 	}
-	return memberChanged(ctx, tx, c)
+	return memberChanged(ctx, tx, c, rest)
 }
 
 // changeRow is change without announcing. The caller puts moved, what the

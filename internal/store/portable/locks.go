@@ -197,7 +197,7 @@ func announceLock(ctx context.Context, tx Tx, t event.Type, h job.Holder, at tim
 }
 
 // expire removes what programs outside have let expire.
-func (s *db) expire(ctx context.Context, tx Tx, now time.Time) error {
+func (d *db) expire(ctx context.Context, tx Tx, now time.Time) error {
 	rows, err := tx.Query(ctx, `DELETE FROM lock_holders WHERE expires_ms > 0 AND expires_ms <= $1 RETURNING name, tenant`, clock.Millis(now))
 	if err != nil {
 		return fmt.Errorf("expire locks: %w", err)
@@ -221,6 +221,9 @@ func notHeld(name string, token int64) error {
 func (s locks) Renew(ctx context.Context, p store.RenewLock) (job.Holder, error) {
 	var out job.Holder
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if err := claimKey(ctx, tx, p.Key); err != nil {
+			return err
+		}
 		now, err := s.Now(ctx, tx, p.Now)
 		if err != nil {
 			return err
@@ -235,10 +238,14 @@ func (s locks) Renew(ctx context.Context, p store.RenewLock) (job.Holder, error)
 			return notHeld(p.Name, p.Token)
 		}
 		hs, err := holders(ctx, tx, now, `h.name = $1 AND h.token = $2`, p.Name, p.Token)
-		if err == nil && len(hs) == 1 {
-			out = hs[0]
+		if err != nil {
+			return err
 		}
-		return err
+		if len(hs) != 1 {
+			return notHeld(p.Name, p.Token)
+		}
+		out = hs[0]
+		return storeKey(ctx, tx, p.Key, out)
 	})
 	return out, err
 }

@@ -112,14 +112,37 @@ func (s retention) expire(ctx context.Context, tx Tx, ids []string, out *store.E
 	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE job_id IN (`+list+`)`, args...); err != nil {
 		return fmt.Errorf("delete checkpoints: %w", err)
 	}
-	n, err := tx.Exec(ctx, `DELETE FROM jobs WHERE job_id IN (`+list+`)`, args...)
+	groupIDs, err := texts(ctx, tx, `DELETE FROM jobs WHERE job_id IN (`+list+`) RETURNING group_id`, args...)
 	if err != nil {
 		return fmt.Errorf("delete jobs: %w", err)
 	}
-	out.Jobs = int(n)
+	out.Jobs = len(groupIDs)
+	if err := expireGroups(ctx, tx, groupIDs); err != nil {
+		return err
+	}
 	for _, tenant := range slices.Sorted(maps.Keys(used)) {
 		if err := use(ctx, tx, tenant, -used[tenant].Bytes, -used[tenant].Count); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// expireGroups deletes those of the groups that have ended and whose last member
+// is gone. It locks them first: of two batches that delete the last members at
+// once, the second sees what the first did.
+func expireGroups(ctx context.Context, tx Tx, ids []string) error {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	for _, g := range ids {
+		if g == "" {
+			continue
+		}
+		if _, err := tx.Exec(ctx, `UPDATE job_groups SET version = version WHERE group_id = $1`, g); err != nil {
+			return fmt.Errorf("lock group: %w", err)
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM job_groups WHERE group_id = $1 AND finished_ms > 0
+			AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.group_id = $2 AND jobs.group_id <> '')`, g, g); err != nil {
+			return fmt.Errorf("delete group: %w", err)
 		}
 	}
 	return nil

@@ -134,12 +134,16 @@ func groupWork(ctx context.Context, tx Tx, g job.Group) (job.GroupWork, error) {
 	if g.Mode == job.Sequential {
 		most = 1
 	}
-	// One more than can run together, so that one that a lock blocks does not keep
-	// the others out.
-	js, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' AND held_reason = '' AND not_before_ms = 0
-		ORDER BY rank LIMIT $2`, g.ID, 4*most)
+	// More than can run together, so that those that a lock blocks do not keep the
+	// others out.
+	js, err := queryJobs(ctx, tx, `group_id = $1 AND `+startable+` ORDER BY rank LIMIT $2`, g.ID, 4*most)
 	if err != nil {
 		return w, err
+	}
+	if g.Mode == job.Parallel && len(js) == 4*most && !slices.ContainsFunc(js, unbound) {
+		if js, err = withOtherNeeds(ctx, tx, g, js); err != nil {
+			return w, err
+		}
 	}
 	for _, j := range js {
 		w.Next = append(w.Next, candidate(j))
@@ -152,6 +156,25 @@ func groupWork(ctx context.Context, tx Tx, g job.Group) (job.GroupWork, error) {
 		w.Blocked = len(js) == 0 || first.String != string(js[0].Rank)
 	}
 	return w, nil
+}
+
+// startable are the members of a group that may be claimed now.
+const startable = `group_id <> '' AND state = 'QUEUED' AND held_reason = '' AND not_before_ms = 0`
+
+// unbound reports whether j needs nothing that another job could have.
+func unbound(j job.Job) bool { return len(j.Locks) == 0 && j.Limits.Key == "" }
+
+// otherNeeds bounds how many members withOtherNeeds adds.
+const otherNeeds = 64
+
+// withOtherNeeds adds to the first members of a group, all of which may wait for
+// one lock, the first member of each further set of needs. It reads the whole
+// group, so it is for groups in which that may be necessary.
+func withOtherNeeds(ctx context.Context, tx Tx, g job.Group, js []job.Job) ([]job.Job, error) {
+	more, err := queryJobs(ctx, tx, `rank > $1 AND state = 'QUEUED' AND group_id <> '' AND rank IN (SELECT min(rank) FROM jobs
+		WHERE group_id = $2 AND `+startable+`
+		GROUP BY locks, limits, job_type, template_id) ORDER BY rank LIMIT $3`, string(js[len(js)-1].Rank), g.ID, otherNeeds)
+	return append(js, more...), err
 }
 
 func candidate(j job.Job) job.Candidate {

@@ -38,7 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]check{
 		jobChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
 		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
-		webhookChecks(),
+		webhookChecks(), memberChecks(),
 	} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {

@@ -54,11 +54,12 @@ func (c *Client) Run(ctx context.Context, runID string) (Run, error) {
 	return out, err
 }
 
-// RetryRun puts a new job into the queue that does the work of a run again. It
-// returns the new job.
-func (c *Client) RetryRun(ctx context.Context, runID string, call Call) (Job, error) {
+// RetryRun puts a new job into the queue that does the work of a run again, with
+// the changes that in names; the zero value changes nothing. It returns the new
+// job.
+func (c *Client) RetryRun(ctx context.Context, runID string, in RetryInput, call Call) (Job, error) {
 	var out Job
-	err := c.post(ctx, "/api/job-runs/"+escape(runID)+"/retry", nil, call, &out)
+	err := c.post(ctx, "/api/job-runs/"+escape(runID)+"/retry", in, call, &out)
 	return out, err
 }
 

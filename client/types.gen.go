@@ -254,11 +254,16 @@ type Job struct {
 	Waiting *Waiting `json:"waiting"`
 	Hold    bool     `json:"hold"`
 	// RunAt: does not start before this time.
-	RunAt          *time.Time        `json:"run_at"`
-	Params         json.RawMessage   `json:"params"`
-	RetryPolicy    RetryPolicy       `json:"retry_policy"`
-	Timeout        *string           `json:"timeout"`
-	Locks          []string          `json:"locks"`
+	RunAt *time.Time `json:"run_at"`
+	// StartDeadline: if it has not started by then, it is SKIPPED.
+	StartDeadline *time.Time      `json:"start_deadline"`
+	Params        json.RawMessage `json:"params"`
+	RetryPolicy   RetryPolicy     `json:"retry_policy"`
+	Timeout       *string         `json:"timeout"`
+	Locks         []string        `json:"locks"`
+	Limits        JobLimits       `json:"limits"`
+	// UniqueKey: equal for equal jobs; null: it may have equals.
+	UniqueKey      *string           `json:"unique_key"`
 	RetryOnRestart bool              `json:"retry_on_restart"`
 	CrashPolicy    string            `json:"crash_policy"`
 	Labels         map[string]string `json:"labels"`
@@ -395,7 +400,15 @@ type JobInput struct {
 	Hold bool `json:"hold,omitempty"`
 	// RunAt: do not start before this time.
 	RunAt *time.Time `json:"run_at,omitempty"`
-	// RetryOnRestart: a crash of the server puts the job back at its place (true) or fails it (false).
+	// Limits: how many such jobs run at the same time; only closer than the template's.
+	Limits *JobLimitsInput `json:"limits,omitempty"`
+	// Unique: in place of the template's: do nothing while an equal job is there.
+	Unique *JobUniqueInput `json:"unique,omitempty"`
+	// StartDeadline: if it has not started by then, it is SKIPPED with reason deadline. A time, or a duration from run_at on, or else from now on.
+	StartDeadline *string `json:"start_deadline,omitempty"`
+	// CrashPolicy: what a crash of the server does to it while it runs: back to its place, FAILED, or FAILED with outcome_unknown for a person to look.
+	CrashPolicy string `json:"crash_policy,omitempty"`
+	// RetryOnRestart: the same as crash_policy retry (true) or fail (false).
 	RetryOnRestart *bool `json:"retry_on_restart,omitempty"`
 	// Labels: added to the template's.
 	Labels map[string]string `json:"labels,omitempty"`
@@ -417,6 +430,26 @@ type JobInput struct {
 	Top bool `json:"top,omitempty"`
 	// Bottom: to the very end.
 	Bottom bool `json:"bottom,omitempty"`
+}
+
+// JobLimits is the schema of that name in the API.
+type JobLimits struct {
+	// MaxRunning: most jobs of the same template that run at once; null = no limit.
+	MaxRunning *int `json:"max_running"`
+	// Key: params, as JSON pointers, whose values make the concurrency key.
+	Key []string `json:"key"`
+	// MaxPerKey: most jobs with the same key that run at once; null without a key.
+	MaxPerKey *int `json:"max_per_key"`
+}
+
+// JobLimitsInput is the schema of that name in the API.
+type JobLimitsInput struct {
+	// MaxRunning: most jobs of the same template that run at once.
+	MaxRunning *int `json:"max_running,omitempty"`
+	// Key: params, by name or JSON pointer, whose values make the concurrency key.
+	Key []string `json:"key,omitempty"`
+	// MaxPerKey: most jobs with the same key that run at once; 1 if absent.
+	MaxPerKey *int `json:"max_per_key,omitempty"`
 }
 
 // JobList is the schema of that name in the API.
@@ -442,10 +475,17 @@ type JobMove struct {
 
 // JobPatch is the schema of that name in the API.
 type JobPatch struct {
+	Name *string `json:"name,omitempty"`
 	// Priority: moves the job behind the others of that priority.
 	Priority *int `json:"priority,omitempty"`
 	// Labels: a null value removes a label.
 	Labels map[string]string `json:"labels,omitempty"`
+	// Timeout: of one attempt; null = none.
+	Timeout *string `json:"timeout,omitempty"`
+	// RunAt: do not start before this time; null = as soon as it may, also in place of the delay before a retry.
+	RunAt *time.Time `json:"run_at,omitempty"`
+	// StartDeadline: if it has not started by then, it is SKIPPED; null = never.
+	StartDeadline *string `json:"start_deadline,omitempty"`
 }
 
 // JobTemplate is the schema of that name in the API.
@@ -462,7 +502,14 @@ type JobTemplate struct {
 	Timeout      *string         `json:"timeout"`
 	Priority     int             `json:"priority"`
 	Locks        []string        `json:"locks"`
-	// RetryOnRestart: null: the job type decides.
+	Limits       JobLimits       `json:"limits"`
+	// Unique: null: jobs may be equal.
+	Unique *JobUnique `json:"unique"`
+	// StartDeadline: null: jobs wait as long as it takes.
+	StartDeadline *string `json:"start_deadline"`
+	// CrashPolicy: null: the job type decides.
+	CrashPolicy *string `json:"crash_policy"`
+	// RetryOnRestart: null: the job type decides, or crash_policy is ask.
 	RetryOnRestart *bool             `json:"retry_on_restart"`
 	Labels         map[string]string `json:"labels"`
 	WebhookURL     *string           `json:"webhook_url"`
@@ -491,7 +538,15 @@ type JobTemplateInput struct {
 	Priority *int `json:"priority,omitempty"`
 	// Locks: named resources that a job holds while it runs.
 	Locks []string `json:"locks,omitempty"`
-	// RetryOnRestart: a crash of the server puts the job back (true) or fails it (false); the job type decides if absent.
+	// Limits: how many jobs run at the same time.
+	Limits *JobLimitsInput `json:"limits,omitempty"`
+	// Unique: refuse a job while an equal one is there.
+	Unique *JobUniqueInput `json:"unique,omitempty"`
+	// StartDeadline: a job that has not started so long after its run_at, or after it was added, is SKIPPED.
+	StartDeadline *string `json:"start_deadline,omitempty"`
+	// CrashPolicy: what a crash of the server does to a running job: back to its place, FAILED, or FAILED with outcome_unknown for a person to look; the job type decides if absent.
+	CrashPolicy string `json:"crash_policy,omitempty"`
+	// RetryOnRestart: the same as crash_policy retry (true) or fail (false).
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
 	// WebhookURL: is told how its jobs fare.
@@ -523,6 +578,300 @@ type JobTypeList struct {
 	Items []JobType `json:"items"`
 	// NextCursor: always null: the list is complete.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// JobUnique is the schema of that name in the API.
+type JobUnique struct {
+	// By: params that make jobs equal, as JSON pointers; all if empty.
+	By     []string `json:"by"`
+	Period *string  `json:"period"`
+	// States: statuses in which an equal job counts.
+	States     []string `json:"states"`
+	OnConflict string   `json:"on_conflict"`
+}
+
+// JobUniqueInput is the schema of that name in the API.
+type JobUniqueInput struct {
+	// By: params that make jobs equal, by name or JSON pointer; all if empty.
+	By []string `json:"by,omitempty"`
+	// Period: only jobs that were added so recently count; all if absent.
+	Period *string `json:"period,omitempty"`
+	// States: statuses in which an equal job counts; QUEUED and RUNNING if absent, with a period COMPLETED too.
+	States []string `json:"states,omitempty"`
+	// OnConflict: refuse: 409 with the other job's id; return: 200 with the other job.
+	OnConflict string `json:"on_conflict,omitempty"`
+}
+
+// LegacyCancelled is the schema of that name in the API.
+type LegacyCancelled struct {
+	JobID          string `json:"job_id"`
+	PreviousStatus string `json:"previous_status"`
+	// NewStatus: running: it was asked to stop and has not ended yet.
+	NewStatus string `json:"new_status"`
+}
+
+// LegacyDirect is the schema of that name in the API.
+type LegacyDirect struct {
+	RunID    string `json:"run_id"`
+	Type     string `json:"type"`
+	Position int    `json:"position"`
+}
+
+// LegacyGroup is the schema of that name in the API.
+type LegacyGroup struct {
+	GroupID   string     `json:"group_id"`
+	Name      string     `json:"name"`
+	Mode      string     `json:"mode"`
+	Status    string     `json:"status"`
+	StartedAt *time.Time `json:"started_at"`
+	TotalJobs int        `json:"total_jobs"`
+	// CompletedJobs: those that have ended, however.
+	CompletedJobs int `json:"completed_jobs"`
+	SucceededJobs int `json:"succeeded_jobs"`
+	FailedJobs    int `json:"failed_jobs"`
+}
+
+// LegacyGroupInput is the schema of that name in the API.
+type LegacyGroupInput struct {
+	Name string           `json:"name"`
+	Mode string           `json:"mode,omitempty"`
+	Jobs []LegacyGroupJob `json:"jobs"`
+}
+
+// LegacyGroupJob is the schema of that name in the API.
+type LegacyGroupJob struct {
+	JobType string          `json:"job_type"`
+	Params  json.RawMessage `json:"params,omitempty"`
+}
+
+// LegacyGroupQueued is the schema of that name in the API.
+type LegacyGroupQueued struct {
+	GroupID string `json:"group_id"`
+	// JobIDs: in list order.
+	JobIDs   []string `json:"job_ids"`
+	Status   string   `json:"status"`
+	Position int      `json:"position"`
+}
+
+// LegacyJob is the schema of that name in the API.
+type LegacyJob struct {
+	JobID   string          `json:"job_id"`
+	JobType string          `json:"job_type"`
+	Params  json.RawMessage `json:"params"`
+	// Priority: the nearest name.
+	Priority string  `json:"priority"`
+	GroupID  *string `json:"group_id"`
+	// Position: number of places before it; null when it does not wait, or waits in the slot of its group.
+	Position *int `json:"position"`
+	// Status: pending: it is held, or its time has not come.
+	Status string `json:"status"`
+	// Result: null until it is completed.
+	Result     *string    `json:"result"`
+	CreatedAt  time.Time  `json:"created_at"`
+	QueuedAt   time.Time  `json:"queued_at"`
+	StartedAt  *time.Time `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	// WorkerID: the server process that runs or ran it.
+	WorkerID *string `json:"worker_id"`
+	Pid      *int    `json:"pid"`
+	// LogPath: path on this server, for GET; null before the first attempt.
+	LogPath *string `json:"log_path"`
+	// Artifacts: paths on this server, for GET, in the order of the artifacts' names.
+	Artifacts     []string `json:"artifacts"`
+	Error         *string  `json:"error"`
+	RetryCount    int      `json:"retry_count"`
+	MaxRetries    int      `json:"max_retries"`
+	WebhookURL    *string  `json:"webhook_url"`
+	WebhookEvents []string `json:"webhook_events"`
+	// WebhookSent: a message reached webhook_url.
+	WebhookSent bool `json:"webhook_sent"`
+}
+
+// LegacyJobInput is the schema of that name in the API.
+type LegacyJobInput struct {
+	JobType string          `json:"job_type"`
+	Params  json.RawMessage `json:"params,omitempty"`
+	// Priority: 2, 5 or 8 in the order.
+	Priority string `json:"priority,omitempty"`
+	// GroupID: add it to this group, which must not have started.
+	GroupID string `json:"group_id,omitempty"`
+	// Position: number of places before it, in place of what the priority says; not with group_id.
+	Position *int `json:"position,omitempty"`
+	// MaxRetries: attempts after the first.
+	MaxRetries *int `json:"max_retries,omitempty"`
+	// WebhookURL: is told how this job fares.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: succeeded, failed, skipped, ...; the ends of attempts if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
+}
+
+// LegacyJobList is the schema of that name in the API.
+type LegacyJobList struct {
+	// Jobs: newest first.
+	Jobs []LegacyJob `json:"jobs"`
+	// Total: of all pages.
+	Total int `json:"total"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// LegacyJobPatch is the schema of that name in the API.
+type LegacyJobPatch struct {
+	// Priority: moves the job behind the others of that priority.
+	Priority *string `json:"priority,omitempty"`
+	// Position: moves the job there.
+	Position *int `json:"position,omitempty"`
+}
+
+// LegacyMetrics is the schema of that name in the API.
+type LegacyMetrics struct {
+	State          string       `json:"state"`
+	Workers        int          `json:"workers"`
+	RunningJobs    int          `json:"running_jobs"`
+	QueuedJobs     int          `json:"queued_jobs"`
+	Statistics     LegacyTotals `json:"statistics"`
+	CompletedToday int          `json:"completed_today"`
+	FailedToday    int          `json:"failed_today"`
+	// AvgWaitTime: of the last 100 starts; null before the first.
+	AvgWaitTime *string `json:"avg_wait_time"`
+	// StartedAt: of this server.
+	StartedAt     time.Time `json:"started_at"`
+	UptimeSeconds int64     `json:"uptime_seconds"`
+}
+
+// LegacyMove is the schema of that name in the API.
+type LegacyMove struct {
+	// JobID: id of a waiting job, or of a group.
+	JobID string `json:"job_id"`
+	// NewPosition: number of places before it; the last place if there are fewer.
+	NewPosition int `json:"new_position"`
+}
+
+// LegacyMoved is the schema of that name in the API.
+type LegacyMoved struct {
+	JobID       string `json:"job_id"`
+	OldPosition int    `json:"old_position"`
+	NewPosition int    `json:"new_position"`
+}
+
+// LegacyNumbers is the schema of that name in the API.
+type LegacyNumbers struct {
+	CompletedToday int `json:"completed_today"`
+	FailedToday    int `json:"failed_today"`
+	// AvgWaitTime: of the last 100 starts; null before the first.
+	AvgWaitTime *string `json:"avg_wait_time"`
+}
+
+// LegacyOrder is the schema of that name in the API.
+type LegacyOrder struct {
+	// Order: ids of jobs and groups; they take, in this order, the places that they have together.
+	Order []string `json:"order"`
+}
+
+// LegacyOrdered is the schema of that name in the API.
+type LegacyOrdered struct {
+	Reordered int `json:"reordered"`
+	// Ignored: ids of what does not wait any more, or is not there.
+	Ignored []string `json:"ignored"`
+}
+
+// LegacyPlace is the schema of that name in the API.
+type LegacyPlace struct {
+	JobID string `json:"job_id"`
+	// Position: null in the slot of its group.
+	Position *int   `json:"position"`
+	JobType  string `json:"job_type"`
+}
+
+// LegacyQueue is the schema of that name in the API.
+type LegacyQueue struct {
+	Running       LegacyRunning  `json:"running"`
+	Queued        LegacyWaiting  `json:"queued"`
+	PendingDirect []LegacyDirect `json:"pending_direct"`
+	Statistics    LegacyNumbers  `json:"statistics"`
+}
+
+// LegacyQueued is the schema of that name in the API.
+type LegacyQueued struct {
+	JobID  string `json:"job_id"`
+	Status string `json:"status"`
+	// Position: number of places before it; a group is one place.
+	Position int `json:"position"`
+	// EstimatedWait: null while unknown.
+	EstimatedWait *string `json:"estimated_wait"`
+}
+
+// LegacyRun is the schema of that name in the API.
+type LegacyRun struct {
+	RunID   string `json:"run_id"`
+	JobID   string `json:"job_id"`
+	Attempt int    `json:"attempt"`
+	Status  string `json:"status"`
+	// Result: null while it executes.
+	Result     *string    `json:"result"`
+	StartedAt  time.Time  `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	WorkerID   *string    `json:"worker_id"`
+	Pid        *int       `json:"pid"`
+	ExitCode   *int       `json:"exit_code"`
+	Progress   *string    `json:"progress"`
+	LogPath    string     `json:"log_path"`
+	Artifacts  []string   `json:"artifacts"`
+	Error      *string    `json:"error"`
+}
+
+// LegacyRunList is the schema of that name in the API.
+type LegacyRunList struct {
+	// Runs: oldest first.
+	Runs  []LegacyRun `json:"runs"`
+	Total int         `json:"total"`
+}
+
+// LegacyRunning is the schema of that name in the API.
+type LegacyRunning struct {
+	Jobs   []LegacyRunningJob `json:"jobs"`
+	Groups []LegacyGroup      `json:"groups"`
+}
+
+// LegacyRunningJob is the schema of that name in the API.
+type LegacyRunningJob struct {
+	JobID     string    `json:"job_id"`
+	JobType   string    `json:"job_type"`
+	StartedAt time.Time `json:"started_at"`
+	// Progress: the stage that it is in, in its own words; null if it said nothing.
+	Progress *string `json:"progress"`
+}
+
+// LegacyScheduler is the schema of that name in the API.
+type LegacyScheduler struct {
+	// State: stopped: what runs finishes, nothing starts.
+	State string `json:"state"`
+	// Workers: number of slots.
+	Workers     int `json:"workers"`
+	RunningJobs int `json:"running_jobs"`
+	// QueuedJobs: that wait, those held and delayed too.
+	QueuedJobs int          `json:"queued_jobs"`
+	Statistics LegacyTotals `json:"statistics"`
+}
+
+// LegacyTotals is the schema of that name in the API.
+type LegacyTotals struct {
+	// TotalJobs: that are kept, see docs/retention.md.
+	TotalJobs int `json:"total_jobs"`
+	// CompletedJobs: those that have ended, however.
+	CompletedJobs int `json:"completed_jobs"`
+	SucceededJobs int `json:"succeeded_jobs"`
+	FailedJobs    int `json:"failed_jobs"`
+	SkippedJobs   int `json:"skipped_jobs"`
+	CancelledJobs int `json:"cancelled_jobs"`
+}
+
+// LegacyWaiting is the schema of that name in the API.
+type LegacyWaiting struct {
+	// Total: of all waiting jobs.
+	Total int `json:"total"`
+	// Jobs: the first 1000, as they start.
+	Jobs []LegacyPlace `json:"jobs"`
 }
 
 // LimitCounts is the schema of that name in the API.
@@ -865,6 +1214,20 @@ type Reason struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// RetryInput is the schema of that name in the API.
+type RetryInput struct {
+	// Params: merged (JSON merge patch) over the run's.
+	Params json.RawMessage `json:"params,omitempty"`
+	// Priority: lower is sooner; the job's if absent.
+	Priority *int `json:"priority,omitempty"`
+	// Hold: do not start before a release.
+	Hold bool `json:"hold,omitempty"`
+	// RunAt: do not start before this time.
+	RunAt *time.Time `json:"run_at,omitempty"`
+	// StartDeadline: if it has not started by then, it is SKIPPED; the earlier job's deadline does not count again.
+	StartDeadline *string `json:"start_deadline,omitempty"`
+}
+
 // RetryPolicy is the schema of that name in the API.
 type RetryPolicy struct {
 	// MaxAttempts: attempts in all, the first included.
@@ -936,7 +1299,8 @@ type RulesPatch struct {
 // Run is the schema of that name in the API.
 type Run struct {
 	RunID string `json:"run_id"`
-	JobID string `json:"job_id"`
+	// JobID: null for a direct request.
+	JobID *string `json:"job_id"`
 	// Name: the job's.
 	Name            string  `json:"name"`
 	JobType         string  `json:"job_type"`
@@ -945,24 +1309,31 @@ type Run struct {
 	// Status: null while it executes.
 	Status *string `json:"status"`
 	// Active: true while it executes.
-	Active    bool   `json:"active"`
-	Attempt   int    `json:"attempt"`
-	Trigger   string `json:"trigger"`
+	Active bool `json:"active"`
+	// Attempt: counts the runs of the job, from 1.
+	Attempt int `json:"attempt"`
+	// Trigger: what put the job into the queue.
+	Trigger string `json:"trigger"`
+	// CreatedBy: who.
 	CreatedBy string `json:"created_by"`
-	// GroupID: the group that its job is a member of.
-	GroupID *string `json:"group_id"`
+	// RetryOf: the run that this job repeats.
 	RetryOf *string `json:"retry_of"`
+	// GroupID: the group that the job is a member of.
+	GroupID *string `json:"group_id"`
+	// WaitedFor: of a direct request: the jobs and direct requests that ran when it arrived.
+	WaitedFor []string `json:"waited_for"`
 	// Params: as they were used.
 	Params json.RawMessage   `json:"params"`
 	Labels map[string]string `json:"labels"`
 	// CreatedAt: of the job.
-	CreatedAt  time.Time  `json:"created_at"`
-	QueuedAt   time.Time  `json:"queued_at"`
-	StartedAt  time.Time  `json:"started_at"`
+	CreatedAt time.Time `json:"created_at"`
+	QueuedAt  time.Time `json:"queued_at"`
+	// StartedAt: null if it never started: the job was skipped while it waited.
+	StartedAt  *time.Time `json:"started_at"`
 	FinishedAt *time.Time `json:"finished_at"`
-	// QueueWaitMs: from queued_at to started_at.
+	// QueueWaitMs: from queued_at to started_at, or to when the job was skipped.
 	QueueWaitMs int64 `json:"queue_wait_ms"`
-	// DurationMs: from start to end; null while it executes.
+	// DurationMs: from start to end; null while it executes, and if it never started.
 	DurationMs *int64  `json:"duration_ms"`
 	InstanceID *string `json:"instance_id"`
 	// Pid: the operating system's process, if there was one.

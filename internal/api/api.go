@@ -88,6 +88,16 @@ type Options struct {
 	BehindProxy bool
 	// Feed brings events to live connections; nil: there are none.
 	Feed *feed.Feed
+	// Direct are the routes of direct requests, which Lane serves. Their tasks must be
+	// among Tasks.
+	Direct []DirectRoute
+	Lane   Lane // nil: such requests are refused
+	// BodyKey is a secret of the installation, by which requests are recognised whose
+	// bodies are not stored. At least 32 bytes if there are direct routes.
+	BodyKey []byte
+	// DirectETA estimates when a direct request behind ahead others starts; the zero
+	// time = unknown. nil: it is always unknown.
+	DirectETA func(ctx context.Context, ahead int) time.Time
 	// MaxSockets bounds the WebSockets of one caller; 0 = 5.
 	MaxSockets int
 	// MaxInFlight bounds the requests under way, MaxLasting those that stream or
@@ -95,6 +105,9 @@ type Options struct {
 	MaxInFlight, MaxLasting int
 	// Zone is where the installation's day begins; nil: UTC.
 	Zone *time.Location
+	// WithoutLegacy leaves out the endpoints outside of /api that programs of an
+	// earlier time use.
+	WithoutLegacy bool
 	// Health is what /readyz tells; nil: whether the database takes writes. The
 	// caller closes it.
 	Health *health.Monitor
@@ -119,6 +132,9 @@ type service struct {
 	forecast *queue.Forecaster
 }
 
+// minBodyKey is the least size of Options.BodyKey, in bytes.
+const minBodyKey = 32
+
 // New returns the handler of everything under /. It fails when a required
 // option is missing.
 func New(o Options) (http.Handler, error) {
@@ -130,6 +146,9 @@ func New(o Options) (http.Handler, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if len(o.Direct) > 0 && len(o.BodyKey) < minBodyKey {
+		return nil, errors.New("api: BodyKey must be given with Direct")
 	}
 	if host, _, err := net.SplitHostPort(o.Listen); err == nil && host != "" {
 		o.Hosts = append(slices.Clone(o.Hosts), host)
@@ -197,11 +216,17 @@ func (s *service) register(t *router) {
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
-		s.groupRoutes(), s.lockRoutes(),
+		s.groupRoutes(), s.lockRoutes(), s.directRoutes(),
 		s.webhookRoutes(), s.deliveryRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)
 		}
+	}
+	if s.WithoutLegacy {
+		return
+	}
+	for _, op := range s.legacyRoutes() {
+		t.add(op)
 	}
 }

@@ -26,14 +26,15 @@ import (
 // compose resolves everything a job needs: what the template says, over it what
 // the input says, over both what the job type derives.
 func (s *service) compose(r *request, in wire.JobInput) (job.Job, error) {
-	if (in.TemplateID == "") == (in.JobType == "") {
-		return job.Job{}, fault.New(fault.InvalidInput, "a job needs either template_id or job_type").
-			At("/template_id", "one_of", "give either this or job_type").At("/job_type", "one_of", "give either this or template_id")
-	}
 	t, err := s.recipe(r, in)
 	if err != nil {
 		return job.Job{}, err
 	}
+	return s.composeFrom(r, in, t)
+}
+
+// composeFrom is compose with the recipe read.
+func (s *service) composeFrom(r *request, in wire.JobInput, t job.Template) (job.Job, error) {
 	kind, err := s.Tasks.Find(t.Type)
 	if err != nil {
 		return job.Job{}, fault.From(err).At("/job_type", "unknown_value", "is not a job type of this server")
@@ -44,13 +45,10 @@ func (s *service) compose(r *request, in wire.JobInput) (job.Job, error) {
 	j := job.Job{
 		Tenant: r.tenant(), State: job.Queued, Version: 1, Name: in.Name, Type: t.Type, TemplateID: t.ID, TemplateVersion: t.Version,
 		Retry: t.Retry, Timeout: in.Timeout.Or(t.Timeout), Labels: mergeLabels(t.Labels, in.Labels),
-		OnCrash: wire.Crash(in.RetryOnRestart, t.OnCrash), Trigger: job.TriggerAPI, CreatedBy: r.principal.Name, Priority: t.Priority,
+		Trigger: job.TriggerAPI, CreatedBy: r.principal.Name, Priority: t.Priority,
 	}
 	if j.Name == "" {
 		j.Name = t.Name
-	}
-	if j.OnCrash == "" {
-		j.OnCrash = kind.OnCrash()
 	}
 	if in.Trigger != "" {
 		j.Trigger = job.Trigger(in.Trigger)
@@ -79,7 +77,7 @@ func (s *service) compose(r *request, in wire.JobInput) (job.Job, error) {
 		return job.Job{}, err
 	}
 	j.Locks = union(t.Locks, in.Locks, kind.Locks(j.Params))
-	return j, nil
+	return s.ruled(r, j, in, t)
 }
 
 // mayOverride refuses params by which somebody who may only start templates would
@@ -113,6 +111,10 @@ func mayOverride(p access.Principal, kind task.Task, t job.Template, in wire.Job
 
 // recipe is the template of a job; an inline job gets an empty one.
 func (s *service) recipe(r *request, in wire.JobInput) (job.Template, error) {
+	if (in.TemplateID == "") == (in.JobType == "") {
+		return job.Template{}, fault.New(fault.InvalidInput, "a job needs either template_id or job_type").
+			At("/template_id", "one_of", "give either this or job_type").At("/job_type", "one_of", "give either this or template_id")
+	}
 	if in.TemplateID == "" {
 		// Who names the program to run needs the right to execute code.
 		if err := r.principal.Require(access.TemplatesWrite); err != nil {

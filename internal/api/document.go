@@ -50,6 +50,7 @@ func document(table []*operation) *huma.OpenAPI {
 			{Name: "session"},
 			{Name: "access"},
 			{Name: "audit"},
+			{Name: "legacy", Description: "for programs of an earlier time: no field of theirs changes"},
 		},
 		Components: &huma.Components{
 			Schemas:   reg,
@@ -76,7 +77,7 @@ func describe(doc *huma.OpenAPI, reg huma.Registry, problem *huma.Schema, op *op
 	o := &huma.Operation{
 		Method: op.Method, Path: op.Path, OperationID: op.ID, Tags: []string{op.Tag},
 		Summary: op.Summary, Description: op.Doc, Responses: map[string]*huma.Response{},
-		Parameters: parameters(op),
+		Parameters: parameters(op), Deprecated: op.Successor != "",
 	}
 	if !op.Public {
 		o.Security = []map[string][]string{{"token": {}}}
@@ -109,6 +110,11 @@ func success(reg huma.Registry, op *operation, a answer) *huma.Response {
 	text := &huma.Schema{Type: huma.TypeString}
 	if a.Status == http.StatusCreated || a.Status == http.StatusAccepted {
 		r.Headers["Location"] = &huma.Header{Description: "where the object is", Schema: text}
+	}
+	if op.Successor != "" {
+		r.Headers["Deprecation"] = &huma.Header{Description: "since when the operation is deprecated (RFC 9745)", Schema: text}
+		r.Headers["Sunset"] = &huma.Header{Description: "until when it will stay at least (RFC 8594)", Schema: text}
+		r.Headers["Link"] = &huma.Header{Description: "what to use instead, rel=successor-version", Schema: text}
 	}
 	if op.repeatable() {
 		r.Headers["Idempotency-Replayed"] = &huma.Header{Description: "true when this is the stored answer of an earlier request", Schema: text}

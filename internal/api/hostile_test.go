@@ -116,8 +116,10 @@ func bodies(doc *huma.OpenAPI, s *huma.Schema) []string {
 		for _, place := range []string{"before", "after", "top", "bottom"} { // one of them is enough, and position is there
 			delete(good, place)
 		}
-		if !known(doc, s, "params_schema") {
-			delete(good, "params_schema")
+		for _, name := range []string{"params_schema", "locks", "labels", "name"} {
+			if !known(doc, s, name) {
+				delete(good, name)
+			}
 		}
 	}
 	text := func(m map[string]any) string {

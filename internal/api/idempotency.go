@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"time"
 
@@ -36,6 +37,9 @@ func (s *service) beginKey(r *request) error {
 			At("header/Idempotency-Key", "format", "must be given once, with 1 to 255 printable ASCII characters")
 	}
 	h := sha256.New()
+	if r.op.Private {
+		h = s.keyed()
+	}
 	for _, part := range []string{r.Method, r.URL.Path, r.URL.RawQuery, string(r.body)} {
 		size := len(part)
 		h.Write([]byte{byte(size >> 24), byte(size >> 16), byte(size >> 8), byte(size)})
@@ -46,7 +50,12 @@ func (s *service) beginKey(r *request) error {
 		Tenant: r.tenant(), Owner: r.principal.Owner(), Text: text,
 		Hash: hex.EncodeToString(h.Sum(nil)), Now: now, Expires: now.Add(keyLife),
 	}
-	return s.Store.Keys.Find(r.Context(), *r.key)
+	err := s.Store.Keys.Find(r.Context(), *r.key)
+	if again, ok := errors.AsType[*store.Replay](err); ok && r.op.Private {
+		r.earlier = again
+		return nil
+	}
+	return err
 }
 
 func printable(s string) bool {

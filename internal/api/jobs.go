@@ -44,9 +44,10 @@ func (s *service) jobRoutes() []operation {
 			Body: wire.JobInput{}, Waits: true,
 			Faults: []fault.Code{
 				fault.NotFound, fault.WrongIDType, fault.TemplateArchived, fault.JobTypeUnknown, fault.JobTypeDisabled,
-				fault.CommandNotAllowed, fault.StorageFull, fault.AlreadyStarted, fault.GroupStarted,
+				fault.CommandNotAllowed, fault.StorageFull, fault.AlreadyStarted, fault.GroupStarted, fault.NotUnique,
 			},
 			Answers: []answer{
+				{Status: http.StatusOK, Doc: "nothing was added: the equal job that was there (unique.on_conflict return)", Body: wire.Job{}},
 				{Status: http.StatusCreated, Doc: "stored; with Prefer: wait, ended", Body: wire.Job{}},
 				{Status: http.StatusAccepted, Doc: "stored, but not ended within Prefer: wait", Body: wire.Job{}},
 			},
@@ -69,6 +70,7 @@ func (s *service) jobRoutes() []operation {
 		},
 		{
 			ID: "patch_job", Method: http.MethodPatch, Path: one, Scope: access.JobsWrite, Tag: "jobs", Summary: "Change a waiting job",
+			Doc:  "A JSON merge patch (RFC 7396). Refused once the job has started.",
 			Body: wire.JobPatch{}, Patch: true, Matches: true, Answers: shown,
 			Faults: []fault.Code{fault.AlreadyFinished, fault.Conflict}, Handle: s.patchJob,
 		},
@@ -110,7 +112,7 @@ func (s *service) explained(e *queue.Explainer, j job.Job, at int) wire.Job {
 	}
 	why := e.Explain(j, at)
 	out := wire.JobOf(j, &at, &why)
-	if f := s.forecast.Of(j, at); f.Known {
+	if f := s.forecast.Of(j, at); f.Known && why.Code != job.WaitPaused {
 		now := s.Clock.Now()
 		out = out.Estimate(now, f.Start, f.From, f.To)
 	}
@@ -145,20 +147,28 @@ func (s *service) createJob(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	j, err := s.compose(r, in)
+	t, err := s.recipe(r, in)
+	if err != nil {
+		return reply{}, err
+	}
+	j, err := s.composeFrom(r, in, t)
 	if err != nil {
 		return reply{}, err
 	}
 	if in.GroupID != "" {
 		return s.enqueueMember(r, j, in.GroupID)
 	}
-	return s.enqueue(r, j, place)
+	u, err := s.uniqueness(r, in, t)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.enqueue(r, j, store.AddJobs{Unique: u, Place: place})
 }
 
-// enqueue stores a composed job, at a place if one is given, and, when the
-// caller wants it, waits for its end.
-func (s *service) enqueue(r *request, j job.Job, place *store.Place) (reply, error) {
-	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
+// enqueue stores a composed job, as p says, and, when the caller wants it, waits
+// for its end.
+func (s *service) enqueue(r *request, j job.Job, p store.AddJobs) (reply, error) {
+	now := s.now()
 	j.ID, j.CreatedAt, j.QueuedAt = id.New(id.Job, now), now, now
 	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
 	if err != nil {
@@ -171,14 +181,22 @@ func (s *service) enqueue(r *request, j job.Job, place *store.Place) (reply, err
 	}
 	render := func(added []store.Added) reply {
 		a := added[0]
+		status := status
+		if a.Existing && r.wait == 0 {
+			status = http.StatusOK
+		}
 		return reply{Status: status, Location: jobLocation(a.Job), ETag: etag(a.Job.Version), Body: s.queued(sit.Snapshot, a.Job, a.Position)}
 	}
-	added, err := s.Store.Jobs.Add(r.Context(), store.AddJobs{Jobs: []job.Job{j}, Place: place, Key: keyed(r, render)})
+	p.Jobs, p.Key = []job.Job{j}, keyed(r, render)
+	added, err := s.Store.Jobs.Add(r.Context(), p)
 	if err != nil {
-		return reply{}, nearby(err, place)
+		return reply{}, notUnique(nearby(err, p.Place))
 	}
 	if r.wait == 0 {
 		return render(added), nil
+	}
+	if added[0].Existing {
+		return s.awaitReply(r, added[0].Job, http.StatusOK)
 	}
 	return s.awaitReply(r, added[0].Job, http.StatusCreated)
 }
@@ -326,19 +344,7 @@ func (s *service) moveKey(r *request, j job.Job, status func(job.Job) int) (*sto
 func always(status int) func(job.Job) int { return func(job.Job) int { return status } }
 
 func (s *service) patchJob(r *request) (reply, error) {
-	j, err := s.move(r, func(j job.Job, now time.Time) (any, error) {
-		in, err := patched(s, r, wire.JobPatch{Priority: &j.Priority, Labels: j.Labels})
-		if err != nil {
-			return nil, err
-		}
-		if in.Priority == nil {
-			return nil, fault.New(fault.InvalidInput, "a job cannot be without priority").At("/priority", "wrong_type", "must be a whole number from 0 to 9")
-		}
-		if in.Labels == nil {
-			in.Labels = map[string]string{}
-		}
-		return job.Edited{At: now, Priority: in.Priority, Labels: in.Labels}, checkLabels(in.Labels)
-	}, always(http.StatusOK))
+	j, err := s.move(r, func(j job.Job, now time.Time) (any, error) { return s.edited(r, j, now) }, always(http.StatusOK))
 	if err != nil {
 		return reply{}, err
 	}

@@ -147,7 +147,7 @@ func TestJobVerbs(t *testing.T) {
 	want(t, b.call("PATCH", path, `{"priority":2,"labels":{"a":"b"}}`, "If-Match", tag), 200, "")
 	want(t, b.call("PATCH", path, `{"priority":2}`, "If-Match", tag), 412, "version_mismatch")
 	want(t, b.call("PATCH", path, `{"priority":null}`), 422, "invalid_input")
-	want(t, b.call("PATCH", path, `{"name":"x"}`), 422, "unknown_field")
+	want(t, b.call("PATCH", path, `{"colour":"x"}`), 422, "unknown_field")
 	v := want(t, b.call("PATCH", path, `{"labels":{"a":null,"c":"d"}}`), 200, "").json(t)
 	if diff := cmp.Diff(map[string]any{"c": "d"}, v["labels"]); diff != "" || v["priority"] != 2.0 {
 		t.Errorf("%s %v", diff, v)

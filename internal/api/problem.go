@@ -28,6 +28,8 @@ var ownStatus = map[fault.Code]int{
 	fault.HostNotAllowed:       http.StatusMisdirectedRequest,
 	fault.UpgradeRequired:      http.StatusUpgradeRequired,
 	fault.StorageFull:          http.StatusInsufficientStorage,
+	fault.DirectFailed:         http.StatusBadGateway,
+	fault.DirectGone:           http.StatusGone,
 }
 
 // statusOf is the only place that turns a fault into an HTTP status. The kind
@@ -89,6 +91,14 @@ type stale struct {
 
 func (s *stale) Unwrap() error { return s.error }
 
+// elsewhere is a refusal that says where what the caller wanted is already.
+type elsewhere struct {
+	error
+	location string
+}
+
+func (e *elsewhere) Unwrap() error { return e.error }
+
 // fail writes err as a problem document. It is called at most once for a
 // request, before anything else was written.
 func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -101,6 +111,9 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if st.etag != "" {
 			h.Set("ETag", st.etag)
 		}
+	}
+	if e, ok := errors.AsType[*elsewhere](err); ok {
+		h.Set("Location", e.location)
 	}
 	if d := fault.From(err).RetryAfter; d > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10))

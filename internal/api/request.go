@@ -33,6 +33,9 @@ type request struct {
 	body []byte
 	// key is nil without an Idempotency-Key.
 	key *store.Key
+	// earlier is what is known of an earlier request with the key, if the operation
+	// is private; nil = there was none.
+	earlier *store.Replay
 	// wait is how long the caller wants to wait for a job's end; 0 = not at all.
 	wait time.Duration
 	// ifMatch is the set of ETags that the caller insists on; nil = none.
@@ -77,6 +80,7 @@ type reply struct {
 func (s *service) call(w http.ResponseWriter, hr *http.Request, op *operation) {
 	r := &request{Request: hr, op: op}
 	defer r.hold.Free()
+	deprecate(w.Header(), r)
 	if err := s.admit(w, r); err != nil {
 		s.finish(w, r, reply{}, err)
 		return

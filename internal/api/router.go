@@ -37,9 +37,15 @@ type operation struct {
 	Waits, Matches bool
 	// Ticket: ?ticket= is understood, because browsers cannot send a header.
 	Ticket bool
+	// Successor is the path of the operation that is used instead of this one,
+	// which is deprecated; "" = it is not.
+	Successor string
 	// Secret: the request or its answer holds a secret, so nothing of them is
 	// stored for repetitions, not even the hash that a key has.
-	Secret  bool
+	Secret bool
+	// Private: the body is stored nowhere, nor the answer, and the hash that a key
+	// has is keyed. The handler repeats what was done before, see request.earlier.
+	Private bool
 	Answers []answer
 	Faults  []fault.Code
 
@@ -157,7 +163,7 @@ func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(p, lockPath) || strings.HasPrefix(p, "/api/v1"+strings.TrimPrefix(lockPath, "/api")) {
 		clean = r.URL.EscapedPath()
 	}
-	if inAPI || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
+	if inAPI || isLegacy(p) || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
 		if short, ok := strings.CutSuffix(clean, "/"); ok {
 			p, clean = strings.TrimSuffix(p, "/"), short
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
-	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -39,8 +38,9 @@ func (s *service) runRoutes() []operation {
 		},
 		{
 			ID: "retry_job_run", Method: http.MethodPost, Path: one + "/retry", Scope: access.JobsWrite, Tag: "job-runs",
-			Summary: "Do the work of a finished run again", Doc: "Makes a new job with the same params; retry_of names the run.", Waits: true,
-			Faults: []fault.Code{fault.NotFinished, fault.JobTypeUnknown, fault.CommandNotAllowed, fault.StorageFull},
+			Summary: "Do the work of a finished run again", Doc: "Makes a new job of what the run's job had resolved; retry_of names the run. The body changes some of it.", Waits: true,
+			Body: wire.RetryInput{}, BodyOptional: true,
+			Faults: []fault.Code{fault.NotFinished, fault.DirectNotRepeatable, fault.JobTypeUnknown, fault.CommandNotAllowed, fault.StorageFull},
 			Answers: []answer{
 				{Status: http.StatusCreated, Doc: "the new job; with Prefer: wait, ended", Body: wire.Job{}},
 				{Status: http.StatusAccepted, Doc: "the new job, not ended within Prefer: wait", Body: wire.Job{}},
@@ -127,38 +127,6 @@ func (s *service) listRuns(r *request) (reply, error) {
 		out.NextCursor = r.next(page.More, cursor{ID: v.ID, AtMs: clock.Millis(v.StartedAt)})
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
-}
-
-// retryRun makes a new job from what the finished run's job had resolved. The
-// job type checks the params again: what was allowed then may not be now.
-func (s *service) retryRun(r *request) (reply, error) {
-	v, err := s.run(r)
-	if err != nil {
-		return reply{}, err
-	}
-	if !v.State.Terminal() {
-		return reply{}, fault.Newf(fault.NotFinished, "run %s still executes", v.ID)
-	}
-	old, err := s.Store.Jobs.Job(r.Context(), r.tenant(), v.JobID)
-	if err != nil {
-		return reply{}, err
-	}
-	if err := s.maySteer(r, old); err != nil {
-		return reply{}, err
-	}
-	kind, err := s.Tasks.Find(v.JobType)
-	if err != nil {
-		return reply{}, err
-	}
-	if err := within(kind.Check(v.Params), "/params"); err != nil {
-		return reply{}, err
-	}
-	return s.enqueue(r, job.Job{
-		Tenant: r.tenant(), State: job.Queued, Version: 1, Name: old.Name, Type: old.Type, Params: v.Params,
-		TemplateID: old.TemplateID, TemplateVersion: old.TemplateVersion, Retry: old.Retry, Timeout: old.Timeout,
-		Locks: old.Locks, OnCrash: old.OnCrash, Labels: old.Labels, Priority: old.Priority, Webhook: old.Webhook,
-		Trigger: job.TriggerRetry, CreatedBy: r.principal.Name, RetryOf: v.ID,
-	}, nil)
 }
 
 func (s *service) listArtifacts(r *request) (reply, error) {

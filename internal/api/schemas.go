@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -28,6 +29,15 @@ func formats() strict.Formats {
 		"duration": func(s string) error {
 			_, err := wire.ParseDuration(s)
 			return err
+		},
+		"moment": func(s string) error {
+			if strict.Time(s) == nil {
+				return nil
+			}
+			if _, err := wire.ParseDuration(s); err != nil {
+				return errors.New("must be a time such as 2026-01-31T12:00:00Z, or a duration such as PT1H")
+			}
+			return nil
 		},
 	}
 }

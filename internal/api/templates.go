@@ -121,7 +121,9 @@ func (s *service) fillTemplate(t *job.Template, in wire.JobTemplateInput) error 
 		t.Params = []byte("{}")
 	}
 	t.Locks, t.Labels, t.Archived = union(in.Locks), in.Labels, in.Archived
-	t.OnCrash = wire.Crash(in.RetryOnRestart, "")
+	if err := ruleTemplate(t, kind, in); err != nil {
+		return err
+	}
 	if t.Webhook, err = s.jobWebhook(in.WebhookURL, in.WebhookEvents, job.Webhook{}); err != nil {
 		return err
 	}
@@ -189,6 +191,7 @@ func (s *service) patchTemplate(r *request) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
+		oneCrashPolicy(r.body, &in)
 		// Neither may a token change what is not its own, nor make it its own.
 		if err := firstOf(r.principal.RequireTemplate(t.Name), r.principal.RequireTemplate(in.Name)); err != nil {
 			return reply{}, err

@@ -30,6 +30,7 @@ import (
 	"github.com/runsheet/runsheet/internal/certificate"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
@@ -219,7 +220,8 @@ func (a *App) startEngine(ctx context.Context) error {
 		Limits:  a.artifactLimits(),
 		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
 		Exclusive: a.exclusive(), Alone: !a.exclusive(), Place: a.place, LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
-		Clock: a.o.Clock, Logger: a.log,
+		OnDirect: func(o queue.LaneOutcome) { a.metrics.Direct(string(o)) },
+		Clock:    a.o.Clock, Logger: a.log,
 	})
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
@@ -251,17 +253,22 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
+	bodyKey, err := a.bodyKey()
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Options{
 		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
-		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, ArtifactLimits: a.artifactLimits(),
+		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
+		Lane: a.engine, BodyKey: bodyKey,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)
 	}
 	// Requests that last (followed logs, waits) end when the server stops.
-	base, end := context.WithCancel(context.WithoutCancel(ctx))
+	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	srv := newServer(base, handler, a.log, requestTimeout)
 	srv.ConnState = a.conns.note
 	done := make(chan struct{})
@@ -272,7 +279,8 @@ func (a *App) serve(ctx context.Context) error {
 		}
 	}()
 	a.onStop("http server", func() error {
-		end()
+		// The cause tells direct requests that it is not their callers who went.
+		end(fault.New(fault.ShuttingDown, "the server is stopping"))
 		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 		defer cancel()
 		err := srv.Shutdown(ctx)

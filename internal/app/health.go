@@ -41,7 +41,7 @@ func (a *App) startHealth(context.Context) error {
 		return nil
 	})
 	a.metrics.Watch(metrics.Sources{
-		Survey: a.store.Health.Survey, Space: a.space, Attempts: a.engine.Active, Connections: a.conns.count, Checks: a.levels,
+		Survey: a.store.Health.Survey, Space: a.space, Attempts: a.engine.Active, DirectWaiting: a.engine.DirectWaiting, Connections: a.conns.count, Checks: a.levels,
 	})
 	return nil
 }

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,6 +67,33 @@ func (a *App) makeHostID() error {
 		return fmt.Errorf("write host id: %w", err)
 	}
 	return os.Rename(tmp, a.hostIDPath())
+}
+
+// bodyKeyBytes is the size of the secret that bodyKey makes.
+const bodyKeyBytes = 32
+
+// bodyKey is the secret by which requests are recognised whose bodies are not
+// stored. Servers that share a database recognise each other's requests only if they
+// have the same, so it may be put there before the first start.
+func (a *App) bodyKey() ([]byte, error) {
+	path := filepath.Join(a.o.Config.Data, "keys", "body_key")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+		if err != nil || len(key) < bodyKeyBytes {
+			return nil, fmt.Errorf("read %s: it must hold at least %d bytes as hexadecimal digits", path, bodyKeyBytes)
+		}
+		return key, nil
+	}
+	if !os.IsNotExist(err) {
+		return nil, fmt.Errorf("read body key: %w", err)
+	}
+	key := make([]byte, bodyKeyBytes)
+	_, _ = rand.Read(key) // never fails
+	if err := os.WriteFile(path+".tmp", []byte(hex.EncodeToString(key)+"\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("write body key: %w", err)
+	}
+	return key, os.Rename(path+".tmp", path)
 }
 
 // openStore opens the database and, in a new installation, sets the worker

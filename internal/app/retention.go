@@ -96,7 +96,7 @@ func (a *App) expireJobs(ctx context.Context) error {
 	var jobs, runs, blobs int
 	var bytes int64
 	defer func() {
-		if jobs > 0 {
+		if jobs+runs > 0 {
 			a.log.Info("deleted old jobs", "jobs", jobs, "runs", runs, "artifact_bytes", bytes, "contents", blobs, "before", before)
 		}
 	}()
@@ -118,7 +118,7 @@ func (a *App) expireJobs(ctx context.Context) error {
 				return err
 			}
 		}
-		if x.Jobs < expireBatch {
+		if x.Jobs == 0 && len(x.RunIDs) == 0 {
 			return nil
 		}
 		if err := clock.Sleep(ctx, a.o.Clock, batchPause); err != nil {

@@ -24,8 +24,9 @@ type recipe struct {
 	restart  bool // --retry-on-restart
 	locks    []string
 	labels   []string
-	hook     string   // --webhook
-	events   []string // --webhook-event
+	policy
+	hook   string   // --webhook
+	events []string // --webhook-event
 }
 
 func (r *recipe) add(c *cobra.Command) {
@@ -42,6 +43,7 @@ func (r *recipe) add(c *cobra.Command) {
 	f.StringVar(&r.hook, "webhook", "", "`URL` that is told how it fares")
 	f.StringSliceVar(&r.events, "webhook-event", nil, "`events` that it is told: succeeded, failed, skipped, queued, started, cancelled; the first three if absent")
 	complete(c, "priority", "high", "normal", "low")
+	r.policy.add(c)
 }
 
 // argv is what follows -- on the command line.
@@ -233,6 +235,7 @@ func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) 
 	}
 	in.Timeout = text(r.timeout)
 	in.Locks = r.locks
+	r.policy.job(in)
 	in.WebhookURL, in.WebhookEvents = r.hook, r.events
 	in.Labels, err = assignments(r.labels, "label")
 	return err

@@ -56,8 +56,8 @@ func job(status string) client.Job {
 
 func run() client.Run {
 	return client.Run{
-		RunID: runID, JobID: jobID, Name: "train", JobType: "command", Status: new("COMPLETED"), Attempt: 1, Trigger: "manual",
-		CreatedBy: "ann", Params: json.RawMessage(`{}`), StartedAt: now.Add(-time.Minute), FinishedAt: new(now), DurationMs: new(int64(60000)),
+		RunID: runID, JobID: new(jobID), Name: "train", JobType: "command", Status: new("COMPLETED"), Attempt: 1, Trigger: "manual",
+		CreatedBy: "ann", Params: json.RawMessage(`{}`), StartedAt: new(now.Add(-time.Minute)), FinishedAt: new(now), DurationMs: new(int64(60000)),
 		ExitCode: new(0), LogBytes: 1536, Outputs: map[string]string{"loss": "0.1"},
 		Progress: &client.Progress{Stage: "loading", Done: 3, Total: new(int64(10))},
 	}

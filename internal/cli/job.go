@@ -14,7 +14,7 @@ import (
 
 func (a *app) jobCommand() *cobra.Command {
 	return a.noun("job", "Put jobs into the queue and look after them",
-		a.jobAdd(), a.jobList(), a.jobGet(), a.jobWatch(), a.jobLogs(), a.jobRetry(),
+		a.jobAdd(), a.jobList(), a.jobGet(), a.jobWatch(), a.jobLogs(), a.jobRetry(), a.jobEdit(),
 		a.jobVerb("cancel", "Take jobs out of the queue, or stop them", true, func(ctx context.Context, c *client.Client, id, _ string) (client.Job, error) {
 			return c.CancelJob(ctx, id, client.Call{})
 		}),
@@ -62,8 +62,8 @@ func (a *app) jobDetail(j client.Job) []pair {
 		out = append(out, pair{"attempt", strconv.Itoa(j.Attempt) + " of " + strconv.Itoa(max(j.RetryPolicy.MaxAttempts, j.Attempt))})
 	}
 	out = append(out, pair{"run", deref(j.RunID)}, pair{"created", stamp(&j.CreatedAt) + " by " + j.CreatedBy},
-		pair{"run at", stamp(j.RunAt)}, pair{"timeout", deref(j.Timeout)}, pair{"started", stamp(j.StartedAt)}, pair{"finished", stamp(j.FinishedAt)},
-		pair{"locks", strings.Join(j.Locks, " ")}, pair{"labels", labelText(j.Labels)})
+		pair{"run at", stamp(j.RunAt)}, pair{"start deadline", stamp(j.StartDeadline)}, pair{"timeout", deref(j.Timeout)}, pair{"started", stamp(j.StartedAt)}, pair{"finished", stamp(j.FinishedAt)},
+		pair{"locks", strings.Join(j.Locks, " ")}, pair{"limits", boundsText(j.Limits)}, pair{"after a crash", j.CrashPolicy}, pair{"labels", labelText(j.Labels)})
 	if j.Error != nil {
 		out = append(out, pair{"error", j.Error.Code + ": " + j.Error.Message})
 	}
@@ -220,7 +220,10 @@ func (a *app) jobVerb(verb, short string, destructive bool,
 }
 
 func (a *app) jobRetry() *cobra.Command {
-	var w waitFlags
+	var (
+		w waitFlags
+		g again
+	)
 	c := &cobra.Command{
 		Use: "retry JOB", Short: "Do the work of a job again, as a new job", Args: oneArg,
 		ValidArgsFunction: a.completeJobs(),
@@ -233,13 +236,18 @@ func (a *app) jobRetry() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			j, err := cl.RetryRun(c.Context(), runID, client.Call{})
+			in, err := g.input(a)
+			if err != nil {
+				return err
+			}
+			j, err := cl.RetryRun(c.Context(), runID, in, client.Call{})
 			if err != nil {
 				return err
 			}
 			return a.added(c.Context(), cl, j, w)
 		},
 	}
+	g.add(c)
 	w.add(c)
 	return c
 }

@@ -30,7 +30,7 @@ func (a *app) runView() view[client.Run] {
 				code = r.Error.Code
 			}
 			return []string{
-				r.RunID, r.Name, runStatus(r), strconv.Itoa(r.Attempt), a.ago(r.StartedAt), took(r.DurationMs), number(r.ExitCode), code,
+				r.RunID, r.Name, runStatus(r), strconv.Itoa(r.Attempt), a.agoPtr(r.StartedAt), took(r.DurationMs), number(r.ExitCode), code,
 			}
 		},
 		detail: runDetail,
@@ -54,24 +54,28 @@ func took(ms *int64) string {
 func runDetail(r client.Run) []pair {
 	out := []pair{
 		{"run", r.RunID},
-		{"job", r.JobID},
+		{"job", deref(r.JobID)},
 		{"name", r.Name},
 		{"type", r.JobType},
 		{"status", runStatus(r)},
 		{"attempt", strconv.Itoa(r.Attempt)},
 		{"trigger", r.Trigger + " by " + r.CreatedBy},
 		{"retry of", deref(r.RetryOf)},
-		{"started", stamp(&r.StartedAt)},
+		{"group", deref(r.GroupID)},
+		{"started", stamp(r.StartedAt)},
 		{"finished", stamp(r.FinishedAt)},
 		{"took", took(r.DurationMs)},
 		{"waited", took(&r.QueueWaitMs)},
+		{"waited for", strings.Join(r.WaitedFor, " ")},
+		{"instance", deref(r.InstanceID)},
+		{"pid", number(r.Pid)},
 		{"exit code", number(r.ExitCode)},
 		{"progress", progressText(r.Progress)},
 	}
 	if r.Error != nil {
 		out = append(out, pair{"error", r.Error.Code + ": " + r.Error.Message})
 	}
-	out = append(out, pair{"reason", deref(r.Reason)})
+	out = append(out, pair{"reason", deref(r.Reason)}, pair{"tokens", tokenText(r.Tokens)})
 	for _, k := range sortedKeys(r.Outputs) {
 		out = append(out, pair{"output " + k, r.Outputs[k]})
 	}
@@ -83,6 +87,18 @@ func runDetail(r client.Run) []pair {
 		log += ", truncated"
 	}
 	return append(out, pair{"log", log}, pair{"labels", labelText(r.Labels)}, pair{"params", plain(r.Params)})
+}
+
+// tokenText says what is known of the counts.
+func tokenText(t client.Tokens) string {
+	var out []string
+	if t.Prompt != nil {
+		out = append(out, number(t.Prompt)+" prompt")
+	}
+	if t.Completion != nil {
+		out = append(out, number(t.Completion)+" completion")
+	}
+	return strings.Join(out, ", ")
 }
 
 func (a *app) runList() *cobra.Command {
@@ -147,14 +163,22 @@ func (a *app) runGet() *cobra.Command {
 }
 
 func (a *app) runRetry() *cobra.Command {
-	var w waitFlags
+	var (
+		w waitFlags
+		g again
+	)
 	c := a.onRun("retry RUN", "Do the work of a run again, as a new job", func(c *cobra.Command, cl *client.Client, id string) error {
-		j, err := cl.RetryRun(c.Context(), id, client.Call{})
+		in, err := g.input(a)
+		if err != nil {
+			return err
+		}
+		j, err := cl.RetryRun(c.Context(), id, in, client.Call{})
 		if err != nil {
 			return err
 		}
 		return a.added(c.Context(), cl, j, w)
 	})
+	g.add(c)
 	w.add(c)
 	return c
 }

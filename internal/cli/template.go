@@ -37,7 +37,11 @@ func (a *app) templateView() view[client.JobTemplate] {
 				{"priority", strconv.Itoa(t.Priority)},
 				{"attempts", strconv.Itoa(t.RetryPolicy.MaxAttempts)},
 				{"timeout", deref(t.Timeout)},
+				{"start deadline", deref(t.StartDeadline)},
 				{"locks", strings.Join(t.Locks, " ")},
+				{"limits", boundsText(t.Limits)},
+				{"unique", uniqueText(t.Unique)},
+				{"after a crash", deref(t.CrashPolicy)},
 				{"labels", labelText(t.Labels)},
 				{"webhook", deref(t.WebhookURL)},
 				{"told", strings.Join(t.WebhookEvents, " ")},
@@ -110,6 +114,7 @@ func (t *templateFlags) changes(a *app, c *cobra.Command, command []string) (map
 	if params != nil {
 		out["params"] = params
 	}
+	t.policy.changes(out)
 	for _, field := range t.unset {
 		out[field] = nil
 	}

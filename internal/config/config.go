@@ -90,6 +90,9 @@ type Config struct {
 	LogMaxBytes int64
 	// Timezone is the IANA zone of new schedules, valid.
 	Timezone string
+	// Legacy says whether the endpoints outside of /api answer that programs of an
+	// earlier time use.
+	Legacy bool
 
 	origins map[string]string
 }

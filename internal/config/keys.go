@@ -108,6 +108,7 @@ func keys() []key {
 			show: func(c Config) string { return strconv.FormatInt(c.LogMaxBytes, 10) },
 		},
 		text("timezone", "IANA time zone of new schedules", func(c *Config) *string { return &c.Timezone }, checkZone),
+		renamed("legacy-enabled", flag("legacy.enabled", "answer at /queue, /jobs and /scheduler as well, for programs of an earlier time", func(c *Config) *bool { return &c.Legacy })),
 	}, append(fileKeys(), oidcKeys()...)...)
 }
 

@@ -86,6 +86,7 @@ func defaults(env func(string) (string, bool)) Config {
 		RetentionDays: 30, RetentionRuns: 100_000, RetentionEventsDays: 30,
 
 		Timezone: "UTC",
+		Legacy:   true,
 		OIDC:     defaultOIDC(),
 		origins:  map[string]string{},
 	}

@@ -75,6 +75,9 @@ const (
 	LockNotHeld          Code = "lock_not_held"
 	DirectLaneFull       Code = "direct_lane_full"
 	DirectWaitTimeout    Code = "direct_wait_timeout"
+	DirectFailed         Code = "direct_failed"
+	DirectGone           Code = "direct_gone"
+	DirectNotRepeatable  Code = "direct_not_repeatable"
 	CursorInvalid        Code = "cursor_invalid"
 	StorageBusy          Code = "storage_busy"
 	StorageUnavailable   Code = "storage_unavailable"
@@ -143,7 +146,7 @@ var register = map[Code]Entry{
 	ResponseTooLarge:     {Oversized, "Response too large", "Ask the target for less."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},
-	NotUnique:            {Conflicting, "Not unique", "An equal job waits or runs already; its id is in the detail."},
+	NotUnique:            {Conflicting, "Not unique", "An equal job is there already; Location and errors name it."},
 	AlreadyStarted:       {Conflicting, "Already started", "The job does not wait any more; name another neighbour."},
 	WrongGroup:           {Invalid, "Wrong group", "A member moves only inside its group; move the group itself, or jobs that are in none."},
 	GroupStarted:         {Conflicting, "Group has started", "Jobs are added only to a group that is PENDING; make another one."},
@@ -151,6 +154,9 @@ var register = map[Code]Entry{
 	LockNotHeld:          {Conflicting, "Lock not held", "The lock expired, was taken away or given back: stop what relied on it."},
 	DirectLaneFull:       {Limited, "Direct lane full", "Try again after the time in Retry-After, or put the work into the queue."},
 	DirectWaitTimeout:    {Unavailable, "No slot in time", "Nothing ran. Try again after the time in Retry-After, or put the work into the queue."},
+	DirectFailed:         {Unavailable, "Direct request failed", "Read the run named in detail, with its log; then make a new request."},
+	DirectGone:           {Missing, "Answer gone", "The request was done, and what it left has been removed. Make a new request, under another Idempotency-Key."},
+	DirectNotRepeatable:  {Conflicting, "Direct request not kept", "Nothing of what a direct request said is stored. Make the request again, or put the work into the queue."},
 	CursorInvalid:        {Invalid, "Invalid cursor", "Start again without a cursor; a cursor fits only the filter and sort it came from."},
 	StorageBusy:          {Unavailable, "Storage busy", "Repeat the request; use an Idempotency-Key."},
 	StorageUnavailable:   {Unavailable, "Storage unavailable", "Repeat the request when the database or the place of the artifacts answers again."},

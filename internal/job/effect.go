@@ -185,6 +185,12 @@ func edit(j Job, e Edited, c *Change) {
 			c.After.Rank = "" // the store puts it behind the others of that priority
 		}
 	}
+	if e.Name != nil {
+		c.After.Name = *e.Name
+	}
+	if e.Timeout != nil {
+		c.After.Timeout = *e.Timeout
+	}
 	if e.Labels != nil {
 		c.After.Labels = e.Labels
 	}

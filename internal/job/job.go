@@ -57,6 +57,8 @@ const (
 	TriggerSchedule Trigger = "schedule"
 	// TriggerDirect is a direct request, which has a run but no job.
 	TriggerDirect Trigger = "direct"
+	// TriggerWorkflow is a node of a workflow.
+	TriggerWorkflow Trigger = "workflow"
 )
 
 // Codes of failures that the queue itself gives. Job types add their own, for

@@ -62,7 +62,7 @@ func (r Retry) Validate() error {
 // Allows reports whether another attempt follows after the given number of
 // failures, the last of which had the given code.
 func (r Retry) Allows(failures int, code string) bool {
-	return failures < max(r.MaxAttempts, 1) && (len(r.On) == 0 || slices.Contains(r.On, code))
+	return failures < min(max(r.MaxAttempts, 1), MaxAttempts) && (len(r.On) == 0 || slices.Contains(r.On, code))
 }
 
 // Delay is the wait after the given number of failures (1 or more). jitter is

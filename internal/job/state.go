@@ -87,6 +87,8 @@ type (
 	// field as it is; zero times take theirs away.
 	Edited struct {
 		At            time.Time
+		Name          *string
+		Timeout       *time.Duration
 		Priority      *int
 		Labels        map[string]string
 		NotBefore     *time.Time

@@ -22,7 +22,12 @@ type Template struct {
 	Priority     int
 	Locks        []string
 	OnCrash      CrashPolicy // "" = the job type's own
-	Labels       map[string]string
+	Limits       Limits      // without Key
+	Unique       *Unique     // nil = jobs may be equal
+	// StartDeadline is how long after its start time, or else after it was added, a
+	// job may wait for its first start; 0 = as long as it takes.
+	StartDeadline time.Duration
+	Labels        map[string]string
 	// Webhook is what its jobs have unless they say otherwise.
 	Webhook Webhook
 	// Archived templates stay readable but make no new jobs.

@@ -52,6 +52,7 @@ type Metrics struct {
 	queueWait, runSeconds, storeSeconds     *prometheus.HistogramVec
 	batch                                   prometheus.Observer
 	putBytes                                prometheus.Counter
+	direct                                  *prometheus.CounterVec
 	puts                                    *prometheus.CounterVec
 
 	webhooks       *prometheus.CounterVec
@@ -88,6 +89,7 @@ func New(o Options) *Metrics {
 	m.finished, m.retries = m.counters(jobsFinished), m.counters(retries)
 	m.interrupted, m.fenced, m.storeErrors = m.counters(interrupted), m.counters(fenced), m.counters(storeErrors)
 	m.queueWait, m.runSeconds, m.storeSeconds = m.histograms(queueWait), m.histograms(runSeconds), m.histograms(storeSeconds)
+	m.direct = m.counters(directRequests)
 	m.batch = m.histograms(batchRequests).WithLabelValues()
 	m.putBytes, m.puts = m.counters(putBytes).WithLabelValues(), m.counters(putCount)
 

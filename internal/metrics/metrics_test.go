@@ -84,7 +84,7 @@ func (b *bundle) has(lines ...string) {
 func (b *bundle) touch() {
 	b.t.Helper()
 	b.m.Watch(metrics.Sources{
-		Survey: b.s.Health.Survey, Space: func() (uint64, uint64, error) { return 5, 10, nil }, Attempts: func() int { return 2 },
+		Survey: b.s.Health.Survey, Space: func() (uint64, uint64, error) { return 5, 10, nil }, Attempts: func() int { return 2 }, DirectWaiting: func() int { return 3 },
 		Connections: func() map[string]int { return map[string]int{"idle": 3} }, Checks: func() map[string]float64 { return map[string]float64{"database": 1} },
 	})
 	b.work()
@@ -98,6 +98,7 @@ func (b *bundle) touch() {
 	b.m.Begin()
 	b.m.End("/api/jobs", "GET", 200, 10, time.Second)
 	b.m.Refuse("busy")
+	b.m.Direct("served")
 }
 
 // work lets jobs of two types run: one succeeds, one is retried, one is lost

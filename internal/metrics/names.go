@@ -61,6 +61,15 @@ var (
 	eventsLast    = Def{Name: "runsheet_events_last_sequence", Kind: Gauge, Help: "Highest sequence number in the log of events; its rate is that of events."}
 	eventsLagging = Def{Name: "runsheet_events_unnumbered", Kind: Gauge, Help: "Events that are committed but that no reader can see yet, at most 10000; always 0 on SQLite. It is the lag of the log of events."}
 
+	directWaiting  = Def{Name: "runsheet_direct_waiting", Kind: Gauge, Help: "Direct requests that wait for a slot at this process."}
+	directRequests = Def{
+		Name: "runsheet_direct_requests_total", Kind: Counter, Help: "Direct requests of this process, by what became of them.",
+		Labels: []string{"outcome"}, Values: []string{
+			"`served`: it ran, well or badly; `timeout`: no slot in time; `full`: too many waited; `left`: the caller went before it ran; " +
+				"`refused`: the server stopped, or had no database or lease",
+		},
+	}
+
 	claims = Def{
 		Name: "runsheet_claims_total", Kind: Counter, Help: "Attempts of this process to take jobs from the queue.",
 		Labels: []string{"outcome"}, Values: []string{"`started` at least one job, `nothing` to start, `error`"},
@@ -167,7 +176,7 @@ var (
 func Defs() []Def {
 	return []Def{
 		buildInfo, ready,
-		jobs, jobsQueued, oldestSeconds, paused, slots, slotsBusy, instances, attempts,
+		jobs, jobsQueued, oldestSeconds, paused, slots, slotsBusy, instances, attempts, directWaiting, directRequests,
 		claims, starts, queueWait, runs, runSeconds, jobsFinished, retries, interrupted, fenced,
 		storeSeconds, storeErrors, batchRequests, databaseBytes, walBytes, freeBytes, totalBytes,
 		surveyAge, surveyErrors, eventsLast, eventsLagging, putBytes, putCount,

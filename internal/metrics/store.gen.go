@@ -563,7 +563,14 @@ func (d timedDirect) Beat(ctx context.Context, a1 string, a2 time.Duration) ([]s
 	return r0, err
 }
 
-func (d timedDirect) Leave(ctx context.Context, a1 string) (bool, error) {
+func (d timedDirect) Running(ctx context.Context, a1 string) ([]run.Run, error) {
+	done := d.m.begin("direct", "running")
+	r0, err := d.Direct.Running(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirect) Leave(ctx context.Context, a1 store.LeaveDirect) (bool, error) {
 	done := d.m.begin("direct", "leave")
 	r0, err := d.Direct.Leave(ctx, a1)
 	done(err)

@@ -18,6 +18,7 @@ import (
 func (m *Metrics) Store(s store.Store) store.Store {
 	s = m.timed(s)
 	s.Jobs = countedJobs{s.Jobs, m}
+	s.Direct = countedDirect{s.Direct, m}
 	return s
 }
 
@@ -64,7 +65,7 @@ func (c countedJobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims
 	switch {
 	case err != nil:
 		c.m.claims.WithLabelValues("error").Inc()
-	case len(out.Started) == 0:
+	case len(out.Started)+len(out.Direct) == 0:
 		c.m.claims.WithLabelValues("nothing").Inc()
 	default:
 		c.m.claims.WithLabelValues("started").Inc()
@@ -73,6 +74,11 @@ func (c countedJobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims
 		kind := c.m.jobType(s.Job.Type)
 		c.m.starts.WithLabelValues(kind).Inc()
 		c.m.queueWait.WithLabelValues(kind).Observe(s.Run.QueueWait().Seconds())
+	}
+	for _, d := range out.Direct {
+		kind := c.m.jobType(d.Run.JobType)
+		c.m.starts.WithLabelValues(kind).Inc()
+		c.m.queueWait.WithLabelValues(kind).Observe(d.Run.QueueWait().Seconds())
 	}
 	return out, err
 }
@@ -122,6 +128,29 @@ func (m *Metrics) ended(f store.Finish) {
 		m.interrupted.WithLabelValues(kind, "stop").Inc()
 	}
 }
+
+// countedDirect counts how direct requests start and end, as attempts are.
+type countedDirect struct {
+	store.Direct
+	m *Metrics
+}
+
+func (c countedDirect) Finish(ctx context.Context, items []run.Change) []error {
+	errs := c.Direct.Finish(ctx, items)
+	for i, it := range items {
+		if errs[i] != nil {
+			continue
+		}
+		kind := c.m.jobType(it.After.JobType)
+		c.m.runs.WithLabelValues(kind, string(it.After.State)).Inc()
+		c.m.runSeconds.WithLabelValues(kind, string(it.After.State)).Observe(it.After.Duration().Seconds())
+	}
+	return errs
+}
+
+// Direct counts what became of a direct request; outcome is one of those that
+// names.go lists.
+func (m *Metrics) Direct(outcome string) { m.direct.WithLabelValues(outcome).Inc() }
 
 // Batch counts one transaction of SQLite's writer.
 func (m *Metrics) Batch(requests int) { m.batch.Observe(float64(requests)) }

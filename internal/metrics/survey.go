@@ -27,6 +27,8 @@ type Sources struct {
 	Space func() (free, size uint64, err error)
 	// Attempts is the number of attempts that this process executes.
 	Attempts func() int
+	// DirectWaiting is the number of direct requests that wait at this process.
+	DirectWaiting func() int
 	// Connections counts open connections by state.
 	Connections func() map[string]int
 	// Checks returns how each readiness check stands: 1 ok, 0.5 degraded, 0
@@ -59,7 +61,7 @@ func newSurveyor(c clock.Clock) *surveyor {
 	s := &surveyor{clock: c, asking: make(chan struct{}, 1), state: make(chan surveyed, 1), descs: map[string]*prometheus.Desc{}}
 	s.state <- surveyed{}
 	for _, d := range []Def{
-		jobs, jobsQueued, oldestSeconds, paused, slots, slotsBusy, instances, attempts, surveyAge, surveyErrors, eventsLast,
+		jobs, jobsQueued, oldestSeconds, paused, slots, slotsBusy, instances, attempts, directWaiting, surveyAge, surveyErrors, eventsLast,
 		eventsLagging, databaseBytes, walBytes, freeBytes, totalBytes, httpConnections, ready,
 	} {
 		s.descs[d.Name] = prometheus.NewDesc(d.Name, d.Help, d.Labels, nil)
@@ -127,6 +129,9 @@ func (s *surveyor) Collect(c chan<- prometheus.Metric) {
 	}
 	if s.src.Attempts != nil {
 		gauge(attempts, float64(s.src.Attempts()))
+	}
+	if s.src.DirectWaiting != nil {
+		gauge(directWaiting, float64(s.src.DirectWaiting()))
 	}
 	if s.src.Connections != nil {
 		for state, n := range s.src.Connections() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +25,9 @@ type attempt struct {
 	job    job.Job
 	run    run.Run
 	cancel context.CancelCauseFunc
+	// call is the direct request that it is for, nil for a job. A request whose
+	// caller has gone has none either; then job is zero too.
+	call *call
 	// begun says that the task was called. Only the attempt's goroutine uses it.
 	begun bool
 	// until is the end of the lease, kept when the lease is lost; under Engine.mu.
@@ -33,11 +37,16 @@ type attempt struct {
 // start runs a claimed attempt in a goroutine of its own. If the lease was lost
 // since the claim, the attempt is stopped before it begins.
 func (e *Engine) start(live context.Context, c store.Claimed) {
+	e.launch(live, &attempt{job: c.Job, run: c.Run}, e.attend)
+}
+
+// launch runs attend in a goroutine of its own, under the attempt's context.
+func (e *Engine) launch(live context.Context, a *attempt, attend func(ctx, live context.Context, a *attempt)) {
 	ctx, cancel := context.WithCancelCause(live)
-	a := &attempt{job: c.Job, run: c.Run, cancel: cancel}
+	a.cancel = cancel
 	e.mu.Lock()
-	e.active[c.Job.ID] = a
-	if c.Job.Instance != e.instance {
+	e.active[a.run.ID] = a
+	if a.run.Instance != e.instance {
 		cancel(task.ErrLeaseLost)
 	}
 	e.mu.Unlock()
@@ -46,12 +55,10 @@ func (e *Engine) start(live context.Context, c store.Claimed) {
 		defer func() {
 			e.mu.Lock()
 			defer e.mu.Unlock()
-			if e.active[c.Job.ID] == a {
-				delete(e.active, c.Job.ID)
-			}
+			delete(e.active, a.run.ID)
 		}()
 		defer cancel(nil)
-		e.attend(ctx, live, a)
+		attend(ctx, live, a)
 	})
 }
 
@@ -71,18 +78,25 @@ func (e *Engine) attend(ctx, live context.Context, a *attempt) {
 		return
 	}
 	end := e.verdict(cause, err, result, a)
+	if e.record(live, log, func() error { return e.conclude(live, a.job, a.run, end) }) {
+		log.Debug("attempt ended")
+	}
+}
+
+// record writes the end of an attempt, as often as it takes. It reports false when
+// the attempt is another's by now, or live ends before.
+func (e *Engine) record(live context.Context, log *slog.Logger, write func() error) bool {
 	for {
-		err := e.conclude(live, a.job, a.run, end)
+		err := write()
 		switch {
 		case err == nil:
-			log.Debug("attempt ended")
-			return
+			return true
 		case fault.Is(err, fault.StaleLease) || fault.Is(err, fault.AlreadyFinished):
 			log.Warn("result refused: the attempt was taken over", "error", err)
-			return
+			return false
 		case live.Err() != nil:
 			log.Error("result lost: the server ended before it could be written", "error", err)
-			return
+			return false
 		}
 		// The database is away or full: the work is done, so keep its result until
 		// it can be written.
@@ -90,7 +104,7 @@ func (e *Engine) attend(ctx, live context.Context, a *attempt) {
 			log.Error("cannot record the end of an attempt", "error", err, "left_out", n)
 		}
 		if clock.Sleep(live, e.o.Clock, backoff) != nil {
-			return
+			return false
 		}
 	}
 }
@@ -176,6 +190,9 @@ func text(s string, n int) string {
 func (e *Engine) prepare(ctx context.Context, a *attempt, dir string) (checkpoint []byte, err error) {
 	for {
 		err := os.MkdirAll(dir, 0o700)
+		if err == nil && a.job.ID == "" {
+			return nil, nil // nothing went before a direct request
+		}
 		if err == nil {
 			if checkpoint, err = e.o.Store.Runs.Checkpoint(ctx, a.job.ID); err == nil {
 				return checkpoint, nil
@@ -200,11 +217,7 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 		return task.Fatal("job_type_unknown", err)
 	}
 	dir := filepath.Join(e.o.WorkDir, a.run.ID)
-	defer func() {
-		if err := os.RemoveAll(dir); err != nil {
-			e.log.Warn("cannot remove work folder", "dir", dir, "error", err)
-		}
-	}()
+	defer e.removeDir(dir)
 	checkpoint, err := e.prepare(ctx, a, dir)
 	if err != nil {
 		return err
@@ -222,12 +235,10 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 			}
 		}()
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			e.log.Error("task panicked", "job_id", a.job.ID, "panic", describe(p), "stack", string(debug.Stack()))
-			err = task.Fatal(job.CodePanic, errors.New("the job type panicked; see the server's log"))
-		}
-	}()
+	defer e.recovered(a, &err)
+	if ctx.Err() != nil { // cancelled between the claim and now
+		return context.Cause(ctx)
+	}
 	// The claim may be long ago: this process may have been frozen since.
 	if !e.holds(a) {
 		a.cancel(task.ErrLeaseLost)
@@ -238,6 +249,20 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt, Epoch: a.run.Epoch,
 		Params: a.job.Params, IdempotencyKey: a.job.ID, Checkpoint: checkpoint, Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
 	}, h)
+}
+
+// recovered turns a panic of the task into its error. It must be deferred.
+func (e *Engine) recovered(a *attempt, err *error) {
+	if p := recover(); p != nil {
+		e.log.Error("task panicked", "job_id", a.job.ID, "run_id", a.run.ID, "panic", describe(p), "stack", string(debug.Stack()))
+		*err = task.Fatal(job.CodePanic, errors.New("the job type panicked; see the server's log"))
+	}
+}
+
+func (e *Engine) removeDir(dir string) {
+	if err := os.RemoveAll(dir); err != nil {
+		e.log.Warn("cannot remove work folder", "dir", dir, "error", err)
+	}
 }
 
 // describe says what a panic was about. Only the text of the runtime's own errors

@@ -57,10 +57,13 @@ func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
 			e.doubt = !fault.Is(err, fault.StaleLease)
 			return time.Time{}, err
 		}
+		for _, d := range c.Direct {
+			e.startDirect(live, d.Run)
+		}
 		for _, s := range c.Started {
 			e.start(live, s)
 		}
-		if len(c.Started) == 0 {
+		if len(c.Started)+len(c.Direct) == 0 {
 			return c.NextAt, nil
 		}
 	}
@@ -78,8 +81,18 @@ func (e *Engine) adopt(ctx, live context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for claimed jobs: %w", err)
 	}
+	direct, err := e.o.Store.Direct.Running(ctx, self)
+	if err != nil {
+		return fmt.Errorf("look for direct requests: %w", err)
+	}
+	for _, r := range direct {
+		if known[r.ID] == nil {
+			e.log.Warn("starting a direct request whose claim had an unknown outcome", "run_id", r.ID)
+			e.startDirect(live, r)
+		}
+	}
 	for _, c := range held {
-		if a := known[c.Job.ID]; a == nil || a.job.Epoch != c.Job.Epoch {
+		if known[c.Run.ID] == nil {
 			e.log.Warn("starting a job whose claim had an unknown outcome", "job_id", c.Job.ID, "run_id", c.Run.ID)
 			e.start(live, c)
 		}

@@ -92,8 +92,11 @@ type Options struct {
 	// StopGrace is how long running work may go on when the server stops, before
 	// it is stopped and goes back to the queue; 0 = DefaultStopGrace.
 	StopGrace time.Duration
-	Clock     clock.Clock  // nil = the system's
-	Logger    *slog.Logger // nil = discard
+	// OnDirect is told what became of each direct request; nil = nobody is. It must
+	// not block.
+	OnDirect func(LaneOutcome)
+	Clock    clock.Clock  // nil = the system's
+	Logger   *slog.Logger // nil = discard
 }
 
 // Engine runs jobs. Make one with New and run it once.
@@ -109,9 +112,14 @@ type Engine struct {
 	mu       sync.Mutex
 	instance string // id of the current lease
 	trusted  time.Time
-	active   map[string]*attempt // by job id
+	active   map[string]*attempt // by run id
+	calls    map[string]*call    // direct requests of this process, by run id
+	closing  bool                // no more calls are taken
 
 	attempts sync.WaitGroup
+	callers  sync.WaitGroup
+	closed   chan struct{} // closed when closing is set
+	over     chan struct{} // closed when nothing will be started any more
 	ready    chan struct{} // closed when recovery is done
 }
 
@@ -134,7 +142,8 @@ func New(o Options) *Engine {
 	}
 	return &Engine{
 		o: o, log: o.Logger, quiet: quiet{clock: o.Clock}, wake: make(chan struct{}, 1),
-		active: map[string]*attempt{}, ready: make(chan struct{}),
+		active: map[string]*attempt{}, calls: map[string]*call{},
+		ready: make(chan struct{}), closed: make(chan struct{}), over: make(chan struct{}),
 	}
 }
 
@@ -198,8 +207,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	background.Go(func() { e.keepLease(loops) })
 	background.Go(func() { e.listen(loops, hints) })
 	background.Go(func() { e.rescueOthers(loops) })
+	background.Go(func() { e.keepLane(loops) })
 	background.Go(func() { e.warm(loops) })
 	e.claimLoop(ctx, live)
+	e.closeLane()
 	if e.doubt {
 		brief, cancel := context.WithTimeout(live, recordGrace)
 		if err := e.adopt(brief, live); err != nil {
@@ -207,8 +218,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		cancel()
 	}
+	close(e.over)
 
 	e.drain(end)
+	e.callers.Wait()
 	stopLoops()
 	background.Wait()
 	return e.release(context.WithoutCancel(ctx), e.InstanceID())
@@ -306,13 +319,17 @@ func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 func (e *Engine) lookForCancel(ctx context.Context, jobID string) {
 	e.mu.Lock()
 	var look []*attempt
-	for id, a := range e.active {
-		if jobID == "" || id == jobID {
+	for _, a := range e.active {
+		if jobID == "" || a.job.ID == jobID {
 			look = append(look, a)
 		}
 	}
 	e.mu.Unlock()
 	for _, a := range look {
+		if a.job.ID == "" {
+			e.lookForTakeover(ctx, a)
+			continue
+		}
 		j, err := e.o.Store.Jobs.Job(ctx, a.job.Tenant, a.job.ID)
 		switch {
 		case err != nil:

@@ -104,7 +104,7 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 	case position < len(f.in.Waiting):
 		// It came after the last look: it starts about when what stood there would.
 		e = f.starts[f.in.Waiting[max(position, 0)].ID]
-	case len(f.in.Waiting) >= foreseen:
+	case position > len(f.in.Waiting):
 		e = forecast.Beyond(f.in, f.starts, []int{position})[0]
 	}
 	if e.Known && e.Start.Before(j.NotBefore) {

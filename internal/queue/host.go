@@ -177,6 +177,9 @@ func (h *host) Checkpoint(ctx context.Context, data []byte) error {
 	if len(data) > maxCheckpoint {
 		return fault.Newf(fault.BodyTooLarge, "a checkpoint may have %d bytes, this one has %d", maxCheckpoint, len(data))
 	}
+	if h.a.job.ID == "" {
+		return nil // a direct request has no next attempt
+	}
 	c := store.Checkpoint{JobID: h.a.job.ID, RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Data: data, At: h.now()}
 	return h.persist(ctx, func() error { return h.e.o.Store.Runs.SaveCheckpoint(ctx, c) })
 }

@@ -116,7 +116,7 @@ func (e *Engine) workUntil(a *attempt) func() time.Time {
 	return func() time.Time {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if e.instance == a.job.Instance {
+		if e.instance == a.run.Instance {
 			a.until = e.trusted.Add(leaseMargin)
 		}
 		return a.until
@@ -128,7 +128,7 @@ func (e *Engine) workUntil(a *attempt) func() time.Time {
 func (e *Engine) holds(a *attempt) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.instance == a.job.Instance && (e.o.Exclusive || e.o.Clock.Now().Before(e.trusted))
+	return e.instance == a.run.Instance && (e.o.Exclusive || e.o.Clock.Now().Before(e.trusted))
 }
 
 func (e *Engine) release(ctx context.Context, instanceID string) error {
@@ -187,6 +187,11 @@ func (e *Engine) loseLease() {
 	e.instance = ""
 	for _, a := range e.active {
 		a.cancel(task.ErrLeaseLost)
+	}
+	for _, c := range e.calls { // their places were under that lease, too
+		if c.entered {
+			e.loseLocked(c)
+		}
 	}
 }
 

@@ -116,7 +116,7 @@ func (e *Engine) rescue(ctx context.Context, left []store.Leftover) error {
 		case fault.Is(err, fault.StaleLease):
 			continue // ended by itself, or rescued by another instance
 		case err != nil:
-			errs = append(errs, fmt.Errorf("interrupt job %s: %w", l.Job.ID, err))
+			errs = append(errs, fmt.Errorf("interrupt run %s: %w", l.Run.ID, err))
 			continue
 		}
 		e.log.Warn("attempt interrupted", "job_id", l.Job.ID, "run_id", l.Run.ID, "attempt", l.Run.Attempt, "instance", l.Run.Instance)
@@ -150,11 +150,13 @@ func mayBeHere(l store.Leftover) bool { return l.HostID != "" }
 func (e *Engine) runsHere(l store.Leftover) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	a := e.active[l.Job.ID]
-	return a != nil && a.job.Epoch == l.Job.Epoch
+	return e.active[l.Run.ID] != nil
 }
 
 func (e *Engine) interrupt(ctx context.Context, l store.Leftover) error {
+	if l.Job.ID == "" {
+		return e.interruptDirect(ctx, l.Run)
+	}
 	at := e.o.Clock.Now()
 	return e.conclude(ctx, l.Job, l.Run, func(j job.Job) (any, any) {
 		return job.Interrupted{At: at}, run.Broke{At: at, Failure: job.CrashFailure(j), Result: l.Run.Result}

@@ -11,7 +11,7 @@ import (
 )
 
 // Wrap returns st with its writes under guard:
-//   - new work (jobs, templates) is refused with storage_full while the disk is
+//   - new work (jobs, direct requests, templates) is refused with storage_full while the disk is
 //     full, and nothing is claimed;
 //   - what belongs to accepted work, and what people do to get out of the
 //     trouble (cancel, move, restore, pause, scale, limit, log in), may use the
@@ -30,6 +30,7 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Order = order{st.Order, g}
 	st.Groups = groups{st.Groups, st.Keys, g}
 	st.Locks = locks{st.Locks, g}
+	st.Direct = direct{st.Direct, st.Keys, g}
 	st.Keys = keys{st.Keys, g}
 	st.Retention = retention{st.Retention, g}
 	st.Sessions = sessions{st.Sessions, g}
@@ -320,6 +321,39 @@ func (l locks) Release(ctx context.Context, p store.ReleaseLock) (h job.Holder, 
 		return err
 	})
 	return h, err
+}
+
+// direct takes requests only while there is room for what they make. Beat takes
+// what it finds, as a lease does.
+type direct struct {
+	store.Direct
+	keys store.Keys
+	g    *Guard
+}
+
+func (d direct) Enter(ctx context.Context, p store.EnterDirect) (in store.Entered, err error) {
+	err = d.g.fresh(ctx, d.keys, p.Key, func() error {
+		in, err = d.Direct.Enter(ctx, p)
+		return err
+	})
+	return in, err
+}
+
+func (d direct) Beat(ctx context.Context, instance string, ttl time.Duration) ([]store.DirectState, error) {
+	states, err := d.Direct.Beat(ctx, instance, ttl)
+	return states, d.g.note(err)
+}
+
+func (d direct) Leave(ctx context.Context, p store.LeaveDirect) (left bool, err error) {
+	err = d.g.need(func() error {
+		left, err = d.Direct.Leave(ctx, p)
+		return err
+	})
+	return left, err
+}
+
+func (d direct) Finish(ctx context.Context, items []run.Change) []error {
+	return needAll(d.g, items, func(some []run.Change) []error { return d.Direct.Finish(ctx, some) })
 }
 
 type keys struct {

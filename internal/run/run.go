@@ -90,7 +90,12 @@ type Run struct {
 	Result  Result
 }
 
-// QueueWait is the time from entering the queue to the start.
+// Started reports whether the run ever executed. One that did not is the record
+// of a job that was skipped while it waited; its StartedAt is when that was.
+func (r Run) Started() bool { return r.Epoch != 0 }
+
+// QueueWait is the time from entering the queue to the start, or to when the job
+// was skipped.
 func (r Run) QueueWait() time.Duration { return max(0, r.StartedAt.Sub(r.QueuedAt)) }
 
 // Duration is the time from start to end, 0 while the run is active. A clock

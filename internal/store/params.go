@@ -15,7 +15,7 @@ type AddJobs struct {
 	// Place is where they go, one behind the other; nil = where their zones say.
 	// Only without groups.
 	Place *Place
-	// Unique refuses the (one) job when another one with its UniqueKey is there.
+	// Unique refuses the jobs that have a UniqueKey when another one with it is there.
 	Unique *Unique
 	Key    *Key
 }
@@ -26,6 +26,9 @@ type Unique struct {
 	Since time.Time
 	// States in which they count; empty = QUEUED and RUNNING.
 	States []job.State
+	// Return makes Add return the other job, marked as Existing, in place of a
+	// refusal; only with one job.
+	Return bool
 }
 
 // Place is a place in the order. Exactly one field is set, but for Position,
@@ -210,15 +213,29 @@ type EnterDirect struct {
 	Instance string
 	TTL      time.Duration
 	Now      time.Time // zero = the authority's clock
+	// Key's answer is made from an Entered. It names the request by its Location,
+	// and nothing of it may tell what the request or its result contains.
+	Key *Key
+}
+
+// LeaveDirect are the parameters of Direct.Leave.
+type LeaveDirect struct {
+	RunID string
+	// Key is the one that the request entered with, nil = none; Location that of
+	// its stored answer. A key with another answer stays.
+	Key      *Key
+	Location string
 }
 
 // Entered is what Direct.Enter found.
 type Entered struct {
-	// WaitedFor are ids of the jobs and direct runs that run now.
+	// WaitedFor are ids of the tenant's jobs and direct runs that run now.
 	WaitedFor []string
 	// Ahead is the number of direct requests that wait before this one.
 	Ahead     int
 	ArrivedAt time.Time
+	// Timeout is how long the request may wait by the rules of that moment.
+	Timeout time.Duration
 }
 
 // DirectState is where a direct request stands.
@@ -255,6 +272,9 @@ type Duration struct {
 type Added struct {
 	Job      job.Job
 	Position int
+	// Existing says that nothing was added: this is the equal job that was there.
+	// Its position is 0 when it does not wait.
+	Existing bool
 }
 
 // Sort is the order of a list of jobs.

@@ -18,7 +18,8 @@ type Retention interface {
 	Cutoff(ctx context.Context, keep int) (time.Time, error)
 	// ExpireJobs deletes at most limit jobs that finished before the given time,
 	// with their runs, artifacts and checkpoints, oldest first, and with the last
-	// member of a group that has ended the group. A job of which an
+	// member of a group that has ended the group; when no such job is left, at most
+	// limit runs of direct requests. A job of which an
 	// unfinished job repeats a run stays. Nothing else of the installation names
 	// what it deletes but audit rows and events.
 	ExpireJobs(ctx context.Context, before time.Time, limit int) (Expired, error)

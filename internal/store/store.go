@@ -57,7 +57,7 @@ type Jobs interface {
 	// Add stores new jobs, all or none, each where its zone or p.Place says. It
 	// sets Rank and, where zero, CreatedAt and QueuedAt. With p.Key, a request seen
 	// before yields *Replay as error and adds nothing. not_unique (with the id of
-	// the other job as its field) when p.Unique finds one; not_found or
+	// the other job as its field) when p.Unique finds one, or that job with p.Unique.Return; not_found or
 	// already_started when p.Place names a job that does not wait;
 	// group_started when the group of a job has begun.
 	Add(ctx context.Context, p AddJobs) ([]Added, error)
@@ -185,12 +185,14 @@ type Leases interface {
 	Extend(ctx context.Context, instanceID string, now time.Time, ttl time.Duration) error
 	// Condemn marks instances as lost for ever: those whose lease has been over
 	// for grace, and, when p.HostID is set, all others of that host (the caller
-	// holds the host's file lock, so they are dead).
+	// holds the host's file lock, so they are dead). Direct requests that wait
+	// there vanish.
 	Condemn(ctx context.Context, p Condemn) error
 	// Leftovers returns running jobs and active runs whose instance is lost or
 	// released.
 	Leftovers(ctx context.Context) ([]Leftover, error)
-	// Release ends a lease in good order. Releasing twice is not an error.
+	// Release ends a lease in good order, and the waiting of its direct requests.
+	// Releasing twice is not an error.
 	Release(ctx context.Context, instanceID string, now time.Time) error
 	// Instances returns the living, oldest first.
 	Instances(ctx context.Context) ([]Instance, error)
@@ -266,14 +268,20 @@ type Locks interface {
 // Direct keeps the direct requests that wait or run.
 type Direct interface {
 	// Enter makes a request wait, behind the others. direct_lane_full when
-	// too many wait already. It returns the runs and jobs that run now.
+	// too many wait already; stale_lease when the instance's lease is gone. It
+	// returns the runs and jobs that run now. With p.Key, a request seen before
+	// yields *Replay as error and enters nothing; its Location is p.Key's answer's.
 	Enter(ctx context.Context, p EnterDirect) (Entered, error)
 	// Beat renews the leases of the waiting requests of an instance and returns
 	// where each of its requests stands.
 	Beat(ctx context.Context, instance string, ttl time.Duration) ([]DirectState, error)
-	// Leave withdraws a request that waits. It reports false when it runs already
-	// or is not there.
-	Leave(ctx context.Context, runID string) (bool, error)
+	// Running returns the active runs of an instance's requests, oldest first. It
+	// tells what a Claim did whose outcome was unknown.
+	Running(ctx context.Context, instance string) ([]run.Run, error)
+	// Leave withdraws a request that waits, so that it never starts. It reports
+	// false when it runs already or is not there. Unless the request has a run,
+	// its key is forgotten: nothing was done under it.
+	Leave(ctx context.Context, p LeaveDirect) (bool, error)
 	// Finish ends requests that run: run and request change together, locks are
 	// freed. Errors as in Jobs.Finish.
 	Finish(ctx context.Context, items []run.Change) []error

@@ -19,7 +19,11 @@ type JobInput struct {
 	Locks          []string          `json:"locks,omitempty" maxItems:"16" doc:"in addition to those of the template and the job type" example:"[\"gpu:0\"]"`
 	Hold           bool              `json:"hold,omitempty" doc:"do not start before a release"`
 	RunAt          *time.Time        `json:"run_at,omitempty" doc:"do not start before this time"`
-	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back at its place (true) or fails it (false)"`
+	Limits         *JobLimitsInput   `json:"limits,omitempty" doc:"how many such jobs run at the same time; only closer than the template's"`
+	Unique         *JobUniqueInput   `json:"unique,omitempty" doc:"in place of the template's: do nothing while an equal job is there"`
+	StartDeadline  *Moment           `json:"start_deadline,omitempty" doc:"if it has not started by then, it is SKIPPED with reason deadline. A time, or a duration from run_at on, or else from now on"`
+	CrashPolicy    string            `json:"crash_policy,omitempty" enum:"retry,fail,ask" doc:"what a crash of the server does to it while it runs: back to its place, FAILED, or FAILED with outcome_unknown for a person to look"`
+	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"the same as crash_policy retry (true) or fail (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
 	GroupID        string            `json:"group_id,omitempty" maxLength:"100" doc:"id of a PENDING group, of which it becomes the last member"`
 	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how this job fares; the template's if absent" example:"https://example.com/hooks/runsheet"`
@@ -34,8 +38,21 @@ type JobInput struct {
 
 // JobPatch is what may be changed while a job waits; a merge patch.
 type JobPatch struct {
-	Priority *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"moves the job behind the others of that priority"`
-	Labels   map[string]string `json:"labels,omitempty" doc:"a null value removes a label"`
+	Name          *string           `json:"name,omitempty" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$"`
+	Priority      *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"moves the job behind the others of that priority"`
+	Labels        map[string]string `json:"labels,omitempty" doc:"a null value removes a label"`
+	Timeout       *Duration         `json:"timeout,omitempty" doc:"of one attempt; null = none"`
+	RunAt         *time.Time        `json:"run_at,omitempty" doc:"do not start before this time; null = as soon as it may, also in place of the delay before a retry"`
+	StartDeadline *Moment           `json:"start_deadline,omitempty" doc:"if it has not started by then, it is SKIPPED; null = never"`
+}
+
+// RetryInput is what a retry does differently. All of it is optional.
+type RetryInput struct {
+	Params        Object     `json:"params,omitempty" doc:"merged (JSON merge patch) over the run's"`
+	Priority      *int       `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"lower is sooner; the job's if absent"`
+	Hold          bool       `json:"hold,omitempty" doc:"do not start before a release"`
+	RunAt         *time.Time `json:"run_at,omitempty" doc:"do not start before this time"`
+	StartDeadline *Moment    `json:"start_deadline,omitempty" doc:"if it has not started by then, it is SKIPPED; the earlier job's deadline does not count again"`
 }
 
 // Reason is the optional body of a hold or a pause.
@@ -45,7 +62,7 @@ type Reason struct {
 
 // Waiting is why a job does not run yet.
 type Waiting struct {
-	Code   string     `json:"code" enum:"position,no_slot,lock,limit,paused,held,not_before,retry_delay,group,direct_first"`
+	Code   string     `json:"code" enum:"position,no_slot,lock,limit,paused,held,not_before,group,direct_first,retry_delay,approval,event"`
 	Detail string     `json:"detail" doc:"for people"`
 	Holder *string    `json:"holder" doc:"id of what it waits for"`
 	Until  *time.Time `json:"until" doc:"when the reason ends by itself; null if unknown"`
@@ -68,16 +85,19 @@ type Job struct {
 	Waiting           *Waiting          `json:"waiting" doc:"why it waits; null when it does not"`
 	Hold              bool              `json:"hold"`
 	RunAt             *time.Time        `json:"run_at" doc:"does not start before this time"`
+	StartDeadline     *time.Time        `json:"start_deadline" doc:"if it has not started by then, it is SKIPPED"`
 	Params            Object            `json:"params"`
 	RetryPolicy       RetryPolicy       `json:"retry_policy"`
 	Timeout           *Duration         `json:"timeout" nullable:"true"`
 	Locks             []string          `json:"locks"`
+	Limits            JobLimits         `json:"limits"`
+	UniqueKey         *string           `json:"unique_key" doc:"equal for equal jobs; null: it may have equals"`
 	RetryOnRestart    bool              `json:"retry_on_restart"`
 	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask"`
 	Labels            map[string]string `json:"labels"`
 	WebhookURL        *string           `json:"webhook_url" doc:"who is told how it fares"`
 	WebhookEvents     []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
-	Trigger           string            `json:"trigger" enum:"api,manual,retry,group,schedule"`
+	Trigger           string            `json:"trigger" enum:"api,manual,schedule,retry,workflow,group"`
 	CreatedBy         string            `json:"created_by"`
 	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
 	Attempt           int               `json:"attempt" doc:"number of the current or last attempt; 0 before the first"`
@@ -127,6 +147,7 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),
 		StartedAt: instant(j.StartedAt), FinishedAt: instant(j.FinishedAt),
 	}
+	w.StartDeadline, w.Limits, w.UniqueKey = instant(j.StartDeadline), jobLimits(j.Limits), str(j.UniqueKey)
 	if j.TemplateID != "" {
 		w.TemplateVersion = &j.TemplateVersion
 	}

@@ -44,29 +44,30 @@ type ArtifactList struct {
 	NextCursor *string    `json:"next_cursor" doc:"always null: the list is complete"`
 }
 
-// Run is one execution attempt of a job.
+// Run is one execution attempt of a job, or a direct request.
 type Run struct {
 	RunID           string              `json:"run_id" example:"run_01jh0000000000000000000000"`
-	JobID           string              `json:"job_id" example:"job_01jh0000000000000000000000"`
+	JobID           *string             `json:"job_id" doc:"null for a direct request" example:"job_01jh0000000000000000000000"`
 	Name            string              `json:"name" doc:"the job's"`
 	JobType         string              `json:"job_type" example:"command"`
 	TemplateID      *string             `json:"template_id"`
 	TemplateVersion *int                `json:"template_version"`
 	Status          *string             `json:"status" enum:"COMPLETED,FAILED,SKIPPED" doc:"null while it executes"`
 	Active          bool                `json:"active" doc:"true while it executes"`
-	Attempt         int                 `json:"attempt"`
-	Trigger         string              `json:"trigger"`
-	CreatedBy       string              `json:"created_by"`
-	GroupID         *string             `json:"group_id" doc:"the group that its job is a member of"`
-	RetryOf         *string             `json:"retry_of"`
+	Attempt         int                 `json:"attempt" doc:"counts the runs of the job, from 1"`
+	Trigger         string              `json:"trigger" enum:"api,manual,schedule,retry,direct,workflow,group" doc:"what put the job into the queue"`
+	CreatedBy       string              `json:"created_by" doc:"who"`
+	RetryOf         *string             `json:"retry_of" doc:"the run that this job repeats"`
+	GroupID         *string             `json:"group_id" doc:"the group that the job is a member of"`
+	WaitedFor       []string            `json:"waited_for" doc:"of a direct request: the jobs and direct requests that ran when it arrived"`
 	Params          Object              `json:"params" doc:"as they were used"`
 	Labels          map[string]string   `json:"labels"`
 	CreatedAt       time.Time           `json:"created_at" doc:"of the job"`
 	QueuedAt        time.Time           `json:"queued_at"`
-	StartedAt       time.Time           `json:"started_at"`
+	StartedAt       *time.Time          `json:"started_at" doc:"null if it never started: the job was skipped while it waited"`
 	FinishedAt      *time.Time          `json:"finished_at"`
-	QueueWaitMs     int64               `json:"queue_wait_ms" doc:"from queued_at to started_at"`
-	DurationMs      *int64              `json:"duration_ms" doc:"from start to end; null while it executes"`
+	QueueWaitMs     int64               `json:"queue_wait_ms" doc:"from queued_at to started_at, or to when the job was skipped"`
+	DurationMs      *int64              `json:"duration_ms" doc:"from start to end; null while it executes, and if it never started"`
 	InstanceID      *string             `json:"instance_id"`
 	Pid             *int                `json:"pid" doc:"the operating system's process, if there was one"`
 	ExitCode        *int                `json:"exit_code"`
@@ -100,20 +101,26 @@ func ArtifactOf(a run.Artifact) Artifact {
 // RunOf shows r with its artifacts.
 func RunOf(r run.Run, artifacts []run.Artifact) Run {
 	w := Run{
-		RunID: r.ID, JobID: r.JobID, Name: r.JobName, JobType: r.JobType, TemplateID: str(r.TemplateID),
+		RunID: r.ID, JobID: str(r.JobID), Name: r.JobName, JobType: r.JobType, TemplateID: str(r.TemplateID),
 		Active: !r.State.Terminal(), Attempt: r.Attempt, Trigger: r.Trigger, CreatedBy: r.CreatedBy,
-		RetryOf: str(r.RetryOf), GroupID: str(r.GroupID), Params: r.Params, Labels: labels(r.Labels), CreatedAt: r.CreatedAt.UTC(),
-		QueuedAt: r.QueuedAt.UTC(), StartedAt: r.StartedAt.UTC(), FinishedAt: instant(r.FinishedAt),
+		RetryOf: str(r.RetryOf), Params: r.Params, Labels: labels(r.Labels), CreatedAt: r.CreatedAt.UTC(),
+		QueuedAt: r.QueuedAt.UTC(), FinishedAt: instant(r.FinishedAt),
 		QueueWaitMs: r.QueueWait().Milliseconds(), InstanceID: str(r.Instance), ExitCode: r.Result.ExitCode,
 		Reason: str(r.Reason), Tokens: tokens(r.Result.Tokens), Outputs: labels(r.Result.Outputs),
 		Artifacts: map[string]Artifact{}, LogURL: "/api/job-runs/" + r.ID + "/logs",
 		LogBytes: r.Result.LogBytes, LogTruncated: r.Result.LogTruncated,
+		GroupID: str(r.GroupID), WaitedFor: list(r.WaitedFor),
+	}
+	if r.Started() {
+		w.StartedAt = instant(r.StartedAt)
 	}
 	if r.TemplateID != "" {
 		w.TemplateVersion = &r.TemplateVersion
 	}
 	if !w.Active {
 		w.Status = str(string(r.State))
+	}
+	if !w.Active && r.Started() {
 		ms := r.Duration().Milliseconds()
 		w.DurationMs = &ms
 	}
@@ -136,12 +143,20 @@ func RunOf(r run.Run, artifacts []run.Artifact) Run {
 	return w
 }
 
+// tokens shows counts. Where the sum of all models was not given, it is made if
+// every model's count is known.
 func tokens(t *run.Tokens) Tokens {
 	w := Tokens{ByModel: map[string]TokenCounts{}}
 	if t == nil {
 		return w
 	}
 	w.Prompt, w.Completion = t.Prompt, t.Completion
+	if w.Prompt == nil {
+		w.Prompt = sum(t.ByModel, func(c run.ModelTokens) *int64 { return c.Prompt })
+	}
+	if w.Completion == nil {
+		w.Completion = sum(t.ByModel, func(c run.ModelTokens) *int64 { return c.Completion })
+	}
 	for m, c := range t.ByModel {
 		w.ByModel[m] = TokenCounts{Prompt: c.Prompt, Completion: c.Completion}
 	}
@@ -157,4 +172,19 @@ func progress(p run.Progress) *Progress {
 		out.Total = &p.Total
 	}
 	return out
+}
+
+func sum(by map[string]run.ModelTokens, of func(run.ModelTokens) *int64) *int64 {
+	var total int64
+	for _, c := range by {
+		n := of(c)
+		if n == nil {
+			return nil
+		}
+		total += *n
+	}
+	if len(by) == 0 {
+		return nil
+	}
+	return &total
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"time"
 
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 )
 
@@ -75,7 +76,11 @@ type JobTemplateInput struct {
 	Timeout        *Duration         `json:"timeout,omitempty" doc:"of one attempt; none if absent"`
 	Priority       *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"lower is sooner; 5 if absent"`
 	Locks          []string          `json:"locks,omitempty" maxItems:"16" doc:"named resources that a job holds while it runs" example:"[\"gpu:0\"]"`
-	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"a crash of the server puts the job back (true) or fails it (false); the job type decides if absent"`
+	Limits         *JobLimitsInput   `json:"limits,omitempty" doc:"how many jobs run at the same time"`
+	Unique         *JobUniqueInput   `json:"unique,omitempty" doc:"refuse a job while an equal one is there"`
+	StartDeadline  *Duration         `json:"start_deadline,omitempty" doc:"a job that has not started so long after its run_at, or after it was added, is SKIPPED"`
+	CrashPolicy    string            `json:"crash_policy,omitempty" enum:"retry,fail,ask" doc:"what a crash of the server does to a running job: back to its place, FAILED, or FAILED with outcome_unknown for a person to look; the job type decides if absent"`
+	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"the same as crash_policy retry (true) or fail (false)"`
 	Labels         map[string]string `json:"labels,omitempty"`
 	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how its jobs fare" example:"https://example.com/hooks/runsheet"`
 	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the ends of attempts if absent"`
@@ -95,7 +100,11 @@ type JobTemplate struct {
 	Timeout        *Duration         `json:"timeout" nullable:"true"`
 	Priority       int               `json:"priority"`
 	Locks          []string          `json:"locks"`
-	RetryOnRestart *bool             `json:"retry_on_restart" doc:"null: the job type decides"`
+	Limits         JobLimits         `json:"limits"`
+	Unique         *JobUnique        `json:"unique" doc:"null: jobs may be equal"`
+	StartDeadline  *Duration         `json:"start_deadline" nullable:"true" doc:"null: jobs wait as long as it takes"`
+	CrashPolicy    *string           `json:"crash_policy" enum:"retry,fail,ask" doc:"null: the job type decides"`
+	RetryOnRestart *bool             `json:"retry_on_restart" doc:"null: the job type decides, or crash_policy is ask"`
 	Labels         map[string]string `json:"labels"`
 	WebhookURL     *string           `json:"webhook_url"`
 	WebhookEvents  []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`
@@ -111,16 +120,21 @@ type JobTemplateList struct {
 	NextCursor *string       `json:"next_cursor" doc:"give it as cursor to get the next page; null on the last"`
 }
 
-// Crash converts retry_on_restart; nil leaves the choice to fallback.
-func Crash(retryOnRestart *bool, fallback job.CrashPolicy) job.CrashPolicy {
-	switch {
-	case retryOnRestart == nil:
-		return fallback
-	case *retryOnRestart:
-		return job.CrashRetry
-	default:
-		return job.CrashFail
+// Crash converts crash_policy and retry_on_restart, which must agree; "" when
+// neither is given.
+func Crash(policy string, retryOnRestart *bool) (job.CrashPolicy, error) {
+	if retryOnRestart == nil {
+		return job.CrashPolicy(policy), nil
 	}
+	p := job.CrashFail
+	if *retryOnRestart {
+		p = job.CrashRetry
+	}
+	if policy != "" && policy != string(p) {
+		return p, fault.New(fault.InvalidInput, "crash_policy and retry_on_restart contradict each other").
+			At("/retry_on_restart", "contradiction", "give crash_policy alone")
+	}
+	return p, nil
 }
 
 func restart(p job.CrashPolicy) *bool {
@@ -139,6 +153,7 @@ func TemplateOf(t job.Template) JobTemplate {
 		Priority: t.Priority, Locks: list(t.Locks), RetryOnRestart: restart(t.OnCrash), Labels: labels(t.Labels),
 		WebhookURL: str(t.Webhook.URL), WebhookEvents: list(t.Webhook.Events),
 		Archived: t.Archived, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
+		Limits: jobLimits(t.Limits), Unique: jobUnique(t.Unique), StartDeadline: DurationOf(t.StartDeadline), CrashPolicy: str(string(t.OnCrash)),
 	}
 	if t.ParamsSchema != nil {
 		s := Object(t.ParamsSchema)
@@ -154,5 +169,6 @@ func TemplateInputOf(t job.Template) JobTemplateInput {
 		RetryPolicy: retryInput(t.Retry), Timeout: DurationOf(t.Timeout), Priority: &t.Priority, Locks: t.Locks,
 		RetryOnRestart: restart(t.OnCrash), Labels: t.Labels, WebhookURL: t.Webhook.URL, WebhookEvents: t.Webhook.Events,
 		Archived: t.Archived,
+		Limits:   limitsInput(t.Limits), Unique: uniqueInput(t.Unique), StartDeadline: DurationOf(t.StartDeadline), CrashPolicy: string(t.OnCrash),
 	}
 }

@@ -40,15 +40,18 @@ func write() error {
 	all := []machine{
 		{
 			name: "job", title: "States of a job", source: "internal/job/state.go",
-			intro: "A job that left the queue by finishing has the result of its last run as its state.",
+			intro: "A job that left the queue by finishing has the result of its last run as its state. Nothing moves it any more, with one exception: a cancelled job that never started can be put back at its old place. [Jobs and runs](../jobs.md) tells the same in sentences.",
 			first: string(job.Queued), states: names(job.States()), terminal: terminal(job.States()), rules: job.Table.Rules(),
 			quasi: []condition{
 				{"held", "a person, or three crashes in a row, keeps the job from starting", "`QUEUED`, `waiting.code` `held` with the reason", "release"},
 				{"delayed", "its earliest start is in the future", "`QUEUED`, `waiting.code` `not_before` with the time", "the time comes"},
 				{"waiting for a retry", "an attempt failed, and the policy makes it wait before the next", "`QUEUED`, `waiting.code` `retry_delay` with the time; the attempts so far are its runs", "the delay is over"},
 				{"blocked by a lock", "something else holds a lock that it needs", "`QUEUED`, `waiting.code` `lock` with the holder", "the holder ends"},
-				{"cancel asked", "a person cancelled it while it ran; its processes are being stopped", "`RUNNING`, `cancel_asked_at` is set", "the process tree is gone: `CANCELLED`"},
-				{"leased", "one instance holds the running attempt under a fencing epoch and renews its lease", "`RUNNING`, `instance` of the run", "the attempt ends, or the lease does and another instance rescues it"},
+				{"blocked by a limit", "as many jobs of its type, template, tenant or concurrency key run as may", "`QUEUED`, `waiting.code` `limit` with the counts", "one of them ends"},
+				{"too late", "it has never started, and its start deadline comes", "`SKIPPED`; its run has reason `deadline` and no `started_at`", "never: a retry of that run is a new job"},
+				{"member of a group", "its group has the place in the order, and decides when it starts", "`QUEUED`, `waiting.code` `group` once the group has begun", "its turn in the group comes"},
+				{"cancel asked", "a person cancelled it while it ran; its processes are being stopped", "`RUNNING`, `cancel_requested_at` is set", "the process tree is gone: `CANCELLED`"},
+				{"leased", "one instance holds the running attempt under a fencing epoch and renews its lease", "`RUNNING`, `instance_id` of the run", "the attempt ends, or the lease does and another instance rescues it"},
 			},
 		},
 		{

@@ -60,7 +60,12 @@ func (s artifacts) Put(ctx context.Context, a run.Artifact, epoch int64, l store
 		if err != nil {
 			return fmt.Errorf("find run of artifact: %w", err)
 		}
-		if err := s.LockJob(ctx, tx, jobID); err != nil {
+		if jobID == "" {
+			err = lockDirect(ctx, tx, a.RunID)
+		} else {
+			err = s.LockJob(ctx, tx, jobID)
+		}
+		if err != nil {
 			return err
 		}
 		alive, err := active(ctx, tx, a.RunID, epoch)

@@ -27,6 +27,9 @@ func (s direct) Enter(ctx context.Context, p store.EnterDirect) (store.Entered, 
 	var out store.Entered
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		out = store.Entered{}
+		if err := claimKey(ctx, tx, p.Key); err != nil {
+			return err
+		}
 		if err := s.LockQueue(ctx, tx); err != nil {
 			return err
 		}
@@ -51,14 +54,15 @@ func (s direct) Enter(ctx context.Context, p store.EnterDirect) (store.Entered, 
 		if out.Ahead >= set.Rules.DirectWaiting {
 			return fault.Newf(fault.DirectLaneFull, "%d direct requests wait already", out.Ahead)
 		}
-		if out.WaitedFor, err = texts(ctx, tx, `SELECT job_id FROM jobs WHERE state = 'RUNNING'
-			UNION ALL SELECT run_id FROM direct_requests WHERE state = 'RUNNING'`); err != nil {
+		if out.WaitedFor, err = texts(ctx, tx, `SELECT job_id FROM jobs WHERE state = 'RUNNING' AND tenant = $1
+			UNION ALL SELECT run_id FROM direct_requests WHERE state = 'RUNNING' AND tenant = $2`, p.Run.Tenant, p.Run.Tenant); err != nil {
 			return fmt.Errorf("list what runs: %w", err)
 		}
 		epoch, err := nextEpoch(ctx, tx) // orders the lane
 		if err != nil {
 			return err
 		}
+		out.Timeout = set.Rules.DirectTimeout
 		out.ArrivedAt = clock.FromMillis(clock.Millis(now))
 		r := p.Run
 		if _, err := tx.Exec(ctx, `INSERT INTO direct_requests (run_id, seq, tenant, kind, state, locks, instance_id, epoch, created_by, params,
@@ -68,7 +72,7 @@ func (s direct) Enter(ctx context.Context, p store.EnterDirect) (store.Entered, 
 			return fmt.Errorf("enter the direct lane: %w", err)
 		}
 		tx.Hint(store.Hint{Topic: store.HintQueue})
-		return nil
+		return storeKey(ctx, tx, p.Key, out)
 	})
 	return out, err
 }
@@ -111,19 +115,47 @@ func (s direct) Beat(ctx context.Context, instance string, ttl time.Duration) ([
 	return out, err
 }
 
-func (s direct) Leave(ctx context.Context, runID string) (bool, error) {
+func (s direct) Running(ctx context.Context, instance string) ([]run.Run, error) {
+	var out []run.Run
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		out, err = directRuns(ctx, tx, `instance_id = $1`, instance)
+		return err
+	})
+	return out, err
+}
+
+// directRuns returns the active runs of direct requests that meet a condition,
+// in the order in which they started.
+func directRuns(ctx context.Context, tx Tx, cond string, args ...any) ([]run.Run, error) {
+	rows, err := tx.Query(ctx, `SELECT `+runColumns+` FROM runs WHERE state = 'ACTIVE' AND job_id = '' AND `+cond+` ORDER BY epoch`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list direct requests: %w", err)
+	}
+	return collect(rows, scanRun)
+}
+
+func (s direct) Leave(ctx context.Context, p store.LeaveDirect) (bool, error) {
 	var left bool
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		// A claim must not start it at this moment.
 		if err := s.LockQueue(ctx, tx); err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, `DELETE FROM direct_requests WHERE run_id = $1 AND state = 'WAITING'`, runID)
+		n, err := tx.Exec(ctx, `DELETE FROM direct_requests WHERE run_id = $1 AND state = 'WAITING'`, p.RunID)
 		if err != nil {
 			return fmt.Errorf("leave the direct lane: %w", err)
 		}
-		left = n > 0
-		tx.Hint(store.Hint{Topic: store.HintQueue})
+		if left = n > 0; left {
+			tx.Hint(store.Hint{Topic: store.HintQueue})
+		}
+		if p.Key == nil {
+			return nil
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE tenant = $1 AND owner = $2 AND key = $3 AND location = $4
+			AND NOT EXISTS (SELECT 1 FROM runs WHERE run_id = $5)`,
+			p.Key.Tenant, p.Key.Owner, p.Key.Text, p.Location, p.RunID); err != nil {
+			return fmt.Errorf("forget a key: %w", err)
+		}
 		return nil
 	})
 	return left, err
@@ -184,6 +216,25 @@ func (s direct) Finish(ctx context.Context, items []run.Change) []error {
 		}
 	}
 	return errs
+}
+
+// forsaken ends the waiting of requests whose instance has ended: nobody would
+// hear their answers.
+func forsaken(ctx context.Context, tx Tx) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM direct_requests WHERE state = 'WAITING'
+		AND instance_id IN (SELECT instance_id FROM instances WHERE ended_ms <> 0)`); err != nil {
+		return fmt.Errorf("forget direct requests: %w", err)
+	}
+	return nil
+}
+
+// lockDirect keeps a direct request from ending until the transaction ends. A
+// request that does not run needs no lock.
+func lockDirect(ctx context.Context, tx Tx, runID string) error {
+	if _, err := tx.Exec(ctx, `UPDATE direct_requests SET epoch = epoch WHERE run_id = $1`, runID); err != nil {
+		return fmt.Errorf("lock direct request: %w", err)
+	}
+	return nil
 }
 
 func finishDirect(ctx context.Context, tx Tx, c run.Change) (verdict, err error) {

@@ -117,13 +117,14 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 	n, err := tx.Exec(ctx, `UPDATE jobs SET state = $1, version = $2, labels = $3, priority = $4, rank = $5,
 		not_before_ms = $6, held_reason = $7, ready = $8, attempt = $9, failures = $10, crashes = $11, run_id = $12,
 		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
-		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21, group_active = $22, start_deadline_ms = $23
-		WHERE job_id = $24 AND tenant = $25 AND version = $26 AND state = $27 AND epoch = $28`,
+		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21, group_active = $22, start_deadline_ms = $23,
+		name = $24, name_folded = $25, timeout_ms = $26
+		WHERE job_id = $27 AND tenant = $28 AND version = $29 AND state = $30 AND epoch = $31`,
 		string(a.State), a.Version, encodeLabels(a.Labels), a.Priority, string(a.Rank),
 		clock.Millis(a.NotBefore), a.HeldReason, flag(a.Ready()), a.Attempt, a.Failures, a.Crashes, a.RunID,
 		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
 		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),
-		flag(a.GroupActive), clock.Millis(a.StartDeadline),
+		flag(a.GroupActive), clock.Millis(a.StartDeadline), a.Name, fold(a.Name), a.Timeout.Milliseconds(),
 		b.ID, b.Tenant, b.Version, string(b.State), b.Epoch)
 	if err != nil {
 		return "", false, fmt.Errorf("change job: %w", err)

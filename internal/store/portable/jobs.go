@@ -26,8 +26,13 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		if err := claimKey(ctx, tx, p.Key); err != nil {
 			return err
 		}
-		if err := s.checkUnique(ctx, tx, p); err != nil {
+		equal, err := s.equalJob(ctx, tx, p)
+		if err != nil {
 			return err
+		}
+		if equal != nil {
+			out = []store.Added{*equal}
+			return storeKey(ctx, tx, p.Key, out)
 		}
 		if p.Place != nil {
 			if err := s.LockQueue(ctx, tx); err != nil {
@@ -100,10 +105,15 @@ func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, erro
 	}}, deltaText(order.Spot{}, j.Spot()), &j)
 }
 
-// checkUnique refuses a job when another one with its key is there.
-func (s jobs) checkUnique(ctx context.Context, tx Tx, p store.AddJobs) error {
+// equalJob looks for a job that stands in the way of the new ones. It refuses
+// them, or returns it when the caller wants that.
+func (s jobs) equalJob(ctx context.Context, tx Tx, p store.AddJobs) (*store.Added, error) {
 	if p.Unique == nil {
-		return nil
+		return nil, nil //nolint:nilnil // there is none
+	}
+	states := p.Unique.States
+	if len(states) == 0 {
+		states = []job.State{job.Queued, job.Running}
 	}
 	for _, j := range p.Jobs {
 		if j.UniqueKey == "" {
@@ -111,11 +121,7 @@ func (s jobs) checkUnique(ctx context.Context, tx Tx, p store.AddJobs) error {
 		}
 		// Two equal jobs that come at once must see each other.
 		if err := s.LockContent(ctx, tx, "unique "+j.Tenant+" "+j.UniqueKey); err != nil {
-			return err
-		}
-		states := p.Unique.States
-		if len(states) == 0 {
-			states = []job.State{job.Queued, job.Running}
+			return nil, err
 		}
 		var w where
 		w.add("tenant = %s", j.Tenant)
@@ -123,17 +129,28 @@ func (s jobs) checkUnique(ctx context.Context, tx Tx, p store.AddJobs) error {
 		w.conds = append(w.conds, "unique_key <> ''")
 		w.add("created_ms >= %s", clock.Millis(p.Unique.Since))
 		in(&w, "state", states)
-		var other string
-		err := tx.Row(ctx, `SELECT job_id FROM jobs`+w.String()+` ORDER BY created_ms LIMIT 1`, w.args...).Scan(&other)
+		other, err := scanJobWith(tx.Row(ctx, `SELECT `+jobColumns+` FROM jobs`+w.String()+`
+			ORDER BY CASE WHEN finished_ms = 0 THEN 0 ELSE 1 END, created_ms DESC LIMIT 1`, w.args...).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("look for an equal job: %w", err)
+			return nil, fmt.Errorf("look for an equal job: %w", err)
 		}
-		return fault.Newf(fault.NotUnique, "job %s does the same", other).At("/unique", "not_unique", other)
+		if !p.Unique.Return {
+			return nil, fault.Newf(fault.NotUnique, "job %s does the same and is %s", other.ID, other.State).
+				At("/unique", string(fault.NotUnique), other.ID)
+		}
+		out := store.Added{Job: other, Existing: true}
+		if other.State != job.Queued || other.Rank == "" {
+			return &out, nil
+		}
+		return &out, s.with(ctx, tx, func(x *order.Index) error {
+			out.Position = x.Position(other.Rank.Place())
+			return nil
+		})
 	}
-	return nil
+	return nil, nil //nolint:nilnil // there is none
 }
 
 // addedAt asks for the time only when a job came without one.

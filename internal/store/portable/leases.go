@@ -80,7 +80,7 @@ func (s leases) Condemn(ctx context.Context, p store.Condemn) error {
 		if n > 0 {
 			tx.Hint(store.Hint{Topic: store.HintQueue})
 		}
-		return nil
+		return forsaken(ctx, tx)
 	})
 }
 
@@ -99,12 +99,7 @@ func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 			}
 			out = append(out, l)
 		}
-		rows, err := tx.Query(ctx, `SELECT `+runColumns+` FROM runs WHERE state = 'ACTIVE' AND job_id = ''
-			AND instance_id IN (SELECT instance_id FROM instances WHERE ended_ms <> 0) ORDER BY epoch`)
-		if err != nil {
-			return fmt.Errorf("list direct requests: %w", err)
-		}
-		rs, err := collect(rows, scanRun)
+		rs, err := directRuns(ctx, tx, `instance_id IN (SELECT instance_id FROM instances WHERE ended_ms <> 0)`)
 		if err != nil {
 			return err
 		}
@@ -131,7 +126,7 @@ func (s leases) Release(ctx context.Context, instanceID string, now time.Time) e
 			return fmt.Errorf("release lease: %w", err)
 		}
 		tx.Hint(store.Hint{Topic: store.HintQueue})
-		return nil
+		return forsaken(ctx, tx)
 	})
 }
 

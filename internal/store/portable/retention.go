@@ -75,10 +75,16 @@ func (s retention) ExpireJobs(ctx context.Context, before time.Time, limit int) 
 				return err
 			}
 		}
-		if len(ids) == 0 {
-			return nil
+		if len(ids) > 0 {
+			return s.expire(ctx, tx, ids, &out)
 		}
-		return s.expire(ctx, tx, ids, &out)
+		direct, err := texts(ctx, tx, `SELECT run_id FROM runs WHERE job_id = '' AND finished_ms > 0 AND finished_ms < $1
+			ORDER BY finished_ms LIMIT $2`, clock.Millis(before), limit)
+		if err != nil || len(direct) == 0 {
+			return err
+		}
+		slices.Sort(direct)
+		return s.expireRuns(ctx, tx, `run_id`, direct, &out)
 	})
 	return out, err
 }
@@ -86,12 +92,30 @@ func (s retention) ExpireJobs(ctx context.Context, before time.Time, limit int) 
 // expire deletes jobs that are locked. Another instance may have been faster, so
 // what counts is what the statements found.
 func (s retention) expire(ctx context.Context, tx Tx, ids []string, out *store.Expired) error {
+	if err := s.expireRuns(ctx, tx, `job_id`, ids, out); err != nil {
+		return err
+	}
+	list, args := values(ids)
+	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE job_id IN (`+list+`)`, args...); err != nil {
+		return fmt.Errorf("delete checkpoints: %w", err)
+	}
+	groupIDs, err := texts(ctx, tx, `DELETE FROM jobs WHERE job_id IN (`+list+`) RETURNING group_id`, args...)
+	if err != nil {
+		return fmt.Errorf("delete jobs: %w", err)
+	}
+	out.Jobs = len(groupIDs)
+	return expireGroups(ctx, tx, groupIDs)
+}
+
+// expireRuns deletes the runs that have one of the ids in a column, with their
+// artifacts.
+func (s retention) expireRuns(ctx context.Context, tx Tx, column string, ids []string, out *store.Expired) error {
 	list, args := values(ids)
 	type gone struct {
 		tenant, sum string
 		size        int64
 	}
-	rows, err := tx.Query(ctx, `DELETE FROM artifacts WHERE run_id IN (SELECT run_id FROM runs WHERE job_id IN (`+list+`))
+	rows, err := tx.Query(ctx, `DELETE FROM artifacts WHERE run_id IN (SELECT run_id FROM runs WHERE `+column+` IN (`+list+`))
 		RETURNING tenant, sha256, size_bytes`, args...)
 	if err != nil {
 		return fmt.Errorf("delete artifacts: %w", err)
@@ -106,20 +130,11 @@ func (s retention) expire(ctx context.Context, tx Tx, ids []string, out *store.E
 		used[a.tenant] = store.Usage{Bytes: u.Bytes + a.size, Count: u.Count + 1}
 		out.Sums, out.Bytes = append(out.Sums, a.sum), out.Bytes+a.size
 	}
-	if out.RunIDs, err = texts(ctx, tx, `DELETE FROM runs WHERE job_id IN (`+list+`) RETURNING run_id`, args...); err != nil {
+	runs, err := texts(ctx, tx, `DELETE FROM runs WHERE `+column+` IN (`+list+`) RETURNING run_id`, args...)
+	if err != nil {
 		return fmt.Errorf("delete runs: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE job_id IN (`+list+`)`, args...); err != nil {
-		return fmt.Errorf("delete checkpoints: %w", err)
-	}
-	groupIDs, err := texts(ctx, tx, `DELETE FROM jobs WHERE job_id IN (`+list+`) RETURNING group_id`, args...)
-	if err != nil {
-		return fmt.Errorf("delete jobs: %w", err)
-	}
-	out.Jobs = len(groupIDs)
-	if err := expireGroups(ctx, tx, groupIDs); err != nil {
-		return err
-	}
+	out.RunIDs = append(out.RunIDs, runs...)
 	for _, tenant := range slices.Sorted(maps.Keys(used)) {
 		if err := use(ctx, tx, tenant, -used[tenant].Bytes, -used[tenant].Count); err != nil {
 			return err

@@ -269,7 +269,7 @@ type heads struct {
 
 func (h *heads) Walk(blocked func(resource string) bool, yield func(c job.Candidate, g *job.GroupWork) bool) error {
 	offered := map[string]bool{} // groups that were looked at in this walk
-	h.index.Walk(func(resource string) bool { return offered[resource] || blocked(resource) }, func(r rank.Rank, class string) bool {
+	h.index.Walk(func(resource string) bool { return offered[resource] || blocked(resource) }, func(r rank.Rank, _ string) bool {
 		js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(r))
 		if err != nil {
 			h.err = err

@@ -28,6 +28,9 @@ type templateBody struct {
 	Priority     int               `json:"priority"`
 	Locks        []string          `json:"locks,omitempty"`
 	OnCrash      job.CrashPolicy   `json:"on_crash,omitempty"`
+	Limits       *job.Limits       `json:"limits,omitempty"`
+	Unique       *job.Unique       `json:"unique,omitempty"`
+	DeadlineMS   int64             `json:"start_deadline_ms,omitempty"`
 	Labels       map[string]string `json:"labels,omitempty"`
 	Webhook      *job.Webhook      `json:"webhook,omitempty"`
 }
@@ -36,6 +39,10 @@ func bodyOf(t job.Template) templateBody {
 	b := templateBody{
 		Description: t.Description, Type: t.Type, Params: string(t.Params), ParamsSchema: string(t.ParamsSchema),
 		Retry: t.Retry, TimeoutMS: t.Timeout.Milliseconds(), Priority: t.Priority, Locks: t.Locks, OnCrash: t.OnCrash, Labels: t.Labels,
+		Unique: t.Unique, DeadlineMS: t.StartDeadline.Milliseconds(),
+	}
+	if encodeLimits(t.Limits) != "" {
+		b.Limits = &t.Limits
 	}
 	if t.Webhook.URL != "" {
 		b.Webhook = &t.Webhook
@@ -50,6 +57,10 @@ func (b templateBody) fill(t *job.Template) {
 	}
 	t.Retry, t.Timeout, t.Priority = b.Retry, time.Duration(b.TimeoutMS)*time.Millisecond, b.Priority
 	t.Locks, t.OnCrash, t.Labels = b.Locks, b.OnCrash, b.Labels
+	t.Unique, t.StartDeadline = b.Unique, time.Duration(b.DeadlineMS)*time.Millisecond
+	if b.Limits != nil {
+		t.Limits = *b.Limits
+	}
 	if b.Webhook != nil {
 		t.Webhook = *b.Webhook
 	}
@@ -106,7 +117,7 @@ func (s templates) Create(ctx context.Context, p store.PutTemplate) (job.Templat
 
 // storedTemplate returns t as it will be read back.
 func storedTemplate(t job.Template) job.Template {
-	t.Timeout = t.Timeout.Truncate(time.Millisecond)
+	t.Timeout, t.StartDeadline = t.Timeout.Truncate(time.Millisecond), t.StartDeadline.Truncate(time.Millisecond)
 	t.CreatedAt, t.UpdatedAt = clock.FromMillis(clock.Millis(t.CreatedAt)), clock.FromMillis(clock.Millis(t.UpdatedAt))
 	return t
 }

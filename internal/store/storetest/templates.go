@@ -48,6 +48,9 @@ func templateFields(t *testing.T, s store.Store) {
 	want.Retry = job.Retry{MaxAttempts: 2, On: []string{"x"}}
 	want.Timeout, want.Priority, want.Locks = 1500*time.Millisecond, 2, []string{"gpu:0"}
 	want.OnCrash, want.Labels, want.Archived = job.CrashRetry, map[string]string{"k": "v"}, true
+	want.Limits = job.Limits{MaxRunning: 3, KeyParams: []string{"/user"}, MaxPerKey: 2}
+	want.Unique = &job.Unique{By: []string{"/user"}, Period: time.Hour, States: []job.State{job.Completed}, Return: true}
+	want.StartDeadline = 2 * time.Hour
 	want.Webhook = job.Webhook{URL: "https://x.example/?a=b", Events: []string{"job.run.failed"}}
 	got := create(t, s, want)
 	same(t, "created", want, got)

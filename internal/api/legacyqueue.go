@@ -34,7 +34,7 @@ func (s *service) legacyAdd(status int, show legacyShow) func(*request) (reply, 
 		if err != nil {
 			return reply{}, err
 		}
-		now := s.Clock.Now().UTC().Truncate(time.Millisecond)
+		now := s.now()
 		j.ID, j.CreatedAt, j.QueuedAt = id.New(id.Job, now), now, now
 		sit, err := s.Store.Jobs.Situation(r.Context(), nil)
 		if err != nil {
@@ -91,7 +91,7 @@ func (s *service) legacyAddGroup(r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
+	now := s.now()
 	g := job.Group{
 		ID: id.New(id.Group, now), Tenant: r.tenant(), Name: in.Name, Mode: job.Parallel, OnFailure: job.FailureContinue,
 		MaxParallel: min(len(in.Jobs), job.DefaultMaxParallel), CreatedBy: r.principal.Name, CreatedAt: now,
@@ -134,7 +134,7 @@ func (s *service) legacyPlace(r *request, p store.PlaceJobs) (store.Placed, erro
 		return store.Placed{}, err
 	}
 	return again(func() (store.Placed, error) {
-		p.At = s.Clock.Now().UTC().Truncate(time.Millisecond)
+		p.At = s.now()
 		return s.Store.Order.Place(r.Context(), p)
 	})
 }

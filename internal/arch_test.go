@@ -73,8 +73,8 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor
 	api/wire -> api/strict
 	/client => api/wire fault
 
-ring 5 command line: cli
-	cli => /client config api/wire runlog archive fault id clock audit certificate doctor export
+ring 5 command line: cli cli/top
+	cli => cli/top /client config api/wire runlog archive fault id clock audit certificate doctor export
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

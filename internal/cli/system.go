@@ -86,7 +86,7 @@ func (a *app) queueCommand() *cobra.Command {
 		return cl.Pause(ctx, reason, client.Call{})
 	})
 	pause.Flags().StringVar(&reason, "reason", "", "a `sentence` for people")
-	return a.noun("queue", "See, order, pause and resume the queue", a.queueList(), a.queueReorder(),
+	return a.noun("queue", "See, order, pause and resume the queue", a.queueList(), a.queueTop(), a.queueReorder(),
 		verb("status", "Show the state of the queue", func(ctx context.Context, cl *client.Client) (client.Scheduler, error) {
 			return cl.Scheduler(ctx)
 		}),

@@ -66,7 +66,7 @@ func (b *bundle) runEnded(runID string) run.Run {
 // on one machine, however long its places would have lasted.
 func TestDirectLeftovers(t *testing.T) {
 	t.Parallel()
-	b := lane(t, tasktest.Echo{})
+	b := echoBundle(t, tasktest.Echo{})
 	if err := b.store.Leases.Register(t.Context(), store.Instance{ID: "dead", HostID: "host"}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func pair(t *testing.T, e tasktest.Echo) (b *bundle, one, two *queue.Engine) {
 			t.Error(err)
 		}
 	})
-	b = lane(t, e).use(st)
+	b = echoBundle(t, e).use(st)
 	b.opts.Exclusive = false
 	second := *b
 	second.opts.HostID, second.opts.WorkDir = "other host", t.TempDir()
@@ -177,7 +177,7 @@ func TestDirectAndGroups(t *testing.T) {
 			t.Parallel()
 			onBoth(t, func(t *testing.T, st store.Store) {
 				g := newGate()
-				b := lane(t, g.echo()).use(st)
+				b := echoBundle(t, g.echo()).use(st)
 				rules := job.DefaultRules()
 				rules.DirectGroupPolicy = policy
 				if _, err := b.store.Queue.SetRules(t.Context(), store.SetRules{Rules: rules, Tenant: tenant, At: time.Now()}); err != nil {
@@ -222,7 +222,7 @@ func TestDirectObeysLocks(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, st store.Store) {
 		g := newGate()
-		b := lane(t, g.echo()).use(st)
+		b := echoBundle(t, g.echo()).use(st)
 		if _, err := b.store.Queue.Scale(t.Context(), store.Scale{Workers: 2, Tenant: tenant}); err != nil {
 			t.Fatal(err)
 		}

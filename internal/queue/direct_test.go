@@ -147,8 +147,8 @@ func (g *gate) next(t testing.TB) string {
 	}
 }
 
-// lane is an engine's test bundle whose job type is an echo.
-func lane(t *testing.T, e tasktest.Echo) *bundle {
+// echoBundle is an engine's test bundle whose job type is an echo.
+func echoBundle(t *testing.T, e tasktest.Echo) *bundle {
 	t.Helper()
 	b := setup(t, nil)
 	b.opts.Tasks = task.NewRegistry(e)
@@ -193,7 +193,7 @@ func (b *bundle) use(st store.Store) *bundle {
 func TestDirectAnswers(t *testing.T) {
 	t.Parallel()
 	one := int64(1)
-	b := lane(t, tasktest.Echo{Before: func(_ context.Context, _ task.Attempt, h task.Host) error {
+	b := echoBundle(t, tasktest.Echo{Before: func(_ context.Context, _ task.Attempt, h task.Host) error {
 		h.Tokens(run.Tokens{Prompt: &one})
 		h.Progress(run.Progress{Stage: "saying", Done: 1})
 		_, err := h.Log().Write([]byte("says\n"))
@@ -232,7 +232,7 @@ func TestDirectGoesBeforeEverythingThatWaits(t *testing.T) {
 	onBoth(t, func(t *testing.T, st store.Store) {
 		const waiting = 500
 		g := newGate()
-		b := lane(t, tasktest.Echo{
+		b := echoBundle(t, tasktest.Echo{
 			Jobs: g.pass,
 			Before: func(context.Context, task.Attempt, task.Host) error {
 				g.enter("direct")
@@ -274,7 +274,7 @@ func TestDirectGoesBeforeEverythingThatWaits(t *testing.T) {
 func TestDirectWaitsNoLongerThanTheRulesSay(t *testing.T) {
 	t.Parallel()
 	g := newGate()
-	b := lane(t, tasktest.Echo{Jobs: g.pass})
+	b := echoBundle(t, tasktest.Echo{Jobs: g.pass})
 	hurried(b)
 	e := b.start()
 	b.add(echoJob)
@@ -325,7 +325,7 @@ func (l leaving) Leave(ctx context.Context, p store.LeaveDirect) (bool, error) {
 func TestDirectTimeoutAgainstGrant(t *testing.T) {
 	t.Parallel()
 	g := newGate()
-	b := lane(t, tasktest.Echo{Jobs: g.pass})
+	b := echoBundle(t, tasktest.Echo{Jobs: g.pass})
 	hurried(b)
 	var late atomic.Int32
 	b.opts.Store.Direct = leaving{b.store.Direct, func() {
@@ -354,7 +354,7 @@ func TestDirectTimeoutAgainstGrant(t *testing.T) {
 func TestDirectLaneIsFull(t *testing.T) {
 	t.Parallel()
 	g := newGate()
-	b := lane(t, tasktest.Echo{Jobs: g.pass})
+	b := echoBundle(t, tasktest.Echo{Jobs: g.pass})
 	rules := job.DefaultRules()
 	rules.DirectWaiting = 2
 	if _, err := b.store.Queue.SetRules(t.Context(), store.SetRules{Rules: rules, Tenant: tenant, At: time.Now()}); err != nil {
@@ -386,7 +386,7 @@ func TestDirectLaneIsFull(t *testing.T) {
 func TestDirectCallerGoesWhileWaiting(t *testing.T) {
 	t.Parallel()
 	g := newGate()
-	b := lane(t, tasktest.Echo{Jobs: g.pass})
+	b := echoBundle(t, tasktest.Echo{Jobs: g.pass})
 	e := b.start()
 	b.add(echoJob)
 	g.next(t)
@@ -413,7 +413,7 @@ func TestDirectCallerGoesWhileItRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			left := make(chan struct{})
-			b := lane(t, tasktest.Echo{Before: func(ctx context.Context, _ task.Attempt, _ task.Host) error {
+			b := echoBundle(t, tasktest.Echo{Before: func(ctx context.Context, _ task.Attempt, _ task.Host) error {
 				<-left
 				if tc.cancel {
 					<-ctx.Done()
@@ -436,7 +436,7 @@ func TestDirectCallerGoesWhileItRuns(t *testing.T) {
 
 func TestDirectWhenTheServerStops(t *testing.T) {
 	t.Parallel()
-	b := lane(t, tasktest.Echo{Before: func(ctx context.Context, _ task.Attempt, _ task.Host) error {
+	b := echoBundle(t, tasktest.Echo{Before: func(ctx context.Context, _ task.Attempt, _ task.Host) error {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}})
@@ -462,7 +462,7 @@ func TestDirectWhenTheServerStops(t *testing.T) {
 func TestDirectPanicTellsNothing(t *testing.T) {
 	t.Parallel()
 	var logs memLog
-	b := lane(t, tasktest.Echo{Before: func(context.Context, task.Attempt, task.Host) error { panic("secret text") }})
+	b := echoBundle(t, tasktest.Echo{Before: func(context.Context, task.Attempt, task.Host) error { panic("secret text") }})
 	b.opts.Logger = logTo(&logs)
 	e := b.start()
 	got, err := ask(t, e, tasktest.Said{Text: "secret text"}).ended()
@@ -488,7 +488,7 @@ func TestDirectVerdicts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := lane(t, tasktest.Echo{Before: func(context.Context, task.Attempt, task.Host) error { return tc.err }})
+			b := echoBundle(t, tasktest.Echo{Before: func(context.Context, task.Attempt, task.Host) error { return tc.err }})
 			got, err := ask(t, b.start(), tasktest.Said{}).ended()
 			if err != nil || got.Run.State != tc.state || got.Run.Failure.Code != tc.code || got.Result != nil {
 				t.Errorf("ended %+v, %v", got, err)
@@ -507,7 +507,7 @@ func TestDirectNeedsATaskThatAnswers(t *testing.T) {
 
 func TestADirectClaimWithoutAnswerIsAdopted(t *testing.T) {
 	t.Parallel()
-	b := lane(t, tasktest.Echo{})
+	b := echoBundle(t, tasktest.Echo{})
 	var lost atomic.Int32
 	b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
 		if len(c.Direct) > 0 && lost.Add(1) == 1 {

@@ -146,6 +146,7 @@ func member(name string, edit ...func(*job.Job)) job.Job {
 	return j
 }
 
+func lockedBy(locks ...string) func(*job.Job) { return func(j *job.Job) { j.Locks = locks } }
 
 // group adds a group; most is the number that runs at a time, 0 = sequential.
 func (s *stage) group(most int, on job.OnFailure, js ...job.Job) store.GroupAdded {
@@ -210,7 +211,7 @@ func TestParallelGroupHasOneSlot(t *testing.T) {
 
 func TestLocksInsideAGroup(t *testing.T) {
 	onStage(t, 1, func(_ *testing.T, s *stage) {
-		g := s.group(8, job.FailureContinue, member("a", needs("gpu:0")), member("b", needs("gpu:0")), member("c")).Group
+		g := s.group(8, job.FailureContinue, member("a", lockedBy("gpu:0")), member("b", lockedBy("gpu:0")), member("c")).Group
 		s.start()
 		s.runs("a c")
 		s.end("c", nil)

@@ -314,19 +314,35 @@ func memberChanged(ctx context.Context, tx Tx, c job.Change, stop restOfGroup) e
 	if stop == leaveRest || g.State != job.GroupRunning || !g.Stops(c.After.State) {
 		return nil
 	}
-	rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, g.ID)
-	if err != nil {
-		return err
-	}
-	for _, j := range rest {
-		// One that is held, edited or cancelled at this moment is met by the next end,
-		// or by the claim that finds the group stopped.
-		if err := dropJob(ctx, tx, j, at, job.ReasonGroupStopped); err != nil && !fault.Is(err, fault.Conflict) {
+	return skipRest(ctx, tx, g.ID, at)
+}
+
+// skipRest skips the waiting members of a group. One that a person changes at
+// this moment is read again: the update has waited for that change.
+func skipRest(ctx context.Context, tx Tx, groupID string, at time.Time) error {
+	for range stopTries {
+		rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, groupID)
+		if err != nil {
 			return err
 		}
+		missed := false
+		for _, j := range rest {
+			switch err := dropJob(ctx, tx, j, at, job.ReasonGroupStopped); {
+			case fault.Is(err, fault.Conflict):
+				missed = true
+			case err != nil:
+				return err
+			}
+		}
+		if !missed {
+			return nil
+		}
 	}
-	return nil
+	return fault.Newf(fault.StorageBusy, "members of group %s change at this moment", groupID)
 }
+
+// stopTries bounds how often skipRest looks again.
+const stopTries = 20
 
 // dropJob ends a waiting job without an attempt and leaves a run that says why.
 func dropJob(ctx context.Context, tx Tx, j job.Job, at time.Time, reason string) error {

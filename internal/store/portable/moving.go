@@ -90,7 +90,17 @@ func (s jobs) prepare(ctx context.Context, tx Tx, p store.MoveJobs) ([]job.Chang
 // oldPlaces makes sure that the changes with the given numbers, by which jobs
 // come back, do not meet another job: their places may have been given away.
 func (s *db) oldPlaces(ctx context.Context, tx Tx, changes []job.Change, back []int) error {
+	if len(back) == 0 {
+		return nil
+	}
 	given := map[rank.Rank]bool{}
+	kept, err := reserved(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, r := range kept { // what runs may come back too
+		given[r] = true
+	}
 	for _, i := range back {
 		to := &changes[i].After.Rank
 		var taken int

@@ -274,15 +274,43 @@ func (s *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank
 			near = "lo"
 		}
 	}
-	switch {
-	case lo == "" && hi == "":
-		return natural, nil
-	case near == "hi":
+	if lo == "" && hi == "" {
+		return slices.Sorted(slices.Values(natural)), nil
+	}
+	kept, err := reserved(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range kept {
+		switch {
+		case r <= lo || hi != "" && r >= hi:
+		case near == "hi":
+			lo = r
+		default:
+			hi = r
+		}
+	}
+	if near == "hi" {
 		first := rank.Before(lo, hi)
 		return append([]rank.Rank{first}, rank.Spread(first, hi, len(natural)-1)...), nil
 	}
 	last := rank.After(lo, hi)
 	return append(rank.Spread(lo, last, len(natural)-1), last), nil
+}
+
+// reserved are the places to which something may come back: those of running
+// jobs and groups. Nothing else may get them meanwhile.
+func reserved(ctx context.Context, tx Tx) ([]rank.Rank, error) {
+	list, err := texts(ctx, tx, `SELECT rank FROM jobs WHERE state = 'RUNNING' AND group_id = ''
+		UNION ALL SELECT rank FROM job_groups WHERE state = 'RUNNING'`)
+	if err != nil {
+		return nil, fmt.Errorf("read the places of what runs: %w", err)
+	}
+	out := make([]rank.Rank, len(list))
+	for i, r := range list {
+		out[i] = rank.Rank(r)
+	}
+	return out, nil
 }
 
 func sortedRanks(m map[rank.Rank]bool) []rank.Rank {
@@ -296,7 +324,7 @@ func sortedRanks(m map[rank.Rank]bool) []rank.Rank {
 
 // prior is the last place at i or before that does not move, "" if there is none.
 func prior(x *order.Index, i int, moving map[rank.Rank]bool) rank.Rank {
-	for ; i >= 0; i-- {
+	for i = min(i, x.Places()-1); i >= 0; i-- {
 		if r, ok := x.At(i); ok && !moving[r] {
 			return r
 		}
@@ -404,6 +432,10 @@ func (s orders) shorten(ctx context.Context, tx Tx, x *order.Index, shifts []shi
 	for _, sh := range shifts {
 		moving[sh.unit.place] = true
 	}
+	kept, err := reserved(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
 	center := x.Position(shifts[i].to)
 	for width := spreadWindow; ; width *= 4 {
 		lo, hi := max(center-width, 0), min(center+width, x.Places())
@@ -426,7 +458,8 @@ func (s orders) shorten(ctx context.Context, tx Tx, x *order.Index, shifts []shi
 			}
 		}
 		slices.SortFunc(window, func(a, b shift) int { return strings.Compare(string(a.to), string(b.to)) })
-		fresh := rank.Spread(first, last, len(window))
+		fresh := rank.Spread(first, last, len(window)+len(kept))
+		fresh = slices.DeleteFunc(fresh, func(r rank.Rank) bool { return slices.Contains(kept, r) })
 		long := slices.ContainsFunc(fresh, func(r rank.Rank) bool { return len(r) > rank.MaxLen/2 })
 		if long && (lo > 0 || hi < x.Places()) {
 			continue

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/runsheet/runsheet/internal/store"
@@ -39,9 +40,23 @@ func open(t *testing.T, o postgres.Options) store.Store {
 }
 
 func TestModelDirect(t *testing.T) {
-	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 60)
+	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 60, nil)
 }
 
 func TestModelPgBouncer(t *testing.T) {
-	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.PgBouncer(t)}), 20)
+	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.PgBouncer(t)}), 20, nil)
+}
+
+// TestStartsAsShown: 1,000 jobs, 3,000 moves while they start, 10,000 in the
+// long form.
+func TestStartsAsShown(t *testing.T) {
+	moves := 3_000
+	if os.Getenv("RUNSHEET_CHAOS") == "full" {
+		moves = 10_000
+	}
+	storetest.RunMoves(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 1000, moves, true)
+}
+
+func TestHistories(t *testing.T) {
+	storetest.RunHistories(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 50)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -220,18 +221,25 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 		return nil, m, false, fmt.Errorf("follow the order: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
-	next = portable.Mark{Loose: map[int64]bool{}}
+	next = portable.Mark{Loose: maps.Clone(m.Loose)}
 	for n := 0; rows.Next(); n++ {
 		var event, seq sql.NullInt64
 		var text sql.NullString
 		if err := rows.Scan(&event, &seq, &text, &next.Seq); err != nil {
 			return nil, m, false, err
 		}
+		if next.Seq < m.Seq {
+			// A reader whose snapshot is older than what the index has followed: to go
+			// back would be to follow the same events twice.
+			return nil, m, false, nil
+		}
 		overflow = n == limit
 		if !event.Valid {
 			continue // nothing new
 		}
-		if !seq.Valid {
+		if seq.Valid {
+			delete(next.Loose, event.Int64)
+		} else {
 			next.Loose[event.Int64] = true
 		}
 		if text.String != "" && !m.Loose[event.Int64] {

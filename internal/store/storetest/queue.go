@@ -144,3 +144,77 @@ func survey(t *testing.T, s store.Store) {
 		t.Errorf("after a reader: last event %d, %d without number, want %d; %v", v.LastEvent, v.Unnumbered, events, err)
 	}
 }
+
+func setRules(t testing.TB, s store.Store, r job.Rules) store.Settings {
+	t.Helper()
+	got, err := s.Queue.SetRules(t.Context(), store.SetRules{Rules: r, Tenant: tenant, At: base})
+	if err != nil {
+		t.Fatalf("set rules: %v", err)
+	}
+	return got
+}
+
+func queueRules(t *testing.T, s store.Store) {
+	two := 2
+	r := job.DefaultRules()
+	r.MaxGlobal, r.MaxPerJob, r.StrictOrder = &two, map[string]int{"command": 0}, true
+	first, err := s.Queue.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := setRules(t, s, r)
+	same(t, "rules", r, got.Rules)
+	if got.Version != first.Version+1 {
+		t.Errorf("version %d after %d", got.Version, first.Version)
+	}
+	if again := setRules(t, s, r); again.Version != got.Version {
+		t.Error("the same rules made a new version")
+	}
+	_, err = s.Queue.SetRules(t.Context(), store.SetRules{Rules: job.DefaultRules(), IfVersion: first.Version, Tenant: tenant, At: base})
+	wantCode(t, err, fault.VersionMismatch)
+	now, err := s.Queue.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "read", got, now)
+	evs := since(t, s, 0)
+	if len(evs) != 1 || evs[0].Type != event.RulesChanged {
+		t.Errorf("announced %+v", evs)
+	}
+}
+
+// queueLimits: the decision sees the limits of the rules, of the template and
+// of the concurrency key.
+func queueLimits(t *testing.T, s store.Store) {
+	pool(t, s, 10)
+	limited := func(max int, key string, perKey int) func(*job.Job) {
+		return func(j *job.Job) {
+			j.TemplateID, j.Limits = "tmpl_x", job.Limits{MaxRunning: max, Key: key, MaxPerKey: perKey}
+		}
+	}
+	r := job.DefaultRules()
+	r.MaxPerJob = map[string]int{"http": 1}
+	setRules(t, s, r)
+	js := add(t, s, newJob(ofType("http")), newJob(ofType("http")), newJob(limited(2, "", 0)), newJob(limited(2, "", 0)), newJob(limited(2, "", 0)))
+	cs := claim(t, s, 10)
+	same(t, "type and template", []string{js[0].ID, js[2].ID, js[3].ID}, claimedIDs(cs))
+	for _, c := range cs {
+		succeed(t, s, c)
+	}
+	for _, c := range claim(t, s, 10) {
+		succeed(t, s, c)
+	}
+	key := func(k string, n int) func(*job.Job) {
+		return func(j *job.Job) { j.Limits = job.Limits{KeyParams: []string{"/k"}, Key: k, MaxPerKey: n} }
+	}
+	js = add(t, s, newJob(key("a@b", 2)), newJob(key("a@b", 2)), newJob(key("a@b", 2)), newJob(key("c", 0)), newJob(key("c", 0)))
+	same(t, "read", js[0].Limits, read(t, s, js[0].ID).Limits)
+	same(t, "key", []string{js[0].ID, js[1].ID, js[3].ID}, claimedIDs(claim(t, s, 10)))
+	one := 1
+	r.MaxGlobal = &one
+	setRules(t, s, r)
+	add(t, s, newJob())
+	if got := claim(t, s, 10); len(got) != 0 {
+		t.Errorf("%d started above the global limit", len(got))
+	}
+}

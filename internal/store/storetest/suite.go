@@ -10,7 +10,6 @@ package storetest
 import (
 	"errors"
 	"reflect"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,7 +36,7 @@ type check struct {
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]check{
 		jobChecks(), startChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
-		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
+		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), placeChecks(), groupChecks(), lockChecks(), directChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
 		webhookChecks(), memberChecks(), laneChecks(),
 	} {
 		for _, c := range group {
@@ -290,29 +289,4 @@ func isReplay(err error) (store.Reply, bool) {
 		return r.Reply, true
 	}
 	return store.Reply{}, false
-}
-
-// firstRunnable is the decision of the suite's claims: jobs in order, passing
-// over those whose locks are taken. The contract holds for every decision; this
-// one is short, and the suite does not depend on the queue's.
-func firstRunnable(s job.Snapshot) job.Decision {
-	var d job.Decision
-	free := min(s.Room, s.Workers-len(s.Running))
-	if s.Paused || free <= 0 {
-		return d
-	}
-	taken := map[string]bool{}
-	for l := range s.Held {
-		taken[l] = true
-	}
-	blocked := func(resource string) bool { return taken[strings.TrimPrefix(resource, job.ResourceLock)] }
-	_ = s.Heads.Walk(blocked, func(c job.Candidate, _ *job.GroupWork) bool { // the claim returns the error
-		d.Claims = append(d.Claims, job.Claim{JobID: c.JobID})
-		for _, l := range c.Needs.Locks {
-			taken[l] = true
-		}
-		free--
-		return free > 0
-	})
-	return d
 }

@@ -104,7 +104,8 @@ func (s *db) oldPlaces(ctx context.Context, tx Tx, changes []job.Change, back []
 	for _, i := range back {
 		to := &changes[i].After.Rank
 		var taken int
-		if err := tx.Row(ctx, `SELECT count(*) FROM jobs WHERE state = 'QUEUED' AND rank = $1`, string(*to)).Scan(&taken); err != nil {
+		if err := tx.Row(ctx, `SELECT (SELECT count(*) FROM jobs WHERE state = 'QUEUED' AND rank = $1)
+			+ (SELECT count(*) FROM job_groups WHERE state = 'PENDING' AND rank = $2)`, string(*to), string(*to)).Scan(&taken); err != nil {
 			return fmt.Errorf("look at the old place: %w", err)
 		}
 		if taken > 0 || given[*to] {

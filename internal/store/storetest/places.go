@@ -34,6 +34,7 @@ func placeChecks() []check {
 		{"Order/RunningGroupKeepsItsPlace", placeKeptGroup},
 		{"Order/Restore", restore},
 		{"Order/RestoreWherePlaceIsTaken", restoreTaken},
+		{"Order/RestoreWhereAGroupIs", restoreAtGroup},
 		{"Claim/EndsStartDeadlines", claimDeadline},
 		{"Claim/AnnouncesWhatIsDue", claimDue},
 		{"Queue/Rules", queueRules},
@@ -497,6 +498,24 @@ func restoreTaken(t *testing.T, s store.Store) {
 	if err := finishWith(t, s, runs, job.Returned{At: base}); err != nil {
 		t.Fatalf("the one that ran cannot come back: %v", err)
 	}
+	wantPositions(t, s)
+}
+
+// restoreAtGroup gives the old place to a group.
+func restoreAtGroup(t *testing.T, s store.Store) {
+	l := letters(t, s, "a c")
+	place(t, s, &store.Place{Top: true}, l["c"])
+	gone := mustMove(t, s, read(t, s, l["c"]), job.CancelAsked{At: base})
+	g := addGroup(t, s, group(job.Parallel, job.FailureStop), newJob(named("m")))
+	place(t, s, &store.Place{Top: true}, g.Group.ID)
+	c, err := job.Apply(gone, job.Restored{At: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Order.Restore(t.Context(), store.MoveJob{Change: c}); err != nil {
+		t.Fatal(err)
+	}
+	wantOrder(t, s, "c m a")
 	wantPositions(t, s)
 }
 

@@ -90,7 +90,7 @@ Three instances work on one database. Logs of the servers: $tmp/*.log
   2  ${urls[1]}  pid ${servers[1]}
   3  ${urls[2]}  pid ${servers[2]}
 
-In another terminal:
+In another terminal, in the same folder:
   export RUNSHEET_TOKEN=$RUNSHEET_ADMIN_TOKEN
   RUNSHEET_URL=${urls[0]} $bin job add --wait -- /bin/echo hello    # added at one ...
   RUNSHEET_URL=${urls[1]} $bin run ls                               # ... seen at any

@@ -54,10 +54,7 @@ func (a *app) groupView() view[client.JobGroup] {
 }
 
 func groupReason(g client.JobGroup) string {
-	if g.Waiting == nil {
-		return ""
-	}
-	return g.Waiting.Detail
+	return waitingText(g.Waiting)
 }
 
 // groupCounts is "5: 2 succeeded, 1 failed, 1 running, 1 waiting".

@@ -81,11 +81,17 @@ func reason(j client.Job) string {
 	return j.Error.Code
 }
 
-func waiting(j client.Job) string {
-	if j.Waiting == nil {
+func waiting(j client.Job) string { return waitingText(j.Waiting) }
+
+// waitingText says why a job or a group waits, and until when if that is known.
+func waitingText(w *client.Waiting) string {
+	switch {
+	case w == nil:
 		return ""
+	case w.Until != nil:
+		return w.Detail + " (until " + stamp(w.Until) + ")"
 	}
-	return j.Waiting.Detail
+	return w.Detail
 }
 
 func (a *app) jobList() *cobra.Command {

@@ -53,6 +53,9 @@ lock's token in RUNSHEET_LOCK_TOKEN and the name in RUNSHEET_LOCK.`,
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if lost, is := errors.AsType[*client.LockLost](err); is {
+				return lost // how the command ended that was stopped says nothing more
+			}
 			return err
 		},
 	}

@@ -70,7 +70,10 @@ func (p *placeFlags) need(c *cobra.Command) (client.JobMove, error) {
 }
 
 func (a *app) jobMove() *cobra.Command {
-	var place placeFlags
+	var (
+		place    placeFlags
+		revision int64
+	)
 	c := &cobra.Command{
 		Use: "move JOB", Short: "Move a waiting job to another place in the order", Args: oneArg,
 		Long: `Move changes the order and nothing else: a job that is held or delayed stays so. A
@@ -87,7 +90,11 @@ member of a group moves inside its group; to move the whole group, use queue reo
 			if err != nil {
 				return err
 			}
-			done, err := cl.MoveJob(c.Context(), args[0], to, client.Call{})
+			call := client.Call{}
+			if c.Flags().Changed("revision") {
+				call.IfMatch = client.Revision(revision)
+			}
+			done, err := cl.MoveJob(c.Context(), args[0], to, call)
 			if err != nil {
 				return err
 			}
@@ -95,6 +102,7 @@ member of a group moves inside its group; to move the whole group, use queue reo
 		},
 	}
 	place.add(a, c)
+	c.Flags().Int64Var(&revision, "revision", 0, "only if the order still has this `number`, see queue ls --json")
 	return c
 }
 

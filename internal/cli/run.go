@@ -28,6 +28,8 @@ func (a *app) runView() view[client.Run] {
 			code := ""
 			if r.Error != nil {
 				code = r.Error.Code
+			} else if r.Reason != nil {
+				code = *r.Reason // why it was skipped
 			}
 			return []string{
 				r.RunID, r.Name, runStatus(r), strconv.Itoa(r.Attempt), a.agoPtr(r.StartedAt), took(r.DurationMs), number(r.ExitCode), code,

@@ -107,6 +107,26 @@ func TestPipedTableIsComplete(t *testing.T) {
 	}
 }
 
+func TestTablesSayUntilWhenAndWhySkipped(t *testing.T) {
+	t.Parallel()
+	a, out := onTerminal(40, false)
+	a.outTTY = false
+	list := jobs()[:1]
+	list[0].Waiting = &client.Waiting{Code: "not_before", Detail: "its start time has not come", Until: new(now)}
+	if err := printList(a, a.jobView(), list); err != nil {
+		t.Fatal(err)
+	}
+	skipped := client.Run{RunID: "run_1", Status: new("SKIPPED"), Reason: new("deadline")}
+	if err := printList(a, a.runView(), []client.Run{skipped}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"its start time has not come (until " + stamp(&now) + ")", "deadline"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, out.String())
+		}
+	}
+}
+
 func TestTerminalColours(t *testing.T) {
 	t.Parallel()
 	for _, noColor := range []bool{false, true} {

@@ -103,7 +103,7 @@ var register = map[Code]Entry{
 	UnknownField:         {Invalid, "Unknown field", "Remove the field or correct its spelling; names are snake_case."},
 	DuplicateKey:         {Invalid, "Duplicate key", "Give each key of an object once."},
 	UnknownParameter:     {Invalid, "Unknown query parameter", "Remove the parameter or correct its spelling."},
-	InvalidParameter:     {Invalid, "Invalid query parameter", "Correct the parameters listed in errors."},
+	InvalidParameter:     {Invalid, "Invalid parameter", "Correct the parameters listed in errors."},
 	InvalidHeader:        {Invalid, "Invalid header", "Correct the request headers listed in errors."},
 	UnsupportedMediaType: {Invalid, "Unsupported media type", "Send the body as application/json."},
 	RangeNotSatisfiable:  {Invalid, "Range not satisfiable", "Ask for bytes within the size given in Content-Range."},

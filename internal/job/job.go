@@ -8,6 +8,7 @@
 package job
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/event"
@@ -153,6 +154,23 @@ type Change struct {
 	Emit   []event.Event
 }
 
+// demand says, for people, to which jobs an event that was refused can happen.
+func demand(ev any) string {
+	switch ev.(type) {
+	case Held:
+		return "only a job that waits can be held"
+	case Released:
+		return "only a job that waits can be released"
+	case Edited:
+		return "only a job that waits can be changed"
+	case Placed:
+		return "only a job that waits can be moved"
+	case Restored:
+		return "only a cancelled job that never started, and is in no group, can be restored"
+	}
+	return fmt.Sprintf("%T does not apply", ev)
+}
+
 // Apply turns an event into a change, or into a fault with code
 // already_finished (the job has ended) or conflict (the event does not fit).
 // It is pure and leaves j alone.
@@ -160,11 +178,15 @@ func Apply(j Job, ev any) (Change, error) {
 	to, c, err := Table.Apply(j, ev)
 	if err != nil {
 		if j.State.Terminal() {
-			return Change{}, fault.Newf(fault.AlreadyFinished, "job %s is %s", j.ID, j.State)
+			why := ""
+			if _, is := ev.(Restored); is {
+				why = "; " + demand(ev)
+			}
+			return Change{}, fault.Newf(fault.AlreadyFinished, "job %s is %s%s", j.ID, j.State, why)
 		}
 		var r *fsm.Rejected
 		if asRejected(err, &r) {
-			return Change{}, fault.Newf(fault.Conflict, "job %s is %s: %s does not apply", j.ID, j.State, r.Event)
+			return Change{}, fault.Newf(fault.Conflict, "job %s is %s; %s", j.ID, j.State, demand(ev))
 		}
 		return Change{}, err
 	}

@@ -133,7 +133,7 @@ func checkFilter(f *wire.BulkFilter) error {
 			return fault.From(err).At("/filter/group_id", string(fault.WrongIDType), "is not a group's id")
 		}
 	}
-	return nil
+	return within(checkLabels(f.Labels), "/filter")
 }
 
 // subjects are the states of the jobs that an action is for.

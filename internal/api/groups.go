@@ -71,6 +71,9 @@ func (s *service) members(r *request, in []wire.JobInput, now time.Time) ([]job.
 		if one.GroupID != "" {
 			return nil, fault.New(fault.InvalidInput, "a member of a group names no group").At(at+"/group_id", "not_allowed", "these jobs go into this group")
 		}
+		if err := placeless(one); err != nil {
+			return nil, within(err, at)
+		}
 		j, err := s.compose(r, one)
 		if err != nil {
 			return nil, within(err, at)
@@ -79,6 +82,27 @@ func (s *service) members(r *request, in []wire.JobInput, now time.Time) ([]job.
 		out = append(out, j)
 	}
 	return out, nil
+}
+
+// placeless refuses a place for a member of a group, which is the last of its
+// group.
+func placeless(in wire.JobInput) error {
+	place, err := placeOf(in.Move())
+	if err != nil || place == nil {
+		return err
+	}
+	at := "/position"
+	switch {
+	case place.Before != "":
+		at = "/before"
+	case place.After != "":
+		at = "/after"
+	case place.Top:
+		at = "/top"
+	case place.Bottom:
+		at = "/bottom"
+	}
+	return fault.New(fault.InvalidInput, "a member of a group has no place of its own").At(at, "not_allowed", "the group has the place")
 }
 
 // newGroup makes the group itself of an input.
@@ -185,8 +209,9 @@ func (s *service) renderAdded(r *request, status int) (func(store.GroupAdded) re
 	return func(a store.GroupAdded) reply {
 		v := wire.JobGroupOf(a.Group, 0, &a.Position, pendingReason(sit.Snapshot, a.Group, a.Jobs, a.Position))
 		v.Jobs = []wire.Job{}
+		why := claim.NewExplainer(sit.Snapshot)
 		for _, j := range a.Jobs {
-			v.Jobs = append(v.Jobs, s.queued(sit.Snapshot, j, a.Position))
+			v.Jobs = append(v.Jobs, s.explained(why, j, a.Position))
 		}
 		return reply{Status: status, Location: groupLocation(a.Group.ID), Body: v}
 	}, err

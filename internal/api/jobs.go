@@ -145,6 +145,9 @@ func (s *service) createJob(r *request) (reply, error) {
 		return reply{}, err
 	}
 	place, err := placeOf(in.Move())
+	if err == nil && in.GroupID != "" {
+		err = placeless(in)
+	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -63,6 +63,10 @@ const (
 	pageSize = 50
 )
 
+// maxValues is how many values a parameter has at most: each is a condition of
+// what the database is asked.
+const maxValues = 200
+
 func (q query) limit() int { return q.number("limit", pageSize) }
 
 func textParam(name, doc string) param {
@@ -167,7 +171,10 @@ func (q query) take(p param, values []string) string {
 		return "may be given once"
 	}
 	if p.List {
-		values = strings.Split(values[0], ",")
+		values = strings.SplitN(values[0], ",", maxValues+1)
+	}
+	if len(values) > maxValues {
+		return "has more than " + itoa(maxValues) + " values"
 	}
 	for _, v := range values {
 		if detail := acceptable(p, v); detail != "" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
@@ -63,8 +64,9 @@ func (s *service) queueState(r *request, after *store.JobMark, limit int) (wire.
 		s.foresee(r.Context())
 	}
 	out.Queued.Items = make([]wire.Job, 0, len(page.Jobs))
+	why := claim.NewExplainer(sit.Snapshot)
 	for _, j := range page.Jobs {
-		out.Queued.Items = append(out.Queued.Items, s.queued(sit.Snapshot, j, sit.Positions[j.ID]))
+		out.Queued.Items = append(out.Queued.Items, s.explained(why, j, sit.Positions[j.ID]))
 	}
 	if n := len(page.Jobs); n > 0 {
 		last := page.Jobs[n-1]

@@ -17,6 +17,9 @@ import (
 // lockGrace is how long a command may take to end before it is killed.
 const lockGrace = 10 * time.Second
 
+// exitHangup is what shells show of a program that SIGHUP ended.
+const exitHangup = 128 + 1
+
 // exited is the error of a command that did not end with 0: its exit code is
 // ours, and it has said what was wrong.
 type exited struct{ code int }
@@ -45,13 +48,18 @@ lock's token in RUNSHEET_LOCK_TOKEN and the name in RUNSHEET_LOCK.`,
 			if err != nil {
 				return err
 			}
-			ctx := c.Context()
+			// Without us the command would go on when the lock has expired.
+			ctx, stop := hangup(c.Context())
+			defer stop()
 			err = cl.HoldLock(ctx, before[0], h.hold(filepath.Base(command[0])), func(held context.Context, token int64) error {
 				env := append(os.Environ(), "RUNSHEET_LOCK="+before[0], "RUNSHEET_LOCK_TOKEN="+strconv.FormatInt(token, 10))
 				return a.execute(held, program, command, env)
 			})
-			if ctx.Err() != nil {
-				return ctx.Err()
+			switch {
+			case c.Context().Err() != nil:
+				return c.Context().Err()
+			case ctx.Err() != nil:
+				return &exited{exitHangup}
 			}
 			if lost, is := errors.AsType[*client.LockLost](err); is {
 				return lost // how the command ended that was stopped says nothing more

@@ -3,8 +3,10 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 )
 
@@ -23,6 +25,15 @@ func separate(cmd *exec.Cmd, group bool) (end func()) {
 			_ = syscall.Kill(target(), syscall.SIGKILL) // nothing is left, in the usual case
 		}
 	}
+}
+
+// hangup returns a context that also ends when the terminal or the connection
+// goes, unless somebody (nohup) has said that this does not matter.
+func hangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 // codeOf is the exit code of a command as shells know it.

@@ -80,3 +80,15 @@ func TestOrderSendsWhatWasSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestTopShowsErrorsAsText: what a server answers cannot steer the terminal.
+func TestTopShowsErrorsAsText(t *testing.T) {
+	t.Parallel()
+	err := readable(&client.Problem{Code: "conflict", Detail: "job \x1b]0;owned\x07x\x1b[2J\u009b31m does not wait"})
+	if got := err.Error(); strings.ContainsAny(got, "\x1b\x07\u009b\n") || !strings.Contains(got, "does not wait") {
+		t.Errorf("shown: %q", got)
+	}
+	if readable(nil) != nil {
+		t.Error("an error out of nothing")
+	}
+}

@@ -47,7 +47,7 @@ func (q *queueServer) Load(ctx context.Context, limit int) (top.State, error) {
 	for cursor := ""; ; {
 		page, err := q.cl.Queue(ctx, cursor, min(limit-len(out.Items), 200))
 		if err != nil {
-			return out, err
+			return out, readable(err)
 		}
 		if cursor == "" {
 			out = top.State{Paused: page.Paused, Workers: page.Workers, Direct: len(page.Direct), Waiting: page.Statistics.Queued}
@@ -112,7 +112,7 @@ func (q *queueServer) Move(ctx context.Context, id string, p top.Place) (int, er
 	in := client.OrderInput{JobID: id, Before: p.Before, After: p.After, Top: p.Top, Bottom: p.Bottom, Position: p.Position}
 	done, err := q.cl.SetOrder(ctx, in, client.Call{})
 	if err != nil {
-		return 0, err
+		return 0, readable(err)
 	}
 	if len(done.Ignored) > 0 {
 		return 0, errors.New("it does not wait any more")
@@ -142,13 +142,22 @@ func (q *queueServer) Do(ctx context.Context, v top.Verb, id string) error {
 	case top.Resume:
 		_, err = q.cl.Resume(ctx, client.Call{})
 	}
-	return err
+	return readable(err)
 }
 
 // Scale implements top.Server.
 func (q *queueServer) Scale(ctx context.Context, n int) error {
 	_, err := q.cl.ScaleWorkers(ctx, n, client.Call{})
-	return err
+	return readable(err)
+}
+
+// readable makes an error safe to show: the answer of a server may hold what
+// somebody wrote to play tricks with terminals.
+func readable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(clean(err.Error()))
 }
 
 const (

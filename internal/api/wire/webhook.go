@@ -229,7 +229,9 @@ func MessageOf(n webhook.Note) ([]byte, error) {
 	case s.Run != nil && e.Type.Topic() == event.TopicRun:
 		out = RunMessage{Event: string(e.Type), Run: RunOf(*s.Run, s.Artifacts)}
 	case s.Job != nil:
-		out = JobMessage{Event: string(e.Type), Job: JobOf(*s.Job, nil, nil)}
+		j := JobOf(*s.Job, nil, nil)
+		j.WebhookURL = str(shownURL(s.Job.Webhook.URL, false)) // others than its owner are told too
+		out = JobMessage{Event: string(e.Type), Job: j}
 	default:
 		out = OtherMessage{Event: string(e.Type), At: e.At.UTC(), RunID: e.RunID, TemplateID: e.TemplateID, Data: labels(e.Data)}
 	}

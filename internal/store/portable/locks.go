@@ -144,6 +144,9 @@ func (s locks) Acquire(ctx context.Context, p store.AcquireLock) (job.Holder, er
 		if len(l.Holders) >= l.Capacity {
 			return lockHeld(l, p.Tenant)
 		}
+		if err := roomOutside(ctx, tx, p.Tenant); err != nil {
+			return err
+		}
 		epoch, err := nextEpoch(ctx, tx)
 		if err != nil {
 			return err
@@ -164,6 +167,23 @@ func (s locks) Acquire(ctx context.Context, p store.AcquireLock) (job.Holder, er
 		return storeKey(ctx, tx, p.Key, out)
 	})
 	return out, err
+}
+
+// maxOutside is how many units the programs of a tenant hold at most. Every
+// decision about the queue reads them all, so they must stay few.
+const maxOutside = 1000
+
+// roomOutside refuses one unit more than that.
+func roomOutside(ctx context.Context, tx Tx, tenant string) error {
+	var n int
+	if err := tx.Row(ctx, `SELECT count(*) FROM lock_holders WHERE tenant = $1 AND holder <> ''`, tenant).Scan(&n); err != nil {
+		return fmt.Errorf("count units of locks: %w", err)
+	}
+	if n >= maxOutside {
+		return fault.Newf(fault.TooManyRequests, "the programs of this tenant hold %d units of locks, and more are not given", n).
+			WithHint("release some, or use a shorter ttl")
+	}
+	return nil
 }
 
 // lockHeld names who is in the way, as far as the tenant may know.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func lockChecks() []check {
 		{"Locks/List", lockList},
 		{"Locks/TokensGrow", lockTokens},
 		{"Locks/JobsAndProgramsExclude", lockExclusion},
+		{"Locks/Most", lockMost},
 	}
 }
 
@@ -277,4 +279,17 @@ func lockExclusion(t *testing.T, s store.Store) {
 	if most == 0 {
 		t.Error("nobody held it")
 	}
+}
+
+// lockMost: a program cannot fill what every decision reads.
+func lockMost(t *testing.T, s store.Store) {
+	for i := range 1000 {
+		mustAcquire(t, s, "l"+strconv.Itoa(i), "flood", base)
+	}
+	_, err := acquire(t, s, "more", "flood", base)
+	wantCode(t, err, fault.TooManyRequests)
+	if _, err := s.Locks.Acquire(t.Context(), store.AcquireLock{Tenant: "other", Name: "more", Holder: "calm", TTL: time.Minute, Now: base}); err != nil {
+		t.Errorf("another tenant gets no lock: %v", err)
+	}
+	mustAcquire(t, s, "later", "flood", base.Add(time.Hour)) // all have expired
 }

@@ -81,8 +81,13 @@ func (s groups) Create(ctx context.Context, p store.AddGroup) (store.GroupAdded,
 		if err := claimKey(ctx, tx, p.Key); err != nil {
 			return err
 		}
+		var kept []rank.Rank
 		if p.Place != nil {
-			if err := s.LockQueue(ctx, tx); err != nil {
+			err := s.LockQueue(ctx, tx)
+			if err == nil {
+				kept, err = reserved(ctx, tx)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -100,7 +105,7 @@ func (s groups) Create(ctx context.Context, p store.AddGroup) (store.GroupAdded,
 		at := []rank.Rank{rank.Natural(zone, seq)}
 		if err := s.with(ctx, tx, func(x *order.Index) error {
 			if p.Place != nil {
-				if at, err = s.ranksAt(ctx, tx, x, wish{g.Tenant, *p.Place, at, nil}); err != nil {
+				if at, err = s.ranksAt(ctx, tx, x, wish{g.Tenant, *p.Place, at, nil, kept}); err != nil {
 					return err
 				}
 			}

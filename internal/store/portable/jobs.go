@@ -34,8 +34,12 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 			out = []store.Added{*equal}
 			return storeKey(ctx, tx, p.Key, out)
 		}
+		var kept []rank.Rank
 		if p.Place != nil {
 			if err := s.LockQueue(ctx, tx); err != nil {
+				return err
+			}
+			if kept, err = reserved(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -55,7 +59,7 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		// The index is asked before anything is written, see places.
 		if err := s.with(ctx, tx, func(x *order.Index) error {
 			if p.Place != nil && len(p.Jobs) > 0 {
-				if ranks, err = s.ranksAt(ctx, tx, x, wish{p.Jobs[0].Tenant, *p.Place, ranks, nil}); err != nil {
+				if ranks, err = s.ranksAt(ctx, tx, x, wish{p.Jobs[0].Tenant, *p.Place, ranks, nil, kept}); err != nil {
 					return err
 				}
 			}
@@ -66,12 +70,10 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		}); err != nil {
 			return err
 		}
-		for i := range ranks {
-			for k := range ranks {
-				if ranks[k] < ranks[i] {
-					at[i]++
-				}
-			}
+		sorted := slices.Sorted(slices.Values(ranks))
+		for i, r := range ranks {
+			before, _ := slices.BinarySearch(sorted, r)
+			at[i] += before
 		}
 		for i, j := range p.Jobs {
 			j.Rank = ranks[i]

@@ -46,13 +46,13 @@ func (d *db) with(ctx context.Context, tx Tx, f func(*order.Index) error) error 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := d.follow(ctx, tx); err != nil {
-		p.loaded = false
 		return err
 	}
 	return f(p.index)
 }
 
-// follow brings the index up to date. The caller holds mu.
+// follow brings the index up to date. The caller holds mu. When the log cannot
+// be read, because the caller has given up for example, the index stays as it is.
 func (d *db) follow(ctx context.Context, tx Tx) error {
 	p := d.places
 	if era := d.Era(); era != p.era {

@@ -177,8 +177,12 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 	if member != "" {
 		return s.inside(ctx, tx, p, us, member, out)
 	}
+	kept, err := reserved(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
 	var shifts []shift
-	err := s.with(ctx, tx, func(x *order.Index) error {
+	err = s.with(ctx, tx, func(x *order.Index) error {
 		before := x.Position(us[0].place)
 		to := make([]rank.Rank, 0, len(us))
 		if p.Place == nil {
@@ -195,7 +199,7 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 			}
 			slices.Sort(natural)
 			var err error
-			if to, err = s.ranksAt(ctx, tx, x, wish{p.Tenant, *p.Place, natural, moving}); err != nil {
+			if to, err = s.ranksAt(ctx, tx, x, wish{p.Tenant, *p.Place, natural, moving, kept}); err != nil {
 				return err
 			}
 		}
@@ -217,7 +221,7 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 		}
 		out.OldPosition, out.NewPosition = before, after
 		var err error
-		shifts, err = s.shorten(ctx, tx, x, shifts)
+		shifts, err = s.shorten(ctx, tx, x, shifts, kept)
 		return err
 	})
 	return shifts, err
@@ -231,6 +235,7 @@ type wish struct {
 	// the places of what moves there, which are no neighbours.
 	natural []rank.Rank
 	moving  map[rank.Rank]bool
+	kept    []rank.Rank // see reserved
 }
 
 // ranksAt returns len(w.natural) ascending ranks for a place.
@@ -252,7 +257,10 @@ func (d *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank
 		if p.Before != "" {
 			lo, hi, near = prior(x, at-1, moving), target, "hi"
 		} else {
-			lo, hi, near = target, next(x, at+1, moving), "lo"
+			if r, ok := x.At(at); ok && r == target { // else it came after the index looked
+				at++
+			}
+			lo, hi, near = target, next(x, at, moving), "lo"
 		}
 	case p.Top:
 		hi, near = next(x, 0, moving), "hi"
@@ -277,11 +285,7 @@ func (d *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank
 	if lo == "" && hi == "" {
 		return slices.Sorted(slices.Values(natural)), nil
 	}
-	kept, err := reserved(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range kept {
+	for _, r := range w.kept {
 		switch {
 		case r <= lo || hi != "" && r >= hi:
 		case near == "hi":
@@ -299,7 +303,9 @@ func (d *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank
 }
 
 // reserved are the places to which something may come back: those of running
-// jobs and groups. Nothing else may get them meanwhile.
+// jobs and groups. Nothing else may get them meanwhile. It must be asked before
+// the index: what comes back in between is then known twice, the other way round
+// not at all.
 func reserved(ctx context.Context, tx Tx) ([]rank.Rank, error) {
 	list, err := texts(ctx, tx, `SELECT rank FROM jobs WHERE state = 'RUNNING' AND group_id = ''
 		UNION ALL SELECT rank FROM job_groups WHERE state = 'RUNNING'`)
@@ -423,7 +429,7 @@ const spreadWindow = 64
 // shorten gives the neighbours of a rank that has become too long new ranks
 // too, so that ranks stay short however often things are moved between the same
 // two jobs.
-func (s orders) shorten(ctx context.Context, tx Tx, x *order.Index, shifts []shift) ([]shift, error) {
+func (s orders) shorten(ctx context.Context, tx Tx, x *order.Index, shifts []shift, kept []rank.Rank) ([]shift, error) {
 	i := slices.IndexFunc(shifts, func(sh shift) bool { return len(sh.to) > rank.MaxLen })
 	if i < 0 {
 		return shifts, nil
@@ -431,10 +437,6 @@ func (s orders) shorten(ctx context.Context, tx Tx, x *order.Index, shifts []shi
 	moving := map[rank.Rank]bool{}
 	for _, sh := range shifts {
 		moving[sh.unit.place] = true
-	}
-	kept, err := reserved(ctx, tx)
-	if err != nil {
-		return nil, err
 	}
 	center := x.Position(shifts[i].to)
 	for width := spreadWindow; ; width *= 4 {

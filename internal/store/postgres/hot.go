@@ -211,7 +211,9 @@ func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order
 
 // MovedSince reads what is visible, with a number or without, in one statement,
 // so nothing waits for numbers to be given. An event that was read without one is
-// remembered until it comes again with one.
+// remembered until it comes again with one. Numbers have no gaps, so when there
+// are fewer events than numbers, retention has deleted some before they were
+// followed.
 func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark, limit int) (moved []string, next portable.Mark, overflow bool, err error) {
 	rows, err := tx.Query(ctx, `SELECT event_id, seq, places, last_seq FROM (
 			SELECT event_id, seq, places FROM events WHERE seq > $1
@@ -222,6 +224,7 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 	}
 	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
 	next = portable.Mark{Loose: maps.Clone(m.Loose)}
+	numbered := int64(0)
 	for n := 0; rows.Next(); n++ {
 		var event, seq sql.NullInt64
 		var text sql.NullString
@@ -238,6 +241,7 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 			continue // nothing new
 		}
 		if seq.Valid {
+			numbered++
 			delete(next.Loose, event.Int64)
 		} else {
 			next.Loose[event.Int64] = true
@@ -249,7 +253,7 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 	if len(next.Loose) > maxLoose {
 		e.numberSoon()
 	}
-	return moved, next, overflow, rows.Err()
+	return moved, next, overflow || numbered < next.Seq-m.Seq, rows.Err()
 }
 
 // maxLoose is how many events without a number are read again and again before

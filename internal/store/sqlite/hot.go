@@ -51,12 +51,15 @@ func (e *engine) EventsSince(ctx context.Context, tenant string, seq int64, limi
 	return out, err
 }
 
+// lastEvent reads the last number that was given.
+const lastEvent = `SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)`
+
 // EventRange reads the last number from where SQLite keeps it, because the
 // event that had it may be gone.
 func (e *engine) EventRange(ctx context.Context) (event.Range, error) {
 	var r event.Range
 	err := e.Read(ctx, func(ctx context.Context, tx portable.Tx) (err error) {
-		if err := tx.Row(ctx, `SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)`).Scan(&r.Last); err != nil {
+		if err := tx.Row(ctx, lastEvent).Scan(&r.Last); err != nil {
 			return fmt.Errorf("read the last event's number: %w", err)
 		}
 		r.Floor, err = portable.ReadFloor(ctx, tx, r.Last)
@@ -97,7 +100,7 @@ func (e *engine) Version(ctx context.Context) (string, error) {
 // same.
 func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order.Spot)) (portable.Mark, error) {
 	var m portable.Mark
-	if err := tx.Row(ctx, `SELECT coalesce(max(seq), 0) FROM events`).Scan(&m.Seq); err != nil {
+	if err := tx.Row(ctx, lastEvent).Scan(&m.Seq); err != nil {
 		return m, fmt.Errorf("look for the last event: %w", err)
 	}
 	rows, err := tx.Query(ctx, `SELECT `+portable.SpotColumns+` FROM jobs WHERE state = 'QUEUED' ORDER BY rank`)
@@ -116,24 +119,37 @@ func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order
 }
 
 // MovedSince reads by sequence number: with one writer, numbers are given in
-// commit order.
+// commit order and without gaps, so a gap is what retention has deleted before
+// it was followed.
 func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark, limit int) (moved []string, next portable.Mark, overflow bool, err error) {
+	var last int64
+	if err := tx.Row(ctx, lastEvent).Scan(&last); err != nil {
+		return nil, m, false, fmt.Errorf("look for the last event: %w", err)
+	}
+	if last <= m.Seq { // less: a reader whose snapshot is older than what was followed
+		return nil, m, false, nil
+	}
 	rows, err := tx.Query(ctx, `SELECT seq, places FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`, m.Seq, limit+1)
 	if err != nil {
 		return nil, m, false, fmt.Errorf("follow the order: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
-	for n := 0; rows.Next(); n++ {
+	next = portable.Mark{Seq: m.Seq}
+	for n := 0; rows.Next() && n < limit; n++ {
+		var seq int64
 		var text string
-		if err := rows.Scan(&m.Seq, &text); err != nil {
+		if err := rows.Scan(&seq, &text); err != nil {
 			return nil, m, false, err
 		}
+		if seq != next.Seq+1 {
+			break
+		}
+		next.Seq = seq
 		if text != "" {
 			moved = append(moved, text)
 		}
-		overflow = n == limit
 	}
-	return moved, m, overflow, rows.Err()
+	return moved, next, next.Seq != last, rows.Err()
 }
 
 // Era counts the batches that failed at the disk: requests in them saw what

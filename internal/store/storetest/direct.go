@@ -78,7 +78,7 @@ func directLife(t *testing.T, s store.Store) {
 	add(t, s, newJob())
 	p := request("a")
 	e := enter(t, s, p)
-	same(t, "entered", store.Entered{WaitedFor: []string{j.ID}, ArrivedAt: base}, e)
+	same(t, "entered", store.Entered{WaitedFor: []string{j.ID}, ArrivedAt: base, Timeout: job.DefaultDirectTimeout}, e)
 	same(t, "waiting", []string{p.Run.ID}, waitingDirect(t, s))
 	succeed(t, s, c)
 	now := base.Add(time.Second)

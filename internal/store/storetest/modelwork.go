@@ -450,7 +450,7 @@ func (m *model) enter(rt *rapid.T) {
 	}
 	slices.Sort(runs)
 	slices.Sort(got.WaitedFor)
-	m.equal("entered", store.Entered{WaitedFor: runs, Ahead: ahead, ArrivedAt: m.now}, got)
+	m.equal("entered", store.Entered{WaitedFor: runs, Ahead: ahead, ArrivedAt: m.now, Timeout: m.rules.DirectTimeout}, got)
 	m.epoch++ // it took a number
 	m.direct = append(m.direct, &ask{EnterDirect: p})
 }

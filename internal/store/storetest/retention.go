@@ -26,6 +26,7 @@ func retentionChecks() []check {
 		{"Retention/CutoffCountsFinishedRuns", retentionCutoff},
 		{"Retention/OnceByManyAtOnce", retentionRace},
 		{"Retention/EventsButTheNewest", retentionEvents},
+		{"Retention/EventsThatTheOrderHasNotSeen", retentionUnseen},
 		{"Removal/SparesWhatIsNamedOrReserved", removalSpares},
 		{"Removal/AgainstReservationsAtOnce", removalRace},
 		{"Turn/IsOneHolders", turnTaken},
@@ -270,6 +271,21 @@ func retentionEvents(t *testing.T, s store.Store) {
 	add(t, s, newJob())
 	if now := events(); len(now) != 1 || now[0].Seq <= before[5].Seq {
 		t.Errorf("events %v came after number %d", now, before[5].Seq)
+	}
+}
+
+// retentionUnseen deletes events from which the positions would have been
+// learned: those of an instance that did nothing for days.
+func retentionUnseen(t *testing.T, s store.Store) {
+	for _, keep := range []int{0, 1} { // nothing is left of the log, or its end
+		js := add(t, s, newJob(), newJob(), newJob(), newJob())
+		wantPositions(t, s)
+		mustMove(t, s, js[0], job.CancelAsked{At: base})
+		mustMove(t, s, js[2], job.CancelAsked{At: base})
+		if n, err := s.Retention.ExpireEvents(t.Context(), base.Add(time.Hour), keep, 1000); err != nil || n == 0 {
+			t.Fatalf("%d events went, %v", n, err)
+		}
+		wantPositions(t, s)
 	}
 }
 

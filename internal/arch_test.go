@@ -29,8 +29,9 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: order job run schedule calendar workflow approval directive access audit trade deploy event forecast webhook
+ring 1 domain: order job claim run schedule calendar workflow approval directive access audit trade deploy event forecast webhook
 	job -> run event order
+	claim -> job
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
 	trade -> approval

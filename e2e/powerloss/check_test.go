@@ -9,13 +9,14 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -305,7 +306,7 @@ func (c *checker) goesOn(ctx context.Context) error {
 		return nil
 	}
 	c.w.ledger.answer(true, func() { c.w.ledger.sawAddition(a, added, true) })
-	got, err := s.Jobs.Claim(ctx, store.ClaimJobs{Instance: instance, Room: 4, Decide: queue.Decide})
+	got, err := s.Jobs.Claim(ctx, store.ClaimJobs{Instance: instance, Room: 4, Decide: claim.Decide})
 	if err != nil || !slices.ContainsFunc(got.Started, func(s store.Claimed) bool { return s.Job.ID == probe.ID }) {
 		c.report(stuck, "claim: %v, %d started", err, len(got.Started))
 		return nil

@@ -6,10 +6,11 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -132,7 +133,7 @@ func (l *ledger) sawAddition(a *addition, added []store.Added, acked bool) {
 }
 
 func (c *client) claim(ctx context.Context) error {
-	got, err := c.w.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: instance, Room: 1 + c.rng.IntN(3), Decide: queue.Decide})
+	got, err := c.w.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: instance, Room: 1 + c.rng.IntN(3), Decide: claim.Decide})
 	if fault.Is(err, fault.StaleLease) {
 		c.w.meet(finding{lost, "the instance is gone"})
 		return nil

@@ -6,13 +6,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -196,7 +197,7 @@ func (s *service) renderAdded(r *request, status int) (func(store.GroupAdded) re
 func pendingReason(snap job.Snapshot, g job.Group, waiting []job.Job, at int) *job.Waiting {
 	var first *job.Waiting
 	for _, j := range waiting {
-		why := queue.Explain(snap, j, at)
+		why := claim.Explain(snap, j, at)
 		if first == nil {
 			first = &why
 		}

@@ -291,7 +291,7 @@ func TestGroupWaits(t *testing.T) {
 	if g := b.addGroup(body("sequential")); code(g["waiting"]) != "lock" {
 		t.Errorf("sequential waits: %v", g["waiting"])
 	}
-	if g := b.addGroup(strings.Replace(body("parallel"), `"name"`, `"top":true,"name"`, 1)); code(g["waiting"]) != "no_slot" {
+	if g := b.addGroup(strings.Replace(body("parallel"), `"name"`, `"top":true,"name"`, 1)); code(g["waiting"]) != "group" {
 		t.Errorf("parallel waits: %v", g["waiting"])
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -93,7 +94,7 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 		s.foresee(ctx)
 	}
 	out := make([]wire.Job, 0, len(jobs))
-	why := queue.NewExplainer(sit.Snapshot)
+	why := claim.NewExplainer(sit.Snapshot)
 	for _, j := range jobs {
 		out = append(out, s.explained(why, j, sit.Positions[j.ID]))
 	}
@@ -103,10 +104,10 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 // queued shows a job that waits at a position. A job that ended or started
 // meanwhile is shown as it is.
 func (s *service) queued(snap job.Snapshot, j job.Job, at int) wire.Job {
-	return s.explained(queue.NewExplainer(snap), j, at)
+	return s.explained(claim.NewExplainer(snap), j, at)
 }
 
-func (s *service) explained(e *queue.Explainer, j job.Job, at int) wire.Job {
+func (s *service) explained(e *claim.Explainer, j job.Job, at int) wire.Job {
 	if j.State != job.Queued {
 		return wire.JobOf(j, nil, nil)
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
@@ -20,7 +22,6 @@ import (
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -235,7 +236,7 @@ func (b *bundle) claim() store.Claimed {
 	if err := b.store.Leases.Register(ctx, inst, time.Hour); err != nil {
 		b.t.Fatal(err)
 	}
-	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: inst.ID, Now: b.clock.Now(), Room: 1, Decide: queue.Decide})
+	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: inst.ID, Now: b.clock.Now(), Room: 1, Decide: claim.Decide})
 	if err != nil || len(c.Started) != 1 {
 		b.t.Fatalf("claim: %v, %d started", err, len(c.Started))
 	}

@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/postgres"
@@ -56,7 +57,7 @@ func (b *bundle) tryClaim(room int) []store.Claimed {
 	if err := b.store.Leases.Register(ctx, inst, 1000*time.Hour); err != nil {
 		b.t.Fatal(err)
 	}
-	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: inst.ID, Now: b.clock.Now(), Room: room, Decide: queue.Decide})
+	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: inst.ID, Now: b.clock.Now(), Room: room, Decide: claim.Decide})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/audit"
@@ -15,7 +17,6 @@ import (
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/metrics"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -197,7 +198,7 @@ func (s *service) workers(r *request, set store.Settings) (wire.Workers, error) 
 	if err != nil {
 		return out, err
 	}
-	running := max(queue.Busy(sit.Snapshot), len(page.Runs))
+	running := max(claim.Busy(sit.Snapshot), len(page.Runs))
 	out = wire.Workers{Count: set.Workers, Running: running, Slots: []wire.Slot{}, Instances: wire.InstancesOf(instances)}
 	if !set.UpdatedAt.IsZero() {
 		at := set.UpdatedAt.UTC()

@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -62,7 +63,7 @@ func (a *App) attempt(t *testing.T) store.Claimed {
 	if _, err := a.store.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{j}}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := a.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "i", Room: 1, Decide: queue.Decide})
+	c, err := a.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "i", Room: 1, Decide: claim.Decide})
 	if err != nil || len(c.Started) != 1 {
 		t.Fatalf("claim: %+v, %v", c, err)
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runsheet/runsheet/internal/archive"
@@ -21,7 +23,6 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -125,7 +126,7 @@ func (h house) furnish(s store.Store) (*store.Key, []string) {
 	ok(t, err)
 	got, err := s.Jobs.Claim(ctx, store.ClaimJobs{
 		Instance: "inst_1", Now: now, Room: 1,
-		Decide: queue.Decide,
+		Decide: claim.Decide,
 	})
 	ok(t, err)
 	busy := got.Started[0]

@@ -58,11 +58,3 @@ func BenchmarkBeyond(b *testing.B) {
 		forecast.Beyond(in, covered, positions)
 	}
 }
-
-func BenchmarkLearner(b *testing.B) {
-	l := forecast.NewLearner(0)
-	for i := 0; b.Loop(); i++ {
-		l.Add(fmt.Sprint("tmpl_", i%100), "command", time.Duration(i%1000)*time.Second)
-		l.Span("tmpl_1", "command")
-	}
-}

@@ -11,7 +11,7 @@ import (
 )
 
 // world is a random queue whose true durations are lognormal. The forecast sees
-// only what a Learner was fed with.
+// only what Learn was given.
 type world struct {
 	rng    *rand.Rand
 	median []float64 // seconds
@@ -21,14 +21,14 @@ type world struct {
 
 func newWorld(seed uint64, history int) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 7))}
-	l := forecast.NewLearner(0)
 	for k := range 4 {
 		w.median = append(w.median, math.Exp(w.rng.Float64()*5)) // 1 s to 2.5 min
 		w.sigma = append(w.sigma, 0.1+0.9*w.rng.Float64())
+		var known []time.Duration
 		for range history {
-			l.Add(fmt.Sprint(k), "", w.draw(k))
+			known = append(known, w.draw(k))
 		}
-		w.spans = append(w.spans, l.Span(fmt.Sprint(k), ""))
+		w.spans = append(w.spans, forecast.Learn(known))
 	}
 	return w
 }

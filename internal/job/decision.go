@@ -159,13 +159,6 @@ const (
 	WaitDirectFirst WaitCode = "direct_first" // a direct request takes what it needs
 )
 
-// WaitCodes lists the codes in the order of the documentation.
-func WaitCodes() []WaitCode {
-	return []WaitCode{
-		WaitPosition, WaitNoSlot, WaitLock, WaitLimit, WaitPaused, WaitHeld, WaitNotBefore, WaitRetryDelay, WaitGroup, WaitDirectFirst,
-	}
-}
-
 // Waiting is why a job waits, for a person.
 type Waiting struct {
 	Code   WaitCode

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runsheet/runsheet/internal/blob"
@@ -23,7 +25,6 @@ import (
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/metrics"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/sqlite"
@@ -121,7 +122,7 @@ func (b *bundle) work() {
 	}
 	_, err = b.s.Jobs.Add(ctx, store.AddJobs{Jobs: js})
 	must(t, err)
-	c, err := b.s.Jobs.Claim(ctx, store.ClaimJobs{Instance: "inst_a", Now: start, Room: 3, Decide: queue.Decide})
+	c, err := b.s.Jobs.Claim(ctx, store.ClaimJobs{Instance: "inst_a", Now: start, Room: 3, Decide: claim.Decide})
 	must(t, err)
 	if len(c.Started) != 3 {
 		t.Fatalf("%d started", len(c.Started))

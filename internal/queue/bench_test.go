@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/postgres"
@@ -150,7 +151,7 @@ func (f *full) add() {
 // added behind all of them.
 func (f *full) claim() {
 	ctx := f.b.Context()
-	c, err := f.s.Jobs.Claim(ctx, store.ClaimJobs{Instance: "a", Room: 1, Decide: queue.Decide})
+	c, err := f.s.Jobs.Claim(ctx, store.ClaimJobs{Instance: "a", Room: 1, Decide: claim.Decide})
 	f.ok(err)
 	if len(c.Started) == 0 {
 		f.add()

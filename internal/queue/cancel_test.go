@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
@@ -134,7 +136,7 @@ func TestCancelDuringARescue(t *testing.T) {
 	if err := b.store.Leases.Register(ctx, store.Instance{ID: "dead", HostID: "host"}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: "dead", Room: 1, Decide: queue.Decide}); err != nil || len(c.Started) != 1 {
+	if c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: "dead", Room: 1, Decide: claim.Decide}); err != nil || len(c.Started) != 1 {
 		t.Fatalf("claimed %+v, %v", c, err)
 	}
 	b.opts.Sweep = func(ctx context.Context, _ []store.Leftover) error {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"pgregory.net/rapid"
 
 	"github.com/runsheet/runsheet/internal/id"
@@ -51,7 +53,7 @@ func (m *laneModel) claim() {
 	for _, l := range m.locks {
 		taken = append(taken, l...)
 	}
-	c, err := m.st.Jobs.Claim(ctx, store.ClaimJobs{Instance: "a", Room: 100, Decide: queue.Decide})
+	c, err := m.st.Jobs.Claim(ctx, store.ClaimJobs{Instance: "a", Room: 100, Decide: claim.Decide})
 	m.check(err)
 	running, err := m.st.Direct.Running(ctx, "a")
 	m.check(err)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -71,7 +73,7 @@ func TestDirectLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	runs := b.orphan("dead", time.Hour, "gpu:0")
-	c, err := b.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "dead", Room: 1, Decide: queue.Decide})
+	c, err := b.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "dead", Room: 1, Decide: claim.Decide})
 	if err != nil || len(c.Direct) != 1 {
 		t.Fatalf("claimed %+v, %v", c, err)
 	}
@@ -153,7 +155,7 @@ func TestDirectOfACrashedInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	runs := b.orphan("dead", time.Second)
-	c, err := b.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "dead", Room: 1, Decide: queue.Decide})
+	c, err := b.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "dead", Room: 1, Decide: claim.Decide})
 	if err != nil || len(c.Direct) != 1 {
 		t.Fatalf("claimed %+v, %v", c, err)
 	}

@@ -1,4 +1,4 @@
-// Package queue runs jobs: it claims what Decide chooses, gives each attempt
+// Package queue runs jobs: it claims what package claim decides, gives each attempt
 // to its task, and records how it ended.
 //
 // One Engine runs per server process. It holds a lease (an instance row with a
@@ -8,5 +8,5 @@
 // is left of their processes, and only then puts the jobs back or fails them.
 //
 // The queue does not know job types; it meets them through task.Registry. The
-// order and its reasons are in decide.go, which is pure.
+// order and its reasons are in package claim, which is pure.
 package queue

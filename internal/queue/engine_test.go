@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -309,7 +311,7 @@ func TestRecoverLeftovers(t *testing.T) {
 	if err := b.store.Leases.Register(ctx, store.Instance{ID: "dead", HostID: "host"}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: "dead", Room: 10, Decide: queue.Decide})
+	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: "dead", Room: 10, Decide: claim.Decide})
 	if err != nil || len(c.Started) != 3 {
 		t.Fatalf("claimed %d, %v", len(c.Started), err)
 	}
@@ -352,7 +354,7 @@ func TestPoisonIsHeld(t *testing.T) {
 		if err := b.store.Leases.Register(ctx, store.Instance{ID: inst, HostID: "host"}, time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: inst, Room: 1, Decide: queue.Decide})
+		c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: inst, Room: 1, Decide: claim.Decide})
 		if err != nil || len(c.Started) != 1 {
 			t.Fatalf("crash %d: claimed %d, %v", i, len(c.Started), err)
 		}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/forecast"
 	"github.com/runsheet/runsheet/internal/job"
@@ -177,28 +177,28 @@ func (f *Forecaster) span(jobType, template string) forecast.Span {
 }
 
 func (f *Forecaster) input(s job.Snapshot, front store.Front) forecast.Input {
-	b := newBoard(s)
+	b := claim.NewBounds(s)
 	in := forecast.Input{
-		Now: s.Now, Slots: slots(s), Paused: s.Paused, Capacity: map[string]int{}, Held: map[string]time.Time{},
+		Now: s.Now, Slots: b.Slots(), Paused: s.Paused, Capacity: map[string]int{}, Held: map[string]time.Time{},
 		Groups: map[string]forecast.Group{}, MaxOvertakes: s.Rules.MaxOvertakes, MaxOvertakeAge: s.Rules.MaxOvertakeAge,
 	}
 	slotOf := map[string]bool{}
 	for _, o := range s.Running {
 		r := forecast.Running{
-			ID: o.JobID + o.RunID, Elapsed: s.Now.Sub(o.Since), Span: f.span(o.Needs.Type, o.Needs.TemplateID), Resources: resources(o.Needs),
+			ID: o.JobID + o.RunID, Elapsed: s.Now.Sub(o.Since), Span: f.span(o.Needs.Type, o.Needs.TemplateID), Resources: claim.Takes(o.Needs),
 			Slot: o.Group == "" || !slotOf[o.Group], Group: o.Group,
 		}
 		slotOf[o.Group] = true
 		in.Running = append(in.Running, r)
-		capacityOf(b, in.Capacity, o.Needs.Resources())
+		b.Note(in.Capacity, o.Needs.Resources())
 	}
 	for _, d := range s.Direct {
-		in.Waiting = append(in.Waiting, forecast.Waiting{ID: d.RunID, Span: f.span(d.Kind, ""), Resources: resources(d.Needs())})
-		capacityOf(b, in.Capacity, d.Needs().Resources())
+		in.Waiting = append(in.Waiting, forecast.Waiting{ID: d.RunID, Span: f.span(d.Kind, ""), Resources: claim.Takes(d.Needs())})
+		b.Note(in.Capacity, d.Needs().Resources())
 	}
 	for _, j := range front.Jobs {
 		in.Waiting = append(in.Waiting, f.waiting(j))
-		capacityOf(b, in.Capacity, j.Needs().Resources())
+		b.Note(in.Capacity, j.Needs().Resources())
 	}
 	for id, g := range front.Groups {
 		in.Groups[id] = forecast.Group{Sequential: g.Mode == job.Sequential, MaxParallel: g.MaxParallel}
@@ -210,7 +210,7 @@ func (f *Forecaster) input(s job.Snapshot, front store.Front) forecast.Input {
 			}
 			name := job.ResourceLock + lock
 			if _, twice := in.Held[name]; twice {
-				in.Capacity[name] = b.capacity(lock) - 1
+				in.Capacity[name] = b.Units(lock) - 1
 			}
 			in.Held[name] = h.ExpiresAt
 		}
@@ -220,42 +220,7 @@ func (f *Forecaster) input(s job.Snapshot, front store.Front) forecast.Input {
 
 func (f *Forecaster) waiting(j job.Job) forecast.Waiting {
 	return forecast.Waiting{
-		ID: j.ID, Span: f.span(j.Type, j.TemplateID), Resources: resources(j.Needs()), NotBefore: j.NotBefore,
+		ID: j.ID, Span: f.span(j.Type, j.TemplateID), Resources: claim.Takes(j.Needs()), NotBefore: j.NotBefore,
 		Held: j.HeldReason != "", Group: j.GroupID,
 	}
-}
-
-// resources names what something takes while it runs, without the bounds that
-// templates set: they are capacities.
-func resources(c job.Class) []string {
-	var out []string
-	limits(c, func(what counted, _ int) bool {
-		out = append(out, what.kind+what.name)
-		return true
-	})
-	for _, l := range c.Locks {
-		out = append(out, job.ResourceLock+l)
-	}
-	return out
-}
-
-// capacityOf notes the bounds of named resources, the smallest of each.
-func capacityOf(b *board, known map[string]int, names []string) map[string]int {
-	for _, r := range names {
-		if l, ok := strings.CutPrefix(r, job.ResourceLock); ok {
-			if n := b.capacity(l); n != 1 {
-				known[r] = n
-			}
-			continue
-		}
-		what, own, ok := parseCounted(r)
-		if !ok {
-			continue
-		}
-		most, base := b.most(what, own), what.kind+what.name
-		if was, ok := known[base]; most >= 0 && (!ok || most < was) {
-			known[base] = most
-		}
-	}
-	return known
 }

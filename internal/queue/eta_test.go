@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/forecast"
@@ -55,7 +57,7 @@ func TestForecasterLearns(t *testing.T) {
 	}
 	claim := func() store.Claimed {
 		t.Helper()
-		cs, err := s.Jobs.Claim(ctx, store.ClaimJobs{Instance: "a", Room: 1, Decide: queue.Decide})
+		cs, err := s.Jobs.Claim(ctx, store.ClaimJobs{Instance: "a", Room: 1, Decide: claim.Decide})
 		ok(err)
 		if len(cs.Started) != 1 {
 			t.Fatalf("%d started", len(cs.Started))

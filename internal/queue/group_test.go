@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/postgres"
@@ -310,7 +311,7 @@ func TestGroupOutlivesItsServer(t *testing.T) {
 					t.Fatal(err)
 				}
 				for i := range 2 { // the second claim finds nothing: one at a time
-					c, err := s.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "dead", Room: 10, Decide: queue.Decide})
+					c, err := s.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "dead", Room: 10, Decide: claim.Decide})
 					if err != nil || len(c.Started) != 1-i {
 						t.Fatalf("claim %d: %d, %v", i, len(c.Started), err)
 					}
@@ -403,7 +404,7 @@ func (s *stage) explain(jobID string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return string(queue.Explain(sit.Snapshot, j, sit.Positions[j.ID]).Code)
+	return string(claim.Explain(sit.Snapshot, j, sit.Positions[j.ID]).Code)
 }
 
 func (s *stage) release(jobID string) {
@@ -483,7 +484,7 @@ func TestMembersOnTwoInstances(t *testing.T) {
 		s.single("z")
 		claim := func(instance string, room int) []string {
 			t.Helper()
-			c, err := s.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Room: room, Decide: queue.Decide})
+			c, err := s.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Room: room, Decide: claim.Decide})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,8 +3,9 @@ package queue_test
 import (
 	"testing"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/clock"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/store/sqlite"
 	"github.com/runsheet/runsheet/internal/store/storetest"
 )
@@ -24,5 +25,5 @@ func TestDecideModel(t *testing.T) {
 	if testing.Short() {
 		checks = 40
 	}
-	storetest.RunModel(t, st, checks, queue.Decide)
+	storetest.RunModel(t, st, checks, claim.Decide)
 }

@@ -11,12 +11,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/sqlite"
@@ -155,7 +156,7 @@ func (b *bundle) leaveBehind(n int) []store.Claimed {
 	if err := b.store.Leases.Register(ctx, store.Instance{ID: "dead", HostID: "host"}, time.Hour); err != nil {
 		b.t.Fatal(err)
 	}
-	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: "dead", Room: n, Decide: queue.Decide})
+	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: "dead", Room: n, Decide: claim.Decide})
 	if err != nil || len(c.Started) != n {
 		b.t.Fatalf("claimed %d, %v", len(c.Started), err)
 	}

@@ -123,7 +123,7 @@ func (s *sim) run() {
 	for i, n := range s.nodes {
 		s.thaw(n)
 		select {
-		case <-n.done: // it could not start
+		case <-n.done: //nolint:errcheck // it could not start, and is started again
 			s.nodes[i] = s.boot(n.host)
 		default:
 		}
@@ -213,7 +213,7 @@ func (s *sim) fate(i int) {
 		s.thaw(n)
 		close(n.dead)
 		n.stop()
-		<-n.done
+		<-n.done //nolint:errcheck // it was killed: however it ends is right
 		s.wait(time.Duration(s.draw(40)) * time.Second)
 		s.nodes[i] = s.boot(n.host)
 	case 1: // it hangs, perhaps for longer than its lease

@@ -5,14 +5,6 @@ import (
 	"strings"
 )
 
-// Between returns some rank strictly between lo and hi, as short as possible.
-// "" as lo or hi is an open end. A member's rank counts as its group's place.
-// It panics if lo >= hi (both given).
-func Between(lo, hi Rank) Rank {
-	lo, hi = bounds(lo, hi)
-	return between(lo, hi)
-}
-
 // Before returns a rank strictly between lo and hi that is near to hi: behind
 // every natural rank that is smaller than hi, so that jobs that were inserted
 // earlier (or are being inserted right now) stay in front of it. lo may be "".

@@ -47,11 +47,6 @@ type Sink interface {
 	Token(text string)
 }
 
-// Reserved are names of fields that every answer to a direct request has.
-func Reserved() []string {
-	return []string{"success", "run_id", "artifacts", "tokens", "queue_wait_ms", "waited_for", "interrupted_jobs"}
-}
-
 // Direct returns the task that answers direct requests of a kind, or a fault with
 // code job_type_unknown.
 func (r *Registry) Direct(kind string) (Direct, error) {

@@ -43,9 +43,6 @@ const (
 	Dead      Status = "dead"      // given up; a person may redeliver it
 )
 
-// Statuses lists all statuses.
-func Statuses() []Status { return []Status{Pending, Delivered, Failed, Dead} }
-
 // Open reports whether the courier has still to send it.
 func (s Status) Open() bool { return s == Pending || s == Failed }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -32,15 +31,6 @@ func NewSecret() Secret {
 	return Secret{SecretPrefix + base64.StdEncoding.EncodeToString(b)}
 }
 
-// ParseSecret reads a secret's text: whsec_ and 24 to 64 bytes in base64.
-func ParseSecret(text string) (Secret, error) {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, SecretPrefix))
-	if err != nil || !strings.HasPrefix(text, SecretPrefix) || len(key) < 24 || len(key) > 64 {
-		return Secret{}, errors.New("a secret is " + SecretPrefix + " and 24 to 64 bytes in base64")
-	}
-	return Secret{text}, nil
-}
-
 // Stored makes a secret of what Reveal gave, unchecked.
 func Stored(text string) Secret { return Secret{text} }
 
@@ -59,7 +49,7 @@ func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"********"`), nil }
 // sign makes one signature: v1, base64 of HMAC-SHA256 over id, time and body.
 func (s Secret) sign(id string, unix int64, body []byte) string {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s.text, SecretPrefix))
-	if err != nil { // nothing but ParseSecret and NewSecret makes secrets
+	if err != nil { // nothing but NewSecret makes secrets
 		key = []byte(s.text)
 	}
 	m := hmac.New(sha256.New, key)

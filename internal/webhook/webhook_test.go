@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -18,11 +19,7 @@ var now = time.Unix(1614265330, 0).UTC()
 // TestPublishedVector is the example of the Standard Webhooks libraries.
 func TestPublishedVector(t *testing.T) {
 	t.Parallel()
-	secret, err := webhook.ParseSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := webhook.Secrets{Current: secret}
+	s := webhook.Secrets{Current: webhook.Stored("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")}
 	const want = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 	if got := s.Sign("msg_p5jXN8AQM9LWM0D4loKWxJek", now, []byte(`{"test": 2432232314}`)); got != want {
 		t.Errorf("signature %s, want %s", got, want)
@@ -41,13 +38,9 @@ func TestPublishedVector(t *testing.T) {
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	old := webhook.NewSecret()
-	if _, err := webhook.ParseSecret(old.Reveal()); err != nil || old == webhook.NewSecret() {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(old.Reveal(), webhook.SecretPrefix))
+	if err != nil || len(key) != 32 || !strings.HasPrefix(old.Reveal(), webhook.SecretPrefix) || old == webhook.NewSecret() {
 		t.Errorf("a new secret is not one: %v", err)
-	}
-	for _, bad := range []string{"", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ", "whsec_!", "whsec_" + strings.Repeat("AAAA", 30)} {
-		if _, err := webhook.ParseSecret(bad); err == nil {
-			t.Errorf("%q is accepted", bad)
-		}
 	}
 	s := webhook.Secrets{Current: old}.Rotate(webhook.NewSecret(), now, time.Hour)
 	both, one := s.Sign("x", now.Add(59*time.Minute), nil), s.Sign("x", now.Add(time.Hour), nil)

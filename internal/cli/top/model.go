@@ -11,7 +11,7 @@ import (
 // page is how many items are asked for at first, and more at the end of them.
 const page = 200
 
-// messages
+// The messages of the view.
 type (
 	loaded struct {
 		state State

@@ -89,7 +89,7 @@ func (s jobs) prepare(ctx context.Context, tx Tx, p store.MoveJobs) ([]job.Chang
 
 // oldPlaces makes sure that the changes with the given numbers, by which jobs
 // come back, do not meet another job: their places may have been given away.
-func (s *db) oldPlaces(ctx context.Context, tx Tx, changes []job.Change, back []int) error {
+func (d *db) oldPlaces(ctx context.Context, tx Tx, changes []job.Change, back []int) error {
 	if len(back) == 0 {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (s *db) oldPlaces(ctx context.Context, tx Tx, changes []job.Change, back []
 			return fmt.Errorf("look at the old place: %w", err)
 		}
 		if taken > 0 || given[*to] {
-			if err := s.with(ctx, tx, func(x *order.Index) error {
+			if err := d.with(ctx, tx, func(x *order.Index) error {
 				lo := prior(x, x.Position(*to)-1, nil)
 				for r := range given {
 					if r < *to && r > lo {

@@ -234,14 +234,14 @@ type wish struct {
 }
 
 // ranksAt returns len(w.natural) ascending ranks for a place.
-func (s *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank.Rank, error) {
+func (d *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank.Rank, error) {
 	p, natural, moving := w.place, w.natural, w.moving
 	var lo, hi rank.Rank
 	var near string // which neighbour the place belongs to
 	n := x.Places()
 	switch {
 	case p.Before != "" || p.After != "":
-		target, err := s.neighbour(ctx, tx, w.tenant, p.Before+p.After)
+		target, err := d.neighbour(ctx, tx, w.tenant, p.Before+p.After)
 		if err != nil {
 			return nil, err
 		}
@@ -346,8 +346,8 @@ func next(x *order.Index, i int, moving map[rank.Rank]bool) rank.Rank {
 }
 
 // neighbour is the place of a job or group that waits.
-func (s *db) neighbour(ctx context.Context, tx Tx, tenant, name string) (rank.Rank, error) {
-	u, j, waits, err := orders{s}.unit(ctx, tx, tenant, name)
+func (d *db) neighbour(ctx context.Context, tx Tx, tenant, name string) (rank.Rank, error) {
+	u, j, waits, err := orders{d}.unit(ctx, tx, tenant, name)
 	if err != nil {
 		return "", err
 	}

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/postgres"
 	"github.com/runsheet/runsheet/internal/testsvc"
@@ -158,7 +159,7 @@ func TestAFrozenInstanceDoesNotHoldTheQueue(t *testing.T) {
 		}})
 	}()
 	<-within
-	c, err := other.Jobs.Claim(ctx, store.ClaimJobs{Instance: "other", Room: 1, Decide: queue.Decide})
+	c, err := other.Jobs.Claim(ctx, store.ClaimJobs{Instance: "other", Room: 1, Decide: claim.Decide})
 	if err != nil || len(c.Started) != 1 || c.Started[0].Job.ID != added[0].Job.ID {
 		t.Errorf("beside a frozen instance: %d started, %v", len(c.Started), err)
 	}

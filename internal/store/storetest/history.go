@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -274,9 +275,9 @@ func (h *history) clear() {
 }
 
 func (h *history) String() string {
-	out := ""
+	var out strings.Builder
 	for _, o := range h.ops {
-		out += fmt.Sprintf("%d-%d %+v -> %+v\n", o.Call, o.Return, o.Input, o.Output)
+		fmt.Fprintf(&out, "%d-%d %+v -> %+v\n", o.Call, o.Return, o.Input, o.Output)
 	}
-	return out
+	return out.String()
 }

@@ -541,8 +541,9 @@ func (m *model) heal() {
 			m.extend(i)
 			m.claimFor(i, 8)
 		}
-		for i := len(m.jobs) - 1; i >= 0; i-- {
-			if i < len(m.jobs) && running(m.jobs[i]) {
+		for _, j := range slices.Clone(m.jobs) {
+			i := slices.IndexFunc(m.jobs, func(k job.Job) bool { return k.ID == j.ID })
+			if i >= 0 && running(m.jobs[i]) {
 				m.end(i, job.Succeeded{At: m.now})
 			}
 		}

@@ -572,31 +572,3 @@ func claimDue(t *testing.T, s store.Store) {
 		t.Errorf("%d more events", n-before)
 	}
 }
-
-func durations(t *testing.T, s store.Store) {
-	pool(t, s, 10)
-	fromTemplate := func(j *job.Job) { j.TemplateID = "tmpl_x" }
-	for i := range 4 {
-		add(t, s, newJob(), newJob(ofType("http"), fromTemplate))
-		for _, c := range claim(t, s, 10) {
-			ev := any(job.Succeeded{At: base.Add(time.Duration(i+1) * time.Second)})
-			if i == 2 {
-				ev = job.Broke{At: base, Failure: job.Failure{Code: "x"}}
-			}
-			if err := finishWith(t, s, c, ev); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	command, templ := store.Kind{JobType: "command"}, store.Kind{JobType: "http", TemplateID: "tmpl_x"}
-	got, err := s.Runs.Durations(t.Context(), store.Durations{Kinds: []store.Kind{command, templ, {JobType: "none"}}, Last: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	by := map[store.Kind][]time.Duration{}
-	for _, d := range got {
-		by[d.Kind] = append(by[d.Kind], d.Took)
-	}
-	two := []time.Duration{4 * time.Second, 2 * time.Second}
-	same(t, "durations", map[store.Kind][]time.Duration{command: two, templ: two}, by)
-}

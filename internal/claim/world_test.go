@@ -1,4 +1,4 @@
-package queue_test
+package claim_test
 
 import (
 	"cmp"
@@ -6,8 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -202,7 +203,7 @@ func (w *world) position(j *job.Job) int {
 }
 
 func (w *world) explain(j *job.Job) job.Waiting {
-	return queue.Explain(w.snapshot(), *j, w.position(j))
+	return claim.Explain(w.snapshot(), *j, w.position(j))
 }
 
 // heads are the waiting jobs of a world.

@@ -1,13 +1,14 @@
-package queue_test
+package claim_test
 
 import (
 	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/order"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/rank"
 )
 
@@ -67,17 +68,17 @@ func BenchmarkDecide(b *testing.B) {
 			if c.held {
 				s.Held["gpu"] = []job.Holder{{Lock: "gpu", Outside: "x"}}
 			}
-			queue.Decide(s)
+			claim.Decide(s)
 			b.ReportAllocs()
 			for b.Loop() {
 				if c.running == 68 {
-					e := queue.NewExplainer(s)
+					e := claim.NewExplainer(s)
 					for i, j := range js {
 						e.Explain(j, i)
 					}
 					continue
 				}
-				if d := queue.Decide(s); len(d.Claims) != 4 {
+				if d := claim.Decide(s); len(d.Claims) != 4 {
 					b.Fatal(len(d.Claims))
 				}
 			}

@@ -1,4 +1,12 @@
-package queue
+// Package claim is the claim decision: which of the waiting jobs start now, and
+// why each other one does not. Decide and Explain ask the same board, so the
+// reason that a person reads is the rule that the claim went by.
+//
+// It is pure: a job.Snapshot goes in, a job.Decision comes out. The store reads
+// the snapshot and carries the decision out in one serialised transaction;
+// package queue calls it. docs/explanation/order.md tells users the rules, with
+// examples that are tests of this package.
+package claim
 
 import (
 	"slices"

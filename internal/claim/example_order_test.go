@@ -1,4 +1,4 @@
-package queue_test
+package claim_test
 
 import (
 	"flag"
@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/rank"
 )
 
@@ -60,7 +61,7 @@ func TestExamples(t *testing.T) {
 // play decides once, and says what starts and why the others wait afterwards.
 func (w *world) play() string {
 	var out strings.Builder
-	d := queue.Decide(w.snapshot())
+	d := claim.Decide(w.snapshot())
 	for _, g := range d.Direct {
 		fmt.Fprintf(&out, "%-9s starts", g.RunID)
 		if g.Group != "" {

@@ -1,4 +1,4 @@
-package queue_test
+package claim_test
 
 import (
 	"fmt"
@@ -7,10 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
+
 	"pgregory.net/rapid"
 
 	"github.com/runsheet/runsheet/internal/job"
-	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/rank"
 )
 
@@ -232,7 +233,7 @@ func (w *world) decide(t *rapid.T) job.Decision {
 	for _, j := range w.waiting() {
 		why[j.ID] = w.explain(j)
 	}
-	d := queue.Decide(s)
+	d := claim.Decide(s)
 	if w.paused && len(d.Claims)+len(d.Direct) > 0 {
 		t.Fatal("starts while paused")
 	}
@@ -355,7 +356,7 @@ func TestFirstOfOrder(t *testing.T) {
 				want = append(want, j.ID)
 			}
 		}
-		for _, c := range queue.Decide(s).Claims {
+		for _, c := range claim.Decide(s).Claims {
 			got = append(got, c.JobID)
 		}
 		if !slices.Equal(want, got) {

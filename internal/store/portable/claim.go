@@ -59,6 +59,9 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		if err != nil {
 			return err
 		}
+		if err := forgetOvertaken(ctx, tx, snap.Overtaken); err != nil {
+			return err
+		}
 		snap.Room, snap.Self = p.Room, p.Instance
 		if snap.Paused || p.Room <= 0 {
 			return nil
@@ -163,8 +166,10 @@ func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decis
 	var models []string
 	for _, c := range d.Claims {
 		if c.Group != "" {
-			if err := startGroup(ctx, tx, c.Group, snap.Now); err != nil {
+			if there, err := startGroup(ctx, tx, c.Group, snap.Now); err != nil {
 				return err
+			} else if !there {
+				continue
 			}
 		}
 		s, started, err := start(ctx, tx, c.JobID, snap.Self, snap.Now)
@@ -236,38 +241,48 @@ func takeLocks(ctx context.Context, tx Tx, names []string, jobID string, r run.R
 	return nil
 }
 
-// startGroup gives a group its slot: its members wait inside of it from now on.
-func startGroup(ctx context.Context, tx Tx, groupID string, now time.Time) error {
-	g, err := scanGroupWith(tx.Row(ctx, `SELECT `+groupColumns+` FROM job_groups WHERE group_id = $1`, groupID).Scan)
-	if err != nil {
-		return fmt.Errorf("read group to start: %w", err)
-	}
+// startGroup gives a group its slot: its members wait inside of it from now on. It
+// reports false when the last member was cancelled since the group was read: that
+// does not wait for claims.
+func startGroup(ctx context.Context, tx Tx, groupID string, now time.Time) (started bool, err error) {
 	members, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, groupID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var moved strings.Builder
 	for _, j := range members {
 		c, err := job.Apply(j, job.GroupBegan{At: now})
 		if err != nil {
-			return err
+			return false, err
 		}
 		text, done, err := changeRow(ctx, tx, c)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if !done {
 			// A person changes it at this moment; on PostgreSQL the update has waited
 			// for that and sees the new row now.
-			return fault.Newf(fault.StorageBusy, "job %s changes at this moment", j.ID)
+			return false, fault.Newf(fault.StorageBusy, "job %s changes at this moment", j.ID)
 		}
 		moved.WriteString(text)
 	}
+	// Jobs first, then the group, as at the end of a member: what the members that
+	// have just been cancelled did to its counters is there now.
+	if _, err := tx.Exec(ctx, `UPDATE job_groups SET version = version WHERE group_id = $1`, groupID); err != nil {
+		return false, fmt.Errorf("lock group: %w", err)
+	}
+	g, err := scanGroupWith(tx.Row(ctx, `SELECT `+groupColumns+` FROM job_groups WHERE group_id = $1`, groupID).Scan)
+	if err != nil {
+		return false, fmt.Errorf("read group to start: %w", err)
+	}
+	if g.Terminal() {
+		return false, nil // no member waited, so nothing was changed
+	}
 	g.State, g.StartedAt, g.Version = job.GroupRunning, now, g.Version+1
 	if err := saveGroup(ctx, tx, g); err != nil {
-		return err
+		return false, err
 	}
-	return announceMoved(ctx, tx, []event.Event{groupEvent(g, event.GroupStarted, now)}, moved.String())
+	return true, announceMoved(ctx, tx, []event.Event{groupEvent(g, event.GroupStarted, now)}, moved.String())
 }
 
 func runOf(j job.Job) run.Run {

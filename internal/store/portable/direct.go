@@ -54,7 +54,7 @@ func (s direct) Enter(ctx context.Context, p store.EnterDirect) (store.Entered, 
 		if out.Ahead >= set.Rules.DirectWaiting {
 			return fault.Newf(fault.DirectLaneFull, "%d direct requests wait already", out.Ahead)
 		}
-		if out.WaitedFor, err = texts(ctx, tx, `SELECT job_id FROM jobs WHERE state = 'RUNNING' AND tenant = $1
+		if out.WaitedFor, err = texts(ctx, tx, `SELECT job_id FROM jobs WHERE state = 'RUNNING' AND tenant || '' = $1
 			UNION ALL SELECT run_id FROM direct_requests WHERE state = 'RUNNING' AND tenant = $2`, p.Run.Tenant, p.Run.Tenant); err != nil {
 			return fmt.Errorf("list what runs: %w", err)
 		}

@@ -355,7 +355,7 @@ func dropJob(ctx context.Context, tx Tx, j job.Job, at time.Time, reason string)
 	if err != nil {
 		return err
 	}
-	done, err := change(ctx, tx, c)
+	moved, done, err := changeRow(ctx, tx, c)
 	if err != nil {
 		return err
 	}
@@ -373,6 +373,10 @@ func dropJob(ctx context.Context, tx Tx, j job.Job, at time.Time, reason string)
 		return err
 	}
 	if err := endRun(ctx, tx, rc.After); err != nil {
+		return err
+	}
+	// Webhooks are told of the run, so it must be there.
+	if err := announceChange(ctx, tx, c, moved, stopRest); err != nil {
 		return err
 	}
 	return dropCheckpoint(ctx, tx, c.After)

@@ -218,6 +218,33 @@ func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
 	return out, nil
 }
 
+// forgetOvertaken drops the notes of jobs that do not wait at their places any
+// more, or that are held or delayed: one that comes back begins anew, and is no
+// barrier because of what was before.
+func forgetOvertaken(ctx context.Context, tx Tx, known []job.Overtaken) error {
+	var noted int
+	if err := tx.Row(ctx, `SELECT count(*) FROM overtaken`).Scan(&noted); err != nil {
+		return fmt.Errorf("count overtaken jobs: %w", err)
+	}
+	if noted == len(known) {
+		return nil
+	}
+	return keepOvertaken(ctx, tx, known)
+}
+
+// keepOvertaken drops all notes but those of the given jobs.
+func keepOvertaken(ctx context.Context, tx Tx, known []job.Overtaken) error {
+	ids := []string{""}
+	for _, o := range known {
+		ids = append(ids, o.JobID)
+	}
+	list, args := values(ids)
+	if _, err := tx.Exec(ctx, `DELETE FROM overtaken WHERE job_id NOT IN (`+list+`)`, args...); err != nil {
+		return fmt.Errorf("forget overtaking: %w", err)
+	}
+	return nil
+}
+
 // saveOvertaken writes the list that a decision made, where it differs.
 func saveOvertaken(ctx context.Context, tx Tx, before, after []job.Overtaken) error {
 	old := map[string]job.Overtaken{}
@@ -246,16 +273,7 @@ func saveOvertaken(ctx context.Context, tx Tx, before, after []job.Overtaken) er
 	if len(rows) == 0 && len(old) == 0 {
 		return nil
 	}
-	// Also those that are gone from the order without a decision.
-	ids := []string{""}
-	for _, o := range after {
-		ids = append(ids, o.JobID)
-	}
-	list, args := values(ids)
-	if _, err := tx.Exec(ctx, `DELETE FROM overtaken WHERE job_id NOT IN (`+list+`)`, args...); err != nil {
-		return fmt.Errorf("forget overtaking: %w", err)
-	}
-	return nil
+	return keepOvertaken(ctx, tx, after)
 }
 
 // heads gives a decision the waiting jobs from the index, and reads each in the

@@ -29,6 +29,7 @@ func claimChecks() []check {
 		{"Claim/TakesManyOfOneClass", claimOneClass},
 		{"Claim/AgainstCancel", claimAgainstCancel},
 		{"Claim/DecideSeesTheSnapshot", claimSnapshot},
+		{"Claim/ForgetsWhoWasOvertaken", claimForgetsOvertaken},
 		{"Situation/TellsLocksAndSlots", situation},
 	}
 }
@@ -357,6 +358,39 @@ func claimSnapshot(t *testing.T, s store.Store) {
 		Held:     map[string][]job.Holder{"l": {holder("l", first.Job)}},
 		Capacity: map[string]int{},
 	}, got)
+}
+
+// claimForgetsOvertaken: a job that was away begins anew, and is no barrier because
+// of what was before.
+func claimForgetsOvertaken(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	j := add(t, s, newJob(locks("l")))[0]
+	var seen []job.Overtaken
+	decide := func(s job.Snapshot) job.Decision {
+		seen = s.Overtaken
+		if len(seen) == 0 && j.Version == 1 {
+			return job.Decision{Overtaken: []job.Overtaken{{JobID: j.ID, Rank: j.Rank, Needs: j.Needs(), Starts: 20, Since: base}}}
+		}
+		return job.Decision{Overtaken: seen}
+	}
+	look := func() int {
+		if _, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 1, Decide: decide}); err != nil {
+			t.Fatal(err)
+		}
+		return len(seen)
+	}
+	look()
+	if look() != 1 {
+		t.Fatal("not noted")
+	}
+	j = mustMove(t, s, j, job.Held{At: base, Reason: "held"})
+	if look() != 0 {
+		t.Error("a held job is overtaken")
+	}
+	j = mustMove(t, s, j, job.Released{At: base})
+	if look() != 0 {
+		t.Errorf("it came back as %+v", seen[0])
+	}
 }
 
 // holder is what the store says of a lock that a running job has.

@@ -25,6 +25,7 @@ func webhookChecks() []check {
 		{"Outbox/NotesWhatIsWanted", outboxNotes},
 		{"Outbox/NotesTheJobsOwnWebhook", outboxJobWebhook},
 		{"Outbox/NotesTheRunAsItEnded", outboxRun},
+		{"Outbox/NotesTheRunOfWhatIsSkipped", outboxSkipped},
 		{"Outbox/NothingWithoutTheEvent", outboxAtomic},
 		{"Outbox/ExpandsOnce", outboxExpand},
 		{"Outbox/TakesOnceAmongMany", outboxTakeRace},
@@ -238,6 +239,25 @@ func outboxRun(t *testing.T, s store.Store) {
 	}
 	same(t, "run", want, *ended.Run)
 	same(t, "artifacts", []run.Artifact{a}, ended.Artifacts)
+}
+
+// outboxSkipped: a job that ends without an attempt leaves a note with its run, and
+// does not keep others from starting.
+func outboxSkipped(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	add(t, s, newJob(func(j *job.Job) {
+		j.StartDeadline, j.Webhook = base.Add(-time.Second), job.Webhook{URL: "https://example.com"}
+	}), newJob(named("next")))
+	if c := claimOne(t, s); c.Job.Name != "next" {
+		t.Errorf("started %s", c.Job.Name)
+	}
+	got := notes(t, s)
+	if len(got) != 1 || got[0].Event.Type != event.JobRunSkipped {
+		t.Fatalf("notes: %+v", got)
+	}
+	if r := got[0].Subject.Run; r == nil || r.State != run.Skipped || r.Reason != job.ReasonDeadline {
+		t.Errorf("run: %+v", r)
+	}
 }
 
 func outboxAtomic(t *testing.T, s store.Store) {

@@ -1,0 +1,72 @@
+package postgres
+
+import (
+	"testing"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+// TestMembersAreCancelledWhileTheGroupStarts: cancels do not wait for claims. Those
+// that come between a claim's reading of a group and its writing must be counted,
+// or the group keeps its slot for ever.
+func TestMembersAreCancelledWhileTheGroupStarts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name            string
+		cancel, started int
+	}{{"one", 1, 1}, {"all", 2, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ss := newStores(t, 2)
+			now := time.Now() //nolint:forbidigo // the database's clock decides
+			if err := ss[0].Leases.Register(t.Context(), store.Instance{ID: "a", HostID: "h"}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			g := job.Group{
+				ID: id.New(id.Group, now), Tenant: "default", Name: "g", Mode: job.Parallel, MaxParallel: 2, OnFailure: job.FailureContinue, CreatedAt: now,
+			}
+			var js []job.Job
+			for range 2 {
+				js = append(js, job.Job{
+					ID: id.New(id.Job, now), Tenant: "default", Name: "j", Type: "command", Params: []byte(`{}`), Priority: 5,
+					OnCrash: job.CrashFail, Trigger: job.TriggerGroup, CreatedAt: now, QueuedAt: now,
+				})
+			}
+			added, err := ss[0].Groups.Create(t.Context(), store.AddGroup{Group: g, Jobs: js, Priority: 5})
+			if err != nil {
+				t.Fatal(err)
+			}
+			decide := func(s job.Snapshot) job.Decision {
+				var d job.Decision
+				_ = s.Heads.Walk(func(string) bool { return false }, func(_ job.Candidate, w *job.GroupWork) bool { // the claim returns the error
+					d.Claims = []job.Claim{{JobID: w.Next[1].JobID, Group: w.Group.ID}}
+					return false
+				})
+				for _, j := range added.Jobs[:c.cancel] {
+					ch, err := job.Apply(j, job.CancelAsked{At: now})
+					if err == nil {
+						_, err = ss[1].Jobs.Move(t.Context(), store.MoveJob{Change: ch})
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				return d
+			}
+			got, err := ss[0].Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Room: 2, Decide: decide})
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, err := ss[0].Groups.Group(t.Context(), "default", g.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Started) != c.started || after.Cancelled != c.cancel || after.Terminal() != (c.started == 0) {
+				t.Errorf("%d started, the group is %s with %d cancelled", len(got.Started), after.State, after.Cancelled)
+			}
+		})
+	}
+}

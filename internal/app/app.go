@@ -124,6 +124,7 @@ func (a *App) Start(ctx context.Context) error {
 	// The start makes several MB of garbage (schemas, documents, migrations), and
 	// an idle server would keep its pages for long.
 	debug.FreeOSMemory()
+	trim()
 	a.notify(ctx, "READY=1")
 	return nil
 }

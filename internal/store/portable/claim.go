@@ -19,7 +19,8 @@ import (
 )
 
 // housekeeping is how many delayed jobs and deadlines one claim deals with.
-const housekeeping = 500
+// Each may have a megabyte of params.
+const housekeeping = 50
 
 func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
 	for {
@@ -245,7 +246,7 @@ func takeLocks(ctx context.Context, tx Tx, names []string, jobID string, r run.R
 // reports false when the last member was cancelled since the group was read: that
 // does not wait for claims.
 func startGroup(ctx context.Context, tx Tx, groupID string, now time.Time) (started bool, err error) {
-	members, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, groupID)
+	members, err := leanJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, groupID)
 	if err != nil {
 		return false, err
 	}

@@ -259,24 +259,8 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 		if g.Terminal() {
 			return fault.Newf(fault.AlreadyFinished, "group %s is %s", g.ID, g.State)
 		}
-		js, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state IN ('QUEUED', 'RUNNING') ORDER BY rank`, p.ID)
-		if err != nil {
-			return err
-		}
-		for _, j := range js {
-			c, err := job.Apply(j, job.CancelAsked{At: p.At, By: p.By})
-			if err != nil {
-				return err
-			}
-			// The others are cancelled too, not skipped because of this one.
-			done, err := changeMember(ctx, tx, c, leaveRest)
-			if err != nil {
-				return err
-			}
-			if !done {
-				return fault.Newf(fault.Conflict, "job %s changed meanwhile", j.ID)
-			}
-			if err := dropCheckpoint(ctx, tx, c.After); err != nil {
+		for _, jobID := range ids {
+			if err := cancelMember(ctx, tx, jobID, p); err != nil {
 				return err
 			}
 		}
@@ -287,6 +271,27 @@ func (s groups) Cancel(ctx context.Context, p store.CancelGroup) (job.Group, err
 		return storeKey(ctx, tx, p.Key, out)
 	})
 	return out, err
+}
+
+// cancelMember cancels one member of a group, whose row is locked. The others
+// are cancelled too, not skipped because of this one.
+func cancelMember(ctx context.Context, tx Tx, jobID string, p store.CancelGroup) error {
+	j, err := jobByID(ctx, tx, p.Tenant, jobID)
+	if err != nil || j.State.Terminal() {
+		return err
+	}
+	c, err := job.Apply(j, job.CancelAsked{At: p.At, By: p.By})
+	if err != nil {
+		return err
+	}
+	done, err := changeMember(ctx, tx, c, leaveRest)
+	if err != nil {
+		return err
+	}
+	if !done {
+		return fault.Newf(fault.Conflict, "job %s changed meanwhile", j.ID)
+	}
+	return dropCheckpoint(ctx, tx, c.After)
 }
 
 // restOfGroup says what becomes of the waiting members of a group when one of
@@ -301,6 +306,9 @@ const (
 // memberChanged counts the end of a group's member, stops the rest if its
 // failure asks for that, and ends the group with its last member.
 func memberChanged(ctx context.Context, tx Tx, c job.Change, stop restOfGroup) error {
+	if c.After.GroupID != "" && c.Before.State == job.Running && c.After.State == job.Queued {
+		return memberReturned(ctx, tx, c.After)
+	}
 	if c.After.GroupID == "" || !c.After.State.Terminal() || c.Before.State.Terminal() {
 		return nil
 	}
@@ -322,25 +330,38 @@ func memberChanged(ctx context.Context, tx Tx, c job.Change, stop restOfGroup) e
 	return skipRest(ctx, tx, g.ID, at)
 }
 
+// memberReturned skips a member that comes back to wait for another attempt
+// after its group was stopped: it ran while the others were skipped.
+func memberReturned(ctx context.Context, tx Tx, j job.Job) error {
+	g, err := lockGroup(ctx, tx, nil, j.Tenant, j.GroupID)
+	if err != nil {
+		return err
+	}
+	if g.State != job.GroupRunning || g.OnFailure != job.FailureStop || g.Failed+g.Cancelled == 0 {
+		return nil
+	}
+	return dropJob(ctx, tx, j, j.QueuedAt, job.ReasonGroupStopped)
+}
+
 // skipRest skips the waiting members of a group. One that a person changes at
 // this moment is read again: the update has waited for that change.
 func skipRest(ctx context.Context, tx Tx, groupID string, at time.Time) error {
-	for range stopTries {
-		rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, groupID)
-		if err != nil {
+	for tries := 0; tries < stopTries; {
+		rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank LIMIT $2`, groupID, housekeeping)
+		if err != nil || len(rest) == 0 {
 			return err
 		}
-		missed := false
+		skipped := 0
 		for _, j := range rest {
 			switch err := dropJob(ctx, tx, j, at, job.ReasonGroupStopped); {
-			case fault.Is(err, fault.Conflict):
-				missed = true
-			case err != nil:
+			case err == nil:
+				skipped++
+			case !fault.Is(err, fault.Conflict):
 				return err
 			}
 		}
-		if !missed {
-			return nil
+		if skipped == 0 {
+			tries++
 		}
 	}
 	return fault.Newf(fault.StorageBusy, "members of group %s change at this moment", groupID)

@@ -12,11 +12,18 @@ import (
 	"github.com/runsheet/runsheet/internal/job"
 )
 
-const jobColumns = `job_id, tenant, state, version, name, job_type, params, template_id, template_version,
+const (
+	jobHead = `job_id, tenant, state, version, name, job_type,`
+	jobTail = `template_id, template_version,
 	retry, timeout_ms, locks, on_crash, labels, trigger_kind, created_by, retry_of, priority, rank,
 	not_before_ms, held_reason, attempt, failures, crashes, run_id, instance_id, epoch, cancel_asked_ms,
 	cancelled_by, failure_code, failure_message, created_ms, queued_ms, started_ms, finished_ms,
 	group_id, group_active, limits, unique_key, start_deadline_ms, webhook`
+	jobColumns = jobHead + ` params, ` + jobTail
+	// leanColumns leave out what may be large and is not needed in order to decide
+	// about a job or to move it.
+	leanColumns = jobHead + ` '{}', ` + jobTail
+)
 
 func scanJob(rows *sql.Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
 

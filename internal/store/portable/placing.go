@@ -152,7 +152,7 @@ func (s orders) unit(ctx context.Context, tx Tx, tenant, name string) (u unit, j
 		if err != nil {
 			return u, j, false, err
 		}
-		js, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, name)
+		js, err := leanJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, name)
 		return unit{name, g.Rank, true, js}, j, g.State == job.GroupPending && len(js) > 0, err
 	}
 	if err := s.LockJob(ctx, tx, name); err != nil {
@@ -166,6 +166,16 @@ func (s orders) unit(ctx context.Context, tx Tx, tenant, name string) (u unit, j
 
 func queryJobs(ctx context.Context, tx Tx, cond string, args ...any) ([]job.Job, error) {
 	rows, err := tx.Query(ctx, `SELECT `+jobColumns+` FROM jobs WHERE `+cond, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read jobs: %w", err)
+	}
+	return collect(rows, scanJob)
+}
+
+// leanJobs is queryJobs without params: many jobs may be read at once, each with
+// up to a megabyte of them.
+func leanJobs(ctx context.Context, tx Tx, cond string, args ...any) ([]job.Job, error) {
+	rows, err := tx.Query(ctx, `SELECT `+leanColumns+` FROM jobs WHERE `+cond, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
@@ -368,7 +378,7 @@ func (s orders) inside(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 	if _, err := lockGroup(ctx, tx, s.db, p.Tenant, group); err != nil {
 		return nil, err
 	}
-	all, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, group)
+	all, err := leanJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank`, group)
 	if err != nil {
 		return nil, err
 	}
@@ -480,7 +490,7 @@ func (s orders) shorten(ctx context.Context, tx Tx, x *order.Index, shifts []shi
 
 // unitAt reads what has a place.
 func (s orders) unitAt(ctx context.Context, tx Tx, place rank.Rank) (unit, error) {
-	js, err := queryJobs(ctx, tx, `state = 'QUEUED' AND rank >= $1 AND rank <= $2 ORDER BY rank`, string(place), string(place)+"!~")
+	js, err := leanJobs(ctx, tx, `state = 'QUEUED' AND rank >= $1 AND rank <= $2 ORDER BY rank`, string(place), string(place)+"!~")
 	if err != nil {
 		return unit{}, err
 	}
@@ -551,7 +561,7 @@ func (s orders) Front(ctx context.Context, n int) (store.Front, error) {
 	var out store.Front
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
 		out = store.Front{Groups: map[string]job.Group{}}
-		if out.Jobs, err = queryJobs(ctx, tx, `state = 'QUEUED' ORDER BY rank LIMIT $1`, n); err != nil {
+		if out.Jobs, err = leanJobs(ctx, tx, `state = 'QUEUED' ORDER BY rank LIMIT $1`, n); err != nil {
 			return err
 		}
 		for _, j := range out.Jobs {

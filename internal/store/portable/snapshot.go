@@ -136,7 +136,7 @@ func groupWork(ctx context.Context, tx Tx, g job.Group) (job.GroupWork, error) {
 	}
 	// More than can run together, so that those that a lock blocks do not keep the
 	// others out.
-	js, err := queryJobs(ctx, tx, `group_id = $1 AND `+startable+` ORDER BY rank LIMIT $2`, g.ID, 4*most)
+	js, err := leanJobs(ctx, tx, `group_id = $1 AND `+startable+` ORDER BY rank LIMIT $2`, g.ID, 4*most)
 	if err != nil {
 		return w, err
 	}
@@ -171,7 +171,7 @@ const otherNeeds = 64
 // one lock, the first member of each further set of needs. It reads the whole
 // group, so it is for groups in which that may be necessary.
 func withOtherNeeds(ctx context.Context, tx Tx, g job.Group, js []job.Job) ([]job.Job, error) {
-	more, err := queryJobs(ctx, tx, `rank > $1 AND state = 'QUEUED' AND group_id <> '' AND rank IN (SELECT min(rank) FROM jobs
+	more, err := leanJobs(ctx, tx, `rank > $1 AND state = 'QUEUED' AND group_id <> '' AND rank IN (SELECT min(rank) FROM jobs
 		WHERE group_id = $2 AND `+startable+`
 		GROUP BY locks, limits, job_type, template_id) ORDER BY rank LIMIT $3`, string(js[len(js)-1].Rank), g.ID, otherNeeds)
 	return append(js, more...), err
@@ -203,7 +203,7 @@ func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
 		ids[i] = o.JobID
 	}
 	list, args := values(ids)
-	js, err := queryJobs(ctx, tx, `job_id IN (`+list+`)`, args...)
+	js, err := leanJobs(ctx, tx, `job_id IN (`+list+`)`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +288,7 @@ type heads struct {
 func (h *heads) Walk(blocked func(resource string) bool, yield func(c job.Candidate, g *job.GroupWork) bool) error {
 	offered := map[string]bool{} // groups that were looked at in this walk
 	h.index.Walk(func(resource string) bool { return offered[resource] || blocked(resource) }, func(r rank.Rank, _ string) bool {
-		js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(r))
+		js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(r))
 		if err != nil {
 			h.err = err
 			return false
@@ -330,7 +330,7 @@ func (h *heads) Blocked(blocked func(resource string) bool, n int) ([]job.Candid
 		ranks[i] = string(b.Rank)
 	}
 	list, args := values(ranks)
-	js, err := queryJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank IN (`+list+`) ORDER BY rank`, args...)
+	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank IN (`+list+`) ORDER BY rank`, args...)
 	if err != nil {
 		h.err = err
 		return nil, err

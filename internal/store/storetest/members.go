@@ -20,6 +20,7 @@ func memberChecks() []check {
 		{"Groups/CancelIsNotAFailure", groupCancel},
 		{"Groups/CancelOfAPendingOne", groupCancelPending},
 		{"Groups/FailureSkipsTheRest", groupStops},
+		{"Groups/FailureSkipsWhoComesBack", groupStopsRetry},
 		{"Groups/ManyThatNeedOneLockHideNobody", groupWindow},
 		{"Groups/AddOnlyWhilePending", groupAdd},
 		{"Groups/AreOfTheirTenant", groupTenant},
@@ -190,6 +191,30 @@ func groupStops(t *testing.T, s store.Store) {
 			t.Errorf("%s is %s with runs %+v", j.Name, j.State, runs.Runs)
 		}
 	}
+}
+
+// groupStopsRetry: a member that runs while another stops the group gets no
+// further attempt.
+func groupStopsRetry(t *testing.T, s store.Store) {
+	pool(t, s, 2)
+	js := members(2)
+	for i := range js {
+		js[i].Retry = job.Retry{MaxAttempts: 3}
+	}
+	g := makeGroup(t, s, newGroup(job.Parallel, 2, job.FailureStop), js...).Group
+	c := claimGroups(t, s)
+	same(t, "claimed", 2, len(c))
+	broke := job.Broke{At: base.Add(time.Second), Failure: run.Failure{Code: "exit_nonzero"}}
+	fatal := broke
+	fatal.Fatal = true
+	if err := finishWith(t, s, c[0], fatal); err != nil {
+		t.Fatal(err)
+	}
+	if err := finishWith(t, s, c[1], broke); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "group", "PARTIAL total=2 ok=0 failed=1 skipped=1 cancelled=0", counts(readGroup(t, s, g.ID)))
+	same(t, "state", job.Skipped, read(t, s, c[1].Job.ID).State)
 }
 
 // groupWindow: however many of the first members wait for one lock, one that does

@@ -371,11 +371,17 @@ func (m *model) end(i int, ev any) {
 	f := ending(m.t, store.Claimed{Job: j, Run: m.runs[j.ID]}, ev)
 	m.must(nil, m.s.Jobs.Finish(m.t.Context(), []store.Finish{f})[0])
 	m.gone = append(m.gone, f)
-	got := m.read(j.ID)
-	m.equal("finished", f.Job.After, got)
 	r, err := m.s.Runs.Run(m.t.Context(), tenant, j.RunID)
 	m.must(nil, err)
 	m.equal("run", f.Run.After, r)
+	g := m.groups[j.GroupID]
+	if after := f.Job.After; after.State == job.Queued && g.State == job.GroupRunning && g.OnFailure == job.FailureStop && g.Failed+g.Cancelled > 0 {
+		m.jobs[i] = after // for a moment
+		m.dropped(after, after.QueuedAt, job.ReasonGroupStopped)
+		return
+	}
+	got := m.read(j.ID)
+	m.equal("finished", f.Job.After, got)
 	m.replace(i, got)
 }
 
@@ -387,15 +393,6 @@ func (m *model) finish(rt *rapid.T) {
 	m.end(i, rapid.SampledFrom([]any{
 		job.Succeeded{At: m.now}, job.Passed{At: m.now, Reason: "nothing"}, broke, broke, fatal, job.Returned{At: m.now},
 	}).Draw(rt, "event"))
-}
-
-// stale repeats the end of an attempt that has ended.
-func (m *model) stale(rt *rapid.T) {
-	f := one(rt, "end", m.gone)
-	m.want(fault.StaleLease, m.s.Jobs.Finish(m.t.Context(), []store.Finish{f})[0])
-	m.want(fault.StaleLease, m.s.Runs.SaveCheckpoint(m.t.Context(), store.Checkpoint{
-		JobID: f.Job.Before.ID, RunID: f.Run.Before.ID, Epoch: f.Run.Before.Epoch, Data: []byte("x"), At: m.now,
-	}))
 }
 
 func (m *model) checkpoint(rt *rapid.T) {

@@ -484,3 +484,12 @@ func (m *model) endDirect(d *ask, ev any) {
 	m.want(fault.StaleLease, m.s.Direct.Finish(m.t.Context(), []run.Change{c})[0])
 	m.direct = slices.DeleteFunc(m.direct, func(o *ask) bool { return o == d })
 }
+
+// stale repeats the end of an attempt that has ended.
+func (m *model) stale(rt *rapid.T) {
+	f := one(rt, "end", m.gone)
+	m.want(fault.StaleLease, m.s.Jobs.Finish(m.t.Context(), []store.Finish{f})[0])
+	m.want(fault.StaleLease, m.s.Runs.SaveCheckpoint(m.t.Context(), store.Checkpoint{
+		JobID: f.Job.Before.ID, RunID: f.Run.Before.ID, Epoch: f.Run.Before.Epoch, Data: []byte("x"), At: m.now,
+	}))
+}

@@ -356,7 +356,8 @@ func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 	errs := make([]error, len(items))
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		clear(errs)
-		for _, i := range inOrder(items, func(f store.Finish) string { return f.Job.Before.RunID }) {
+		// Members of groups by group, because each end locks its group.
+		for _, i := range inOrder(items, func(f store.Finish) string { return f.Job.Before.GroupID + " " + f.Job.Before.RunID }) {
 			verdict, err := finish(ctx, tx, items[i])
 			if err != nil {
 				return err

@@ -21,7 +21,7 @@ func TestMembersAreCancelledWhileTheGroupStarts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			ss := newStores(t, 2)
-			now := time.Now() //nolint:forbidigo // the database's clock decides
+			now := time.Now()
 			if err := ss[0].Leases.Register(t.Context(), store.Instance{ID: "a", HostID: "h"}, time.Hour); err != nil {
 				t.Fatal(err)
 			}

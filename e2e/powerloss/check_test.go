@@ -114,10 +114,10 @@ var rules = []struct{ text, query string }{
 		WHERE j.job_id = r.job_id AND j.run_id = r.run_id AND j.state = 'RUNNING')`},
 	{"a run whose end has no event", `SELECT run_id FROM runs r WHERE (state <> 'ACTIVE') <> (SELECT count(*) FROM events e
 		WHERE e.run_id = r.run_id AND type LIKE 'job.run.%')`},
-	{"a lock that no running job holds", `SELECT name FROM locks l WHERE NOT EXISTS (SELECT 1 FROM jobs j
-		WHERE j.job_id = l.job_id AND j.epoch = l.epoch AND j.state = 'RUNNING')`},
+	{"a lock that no running job holds", `SELECT name FROM lock_holders l WHERE l.job_id <> '' AND NOT EXISTS (SELECT 1 FROM jobs j
+		WHERE j.job_id = l.job_id AND j.epoch = l.token AND j.state = 'RUNNING')`},
 	{"a running job without its lock", `SELECT j.job_id FROM jobs j, json_each(nullif(j.locks, '')) k WHERE state = 'RUNNING' AND NOT EXISTS
-		(SELECT 1 FROM locks l WHERE l.name = k.value AND l.job_id = j.job_id AND l.epoch = j.epoch)`},
+		(SELECT 1 FROM lock_holders l WHERE l.name = k.value AND l.job_id = j.job_id AND l.token = j.epoch)`},
 	{"a checkpoint of a job that ended", `SELECT c.job_id FROM checkpoints c LEFT JOIN jobs j ON j.job_id = c.job_id
 		WHERE j.state IS NULL OR j.state NOT IN ('QUEUED', 'RUNNING')`},
 	{"an event without its job", `SELECT e.job_id FROM events e WHERE job_id <> '' AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.job_id = e.job_id)`},
@@ -128,8 +128,8 @@ var rules = []struct{ text, query string }{
 	{"a template without its events", `SELECT template_id FROM templates t WHERE version <> (SELECT count(*) FROM events e
 		WHERE e.template_id = t.template_id)`},
 	{"a key without an answer", `SELECT key FROM idempotency_keys WHERE status = 0`},
-	{"a place given twice", `SELECT seq FROM jobs GROUP BY seq HAVING count(*) > 1`},
-	{"a place or epoch that was never reserved", `SELECT id FROM queue WHERE next_seq < (SELECT coalesce(max(seq), 0) FROM jobs)
+	{"a place given twice", `SELECT rank FROM jobs GROUP BY rank HAVING count(*) > 1`},
+	{"a place or epoch that was never reserved", `SELECT id FROM queue WHERE printf('%014x', next_seq) < (SELECT coalesce(max(substr(rank, 2)), '') FROM jobs)
 		OR epoch < (SELECT coalesce(max(epoch), 0) FROM runs)`},
 }
 

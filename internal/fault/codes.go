@@ -66,6 +66,8 @@ const (
 	RedirectNotAllowed   Code = "redirect_not_allowed"
 	ResponseTooLarge     Code = "response_too_large"
 	TemplateArchived     Code = "template_archived"
+	DirectiveArchived    Code = "directive_archived"
+	SourceNotAllowed     Code = "source_not_allowed"
 	WebhookDisabled      Code = "webhook_disabled"
 	NotUnique            Code = "not_unique"
 	AlreadyStarted       Code = "already_started"
@@ -144,6 +146,8 @@ var register = map[Code]Entry{
 	TargetBroken:         {Unavailable, "Target broke off", "Try again; look at the target's own log."},
 	RedirectNotAllowed:   {Invalid, "Redirect not allowed", "Use the URL to which the target redirects."},
 	ResponseTooLarge:     {Oversized, "Response too large", "Ask the target for less."},
+	DirectiveArchived:    {Conflicting, "Directive archived", "Unarchive the directive or name another."},
+	SourceNotAllowed:     {Forbidden, "Source not allowed", "Ask whoever keeps the directive to add the source to its allow-list."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},
 	NotUnique:            {Conflicting, "Not unique", "An equal job is there already; Location and errors name it."},

@@ -59,7 +59,7 @@ ring 3 engines: health backup feed oidc
 	task/* -> task
 	task/command -> process
 	task/http -> outbound
-	task/story task/research task/logtriage -> llm
+	task/story task/research task/logtriage -> llm outbound
 	task/workflow -> engine
 	engine -> node
 	node/* -> node task

@@ -58,6 +58,10 @@ const (
 	WebhookDisabled      Action = "webhook.disable"       // by the server: it was gone, or failed for days
 	WebhookSecretRotated Action = "webhook_secret.rotate" // what signs the webhooks of jobs
 	WebhookRedelivered   Action = "webhook.redeliver"     // one message was sent again
+	DirectiveCreate      Action = "directive.create"      // instructions and permissions for language models
+	DirectiveUpdate      Action = "directive.update"      //
+	DirectiveDelete      Action = "directive.delete"      //
+	SourceRefused        Action = "source.refuse"         // a run, or who asked for it, wanted a source that its directive does not allow
 	AuditExported        Action = "audit.export"          //
 )
 

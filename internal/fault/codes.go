@@ -76,6 +76,8 @@ const (
 	LLMBrokenStream      Code = "llm_broken_stream"
 	LLMBadAnswer         Code = "llm_bad_answer"
 	TemplateArchived     Code = "template_archived"
+	DirectiveArchived    Code = "directive_archived"
+	SourceNotAllowed     Code = "source_not_allowed"
 	WebhookDisabled      Code = "webhook_disabled"
 	NotUnique            Code = "not_unique"
 	AlreadyStarted       Code = "already_started"
@@ -164,6 +166,8 @@ var register = map[Code]Entry{
 	LLMServerFailed:      {Unavailable, "LLM server failed", "Look at the LLM server's own log; it may lack memory for the model."},
 	LLMBrokenStream:      {Unavailable, "Answer broken off", "Try again; look at the LLM server's own log."},
 	LLMBadAnswer:         {Unavailable, "Answer not understood", "Check that the server is of the kind that llm.servers says."},
+	DirectiveArchived:    {Conflicting, "Directive archived", "Unarchive the directive or name another."},
+	SourceNotAllowed:     {Forbidden, "Source not allowed", "Ask whoever keeps the directive to add the source to its allow-list."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},
 	NotUnique:            {Conflicting, "Not unique", "An equal job is there already; Location and errors name it."},

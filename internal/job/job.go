@@ -96,7 +96,9 @@ type Job struct {
 	Params          []byte // JSON object
 	TemplateID      string // "" for an inline job
 	TemplateVersion int
-	Retry           Retry
+	// Directive is the version that was current when the job was added.
+	Directive run.Directive
+	Retry     Retry
 	Timeout         time.Duration // of one attempt; 0 = none
 	Locks           []string      // sorted, no duplicates
 	OnCrash         CrashPolicy

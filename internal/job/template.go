@@ -17,6 +17,8 @@ type Template struct {
 	// ParamsSchema is a JSON Schema (2020-12) that the merged params must meet;
 	// nil = only the job type's own schema counts.
 	ParamsSchema []byte
+	// DirectiveID is the directive that its jobs work under, "" = none.
+	DirectiveID string
 	Retry        Retry
 	Timeout      time.Duration
 	Priority     int

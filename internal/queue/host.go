@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
@@ -171,6 +172,29 @@ func (h *host) ExitCode(code int) { h.change(func(r *run.Result) { r.ExitCode = 
 
 // Tokens implements task.Host.
 func (h *host) Tokens(t run.Tokens) { h.change(func(r *run.Result) { r.Tokens = &t }) }
+
+// Call implements task.Host. It is repeated while the database is away: what was
+// spent must not be forgotten.
+func (h *host) Call(ctx context.Context, c run.Call) error {
+	h.change(func(r *run.Result) { r.Tokens = r.Tokens.With(c) })
+	rec := store.RecordCall{RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Call: c}
+	return h.persist(ctx, func() error { return h.e.o.Store.Calls.Record(ctx, rec) })
+}
+
+// Refused implements task.Host.
+func (h *host) Refused(ctx context.Context, source string) error {
+	if h.a.job.ID == "" {
+		source = "not recorded: of a direct request" // which leaves nothing of what it asked
+	}
+	e := audit.Entry{
+		Tenant: h.a.run.Tenant, At: h.now(), Actor: audit.Actor{Name: h.a.run.CreatedBy}, Action: audit.SourceRefused,
+		Object: h.a.run.ID, ObjectName: h.a.run.JobName, Detail: map[string]string{"source": text(source, maxStageBytes)},
+	}
+	return h.persist(ctx, func() error {
+		_, err := h.e.o.Store.Audit.Append(ctx, e)
+		return err
+	})
+}
 
 // Checkpoint implements task.Host.
 func (h *host) Checkpoint(ctx context.Context, data []byte) error {

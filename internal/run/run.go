@@ -6,6 +6,7 @@
 package run
 
 import (
+	"maps"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
@@ -33,6 +34,34 @@ type Tokens struct {
 
 // ModelTokens are the counts of one model.
 type ModelTokens struct{ Prompt, Completion *int64 }
+
+// Call is one question to a language model: what it cost, never what was said.
+type Call struct {
+	Server, Model string
+	// Stage is the part of the work that it was for, "section".
+	Stage string
+	// Outcome is "ok" or the code of the fault that it ended with.
+	Outcome string
+	// Prompt and Completion are counts of tokens; nil = unknown, which is not zero.
+	// A call that never reached a model has zeros.
+	Prompt, Completion *int64
+	StartedAt          time.Time
+	// Load is how long the server took to load the model, Reading how long to read
+	// the prompt, Writing how long to make the text, Total how long the caller
+	// waited. 0 = unknown.
+	Load, Reading, Writing, Total time.Duration
+}
+
+// CallOK is the outcome of a call that was answered.
+const CallOK = "ok"
+
+// Directive names the version of a directive that a job is bound to. The zero
+// value is none.
+type Directive struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+}
 
 // Process identifies the operating system's process of an attempt. Start is
 // the kernel's start time of that pid, in an opaque unit that is only compared
@@ -72,6 +101,8 @@ type Run struct {
 	CreatedBy       string
 	RetryOf         string // run id, "" unless the job is a retry
 	GroupID         string // of the job, "" = none
+	// Directive is what it works under; its content is that version's for ever.
+	Directive Directive
 	// WaitedFor are the ids of the jobs and direct runs that ran when a direct
 	// request arrived.
 	WaitedFor []string
@@ -156,4 +187,34 @@ func pass(r Run, e Passed, c *Change) {
 func fail(r Run, e Broke, c *Change) {
 	c.After = end(r, e.At, e.Result)
 	c.After.Failure = e.Failure
+}
+
+// With adds what a call cost. A count that is unknown in one call is unknown in
+// the sum, because a sum of what is known would be taken for the whole. t may be
+// nil and is left alone.
+func (t *Tokens) With(c Call) *Tokens {
+	out := &Tokens{ByModel: map[string]ModelTokens{}}
+	if t == nil {
+		zero := int64(0)
+		out.Prompt, out.Completion = &zero, &zero
+	} else {
+		out.Prompt, out.Completion = t.Prompt, t.Completion
+		maps.Copy(out.ByModel, t.ByModel)
+	}
+	out.Prompt, out.Completion = plus(out.Prompt, c.Prompt), plus(out.Completion, c.Completion)
+	m, known := out.ByModel[c.Model]
+	if !known {
+		zero := int64(0)
+		m = ModelTokens{Prompt: &zero, Completion: &zero}
+	}
+	out.ByModel[c.Model] = ModelTokens{plus(m.Prompt, c.Prompt), plus(m.Completion, c.Completion)}
+	return out
+}
+
+func plus(a, b *int64) *int64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	n := *a + *b
+	return &n
 }

@@ -29,6 +29,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -60,6 +61,18 @@ type Privileged interface {
 	Privileged() []string
 }
 
+// Guided is implemented by a job type that works under a directive. Jobs of other
+// types have none.
+type Guided interface {
+	// Guide completes params that met the schema with what the directive, and then
+	// the server, says where they say nothing (the model, so that its lock can be
+	// derived). It is called when a job is accepted, before Check and Locks, and for each direct request.
+	// d is nil where no directive is named. A source that the directive does not
+	// allow is a fault with code source_not_allowed that names it; what can only be
+	// known later (links, globs) is refused by Run.
+	Guide(params json.RawMessage, d *directive.Snapshot) (json.RawMessage, error)
+}
+
 // Causes for which the context of Run ends.
 var (
 	ErrCancelled = errors.New("cancelled")
@@ -81,8 +94,14 @@ type Attempt struct {
 	// IdempotencyKey is the same for all attempts of a job; a task hands it on to
 	// the outside world so that a repeated effect can be recognised.
 	IdempotencyKey string
+	// Directive is what the attempt works under, nil = none was named.
+	Directive *directive.Snapshot
 	// Checkpoint is what an earlier attempt saved last, nil if nothing.
 	Checkpoint []byte
+	// Open returns the content of an artifact of a run of the tenant, which the
+	// caller closes and bounds. runID "" means the job's own runs, the latest that
+	// has it; a direct request has none. artifact_gone.
+	Open func(ctx context.Context, runID, name string) (io.ReadCloser, error)
 	// Dir is an empty private folder that is removed after the attempt.
 	Dir string
 	// Grace is how long work that was asked to stop may take before it is killed.
@@ -109,8 +128,14 @@ type Host interface {
 	Output(key, value string)
 	// ExitCode records the process's exit code.
 	ExitCode(code int)
-	// Tokens records token counts so far.
+	// Tokens records token counts so far. A task that records its calls need not.
 	Tokens(t run.Tokens)
+	// Call records a question to a language model and adds it to the run's token
+	// counts. It is durable when it returns.
+	Call(ctx context.Context, c run.Call) error
+	// Refused writes into the audit log that the attempt asked for a source that its
+	// directive does not allow. It is durable when it returns.
+	Refused(ctx context.Context, source string) error
 	// Checkpoint makes data durable for the next attempt, at most 1 MiB.
 	Checkpoint(ctx context.Context, data []byte) error
 	// Artifact stores the content of r under name. The artifact is durable and

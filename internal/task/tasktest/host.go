@@ -40,6 +40,8 @@ type Host struct {
 	tokens      []run.Tokens
 	checkpoints []string
 	artifacts   map[string]File
+	calls       []run.Call
+	refused     []string
 }
 
 var _ task.Host = (*Host)(nil)
@@ -102,6 +104,25 @@ func (h *Host) Tokens(t run.Tokens) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.tokens = append(h.tokens, t)
+}
+
+// Call remembers c.
+func (h *Host) Call(ctx context.Context, c run.Call) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	h.calls = append(h.calls, c)
+	return nil
+}
+
+// Refused remembers the source.
+func (h *Host) Refused(_ context.Context, source string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused = append(h.refused, source)
+	return nil
 }
 
 // Checkpoint remembers data, or returns CheckpointErr or ctx's error.
@@ -181,6 +202,20 @@ func (h *Host) TokensList() []run.Tokens {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.tokens)
+}
+
+// Calls are the recorded calls, in order.
+func (h *Host) Calls() []run.Call {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.calls)
+}
+
+// RefusedSources are the sources that were refused, in order.
+func (h *Host) RefusedSources() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.refused)
 }
 
 // Checkpoints are the saved checkpoints, in order.

@@ -28,6 +28,8 @@ type DirectRequest struct {
 	// Kind is the type of the task, which must be a task.Direct.
 	Kind string
 	By   string // who asks
+	// Directive is what the work is done under; the zero value is none.
+	Directive run.Directive
 	// Params are given to the task and kept nowhere.
 	Params json.RawMessage
 	// Digest is what the run has in place of params, a JSON object. It must not
@@ -190,7 +192,7 @@ func (e *Engine) enter(ctx context.Context, c *call) (clock.Timer, error) {
 	defer cancel()
 	in, err := e.o.Store.Direct.Enter(brief, store.EnterDirect{
 		Run: run.Run{
-			ID: c.runID, Tenant: c.req.Tenant, JobType: c.req.Kind, CreatedBy: c.req.By, Params: c.req.Digest,
+			ID: c.runID, Tenant: c.req.Tenant, JobType: c.req.Kind, CreatedBy: c.req.By, Params: c.req.Digest, Directive: c.req.Directive,
 		},
 		Locks: sorted(c.kind.Locks(c.req.Params)), Instance: e.InstanceID(), TTL: directTTL, Key: c.key,
 	})

@@ -122,6 +122,7 @@ func newServer(s Server, o Options) (*server, error) {
 	made.client, err = outbound.New(outbound.Options{
 		Allow: []string{net.JoinHostPort(base.Hostname(), port)}, LocalOnly: !o.AllowRemote,
 		MaxResponse: maxResponse, ResolveTimeout: o.Timeouts.Connect, ConnectTimeout: o.Timeouts.Connect, TLSTimeout: o.Timeouts.Connect,
+		Resolver: o.resolver,
 	})
 	if err != nil {
 		return nil, bad("%s", fault.From(err).Detail)

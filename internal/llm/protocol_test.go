@@ -107,7 +107,7 @@ func TestBrokenAnswers(t *testing.T) {
 		"busy":                  {Ollama, 503, quote, fault.LLMBusy, "503"},
 		"too many":              {OpenAI, 429, quote, fault.LLMBusy, "429"},
 		"endless":               {Ollama, 200, strings.Repeat(line("a"), 4*3+1025), fault.LLMBadAnswer, "3 tokens"},
-		"endless line":          {Ollama, 200, `{"x":"` + strings.Repeat(answerCanary, maxLine/len(answerCanary)) + `"}`, fault.LLMBadAnswer, "lines"},
+		"endless line":          {Ollama, 200, `{"x":"` + strings.Repeat(answerCanary, maxLine/len(answerCanary)+1) + `"}`, fault.LLMBadAnswer, "lines"},
 		"endless text":          {Ollama, 200, strings.Repeat(line(strings.Repeat("a", 1<<20)), 17), fault.LLMBadAnswer, "more than"},
 	} {
 		f := fakeServer(t, c.kind, says(c.status, c.body))

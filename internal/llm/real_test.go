@@ -51,7 +51,7 @@ func TestChatCountsAndStreams(t *testing.T) {
 func TestChatEndsByItself(t *testing.T) {
 	t.Parallel()
 	s := testsvc.Ollama(t)
-	s.Add(t, "json", gguf.Model{Name: "json", Corpus: `{ "title": "Rain", "parts": [ 1, 2 ] }`, End: 1})
+	s.Add(t, "json", gguf.Model{Name: "json", Corpus: `{ "title" : "Rain" , "parts" : [ 1 , 2 ] }`, End: 1})
 	p := both(t, s)
 	for _, server := range []string{"ollama", "openai"} {
 		a, err := p.Chat(t.Context(), Request{
@@ -119,21 +119,28 @@ func TestCancelMakesTheServerStop(t *testing.T) {
 
 func TestFullQueueIsBusy(t *testing.T) {
 	t.Parallel()
-	s := testsvc.OwnOllama(t, "OLLAMA_MAX_QUEUE=1")
+	s := testsvc.OwnOllama(t, "OLLAMA_MAX_QUEUE=1", "OLLAMA_MAX_LOADED_MODELS=1")
 	p := both(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	busy := make(chan error, 8)
+	busy, writing := make(chan error, 8), make(chan struct{})
 	var all sync.WaitGroup
+	all.Go(func() {
+		first := sync.OnceFunc(func() { close(writing) })
+		r := ask(testsvc.OllamaSlow)
+		r.Server, r.MaxTokens, r.OnToken = "ollama", 100_000, func(string) { first() }
+		_, _ = p.Chat(ctx, r)
+	})
+	<-writing
+	// The server waits for room to load another model, so that its queue fills.
 	for range cap(busy) {
 		all.Go(func() {
-			r := ask(testsvc.OllamaSlow)
-			r.Server, r.MaxTokens = "ollama", 100_000
+			r := ask(testsvc.OllamaTiny)
+			r.Server, r.MaxTokens = "ollama", 1
 			_, err := p.Chat(ctx, r)
 			busy <- err
 		})
 	}
-	// All others hold the server or wait in its queue.
 	if f := refuses(t, <-busy, fault.LLMBusy, "busy"); f.RetryAfter <= 0 {
 		t.Errorf("retry after %s", f.RetryAfter)
 	}
@@ -198,6 +205,7 @@ func TestModelsAndHealth(t *testing.T) {
 	}
 	_, err = p.Show(t.Context(), "openai", "nope")
 	refuses(t, err, fault.LLMModelMissing, "same:latest")
+	p = both(t, s) // which remembers no finding
 	for _, h := range p.Health(t.Context()) {
 		if !h.OK || h.Code != "" || h.URL != s.URL || len(h.Models) != 4 || h.Latency <= 0 || h.CheckedAt.IsZero() {
 			t.Errorf("health %+v", h)

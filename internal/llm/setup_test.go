@@ -5,6 +5,7 @@ package llm
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -64,7 +65,11 @@ func fakeServer(t *testing.T, kind Kind, chat http.HandlerFunc) *fake {
 	mux.HandleFunc("GET /api/ps", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"models":[]}`) })
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[{"id":"m"}]}`) })
 	for _, path := range []string{"/api/chat", "/api/generate", "/v1/chat/completions"} {
-		mux.HandleFunc("POST "+path, chat)
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			// A server sees that its client has gone only when it has read the body.
+			_, _ = io.Copy(io.Discard, r.Body)
+			chat(w, r)
+		})
 	}
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)

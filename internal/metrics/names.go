@@ -9,7 +9,7 @@ type Def struct {
 	Kind Kind
 	Help string
 	// Labels have values from closed sets, which Values explains in the same order:
-	// never text from users, never ids.
+	// never text from users, never ids. Names of models are bounded in number.
 	Labels, Values []string
 	// Buckets of a histogram: upper bounds in the metric's unit.
 	Buckets []float64

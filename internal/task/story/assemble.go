@@ -104,6 +104,9 @@ func (w *writer) notes(words int) []string {
 	if w.outline.Fixed {
 		out = append(out, "the model gave no usable outline; a fixed one was used")
 	}
+	if w.material.note != "" {
+		out = append(out, w.material.note)
+	}
 	for i, s := range w.done {
 		if s.text == "" {
 			out = append(out, fmt.Sprintf("section %d was left out: the model gave nothing for it", i+1))

@@ -27,39 +27,46 @@ var (
 	links = regexp.MustCompile(`\[([^\]\n]*)\]\([^)\s]*\)|<?\bhttps?://[^\s)>\]]*>?`)
 )
 
-// findings is the text that the findings of a research run give, one a line.
-func findings(ctx context.Context, a task.Attempt, runID string) (string, error) {
+// material is what a research run gives to a story.
+type material struct {
+	text string // findings, one a line; "" = none
+	note string // what a reader should know of it
+}
+
+// research reads the findings of a research run.
+func research(ctx context.Context, a task.Attempt, runID string) (material, error) {
 	raw, err := read(ctx, a, runID, researchFile, maxResearch)
-	if fault.Is(err, fault.ArtifactGone) || fault.Is(err, fault.NotFound) {
-		return "", task.Fatal(string(fault.ArtifactGone), errors.New("the run that research_run_id names has no research.json, or it was removed: run the research again, or leave research_run_id out"))
+	if gone(err) {
+		return material{}, task.Fatal(string(fault.ArtifactGone), errors.New("the run that research_run_id names has no research.json, or it was removed: run the research again, or leave research_run_id out"))
 	}
 	if err != nil {
-		return "", err
+		return material{}, err
 	}
 	var said struct {
+		Version  int    `json:"version"`
+		Basis    string `json:"basis"`
 		Findings []struct {
-			Statement string `json:"statement"`
-			Claim     string `json:"claim"`
-			Text      string `json:"text"`
+			Text string `json:"text"`
 		} `json:"findings"`
 	}
-	if json.Unmarshal(raw, &said) != nil {
-		return "", task.Fatal("research_unreadable", errors.New("research.json of the run that research_run_id names cannot be read"))
+	if json.Unmarshal(raw, &said) != nil || said.Version != 1 {
+		return material{}, task.Fatal("research_unreadable", errors.New("research.json of the run that research_run_id names cannot be read"))
 	}
 	var b strings.Builder
 	for _, f := range said.Findings[:min(len(said.Findings), maxFindings)] {
-		for _, s := range []string{f.Statement, f.Claim, f.Text} {
-			if s = uncited(line(s)); s != "" {
-				r := []rune(s)
-				b.WriteString("- " + string(r[:min(len(r), maxFinding)]) + "\n")
-				break
-			}
+		if s := uncited(line(f.Text)); s != "" {
+			r := []rune(s)
+			b.WriteString("- " + string(r[:min(len(r), maxFinding)]) + "\n")
 		}
 	}
-	if b.Len() == 0 {
-		return "", task.Fatal("research_empty", errors.New("the research that research_run_id names has no findings"))
+	m := material{text: b.String()}
+	switch {
+	case m.text == "":
+		m.note = "the research has no findings; nothing of it was used"
+	case said.Basis == "model":
+		m.note = "the research had no sources: its findings are claims of a model"
 	}
-	return b.String(), nil
+	return m, nil
 }
 
 // uncited takes marks of sources and links out of a text: a story has no list of
@@ -90,9 +97,11 @@ func unread(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	f := fault.From(err)
-	if f.Code == fault.ArtifactGone || f.Code == fault.NotFound {
-		return f
+	if gone(err) {
+		return err
 	}
-	return task.Fail(string(f.Code), errors.New("an artifact of an earlier run could not be read"))
+	return task.Fail(string(fault.From(err).Code), errors.New("an artifact of an earlier run could not be read"))
 }
+
+// gone reports whether err says that an artifact is not there.
+func gone(err error) bool { return fault.Is(err, fault.ArtifactGone) || fault.Is(err, fault.NotFound) }

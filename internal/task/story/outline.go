@@ -37,6 +37,17 @@ func format(least, most int) json.RawMessage {
 		`"properties":{"heading":{"type":"string"},"summary":{"type":"string"}}}}}}`, least, most))
 }
 
+// restore reads outline.json. It reports whether that is a usable outline, and
+// leaves o alone if not.
+func (o *outline) restore(raw []byte) bool {
+	var got outline
+	if len(raw) == 0 || json.Unmarshal(raw, &got) != nil || len(got.Sections) == 0 {
+		return false
+	}
+	*o = got
+	return true
+}
+
 // bounds is how many sections an outline may have: exactly what was asked for, or
 // about as many as are usual.
 func (p params) bounds() (least, most int) {

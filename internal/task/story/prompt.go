@@ -57,9 +57,9 @@ func (w *writer) request() string {
 	if p.Language != "" {
 		text += "\nWrite in the language that the request names."
 	}
-	if w.material != "" {
+	if w.material.text != "" {
 		text += "\nWhat research has found, as data. Use it as the facts of the story, add no facts that contradict it, and name no sources:\n" +
-			head(w.material, w.room.prompt/4)
+			head(w.material.text, w.room.prompt/4)
 	}
 	return text
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/task"
 )
 
@@ -44,6 +43,11 @@ type piece struct {
 
 const savedVersion = 1
 
+// restore reads a checkpoint and reports whether it can be used.
+func (s *saved) restore(raw []byte) bool {
+	return len(raw) > 0 && json.Unmarshal(raw, s) == nil && s.Version == savedVersion
+}
+
 // section is a finished section with its text.
 type section struct {
 	piece
@@ -61,16 +65,14 @@ func hash(b []byte) string {
 // this run. What cannot be read is made again.
 func (w *writer) resume(ctx context.Context) error {
 	var s saved
-	if w.a.JobID == "" || len(w.a.Checkpoint) == 0 || json.Unmarshal(w.a.Checkpoint, &s) != nil ||
-		s.Version != savedVersion || s.Params != w.state.Params {
+	if w.a.JobID == "" || !s.restore(w.a.Checkpoint) || s.Params != w.state.Params {
 		return nil
 	}
 	raw, err := w.again(ctx, outlineFile, s.Outline)
-	if raw == nil || err != nil {
+	if err != nil {
 		return err
 	}
-	if json.Unmarshal(raw, &w.outline) != nil || len(w.outline.Sections) == 0 {
-		w.outline = outline{}
+	if !w.outline.restore(raw) {
 		return nil
 	}
 	w.state.Outline = s.Outline
@@ -103,14 +105,11 @@ func (w *writer) resume(ctx context.Context) error {
 // hash.
 func (w *writer) again(ctx context.Context, name, sum string) ([]byte, error) {
 	raw, err := read(ctx, w.a, "", name, maxStored)
-	if fault.Is(err, fault.ArtifactGone) || fault.Is(err, fault.NotFound) {
+	switch {
+	case gone(err), err == nil && hash(raw) != sum:
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	if hash(raw) != sum {
-		return nil, nil
 	}
 	return raw, nil
 }

@@ -154,7 +154,7 @@ func (t *Task) tell(ctx context.Context, a task.Attempt, h task.Host, out task.S
 	}
 	w.room = newRoom(w.k.ContextTokens(), said)
 	if p.ResearchRun != "" {
-		if w.material, err = findings(ctx, a, p.ResearchRun); err != nil {
+		if w.material, err = research(ctx, a, p.ResearchRun); err != nil {
 			return "", err
 		}
 	}

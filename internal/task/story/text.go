@@ -2,6 +2,7 @@ package story
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -155,9 +156,8 @@ func finished(s string) string {
 	if ended(s) {
 		return s
 	}
-	all := sentences(s)
-	for i := len(all) - 1; i >= 0; i-- {
-		if cut := strings.TrimSpace(s[:all[i].to]); ended(cut) {
+	for _, one := range slices.Backward(sentences(s)) {
+		if cut := strings.TrimSpace(s[:one.to]); ended(cut) {
 			if 10*count(cut) >= 6*count(s) {
 				return cut
 			}

@@ -36,7 +36,7 @@ type writer struct {
 	clk      clock.Clock
 	out      task.Sink // nil: nobody listens
 	room     room
-	material string
+	material material
 
 	outline outline
 	done    []section
@@ -195,7 +195,7 @@ func (w *writer) compose(ctx context.Context, i int, g goal) (string, error) {
 		if answer.Stop == llm.StopLength {
 			more = finished(more)
 		}
-		if w.material != "" {
+		if w.material.text != "" {
 			more = uncited(more)
 		}
 		longer := unloop(join(text, more))

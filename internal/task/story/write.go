@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -198,14 +199,20 @@ func (w *writer) compose(ctx context.Context, i int, g goal) (string, error) {
 		if w.material.text != "" {
 			more = uncited(more)
 		}
+		more = unloop(more)
 		longer := unloop(join(text, more))
-		if more == "" || strings.Contains(text, more) || count(longer) <= have {
+		if more == "" || w.told(more) || strings.Contains(text, more) || count(longer) <= have {
 			vain++
 			continue
 		}
 		text, vain = longer, 0
 	}
 	return text, nil
+}
+
+// told reports whether a finished section has the whole of a text.
+func (w *writer) told(text string) bool {
+	return slices.ContainsFunc(w.done, func(s section) bool { return strings.Contains(s.text, text) })
 }
 
 // seed gives each question its own seed: with the same one a model would give the

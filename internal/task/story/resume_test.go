@@ -1,0 +1,201 @@
+package story_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/task"
+	"github.com/runsheet/runsheet/internal/task/tasktest"
+)
+
+type readCloser = io.ReadCloser
+
+const five = `{"topic":"x","length":500,"sections":5,"model":"tiny","seed":3}`
+
+// half gives half of what it is asked for, so that a section takes several calls.
+func half(ctx context.Context, q asked) (string, error) {
+	if q.section > 0 && q.words > 30 {
+		q.words /= 2
+	}
+	q.nth = int(*q.req.Seed) // what a question gets must not depend on earlier attempts
+	return good(ctx, q)
+}
+
+// life runs one attempt that dies at an operation, and returns how it ended and
+// what survived.
+func life(t *testing.T, b bundle, number, at int, after bool, saved []byte, kept map[string]string) (error, *mortal) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	m := &mortal{Host: &tasktest.Host{}, die: cancel, at: at, after: after, saved: saved, kept: maps.Clone(kept)}
+	if m.kept == nil {
+		m.kept = map[string]string{}
+	}
+	a := attempt(five)
+	a.Number, a.RunID = number, fmt.Sprintf("run_%d", number)
+	a.Checkpoint, a.Open = saved, open(kept)
+	return b.Run(ctx, a, m), m
+}
+
+// TestAKilledRunGoesOnWithTheNextSection kills at every operation that makes
+// something durable, before and after it, and compares with a run that lived.
+func TestAKilledRunGoesOnWithTheNextSection(t *testing.T) {
+	t.Parallel()
+	whole := setup(half)
+	err, lived := life(t, whole, 1, 0, false, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := lived.n
+	if total < 20 {
+		t.Fatalf("only %d operations", total)
+	}
+	for at := 1; at <= total; at++ {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d/%t", at, after), func(t *testing.T) {
+				t.Parallel()
+				first, second := setup(half), setup(half)
+				err, dead := life(t, first, 1, at, after, nil, nil)
+				if err == nil && (at < total || !after) {
+					t.Fatal("it did not die")
+				}
+				err, alive := life(t, second, 2, 0, false, dead.saved, dead.kept)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name, text := range dead.kept {
+					if name != "story.md" && alive.Artifacts()[name].Content != text {
+						t.Errorf("%s is another than before", name)
+					}
+					var n int
+					if name == "outline.json" {
+						n = second.count("outline", 0)
+					} else if _, err := fmt.Sscanf(name, "sections/%d.md", &n); err == nil {
+						n = second.count("section", n) + second.count("more", n)
+					}
+					if name != "story.md" && n != 0 {
+						t.Errorf("%s was finished, and asked for %d times again", name, n)
+					}
+				}
+				want, got := texts(lived), texts(alive)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	}
+}
+
+// texts are the artifacts without what differs from run to run.
+func texts(m *mortal) map[string]string {
+	out := map[string]string{}
+	for name, f := range m.Artifacts() {
+		out[name] = f.Content
+		if name == "story.md" {
+			_, out[name], _ = strings.Cut(f.Content, "\n---\n")
+		}
+	}
+	return out
+}
+
+func TestOneDeathAfterTheOther(t *testing.T) {
+	t.Parallel()
+	whole := setup(half)
+	_, lived := life(t, whole, 1, 0, false, nil, nil)
+	b := setup(half)
+	var saved []byte
+	kept := map[string]string{}
+	for n := 1; ; n++ {
+		if n > 200 {
+			t.Fatal("it makes no headway")
+		}
+		err, m := life(t, b, n, 14, n%2 == 0, saved, kept)
+		saved, kept = m.saved, m.kept
+		if err == nil {
+			if diff := cmp.Diff(texts(lived), texts(m)); diff != "" {
+				t.Error(diff)
+			}
+			break
+		}
+	}
+}
+
+func TestWhatIsGoneOrChangedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(half)
+	_, dead := life(t, b, 1, 24, true, nil, nil)
+	if len(dead.kept) < 4 {
+		t.Fatalf("only %v were finished", slices.Sorted(maps.Keys(dead.kept)))
+	}
+	for name, change := range map[string]func(map[string]string, *[]byte){
+		"a section is gone":    func(k map[string]string, _ *[]byte) { delete(k, "sections/02.md") },
+		"a section is another": func(k map[string]string, _ *[]byte) { k["sections/02.md"] += "x" },
+		"the outline is gone":  func(k map[string]string, _ *[]byte) { delete(k, "outline.json") },
+		"no checkpoint":        func(_ map[string]string, cp *[]byte) { *cp = nil },
+		"a broken checkpoint":  func(_ map[string]string, cp *[]byte) { *cp = []byte("{") },
+		"of another version":   func(_ map[string]string, cp *[]byte) { *cp = []byte(`{"version":99}`) },
+		"of other params": func(_ map[string]string, cp *[]byte) {
+			*cp = []byte(strings.Replace(string(*cp), `"params":"`, `"params":"0`, 1))
+		},
+		"hostile": func(_ map[string]string, cp *[]byte) {
+			*cp = []byte(`{"version":1,"sections":[{"words":-9},{},{},{},{},{},{},{}]}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kept, cp := maps.Clone(dead.kept), slices.Clone(dead.saved)
+			change(kept, &cp)
+			again := setup(half)
+			err, m := life(t, again, 2, 0, false, cp, kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, _ := split(t, m.Artifacts()["story.md"].Content)
+			if f.Sections != 5 || f.Words < 425 || f.Words > 575 || f.Notes != nil {
+				t.Errorf("%+v", f)
+			}
+			if n := again.count("section", 2); n != 1 {
+				t.Errorf("section 2 was asked for %d times", n)
+			}
+		})
+	}
+}
+
+func TestAnArtifactThatCannotBeReadNowIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(half)
+	_, dead := life(t, b, 1, 24, true, nil, nil)
+	a := attempt(five)
+	a.Checkpoint = dead.saved
+	a.Open = func(context.Context, string, string) (io.ReadCloser, error) {
+		return nil, fault.New(fault.StorageUnavailable, "away")
+	}
+	calls := len(b.asked)
+	v := task.VerdictOf(b.Run(t.Context(), a, &tasktest.Host{}))
+	if v == nil || v.Code != "storage_unavailable" || v.Final || len(b.asked) != calls {
+		t.Errorf("%+v after %d calls", v, len(b.asked)-calls)
+	}
+}
+
+// TestTheCheckpointHasNoText has a model and a topic that would be seen.
+func TestTheCheckpointHasNoText(t *testing.T) {
+	t.Parallel()
+	b := setup(half)
+	_, m := life(t, b, 1, 0, false, nil, nil)
+	for _, word := range []string{"bird", "Chapter", "Long", "Thing", "topic", "tiny"} {
+		if strings.Contains(string(m.saved), word) {
+			t.Errorf("%q is in the checkpoint %s", word, m.saved)
+		}
+	}
+	if len(m.saved) == 0 {
+		t.Error("there is no checkpoint")
+	}
+}

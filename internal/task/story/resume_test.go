@@ -31,7 +31,7 @@ func half(ctx context.Context, q asked) (string, error) {
 
 // life runs one attempt that dies at an operation, and returns how it ended and
 // what survived.
-func life(t *testing.T, b bundle, number, at int, after bool, saved []byte, kept map[string]string) (error, *mortal) {
+func life(t *testing.T, b bundle, number, at int, after bool, saved []byte, kept map[string]string) (*mortal, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -42,7 +42,7 @@ func life(t *testing.T, b bundle, number, at int, after bool, saved []byte, kept
 	a := attempt(five)
 	a.Number, a.RunID = number, fmt.Sprintf("run_%d", number)
 	a.Checkpoint, a.Open = saved, open(kept)
-	return b.Run(ctx, a, m), m
+	return m, b.Run(ctx, a, m)
 }
 
 // TestAKilledRunGoesOnWithTheNextSection kills at every operation that makes
@@ -50,7 +50,7 @@ func life(t *testing.T, b bundle, number, at int, after bool, saved []byte, kept
 func TestAKilledRunGoesOnWithTheNextSection(t *testing.T) {
 	t.Parallel()
 	whole := setup(half)
-	err, lived := life(t, whole, 1, 0, false, nil, nil)
+	lived, err := life(t, whole, 1, 0, false, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +63,11 @@ func TestAKilledRunGoesOnWithTheNextSection(t *testing.T) {
 			t.Run(fmt.Sprintf("%d/%t", at, after), func(t *testing.T) {
 				t.Parallel()
 				first, second := setup(half), setup(half)
-				err, dead := life(t, first, 1, at, after, nil, nil)
+				dead, err := life(t, first, 1, at, after, nil, nil)
 				if err == nil && (at < total || !after) {
 					t.Fatal("it did not die")
 				}
-				err, alive := life(t, second, 2, 0, false, dead.saved, dead.kept)
+				alive, err := life(t, second, 2, 0, false, dead.saved, dead.kept)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -109,7 +109,7 @@ func texts(m *mortal) map[string]string {
 func TestOneDeathAfterTheOther(t *testing.T) {
 	t.Parallel()
 	whole := setup(half)
-	_, lived := life(t, whole, 1, 0, false, nil, nil)
+	lived, _ := life(t, whole, 1, 0, false, nil, nil)
 	b := setup(half)
 	var saved []byte
 	kept := map[string]string{}
@@ -117,7 +117,7 @@ func TestOneDeathAfterTheOther(t *testing.T) {
 		if n > 200 {
 			t.Fatal("it makes no headway")
 		}
-		err, m := life(t, b, n, 14, n%2 == 0, saved, kept)
+		m, err := life(t, b, n, 14, n%2 == 0, saved, kept)
 		saved, kept = m.saved, m.kept
 		if err == nil {
 			if diff := cmp.Diff(texts(lived), texts(m)); diff != "" {
@@ -131,7 +131,7 @@ func TestOneDeathAfterTheOther(t *testing.T) {
 func TestWhatIsGoneOrChangedIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(half)
-	_, dead := life(t, b, 1, 24, true, nil, nil)
+	dead, _ := life(t, b, 1, 24, true, nil, nil)
 	if len(dead.kept) < 4 {
 		t.Fatalf("only %v were finished", slices.Sorted(maps.Keys(dead.kept)))
 	}
@@ -154,7 +154,7 @@ func TestWhatIsGoneOrChangedIsMadeAgain(t *testing.T) {
 			kept, cp := maps.Clone(dead.kept), slices.Clone(dead.saved)
 			change(kept, &cp)
 			again := setup(half)
-			err, m := life(t, again, 2, 0, false, cp, kept)
+			m, err := life(t, again, 2, 0, false, cp, kept)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +172,7 @@ func TestWhatIsGoneOrChangedIsMadeAgain(t *testing.T) {
 func TestAnArtifactThatCannotBeReadNowIsNotMadeAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(half)
-	_, dead := life(t, b, 1, 24, true, nil, nil)
+	dead, _ := life(t, b, 1, 24, true, nil, nil)
 	a := attempt(five)
 	a.Checkpoint = dead.saved
 	a.Open = func(context.Context, string, string) (io.ReadCloser, error) {
@@ -189,7 +189,7 @@ func TestAnArtifactThatCannotBeReadNowIsNotMadeAgain(t *testing.T) {
 func TestTheCheckpointHasNoText(t *testing.T) {
 	t.Parallel()
 	b := setup(half)
-	_, m := life(t, b, 1, 0, false, nil, nil)
+	m, _ := life(t, b, 1, 0, false, nil, nil)
 	for _, word := range []string{"bird", "Chapter", "Long", "Thing", "topic", "tiny"} {
 		if strings.Contains(string(m.saved), word) {
 			t.Errorf("%q is in the checkpoint %s", word, m.saved)

@@ -174,25 +174,42 @@ func shorten(s string, low, target, high int) string {
 	if len(all) <= high {
 		return s
 	}
-	best, found, n := 0, -1, 0
-	for _, one := range sentences(s) {
-		for n < len(all) && all[n].to <= one.to {
-			n++
+	for _, parts := range [][]span{sentences(s), stops(s)} {
+		best, found, n := 0, -1, 0
+		for _, one := range parts {
+			for n < len(all) && all[n].to <= one.to {
+				n++
+			}
+			if n > high {
+				break
+			}
+			if n >= low && (found < 0 || abs(n-target) < abs(found-target)) && ended(s[:one.to]) {
+				best, found = one.to, n
+			}
 		}
-		if n > high {
-			break
+		if found > 0 {
+			return strings.TrimSpace(s[:best])
 		}
-		if n >= low && (found < 0 || abs(n-target) < abs(found-target)) && ended(s[:one.to]) {
-			best, found = one.to, n
-		}
-	}
-	if found > 0 {
-		return strings.TrimSpace(s[:best])
 	}
 	if target < 1 {
 		return ""
 	}
 	return strings.TrimSpace(s[:all[target-1].to]) + "…"
+}
+
+// stops are the places of what ends with a full stop or its like and a space. It
+// is for texts with no capital letters, where UAX #29 sees no sentences; in others
+// it would take abbreviations for them.
+func stops(s string) []span {
+	var out []span
+	from := 0
+	for i, r := range s {
+		if unicode.IsSpace(r) && i > from && ended(s[from:i]) {
+			out = append(out, span{from, i})
+			from = i
+		}
+	}
+	return append(out, span{from, len(s)})
 }
 
 func abs(n int) int { return max(n, -n) }

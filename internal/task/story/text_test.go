@@ -88,6 +88,7 @@ func TestShortenCutsAtTheEndOfASentence(t *testing.T) {
 		{"Japanese", "門が開いた。風が吹いた。雨が降った。", 8, 10, 12, "門が開いた。風が吹いた。"},
 		{"Korean", "그는 문을 열었다. 바람이 불었다. 비가 내렸다. 밤이 왔다.", 4, 5, 6, "그는 문을 열었다. 바람이 불었다."},
 		{"Hindi", "वह घर गया। वह सो गया। वह उठा।", 5, 6, 7, "वह घर गया। वह सो गया।"},
+		{"no capital letters", "a b c. d e f. g h i. j k l.", 5, 6, 7, "a b c. d e f."},
 		{"no sentence ends", "a b c d e f g h i j", 3, 4, 5, "a b c d…"},
 		{"one long sentence", ten("") + ten("") + ten("."), 8, 10, 12, "a b c d e f g h i j…"},
 	} {

@@ -29,19 +29,27 @@ func half(ctx context.Context, q asked) (string, error) {
 	return good(ctx, q)
 }
 
-// life runs one attempt that dies at an operation, and returns how it ended and
-// what survived.
-func life(t *testing.T, b bundle, number, at int, after bool, saved []byte, kept map[string]string) (*mortal, error) {
+// birth is where an attempt begins, and when it dies.
+type birth struct {
+	number int
+	at     int // the operation at which it dies; 0 = it lives
+	after  bool
+	saved  []byte
+	kept   map[string]string
+}
+
+// life runs one attempt and returns what survived it and how it ended.
+func life(t *testing.T, b bundle, o birth) (*mortal, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	m := &mortal{Host: &tasktest.Host{}, die: cancel, at: at, after: after, saved: saved, kept: maps.Clone(kept)}
+	m := &mortal{Host: &tasktest.Host{}, die: cancel, at: o.at, after: o.after, saved: o.saved, kept: maps.Clone(o.kept)}
 	if m.kept == nil {
 		m.kept = map[string]string{}
 	}
 	a := attempt(five)
-	a.Number, a.RunID = number, fmt.Sprintf("run_%d", number)
-	a.Checkpoint, a.Open = saved, open(kept)
+	a.Number, a.RunID = o.number, fmt.Sprintf("run_%d", o.number)
+	a.Checkpoint, a.Open = o.saved, open(o.kept)
 	return m, b.Run(ctx, a, m)
 }
 
@@ -50,7 +58,7 @@ func life(t *testing.T, b bundle, number, at int, after bool, saved []byte, kept
 func TestAKilledRunGoesOnWithTheNextSection(t *testing.T) {
 	t.Parallel()
 	whole := setup(half)
-	lived, err := life(t, whole, 1, 0, false, nil, nil)
+	lived, err := life(t, whole, birth{number: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +71,11 @@ func TestAKilledRunGoesOnWithTheNextSection(t *testing.T) {
 			t.Run(fmt.Sprintf("%d/%t", at, after), func(t *testing.T) {
 				t.Parallel()
 				first, second := setup(half), setup(half)
-				dead, err := life(t, first, 1, at, after, nil, nil)
+				dead, err := life(t, first, birth{number: 1, at: at, after: after})
 				if err == nil && (at < total || !after) {
 					t.Fatal("it did not die")
 				}
-				alive, err := life(t, second, 2, 0, false, dead.saved, dead.kept)
+				alive, err := life(t, second, birth{number: 2, saved: dead.saved, kept: dead.kept})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -109,7 +117,7 @@ func texts(m *mortal) map[string]string {
 func TestOneDeathAfterTheOther(t *testing.T) {
 	t.Parallel()
 	whole := setup(half)
-	lived, _ := life(t, whole, 1, 0, false, nil, nil)
+	lived, _ := life(t, whole, birth{number: 1})
 	b := setup(half)
 	var saved []byte
 	kept := map[string]string{}
@@ -117,7 +125,7 @@ func TestOneDeathAfterTheOther(t *testing.T) {
 		if n > 200 {
 			t.Fatal("it makes no headway")
 		}
-		m, err := life(t, b, n, 14, n%2 == 0, saved, kept)
+		m, err := life(t, b, birth{number: n, at: 14, after: n%2 == 0, saved: saved, kept: kept})
 		saved, kept = m.saved, m.kept
 		if err == nil {
 			if diff := cmp.Diff(texts(lived), texts(m)); diff != "" {
@@ -131,7 +139,7 @@ func TestOneDeathAfterTheOther(t *testing.T) {
 func TestWhatIsGoneOrChangedIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(half)
-	dead, _ := life(t, b, 1, 24, true, nil, nil)
+	dead, _ := life(t, b, birth{number: 1, at: 24, after: true})
 	if len(dead.kept) < 4 {
 		t.Fatalf("only %v were finished", slices.Sorted(maps.Keys(dead.kept)))
 	}
@@ -154,7 +162,7 @@ func TestWhatIsGoneOrChangedIsMadeAgain(t *testing.T) {
 			kept, cp := maps.Clone(dead.kept), slices.Clone(dead.saved)
 			change(kept, &cp)
 			again := setup(half)
-			m, err := life(t, again, 2, 0, false, cp, kept)
+			m, err := life(t, again, birth{number: 2, saved: cp, kept: kept})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +180,7 @@ func TestWhatIsGoneOrChangedIsMadeAgain(t *testing.T) {
 func TestAnArtifactThatCannotBeReadNowIsNotMadeAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(half)
-	dead, _ := life(t, b, 1, 24, true, nil, nil)
+	dead, _ := life(t, b, birth{number: 1, at: 24, after: true})
 	a := attempt(five)
 	a.Checkpoint = dead.saved
 	a.Open = func(context.Context, string, string) (io.ReadCloser, error) {
@@ -189,7 +197,7 @@ func TestAnArtifactThatCannotBeReadNowIsNotMadeAgain(t *testing.T) {
 func TestTheCheckpointHasNoText(t *testing.T) {
 	t.Parallel()
 	b := setup(half)
-	m, _ := life(t, b, 1, 0, false, nil, nil)
+	m, _ := life(t, b, birth{number: 1})
 	for _, word := range []string{"bird", "Chapter", "Long", "Thing", "topic", "tiny"} {
 		if strings.Contains(string(m.saved), word) {
 			t.Errorf("%q is in the checkpoint %s", word, m.saved)

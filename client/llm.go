@@ -55,6 +55,7 @@ func (c *Client) TokenUsage(ctx context.Context, q UsageQuery) iter.Seq2[TokenUs
 		return page.Items, page.NextCursor, err
 	})
 }
+
 // LLMServers returns the servers of language models, each with its health, its
 // models and those in its memory.
 func (c *Client) LLMServers(ctx context.Context) (LLMServers, error) {

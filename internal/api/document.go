@@ -40,9 +40,11 @@ func document(table []*operation) *huma.OpenAPI {
 		Paths: map[string]*huma.PathItem{},
 		Tags: []*huma.Tag{
 			{Name: "job-templates"},
+			{Name: "directives", Description: "instructions and permissions for work with language models"},
 			{Name: "jobs"},
 			{Name: "job-runs"},
 			{Name: "job-groups"},
+			{Name: "direct", Description: "calls that wait for their result, before every queued job"},
 			{Name: "locks"},
 			{Name: "queue"},
 			{Name: "events"},

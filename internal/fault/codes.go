@@ -78,6 +78,7 @@ const (
 	TemplateArchived     Code = "template_archived"
 	DirectiveArchived    Code = "directive_archived"
 	SourceNotAllowed     Code = "source_not_allowed"
+	BudgetSpent          Code = "budget_spent"
 	WebhookDisabled      Code = "webhook_disabled"
 	NotUnique            Code = "not_unique"
 	AlreadyStarted       Code = "already_started"
@@ -167,6 +168,7 @@ var register = map[Code]Entry{
 	LLMBrokenStream:      {Unavailable, "Answer broken off", "Try again; look at the LLM server's own log."},
 	LLMBadAnswer:         {Unavailable, "Answer not understood", "Check that the server is of the kind that llm.servers says."},
 	DirectiveArchived:    {Conflicting, "Directive archived", "Unarchive the directive or name another."},
+	BudgetSpent:          {Limited, "Token budget spent", "Wait for the next UTC day, or raise the budget."},
 	SourceNotAllowed:     {Forbidden, "Source not allowed", "Ask whoever keeps the directive to add the source to its allow-list."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},

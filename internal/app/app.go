@@ -254,7 +254,7 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
-	bodyKey, err := a.bodyKey()
+	bodyKey, err := a.bodyKey(ctx)
 	if err != nil {
 		return err
 	}

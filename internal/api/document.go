@@ -47,6 +47,7 @@ func document(table []*operation) *huma.OpenAPI {
 			{Name: "direct", Description: "calls that wait for their result, before every queued job"},
 			{Name: "locks"},
 			{Name: "queue"},
+			{Name: "llm", Description: "language models: what they cost and what they may"},
 			{Name: "events"},
 			{Name: "system"},
 			{Name: "session"},

@@ -76,6 +76,12 @@ func (s *service) directRoutes() []operation {
 	return out
 }
 
+// isDirect reports whether a path, with or without a slash at its end, is that of a
+// direct route.
+func (s *service) isDirect(p string) bool {
+	return slices.ContainsFunc(s.Direct, func(d DirectRoute) bool { return d.Path == strings.TrimSuffix(p, "/") })
+}
+
 // directTries is how often a request is begun anew whose key changes hands.
 const directTries = 3
 

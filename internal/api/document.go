@@ -18,7 +18,7 @@ import (
 // Document is the OpenAPI 3.1 description of all routes. internal/gen/openapi
 // writes it to openapi.yaml; the server answers it at /api/openapi.json.
 func Document() *huma.OpenAPI {
-	s := &service{}
+	s := &service{Options: Options{Direct: DirectRoutes()}}
 	t := newRouter(s)
 	s.register(t)
 	return document(t.table)

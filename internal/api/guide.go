@@ -191,4 +191,3 @@ func (s *service) sameDirective(r *request, v run.Run) (directive.Directive, err
 	}
 	return d, err
 }
-

@@ -263,7 +263,7 @@ func (a *App) serve(ctx context.Context) error {
 		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
-		Lane: a.engine, BodyKey: bodyKey,
+		Direct: api.DirectRoutes(), Lane: a.engine, BodyKey: bodyKey, CreateMissingDirective: a.o.Config.LLMCreateMissing,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)

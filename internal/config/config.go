@@ -93,6 +93,9 @@ type Config struct {
 	// Legacy says whether the endpoints outside of /api answer that programs of an
 	// earlier time use.
 	Legacy bool
+	// LLMCreateMissing says that a job which names a directive that does not exist
+	// makes one.
+	LLMCreateMissing bool
 
 	origins map[string]string
 }

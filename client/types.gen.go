@@ -183,6 +183,28 @@ type DeliveryAttempt struct {
 	Error *Error `json:"error"`
 }
 
+// DirectQueued is the schema of that name in the API.
+type DirectQueued struct {
+	// Position: direct requests before this one.
+	Position int `json:"position"`
+	// ETA: when it may start; null is unknown.
+	ETA *time.Time `json:"eta"`
+}
+
+// DirectStarted is the schema of that name in the API.
+type DirectStarted struct {
+	RunID string `json:"run_id"`
+	// QueueWaitMs: from the arrival to the start.
+	QueueWaitMs int64 `json:"queue_wait_ms"`
+	// WaitedFor: ids of the jobs and direct runs that ran when the request arrived.
+	WaitedFor []string `json:"waited_for"`
+}
+
+// DirectToken is the schema of that name in the API.
+type DirectToken struct {
+	Text string `json:"text"`
+}
+
 // Directive is the schema of that name in the API.
 type Directive struct {
 	DirectiveID string `json:"directive_id"`
@@ -792,6 +814,16 @@ type LLMCallList struct {
 	Items []LLMCall `json:"items"`
 	// NextCursor: always null: the list is complete.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// LegacyBatchInput is the schema of that name in the API.
+type LegacyBatchInput struct {
+	// Jobs: either this or count.
+	Jobs []LegacyGroupJob `json:"jobs,omitempty"`
+	// Count: of stories; either this or jobs.
+	Count int `json:"count,omitempty"`
+	// Params: of each story, with count only.
+	Params *StoryRequest `json:"params,omitempty"`
 }
 
 // LegacyCancelled is the schema of that name in the API.
@@ -1406,6 +1438,58 @@ type Reason struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// ResearchAnswer is the schema of that name in the API.
+type ResearchAnswer struct {
+	// Success: false when there was nothing to do.
+	Success bool   `json:"success"`
+	RunID   string `json:"run_id"`
+	// Artifacts: by name.
+	Artifacts map[string]Artifact `json:"artifacts"`
+	Tokens    Tokens              `json:"tokens"`
+	// QueueWaitMs: from the arrival to the start.
+	QueueWaitMs int64 `json:"queue_wait_ms"`
+	// WaitedFor: ids of the jobs and direct runs that ran when the request arrived.
+	WaitedFor []string `json:"waited_for"`
+	// InterruptedJobs: the same as waited_for, under its old name: nothing is interrupted.
+	InterruptedJobs []string `json:"interrupted_jobs"`
+	// Report: as research.json has it.
+	Report json.RawMessage `json:"report"`
+	// Markdown: as research.md has it.
+	Markdown string `json:"markdown"`
+}
+
+// ResearchRequest is the schema of that name in the API.
+type ResearchRequest struct {
+	Topic string `json:"topic"`
+	// Questions: what is to be answered.
+	Questions []string `json:"questions,omitempty"`
+	// Sources: what is read; without any, the claims are the model's own.
+	Sources []ResearchSource `json:"sources,omitempty"`
+	// Language: of the report; that of the topic if absent.
+	Language string `json:"language,omitempty"`
+	// Model: the directive's, or the server's default, if absent.
+	Model string `json:"model,omitempty"`
+	// Seed: makes the answers repeatable.
+	Seed        *int64   `json:"seed,omitempty"`
+	Temperature *float64 `json:"temperature,omitempty"`
+	// MaxFindings: at most so many findings.
+	MaxFindings *int `json:"max_findings,omitempty"`
+	// DirectiveID: id or name of the directive to work under, which needs the scope templates:write or directives:write.
+	DirectiveID string `json:"directive_id,omitempty"`
+}
+
+// ResearchSource is the schema of that name in the API.
+type ResearchSource struct {
+	// Path: of a file on the server, which the directive must allow.
+	Path string `json:"path,omitempty"`
+	// URL: whose host the directive must allow.
+	URL string `json:"url,omitempty"`
+	// Text: the text itself.
+	Text string `json:"text,omitempty"`
+	// Name: how the report calls it.
+	Name string `json:"name,omitempty"`
+}
+
 // RetryInput is the schema of that name in the API.
 type RetryInput struct {
 	// Params: merged (JSON merge patch) over the run's.
@@ -1661,6 +1745,48 @@ type Slot struct {
 type StartRange struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
+}
+
+// StoryAnswer is the schema of that name in the API.
+type StoryAnswer struct {
+	// Success: false when there was nothing to do.
+	Success bool   `json:"success"`
+	RunID   string `json:"run_id"`
+	// Artifacts: by name.
+	Artifacts map[string]Artifact `json:"artifacts"`
+	Tokens    Tokens              `json:"tokens"`
+	// QueueWaitMs: from the arrival to the start.
+	QueueWaitMs int64 `json:"queue_wait_ms"`
+	// WaitedFor: ids of the jobs and direct runs that ran when the request arrived.
+	WaitedFor []string `json:"waited_for"`
+	// InterruptedJobs: the same as waited_for, under its old name: nothing is interrupted.
+	InterruptedJobs []string `json:"interrupted_jobs"`
+	// Story: the story, as story.md has it.
+	Story string `json:"story"`
+}
+
+// StoryRequest is the schema of that name in the API.
+type StoryRequest struct {
+	// Topic: what it is about; the model chooses if absent.
+	Topic string `json:"topic,omitempty"`
+	Genre string `json:"genre,omitempty"`
+	// Style: how it is told.
+	Style string `json:"style,omitempty"`
+	// Language: that of the topic if absent.
+	Language string `json:"language,omitempty"`
+	// Length: in words.
+	Length *int `json:"length,omitempty"`
+	// Sections: how many; by the length if absent.
+	Sections *int `json:"sections,omitempty"`
+	// Model: the directive's, or the server's default, if absent.
+	Model string `json:"model,omitempty"`
+	// Seed: makes the story repeatable.
+	Seed        *int64   `json:"seed,omitempty"`
+	Temperature *float64 `json:"temperature,omitempty"`
+	// ResearchRunID: a run of type research whose findings are used as material.
+	ResearchRunID string `json:"research_run_id,omitempty"`
+	// DirectiveID: id or name of the directive to work under, which needs the scope templates:write or directives:write.
+	DirectiveID string `json:"directive_id,omitempty"`
 }
 
 // Tenant is the schema of that name in the API.

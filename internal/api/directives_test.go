@@ -67,6 +67,21 @@ func TestDirectives(t *testing.T) {
 		want(t, patch(`{"limits":{"time":"-1s"}}`), 422, "invalid_input")
 		want(t, patch(`{"model":null,"other":null}`), 422, "unknown_field")
 
+	})
+}
+
+// TestDirectiveVersions: what a version said stays readable, also of a directive
+// that is gone.
+func TestDirectiveVersions(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ref := want(t, b.as(access.Author, "POST", "/api/directives", writerDirective), 201, "").text(t, "directive_id")
+		want(t, b.call("POST", "/api/directives", `{"name":"bare"}`), 201, "")
+		one := "/api/directives/" + ref
+		patch := func(body string) answer {
+			return b.call("PATCH", one, body, "Content-Type", "application/merge-patch+json")
+		}
+		want(t, patch(`{"model":"m2"}`), 200, "")
 		first := want(t, b.as(access.Viewer, "GET", one+"/versions/1", ""), 200, "").json(t)
 		if first["model"] != "m1" || first["version"] != 1.0 {
 			t.Errorf("version 1 is %v", first)

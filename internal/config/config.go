@@ -96,6 +96,9 @@ type Config struct {
 	// LLMCreateMissing says that a job which names a directive that does not exist
 	// makes one.
 	LLMCreateMissing bool
+	// LLMGPUs are rules "MODEL=LOCK" for models that share a device, and
+	// LLMGPUCapacity "LOCK=NUMBER" for devices that more than one may use.
+	LLMGPUs, LLMGPUCapacity []string
 
 	origins map[string]string
 }

@@ -279,8 +279,8 @@ func (def *definition) changes() map[Date]bool {
 
 // workday reports whether the week of d has sessions on its day.
 func (def *definition) workday(d Date) bool {
-	for i := len(def.weeks) - 1; i >= 0; i-- {
-		if w := def.weeks[i]; w.span.has(d) {
+	for _, w := range slices.Backward(def.weeks) {
+		if w.span.has(d) {
 			return w.days.has(d.Weekday())
 		}
 	}

@@ -183,6 +183,9 @@ const (
 	observeNext       observe = "next"
 )
 
+// waysToObserve are those that a file can name.
+var waysToObserve = []observe{observeNearest, observeMonday, observeSunday, observeFree, observeSundayFree, observePrevious, observeNext}
+
 // rule is one exception.
 type rule struct {
 	line   int

@@ -1,6 +1,7 @@
 package calendar
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"time"
@@ -52,15 +53,15 @@ func readICal(file string, data []byte, loc *time.Location) ([]Override, error) 
 	lines := strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
 	for i := 0; i < len(lines); {
 		r.line = i + 1
-		text := lines[i]
+		text := []byte(lines[i])
 		// A line that begins with a blank goes on with the one before.
 		for i++; i < len(lines) && lines[i] != "" && (lines[i][0] == ' ' || lines[i][0] == '\t'); i++ {
-			text += lines[i][1:]
+			text = append(text, lines[i][1:]...)
 		}
-		if strings.TrimSpace(text) == "" {
+		if len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}
-		if err := r.property(text); err != nil {
+		if err := r.property(string(text)); err != nil {
 			return nil, err
 		}
 	}

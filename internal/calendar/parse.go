@@ -361,9 +361,7 @@ func (p *parser) changes(r *rule) (err error) {
 	}
 	if p.accept("observe") {
 		r.observe = observe(p.next())
-		switch r.observe {
-		case observeNearest, observeMonday, observeSunday, observeFree, observeSundayFree, observePrevious, observeNext:
-		default:
+		if !slices.Contains(waysToObserve, r.observe) {
 			return p.fail("%q is no way to observe", r.observe)
 		}
 	}

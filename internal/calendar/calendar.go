@@ -27,6 +27,7 @@ type source interface {
 	// session tells the session of d in the zone of the calendar.
 	session(d Date) (Session, bool)
 	reason(d Date) string
+	workday(d Date) bool
 	verified(d Date) bool
 	phase(t time.Time) Phase
 	in(loc *time.Location) source
@@ -191,6 +192,34 @@ func (c *Calendar) SessionAt(t time.Time) (Session, bool) {
 	}
 	return Session{}, false
 }
+
+// SessionAfter returns the first session whose Close is after t, which may be the
+// one that t is in; false if there is none within three years.
+func (c *Calendar) SessionAfter(t time.Time) (Session, bool) {
+	// A session may begin on the day before its date.
+	s, ok := c.SessionFrom(DateOf(t.In(c.loc)) - 1)
+	for ok && !s.Close.After(t) {
+		s, ok = c.NextSession(s.Date)
+	}
+	return s, ok
+}
+
+// SessionBefore returns the last session whose Open is before t; false if there
+// is none within three years.
+func (c *Calendar) SessionBefore(t time.Time) (Session, bool) {
+	s, ok := c.SessionUpTo(DateOf(t.In(c.loc)) + 1)
+	for ok && !s.Open.Before(t) {
+		s, ok = c.PreviousSession(s.Date)
+	}
+	return s, ok
+}
+
+// Workday reports whether d is on a day of the week that has sessions, whatever
+// holidays say. A Workday without session is a holiday.
+func (c *Calendar) Workday(d Date) bool { return c.src.workday(d) }
+
+// Floating reports whether the calendar has no zone of its own; see In.
+func (c *Calendar) Floating() bool { return c.floating }
 
 // Phase tells whether t is within regular hours, within a break or outside.
 func (c *Calendar) Phase(t time.Time) Phase { return c.src.phase(t) }

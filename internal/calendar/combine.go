@@ -175,6 +175,19 @@ func (c *combination) reason(d Date) string {
 	return ""
 }
 
+// workday of a negation is every day: which of them count is what it says.
+func (c *combination) workday(d Date) bool {
+	has := func(m *Calendar) bool { return m.Workday(d) }
+	switch c.op {
+	case anyOf:
+		return slices.ContainsFunc(c.members, has)
+	case allOf:
+		return !slices.ContainsFunc(c.members, func(m *Calendar) bool { return !has(m) })
+	case not:
+	}
+	return true
+}
+
 func (c *combination) verified(d Date) bool {
 	return !slices.ContainsFunc(c.members, func(m *Calendar) bool { return !m.Verified(d) })
 }

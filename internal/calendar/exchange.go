@@ -73,6 +73,8 @@ const longestGap = 4 * 60
 
 func (x *exchange) reason(d Date) string { return x.kind(d).reason }
 
+func (x *exchange) workday(d Date) bool { return x.def.workday(d) }
+
 func (x *exchange) verified(d Date) bool {
 	if _, ok := x.overrides[d]; ok {
 		return true

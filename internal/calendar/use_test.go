@@ -116,6 +116,26 @@ func TestPhases(t *testing.T) {
 	}
 }
 
+func TestSessionsAroundAnInstant(t *testing.T) {
+	t.Parallel()
+	cmes := get(t, shippedSet(t), "CMES")
+	for _, c := range []struct{ at, after, before string }{
+		{"2026-07-05T21:59:00Z", "2026-07-06", "2026-07-03"}, // Sunday, before the opening
+		{"2026-07-05T22:00:00Z", "2026-07-06", "2026-07-03"}, // at the opening
+		{"2026-07-05T22:01:00Z", "2026-07-06", "2026-07-06"},
+		{"2026-07-06T22:00:00Z", "2026-07-07", "2026-07-06"}, // at the close
+	} {
+		a, okA := cmes.SessionAfter(instant(t, c.at))
+		b, okB := cmes.SessionBefore(instant(t, c.at))
+		if !okA || !okB || a.Date.String() != c.after || b.Date.String() != c.before {
+			t.Errorf("%s: after %v, before %v; want %s, %s", c.at, a.Date, b.Date, c.after, c.before)
+		}
+	}
+	if !cmes.Workday(date(t, "2026-04-03")) || cmes.IsSession(date(t, "2026-04-03")) || cmes.Workday(date(t, "2026-04-04")) {
+		t.Error("Good Friday is a holiday, the Saturday after it is none")
+	}
+}
+
 func TestCombinations(t *testing.T) {
 	t.Parallel()
 	set := shippedSet(t)

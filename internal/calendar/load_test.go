@@ -2,6 +2,7 @@ package calendar
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -124,6 +125,23 @@ func TestFaultsOfTheWholeFile(t *testing.T) {
 		if _, err := Load("f", []byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
+	}
+}
+
+// TestPageForUsers loads the example of docs/calendars.md.
+func TestPageForUsers(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/calendars.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(page), "```\n"+header)
+	example, _, ends := strings.Cut(example, "```")
+	if !found || !ends {
+		t.Fatal("the page has no example")
+	}
+	if _, err := Load("calendars.md", []byte(header+example)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,50 +1,84 @@
 package calendar
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
 
-// Calendar tells the sessions of one exchange, or of something like one. It is
-// immutable and may be used by many goroutines.
+// Calendar tells the sessions of one exchange, or of something like one: a
+// country's working days, a combination of others, one with a user's
+// overrides. It is immutable and may be used by many goroutines.
 type Calendar struct {
 	code, name string
 	aliases    []string
-	loc        *time.Location
 	sources    []string
+	version    string
+	loc        *time.Location
 	valid      span
-	verified   []span
-	def        *definition
-	// table has an index into kinds for each day of valid.
-	table []uint16
-	kinds []kind
+	// floating says that the calendar has no zone of its own: In gives it one.
+	floating bool
+	src      source
+}
+
+// source finds what happens on a date and at an instant.
+type source interface {
+	isSession(d Date) bool
+	// session tells the session of d in the zone of the calendar.
+	session(d Date) (Session, bool)
+	reason(d Date) string
+	verified(d Date) bool
+	phase(t time.Time) Phase
+	in(loc *time.Location) source
 }
 
 // Session is one trading day.
 type Session struct {
 	// Date names the session: the local date of its close.
 	Date Date
-	// Open and Close are instants in UTC, Open < Close.
+	// Open and Close are instants in UTC, Open < Close. The session covers Open
+	// and ends before Close.
 	Open, Close time.Time
 	// BreakStart and BreakEnd are both zero if there is no break; otherwise
 	// Open < BreakStart < BreakEnd < Close.
 	BreakStart, BreakEnd time.Time
 	// EarlyClose and LateOpen compare with the regular hours of the date.
 	EarlyClose, LateOpen bool
-	// Verified says that the exchange has announced this date's hours.
+	// Verified says that the hours of this date are announced, or the user's.
 	Verified bool
+	// Overridden says that a user's override made the session what it is.
+	Overridden bool
 	// Reason says why the hours are not the regular ones; "" if they are.
 	Reason string
 }
 
-// Load reads a data file of the format in the package comment. file is its name
-// in errors, which are faults that name the line.
-func Load(file string, data []byte) (*Calendar, error) {
-	def, err := parse(file, data)
-	if err != nil {
-		return nil, err
+// Phase is what a calendar says of an instant.
+type Phase string
+
+// The phases.
+const (
+	// Closed is outside of every session.
+	Closed Phase = "closed"
+	// Regular is within the regular hours of a session.
+	Regular Phase = "regular"
+	// Break is within the break of a session.
+	Break Phase = "break"
+)
+
+// Phase tells where t is within the session.
+func (s Session) Phase(t time.Time) Phase {
+	switch {
+	case t.Before(s.Open) || !t.Before(s.Close):
+		return Closed
+	case !s.BreakStart.IsZero() && !t.Before(s.BreakStart) && t.Before(s.BreakEnd):
+		return Break
 	}
-	return compile(file, def)
+	return Regular
+}
+
+// Duration is how long the session trades, without its break.
+func (s Session) Duration() time.Duration {
+	return s.Close.Sub(s.Open) - s.BreakEnd.Sub(s.BreakStart)
 }
 
 // Code is the calendar's own name, mostly a market identifier code.
@@ -59,48 +93,104 @@ func (c *Calendar) Aliases() []string { return slices.Clone(c.aliases) }
 // Sources names the documents that the data rest on.
 func (c *Calendar) Sources() []string { return slices.Clone(c.sources) }
 
+// Version changes when the data or the overrides of the calendar do.
+func (c *Calendar) Version() string { return c.version }
+
 // Location is the zone of the calendar's hours.
 func (c *Calendar) Location() *time.Location { return c.loc }
 
-// ValidThrough is the last date for which the calendar has rules. Later days
-// follow the week and the regular hours only, as do those before ValidFrom.
-func (c *Calendar) ValidThrough() Date { return c.valid.to }
+// In returns the calendar with its days in another zone, if it has none of its
+// own, such as "weekdays" or a country's holidays. An exchange stays as it is.
+func (c *Calendar) In(loc *time.Location) *Calendar {
+	if !c.floating || loc == nil {
+		return c
+	}
+	moved := *c
+	moved.loc, moved.src = loc, c.src.in(loc)
+	return &moved
+}
 
 // ValidFrom is the first date for which the calendar has rules.
 func (c *Calendar) ValidFrom() Date { return c.valid.from }
 
-// Verified reports whether d is within the announced dates.
-func (c *Calendar) Verified(d Date) bool {
-	return c.valid.has(d) && slices.ContainsFunc(c.verified, func(s span) bool { return s.has(d) })
-}
+// ValidThrough is the last date for which the calendar has rules. Later days
+// follow the week and the regular hours only, as do those before ValidFrom, and
+// are not verified.
+func (c *Calendar) ValidThrough() Date { return c.valid.to }
 
-func (c *Calendar) kind(d Date) kind {
-	if c.valid.has(d) {
-		return c.kinds[c.table[d-c.valid.from]]
-	}
-	hours, ok := c.def.regular(d)
-	return kind{session: ok && c.def.workday(d), clocks: hours}
-}
+// Verified reports whether what the calendar says of d was announced, or is the
+// user's own.
+func (c *Calendar) Verified(d Date) bool { return c.src.verified(d) }
 
 // IsSession reports whether there is a session of date d.
-func (c *Calendar) IsSession(d Date) bool { return c.kind(d).session }
+func (c *Calendar) IsSession(d Date) bool { return c.src.isSession(d) }
 
 // Reason says why d is no session, or one with hours of its own; "" if it is a
 // regular one.
-func (c *Calendar) Reason(d Date) string { return c.kind(d).reason }
+func (c *Calendar) Reason(d Date) string { return c.src.reason(d) }
 
 // Session returns the session of date d, if there is one.
-func (c *Calendar) Session(d Date) (Session, bool) {
-	k := c.kind(d)
-	if !k.session {
-		return Session{}, false
+func (c *Calendar) Session(d Date) (Session, bool) { return c.src.session(d) }
+
+// Sessions yields the sessions of the dates from from to to, both included, in
+// their order.
+func (c *Calendar) Sessions(from, to Date) iter.Seq[Session] {
+	return func(yield func(Session) bool) {
+		for d := max(from, minDate); d <= min(to, maxDate); d++ {
+			if s, ok := c.src.session(d); ok && !yield(s) {
+				return
+			}
+		}
 	}
-	s := Session{
-		Date: d, Open: d.At(k.clocks.open, c.loc).UTC(), Close: d.At(k.clocks.close, c.loc).UTC(),
-		EarlyClose: k.early, LateOpen: k.late, Verified: c.Verified(d), Reason: k.reason,
-	}
-	if k.clocks.breakStart != k.clocks.breakEnd {
-		s.BreakStart, s.BreakEnd = d.At(k.clocks.breakStart, c.loc).UTC(), d.At(k.clocks.breakEnd, c.loc).UTC()
-	}
-	return s, true
 }
+
+// SessionsBetween lists what Sessions yields. The caller bounds the period.
+func (c *Calendar) SessionsBetween(from, to Date) []Session {
+	return slices.Collect(c.Sessions(from, to))
+}
+
+// horizon is how many days the calendar looks ahead and back for a session.
+const horizon = 1100
+
+// NextSession returns the first session after d; false if there is none within
+// three years.
+func (c *Calendar) NextSession(d Date) (Session, bool) { return c.search(d+1, +1) }
+
+// PreviousSession returns the last session before d; false if there is none
+// within three years.
+func (c *Calendar) PreviousSession(d Date) (Session, bool) { return c.search(d-1, -1) }
+
+// SessionFrom returns the session of d or else the next one.
+func (c *Calendar) SessionFrom(d Date) (Session, bool) { return c.search(d, +1) }
+
+// SessionUpTo returns the session of d or else the one before it.
+func (c *Calendar) SessionUpTo(d Date) (Session, bool) { return c.search(d, -1) }
+
+func (c *Calendar) search(d Date, step int) (Session, bool) {
+	for range horizon {
+		if d < minDate || d > maxDate {
+			break
+		}
+		if c.src.isSession(d) {
+			if s, ok := c.src.session(d); ok {
+				return s, true
+			}
+		}
+		d += Date(step)
+	}
+	return Session{}, false
+}
+
+// SessionAt returns the session that t is in, its break included.
+func (c *Calendar) SessionAt(t time.Time) (Session, bool) {
+	day := DateOf(t.In(c.loc))
+	for d := day - 1; d <= day+1; d++ {
+		if s, ok := c.src.session(d); ok && s.Phase(t) != Closed {
+			return s, true
+		}
+	}
+	return Session{}, false
+}
+
+// Phase tells whether t is within regular hours, within a break or outside.
+func (c *Calendar) Phase(t time.Time) Phase { return c.src.phase(t) }

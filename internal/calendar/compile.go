@@ -1,6 +1,7 @@
 package calendar
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -14,6 +15,9 @@ type kind struct {
 	reason string
 }
 
+// dayOff is the reason of a day that the week leaves out.
+const dayOff = "no session on this day of the week"
+
 // compiler finds what happens on each day of a definition's valid span.
 type compiler struct {
 	file string
@@ -25,7 +29,7 @@ type compiler struct {
 }
 
 // compile turns a definition into a calendar.
-func compile(file string, def *definition) (*Calendar, error) {
+func compile(file string, def *definition) (*exchange, error) {
 	c := &compiler{
 		file: file, def: def,
 		off: map[Date]*rule{}, offAdhoc: map[Date]*rule{}, on: map[Date]*rule{}, onAdhoc: map[Date]*rule{},
@@ -40,10 +44,15 @@ func compile(file string, def *definition) (*Calendar, error) {
 			}
 		}
 	}
-	cal := &Calendar{
-		code: def.mic, name: def.name, aliases: def.aliases, loc: def.loc, sources: def.sources,
-		valid: def.valid, verified: def.verified, def: def,
+	if def.valid == always {
+		for d := range Date(7) { // each day of the week has its hours
+			if _, ok := def.regular(d); def.workday(d) && !ok {
+				return nil, lineFault(file, 1, "no hours for %v", d.Weekday())
+			}
+		}
+		return &exchange{def: def}, nil
 	}
+	x := &exchange{def: def, table: make([]uint16, 0, def.valid.to-def.valid.from+1)}
 	index := map[kind]uint16{}
 	for d := def.valid.from; d <= def.valid.to; d++ {
 		k, err := c.kind(d)
@@ -52,12 +61,15 @@ func compile(file string, def *definition) (*Calendar, error) {
 		}
 		i, known := index[k]
 		if !known {
-			i = uint16(len(cal.kinds))
-			index[k], cal.kinds = i, append(cal.kinds, k)
+			if len(x.kinds) == math.MaxUint16 {
+				return nil, lineFault(file, 1, "more than %d kinds of days", math.MaxUint16)
+			}
+			i = uint16(len(x.kinds))
+			index[k], x.kinds = i, append(x.kinds, k)
 		}
-		cal.table = append(cal.table, i)
+		x.table = append(x.table, i)
 	}
-	return cal, nil
+	return x, nil
 }
 
 // apply enters the dates of a rule.
@@ -278,7 +290,7 @@ func (c *compiler) kind(d Date) (kind, error) {
 	is, why := c.status(d)
 	if !is {
 		if why == nil {
-			return kind{reason: "no trading on this day of the week"}, nil
+			return kind{reason: dayOff}, nil
 		}
 		return kind{reason: why.reason}, nil
 	}

@@ -50,11 +50,30 @@ func (d Date) Weekday() time.Weekday {
 func (d Date) String() string { return d.midnight().Format(time.DateOnly) }
 
 // At returns the instant at which clocks in loc show minute minutes after
-// midnight of d; minute may be negative or beyond the day. A time that occurs
-// twice is the first one; a time in a gap is as much later as the gap is long.
+// midnight of d; minute may be negative or beyond the day. Of a time that occurs
+// twice it is the first; for one that the clocks leave out, it is the end of the
+// gap.
 func (d Date) At(minute int, loc *time.Location) time.Time {
 	y, m, day := d.Split()
-	return time.Date(y, m, day, 0, minute, 0, 0, loc)
+	t := time.Date(y, m, day, 0, minute, 0, 0, loc)
+	// What the clocks show, written as if it were UTC, against what they should.
+	_, offset := t.Zone()
+	shown := t.Unix() + int64(offset)
+	want := (int64(d)*1440 + int64(minute)) * 60
+	start, end := t.ZoneBounds()
+	switch {
+	case shown < want:
+		return end
+	case shown > want:
+		return start
+	case start.IsZero():
+		return t
+	}
+	_, before := start.Add(-time.Second).Zone()
+	if first := t.Add(time.Duration(offset-before) * time.Second); before > offset && first.Before(start) {
+		return first
+	}
+	return t
 }
 
 // easter returns Easter Sunday of the western churches (the anonymous

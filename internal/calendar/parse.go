@@ -98,6 +98,11 @@ func (p *parser) head(keyword string) (err error) {
 		p.def.name, err = p.text()
 	case "zone":
 		zone := p.peek()
+		if zone == "floating" {
+			p.def.loc, p.def.floating = time.UTC, true
+			p.next()
+			return nil
+		}
 		// "Local" and "" are the machine's zone, which no file may mean.
 		if p.def.loc, err = time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
 			return p.fail("%s is no IANA zone", p.here())
@@ -156,6 +161,9 @@ func validCode(s string) bool {
 
 // closedSpan takes a range with two ends of at most 200 years.
 func (p *parser) closedSpan() (span, error) {
+	if p.accept("always") {
+		return always, nil
+	}
 	s, err := p.span()
 	if err == nil && (s.from == minDate || s.to == maxDate || s.to-s.from > 200*366) {
 		err = p.fail("a range with two ends such as 2015-01-01..2030-12-31 is missing")
@@ -405,13 +413,16 @@ func (p *parser) finish() (*definition, error) {
 			return nil, p.fail("the file ends without a line %q", missing.what)
 		}
 	}
-	if len(d.sources) < 2 {
-		return nil, p.fail("the file names fewer than two sources")
+	if len(d.sources) == 0 {
+		return nil, p.fail("the file names no source")
 	}
 	for name, t := range d.tables {
 		if !t.used {
 			return nil, lineFault(p.file, t.line, "no rule uses the table %q", name)
 		}
+	}
+	if d.valid == always && len(d.rules) > 0 {
+		return nil, lineFault(p.file, d.rules[0].line, "a calendar that is valid always has no exceptions")
 	}
 	for i := range d.rules {
 		if r := &d.rules[i]; r.adhoc() && (len(r.shifts) > 1 || r.shifts[0] != 0 || r.observe != observeAsIs || r.only != allDays || r.span != always || r.except != nil) {

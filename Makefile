@@ -29,7 +29,7 @@ GOTESTSUM = "$$(scripts/tool.sh gotestsum)" --format pkgname-and-test-fails --fo
 FUZZTIME ?= 50000x
 BENCH ?= .
 # In this order: the client is made from the OpenAPI document, and deps comes last.
-GENERATORS := states faults events decorators openapi client deps
+GENERATORS := states faults events countries decorators openapi client deps
 
 .PHONY: help
 help: ## list the targets

@@ -61,9 +61,14 @@ func combine(how op, members []*Calendar) (*Calendar, error) {
 			c.floating, c.loc = false, m.loc
 		}
 	}
+	// Members without a zone count their days in the zone of the others.
+	moved := make([]*Calendar, 0, len(members))
+	for _, m := range members {
+		moved = append(moved, m.In(c.loc))
+	}
 	c.code = string(how) + "(" + strings.Join(codes, ",") + ")"
 	c.name, c.version = c.code, hex.EncodeToString(versions.Sum(nil)[:6])
-	c.src = &combination{op: how, members: members, loc: c.loc}
+	c.src = &combination{op: how, members: moved, loc: c.loc}
 	return c, nil
 }
 

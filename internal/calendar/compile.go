@@ -26,6 +26,8 @@ type compiler struct {
 	off, offAdhoc map[Date]*rule
 	on, onAdhoc   map[Date]*rule
 	early, late   map[Date]*rule
+	// touched has the dates that any rule speaks of.
+	touched map[Date]bool
 }
 
 // compile turns a definition into a calendar.
@@ -33,7 +35,7 @@ func compile(file string, def *definition) (*exchange, error) {
 	c := &compiler{
 		file: file, def: def,
 		off: map[Date]*rule{}, offAdhoc: map[Date]*rule{}, on: map[Date]*rule{}, onAdhoc: map[Date]*rule{},
-		early: map[Date]*rule{}, late: map[Date]*rule{},
+		early: map[Date]*rule{}, late: map[Date]*rule{}, touched: map[Date]bool{},
 	}
 	for _, pass := range [][]effect{{closed}, {session, open}, {early, late}} {
 		for i := range def.rules {
@@ -52,9 +54,26 @@ func compile(file string, def *definition) (*exchange, error) {
 		}
 		return &exchange{def: def}, nil
 	}
-	x := &exchange{def: def, table: make([]uint16, 0, def.valid.to-def.valid.from+1)}
+	return c.fill()
+}
+
+// fill finds what happens on every day of the valid span.
+func (c *compiler) fill() (*exchange, error) {
+	x := &exchange{def: c.def, table: make([]uint16, 0, c.def.valid.to-c.def.valid.from+1)}
 	index := map[kind]uint16{}
-	for d := def.valid.from; d <= def.valid.to; d++ {
+	// Days that no rule touches are alike on each day of the week, until other
+	// hours begin.
+	changes := c.def.changes()
+	var regular [7]int
+	for d := c.def.valid.from; d <= c.def.valid.to; d++ {
+		if d == c.def.valid.from || changes[d] {
+			regular = [7]int{-1, -1, -1, -1, -1, -1, -1}
+		}
+		plain := !c.touched[d]
+		if plain && regular[d.Weekday()] >= 0 {
+			x.table = append(x.table, uint16(regular[d.Weekday()]))
+			continue
+		}
 		k, err := c.kind(d)
 		if err != nil {
 			return nil, err
@@ -62,10 +81,13 @@ func compile(file string, def *definition) (*exchange, error) {
 		i, known := index[k]
 		if !known {
 			if len(x.kinds) == math.MaxUint16 {
-				return nil, lineFault(file, 1, "more than %d kinds of days", math.MaxUint16)
+				return nil, lineFault(c.file, 1, "more than %d kinds of days", math.MaxUint16)
 			}
 			i = uint16(len(x.kinds))
 			index[k], x.kinds = i, append(x.kinds, k)
+		}
+		if plain {
+			regular[d.Weekday()] = int(i)
 		}
 		x.table = append(x.table, i)
 	}
@@ -105,6 +127,7 @@ func (c *compiler) apply(r *rule) error {
 
 // enter notes that r speaks of d.
 func (c *compiler) enter(r *rule, d Date) {
+	c.touched[d] = true
 	var into map[Date]*rule
 	switch r.effect {
 	case closed:
@@ -237,6 +260,21 @@ func (c *compiler) search(d Date, step int, good func(Date) bool) Date {
 		}
 	}
 	return d
+}
+
+// changes has the dates on which another week, other hours or another break
+// begin to apply.
+func (def *definition) changes() map[Date]bool {
+	at := map[Date]bool{}
+	for _, w := range def.weeks {
+		at[w.span.from], at[w.span.to+1] = true, true
+	}
+	for _, list := range [][]hours{def.hours, def.breaks} {
+		for _, h := range list {
+			at[h.span.from], at[h.span.to+1] = true, true
+		}
+	}
+	return at
 }
 
 // workday reports whether the week of d has sessions on its day.

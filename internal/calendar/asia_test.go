@@ -85,7 +85,7 @@ func TestAsiaDays(t *testing.T) {
 func TestAsiaSessionsAYear(t *testing.T) {
 	t.Parallel()
 	for mic, want := range map[string][7]int{
-		"XTAE": {249, 244, 244, 249, 245, 246, 244},
+		"XTAE": {249, 244, 244, 248, 245, 246, 244},
 		"XJSE": {252, 250, 250, 248, 250, 250, 250},
 		"XTKS": {242, 245, 244, 246, 245, 243, 242},
 		"XKRX": {248, 248, 246, 245, 244, 242, 244},
@@ -160,6 +160,27 @@ func TestAsiaUnverified(t *testing.T) {
 		}
 		if want := NewDate(2030, time.December, 31); c.ValidThrough() != want {
 			t.Errorf("%s: valid through %v, want %v", mic, c.ValidThrough(), want)
+		}
+	}
+}
+
+// TestAsiaAliases finds the exchanges by the codes that people know.
+func TestAsiaAliases(t *testing.T) {
+	t.Parallel()
+	set, err := Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for alias, want := range map[string]string{
+		"tase": "XTAE", "JSE": "XJSE", "JPX": "XTKS", "KRX": "XKRX", "HKEX": "XHKG", "SSE": "XSHG",
+		"SZSE": "XSHE", "TWSE": "XTAI", "SGX": "XSES", "BSE": "XBOM", "NSE": "XNSE", "SET": "XBKK",
+		"MYX": "XKLS", "IDX": "XIDX", "xphs": "XPHS", "ASX": "XASX", "NZX": "XNZE",
+	} {
+		c, err := set.Get(alias)
+		if err != nil {
+			t.Error(err)
+		} else if c.Code() != want {
+			t.Errorf("%s is %s, want %s", alias, c.Code(), want)
 		}
 	}
 }

@@ -56,7 +56,20 @@ func (x *exchange) shipped(d Date) kind {
 	return kind{session: ok, clocks: hours}
 }
 
-func (x *exchange) isSession(d Date) bool { return x.kind(d).session }
+// isSession is session without its times. A change of the clocks can swallow a
+// short session whole.
+func (x *exchange) isSession(d Date) bool {
+	k := x.kind(d)
+	if k.session && k.clocks.close-k.clocks.open < longestGap {
+		_, ok := x.session(d)
+		return ok
+	}
+	return k.session
+}
+
+// longestGap is longer, in minutes, than what clocks ever leave out within a day
+// that exists.
+const longestGap = 4 * 60
 
 func (x *exchange) reason(d Date) string { return x.kind(d).reason }
 
@@ -80,8 +93,11 @@ func (x *exchange) session(d Date) (Session, bool) {
 	}
 	if k.clocks.breakStart != k.clocks.breakEnd {
 		s.BreakStart, s.BreakEnd = d.At(k.clocks.breakStart, loc).UTC(), d.At(k.clocks.breakEnd, loc).UTC()
+		if !s.Open.Before(s.BreakStart) || !s.BreakStart.Before(s.BreakEnd) || !s.BreakEnd.Before(s.Close) {
+			s.BreakStart, s.BreakEnd = time.Time{}, time.Time{} // swallowed as well
+		}
 	}
-	return s, true
+	return s, s.Open.Before(s.Close)
 }
 
 // phase looks at the days around t: a session may begin on the evening before

@@ -30,6 +30,24 @@ func Shipped() (*Set, error) {
 	return (&Set{}).With(list...)
 }
 
+// Find returns one calendar of the program by its code, or by an alias. It is
+// for a program that needs one only: it parses no more than it has to.
+func Find(code string) (*Calendar, error) {
+	if validCode(strings.ToUpper(code)) {
+		file := strings.ReplaceAll(strings.ToLower(code), "/", "-") + ".cal"
+		for _, folder := range []string{"data/", "data/gen/"} {
+			if data, err := shipped.ReadFile(folder + file); err == nil {
+				return Load(folder+file, data)
+			}
+		}
+	}
+	s, err := Shipped()
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(code)
+}
+
 // With returns the set with more calendars, such as those of a pack or ones with
 // overrides. A calendar replaces the one with the same code. An alias that is
 // the code or the alias of another calendar is a conflict, a fault of the code

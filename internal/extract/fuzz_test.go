@@ -64,7 +64,7 @@ func broken() [][]byte {
 	} {
 		out = append(out, bytes.Replace(good, []byte(c.old), []byte(c.new), 1))
 	}
-	for i := 8; i < len(good); i += 37 {
+	for i := 8; i < len(good); i += 101 {
 		flipped := bytes.Clone(good)
 		flipped[i] ^= 0x5a
 		out = append(out, flipped, good[:i])

@@ -158,7 +158,7 @@ func kindOf(s source) string {
 // nameOf is how the report calls a source.
 func nameOf(s source) string {
 	switch {
-	case s.Name != "":
+	case oneLine(s.Name) != "":
 		return oneLine(s.Name)
 	case s.Path != "":
 		return path.Base(filepath.ToSlash(s.Path))

@@ -153,12 +153,12 @@ func (w *work) report(ctx context.Context) (Report, error) {
 
 // full has empty lists in place of none: that is how the schema wants it.
 func (r Report) full() Report {
-	r.Questions = slices.Concat([]string{}, r.Questions)
-	r.Findings = slices.Concat([]Finding{}, r.Findings)
-	r.OpenQuestions = slices.Concat([]string{}, r.OpenQuestions)
-	r.Tags = slices.Concat([]string{}, r.Tags)
-	r.Sources = slices.Concat([]Source{}, r.Sources)
-	r.Notes = slices.Concat([]Note{}, r.Notes)
+	r.Questions = some(r.Questions)
+	r.Findings = some(r.Findings)
+	r.OpenQuestions = some(r.OpenQuestions)
+	r.Tags = some(r.Tags)
+	r.Sources = some(r.Sources)
+	r.Notes = some(r.Notes)
 	return r
 }
 
@@ -232,4 +232,12 @@ func frequent(texts []string, n int) []string {
 	}
 	slices.SortStableFunc(out, func(a, b string) int { return count[strings.ToLower(b)] - count[strings.ToLower(a)] })
 	return out[:min(len(out), n)]
+}
+
+// some is list, or an empty one that is not nil: null in JSON is no list.
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }

@@ -83,6 +83,36 @@ type AuditList struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// Budget is the schema of that name in the API.
+type Budget struct {
+	// TemplateID: whose jobs count; null = everything of the tenant, direct requests too.
+	TemplateID   *string `json:"template_id"`
+	TokensPerDay int64   `json:"tokens_per_day"`
+	// Spent: tokens used today; calls whose counts are unknown count as nothing.
+	Spent int64 `json:"spent"`
+	// Left: 0 when it is spent or overrun.
+	Left int64 `json:"left"`
+	// Over: nothing that needs a model starts until resets_at.
+	Over bool `json:"over"`
+	// ResetsAt: the next midnight in UTC.
+	ResetsAt  time.Time `json:"resets_at"`
+	UpdatedBy string    `json:"updated_by"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// BudgetInput is the schema of that name in the API.
+type BudgetInput struct {
+	// TokensPerDay: prompts and completions together; 0 = nothing that needs a model starts.
+	TokensPerDay int64 `json:"tokens_per_day"`
+}
+
+// BudgetList is the schema of that name in the API.
+type BudgetList struct {
+	Items []Budget `json:"items"`
+	// NextCursor: always null: they fit one page.
+	NextCursor *string `json:"next_cursor"`
+}
+
 // BulkFilter is the schema of that name in the API.
 type BulkFilter struct {
 	// Status: the statuses to which the action applies if absent.
@@ -1556,6 +1586,31 @@ type TokenInput struct {
 type TokenList struct {
 	Items      []Token `json:"items"`
 	NextCursor *string `json:"next_cursor"`
+}
+
+// TokenUsage is the schema of that name in the API.
+type TokenUsage struct {
+	// Day: in UTC.
+	Day string `json:"day"`
+	// TemplateID: null = jobs without a template, and direct requests.
+	TemplateID *string `json:"template_id"`
+	JobType    string  `json:"job_type"`
+	Model      string  `json:"model"`
+	Calls      int64   `json:"calls"`
+	// PromptTokens: of the calls whose counts are known.
+	PromptTokens int64 `json:"prompt_tokens"`
+	// CompletionTokens: of the calls whose counts are known.
+	CompletionTokens int64 `json:"completion_tokens"`
+	// UnknownCalls: calls of which a count is not known.
+	UnknownCalls int64 `json:"unknown_calls"`
+	// TotalMs: how long the work waited for the model.
+	TotalMs int64 `json:"total_ms"`
+}
+
+// TokenUsageList is the schema of that name in the API.
+type TokenUsageList struct {
+	Items      []TokenUsage `json:"items"`
+	NextCursor *string      `json:"next_cursor"`
 }
 
 // Tokens is the schema of that name in the API.

@@ -80,6 +80,7 @@ const (
 	DirectiveArchived    Code = "directive_archived"
 	SourceNotAllowed     Code = "source_not_allowed"
 	SourceUnreadable     Code = "source_unreadable"
+	BudgetSpent          Code = "budget_spent"
 	WebhookDisabled      Code = "webhook_disabled"
 	NotUnique            Code = "not_unique"
 	AlreadyStarted       Code = "already_started"
@@ -170,6 +171,7 @@ var register = map[Code]Entry{
 	LLMBadAnswer:         {Unavailable, "Answer not understood", "Check that the server is of the kind that llm.servers says."},
 	LLMUnusable:          {Unavailable, "No usable answer from the model", "Try again, or use a larger model; give research sources to work from."},
 	DirectiveArchived:    {Conflicting, "Directive archived", "Unarchive the directive or name another."},
+	BudgetSpent:          {Limited, "Token budget spent", "Wait for the next UTC day, or raise the budget."},
 	SourceNotAllowed:     {Forbidden, "Source not allowed", "Ask whoever keeps the directive to add the source to its allow-list."},
 	SourceUnreadable:     {Invalid, "No source could be read", "Look at detail: use files and pages of plain text, Markdown, HTML or PDF that the server may read."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},

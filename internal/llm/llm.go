@@ -179,6 +179,9 @@ type Model struct {
 	// ContextTokens is the longest context that the model was made for. Only Show
 	// tells it; nil = unknown.
 	ContextTokens *int64
+	// Remote: the server passes what this model is asked on to another one in the
+	// cloud. Such a model is refused without Options.AllowRemote.
+	Remote bool
 }
 
 // Loaded is a model that is in a server's memory.

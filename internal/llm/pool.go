@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -41,14 +40,7 @@ type Pool struct {
 	times   Timeouts
 	observe func(Call)
 
-	mu     sync.Mutex
-	health map[string]cached
-}
-
-// cached is the last probe of a server.
-type cached struct {
-	at time.Time
-	ServerHealth
+	allowRemote bool
 }
 
 // server is one Server with its client.
@@ -56,6 +48,7 @@ type server struct {
 	Server
 	base   *url.URL
 	client *outbound.Client
+	last   probe
 }
 
 // New returns a pool, or a fault that names the server whose settings are wrong:
@@ -75,7 +68,7 @@ func New(o Options) (*Pool, error) {
 	if o.Observe == nil {
 		o.Observe = func(Call) {}
 	}
-	p := &Pool{clk: o.Clock, times: o.Timeouts, observe: o.Observe, health: map[string]cached{}}
+	p := &Pool{clk: o.Clock, times: o.Timeouts, observe: o.Observe, allowRemote: o.AllowRemote}
 	for _, s := range o.Servers {
 		made, err := newServer(s, o)
 		if err != nil {

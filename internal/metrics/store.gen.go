@@ -35,6 +35,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	if s.Calls != nil {
 		s.Calls = timedCalls{s.Calls, m}
 	}
+	if s.Budgets != nil {
+		s.Budgets = timedBudgets{s.Budgets, m}
+	}
 	if s.Artifacts != nil {
 		s.Artifacts = timedArtifacts{s.Artifacts, m}
 	}
@@ -349,6 +352,32 @@ func (d timedCalls) Usage(ctx context.Context, a1 store.ListUsage) ([]store.Toke
 	r0, err := d.Calls.Usage(ctx, a1)
 	done(err)
 	return r0, err
+}
+
+type timedBudgets struct {
+	store.Budgets
+	m *Metrics
+}
+
+func (d timedBudgets) List(ctx context.Context, a1 string, a2 time.Time) ([]job.Budget, error) {
+	done := d.m.begin("budgets", "list")
+	r0, err := d.Budgets.List(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedBudgets) Put(ctx context.Context, a1 store.PutBudget) error {
+	done := d.m.begin("budgets", "put")
+	err := d.Budgets.Put(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedBudgets) Delete(ctx context.Context, a1 store.PutBudget) error {
+	done := d.m.begin("budgets", "delete")
+	err := d.Budgets.Delete(ctx, a1)
+	done(err)
+	return err
 }
 
 type timedArtifacts struct {

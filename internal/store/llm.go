@@ -6,6 +6,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/directive"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 )
 
@@ -93,7 +94,10 @@ type ListUsage struct {
 	// From and To are UTC days, both included.
 	From, To   string
 	TemplateID string // "" = all
-	Limit      int    // at least 1
+	// After continues behind a day, template, job type and model; nil = from the
+	// start.
+	After []string
+	Limit int // at least 1
 }
 
 // TokenUsage is what the calls of one day, template, job type and model cost.
@@ -105,4 +109,23 @@ type TokenUsage struct {
 	Unknown int64
 	// Total is how long callers waited.
 	Total time.Duration
+}
+
+// Budgets keeps how many tokens may be used on a day. Claims read them in their own
+// transaction.
+type Budgets interface {
+	// List returns the budgets of a tenant by template, the tenant's own first, with
+	// what is spent on the day of now; zero = now.
+	List(ctx context.Context, tenant string, now time.Time) ([]job.Budget, error)
+	// Put sets the tokens of a budget.
+	Put(ctx context.Context, p PutBudget) error
+	// Delete removes a budget; not_found.
+	Delete(ctx context.Context, p PutBudget) error
+}
+
+// PutBudget are the parameters of Budgets.Put and Budgets.Delete, which looks at
+// Tenant and TemplateID only.
+type PutBudget struct {
+	Budget job.Budget
+	Audit  *audit.Entry
 }

@@ -33,6 +33,7 @@ type Store struct {
 	Templates  Templates
 	Directives Directives
 	Calls      Calls
+	Budgets    Budgets
 	Artifacts  Artifacts
 	Events     Events
 	Leases     Leases

@@ -154,7 +154,7 @@ func TestReadFile(t *testing.T) {
 	b := setup(t, good)
 	b.file(t, "a.txt", "12345")
 	d := b.directive
-	for name, want := range map[string]error{"a.txt": nil, "gone.txt": errMissing, "a.txt/b": errMissing, ".": errNotAllowed} {
+	for name, want := range map[string]error{"a.txt": nil, "gone.txt": errMissing, "a.txt/b": errMissing, ".": errNotRegular, "..": errNotAllowed} {
 		_, err := readFile(filepath.Join(b.dir, name), d, 5)
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", name, err, want)

@@ -3,6 +3,7 @@ package extract
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/extract/extracttest"
 )
@@ -24,7 +25,7 @@ func FuzzText(f *testing.F) {
 		var err error
 		switch kind {
 		case PDF:
-			d, err = text(t, data, mediaType)
+			d, err = Text(t.Context(), Options{RunID: "run_fuzz", Dir: t.TempDir(), Timeout: 2 * time.Second}, data, mediaType)
 		case HTML:
 			d, err = read(request{Kind: kind, Charset: charset}, data)
 		case Plain, Markdown:

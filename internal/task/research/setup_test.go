@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 	if process.Main(os.Args[1:]) || extract.Main(os.Args[1:]) {
 		return
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/runsheet/runsheet/internal/testsvc.account.serve.func1"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"), // of the server's starter
+		goleak.IgnoreAnyFunction("github.com/runsheet/runsheet/internal/testsvc.account.serve.func1"))
 }
 
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)

@@ -93,6 +93,9 @@ type Config struct {
 	// Legacy says whether the endpoints outside of /api answer that programs of an
 	// earlier time use.
 	Legacy bool
+	// LLMGPUs are rules "MODEL=LOCK" for models that share a device, and
+	// LLMGPUCapacity "LOCK=NUMBER" for devices that more than one may use.
+	LLMGPUs, LLMGPUCapacity []string
 
 	origins map[string]string
 }

@@ -19,9 +19,9 @@ func budgetChecks() []check {
 	}
 }
 
-func called(t *testing.T, s store.Store, r run.Run, at time.Time, prompt, completion int64) {
+func called(t *testing.T, s store.Store, r run.Run, at time.Time, tokens [2]int64) {
 	t.Helper()
-	c := run.Call{Server: "default", Model: "m", Stage: "s", Outcome: run.CallOK, Prompt: &prompt, Completion: &completion, StartedAt: at}
+	c := run.Call{Server: "default", Model: "m", Stage: "s", Outcome: run.CallOK, Prompt: &tokens[0], Completion: &tokens[1], StartedAt: at}
 	if err := s.Calls.Record(t.Context(), store.RecordCall{RunID: r.ID, Epoch: r.Epoch, Call: c, At: at}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +52,8 @@ func budgetCounts(t *testing.T, s store.Store) {
 	putBudget(t, s, job.Budget{Tenant: tenant, Tokens: 50})
 	putBudget(t, s, job.Budget{Tenant: tenant, Tokens: 100})
 	day := base.Truncate(24 * time.Hour).Add(23*time.Hour + 59*time.Minute + 59*time.Second)
-	called(t, s, cs[0].Run, day, 4, 6)
-	called(t, s, cs[1].Run, day, 20, 0)
+	called(t, s, cs[0].Run, day, [2]int64{4, 6})
+	called(t, s, cs[1].Run, day, [2]int64{20, 0})
 	own := job.Budget{Tenant: tenant, Tokens: 100, Spent: 30, UpdatedBy: "tester", UpdatedAt: base}
 	tmpl := job.Budget{Tenant: tenant, TemplateID: "tmpl_a", Tokens: 10, Spent: 10, UpdatedBy: "tester", UpdatedAt: base}
 	same(t, "budgets", []job.Budget{own, tmpl}, budgetsAt(t, s, tenant, day))
@@ -73,7 +73,7 @@ func budgetCounts(t *testing.T, s store.Store) {
 func budgetClaims(t *testing.T, s store.Store) {
 	pool(t, s, 5)
 	add(t, s, newJob())
-	called(t, s, claimOne(t, s).Run, base, 3, 4)
+	called(t, s, claimOne(t, s).Run, base, [2]int64{3, 4})
 	putBudget(t, s, job.Budget{Tenant: tenant, Tokens: 7})
 	add(t, s, newJob(locks("model:m")))
 	var seen []job.Budget

@@ -102,10 +102,10 @@ func textLength(n *html.Node, inLinks bool) int {
 
 // skipped reports whether an element has no text for readers.
 func skipped(n *html.Node) bool {
-	switch n.DataAtom {
-	case atom.Script, atom.Style, atom.Noscript, atom.Template, atom.Head, atom.Nav, atom.Footer, atom.Aside,
-		atom.Form, atom.Button, atom.Select, atom.Textarea, atom.Input, atom.Iframe, atom.Object, atom.Embed,
-		atom.Svg, atom.Math, atom.Canvas, atom.Audio, atom.Video, atom.Dialog:
+	switch n.Data {
+	case "script", "style", "noscript", "template", "head", "nav", "footer", "aside",
+		"form", "button", "select", "textarea", "input", "iframe", "object", "embed",
+		"svg", "math", "canvas", "audio", "video", "dialog":
 		return true
 	}
 	for _, a := range n.Attr {
@@ -169,17 +169,17 @@ func (w *writer) walk(n *html.Node) {
 		return
 	case html.DocumentNode:
 	}
-	gap := blockGap(n.DataAtom)
+	gap := blockGap(n.Data)
 	w.newlines = max(w.newlines, gap)
-	switch n.DataAtom {
-	case atom.Br:
+	switch n.Data {
+	case "br":
 		w.newlines = max(w.newlines, 1)
-	case atom.Td, atom.Th:
+	case "td", "th":
 		w.space = true
-	case atom.Li:
+	case "li":
 		w.word("-")
 		w.space = true
-	case atom.Pre:
+	case "pre":
 		w.pre++
 		defer func() { w.pre-- }()
 	}
@@ -193,12 +193,12 @@ func (w *writer) walk(n *html.Node) {
 }
 
 // blockGap is how many line ends stand around an element.
-func blockGap(a atom.Atom) int {
-	switch a {
-	case atom.P, atom.Div, atom.Section, atom.Article, atom.Main, atom.Header, atom.Blockquote, atom.Pre, atom.Ul, atom.Ol,
-		atom.Dl, atom.Table, atom.Figure, atom.Figcaption, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Hr, atom.Details:
+func blockGap(tag string) int {
+	switch tag {
+	case "p", "div", "section", "article", "main", "header", "blockquote", "pre", "ul", "ol",
+		"dl", "table", "figure", "figcaption", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "details":
 		return 2
-	case atom.Li, atom.Tr, atom.Dt, atom.Dd, atom.Summary, atom.Caption:
+	case "li", "tr", "dt", "dd", "summary", "caption":
 		return 1
 	}
 	return 0

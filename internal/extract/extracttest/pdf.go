@@ -27,13 +27,13 @@ func PDF(pages ...string) []byte {
 // Streams returns a PDF whose pages have these content streams, compressed.
 func Streams(contents ...[]byte) []byte {
 	var objects []string
-	kids := ""
+	var kids strings.Builder
 	for i := range contents {
-		kids += fmt.Sprintf("%d 0 R ", 4+2*i)
+		fmt.Fprintf(&kids, "%d 0 R ", 4+2*i)
 	}
 	objects = append(objects,
 		"<< /Type /Catalog /Pages 2 0 R >>",
-		fmt.Sprintf("<< /Type /Pages /Kids [%s] /Count %d >>", kids, len(contents)),
+		fmt.Sprintf("<< /Type /Pages /Kids [%s] /Count %d >>", kids.String(), len(contents)),
 		"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>")
 	for i, c := range contents {
 		packed := Deflate(c)

@@ -136,9 +136,7 @@ type lines []string
 // UnmarshalJSON takes anything.
 func (l *lines) UnmarshalJSON(b []byte) error {
 	var raw []json.RawMessage
-	if json.Unmarshal(b, &raw) != nil {
-		return nil
-	}
+	_ = json.Unmarshal(b, &raw) // what is no list is an empty one
 	for _, r := range raw {
 		var s string
 		if json.Unmarshal(r, &s) == nil {

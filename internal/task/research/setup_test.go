@@ -273,11 +273,9 @@ func trueReport(t *testing.T, raw, md string, texts map[string]string) Report {
 // cites checks each number in brackets that is not escaped.
 func cites(t *testing.T, md string, r Report) {
 	t.Helper()
-	list := md
+	list := ""
 	if i := strings.Index(md, "\n## Sources\n"); i >= 0 {
 		list = md[i:]
-	} else {
-		list = ""
 	}
 	md = strings.NewReplacer(`\\`, "", `\[`, "", `\]`, "").Replace(md)
 	for _, found := range regexp.MustCompile(`\[([^\]]*)\]?`).FindAllStringSubmatch(md, -1) {

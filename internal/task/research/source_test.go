@@ -76,10 +76,15 @@ func TestGuide(t *testing.T) {
 		d      *directive.Snapshot
 		ok     bool
 	}{
-		{`{"path":"/srv/lib/a/b.pdf"}`, d, true}, {`{"path":"/srv/other"}`, d, false}, {`{"path":"/srv/lib/a"}`, nil, false},
-		{`{"url":"https://www.example.org/x"}`, d, true}, {`{"url":"https://example.com/x?token=canary"}`, d, false},
-		{`{"url":"https://www.example.org:444/x"}`, d, false}, {`{"url":"https://a.example:8443/"}`, d, true},
-		{`{"url":"https://www.example.org/x"}`, nil, false}, {`{"text":"x"}`, nil, true},
+		{`{"path":"/srv/lib/a/b.pdf"}`, d, true},
+		{`{"path":"/srv/other"}`, d, false},
+		{`{"path":"/srv/lib/a"}`, nil, false},
+		{`{"url":"https://www.example.org/x"}`, d, true},
+		{`{"url":"https://example.com/x?token=canary"}`, d, false},
+		{`{"url":"https://www.example.org:444/x"}`, d, false},
+		{`{"url":"https://a.example:8443/"}`, d, true},
+		{`{"url":"https://www.example.org/x"}`, nil, false},
+		{`{"text":"x"}`, nil, true},
 	} {
 		got, err := b.task.Guide(json.RawMessage(`{"topic":"t","sources":[{"text":"x"},`+c.source+`]}`), c.d)
 		if c.ok != (err == nil) {

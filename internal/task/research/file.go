@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"syscall"
 
 	"github.com/runsheet/runsheet/internal/directive"
@@ -46,7 +48,7 @@ func readFile(name string, d *directive.Snapshot, limit int64) ([]byte, error) {
 		return nil, errNotRegular
 	}
 	// A pipe that took the file's place would keep a plain open waiting for ever.
-	f, err := os.OpenFile(real, os.O_RDONLY|noFollow|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(real, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fileError(err)
 	}
@@ -72,6 +74,17 @@ func readFile(name string, d *directive.Snapshot, limit int64) ([]byte, error) {
 		return nil, errTooLarge
 	}
 	return data, nil
+}
+
+// whereIs is the place of an open file. On Linux the kernel knows it, whatever
+// happens to names meanwhile; elsewhere it is the place to which the name leads now.
+func whereIs(f *os.File, name string) (string, error) {
+	if runtime.GOOS == "linux" {
+		if at, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(f.Fd()))); err == nil {
+			return at, nil
+		}
+	}
+	return filepath.EvalSymlinks(name)
 }
 
 // fileError drops the path, which a direct request's params have.

@@ -34,6 +34,7 @@ import (
 	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
+	"github.com/runsheet/runsheet/internal/llm"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/outbound"
@@ -71,6 +72,7 @@ type App struct {
 	place    string // id of blobs, if they are shared
 	sweptOn  string // day of the last sweep, of housekeeping only
 	logs     *runlog.Folder
+	gpus     llm.GPUs // which models share a device
 	tasks    *task.Registry
 	engine   *queue.Engine
 	feed     *feed.Feed
@@ -114,7 +116,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.declareGPUs, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"time"
 
-
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/store"
 )

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"bytes"
+	"strconv"
 	"testing"
 	"time"
 
@@ -74,10 +75,13 @@ func broken() [][]byte {
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	for i, b := range broken() {
-		d, err := text(t, b, "")
-		check(t, d, err)
-		if i == 0 && err != nil {
-			t.Fatal(err)
-		}
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			d, err := Text(t.Context(), Options{RunID: "run_test", Dir: t.TempDir(), Timeout: 5 * time.Second}, b, "")
+			check(t, d, err)
+			if i == 0 && err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }

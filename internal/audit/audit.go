@@ -61,6 +61,8 @@ const (
 	DirectiveCreate      Action = "directive.create"      // instructions and permissions for language models
 	DirectiveUpdate      Action = "directive.update"      //
 	DirectiveDelete      Action = "directive.delete"      //
+	BudgetUpdated        Action = "budget.update"         // how many tokens may be used on a day
+	BudgetDeleted        Action = "budget.delete"         //
 	SourceRefused        Action = "source.refuse"         // a run, or who asked for it, wanted a source that its directive does not allow
 	AuditExported        Action = "audit.export"          //
 )

@@ -115,8 +115,12 @@ func (b *board) most(what counted, own int) int {
 }
 
 // shut reports whether a limit of 0 keeps jobs of a class from starting at all,
-// until a person changes it. They wait as if they were held.
+// until a person changes it, or a budget that is spent until the day ends. They
+// wait as if they were held.
 func (b *board) shut(c job.Class) bool {
+	if b.s.SpentBudget(c) != nil {
+		return true
+	}
 	zero := false
 	limits(c, func(what counted, own int) bool {
 		zero = b.most(what, own) == 0
@@ -177,7 +181,7 @@ func (b *board) blocked(resource string) bool {
 	}
 	what, own, ok := parseCounted(resource)
 	if !ok {
-		return false
+		return b.spent(resource)
 	}
 	most := b.most(what, own)
 	if most >= 0 && b.used[what] >= most {
@@ -185,6 +189,12 @@ func (b *board) blocked(resource string) bool {
 	}
 	o, _ := b.reserver(what, b.passed)
 	return o != nil
+}
+
+// spent reports whether a resource is a budget of which nothing is left.
+func (b *board) spent(resource string) bool {
+	return strings.HasPrefix(resource, job.ResourceBudget) &&
+		slices.ContainsFunc(b.s.Budgets, func(x job.Budget) bool { return x.Over() && x.Resource() == resource })
 }
 
 // isBarrier reports whether a job was overtaken so often, or for so long, that
@@ -272,6 +282,9 @@ func (b *board) onlyGroups() bool { return len(b.s.Groups) >= slots(b.s) }
 // the group's slot; but they do not wait for somebody who waits for the
 // group's own slot, or both would wait for ever.
 func (b *board) obstacle(c job.Class, place rank.Rank, in *job.Group) obstacle {
+	if x := b.s.SpentBudget(c); x != nil {
+		return obstacle{kind: budgetSpent, budget: x}
+	}
 	n := b.ahead(place)
 	respect := true
 	if in != nil {
@@ -319,6 +332,7 @@ type obstacle struct {
 	most, used int
 	direct     job.Direct
 	barrier    *job.Overtaken
+	budget     *job.Budget
 }
 
 type obstacleKind int
@@ -330,5 +344,6 @@ const (
 	lockKept                  // a lock is kept free for a barrier
 	strictOrder               // nothing may start before a barrier
 	limitReached              // a limit is reached
+	budgetSpent               // no tokens are left for today
 	limitKept                 // the last unit of a limit is kept for a barrier
 )

@@ -114,6 +114,17 @@ func (w *world) line(word string, args []string) error {
 		return err
 	case "rule":
 		return w.rule(args)
+	case "budget": // of whom, spent, of
+		b := job.Budget{Tenant: "default"}
+		if args[0] != "tenant" {
+			b.TemplateID = args[0]
+		}
+		var err error
+		if b.Spent, err = strconv.ParseInt(args[1], 10, 64); err == nil {
+			b.Tokens, err = strconv.ParseInt(args[2], 10, 64)
+		}
+		w.budgets = append(w.budgets, b)
+		return err
 	case "outside":
 		h := job.Holder{Outside: args[0], Lock: args[1], Tenant: "default"}
 		w.outside = append(w.outside, h)

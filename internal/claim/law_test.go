@@ -170,6 +170,9 @@ func (w *world) bounds(j *job.Job) (most []int, same []func(*job.Job) bool) {
 
 // fits reports whether locks and limits have room for a job now.
 func (w *world) fits(j *job.Job) bool {
+	if w.spent(j) {
+		return false
+	}
 	for _, l := range j.Locks {
 		if w.units(l) >= max(w.capacity[l], 1) {
 			return false
@@ -182,6 +185,13 @@ func (w *world) fits(j *job.Job) bool {
 		}
 	}
 	return true
+}
+
+// spent reports whether a job needs tokens that nobody may use today.
+func (w *world) spent(j *job.Job) bool {
+	return len(job.ModelLocks(j.Locks)) > 0 && slices.ContainsFunc(w.budgets, func(b job.Budget) bool {
+		return b.Spent >= b.Tokens && b.Tenant == j.Tenant && (b.TemplateID == "" || b.TemplateID == j.TemplateID)
+	})
 }
 
 // kept reports whether something before the job, that must not be overtaken any
@@ -211,7 +221,7 @@ func shares(a, b []string) bool {
 
 func barriers(w *world, of []job.Overtaken) []job.Overtaken {
 	return slices.DeleteFunc(slices.Clone(of), func(o job.Overtaken) bool {
-		return o.Starts < w.rules.MaxOvertakes && w.now.Sub(o.Since) < w.rules.MaxOvertakeAge
+		return o.Starts < w.rules.MaxOvertakes && w.now.Sub(o.Since) < w.rules.MaxOvertakeAge || w.spent(w.job(o.JobID))
 	})
 }
 
@@ -303,9 +313,15 @@ func TestLaw(t *testing.T) {
 				w.arrive(t)
 			}
 			w.paused = rapid.IntRange(0, 9).Draw(t, "paused") == 0
+			w.budgets = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) job.Budget {
+				return job.Budget{
+					Tenant: rapid.SampledFrom([]string{"t1", "t2"}).Draw(t, "of"), TemplateID: rapid.SampledFrom([]string{"", "tmpl"}).Draw(t, "template"),
+					Tokens: 10, Spent: rapid.Int64Range(8, 11).Draw(t, "spent"),
+				}
+			}), 0, 2).Draw(t, "budgets")
 			w.round(t)
 		}
-		w.paused = false
+		w.paused, w.budgets = false, nil
 		for range 10_000 {
 			if len(w.waiting()) == 0 && len(w.direct) == 0 {
 				return

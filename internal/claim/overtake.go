@@ -109,13 +109,13 @@ func (t *tally) look(b *board, heads job.Heads, left []job.Candidate) {
 	}
 }
 
-// overtakable is blocked without limits of 0: what they keep from starting does
-// not hold up others.
+// overtakable is blocked without limits of 0 and spent budgets: what they keep from
+// starting does not hold up others.
 func (b *board) overtakable(resource string) bool {
 	if what, own, ok := parseCounted(resource); ok && b.most(what, own) == 0 {
 		return false
 	}
-	return b.blocked(resource)
+	return !b.spent(resource) && b.blocked(resource)
 }
 
 // result is the list of all that were, or may not be, overtaken, in order.

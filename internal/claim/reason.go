@@ -28,9 +28,21 @@ func (b *board) reason(x obstacle, c job.Class) job.Waiting {
 		return behind(*x.barrier, c, job.WaitLimit, limitText(x, c)+"; the last place is kept free for")
 	case limitReached:
 		return job.Waiting{Code: job.WaitLimit, Detail: limitText(x, c)}
+	case budgetSpent:
+		return job.Waiting{Code: job.WaitLimit, Detail: BudgetText(*x.budget), Until: job.BudgetEnd(b.s.Now)}
 	case nothing:
 	}
 	return job.Waiting{}
+}
+
+// BudgetText says that a budget is spent, in the words that those who wait for it
+// read.
+func BudgetText(x job.Budget) string {
+	of := "of the tenant"
+	if x.TemplateID != "" {
+		of = "of template " + x.TemplateID
+	}
+	return fmt.Sprintf("token budget %s is spent: %d of %d tokens were used today (UTC); it begins anew at midnight", of, x.Spent, x.Tokens)
 }
 
 // behind names the barrier o for a reader of class c.

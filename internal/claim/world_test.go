@@ -17,6 +17,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // without a database.
 type world struct {
 	now       time.Time
+	budgets   []job.Budget
 	paused    bool
 	rules     job.Rules
 	workers   int
@@ -100,6 +101,7 @@ func (w *world) snapshot() job.Snapshot {
 	s := job.Snapshot{
 		Now: w.now, Paused: w.paused, Rules: w.rules, Workers: w.workers, Room: 1000, Self: "self",
 		Held: map[string][]job.Holder{}, Capacity: w.capacity, Direct: slices.Clone(w.direct), Loaded: w.loaded, Heads: heads{w},
+		Budgets: w.budgets,
 	}
 	hold := func(h job.Holder, locks []string) {
 		for _, l := range locks {

@@ -65,9 +65,20 @@ const (
 	TargetBroken         Code = "target_broken"
 	RedirectNotAllowed   Code = "redirect_not_allowed"
 	ResponseTooLarge     Code = "response_too_large"
+	LLMServerUnknown     Code = "llm_server_unknown"
+	LLMRefusedRemote     Code = "llm_refused_remote"
+	LLMUnreachable       Code = "llm_unreachable"
+	LLMTimeout           Code = "llm_timeout"
+	LLMBusy              Code = "llm_busy"
+	LLMModelMissing      Code = "llm_model_missing"
+	LLMRequestRefused    Code = "llm_request_refused"
+	LLMServerFailed      Code = "llm_server_failed"
+	LLMBrokenStream      Code = "llm_broken_stream"
+	LLMBadAnswer         Code = "llm_bad_answer"
 	TemplateArchived     Code = "template_archived"
 	DirectiveArchived    Code = "directive_archived"
 	SourceNotAllowed     Code = "source_not_allowed"
+	BudgetSpent          Code = "budget_spent"
 	WebhookDisabled      Code = "webhook_disabled"
 	NotUnique            Code = "not_unique"
 	AlreadyStarted       Code = "already_started"
@@ -146,7 +157,18 @@ var register = map[Code]Entry{
 	TargetBroken:         {Unavailable, "Target broke off", "Try again; look at the target's own log."},
 	RedirectNotAllowed:   {Invalid, "Redirect not allowed", "Use the URL to which the target redirects."},
 	ResponseTooLarge:     {Oversized, "Response too large", "Ask the target for less."},
+	LLMServerUnknown:     {Invalid, "Unknown LLM server", "Use one of the servers listed in detail, or add it to llm.servers."},
+	LLMRefusedRemote:     {Invalid, "LLM server is not local", "Use a server with a loopback or private address, or set llm.allow_remote: then texts leave the machine."},
+	LLMUnreachable:       {Unavailable, "LLM server unreachable", "Start the server, or correct llm.url (RUNSHEET_LLM_URL)."},
+	LLMTimeout:           {Unavailable, "LLM server timed out", "Try again, use a smaller model, or raise llm.first_token_timeout or llm.idle_timeout."},
+	LLMBusy:              {Unavailable, "LLM server busy", "Try again after the time in Retry-After, or let the server queue more requests."},
+	LLMModelMissing:      {Missing, "No such model", "Pull the model on the LLM server, or use one that it has."},
+	LLMRequestRefused:    {Invalid, "Refused by the LLM server", "Look at the LLM server's own log; check the key, the format and the length of the request."},
+	LLMServerFailed:      {Unavailable, "LLM server failed", "Look at the LLM server's own log; it may lack memory for the model."},
+	LLMBrokenStream:      {Unavailable, "Answer broken off", "Try again; look at the LLM server's own log."},
+	LLMBadAnswer:         {Unavailable, "Answer not understood", "Check that the server is of the kind that llm.servers says."},
 	DirectiveArchived:    {Conflicting, "Directive archived", "Unarchive the directive or name another."},
+	BudgetSpent:          {Limited, "Token budget spent", "Wait for the next UTC day, or raise the budget."},
 	SourceNotAllowed:     {Forbidden, "Source not allowed", "Ask whoever keeps the directive to add the source to its allow-list."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},

@@ -22,7 +22,6 @@ type Kind string
 // The kinds of ids. The text is part of the API and never changes.
 const (
 	Template  Kind = "tmpl"
-	Directive Kind = "dir"
 	Job       Kind = "job"
 	Run       Kind = "run"
 	Artifact  Kind = "art"
@@ -89,7 +88,7 @@ func (k Kind) Noun() string {
 
 // nouns is read-only.
 var nouns = map[Kind]string{
-	Template: "template", Directive: "directive", Artifact: "artifact", Event: "event", Tenant: "tenant", Token: "token", User: "user", Session: "session",
+	Template: "template", Artifact: "artifact", Event: "event", Tenant: "tenant", Token: "token", User: "user", Session: "session",
 	Instance: "instance", Request: "request", Schedule: "schedule", Directive: "directive", Workflow: "workflow",
 	Webhook: "webhook", Delivery: "delivery",
 }

@@ -111,6 +111,8 @@ type Snapshot struct {
 	Overtaken []Overtaken
 	// Direct requests that wait, first come first.
 	Direct []Direct
+	// Budgets of tokens, with what is spent of them today.
+	Budgets []Budget
 	// Loaded are model locks that the last started work used.
 	Loaded []string
 	// Heads are the waiting jobs.

@@ -99,13 +99,13 @@ type Job struct {
 	// Directive is the version that was current when the job was added.
 	Directive run.Directive
 	Retry     Retry
-	Timeout         time.Duration // of one attempt; 0 = none
-	Locks           []string      // sorted, no duplicates
-	OnCrash         CrashPolicy
-	Labels          map[string]string
-	Trigger         Trigger
-	CreatedBy       string
-	RetryOf         string // run id, "" unless Trigger is retry
+	Timeout   time.Duration // of one attempt; 0 = none
+	Locks     []string      // sorted, no duplicates
+	OnCrash   CrashPolicy
+	Labels    map[string]string
+	Trigger   Trigger
+	CreatedBy string
+	RetryOf   string // run id, "" unless Trigger is retry
 
 	// Priority is where the job went when it was added: behind the others of its
 	// priority. It is not a second order.

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -133,17 +134,20 @@ const (
 	ResourceKey      = "key:"
 	ResourceLock     = "lock:"
 	ResourceGroup    = "group:"
+	// ResourceBudget is a budget of tokens: of a tenant, or of a template. What needs
+	// a model takes from both.
+	ResourceBudget = "budget:"
 )
 
 // Resources names, first what blocks most classes, all that the class takes a unit of while one of its jobs
 // runs: "type:command", "template:tmpl_..@2" (with the limit that the template
-// sets), "tenant:default", "key:default/..@1", "lock:gpu:0". A group takes only itself
+// sets), "tenant:default", "key:default/..@1", "lock:gpu:0"; what needs a model takes "budget:default" too. A group takes only itself
 // ("group:group_.."); what its members need is looked at when its turn comes.
 func (c Class) Resources() []string {
 	if c.Group != "" {
 		return []string{ResourceGroup + c.Group}
 	}
-	out := make([]string, 0, 4+len(c.Locks))
+	out := make([]string, 0, 6+len(c.Locks))
 	for _, l := range c.Locks {
 		out = append(out, ResourceLock+l)
 	}
@@ -153,6 +157,12 @@ func (c Class) Resources() []string {
 	}
 	if c.Key != "" {
 		out = append(out, ResourceKey+c.Tenant+classSep+atMost(c.Key, c.MaxKey))
+	}
+	if slices.ContainsFunc(c.Locks, IsModelLock) {
+		out = append(out, ResourceBudget+c.Tenant)
+		if c.TemplateID != "" {
+			out = append(out, ResourceBudget+c.Tenant+classSep+c.TemplateID)
+		}
 	}
 	return out
 }
@@ -171,8 +181,8 @@ func ClassResources(class string) []string {
 		return ParseClass(class).Resources()
 	}
 	var all strings.Builder
-	all.Grow(2*len(class) + 64)
-	out := make([]string, 0, n)
+	all.Grow(3*len(class) + 96)
+	out := make([]string, 0, n+2)
 	add := func(parts ...string) {
 		from := all.Len()
 		for _, p := range parts {
@@ -190,6 +200,13 @@ func ClassResources(class string) []string {
 	}
 	if f[3] != "" {
 		add(ResourceKey, f[2], classSep, f[3])
+	}
+	if slices.ContainsFunc(f[4:n], IsModelLock) {
+		add(ResourceBudget, f[2])
+		if f[1] != "" {
+			template, _ := splitMost(f[1])
+			add(ResourceBudget, f[2], classSep, template)
+		}
 	}
 	return out
 }

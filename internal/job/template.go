@@ -19,13 +19,13 @@ type Template struct {
 	ParamsSchema []byte
 	// DirectiveID is the directive that its jobs work under, "" = none.
 	DirectiveID string
-	Retry        Retry
-	Timeout      time.Duration
-	Priority     int
-	Locks        []string
-	OnCrash      CrashPolicy // "" = the job type's own
-	Limits       Limits      // without Key
-	Unique       *Unique     // nil = jobs may be equal
+	Retry       Retry
+	Timeout     time.Duration
+	Priority    int
+	Locks       []string
+	OnCrash     CrashPolicy // "" = the job type's own
+	Limits      Limits      // without Key
+	Unique      *Unique     // nil = jobs may be equal
 	// StartDeadline is how long after its start time, or else after it was added, a
 	// job may wait for its first start; 0 = as long as it takes.
 	StartDeadline time.Duration

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/audit"
+	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/rank"
@@ -27,6 +28,15 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	}
 	if s.Templates != nil {
 		s.Templates = timedTemplates{s.Templates, m}
+	}
+	if s.Directives != nil {
+		s.Directives = timedDirectives{s.Directives, m}
+	}
+	if s.Calls != nil {
+		s.Calls = timedCalls{s.Calls, m}
+	}
+	if s.Budgets != nil {
+		s.Budgets = timedBudgets{s.Budgets, m}
 	}
 	if s.Artifacts != nil {
 		s.Artifacts = timedArtifacts{s.Artifacts, m}
@@ -260,6 +270,112 @@ func (d timedTemplates) Update(ctx context.Context, a1 store.PutTemplate) (job.T
 func (d timedTemplates) Delete(ctx context.Context, a1 store.DeleteTemplate) error {
 	done := d.m.begin("templates", "delete")
 	err := d.Templates.Delete(ctx, a1)
+	done(err)
+	return err
+}
+
+type timedDirectives struct {
+	store.Directives
+	m *Metrics
+}
+
+func (d timedDirectives) Create(ctx context.Context, a1 store.PutDirective) (directive.Directive, error) {
+	done := d.m.begin("directives", "create")
+	r0, err := d.Directives.Create(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirectives) Directive(ctx context.Context, a1 string, a2 string) (directive.Directive, error) {
+	done := d.m.begin("directives", "directive")
+	r0, err := d.Directives.Directive(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirectives) Version(ctx context.Context, a1 string, a2 string, a3 int) (directive.Directive, error) {
+	done := d.m.begin("directives", "version")
+	r0, err := d.Directives.Version(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirectives) Versions(ctx context.Context, a1 string, a2 string, a3 int, a4 int) ([]directive.Directive, bool, error) {
+	done := d.m.begin("directives", "versions")
+	r0, r1, err := d.Directives.Versions(ctx, a1, a2, a3, a4)
+	done(err)
+	return r0, r1, err
+}
+
+func (d timedDirectives) List(ctx context.Context, a1 store.ListDirectives) (store.DirectivePage, error) {
+	done := d.m.begin("directives", "list")
+	r0, err := d.Directives.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirectives) Update(ctx context.Context, a1 store.PutDirective) (directive.Directive, error) {
+	done := d.m.begin("directives", "update")
+	r0, err := d.Directives.Update(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedDirectives) Delete(ctx context.Context, a1 store.DeleteDirective) error {
+	done := d.m.begin("directives", "delete")
+	err := d.Directives.Delete(ctx, a1)
+	done(err)
+	return err
+}
+
+type timedCalls struct {
+	store.Calls
+	m *Metrics
+}
+
+func (d timedCalls) Record(ctx context.Context, a1 store.RecordCall) error {
+	done := d.m.begin("calls", "record")
+	err := d.Calls.Record(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedCalls) Of(ctx context.Context, a1 string, a2 string) ([]run.Call, error) {
+	done := d.m.begin("calls", "of")
+	r0, err := d.Calls.Of(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedCalls) Usage(ctx context.Context, a1 store.ListUsage) ([]store.TokenUsage, error) {
+	done := d.m.begin("calls", "usage")
+	r0, err := d.Calls.Usage(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedBudgets struct {
+	store.Budgets
+	m *Metrics
+}
+
+func (d timedBudgets) List(ctx context.Context, a1 string, a2 time.Time) ([]job.Budget, error) {
+	done := d.m.begin("budgets", "list")
+	r0, err := d.Budgets.List(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedBudgets) Put(ctx context.Context, a1 store.PutBudget) error {
+	done := d.m.begin("budgets", "put")
+	err := d.Budgets.Put(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedBudgets) Delete(ctx context.Context, a1 store.PutBudget) error {
+	done := d.m.begin("budgets", "delete")
+	err := d.Budgets.Delete(ctx, a1)
 	done(err)
 	return err
 }

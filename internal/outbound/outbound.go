@@ -56,6 +56,9 @@ type Options struct {
 	// Allow lists targets that are not public and may be reached all the same:
 	// "host:port", see ParseAllow.
 	Allow []string
+	// LocalOnly refuses public addresses, whatever Allow says: what is sent must not
+	// leave the operator's own network.
+	LocalOnly bool
 	// UserAgent is sent where a request has none of its own; "" = runsheet.
 	UserAgent string
 	// MaxResponse bounds a response's body, MaxHeader its header, in bytes; 0

@@ -49,6 +49,9 @@ func (c *Client) reachesLoopback(port uint16) bool {
 
 // permit is allowList.permit with a fault.
 func (c *Client) permit(host string, at netip.AddrPort) error {
+	if kind, why := classify(at.Addr()); c.o.LocalOnly && kind == public {
+		return refused(host, at.Port(), errors.New(why))
+	}
 	if why := c.allow.permit(host, at); why != nil {
 		return refused(host, at.Port(), why)
 	}

@@ -30,6 +30,9 @@ type attempt struct {
 	call *call
 	// begun says that the task was called. Only the attempt's goroutine uses it.
 	begun bool
+	// limit is how long the work may take, 0 = as long as it wants. Only the
+	// attempt's goroutine uses it.
+	limit time.Duration
 	// until is the end of the lease, kept when the lease is lost; under Engine.mu.
 	until time.Time
 }
@@ -138,7 +141,7 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 		// already, this is refused.
 		return returned(job.CodeInterrupted, "the server lost its lease before the work began", 0)
 	case errors.Is(cause, task.ErrTimeout):
-		return broke(run.Failure{Code: job.CodeTimeout, Message: "the attempt took longer than " + a.job.Timeout.String()}, false, 0)
+		return broke(run.Failure{Code: job.CodeTimeout, Message: "the attempt took longer than " + a.limit.String()}, false, 0)
 	case cause != nil:
 		return broke(run.Failure{Code: job.CodeCancelled, Message: "cancelled"}, true, 0)
 	}
@@ -222,19 +225,11 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.job.Timeout > 0 {
-		timer := e.o.Clock.NewTimer(a.job.Timeout)
-		over := make(chan struct{})
-		defer close(over)
-		defer timer.Stop()
-		go func() {
-			select {
-			case <-timer.C():
-				a.cancel(task.ErrTimeout)
-			case <-over:
-			}
-		}()
+	under, err := e.directive(ctx, a.run)
+	if err != nil {
+		return err
 	}
+	defer e.limitTime(a, timeout(a.job.Timeout, under))()
 	defer e.recovered(a, &err)
 	if ctx.Err() != nil { // cancelled between the claim and now
 		return context.Cause(ctx)
@@ -247,7 +242,7 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	a.begun = true
 	return t.Run(ctx, task.Attempt{
 		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt, Epoch: a.run.Epoch,
-		Params: a.job.Params, IdempotencyKey: a.job.ID, Checkpoint: checkpoint, Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
+		Params: a.job.Params, IdempotencyKey: a.job.ID, Directive: under, Checkpoint: checkpoint, Open: e.opener(a), Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
 	}, h)
 }
 

@@ -3,11 +3,14 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
@@ -28,6 +31,8 @@ type DirectRequest struct {
 	// Kind is the type of the task, which must be a task.Direct.
 	Kind string
 	By   string // who asks
+	// Directive is what the work is done under; the zero value is none.
+	Directive run.Directive
 	// Params are given to the task and kept nowhere.
 	Params json.RawMessage
 	// Digest is what the run has in place of params, a JSON object. It must not
@@ -120,6 +125,9 @@ func (e *Engine) Direct(ctx context.Context, r DirectRequest) (DirectAnswer, err
 		return DirectAnswer{}, e.laned(LaneRefused, stopping())
 	}
 	defer e.discharge(c)
+	if err := e.mayspend(ctx, c); err != nil {
+		return DirectAnswer{}, e.laned(LaneRefused, err)
+	}
 	limit, err := e.enter(ctx, c)
 	if err != nil {
 		return DirectAnswer{}, err
@@ -153,6 +161,24 @@ func (e *Engine) laned(o LaneOutcome, err error) error {
 		e.o.OnDirect(o)
 	}
 	return err
+}
+
+// mayspend refuses a request that needs a model while a budget is spent: nobody
+// would wait for midnight.
+func (e *Engine) mayspend(ctx context.Context, c *call) error {
+	needs := job.Direct{Tenant: c.req.Tenant, Locks: c.kind.Locks(c.req.Params)}.Needs()
+	if !slices.ContainsFunc(needs.Locks, job.IsModelLock) {
+		return nil
+	}
+	found, err := e.o.Store.Budgets.List(ctx, c.req.Tenant, time.Time{})
+	if err != nil {
+		return err
+	}
+	if b := (job.Snapshot{Budgets: found}).SpentBudget(needs); b != nil {
+		now := e.o.Clock.Now()
+		return fault.New(fault.BudgetSpent, claim.BudgetText(*b)).WithRetryAfter(job.BudgetEnd(now).Sub(now))
+	}
+	return nil
 }
 
 // enlist makes the call known, so that its grant finds it, unless the lane is
@@ -190,7 +216,7 @@ func (e *Engine) enter(ctx context.Context, c *call) (clock.Timer, error) {
 	defer cancel()
 	in, err := e.o.Store.Direct.Enter(brief, store.EnterDirect{
 		Run: run.Run{
-			ID: c.runID, Tenant: c.req.Tenant, JobType: c.req.Kind, CreatedBy: c.req.By, Params: c.req.Digest,
+			ID: c.runID, Tenant: c.req.Tenant, JobType: c.req.Kind, CreatedBy: c.req.By, Params: c.req.Digest, Directive: c.req.Directive,
 		},
 		Locks: sorted(c.kind.Locks(c.req.Params)), Instance: e.InstanceID(), TTL: directTTL, Key: c.key,
 	})

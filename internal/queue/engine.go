@@ -66,6 +66,9 @@ type Options struct {
 	// PutBlob makes content durable and returns its SHA-256 and size. Before
 	// anything of it shows, it calls reserve, whose error ends it.
 	PutBlob func(ctx context.Context, r io.Reader, reserve blob.Reserve) (sum string, size int64, err error)
+	// OpenBlob returns stored content and its size; nil = artifacts of earlier
+	// attempts count as gone.
+	OpenBlob func(ctx context.Context, sha256 string) (io.ReadSeekCloser, int64, error)
 	// Limits bound what artifacts take.
 	Limits store.ArtifactLimits
 	// Sweep ends what is left of the processes of dead attempts on this host and

@@ -197,7 +197,7 @@ func (f *Forecaster) input(s job.Snapshot, front store.Front) forecast.Input {
 		b.Note(in.Capacity, d.Needs().Resources())
 	}
 	for _, j := range front.Jobs {
-		in.Waiting = append(in.Waiting, f.waiting(j))
+		in.Waiting = append(in.Waiting, f.waiting(s, j))
 		b.Note(in.Capacity, j.Needs().Resources())
 	}
 	for id, g := range front.Groups {
@@ -218,7 +218,10 @@ func (f *Forecaster) input(s job.Snapshot, front store.Front) forecast.Input {
 	return in
 }
 
-func (f *Forecaster) waiting(j job.Job) forecast.Waiting {
+func (f *Forecaster) waiting(s job.Snapshot, j job.Job) forecast.Waiting {
+	if end := job.BudgetEnd(s.Now); j.NotBefore.Before(end) && s.SpentBudget(j.Needs()) != nil {
+		j.NotBefore = end
+	}
 	return forecast.Waiting{
 		ID: j.ID, Span: f.span(j.Type, j.TemplateID), Resources: claim.Takes(j.Needs()), NotBefore: j.NotBefore,
 		Held: j.HeldReason != "", Group: j.GroupID,

@@ -180,7 +180,7 @@ func (e *Engine) attendDirect(ctx, live context.Context, a *attempt) {
 		c.err = lost
 		return
 	}
-	ended, ok := e.recordDirect(live, log, a, e.directVerdict(cause, err, res))
+	ended, ok := e.recordDirect(live, log, a, e.directVerdict(a, cause, err, res))
 	if !ok {
 		c.err = lost
 		return
@@ -192,7 +192,7 @@ func (e *Engine) attendDirect(ctx, live context.Context, a *attempt) {
 }
 
 // directVerdict makes the event that ends the run of a direct request.
-func (e *Engine) directVerdict(cause, err error, res run.Result) any {
+func (e *Engine) directVerdict(a *attempt, cause, err error, res run.Result) any {
 	at := e.o.Clock.Now()
 	broke := func(code, message string) any {
 		return run.Broke{At: at, Failure: run.Failure{Code: code, Message: message}, Result: res}
@@ -202,6 +202,8 @@ func (e *Engine) directVerdict(cause, err error, res run.Result) any {
 		return broke(job.CodeInterrupted, "stopped with the server")
 	case errors.Is(cause, task.ErrLeaseLost):
 		return broke(job.CodeInterrupted, "the server lost its lease before the work began")
+	case errors.Is(cause, task.ErrTimeout):
+		return broke(job.CodeTimeout, "the directive allows "+a.limit.String())
 	case cause != nil:
 		return broke(job.CodeCancelled, "the caller has gone")
 	}
@@ -235,6 +237,11 @@ func (e *Engine) answer(ctx context.Context, a *attempt, h *host) (result json.R
 	if _, err := e.prepare(ctx, a, dir); err != nil {
 		return nil, err
 	}
+	under, err := e.directive(ctx, a.run)
+	if err != nil {
+		return nil, err
+	}
+	defer e.limitTime(a, timeout(0, under))()
 	defer e.recovered(a, &err)
 	if !e.holds(a) { // as for a job
 		a.cancel(task.ErrLeaseLost)
@@ -247,7 +254,7 @@ func (e *Engine) answer(ctx context.Context, a *attempt, h *host) (result json.R
 	}
 	result, err = a.call.kind.Answer(ctx, task.Attempt{
 		RunID: a.run.ID, Tenant: a.run.Tenant, JobName: a.run.JobName, Number: a.run.Attempt, Params: a.call.req.Params,
-		Epoch: a.run.Epoch, IdempotencyKey: a.run.ID, Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
+		Epoch: a.run.Epoch, IdempotencyKey: a.run.ID, Directive: under, Open: e.opener(a), Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
 	}, h, out)
 	var fields map[string]json.RawMessage
 	switch {

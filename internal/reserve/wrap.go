@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -23,6 +24,8 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Jobs = jobs{st.Jobs, st.Keys, g}
 	st.Runs = runs{st.Runs, g}
 	st.Templates = templates{st.Templates, st.Keys, g}
+	st.Directives = directives{st.Directives, st.Keys, g}
+	st.Calls = calls{st.Calls, g}
 	st.Artifacts = artifacts{st.Artifacts, g}
 	st.Tokens = tokens{st.Tokens, g}
 	st.Leases = leases{st.Leases, g}
@@ -174,6 +177,42 @@ func (t templates) Update(ctx context.Context, p store.PutTemplate) (stored job.
 
 func (t templates) Delete(ctx context.Context, p store.DeleteTemplate) error {
 	return t.g.need(func() error { return t.Templates.Delete(ctx, p) })
+}
+
+type directives struct {
+	store.Directives
+	known store.Keys
+	g     *Guard
+}
+
+func (d directives) Create(ctx context.Context, p store.PutDirective) (stored directive.Directive, err error) {
+	err = d.g.fresh(ctx, d.known, p.Key, func() error {
+		stored, err = d.Directives.Create(ctx, p)
+		return err
+	})
+	return stored, err
+}
+
+func (d directives) Update(ctx context.Context, p store.PutDirective) (stored directive.Directive, err error) {
+	err = d.g.fresh(ctx, d.known, p.Key, func() error {
+		stored, err = d.Directives.Update(ctx, p)
+		return err
+	})
+	return stored, err
+}
+
+func (d directives) Delete(ctx context.Context, p store.DeleteDirective) error {
+	return d.g.need(func() error { return d.Directives.Delete(ctx, p) })
+}
+
+type calls struct {
+	store.Calls
+	g *Guard
+}
+
+// Record belongs to accepted work.
+func (c calls) Record(ctx context.Context, p store.RecordCall) error {
+	return c.g.need(func() error { return c.Calls.Record(ctx, p) })
 }
 
 type artifacts struct {

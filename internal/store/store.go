@@ -28,28 +28,31 @@ import (
 
 // Store is the roles of one open database.
 type Store struct {
-	Jobs      Jobs
-	Runs      Runs
-	Templates Templates
-	Artifacts Artifacts
-	Events    Events
-	Leases    Leases
-	Queue     Queue
-	Order     Order
-	Groups    Groups
-	Locks     Locks
-	Direct    Direct
-	Keys      Keys
-	Retention Retention
-	Tenants   Tenants
-	Users     Users
-	Tokens    Tokens
-	Sessions  Sessions
-	Audit     Audit
-	Webhooks  Webhooks
-	Outbox    Outbox
-	Health    Health
-	Snapshots Snapshots
+	Jobs       Jobs
+	Runs       Runs
+	Templates  Templates
+	Directives Directives
+	Calls      Calls
+	Budgets    Budgets
+	Artifacts  Artifacts
+	Events     Events
+	Leases     Leases
+	Queue      Queue
+	Order      Order
+	Groups     Groups
+	Locks      Locks
+	Direct     Direct
+	Keys       Keys
+	Retention  Retention
+	Tenants    Tenants
+	Users      Users
+	Tokens     Tokens
+	Sessions   Sessions
+	Audit      Audit
+	Webhooks   Webhooks
+	Outbox     Outbox
+	Health     Health
+	Snapshots  Snapshots
 }
 
 // Jobs keeps jobs and their order.

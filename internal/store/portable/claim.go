@@ -291,7 +291,7 @@ func runOf(j job.Job) run.Run {
 		ID: j.RunID, Tenant: j.Tenant, JobID: j.ID, State: run.Active,
 		JobName: j.Name, JobType: j.Type, TemplateID: j.TemplateID, TemplateVersion: j.TemplateVersion,
 		Params: j.Params, Labels: j.Labels, Attempt: j.Attempt, Trigger: string(j.Trigger), CreatedBy: j.CreatedBy,
-		RetryOf: j.RetryOf, GroupID: j.GroupID, Instance: j.Instance, Epoch: j.Epoch,
+		RetryOf: j.RetryOf, GroupID: j.GroupID, Directive: j.Directive, Instance: j.Instance, Epoch: j.Epoch,
 		CreatedAt: j.CreatedAt, QueuedAt: j.QueuedAt, StartedAt: j.StartedAt,
 	}
 }

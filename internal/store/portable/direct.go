@@ -66,9 +66,10 @@ func (s direct) Enter(ctx context.Context, p store.EnterDirect) (store.Entered, 
 		out.ArrivedAt = clock.FromMillis(clock.Millis(now))
 		r := p.Run
 		if _, err := tx.Exec(ctx, `INSERT INTO direct_requests (run_id, seq, tenant, kind, state, locks, instance_id, epoch, created_by, params,
-			waited_for, group_id, arrived_ms, started_ms, lease_until_ms) VALUES ($1, $2, $3, $4, 'WAITING', $5, $6, 0, $7, $8, $9, '', $10, 0, $11)`,
+			waited_for, group_id, arrived_ms, started_ms, lease_until_ms, directive)
+			VALUES ($1, $2, $3, $4, 'WAITING', $5, $6, 0, $7, $8, $9, '', $10, 0, $11, $12)`,
 			r.ID, epoch, r.Tenant, r.JobType, encode(p.Locks), p.Instance, r.CreatedBy, string(r.Params), encode(out.WaitedFor),
-			clock.Millis(now), clock.Millis(now.Add(p.TTL))); err != nil {
+			clock.Millis(now), clock.Millis(now.Add(p.TTL)), encodeDirective(r.Directive)); err != nil {
 			return fmt.Errorf("enter the direct lane: %w", err)
 		}
 		tx.Hint(store.Hint{Topic: store.HintQueue})
@@ -163,11 +164,11 @@ func (s direct) Leave(ctx context.Context, p store.LeaveDirect) (bool, error) {
 
 // startDirect carries a grant out.
 func startDirect(ctx context.Context, tx Tx, g job.Grant, now time.Time) (r run.Run, started bool, err error) {
-	var locks, waited, params string
+	var locks, waited, params, dir string
 	var arrived int64
-	err = tx.Row(ctx, `SELECT run_id, tenant, kind, locks, instance_id, created_by, params, waited_for, arrived_ms FROM direct_requests
+	err = tx.Row(ctx, `SELECT run_id, tenant, kind, locks, instance_id, created_by, params, waited_for, arrived_ms, directive FROM direct_requests
 		WHERE run_id = $1 AND state = 'WAITING'`, g.RunID).
-		Scan(&r.ID, &r.Tenant, &r.JobType, &locks, &r.Instance, &r.CreatedBy, &params, &waited, &arrived)
+		Scan(&r.ID, &r.Tenant, &r.JobType, &locks, &r.Instance, &r.CreatedBy, &params, &waited, &arrived, &dir)
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, false, nil
 	}
@@ -175,7 +176,7 @@ func startDirect(ctx context.Context, tx Tx, g job.Grant, now time.Time) (r run.
 		return r, false, fmt.Errorf("read direct request: %w", err)
 	}
 	var names []string
-	if err := errors.Join(decode(locks, &names), decode(waited, &r.WaitedFor)); err != nil {
+	if err := errors.Join(decode(locks, &names), decode(waited, &r.WaitedFor), decode(dir, &r.Directive)); err != nil {
 		return r, false, err
 	}
 	if r.Epoch, err = nextEpoch(ctx, tx); err != nil {

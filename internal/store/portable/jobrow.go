@@ -10,6 +10,7 @@ import (
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
 )
 
 const (
@@ -18,7 +19,7 @@ const (
 	retry, timeout_ms, locks, on_crash, labels, trigger_kind, created_by, retry_of, priority, rank,
 	not_before_ms, held_reason, attempt, failures, crashes, run_id, instance_id, epoch, cancel_asked_ms,
 	cancelled_by, failure_code, failure_message, created_ms, queued_ms, started_ms, finished_ms,
-	group_id, group_active, limits, unique_key, start_deadline_ms, webhook`
+	group_id, group_active, limits, unique_key, start_deadline_ms, webhook, directive`
 	jobColumns = jobHead + ` params, ` + jobTail
 	// leanColumns leave out what may be large and is not needed in order to decide
 	// about a job or to move it.
@@ -29,13 +30,13 @@ func scanJob(rows *sql.Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
 
 func scanJobWith(scan func(...any) error) (job.Job, error) {
 	var j job.Job
-	var params, retry, locks, labels, limits, hook string
+	var params, retry, locks, labels, limits, hook, dir string
 	var timeout, notBefore, cancelAsked, created, queued, started, finished, deadline int64
 	if err := scan(&j.ID, &j.Tenant, &j.State, &j.Version, &j.Name, &j.Type, &params, &j.TemplateID, &j.TemplateVersion,
 		&retry, &timeout, &locks, &j.OnCrash, &labels, &j.Trigger, &j.CreatedBy, &j.RetryOf, &j.Priority, &j.Rank,
 		&notBefore, &j.HeldReason, &j.Attempt, &j.Failures, &j.Crashes, &j.RunID, &j.Instance, &j.Epoch, &cancelAsked,
 		&j.CancelledBy, &j.Failure.Code, &j.Failure.Message, &created, &queued, &started, &finished,
-		&j.GroupID, &j.GroupActive, &limits, &j.UniqueKey, &deadline, &hook); err != nil {
+		&j.GroupID, &j.GroupActive, &limits, &j.UniqueKey, &deadline, &hook, &dir); err != nil {
 		return j, err
 	}
 	j.Params = []byte(params)
@@ -44,7 +45,8 @@ func scanJobWith(scan func(...any) error) (job.Job, error) {
 	j.CreatedAt, j.QueuedAt = clock.FromMillis(created), clock.FromMillis(queued)
 	j.StartedAt, j.FinishedAt = clock.FromMillis(started), clock.FromMillis(finished)
 	j.StartDeadline = clock.FromMillis(deadline)
-	return j, errors.Join(decode(retry, &j.Retry), decode(locks, &j.Locks), decode(labels, &j.Labels), decode(limits, &j.Limits), decode(hook, &j.Webhook))
+	return j, errors.Join(decode(retry, &j.Retry), decode(locks, &j.Locks), decode(labels, &j.Labels), decode(limits, &j.Limits), decode(hook, &j.Webhook),
+		decode(dir, &j.Directive))
 }
 
 func encodeLimits(l job.Limits) string {
@@ -52,6 +54,13 @@ func encodeLimits(l job.Limits) string {
 		return ""
 	}
 	return encode(l)
+}
+
+func encodeDirective(d run.Directive) string {
+	if d.ID == "" {
+		return ""
+	}
+	return encode(d)
 }
 
 func encodeWebhook(w job.Webhook) string {
@@ -74,13 +83,13 @@ func stored(j job.Job) job.Job {
 func insertJob(ctx context.Context, tx Tx, j job.Job) error {
 	_, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready, name_folded) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44)`,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45)`,
 		j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
 		encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encodeLabels(j.Labels), string(j.Trigger),
 		j.CreatedBy, j.RetryOf, j.Priority, string(j.Rank), clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
 		j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
 		clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
-		j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook),
+		j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook), encodeDirective(j.Directive),
 		j.Class().String(), flag(j.Ready()), fold(j.Name))
 	if err != nil {
 		return fmt.Errorf("insert job: %w", err)

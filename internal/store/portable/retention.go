@@ -130,6 +130,9 @@ func (s retention) expireRuns(ctx context.Context, tx Tx, column string, ids []s
 		used[a.tenant] = store.Usage{Bytes: u.Bytes + a.size, Count: u.Count + 1}
 		out.Sums, out.Bytes = append(out.Sums, a.sum), out.Bytes+a.size
 	}
+	if _, err := tx.Exec(ctx, `DELETE FROM llm_calls WHERE run_id IN (SELECT run_id FROM runs WHERE `+column+` IN (`+list+`))`, args...); err != nil {
+		return fmt.Errorf("delete calls: %w", err)
+	}
 	runs, err := texts(ctx, tx, `DELETE FROM runs WHERE `+column+` IN (`+list+`) RETURNING run_id`, args...)
 	if err != nil {
 		return fmt.Errorf("delete runs: %w", err)

@@ -20,20 +20,20 @@ type runs struct{ *db }
 const runColumns = `run_id, tenant, job_id, state, job_name, job_type, template_id, template_version, params, labels,
 	attempt, trigger_kind, created_by, retry_of, instance_id, epoch, pid, pid_start, created_ms, queued_ms, started_ms,
 	finished_ms, failure_code, failure_message, reason, exit_code, outputs, tokens, stage, done, total, log_bytes, log_truncated,
-	waited_for, group_id`
+	waited_for, group_id, directive`
 
 func scanRun(rows *sql.Rows) (run.Run, error) { return scanRunWith(rows.Scan) }
 
 func scanRunWith(scan func(...any) error) (run.Run, error) {
 	var r run.Run
-	var params, labels, outputs, tokens, waited string
+	var params, labels, outputs, tokens, waited, dir string
 	var created, queued, started, finished int64
 	var exit sql.NullInt64
 	res := &r.Result
 	if err := scan(&r.ID, &r.Tenant, &r.JobID, &r.State, &r.JobName, &r.JobType, &r.TemplateID, &r.TemplateVersion, &params, &labels,
 		&r.Attempt, &r.Trigger, &r.CreatedBy, &r.RetryOf, &r.Instance, &r.Epoch, &r.Process.Pid, &r.Process.Start, &created, &queued, &started,
 		&finished, &r.Failure.Code, &r.Failure.Message, &r.Reason, &exit, &outputs, &tokens, &res.Progress.Stage, &res.Progress.Done,
-		&res.Progress.Total, &res.LogBytes, &res.LogTruncated, &waited, &r.GroupID); err != nil {
+		&res.Progress.Total, &res.LogBytes, &res.LogTruncated, &waited, &r.GroupID, &dir); err != nil {
 		return r, err
 	}
 	r.Params = []byte(params)
@@ -43,17 +43,18 @@ func scanRunWith(scan func(...any) error) (run.Run, error) {
 	}
 	r.CreatedAt, r.QueuedAt = clock.FromMillis(created), clock.FromMillis(queued)
 	r.StartedAt, r.FinishedAt = clock.FromMillis(started), clock.FromMillis(finished)
-	return r, errors.Join(decode(labels, &r.Labels), decode(outputs, &res.Outputs), decode(tokens, &res.Tokens), decode(waited, &r.WaitedFor))
+	return r, errors.Join(decode(labels, &r.Labels), decode(outputs, &res.Outputs), decode(tokens, &res.Tokens), decode(waited, &r.WaitedFor),
+		decode(dir, &r.Directive))
 }
 
 func insertRun(ctx context.Context, tx Tx, r run.Run) error {
 	_, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, job_name_folded) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`,
 		r.ID, r.Tenant, r.JobID, string(r.State), r.JobName, r.JobType, r.TemplateID, r.TemplateVersion, string(r.Params), encodeLabels(r.Labels),
 		r.Attempt, r.Trigger, r.CreatedBy, r.RetryOf, r.Instance, r.Epoch, 0, "",
 		clock.Millis(r.CreatedAt), clock.Millis(r.QueuedAt), clock.Millis(r.StartedAt), 0,
-		"", "", "", nil, "", "", "", 0, 0, 0, 0, encode(r.WaitedFor), r.GroupID, fold(r.JobName))
+		"", "", "", nil, "", "", "", 0, 0, 0, 0, encode(r.WaitedFor), r.GroupID, encodeDirective(r.Directive), fold(r.JobName))
 	if err != nil {
 		return fmt.Errorf("insert run: %w", err)
 	}

@@ -20,8 +20,16 @@ import (
 func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
 	s := job.Snapshot{Now: now, Rules: job.DefaultRules(), Held: map[string][]job.Holder{}}
 	var rules, loaded string
-	if err := tx.Row(ctx, `SELECT workers, paused, rules, loaded FROM queue WHERE id = 1`).Scan(&s.Workers, &s.Paused, &rules, &loaded); err != nil {
+	var budgets int
+	if err := tx.Row(ctx, `SELECT workers, paused, rules, loaded, (SELECT count(*) FROM llm_budgets) FROM queue WHERE id = 1`).
+		Scan(&s.Workers, &s.Paused, &rules, &loaded, &budgets); err != nil {
 		return s, fmt.Errorf("read queue: %w", err)
+	}
+	if budgets > 0 {
+		var err error
+		if s.Budgets, err = readBudgets(ctx, tx, now, `1 = 1`); err != nil {
+			return s, err
+		}
 	}
 	if err := errors.Join(decode(rules, &s.Rules), decode(loaded, &s.Loaded)); err != nil {
 		return s, err

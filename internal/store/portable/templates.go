@@ -33,13 +33,14 @@ type templateBody struct {
 	DeadlineMS   int64             `json:"start_deadline_ms,omitempty"`
 	Labels       map[string]string `json:"labels,omitempty"`
 	Webhook      *job.Webhook      `json:"webhook,omitempty"`
+	DirectiveID  string            `json:"directive_id,omitempty"`
 }
 
 func bodyOf(t job.Template) templateBody {
 	b := templateBody{
 		Description: t.Description, Type: t.Type, Params: string(t.Params), ParamsSchema: string(t.ParamsSchema),
 		Retry: t.Retry, TimeoutMS: t.Timeout.Milliseconds(), Priority: t.Priority, Locks: t.Locks, OnCrash: t.OnCrash, Labels: t.Labels,
-		Unique: t.Unique, DeadlineMS: t.StartDeadline.Milliseconds(),
+		Unique: t.Unique, DeadlineMS: t.StartDeadline.Milliseconds(), DirectiveID: t.DirectiveID,
 	}
 	if encodeLimits(t.Limits) != "" {
 		b.Limits = &t.Limits
@@ -58,6 +59,7 @@ func (b templateBody) fill(t *job.Template) {
 	t.Retry, t.Timeout, t.Priority = b.Retry, time.Duration(b.TimeoutMS)*time.Millisecond, b.Priority
 	t.Locks, t.OnCrash, t.Labels = b.Locks, b.OnCrash, b.Labels
 	t.Unique, t.StartDeadline = b.Unique, time.Duration(b.DeadlineMS)*time.Millisecond
+	t.DirectiveID = b.DirectiveID
 	if b.Limits != nil {
 		t.Limits = *b.Limits
 	}

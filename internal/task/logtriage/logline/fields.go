@@ -15,7 +15,7 @@ const maxFields = 200
 // Docker's files.
 func (p *Parser) parseJSON(b []byte, nested bool) (Line, bool) {
 	var message, failure []byte
-	l := Line{Headed: true, Severity: Info}
+	l := Line{Dated: true, Headed: true, Severity: Info}
 	levelled, wrapped := false, false
 	ok := eachField(b, func(key, value []byte) {
 		var buf [longestWord]byte
@@ -48,7 +48,6 @@ func (p *Parser) parseJSON(b []byte, nested bool) (Line, bool) {
 	if message == nil {
 		message = b
 	}
-	message = bytes.TrimSpace(message)
 	if nested && wrapped {
 		inner := p.parse(message, false)
 		if l.Time.IsZero() {
@@ -58,12 +57,10 @@ func (p *Parser) parseJSON(b []byte, nested bool) (Line, bool) {
 			l.Severity = inner.Severity
 		}
 		// A line in a container's file begins an event only if its text does.
-		l.Headed, l.Text = inner.Headed, inner.Text
-		if len(message) > 0 && inner.Time.IsZero() && !inner.Headed {
-			l.Text = message
-		}
+		l.Dated, l.Headed, l.Indented, l.Text = inner.Dated, inner.Headed, inner.Indented, inner.Text
 		return l, true
 	}
+	message = bytes.TrimSpace(message)
 	if !levelled {
 		l.Severity, _ = severityIn(message)
 		if len(failure) > 0 {

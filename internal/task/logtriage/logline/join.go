@@ -29,9 +29,9 @@ const (
 	Names
 )
 
-// Line judges a line that is not blank. raw has its leading spaces.
-func (j *Joiner) Line(raw []byte, l Line) Join {
-	how := j.judge(raw, l)
+// Line judges a line that is not blank.
+func (j *Joiner) Line(l Line) Join {
+	how := j.judge(l)
 	if how != Begins {
 		j.lines++
 		return how
@@ -44,8 +44,8 @@ func (j *Joiner) Line(raw []byte, l Line) Join {
 	return Begins
 }
 
-func (j *Joiner) judge(raw []byte, l Line) Join {
-	if j.lines == 0 || j.lines >= maxJoined || !l.Time.IsZero() {
+func (j *Joiner) judge(l Line) Join {
+	if j.lines == 0 || j.lines >= maxJoined || l.Dated {
 		return Begins
 	}
 	text := l.Text
@@ -53,12 +53,12 @@ func (j *Joiner) judge(raw []byte, l Line) Join {
 	case isTraceback(text) && (j.headed || j.after):
 		j.python, j.after = true, false
 		return Continues
-	case j.python && !indented(raw):
+	case j.python && !l.Indented:
 		j.python, j.after = false, true
 		return Names
 	case j.after && hasAny(text, "During handling of the above exception", "The above exception was the direct cause"):
 		return Continues
-	case indented(raw):
+	case l.Indented:
 		return Continues
 	case hasAny(text, "Caused by: ", "Suppressed: ", "Wrapped by: ", "--- End of ", "Stack trace:", "... "):
 		return Continues
@@ -69,8 +69,6 @@ func (j *Joiner) judge(raw []byte, l Line) Join {
 	}
 	return Begins
 }
-
-func indented(raw []byte) bool { return len(raw) > 0 && (raw[0] == ' ' || raw[0] == '\t') }
 
 func isTraceback(text []byte) bool {
 	return bytes.HasPrefix(text, []byte("Traceback (most recent call last)")) ||

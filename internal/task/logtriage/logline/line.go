@@ -55,9 +55,10 @@ type Line struct {
 	// Time is when the line was written, in UTC; zero = it does not say.
 	Time     time.Time
 	Severity Severity
-	// Headed says that the line has a time or a level of its own, or is JSON: it
-	// begins an event.
-	Headed bool
+	// Dated says that the text itself has a time (not only what a container engine
+	// put before it) or is an object, Headed that it has a time or a level, Indented
+	// that it begins with a space.
+	Dated, Headed, Indented bool
 	// Text is the message without the leading time.
 	Text []byte
 }
@@ -68,12 +69,42 @@ type Parser struct {
 	Zone *time.Location
 	// Now completes dates without a year: they are not later than a day after it.
 	Now time.Time
+	// Container says that each line begins with a time that a container engine put
+	// there.
+	Container bool
 
 	joined []byte
 }
 
 // Parse reads a line that went through Clean and a Masker.
-func (p *Parser) Parse(line []byte) Line { return p.parse(line, true) }
+func (p *Parser) Parse(line []byte) Line {
+	at, rest := p.outer(line)
+	l := p.parse(rest, true)
+	if l.Time.IsZero() {
+		l.Time = at
+	}
+	return l
+}
+
+// outer cuts what a container engine puts before a line: the time, and in the
+// files of Kubernetes (CRI logging) the stream and a tag.
+func (p *Parser) outer(line []byte) (time.Time, []byte) {
+	if len(line) < 21 || line[10] != 'T' || !isDigit(line[0]) {
+		return time.Time{}, line
+	}
+	at, n, ok := p.stamp(line, &header{})
+	if !ok || n >= len(line) || line[n] != ' ' {
+		return time.Time{}, line
+	}
+	if p.Container {
+		return at, line[n+1:]
+	}
+	if rest := line[n+1:]; len(rest) > 8 && (string(rest[:7]) == "stdout " || string(rest[:7]) == "stderr ") &&
+		(rest[7] == 'F' || rest[7] == 'P') && rest[8] == ' ' {
+		return at, rest[9:]
+	}
+	return time.Time{}, line
+}
 
 func (p *Parser) parse(line []byte, nested bool) Line {
 	trimmed := bytes.TrimSpace(line)
@@ -83,7 +114,9 @@ func (p *Parser) parse(line []byte, nested bool) Line {
 		}
 	}
 	h := p.header(line)
-	l := Line{Time: h.at, Text: bytes.TrimSpace(line[h.n:]), Headed: !h.at.IsZero()}
+	dated := !h.at.IsZero()
+	l := Line{Time: h.at, Text: bytes.TrimSpace(line[h.n:]), Dated: dated, Headed: dated}
+	l.Indented = len(line) > 0 && (line[0] == ' ' || line[0] == '\t')
 	if h.levelled {
 		l.Severity, l.Headed = h.severity, true
 		return l

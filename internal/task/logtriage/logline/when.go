@@ -22,7 +22,7 @@ const accessWithin = 200
 
 // header finds the time at the beginning of a line. It knows RFC 3339 and its
 // relatives with a space or a comma (log4j, Python), Go's and nginx's slashes,
-// syslog (RFC 3164 and 5424), apache's and ctime's, klog's, CRI's, seconds or
+// syslog (RFC 3164 and 5424), apache's and ctime's, klog's, seconds or
 // milliseconds since 1970, and the time of access logs behind their first fields.
 func (p *Parser) header(line []byte) header {
 	var h header
@@ -36,7 +36,6 @@ func (p *Parser) header(line []byte) header {
 	}
 	if at, n, ok := p.stamp(line[i:], &h); ok {
 		h.at, h.n = at, closed(line, i+n, i > open)
-		h.n = containerd(line, h.n)
 		return h
 	}
 	if n, ok := clockOnly(line[i:]); ok {
@@ -87,17 +86,6 @@ func closed(b []byte, i int, bracket bool) int {
 	}
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == ':' || b[i] == '|') {
 		i++
-	}
-	return i
-}
-
-// containerd cuts the stream and the tag of a Kubernetes log (CRI logging).
-func containerd(b []byte, i int) int {
-	rest := b[i:]
-	for _, stream := range [...]string{"stdout ", "stderr "} {
-		if len(rest) > 8 && string(rest[:7]) == stream && (rest[7] == 'F' || rest[7] == 'P') && rest[8] == ' ' {
-			return i + 9
-		}
 	}
 	return i
 }

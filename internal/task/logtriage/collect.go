@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
-	"github.com/runsheet/runsheet/internal/llm/ask"
 	"github.com/runsheet/runsheet/internal/task/logtriage/drain"
 	"github.com/runsheet/runsheet/internal/task/logtriage/logline"
 )
@@ -123,7 +123,7 @@ func (c *collector) line(raw []byte, n int64) {
 		c.flush()
 		c.cur.severity, c.cur.at, c.cur.lines = l.Severity, c.last, 1
 		c.cur.text = append(c.cur.text[:0], l.Text...)
-		c.cur.sample, c.cur.shown = append(c.cur.sample[:0], ask.Cut(string(c.masked[:min(len(c.masked), maxSample)]), maxSample)...), 1
+		c.cur.sample, c.cur.shown = append(c.cur.sample[:0], head(c.masked, maxSample)...), 1
 	case logline.Names:
 		c.cur.text = append(append(c.cur.text, " | "...), l.Text...)
 		c.cur.shown = min(c.cur.shown, maxSampleLines-1) // it is worth showing
@@ -145,7 +145,18 @@ func (c *collector) continued(l logline.Line) {
 		return
 	}
 	c.cur.shown++
-	c.cur.sample = append(append(c.cur.sample, '\n'), ask.Cut(string(c.masked[:min(len(c.masked), maxSample)]), room-1)...)
+	c.cur.sample = append(append(c.cur.sample, '\n'), head(c.masked, room-1)...)
+}
+
+// head is the beginning of b, at most n bytes and whole characters.
+func head(b []byte, n int) []byte {
+	if len(b) <= n {
+		return b
+	}
+	for n > 0 && !utf8.RuneStart(b[n]) {
+		n--
+	}
+	return b[:n]
 }
 
 // end ends the source.
@@ -214,8 +225,16 @@ func (c *collector) clusters() []cluster {
 	var out []cluster
 	for s := range c.trees {
 		at := map[string]int{}
+		templates := make([]string, len(c.stats[s]))
+		for g := range templates {
+			templates[g] = c.trees[s].Template(g)
+		}
+		names := manyNames(templates)
 		for g, st := range c.stats[s] {
-			template := c.trees[s].Template(g)
+			template := templates[g]
+			if wide := widened(template); names[wide] {
+				template = wide
+			}
 			if i, known := at[template]; known {
 				out[i].merge(st)
 				continue
@@ -228,6 +247,37 @@ func (c *collector) clusters() []cluster {
 	slices.SortFunc(out, func(a, b cluster) int {
 		return cmp.Or(cmp.Compare(b.severity, a.severity), cmp.Compare(b.events, a.events), strings.Compare(a.template, b.template))
 	})
+	return out
+}
+
+// The tree never unites messages that differ in their second word, as "user bob
+// logged in" and "user eve logged in" do. Where there are many such, the word is a
+// name.
+const (
+	nameWords = 4 // messages are at least so long
+	nameMany  = 4
+)
+
+// widened is a template with a wildcard as its second word, "" if it is too short.
+func widened(template string) string {
+	words := strings.Split(template, " ")
+	if len(words) < nameWords {
+		return ""
+	}
+	words[1] = drain.Wildcard
+	return strings.Join(words, " ")
+}
+
+// manyNames finds the widened templates that stand for many.
+func manyNames(templates []string) map[string]bool {
+	counts, out := map[string]int{}, map[string]bool{}
+	for _, t := range templates {
+		if w := widened(t); w != "" {
+			if counts[w]++; counts[w] >= nameMany {
+				out[w] = true
+			}
+		}
+	}
 	return out
 }
 

@@ -27,7 +27,7 @@ func severityIn(text []byte) (s Severity, explicit bool) {
 			j++
 		}
 		words++
-		if word := text[i:j]; len(word) <= longestWord && (i == 0 || text[i-1] != '-' && text[i-1] != '.' && text[i-1] != '/') {
+		if word := text[i:j]; len(word) <= longestWord && aloneAt(text, i, j, upper) {
 			if level, ok := levelOf(word); ok {
 				if words <= levelWords && (keyed(text, i) || words <= levelWords-1 && marked(text, i, j, upper)) {
 					return level, true
@@ -38,6 +38,21 @@ func severityIn(text []byte) (s Severity, explicit bool) {
 		i = j
 	}
 	return hint, false
+}
+
+// aloneAt reports whether the word text[i:j] is no part of a longer name. A
+// level behind the name of its logger is one: app.ERROR:.
+func aloneAt(text []byte, i, j int, upper bool) bool {
+	if i == 0 {
+		return true
+	}
+	switch text[i-1] {
+	case '-', '/':
+		return false
+	case '.':
+		return upper && j < len(text) && text[j] == ':'
+	}
+	return true
 }
 
 // marked reports whether the word text[i:j] is set off as a level is.

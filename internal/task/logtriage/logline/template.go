@@ -51,6 +51,11 @@ func Template(dst, text []byte) []byte {
 		for j < len(text) && text[j] != ' ' && text[j] != '\t' && !separator(text[j]) {
 			j++
 		}
+		if bytes.Contains(text[i:j], []byte("://")) { // a query has = and ; in it
+			for j < len(text) && !bytes.ContainsRune([]byte(" \t\"'<>()[]{}|`"), rune(text[j])) {
+				j++
+			}
+		}
 		if dst = atom(dst, text[i:j]); len(dst)-start > maxTemplate {
 			return append(cut(dst, start+maxTemplate), " ..."...)
 		}

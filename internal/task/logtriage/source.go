@@ -121,6 +121,11 @@ func (r *resolver) addFile(s source, name string) {
 		return
 	}
 	if !r.allow.File(filepath.ToSlash(real)) {
+		// Below a folder that is a link the name is one of another place.
+		dir := filepath.Dir(filepath.FromSlash(name))
+		if in, err := filepath.EvalSymlinks(dir); s.glob() && (err != nil || in != dir) {
+			name = s.Path
+		}
 		r.refuse(name)
 		return
 	}

@@ -167,8 +167,10 @@ func TestTemplate(t *testing.T) {
 			t.Errorf("Template(%q) = %q, want %q", c.text, got, c.want)
 		}
 	}
-	if got := logline.Template(nil, []byte(strings.Repeat("é ", 5000))); len(got) > 1100 || !utf8.Valid(got) {
-		t.Errorf("%d bytes, valid = %v", len(got), utf8.Valid(got))
+	for _, long := range []string{"é ", "é", ">", "'", "ab1cd2", "/é"} {
+		if got := logline.Template(nil, []byte(strings.Repeat(long, 5000))); len(got) > 1100 || !utf8.Valid(got) {
+			t.Errorf("of many %q: %d bytes, valid = %v", long, len(got), utf8.Valid(got))
+		}
 	}
 }
 
@@ -263,7 +265,7 @@ func FuzzLine(f *testing.F) {
 		}
 		template := logline.Template(nil, l.Text)
 		if !utf8.Valid(template) || len(template) > 1100 || strings.Contains(string(template), "\n") {
-			t.Fatalf("Template(%q) = %q", l.Text, template)
+			t.Fatalf("Template(%.200q) = %.200q, %d bytes", l.Text, template, len(template))
 		}
 		new(logline.Joiner).Line(l)
 		// What is announced as a credential never passes, whatever is around it.

@@ -19,6 +19,9 @@ const (
 func Template(dst, text []byte) []byte {
 	start, tokens := len(dst), 1
 	for i := 0; i < len(text); {
+		if len(dst)-start > maxTemplate {
+			return append(cut(dst, start+maxTemplate), " ..."...)
+		}
 		c := text[i]
 		if c == ' ' || c == '\t' {
 			i++
@@ -26,7 +29,7 @@ func Template(dst, text []byte) []byte {
 				continue
 			}
 			dst = append(dst, ' ')
-			if tokens++; tokens > maxTokens || len(dst)-start > maxTemplate {
+			if tokens++; tokens > maxTokens {
 				return append(dst, "..."...)
 			}
 			continue
@@ -56,10 +59,10 @@ func Template(dst, text []byte) []byte {
 				j++
 			}
 		}
-		if dst = atom(dst, text[i:j]); len(dst)-start > maxTemplate {
-			return append(cut(dst, start+maxTemplate), " ..."...)
-		}
-		i = j
+		dst, i = atom(dst, text[i:j]), j
+	}
+	if len(dst)-start > maxTemplate {
+		return append(cut(dst, start+maxTemplate), " ..."...)
 	}
 	return bytes.TrimRight(dst, " ")
 }

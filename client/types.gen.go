@@ -83,6 +83,36 @@ type AuditList struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// Budget is the schema of that name in the API.
+type Budget struct {
+	// TemplateID: whose jobs count; null = everything of the tenant, direct requests too.
+	TemplateID   *string `json:"template_id"`
+	TokensPerDay int64   `json:"tokens_per_day"`
+	// Spent: tokens used today; calls whose counts are unknown count as nothing.
+	Spent int64 `json:"spent"`
+	// Left: 0 when it is spent or overrun.
+	Left int64 `json:"left"`
+	// Over: nothing that needs a model starts until resets_at.
+	Over bool `json:"over"`
+	// ResetsAt: the next midnight in UTC.
+	ResetsAt  time.Time `json:"resets_at"`
+	UpdatedBy string    `json:"updated_by"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// BudgetInput is the schema of that name in the API.
+type BudgetInput struct {
+	// TokensPerDay: prompts and completions together; 0 = nothing that needs a model starts.
+	TokensPerDay int64 `json:"tokens_per_day"`
+}
+
+// BudgetList is the schema of that name in the API.
+type BudgetList struct {
+	Items []Budget `json:"items"`
+	// NextCursor: always null: they fit one page.
+	NextCursor *string `json:"next_cursor"`
+}
+
 // BulkFilter is the schema of that name in the API.
 type BulkFilter struct {
 	// Status: the statuses to which the action applies if absent.
@@ -600,6 +630,59 @@ type JobUniqueInput struct {
 	States []string `json:"states,omitempty"`
 	// OnConflict: refuse: 409 with the other job's id; return: 200 with the other job.
 	OnConflict string `json:"on_conflict,omitempty"`
+}
+
+// LLMLoaded is the schema of that name in the API.
+type LLMLoaded struct {
+	Name      string `json:"name"`
+	SizeBytes int64  `json:"size_bytes"`
+	// VRAMBytes: the part on a GPU.
+	VRAMBytes     int64  `json:"vram_bytes"`
+	ContextTokens *int64 `json:"context_tokens"`
+	// ExpiresAt: when the server lets go of it unless it is used.
+	ExpiresAt *time.Time `json:"expires_at"`
+}
+
+// LLMModel is the schema of that name in the API.
+type LLMModel struct {
+	Name string `json:"name"`
+	// Digest: names with one digest are one model.
+	Digest    *string `json:"digest"`
+	SizeBytes *int64  `json:"size_bytes"`
+	Family    *string `json:"family"`
+	// Parameters: how many, as the server says.
+	Parameters   *string `json:"parameters"`
+	Quantization *string `json:"quantization"`
+	// Remote: the server would pass texts on to the cloud; refused unless llm.allow_remote is set.
+	Remote bool `json:"remote"`
+}
+
+// LLMServer is the schema of that name in the API.
+type LLMServer struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// URL: scheme, host and port.
+	URL    string `json:"url"`
+	Status string `json:"status"`
+	// Code: why it is unavailable: a problem code.
+	Code   *string `json:"code"`
+	Detail *string `json:"detail"`
+	// Version: null: it does not tell.
+	Version *string `json:"version"`
+	// LatencyMs: how long its first answer took.
+	LatencyMs *int64     `json:"latency_ms"`
+	Models    []LLMModel `json:"models"`
+	// Loaded: what is in its memory; empty also for servers that do not tell.
+	Loaded []LLMLoaded `json:"loaded"`
+	// CheckedAt: a finding is used for five seconds.
+	CheckedAt time.Time `json:"checked_at"`
+}
+
+// LLMServers is the schema of that name in the API.
+type LLMServers struct {
+	Items []LLMServer `json:"items"`
+	// DefaultModel: model of jobs that name none.
+	DefaultModel *string `json:"default_model"`
 }
 
 // LegacyCancelled is the schema of that name in the API.
@@ -1556,6 +1639,31 @@ type TokenInput struct {
 type TokenList struct {
 	Items      []Token `json:"items"`
 	NextCursor *string `json:"next_cursor"`
+}
+
+// TokenUsage is the schema of that name in the API.
+type TokenUsage struct {
+	// Day: in UTC.
+	Day string `json:"day"`
+	// TemplateID: null = jobs without a template, and direct requests.
+	TemplateID *string `json:"template_id"`
+	JobType    string  `json:"job_type"`
+	Model      string  `json:"model"`
+	Calls      int64   `json:"calls"`
+	// PromptTokens: of the calls whose counts are known.
+	PromptTokens int64 `json:"prompt_tokens"`
+	// CompletionTokens: of the calls whose counts are known.
+	CompletionTokens int64 `json:"completion_tokens"`
+	// UnknownCalls: calls of which a count is not known.
+	UnknownCalls int64 `json:"unknown_calls"`
+	// TotalMs: how long the work waited for the model.
+	TotalMs int64 `json:"total_ms"`
+}
+
+// TokenUsageList is the schema of that name in the API.
+type TokenUsageList struct {
+	Items      []TokenUsage `json:"items"`
+	NextCursor *string      `json:"next_cursor"`
 }
 
 // Tokens is the schema of that name in the API.

@@ -39,7 +39,7 @@ ring 1 domain: order job claim run schedule calendar workflow approval directive
 	webhook -> job run event
 
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
-ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc
+ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc testsvc/gguf
 ring 2 ports: blob blob/s3 blob/blobtest archive
 ring 2 ports: certificate certificate/certificatetest reserve
 	store/portable -> store
@@ -47,6 +47,7 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	store/dump -> store/migrations
 	store/sqlite blob runlog -> filelock
 	runlog -> blob
+	testsvc -> testsvc/gguf
 	store/storetest -> store
 	bus/mem bus/redis bus/bustest -> bus
 	checkpoint/checkpointtest -> checkpoint

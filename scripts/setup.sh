@@ -12,6 +12,9 @@ have() {
 	pgbouncer) command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] ;;
 	libc6-dev) [ -e /usr/include/stdlib.h ] || [ "$(uname -s)" != Linux ] ;;
 	strace) command -v strace >/dev/null || [ "$(uname -s)" != Linux ] ;;
+	g++) command -v g++ >/dev/null || command -v c++ >/dev/null ;;
+	nlohmann-json3-dev) [ -e /usr/include/nlohmann/json.hpp ] ;;
+	libstb-dev) [ -e /usr/include/stb/stb_image.h ] ;;
 	gcc) command -v gcc >/dev/null || command -v cc >/dev/null ;;
 	*) command -v "$1" >/dev/null ;;
 	esac
@@ -23,11 +26,20 @@ for tool in versitygw oidcprovider; do
 	scripts/tool.sh "$tool" >/dev/null || echo "setup.sh: cannot build $tool" >&2
 done
 
+# The LLM server needs the compiler of the packages below.
+llm() {
+	scripts/tool.sh ollama >/dev/null || echo "setup.sh: cannot build the LLM server" >&2
+}
+
 missing=()
 for p in postgresql redis-server pgbouncer strace gcc libc6-dev; do
 	have "$p" || missing+=("$p")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+# What builds the LLM server is not missed where that is built already.
+FIND_ONLY=1 scripts/tool.sh ollama >/dev/null || for p in g++ nlohmann-json3-dev libstb-dev; do
+	have "$p" || missing+=("$p")
+done
+[ ${#missing[@]} -gt 0 ] || { llm; exit 0; }
 
 manually() {
 	echo "setup.sh: $1" >&2
@@ -55,3 +67,4 @@ echo "setup.sh: installing ${missing[*]}"
 apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
 "${apt[@]}" update </dev/null
 "${apt[@]}" install --no-install-recommends "${missing[@]}" </dev/null
+llm

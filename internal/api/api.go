@@ -28,6 +28,7 @@ import (
 	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
+	"github.com/runsheet/runsheet/internal/llm"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/queue"
@@ -111,6 +112,10 @@ type Options struct {
 	// Health is what /readyz tells; nil: whether the database takes writes. The
 	// caller closes it.
 	Health *health.Monitor
+	// LLM are the servers of language models; nil: there are none. LLMModel is the
+	// model of jobs that name none.
+	LLM      *llm.Pool
+	LLMModel string
 	// Metrics counts requests and answers /metrics; nil: nothing is counted.
 	Metrics *metrics.Metrics
 }
@@ -214,7 +219,7 @@ func New(o Options) (http.Handler, error) {
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
 		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
-		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.eventRoutes(), s.systemRoutes(),
+		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.budgetRoutes(), s.llmRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 		s.groupRoutes(), s.lockRoutes(), s.directRoutes(),
 		s.webhookRoutes(), s.deliveryRoutes(),

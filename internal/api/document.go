@@ -45,6 +45,7 @@ func document(table []*operation) *huma.OpenAPI {
 			{Name: "job-groups"},
 			{Name: "locks"},
 			{Name: "queue"},
+			{Name: "llm", Description: "language models: what they cost and what they may"},
 			{Name: "events"},
 			{Name: "system"},
 			{Name: "session"},

@@ -159,13 +159,17 @@ func (s *service) listTemplates(r *request) (reply, error) {
 
 // template finds the template that the path names by id or by name.
 func (s *service) template(r *request) (job.Template, error) {
-	ref := r.PathValue("template_id")
+	return s.templateNamed(r, "template_id", r.PathValue("template_id"))
+}
+
+// templateNamed finds the template that a part of the path names.
+func (s *service) templateNamed(r *request, part, ref string) (job.Template, error) {
 	if err := checkTemplateRef(ref); err != nil {
-		return job.Template{}, fault.From(err).At("path/template_id", string(fault.WrongIDType), fault.From(err).Detail)
+		return job.Template{}, fault.From(err).At("path/"+part, string(fault.WrongIDType), fault.From(err).Detail)
 	}
 	if !utf8.ValidString(ref) || strings.ContainsRune(ref, 0) {
 		// No name is like this, and PostgreSQL would refuse the text itself.
-		return job.Template{}, fault.Newf(fault.NotFound, "no template %q", clip(ref)).At("path/template_id", "encoding", "must be UTF-8 without NUL")
+		return job.Template{}, fault.Newf(fault.NotFound, "no template %q", clip(ref)).At("path/"+part, "encoding", "must be UTF-8 without NUL")
 	}
 	return s.Store.Templates.Template(r.Context(), r.tenant(), ref)
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
+	"github.com/runsheet/runsheet/internal/llm"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/outbound"
@@ -71,12 +72,14 @@ type App struct {
 	place    string // id of blobs, if they are shared
 	sweptOn  string // day of the last sweep, of housekeeping only
 	logs     *runlog.Folder
+	gpus     llm.GPUs // which models share a device
 	tasks    *task.Registry
 	engine   *queue.Engine
 	feed     *feed.Feed
 	hooks    *outbound.Client // reaches the receivers of webhooks
 	listener net.Listener
 	conns    *conns
+	llm      *llm.Pool
 	metrics  *metrics.Metrics
 	checks   []health.Check // of optional parts, for startHealth
 	health   *health.Monitor
@@ -114,7 +117,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.declareGPUs, a.openLLM, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
@@ -263,7 +266,7 @@ func (a *App) serve(ctx context.Context) error {
 		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
-		Lane: a.engine, BodyKey: bodyKey,
+		Lane: a.engine, BodyKey: bodyKey, LLM: a.llm, LLMModel: a.o.Config.LLM.Model,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)

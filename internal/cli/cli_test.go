@@ -127,6 +127,14 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 		if path == "/job-templates" && r.Method == http.MethodGet {
 			out = page(tmpl)
 		}
+	case "GET /llm/servers":
+		out = client.LLMServers{Items: []client.LLMServer{
+			{
+				Name: "default", Kind: "ollama", URL: "http://127.0.0.1:11434", Status: "ok", LatencyMs: new(int64(3)),
+				Models: []client.LLMModel{{Name: "qwen3:8b"}, {Name: "gemma3:4b"}}, Loaded: []client.LLMLoaded{{Name: "qwen3:8b"}},
+			},
+			{Name: "gpu", Kind: "openai", URL: "http://10.0.0.5:8080", Status: "unavailable", Code: new("llm_unreachable")},
+		}}
 	case "GET /workers", "PATCH /workers":
 		out = client.Workers{Count: 2, Running: 1, Slots: []client.Slot{
 			{Slot: 1, State: "busy", JobID: new(jobID), Name: new("train"), JobType: new("command"), Since: new(now.Add(-90 * time.Second))},
@@ -191,6 +199,7 @@ func TestGolden(t *testing.T) {
 		"template_ls":     "template ls",
 		"template_get":    "template get nightly",
 		"worker_ls":       "worker ls",
+		"llm_ls":          "llm ls",
 		"worker_scale":    "worker scale 2",
 		"queue_status":    "queue status",
 		"queue_ls":        "queue ls --limit 2",

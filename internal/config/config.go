@@ -79,6 +79,8 @@ type Config struct {
 	OutboundAllow []string
 	// OIDC is logging in at an OpenID provider.
 	OIDC OIDC
+	// LLM is the servers of language models.
+	LLM LLM
 	// Demo adds demonstration data and allows a few harmless commands.
 	Demo bool
 
@@ -93,6 +95,9 @@ type Config struct {
 	// Legacy says whether the endpoints outside of /api answer that programs of an
 	// earlier time use.
 	Legacy bool
+	// LLMGPUs are rules "MODEL=LOCK" for models that share a device, and
+	// LLMGPUCapacity "LOCK=NUMBER" for devices that more than one may use.
+	LLMGPUs, LLMGPUCapacity []string
 
 	origins map[string]string
 }

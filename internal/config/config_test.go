@@ -73,12 +73,14 @@ func TestDefaults(t *testing.T) {
 		"artifacts.max_bytes": "1073741824 <- default", "artifacts.run_max_bytes": "4294967296 <- default", "artifacts.tenant_quota_bytes": "0 <- default",
 		"retention.days": "30 <- default", "retention.runs": "100000 <- default", "retention.events_days": "30 <- default",
 		"workers": "1 <- default", "stop_grace": "10s <- default",
-		"lease_ttl": "30s <- default", "legacy.enabled": "true <- default", "command.allow": " <- default", "redis_url": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
+		"lease_ttl": "30s <- default", "legacy.enabled": "true <- default", "llm.gpus": " <- default", "llm.gpu_capacity": " <- default", "command.allow": " <- default", "redis_url": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
 		"log_level": "info <- default", "log_format": "text <- default", "log_max_bytes": "10485760 <- default",
 		"timezone": "UTC <- default", "oidc.issuer": " <- default", "oidc.client_id": " <- default", "oidc.client_secret": " <- default",
 		"oidc.redirect_url": " <- default", "oidc.scopes": "openid,profile,email <- default", "oidc.name_claim": "preferred_username <- default",
 		"oidc.roles_claim": " <- default", "oidc.roles": " <- default", "oidc.default_role": " <- default", "oidc.tenant": "default <- default",
 		"oidc.allowed_domains": " <- default",
+		"llm.url":              "http://127.0.0.1:11434 <- default", "llm.model": " <- default", "llm.servers": " <- default", "llm.allow_remote": "false <- default",
+		"llm.connect_timeout": "5s <- default", "llm.first_token_timeout": "10m0s <- default", "llm.idle_timeout": "2m0s <- default",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -128,7 +128,7 @@ func (w *walker) value(name string, key, v ast.Node) error {
 	case *ast.SequenceNode:
 		var items []string
 		for _, item := range v.Values {
-			s, err := w.scalar(item)
+			s, err := w.item(item)
 			if err != nil {
 				return err
 			}
@@ -150,6 +150,36 @@ func (w *walker) value(name string, key, v ast.Node) error {
 	w.seen[name] = w.place(key)
 	w.out = append(w.out, entry{name: name, text: text, place: w.place(key)})
 	return nil
+}
+
+// item is an entry of a list: text, or keys and values, which become the text
+// "key=value key=value".
+func (w *walker) item(n ast.Node) (string, error) {
+	var values []*ast.MappingValueNode
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		values = n.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{n}
+	default:
+		return w.scalar(n)
+	}
+	var words []string
+	for _, v := range values {
+		key, ok := v.Key.(*ast.StringNode)
+		if !ok {
+			return "", w.fail(v.Key, "a key must be plain text")
+		}
+		s, err := w.scalar(v.Value)
+		if err != nil {
+			return "", err
+		}
+		if strings.ContainsAny(s, " \t\n") {
+			return "", w.fail(v.Value, "a value in an item of a list must not contain white space")
+		}
+		words = append(words, key.Value+"="+s)
+	}
+	return strings.Join(words, " "), nil
 }
 
 func (w *walker) scalar(n ast.Node) (string, error) {

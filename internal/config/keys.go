@@ -109,7 +109,7 @@ func keys() []key {
 		},
 		text("timezone", "IANA time zone of new schedules", func(c *Config) *string { return &c.Timezone }, checkZone),
 		renamed("legacy-enabled", flag("legacy.enabled", "answer at /queue, /jobs and /scheduler as well, for programs of an earlier time", func(c *Config) *bool { return &c.Legacy })),
-	}, append(fileKeys(), oidcKeys()...)...)
+	}, slices.Concat(fileKeys(), oidcKeys(), llmKeys(), gpuKeys())...)
 }
 
 // levels has slog's levels -4, 0, 4 and 8. Read-only.

@@ -88,6 +88,7 @@ func defaults(env func(string) (string, bool)) Config {
 		Timezone: "UTC",
 		Legacy:   true,
 		OIDC:     defaultOIDC(),
+		LLM:      defaultLLM(),
 		origins:  map[string]string{},
 	}
 	if env != nil {
@@ -197,6 +198,9 @@ func (c *Config) finish() (Config, error) {
 			WithHint("listen on 127.0.0.1, set tls_cert and tls_key (--tls-cert, --tls-key), or put a reverse proxy with TLS in front and set behind_proxy (--behind-proxy)")
 	}
 	if err := c.finishOIDC(); err != nil {
+		return Config{}, err
+	}
+	if err := c.finishLLM(); err != nil {
 		return Config{}, err
 	}
 	return *c, c.checkBlobKeys()

@@ -1,6 +1,6 @@
 // Package doctor looks at an installation and says what is wrong with it, for
 // the person who runs the server: folder, lock, database, place of the
-// artifacts, clock, limits, certificate, and the running server if there is one.
+// artifacts, clock, limits, certificate, servers of language models, and the running server if there is one.
 //
 //	report := doctor.Examine(ctx, doctor.Options{Config: cfg, Clock: clock.System{}})
 //	if report.Failed() { ... }
@@ -84,6 +84,7 @@ func Examine(ctx context.Context, o Options) Report {
 	e.lock()
 	e.database(ctx)
 	e.redis(ctx)
+	e.models(ctx)
 	e.artifacts(ctx)
 	e.leftovers()
 	e.machine()

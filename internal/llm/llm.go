@@ -24,6 +24,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/outbound"
 )
 
 // Kind is how a server is spoken to.
@@ -82,6 +83,9 @@ type Options struct {
 	// Observe is told of each call of Chat and Generate when it ends; nil = nobody.
 	// It must be quick and safe for concurrent use.
 	Observe func(Call)
+
+	// resolver is the machine's if nil; tests replace it.
+	resolver outbound.Resolver
 }
 
 // Call is what Options.Observe hears: no text.

@@ -101,35 +101,47 @@ func newServer(s Server, o Options) (*server, error) {
 	case s.Kind != Ollama && s.Kind != OpenAI:
 		return nil, bad("kind must be %s or %s", Ollama, OpenAI)
 	}
-	open, err := outbound.New(outbound.Options{}) // only to read the URL
-	if err != nil {
-		return nil, err
-	}
-	base, err := open.Check(s.URL)
-	if base == nil {
+	made := &server{Server: s}
+	client, err := outbound.New(outbound.Options{
+		Allow: allowed(s.URL), LocalOnly: !o.AllowRemote,
+		MaxResponse: maxResponse, ResolveTimeout: o.Timeouts.Connect, ConnectTimeout: o.Timeouts.Connect, TLSTimeout: o.Timeouts.Connect,
+		Resolver: o.resolver,
+	})
+	if err != nil { // about the entry that was made of the URL, so look at that
+		if client, err = outbound.New(outbound.Options{}); err == nil {
+			_, err = client.Check(s.URL)
+		}
 		return nil, bad("%s", fault.From(err).Detail)
 	}
-	if base.RawQuery != "" {
+	base, err := client.Check(s.URL)
+	switch {
+	case base == nil:
+		return nil, bad("%s", fault.From(err).Detail)
+	case err != nil:
+		return nil, made.explain(err)
+	case base.RawQuery != "":
 		return nil, bad("the URL must not have a query")
 	}
-	port := base.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[base.Scheme]
-	}
-	base.Path = strings.TrimSuffix(strings.TrimSuffix(base.Path, "/"), "/v1")
-	base.RawPath = ""
-	made := &server{Server: s, base: base}
-	made.client, err = outbound.New(outbound.Options{
-		Allow: []string{net.JoinHostPort(base.Hostname(), port)}, LocalOnly: !o.AllowRemote,
-		MaxResponse: maxResponse, ResolveTimeout: o.Timeouts.Connect, ConnectTimeout: o.Timeouts.Connect, TLSTimeout: o.Timeouts.Connect,
-	})
-	if err != nil {
-		return nil, bad("%s", fault.From(err).Detail)
-	}
-	if _, err := made.client.Check(base.String()); err != nil {
-		return nil, made.explain(err)
-	}
+	base.Path, base.RawPath = strings.TrimSuffix(strings.TrimSuffix(base.Path, "/"), "/v1"), ""
+	made.base, made.client = base, client
 	return made, nil
+}
+
+// allowed is the entry of the allow-list for a server: it is allowed because it
+// was named.
+func allowed(raw string) []string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return nil // whoever checks the URL refuses it
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443"}[u.Scheme]
+	}
+	if port == "" {
+		port = "80"
+	}
+	return []string{net.JoinHostPort(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), port)}
 }
 
 // validName keeps names fit for metrics, tables and URLs.

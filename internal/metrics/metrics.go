@@ -59,6 +59,11 @@ type Metrics struct {
 	webhookSeconds prometheus.Observer
 	webhookBacklog *prometheus.GaugeVec
 
+	llmCalls, llmTokens, llmUncounted *prometheus.CounterVec
+	llmSeconds                        *prometheus.HistogramVec
+	modelsMu                          sync.Mutex
+	models                            map[string]bool // that have series of their own
+
 	requests, refused *prometheus.CounterVec
 	requestSeconds    *prometheus.HistogramVec
 	inFlight          prometheus.Gauge
@@ -76,7 +81,7 @@ func New(o Options) *Metrics {
 	if o.KnownType == nil {
 		o.KnownType = func(string) bool { return false }
 	}
-	m := &Metrics{clock: o.Clock, knownType: o.KnownType, registry: prometheus.NewRegistry()}
+	m := &Metrics{clock: o.Clock, knownType: o.KnownType, registry: prometheus.NewRegistry(), models: map[string]bool{}}
 	m.survey = newSurveyor(o.Clock)
 	m.registry.MustRegister(
 		m.survey, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -96,6 +101,9 @@ func New(o Options) *Metrics {
 	m.webhooks, m.webhookSeconds = m.counters(webhookAttempts), m.histograms(webhookSeconds).WithLabelValues()
 	m.webhookBacklog = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: webhookBacklog.Name, Help: webhookBacklog.Help}, webhookBacklog.Labels)
 	m.registry.MustRegister(m.webhookBacklog)
+
+	m.llmCalls, m.llmTokens, m.llmUncounted = m.counters(llmCalls), m.counters(llmTokens), m.counters(llmUncounted)
+	m.llmSeconds = m.histograms(llmSeconds)
 
 	m.requests, m.refused = m.counters(httpRequests), m.counters(httpRefused)
 	m.requestSeconds = m.histograms(httpSeconds)

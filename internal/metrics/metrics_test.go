@@ -24,6 +24,7 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/llm"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
@@ -92,6 +93,8 @@ func (b *bundle) touch() {
 	b.m.Batch(3)
 	b.m.WebhookAttempt("delivered", 20*time.Millisecond)
 	b.m.WebhookBacklog(1, 2)
+	n := int64(3)
+	b.m.LLMCall(llm.Call{Usage: llm.Usage{Server: "default", Model: "m", Prompt: &n}})
 	put := b.m.PutBlob(func(context.Context, io.Reader, blob.Reserve) (string, int64, error) { return "", 7, nil })
 	if _, _, err := put(b.t.Context(), strings.NewReader("x"), nil); err != nil {
 		b.t.Fatal(err)

@@ -9,7 +9,7 @@ type Def struct {
 	Kind Kind
 	Help string
 	// Labels have values from closed sets, which Values explains in the same order:
-	// never text from users, never ids.
+	// never text from users, never ids. Names of models are bounded in number.
 	Labels, Values []string
 	// Buckets of a histogram: upper bounds in the metric's unit.
 	Buckets []float64
@@ -27,9 +27,11 @@ const (
 
 // Values of labels that several metrics have.
 const (
-	jobTypes = "a job type of this server, or `other`"
-	routes   = "the route's pattern, such as `/api/jobs/{job_id}`, or `none` where nothing is served"
-	methods  = "`GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`, or `other`"
+	jobTypes   = "a job type of this server, or `other`"
+	routes     = "the route's pattern, such as `/api/jobs/{job_id}`, or `none` where nothing is served"
+	llmServers = "name of a server in the configuration, or `other`"
+	llmModels  = "a model that has answered, or `other`"
+	methods    = "`GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`, or `other`"
 )
 
 // The metrics. The variables are read-only.
@@ -166,6 +168,24 @@ var (
 		Labels: []string{"stage"}, Values: []string{"`outbox` (events that were not looked at yet), `open` (deliveries to be sent or sent again)"},
 	}
 
+	llmCalls = Def{
+		Name: "runsheet_llm_calls_total", Kind: Counter, Help: "Questions of this process to language models, by how they ended.",
+		Labels: []string{"server", "model", "outcome"}, Values: []string{llmServers, llmModels, "`ok`, a problem code such as `llm_busy`, `cancelled` or `deadline`"},
+	}
+	llmSeconds = Def{
+		Name: "runsheet_llm_call_duration_seconds", Kind: Histogram, Help: "Time from the question to the end of the answer, with waiting and repetitions.",
+		Labels: []string{"server", "model"}, Values: []string{llmServers, llmModels},
+		Buckets: []float64{0.25, 1, 5, 15, 60, 300, 900, 3600},
+	}
+	llmTokens = Def{
+		Name: "runsheet_llm_tokens_total", Kind: Counter, Help: "Tokens as the servers counted them, of answers that came whole.",
+		Labels: []string{"server", "model", "kind"}, Values: []string{llmServers, llmModels, "`prompt`, `completion`"},
+	}
+	llmUncounted = Def{
+		Name: "runsheet_llm_calls_uncounted_total", Kind: Counter, Help: "Whole answers with which the server told no counts, or not both. Their tokens are missing above.",
+		Labels: []string{"server", "model"}, Values: []string{llmServers, llmModels},
+	}
+
 	ready = Def{
 		Name: "runsheet_ready", Kind: Gauge, Help: "The checks of /readyz: 1 ok, 0.5 degraded, 0 failing.",
 		Labels: []string{"check"}, Values: []string{"name of a check, such as `database`"},
@@ -181,6 +201,7 @@ func Defs() []Def {
 		storeSeconds, storeErrors, batchRequests, databaseBytes, walBytes, freeBytes, totalBytes,
 		surveyAge, surveyErrors, eventsLast, eventsLagging, putBytes, putCount,
 		webhookAttempts, webhookSeconds, webhookBacklog,
+		llmCalls, llmSeconds, llmTokens, llmUncounted,
 		httpRequests, httpSeconds, httpInFlight, httpRefused, httpConnections, httpBytes,
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/claim"
-
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -54,7 +52,7 @@ func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
 	}
 	for {
 		room := store.MaxWorkers - e.Active()
-		c, err := e.o.Store.Jobs.Claim(ctx, store.ClaimJobs{Instance: e.InstanceID(), Room: room, Decide: claim.Decide})
+		c, err := e.o.Store.Jobs.Claim(ctx, store.ClaimJobs{Instance: e.InstanceID(), Room: room, Decide: e.decide})
 		if err != nil {
 			e.doubt = !fault.Is(err, fault.StaleLease)
 			return time.Time{}, err

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/blob"
@@ -40,6 +41,8 @@ const (
 	pollEvery = time.Second
 	// leastWait is the least pause before a delayed job is looked for again.
 	leastWait = 10 * time.Millisecond
+	// modelsEvery is how often the model servers are asked what they have loaded.
+	modelsEvery = 5 * time.Second
 	// reportEvery is how often progress is written at most.
 	reportEvery = 500 * time.Millisecond
 	// recordGrace is how long a stop waits for the ends of stopped attempts to be
@@ -69,6 +72,10 @@ type Options struct {
 	// OpenBlob returns stored content and its size; nil = artifacts of earlier
 	// attempts count as gone.
 	OpenBlob func(ctx context.Context, sha256 string) (io.ReadSeekCloser, int64, error)
+	// LoadedModels tells which models the servers have in memory, by the names of
+	// their locks; nil = nobody knows, and the models of the work that was started
+	// last are taken for loaded. It is asked only while model_affinity is on.
+	LoadedModels func(ctx context.Context) ([]string, error)
 	// Limits bound what artifacts take.
 	Limits store.ArtifactLimits
 	// Sweep ends what is left of the processes of dead attempts on this host and
@@ -118,6 +125,9 @@ type Engine struct {
 	active   map[string]*attempt // by run id
 	calls    map[string]*call    // direct requests of this process, by run id
 	closing  bool                // no more calls are taken
+
+	// affine says that the last claim went by model_affinity.
+	affine atomic.Bool
 
 	attempts sync.WaitGroup
 	callers  sync.WaitGroup
@@ -211,6 +221,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	background.Go(func() { e.listen(loops, hints) })
 	background.Go(func() { e.rescueOthers(loops) })
 	background.Go(func() { e.keepLane(loops) })
+	background.Go(func() { e.watchModels(loops) })
 	background.Go(func() { e.warm(loops) })
 	e.claimLoop(ctx, live)
 	e.closeLane()

@@ -94,7 +94,10 @@ type ListUsage struct {
 	// From and To are UTC days, both included.
 	From, To   string
 	TemplateID string // "" = all
-	Limit      int    // at least 1
+	// After continues behind a day, template, job type and model; nil = from the
+	// start.
+	After []string
+	Limit int // at least 1
 }
 
 // TokenUsage is what the calls of one day, template, job type and model cost.

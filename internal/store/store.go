@@ -212,6 +212,10 @@ type Queue interface {
 	// SetRules replaces the rules; version_mismatch when p.IfVersion is set and
 	// differs.
 	SetRules(ctx context.Context, p SetRules) (Settings, error)
+	// SetLoaded notes which models are in memory, by the names of their locks;
+	// models that something running holds count besides. The next claims and
+	// explanations go by it, until more work is started.
+	SetLoaded(ctx context.Context, models []string) error
 }
 
 // Order is the one order of all waiting jobs.

@@ -6,10 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -166,28 +164,4 @@ func (s *S3Server) bucket(t testing.TB) string {
 	name := "bucket" + strconv.FormatInt(s.buckets.Add(1), 10)
 	must(t, c.MakeBucket(t.Context(), name, minio.MakeBucketOptions{}))
 	return name
-}
-
-// tool returns the path of a server that scripts/tool.sh knows, which is built
-// when nobody has done so yet.
-func tool(name string) (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		script := filepath.Join(dir, "scripts", "tool.sh")
-		if _, err := os.Stat(script); err == nil {
-			out, err := exec.Command(script, name).Output() //nolint:noctx // the build takes as long as the machine needs
-			if err != nil {
-				return "", &missing{fmt.Sprintf("%s (%s: %v)", name, script, err)}
-			}
-			return strings.TrimSpace(string(out)), nil
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return "", &missing{name}
-		}
-		dir = up
-	}
 }

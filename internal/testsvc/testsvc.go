@@ -2,8 +2,8 @@
 
 // Package testsvc starts throwaway servers for tests: PostgreSQL, PgBouncer and
 // Redis from the machine's own binaries (Debian's packages), an S3 server that
-// tools/go.mod pins and an OpenID provider from tools/oidcprovider; never a server
-// that somebody else uses.
+// tools/go.mod pins, an OpenID provider from tools/oidcprovider and an Ollama from
+// tools/ollama; never a server that somebody else uses.
 //
 // A server is started by the first test of a test binary that asks for it and
 // is shared by the others; what a test gets (a database, a Redis number) is its
@@ -38,7 +38,8 @@ import (
 const startTimeout = 60 * time.Second
 
 // guardian runs the server given as arguments and stops it, with signal $1,
-// when standard input closes. Then it removes folder $2. Output goes to a log,
+// when standard input closes. Then it removes folder $2 and ends with all that is
+// left of its process group: children that a server forgot. Output goes to a log,
 // because "go test" waits for everyone who holds its own.
 const guardian = `sig=$1; dir=$2; shift 2
 "$@" >>"$dir/log" 2>&1 </dev/null &
@@ -47,7 +48,8 @@ echo "$pid" >"$dir/pid"
 read -r _
 kill -s "$sig" "$pid"
 wait "$pid"
-rm -rf -- "$dir"`
+rm -rf -- "$dir"
+kill -s KILL 0`
 
 // account is the user whom servers run as. PostgreSQL and PgBouncer refuse to
 // run as root. The zero value means: as we are.

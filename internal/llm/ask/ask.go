@@ -16,6 +16,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -37,6 +39,16 @@ var ErrLimit = errors.New("a limit of the directive is reached")
 
 // afterTime bounds the recording of a call whose attempt was stopped.
 const afterTime = 5 * time.Second
+
+// errEndless ends a call to a server that does not keep to MaxTokens: after so many
+// bytes what has come is taken for the answer.
+var errEndless = errors.New("the answer has no end")
+
+// No tokenizer makes tokens that are longer than this on average.
+const (
+	tokenBytes = 64
+	slackBytes = 4 << 10
+)
 
 // Chat asks a model. *llm.Pool is the one of production.
 type Chat interface {
@@ -164,22 +176,32 @@ func (k *Asker) once(ctx context.Context, q Question, got func()) (llm.Answer, e
 	if err != nil {
 		return llm.Answer{}, err
 	}
+	limited, done := k.limited(ctx)
+	limited, stop := context.WithCancelCause(limited)
 	var heard heard
 	r.OnToken = func(text string) {
-		heard.note(text, k.clk.Now())
+		if heard.note(text, k.clk.Now()); r.MaxTokens > 0 && heard.text.Len() > tokenBytes*r.MaxTokens+slackBytes {
+			stop(errEndless)
+			return
+		}
 		if q.OnToken != nil {
 			got()
 			q.OnToken(text)
 		}
 	}
-	limited, done := k.limited(ctx)
 	start := k.clk.Now()
 	answer, err := k.chat.Chat(limited, r)
-	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(limited), ErrLimit) {
-		err = overLimit()
+	if err != nil && ctx.Err() == nil {
+		switch why := context.Cause(limited); {
+		case errors.Is(why, ErrLimit):
+			err = overLimit()
+		case errors.Is(why, errEndless):
+			answer.Text, answer.Stop, err = heard.text.String(), llm.StopLength, nil
+		}
 	}
+	stop(nil)
 	done()
-	k.add(r, answer, err, heard)
+	k.add(r, answer, err, &heard)
 	if recorded := k.record(ctx, q, r, answer, err, start); recorded != nil {
 		// A call that nobody counts must not lead to more of them.
 		return llm.Answer{}, recorded
@@ -258,6 +280,7 @@ func (k *Asker) limited(ctx context.Context) (context.Context, func()) {
 
 // heard is what came of an answer, counted.
 type heard struct {
+	text        strings.Builder
 	pieces      int64
 	first, last time.Time
 }
@@ -266,6 +289,7 @@ func (h *heard) note(text string, at time.Time) {
 	if text == "" {
 		return
 	}
+	h.text.WriteString(text)
 	if h.pieces++; h.first.IsZero() {
 		h.first = at
 	}
@@ -273,7 +297,7 @@ func (h *heard) note(text string, at time.Time) {
 }
 
 // add counts a call.
-func (k *Asker) add(r llm.Request, a llm.Answer, err error, h heard) {
+func (k *Asker) add(r llm.Request, a llm.Answer, err error, h *heard) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.spent.Calls++
@@ -328,12 +352,10 @@ func (k *Asker) record(ctx context.Context, q Question, r llm.Request, a llm.Ans
 
 // untouched reports whether a call failed before any model worked for it.
 func untouched(err error) bool {
-	switch fault.From(err).Code {
-	case fault.LLMServerUnknown, fault.LLMRefusedRemote, fault.LLMUnreachable, fault.LLMBusy,
-		fault.LLMModelMissing, fault.LLMRequestRefused, fault.InvalidInput:
-		return true
-	}
-	return false
+	return slices.Contains([]fault.Code{
+		fault.LLMServerUnknown, fault.LLMRefusedRemote, fault.LLMUnreachable, fault.LLMBusy,
+		fault.LLMModelMissing, fault.LLMRequestRefused, fault.InvalidInput,
+	}, fault.From(err).Code)
 }
 
 // outcome is the word for how a call ended.

@@ -315,6 +315,26 @@ func TestTheTimeOfADirectiveEndsACall(t *testing.T) {
 	}
 }
 
+func TestAnAnswerWithoutAnEndIsTakenAsItIs(t *testing.T) {
+	t.Parallel()
+	m := &model{answer: func(ctx context.Context, _ int, r llm.Request) (llm.Answer, error) {
+		for ctx.Err() == nil {
+			r.OnToken("and on ")
+		}
+		return llm.Answer{Usage: llm.Usage{Server: "default"}}, context.Cause(ctx)
+	}}
+	b := setup(m, nil, ask.Defaults{})
+	q := question("hi")
+	q.MaxTokens = 10
+	a, err := b.Ask(t.Context(), q)
+	if err != nil || a.Stop != llm.StopLength || len(a.Text) < 640 || len(a.Text) > 8<<10 {
+		t.Fatalf("%d bytes, %v", len(a.Text), err)
+	}
+	if c := b.host.Calls(); len(c) != 1 || c[0].Outcome != run.CallOK || c[0].Completion != nil {
+		t.Errorf("recorded %+v", c)
+	}
+}
+
 func TestStructuredAnswersAreFoundRepairedOnceOrGivenUp(t *testing.T) {
 	t.Parallel()
 	good := `{"title":"A"}`

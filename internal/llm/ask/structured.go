@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -35,7 +36,7 @@ func (k *Asker) Structured(ctx context.Context, q Question, decode func([]byte) 
 		return nil
 	}
 	repair := q
-	repair.Messages = append(repair.Messages[:len(repair.Messages):len(repair.Messages)],
+	repair.Messages = append(slices.Clip(repair.Messages),
 		llm.Message{Role: llm.Assistant, Content: shorten(answer.Text)},
 		llm.Message{Role: llm.User, Content: "That answer cannot be used: " + Cut(wrong.Error(), maxWrong) +
 			". Answer again with one JSON value of the form that was asked for, and nothing else."})
@@ -89,8 +90,8 @@ func candidates(text string) [][]byte {
 	}
 	out := [][]byte{b}
 	if _, rest, ok := bytes.Cut(b, []byte("```")); ok {
-		if i := bytes.IndexByte(rest, '\n'); i >= 0 {
-			inside, _, _ := bytes.Cut(rest[i+1:], []byte("```"))
+		if _, inside, ok := bytes.Cut(rest, []byte("\n")); ok { // after the name of the language
+			inside, _, _ = bytes.Cut(inside, []byte("```"))
 			out = append(out, bytes.TrimSpace(inside))
 		}
 	}

@@ -2,6 +2,7 @@ package ask
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
@@ -24,9 +25,8 @@ const (
 // again says whether a call that ended with err is worth another try and when.
 func again(err error, try int) (time.Duration, bool) {
 	f := fault.From(err)
-	switch f.Code {
-	case fault.LLMBusy, fault.LLMUnreachable, fault.LLMBrokenStream, fault.LLMServerFailed:
-	default: // an answer that takes too long takes too long again
+	// An answer that takes too long takes too long again.
+	if !slices.Contains([]fault.Code{fault.LLMBusy, fault.LLMUnreachable, fault.LLMBrokenStream, fault.LLMServerFailed}, f.Code) {
 		return 0, false
 	}
 	wait := max(firstWait<<(try-1), f.RetryAfter)

@@ -110,6 +110,9 @@ func (s calls) Usage(ctx context.Context, p store.ListUsage) ([]store.TokenUsage
 	if p.TemplateID != "" {
 		w.add("template_id = %s", p.TemplateID)
 	}
+	if len(p.After) == 4 {
+		w.add("(day, template_id, job_type, model) > (%s, %s, %s, %s)", p.After[0], p.After[1], p.After[2], p.After[3])
+	}
 	query := fmt.Sprintf(`SELECT day, template_id, job_type, model, calls, prompt, completion, unknown, total_ms FROM llm_usage%s
 		ORDER BY day, template_id, job_type, model LIMIT %d`, w.String(), p.Limit)
 	var out []store.TokenUsage

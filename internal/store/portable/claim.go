@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,6 +156,7 @@ func checkLease(ctx context.Context, tx Tx, instance string, now time.Time) erro
 
 // carryOutDecision writes what was decided.
 func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decision, out *store.Claims) error {
+	var models []string
 	for _, g := range d.Direct {
 		r, started, err := startDirect(ctx, tx, g, snap.Now)
 		if err != nil {
@@ -162,9 +164,9 @@ func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decis
 		}
 		if started {
 			out.Direct = append(out.Direct, store.DirectStarted{Run: r})
+			models = append(models, modelsOf(snap.Direct, r.ID)...)
 		}
 	}
-	var models []string
 	for _, c := range d.Claims {
 		if c.Group != "" {
 			if there, err := startGroup(ctx, tx, c.Group, snap.Now); err != nil {
@@ -183,11 +185,22 @@ func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decis
 		}
 	}
 	if len(models) > 0 {
-		if _, err := tx.Exec(ctx, `UPDATE queue SET loaded = $1 WHERE id = 1`, encode(models)); err != nil {
-			return fmt.Errorf("note loaded models: %w", err)
+		slices.Sort(models)
+		if err := setLoaded(ctx, tx, slices.Compact(models)); err != nil {
+			return err
 		}
 	}
 	return saveOvertaken(ctx, tx, snap.Overtaken, d.Overtaken)
+}
+
+// modelsOf are the model locks of a direct request.
+func modelsOf(all []job.Direct, runID string) []string {
+	for _, d := range all {
+		if d.RunID == runID {
+			return job.ModelLocks(d.Locks)
+		}
+	}
+	return nil
 }
 
 // start carries one claim out: epoch, job, run, locks. It reports false when a

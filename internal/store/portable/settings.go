@@ -3,6 +3,7 @@ package portable
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/runsheet/runsheet/internal/audit"
@@ -131,4 +132,25 @@ func (s queue) update(ctx context.Context, k *store.Key, entry *audit.Entry,
 		return record(ctx, tx, entry)
 	})
 	return out, err
+}
+
+func (s queue) SetLoaded(ctx context.Context, models []string) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		held, err := texts(ctx, tx, `SELECT DISTINCT name FROM lock_holders WHERE name LIKE 'model:%'`)
+		if err != nil {
+			return fmt.Errorf("read models in use: %w", err)
+		}
+		all := slices.Concat(held, models)
+		slices.Sort(all)
+		return setLoaded(ctx, tx, slices.Compact(all))
+	})
+}
+
+// setLoaded writes only what differs: whoever looks often must not write often.
+func setLoaded(ctx context.Context, tx Tx, models []string) error {
+	text := encode(models)
+	if _, err := tx.Exec(ctx, `UPDATE queue SET loaded = $1 WHERE id = 1 AND loaded <> $2`, text, text); err != nil {
+		return fmt.Errorf("note loaded models: %w", err)
+	}
+	return nil
 }

@@ -17,6 +17,9 @@ func TestConformanceDirect(t *testing.T) {
 
 func TestConformancePgBouncer(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("the same code as in the other suite of this engine; run without -short")
+	}
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.PgBouncer(t)}) })
 }
 

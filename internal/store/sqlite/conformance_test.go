@@ -12,6 +12,9 @@ import (
 
 func TestConformanceFile(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("the same code as in the other suite of this engine; run without -short")
+	}
 	storetest.Run(t, openFile)
 }
 

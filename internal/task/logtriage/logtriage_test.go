@@ -146,7 +146,7 @@ type report struct {
 	Totals struct {
 		Lines, Blank, Events int64
 		Clusters             int
-		OutsideWindow        int64                              `json:"outside_window"`
+		OutsideWindow        int64                                   `json:"outside_window"`
 		NotShown             struct{ Clusters, Events, Lines int64 } `json:"not_shown"`
 		Ungrouped            struct{ Events, Lines int64 }
 	}

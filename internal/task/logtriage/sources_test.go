@@ -44,7 +44,7 @@ func TestGeneratedLogs(t *testing.T) {
 		case 3:
 			fmt.Fprintf(&js, `{"time":%q,"level":"warn","msg":"slow query %d"}`+"\n", at.Format(time.RFC3339Nano), i)
 		case 4:
-			fmt.Fprintf(&js, `{"ts":%d,"level":"fatal","message":"lost node %x after %d"}`+"\n", at.UnixMilli(), 0xdeadbeef00+i, i)
+			fmt.Fprintf(&js, `{"ts":%d,"level":"fatal","message":"lost node 0x%x after %d"}`+"\n", at.UnixMilli(), 0xdeadbeef00+i, i)
 		}
 	}
 	for name, c := range map[string]*bytes.Buffer{"app": &app, "web": &web, "js": &js} {
@@ -333,4 +333,3 @@ func BenchmarkTriage(b *testing.B) {
 	}
 	b.ReportMetric(float64(lines)*float64(b.N)/b.Elapsed().Seconds(), "lines/s")
 }
-

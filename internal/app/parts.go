@@ -23,6 +23,7 @@ import (
 	"github.com/runsheet/runsheet/internal/task"
 	"github.com/runsheet/runsheet/internal/task/command"
 	taskhttp "github.com/runsheet/runsheet/internal/task/http"
+	"github.com/runsheet/runsheet/internal/task/story"
 )
 
 // exclusive reports whether no other instance can reach the database.
@@ -146,7 +147,8 @@ func (a *App) makeTasks(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.tasks = task.NewRegistry(cmd, taskhttp.New(taskhttp.Options{Client: out, Clock: a.o.Clock}))
+	a.tasks = task.NewRegistry(cmd, taskhttp.New(taskhttp.Options{Client: out, Clock: a.o.Clock}),
+		story.New(story.Options{Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}))
 	return nil
 }
 

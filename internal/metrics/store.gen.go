@@ -533,6 +533,13 @@ func (d timedQueue) SetRules(ctx context.Context, a1 store.SetRules) (store.Sett
 	return r0, err
 }
 
+func (d timedQueue) SetLoaded(ctx context.Context, a1 []string) error {
+	done := d.m.begin("queue", "set_loaded")
+	err := d.Queue.SetLoaded(ctx, a1)
+	done(err)
+	return err
+}
+
 type timedOrder struct {
 	store.Order
 	m *Metrics

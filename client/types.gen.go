@@ -183,6 +183,151 @@ type DeliveryAttempt struct {
 	Error *Error `json:"error"`
 }
 
+// DirectQueued is the schema of that name in the API.
+type DirectQueued struct {
+	// Position: direct requests before this one.
+	Position int `json:"position"`
+	// ETA: when it may start; null is unknown.
+	ETA *time.Time `json:"eta"`
+}
+
+// DirectStarted is the schema of that name in the API.
+type DirectStarted struct {
+	RunID string `json:"run_id"`
+	// QueueWaitMs: from the arrival to the start.
+	QueueWaitMs int64 `json:"queue_wait_ms"`
+	// WaitedFor: ids of the jobs and direct runs that ran when the request arrived.
+	WaitedFor []string `json:"waited_for"`
+}
+
+// DirectToken is the schema of that name in the API.
+type DirectToken struct {
+	Text string `json:"text"`
+}
+
+// Directive is the schema of that name in the API.
+type Directive struct {
+	DirectiveID string `json:"directive_id"`
+	// Version: each change adds one and reaches later jobs only.
+	Version      int    `json:"version"`
+	Name         string `json:"name"`
+	Description  string `json:"description"`
+	SystemPrompt string `json:"system_prompt"`
+	// Server: null: the first LLM server that has the model.
+	Server *string `json:"server"`
+	// Model: null: the server's default.
+	Model *string `json:"model"`
+	// Temperature: null: the model's own.
+	Temperature *float64 `json:"temperature"`
+	// ContextTokens: null: the model's own.
+	ContextTokens *int            `json:"context_tokens"`
+	Allow         DirectiveAllow  `json:"allow"`
+	Limits        DirectiveLimits `json:"limits"`
+	Archived      bool            `json:"archived"`
+	// CreatedBy: who made the directive; of a version: who made this one.
+	CreatedBy string    `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+	// UpdatedAt: when this version was made.
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// DirectiveAllow is the schema of that name in the API.
+type DirectiveAllow struct {
+	// Files: patterns of absolute paths: * and ? within a name, ** for any number of folders; a pattern that ends with / or /** allows everything below it.
+	Files []string `json:"files"`
+	// Hosts: names that URLs may have; *.example.org is every name below it; with :port only for another port than the scheme's.
+	Hosts []string `json:"hosts"`
+	// Containers: names of containers whose log may be read, * and ? as in a path.
+	Containers []string `json:"containers"`
+}
+
+// DirectiveAllowInput is the schema of that name in the API.
+type DirectiveAllowInput struct {
+	// Files: patterns of absolute paths: * and ? within a name, ** for any number of folders; a pattern that ends with / or /** allows everything below it.
+	Files []string `json:"files,omitempty"`
+	// Hosts: names that URLs may have; *.example.org is every name below it; with :port only for another port than the scheme's.
+	Hosts []string `json:"hosts,omitempty"`
+	// Containers: names of containers whose log may be read, * and ? as in a path.
+	Containers []string `json:"containers,omitempty"`
+}
+
+// DirectiveInput is the schema of that name in the API.
+type DirectiveInput struct {
+	// Name: unique among the directives; accepted wherever a directive_id is.
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// SystemPrompt: put before every question, 32 KiB at most. It is stored and shown to whoever may read directives: it is no place for secrets.
+	SystemPrompt string `json:"system_prompt,omitempty"`
+	// Server: name of the LLM server; the first that has the model if absent.
+	Server string `json:"server,omitempty"`
+	// Model: used where params name none; the server's default if absent.
+	Model string `json:"model,omitempty"`
+	// Temperature: used where params have none; the model's own if absent.
+	Temperature *float64 `json:"temperature,omitempty"`
+	// ContextTokens: size of the context window; the model's own if 0.
+	ContextTokens int `json:"context_tokens,omitempty"`
+	// Allow: what work may read; nothing if absent.
+	Allow *DirectiveAllowInput `json:"allow,omitempty"`
+	// Limits: what one run may cost; no limits if absent.
+	Limits *DirectiveLimitsInput `json:"limits,omitempty"`
+	// Archived: readable, but nothing is done under it: jobs that are bound to it and have not begun fail.
+	Archived bool `json:"archived,omitempty"`
+}
+
+// DirectiveLimits is the schema of that name in the API.
+type DirectiveLimits struct {
+	// Tokens: of prompts and completions of one run; null: no limit.
+	Tokens *int64 `json:"tokens"`
+	// CallTokens: that one call may make; null: what the work needs.
+	CallTokens *int64 `json:"call_tokens"`
+	// Time: that one run may take; null: no limit but the job's own.
+	Time *string `json:"time"`
+}
+
+// DirectiveLimitsInput is the schema of that name in the API.
+type DirectiveLimitsInput struct {
+	// Tokens: of prompts and completions of one run.
+	Tokens int64 `json:"tokens,omitempty"`
+	// CallTokens: that one call may make.
+	CallTokens int64 `json:"call_tokens,omitempty"`
+	// Time: that one run may take.
+	Time *string `json:"time,omitempty"`
+}
+
+// DirectiveList is the schema of that name in the API.
+type DirectiveList struct {
+	Items []Directive `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DirectiveRef is the schema of that name in the API.
+type DirectiveRef struct {
+	DirectiveID string `json:"directive_id"`
+	// Name: that it had then.
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+}
+
+// DirectiveSnapshot is the schema of that name in the API.
+type DirectiveSnapshot struct {
+	DirectiveID  string `json:"directive_id"`
+	Version      int    `json:"version"`
+	Name         string `json:"name"`
+	Description  string `json:"description"`
+	SystemPrompt string `json:"system_prompt"`
+	// Server: null: the first LLM server that has the model.
+	Server *string `json:"server"`
+	// Model: null: the server's default.
+	Model *string `json:"model"`
+	// Temperature: null: the model's own.
+	Temperature *float64 `json:"temperature"`
+	// ContextTokens: null: the model's own.
+	ContextTokens *int            `json:"context_tokens"`
+	Allow         DirectiveAllow  `json:"allow"`
+	Limits        DirectiveLimits `json:"limits"`
+}
+
 // Error is the schema of that name in the API.
 type Error struct {
 	// Code: stable, for programs.
@@ -267,7 +412,9 @@ type Job struct {
 	JobType         string  `json:"job_type"`
 	TemplateID      *string `json:"template_id"`
 	TemplateVersion *int    `json:"template_version"`
-	Status          string  `json:"status"`
+	// Directive: the version that it works under, bound when it was added; null: none.
+	Directive *DirectiveRef `json:"directive"`
+	Status    string        `json:"status"`
 	// GroupID: the group that it belongs to.
 	GroupID *string `json:"group_id"`
 	// Priority: 0..9, lower is sooner.
@@ -414,6 +561,8 @@ type JobInput struct {
 	TemplateID string `json:"template_id,omitempty"`
 	// JobType: for an inline job, which needs the scope templates:write too.
 	JobType string `json:"job_type,omitempty"`
+	// DirectiveID: id or name of the directive to work under, in place of the template's; another than the template's needs the scope templates:write or directives:write.
+	DirectiveID string `json:"directive_id,omitempty"`
 	// Name: for people; the template's name or the job type if absent.
 	Name string `json:"name,omitempty"`
 	// Params: merged (JSON merge patch) over the template's.
@@ -528,11 +677,13 @@ type JobTemplate struct {
 	JobType      string          `json:"job_type"`
 	Params       json.RawMessage `json:"params"`
 	ParamsSchema json.RawMessage `json:"params_schema"`
-	RetryPolicy  RetryPolicy     `json:"retry_policy"`
-	Timeout      *string         `json:"timeout"`
-	Priority     int             `json:"priority"`
-	Locks        []string        `json:"locks"`
-	Limits       JobLimits       `json:"limits"`
+	// DirectiveID: the directive that its jobs work under; null: none.
+	DirectiveID *string     `json:"directive_id"`
+	RetryPolicy RetryPolicy `json:"retry_policy"`
+	Timeout     *string     `json:"timeout"`
+	Priority    int         `json:"priority"`
+	Locks       []string    `json:"locks"`
+	Limits      JobLimits   `json:"limits"`
 	// Unique: null: jobs may be equal.
 	Unique *JobUnique `json:"unique"`
 	// StartDeadline: null: jobs wait as long as it takes.
@@ -560,8 +711,10 @@ type JobTemplateInput struct {
 	// Params: defaults over which a job's params are merged.
 	Params json.RawMessage `json:"params,omitempty"`
 	// ParamsSchema: JSON Schema (2020-12) that the merged params must meet.
-	ParamsSchema json.RawMessage   `json:"params_schema,omitempty"`
-	RetryPolicy  *RetryPolicyInput `json:"retry_policy,omitempty"`
+	ParamsSchema json.RawMessage `json:"params_schema,omitempty"`
+	// DirectiveID: id or name of the directive that its jobs work under, for job types that use language models.
+	DirectiveID string            `json:"directive_id,omitempty"`
+	RetryPolicy *RetryPolicyInput `json:"retry_policy,omitempty"`
 	// Timeout: of one attempt; none if absent.
 	Timeout *string `json:"timeout,omitempty"`
 	// Priority: lower is sooner; 5 if absent.
@@ -632,6 +785,37 @@ type JobUniqueInput struct {
 	OnConflict string `json:"on_conflict,omitempty"`
 }
 
+// LLMCall is the schema of that name in the API.
+type LLMCall struct {
+	// Server: name of the LLM server.
+	Server string `json:"server"`
+	Model  string `json:"model"`
+	// Stage: the part of the work that it was for.
+	Stage string `json:"stage"`
+	// Outcome: ok, or the code of what went wrong.
+	Outcome string `json:"outcome"`
+	// PromptTokens: null is unknown, which is not 0.
+	PromptTokens *int64 `json:"prompt_tokens"`
+	// CompletionTokens: null is unknown, which is not 0.
+	CompletionTokens *int64    `json:"completion_tokens"`
+	StartedAt        time.Time `json:"started_at"`
+	// LoadMs: loading the model; null is unknown.
+	LoadMs *int64 `json:"load_ms"`
+	// PromptMs: reading the prompt; null is unknown.
+	PromptMs *int64 `json:"prompt_ms"`
+	// CompletionMs: making the text; null is unknown.
+	CompletionMs *int64 `json:"completion_ms"`
+	// TotalMs: what the caller waited.
+	TotalMs int64 `json:"total_ms"`
+}
+
+// LLMCallList is the schema of that name in the API.
+type LLMCallList struct {
+	Items []LLMCall `json:"items"`
+	// NextCursor: always null: the list is complete.
+	NextCursor *string `json:"next_cursor"`
+}
+
 // LLMLoaded is the schema of that name in the API.
 type LLMLoaded struct {
 	Name      string `json:"name"`
@@ -683,6 +867,16 @@ type LLMServers struct {
 	Items []LLMServer `json:"items"`
 	// DefaultModel: model of jobs that name none.
 	DefaultModel *string `json:"default_model"`
+}
+
+// LegacyBatchInput is the schema of that name in the API.
+type LegacyBatchInput struct {
+	// Jobs: either this or count.
+	Jobs []LegacyGroupJob `json:"jobs,omitempty"`
+	// Count: of stories; either this or jobs.
+	Count int `json:"count,omitempty"`
+	// Params: of each story, with count only.
+	Params *StoryRequest `json:"params,omitempty"`
 }
 
 // LegacyCancelled is the schema of that name in the API.
@@ -1297,6 +1491,58 @@ type Reason struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// ResearchAnswer is the schema of that name in the API.
+type ResearchAnswer struct {
+	// Success: false when there was nothing to do.
+	Success bool   `json:"success"`
+	RunID   string `json:"run_id"`
+	// Artifacts: by name.
+	Artifacts map[string]Artifact `json:"artifacts"`
+	Tokens    Tokens              `json:"tokens"`
+	// QueueWaitMs: from the arrival to the start.
+	QueueWaitMs int64 `json:"queue_wait_ms"`
+	// WaitedFor: ids of the jobs and direct runs that ran when the request arrived.
+	WaitedFor []string `json:"waited_for"`
+	// InterruptedJobs: the same as waited_for, under its old name: nothing is interrupted.
+	InterruptedJobs []string `json:"interrupted_jobs"`
+	// Report: as research.json has it.
+	Report json.RawMessage `json:"report"`
+	// Markdown: as research.md has it.
+	Markdown string `json:"markdown"`
+}
+
+// ResearchRequest is the schema of that name in the API.
+type ResearchRequest struct {
+	Topic string `json:"topic"`
+	// Questions: what is to be answered.
+	Questions []string `json:"questions,omitempty"`
+	// Sources: what is read; without any, the claims are the model's own.
+	Sources []ResearchSource `json:"sources,omitempty"`
+	// Language: of the report; that of the topic if absent.
+	Language string `json:"language,omitempty"`
+	// Model: the directive's, or the server's default, if absent.
+	Model string `json:"model,omitempty"`
+	// Seed: makes the answers repeatable.
+	Seed        *int64   `json:"seed,omitempty"`
+	Temperature *float64 `json:"temperature,omitempty"`
+	// MaxFindings: at most so many findings.
+	MaxFindings *int `json:"max_findings,omitempty"`
+	// DirectiveID: id or name of the directive to work under, which needs the scope templates:write or directives:write.
+	DirectiveID string `json:"directive_id,omitempty"`
+}
+
+// ResearchSource is the schema of that name in the API.
+type ResearchSource struct {
+	// Path: of a file on the server, which the directive must allow.
+	Path string `json:"path,omitempty"`
+	// URL: whose host the directive must allow.
+	URL string `json:"url,omitempty"`
+	// Text: the text itself.
+	Text string `json:"text,omitempty"`
+	// Name: how the report calls it.
+	Name string `json:"name,omitempty"`
+}
+
 // RetryInput is the schema of that name in the API.
 type RetryInput struct {
 	// Params: merged (JSON merge patch) over the run's.
@@ -1389,6 +1635,10 @@ type Run struct {
 	JobType         string  `json:"job_type"`
 	TemplateID      *string `json:"template_id"`
 	TemplateVersion *int    `json:"template_version"`
+	// Directive: the version that it works under; null: none.
+	Directive *DirectiveRef `json:"directive"`
+	// Snapshot: what that version says; only in the answer to GET of one run, for who may read directives.
+	Snapshot *DirectiveSnapshot `json:"directive_snapshot"`
 	// Status: null while it executes.
 	Status *string `json:"status"`
 	// Active: true while it executes.
@@ -1548,6 +1798,48 @@ type Slot struct {
 type StartRange struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
+}
+
+// StoryAnswer is the schema of that name in the API.
+type StoryAnswer struct {
+	// Success: false when there was nothing to do.
+	Success bool   `json:"success"`
+	RunID   string `json:"run_id"`
+	// Artifacts: by name.
+	Artifacts map[string]Artifact `json:"artifacts"`
+	Tokens    Tokens              `json:"tokens"`
+	// QueueWaitMs: from the arrival to the start.
+	QueueWaitMs int64 `json:"queue_wait_ms"`
+	// WaitedFor: ids of the jobs and direct runs that ran when the request arrived.
+	WaitedFor []string `json:"waited_for"`
+	// InterruptedJobs: the same as waited_for, under its old name: nothing is interrupted.
+	InterruptedJobs []string `json:"interrupted_jobs"`
+	// Story: the story, as story.md has it.
+	Story string `json:"story"`
+}
+
+// StoryRequest is the schema of that name in the API.
+type StoryRequest struct {
+	// Topic: what it is about; the model chooses if absent.
+	Topic string `json:"topic,omitempty"`
+	Genre string `json:"genre,omitempty"`
+	// Style: how it is told.
+	Style string `json:"style,omitempty"`
+	// Language: that of the topic if absent.
+	Language string `json:"language,omitempty"`
+	// Length: in words.
+	Length *int `json:"length,omitempty"`
+	// Sections: how many; by the length if absent.
+	Sections *int `json:"sections,omitempty"`
+	// Model: the directive's, or the server's default, if absent.
+	Model string `json:"model,omitempty"`
+	// Seed: makes the story repeatable.
+	Seed        *int64   `json:"seed,omitempty"`
+	Temperature *float64 `json:"temperature,omitempty"`
+	// ResearchRunID: a run of type research whose findings are used as material.
+	ResearchRunID string `json:"research_run_id,omitempty"`
+	// DirectiveID: id or name of the directive to work under, which needs the scope templates:write or directives:write.
+	DirectiveID string `json:"directive_id,omitempty"`
 }
 
 // Tenant is the schema of that name in the API.

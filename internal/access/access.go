@@ -52,9 +52,12 @@ const (
 	JobsWrite      Scope = "jobs:write"
 	TemplatesRead  Scope = "templates:read"
 	TemplatesWrite Scope = "templates:write"
-	SystemRead     Scope = "system:read"
-	WorkersWrite   Scope = "workers:write"
-	EventsRead     Scope = "events:read"
+	// DirectivesRead shows system prompts, too.
+	DirectivesRead  Scope = "directives:read"
+	DirectivesWrite Scope = "directives:write"
+	SystemRead      Scope = "system:read"
+	WorkersWrite    Scope = "workers:write"
+	EventsRead      Scope = "events:read"
 	// MetricsRead is about all tenants: the numbers do not tell them apart.
 	MetricsRead Scope = "metrics:read"
 	// SessionUse is what everybody has who got in: seeing and ending the own
@@ -85,7 +88,7 @@ const (
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
-		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
 		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
 		LocksRead, LocksUse, LocksWrite,
 	}
@@ -104,14 +107,14 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
+	read := []Scope{JobsRead, TemplatesRead, DirectivesRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
 	switch r {
 	case Viewer, Approver:
 		return read
 	case Operator:
 		return append(read, JobsWrite, WorkersWrite, LocksUse)
 	case Author:
-		return append(read, JobsWrite, TemplatesWrite, LocksUse)
+		return append(read, JobsWrite, TemplatesWrite, DirectivesWrite, LocksUse)
 	case Admin:
 		return Scopes()
 	}

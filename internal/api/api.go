@@ -96,6 +96,9 @@ type Options struct {
 	// BodyKey is a secret of the installation, by which requests are recognised whose
 	// bodies are not stored. At least 32 bytes if there are direct routes.
 	BodyKey []byte
+	// CreateMissingDirective: a request that names a directive which does not exist
+	// makes one that says and allows nothing.
+	CreateMissingDirective bool
 	// DirectETA estimates when a direct request behind ahead others starts; the zero
 	// time = unknown. nil: it is always unknown.
 	DirectETA func(ctx context.Context, ahead int) time.Time
@@ -218,7 +221,7 @@ func New(o Options) (http.Handler, error) {
 // register adds every route of the API. A new resource is one more line.
 func (s *service) register(t *router) {
 	for _, routes := range [][]operation{
-		s.templateRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
+		s.templateRoutes(), s.directiveRoutes(), s.jobRoutes(), s.runRoutes(), s.logRoutes(), s.queueRoutes(),
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.budgetRoutes(), s.llmRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 		s.groupRoutes(), s.lockRoutes(), s.directRoutes(),

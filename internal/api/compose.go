@@ -14,9 +14,11 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/strict"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/task"
 )
 
@@ -73,7 +75,7 @@ func (s *service) composeFrom(r *request, in wire.JobInput, t job.Template) (job
 	if err := mayOverride(r.principal, kind, t, in); err != nil {
 		return job.Job{}, err
 	}
-	if j.Params, err = s.params(kind, t, in.Params); err != nil {
+	if j.Params, j.Directive, err = s.guided(r, kind, t, in); err != nil {
 		return job.Job{}, err
 	}
 	j.Locks = union(t.Locks, in.Locks, kind.Locks(j.Params))
@@ -144,8 +146,31 @@ func (s *service) recipe(r *request, in wire.JobInput) (job.Template, error) {
 	return t, nil
 }
 
+// guided makes the params of a job and binds it to the directive that it names.
+func (s *service) guided(r *request, kind task.Task, t job.Template, in wire.JobInput) ([]byte, run.Directive, error) {
+	merged, err := s.params(kind, t, in.Params)
+	if err != nil {
+		return nil, run.Directive{}, err
+	}
+	d, err := s.underDirective(r, kind, t, in.DirectiveID)
+	if err != nil {
+		return nil, run.Directive{}, err
+	}
+	params, err := s.checked(r, kind, merged, d)
+	return params, bound(d), err
+}
+
+// checked completes params by the directive and lets the job type look at them.
+func (s *service) checked(r *request, kind task.Task, params []byte, d directive.Directive) ([]byte, error) {
+	params, err := guide(kind, params, d, "/params")
+	if err != nil {
+		return nil, s.refused(r, err, kind.Type(), bound(d), false)
+	}
+	return params, within(kind.Check(params), "/params")
+}
+
 // params merges the input over the template's params and checks the result
-// against the job type and the template.
+// against the schemas of the job type and of the template.
 func (s *service) params(kind task.Task, t job.Template, over []byte) ([]byte, error) {
 	doc, err := object(t.Params)
 	if err != nil {
@@ -174,8 +199,7 @@ func (s *service) params(kind task.Task, t job.Template, over []byte) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	b = bytes.TrimSpace(b)
-	return b, within(kind.Check(b), "/params")
+	return bytes.TrimSpace(b), nil
 }
 
 // checkTemplateParams checks a template's defaults, in which fields that a job

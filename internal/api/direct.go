@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,11 +16,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/strict"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/queue"
@@ -65,12 +68,18 @@ func (s *service) directRoutes() []operation {
 				Frames: []any{wire.DirectQueued{}, wire.DirectStarted{}, wire.DirectToken{}, d.Answer, wire.Problem{}},
 			}},
 			Faults: []fault.Code{
-				fault.DirectLaneFull, fault.DirectWaitTimeout, fault.DirectFailed, fault.DirectGone, fault.ShuttingDown, fault.StorageFull,
+				fault.NotFound, fault.WrongIDType, fault.DirectiveArchived, fault.SourceNotAllowed, fault.DirectLaneFull, fault.DirectWaitTimeout, fault.DirectFailed, fault.DirectGone, fault.ShuttingDown, fault.StorageFull,
 			},
 			Stream: func(w http.ResponseWriter, r *request) error { return s.direct(w, r, d.Kind) },
 		})
 	}
 	return out
+}
+
+// isDirect reports whether a path, with or without a slash at its end, is that of a
+// direct route.
+func (s *service) isDirect(p string) bool {
+	return slices.ContainsFunc(s.Direct, func(d DirectRoute) bool { return d.Path == strings.TrimSuffix(p, "/") })
 }
 
 // directTries is how often a request is begun anew whose key changes hands.
@@ -119,7 +128,7 @@ func (s *service) direct(w http.ResponseWriter, r *request, name string) error {
 // directRequest checks the body as the task wants it.
 func (s *service) directRequest(r *request, kind task.Direct) (queue.DirectRequest, error) {
 	none := queue.DirectRequest{}
-	doc, err := strict.Parse(r.body)
+	doc, params, name, err := directParams(r, kind)
 	if err != nil {
 		return none, err
 	}
@@ -135,15 +144,51 @@ func (s *service) directRequest(r *request, kind task.Direct) (queue.DirectReque
 			}
 		}
 	}
-	return s.laneRequest(r, kind), kind.Check(r.body)
+	var d directive.Directive
+	if name != "" {
+		if d, err = s.namedDirective(r, name, ""); err != nil {
+			return none, err
+		}
+	}
+	if params, err = guide(kind, params, d, ""); err != nil {
+		return none, s.refused(r, err, kind.Type(), bound(d), true)
+	}
+	req := s.laneRequest(r, kind)
+	req.Params, req.Directive = params, bound(d)
+	return req, kind.Check(params)
 }
+
+// directParams are the body without the directive that it may name, as a document
+// and as text, and what it names that directive by; "" = it names none.
+func directParams(r *request, kind task.Direct) (any, json.RawMessage, string, error) {
+	doc, err := strict.Parse(r.body)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	given, object := doc.(map[string]any)
+	named, there := given["directive_id"]
+	if _, guided := kind.(task.Guided); !object || !guided || !there {
+		return doc, r.body, "", nil
+	}
+	name, ok := named.(string)
+	if !ok || name == "" || utf8.RuneCountInString(name) > maxDirectiveRef {
+		return nil, nil, "", fault.New(fault.InvalidInput, "directive_id is the id or the name of a directive").
+			At(directivePointer, "wrong_type", "must be a text of 1 to 100 characters")
+	}
+	delete(given, "directive_id")
+	params, err := marshal(given)
+	return given, bytes.TrimSpace(params), name, err
+}
+
+// maxDirectiveRef bounds what names a directive, in characters.
+const maxDirectiveRef = 100
 
 func (s *service) laneRequest(r *request, kind task.Direct) queue.DirectRequest {
 	mac := s.keyed()
 	_, _ = fmt.Fprintf(mac, "run\x00%s\x00%s\x00", r.tenant(), kind.Type()) // a hash takes everything
 	mac.Write(r.body)
 	req := queue.DirectRequest{
-		Tenant: r.tenant(), Kind: kind.Type(), By: r.principal.Name, Params: r.body,
+		Tenant: r.tenant(), Kind: kind.Type(), By: r.principal.Name,
 		Digest:             fmt.Appendf(nil, `{"request":"hmac-sha256:%s"}`, hex.EncodeToString(mac.Sum(nil))),
 		CancelOnDisconnect: r.query.text("on_disconnect") == "cancel",
 	}

@@ -113,7 +113,7 @@ func startLane(t *testing.T, e tasktest.Echo, change ...func(*api.Options)) *lan
 	}
 	s := &laneServer{t: t, file: file, store: st, tokens: map[string]string{}, blobs: &contents{m: blobs{}}, logs: &lockedBuffer{}}
 	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	tasks := task.NewRegistry(e)
+	tasks := task.NewRegistry(e, tale{"story"}, tale{"research"})
 	s.engine = queue.New(queue.Options{
 		Store: st, Tasks: tasks, WorkDir: t.TempDir(), HostID: "host", Exclusive: true, Logger: log, StopGrace: 50 * time.Millisecond,
 		OpenLog: func(string) (queue.Log, error) { return &testLog{}, nil },
@@ -137,6 +137,7 @@ func startLane(t *testing.T, e tasktest.Echo, change ...func(*api.Options)) *lan
 	var static access.Static
 	for _, p := range []access.Principal{
 		{Name: "operator", Tenant: access.DefaultTenant, Roles: []access.Role{access.Operator}},
+		{Name: "author", Tenant: access.DefaultTenant, Roles: []access.Role{access.Author}},
 		{Name: "viewer", Tenant: access.DefaultTenant, Roles: []access.Role{access.Viewer}},
 		{Name: "restricted", Tenant: access.DefaultTenant, Roles: []access.Role{access.Operator}, Templates: []string{"*"}},
 	} {
@@ -145,9 +146,9 @@ func startLane(t *testing.T, e tasktest.Echo, change ...func(*api.Options)) *lan
 	}
 	o := api.Options{
 		Store: st, Tasks: tasks, Identity: identity.New(identity.Options{Store: st, Static: static}), Blobs: s.blobs, Logger: log,
-		Direct: []api.DirectRoute{{
+		Direct: append(api.DirectRoutes(), api.DirectRoute{
 			Kind: "echo", ID: "echo_now", Path: "/echo/now", Summary: "Say it now", Body: EchoInput{}, Answer: EchoAnswer{},
-		}},
+		}),
 		Lane: s.engine, BodyKey: bytes.Repeat([]byte("k"), 32),
 	}
 	for _, c := range change {

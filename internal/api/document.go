@@ -18,7 +18,7 @@ import (
 // Document is the OpenAPI 3.1 description of all routes. internal/gen/openapi
 // writes it to openapi.yaml; the server answers it at /api/openapi.json.
 func Document() *huma.OpenAPI {
-	s := &service{}
+	s := &service{Options: Options{Direct: DirectRoutes()}}
 	t := newRouter(s)
 	s.register(t)
 	return document(t.table)
@@ -40,9 +40,11 @@ func document(table []*operation) *huma.OpenAPI {
 		Paths: map[string]*huma.PathItem{},
 		Tags: []*huma.Tag{
 			{Name: "job-templates"},
+			{Name: "directives", Description: "instructions and permissions for work with language models"},
 			{Name: "jobs"},
 			{Name: "job-runs"},
 			{Name: "job-groups"},
+			{Name: "direct", Description: "calls that wait for their result, before every queued job"},
 			{Name: "locks"},
 			{Name: "queue"},
 			{Name: "llm", Description: "language models: what they cost and what they may"},

@@ -22,6 +22,7 @@ func (s *service) groupRoutes() []operation {
 	const list, one = "/api/job-groups", "/api/job-groups/{group_id}"
 	made := []fault.Code{
 		fault.NotFound, fault.WrongIDType, fault.TemplateArchived, fault.JobTypeUnknown, fault.JobTypeDisabled, fault.CommandNotAllowed, fault.StorageFull,
+		fault.DirectiveArchived, fault.SourceNotAllowed,
 	}
 	return []operation{
 		{

@@ -46,6 +46,7 @@ func (s *service) jobRoutes() []operation {
 			Faults: []fault.Code{
 				fault.NotFound, fault.WrongIDType, fault.TemplateArchived, fault.JobTypeUnknown, fault.JobTypeDisabled,
 				fault.CommandNotAllowed, fault.StorageFull, fault.AlreadyStarted, fault.GroupStarted, fault.NotUnique,
+				fault.DirectiveArchived, fault.SourceNotAllowed,
 			},
 			Answers: []answer{
 				{Status: http.StatusOK, Doc: "nothing was added: the equal job that was there (unique.on_conflict return)", Body: wire.Job{}},

@@ -49,7 +49,7 @@ func deprecate(h http.Header, r *request) {
 }
 
 func (s *service) legacyRoutes() []operation {
-	out := append(s.legacyQueueRoutes(), s.legacyJobRoutes()...)
+	out := slices.Concat(s.legacyQueueRoutes(), s.legacyJobRoutes(), s.legacyTriggerRoutes())
 	status := []answer{{Status: http.StatusOK, Doc: "the state", Body: wire.LegacyScheduler{}}}
 	out = append(out, operation{
 		ID: "legacy_start_scheduler", Method: http.MethodPost, Path: "/scheduler/start", Scope: access.WorkersWrite,

@@ -463,7 +463,7 @@ func TestLegacyIsTheSameDoor(t *testing.T) {
 	want(t, b.call("GET", "/queue/status/", ""), 200, "")
 	want(t, b.call("GET", "/jobs/", ""), 200, "")
 	want(t, b.call("PUT", "/queue/status", "{}"), 405, "method_not_allowed")
-	for _, path := range []string{"/queue", "/queue/", "/scheduler", "/queue/jobs/x/y", "/jobs/story/trigger", "/schedules", "/schedule/list"} {
+	for _, path := range []string{"/queue", "/queue/", "/scheduler", "/queue/jobs/x/y", "/jobs/other/trigger", "/schedules", "/schedule/list"} {
 		want(t, b.call("GET", path, ""), 404, "not_found")
 	}
 	stored, err := b.store.Jobs.List(t.Context(), store.ListJobs{Tenant: access.DefaultTenant, Sort: store.SortCreated, Limit: 10})
@@ -508,10 +508,60 @@ func TestLegacyOff(t *testing.T) {
 			want(t, b.call(r.method, r.target, ""), 404, "not_found")
 		}
 	}
-	if n != 17 {
+	if n != 20 {
 		t.Errorf("%d legacy routes", n)
 	}
 	if doc := b.call("GET", "/api/openapi.json", ""); bytes.Contains(doc.body, []byte(`"/queue/`)) {
 		t.Error("the document shows them")
 	}
+}
+
+func TestLegacyTriggersGolden(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, withTales)
+	s.say(202, "POST", "/jobs/story/trigger", `{"topic":"a lighthouse","length":100}`)
+	s.say(202, "POST", "/jobs/story/trigger", "")
+	s.say(202, "POST", "/jobs/research/trigger", `{"topic":"heat pumps","model":"m"}`)
+	s.say(202, "POST", "/jobs/batch/trigger", `{"jobs":[{"job_type":"research","params":{"topic":"x"}},{"job_type":"story","params":{"topic":"y"}},{"job_type":"echo","params":{"text":"z"}}]}`)
+	s.say(202, "POST", "/jobs/batch/trigger", `{"count":2,"params":{"topic":"twice"}}`)
+	s.check("triggers")
+
+	s.say(422, "POST", "/jobs/story/trigger", `{"length":1}`)
+	s.say(422, "POST", "/jobs/research/trigger", `{}`)
+	s.say(422, "POST", "/jobs/batch/trigger", `{}`)
+	s.say(422, "POST", "/jobs/batch/trigger", `{"count":2,"jobs":[{"job_type":"story"}]}`)
+	s.say(422, "POST", "/jobs/batch/trigger", `{"jobs":[{"job_type":"story"},{"job_type":"story","params":{"length":1}}]}`)
+	s.say(403, "POST", "/jobs/research/trigger", `{"topic":"x","sources":[{"path":"/etc/passwd"}]}`)
+	s.check("triggers_refused")
+}
+
+// TestLegacyTriggersAreForOperators: they name no program; a batch may.
+func TestLegacyTriggersAreForOperators(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withTales)
+	for body, status := range map[string]int{
+		`/jobs/story/trigger {"topic":"x"}`:                                           202,
+		`/jobs/research/trigger {"topic":"x"}`:                                        202,
+		`/jobs/batch/trigger {"count":3}`:                                             202,
+		`/jobs/batch/trigger {"jobs":[{"job_type":"story"},{"job_type":"research"}]}`: 202,
+		`/jobs/batch/trigger {"jobs":[{"job_type":"echo","params":{"text":"x"}}]}`:    403,
+		`/jobs/story/trigger {"topic":"x","directive_id":"nobody"}`:                   403,
+	} {
+		path, body, _ := strings.Cut(body, " ")
+		want(t, b.as(access.Viewer, "POST", path, body), 403, "forbidden")
+		if a := b.as(access.Operator, "POST", path, body); a.StatusCode != status {
+			t.Errorf("%s %s: %d %s", path, body, a.StatusCode, a.body)
+		}
+	}
+	one, two := b.call("POST", "/jobs/story/trigger", `{"topic":"x"}`, "Idempotency-Key", "s"), b.call("POST", "/jobs/story/trigger", `{"topic":"x"}`, "Idempotency-Key", "s")
+	if !bytes.Equal(want(t, one, 202, "").body, want(t, two, 202, "").body) {
+		t.Errorf("%s, then %s", one.body, two.body)
+	}
+	group := want(t, b.call("POST", "/jobs/batch/trigger", `{"count":2}`), 202, "").text(t, "group_id")
+	g := want(t, b.call("GET", "/api/job-groups/"+group, ""), 200, "").json(t)
+	if g["mode"] != "sequential" || g["on_failure"] != "continue" || g["name"] != "batch" || len(g["jobs"].([]any)) != 2 {
+		t.Errorf("the group is %v", g)
+	}
+	without := setup(t)
+	want(t, without.call("POST", "/jobs/story/trigger", `{"topic":"x"}`), 422, "job_type_unknown")
 }

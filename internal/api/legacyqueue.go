@@ -108,19 +108,21 @@ func (s *service) legacyAddGroup(r *request) (reply, error) {
 		j.ID, j.CreatedAt, j.QueuedAt = id.New(id.Job, now), now, now
 		p.Jobs = append(p.Jobs, j)
 	}
-	render := func(a store.GroupAdded) reply {
-		out := wire.LegacyGroupQueued{GroupID: a.Group.ID, JobIDs: []string{}, Status: wire.LegacyStateOf(string(a.Group.State)).Status, Position: a.Position}
-		for _, j := range a.Jobs {
-			out.JobIDs = append(out.JobIDs, j.ID)
-		}
-		return reply{Status: http.StatusCreated, Location: groupLocation(a.Group.ID), Body: out}
-	}
-	p.Key = keyed(r, render)
+	p.Key = keyed(r, legacyGroupQueued)
 	added, err := s.Store.Groups.Create(r.Context(), p)
 	if err != nil {
 		return reply{}, err
 	}
-	return render(added), nil
+	return legacyGroupQueued(added), nil
+}
+
+// legacyGroupQueued shows a new group.
+func legacyGroupQueued(a store.GroupAdded) reply {
+	out := wire.LegacyGroupQueued{GroupID: a.Group.ID, JobIDs: []string{}, Status: wire.LegacyStateOf(string(a.Group.State)).Status, Position: a.Position}
+	for _, j := range a.Jobs {
+		out.JobIDs = append(out.JobIDs, j.ID)
+	}
+	return reply{Status: http.StatusCreated, Location: groupLocation(a.Group.ID), Body: out}
 }
 
 // legacyPlace changes the order, as PUT /api/queue/order does.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -51,7 +52,7 @@ func (s *service) repeated(r *request, v run.Run, old job.Job, in wire.RetryInpu
 		Tenant: r.tenant(), State: job.Queued, Version: 1, Name: old.Name, Type: old.Type, Params: v.Params,
 		TemplateID: old.TemplateID, TemplateVersion: old.TemplateVersion, Retry: old.Retry, Timeout: old.Timeout,
 		Locks: old.Locks, OnCrash: old.OnCrash, Labels: old.Labels, Priority: old.Priority, Limits: old.Limits,
-		Webhook: old.Webhook, UniqueKey: old.UniqueKey,
+		Webhook: old.Webhook, UniqueKey: old.UniqueKey, Directive: v.Directive,
 		Trigger: job.TriggerRetry, CreatedBy: r.principal.Name, RetryOf: v.ID,
 	}
 	kind, err := s.Tasks.Find(v.JobType)
@@ -70,15 +71,21 @@ func (s *service) repeated(r *request, v run.Run, old job.Job, in wire.RetryInpu
 	if j.StartDeadline, err = deadline(in.StartDeadline, j.NotBefore, s.now()); err != nil {
 		return j, err
 	}
-	if len(in.Params) == 0 {
-		return j, within(kind.Check(v.Params), "/params")
+	d, err := s.sameDirective(r, v)
+	if err != nil {
+		return j, err
 	}
-	return s.withParams(r, j, kind, in)
+	if len(in.Params) == 0 {
+		// They were completed then.
+		_, err := s.checked(r, kind, v.Params, d)
+		return j, err
+	}
+	return s.withParams(r, j, kind, d, in)
 }
 
 // withParams changes the params of a job that repeats a run, and all that was
 // made from them. What its template said then still holds.
-func (s *service) withParams(r *request, j job.Job, kind task.Task, in wire.RetryInput) (job.Job, error) {
+func (s *service) withParams(r *request, j job.Job, kind task.Task, d directive.Directive, in wire.RetryInput) (job.Job, error) {
 	t := job.Template{Type: j.Type}
 	if j.TemplateID == "" {
 		if err := r.principal.Require(access.TemplatesWrite); err != nil {
@@ -97,6 +104,9 @@ func (s *service) withParams(r *request, j job.Job, kind task.Task, in wire.Retr
 	t.Params = j.Params
 	var err error
 	if j.Params, err = s.params(kind, t, json.RawMessage(in.Params)); err != nil {
+		return j, err
+	}
+	if j.Params, err = s.checked(r, kind, j.Params, d); err != nil {
 		return j, err
 	}
 	own := slices.DeleteFunc(slices.Clone(j.Locks), func(l string) bool { return slices.Contains(was, l) && !slices.Contains(t.Locks, l) })

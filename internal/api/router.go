@@ -163,7 +163,7 @@ func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(p, lockPath) || strings.HasPrefix(p, "/api/v1"+strings.TrimPrefix(lockPath, "/api")) {
 		clean = r.URL.EscapedPath()
 	}
-	if inAPI || isLegacy(p) || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
+	if inAPI || isLegacy(p) || t.s.isDirect(p) || strings.HasPrefix(p, "/problems/") || p == "/livez/" || p == "/readyz/" {
 		if short, ok := strings.CutSuffix(clean, "/"); ok {
 			p, clean = strings.TrimSuffix(p, "/"), short
 		}

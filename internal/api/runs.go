@@ -40,12 +40,17 @@ func (s *service) runRoutes() []operation {
 			ID: "retry_job_run", Method: http.MethodPost, Path: one + "/retry", Scope: access.JobsWrite, Tag: "job-runs",
 			Summary: "Do the work of a finished run again", Doc: "Makes a new job of what the run's job had resolved; retry_of names the run. The body changes some of it.", Waits: true,
 			Body: wire.RetryInput{}, BodyOptional: true,
-			Faults: []fault.Code{fault.NotFinished, fault.DirectNotRepeatable, fault.JobTypeUnknown, fault.CommandNotAllowed, fault.StorageFull},
+			Faults: []fault.Code{fault.NotFinished, fault.DirectNotRepeatable, fault.JobTypeUnknown, fault.CommandNotAllowed, fault.StorageFull, fault.DirectiveArchived, fault.SourceNotAllowed},
 			Answers: []answer{
 				{Status: http.StatusCreated, Doc: "the new job; with Prefer: wait, ended", Body: wire.Job{}},
 				{Status: http.StatusAccepted, Doc: "the new job, not ended within Prefer: wait", Body: wire.Job{}},
 			},
 			Handle: s.retryRun,
+		},
+		{
+			ID: "list_run_calls", Method: http.MethodGet, Path: one + "/calls", Scope: access.JobsRead, Tag: "job-runs",
+			Summary: "List what a run asked of language models, in order", Doc: "Counts and durations; what was said is kept nowhere.",
+			Answers: []answer{{Status: http.StatusOK, Doc: "all of them", Body: wire.LLMCallList{}}}, Handle: s.listCalls,
 		},
 		{
 			ID: "list_run_artifacts", Method: http.MethodGet, Path: one + "/artifacts", Scope: access.JobsRead, Tag: "job-runs",
@@ -82,7 +87,32 @@ func (s *service) getRun(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{Status: http.StatusOK, Body: wire.RunOf(v, arts[v.ID])}, nil
+	out := wire.RunOf(v, arts[v.ID])
+	if v.Directive.ID != "" && r.principal.May(access.DirectivesRead) {
+		d, err := s.Store.Directives.Version(r.Context(), r.tenant(), v.Directive.ID, v.Directive.Version)
+		if err != nil {
+			return reply{}, err
+		}
+		snapshot := wire.SnapshotOf(d)
+		out.Snapshot = &snapshot
+	}
+	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+func (s *service) listCalls(r *request) (reply, error) {
+	v, err := s.run(r)
+	if err != nil {
+		return reply{}, err
+	}
+	calls, err := s.Store.Calls.Of(r.Context(), r.tenant(), v.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	out := wire.LLMCallList{Items: []wire.LLMCall{}}
+	for _, c := range calls {
+		out.Items = append(out.Items, wire.LLMCallOf(c))
+	}
+	return reply{Status: http.StatusOK, Body: out}, nil
 }
 
 func (s *service) listRuns(r *request) (reply, error) {

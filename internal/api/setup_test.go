@@ -122,6 +122,7 @@ func setupOn(t *testing.T, s store.Store, change ...func(*api.Options)) *bundle 
 	tokens = tokens.With(b.tokens["stranger"], access.Principal{Name: "stranger", Tenant: "other", Roles: []access.Role{access.Admin}})
 	o := api.Options{
 		Store: b.store, Tasks: task.NewRegistry(echo{}), Identity: identity.New(identity.Options{Store: b.store, Static: tokens, Digest: api.DigestUser, Clock: b.clock}), Blobs: b.blobs, Logs: b.logs, Feed: b.feed, Clock: b.clock, Version: "test",
+		Direct: api.DirectRoutes(), BodyKey: bytes.Repeat([]byte("k"), 32),
 	}
 	for _, c := range change {
 		c(&o)

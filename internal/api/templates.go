@@ -20,7 +20,7 @@ import (
 
 func (s *service) templateRoutes() []operation {
 	const list, one = "/api/job-templates", "/api/job-templates/{template_id}"
-	input := []fault.Code{fault.NameTaken, fault.JobTypeUnknown, fault.JobTypeDisabled, fault.CommandNotAllowed}
+	input := []fault.Code{fault.NameTaken, fault.JobTypeUnknown, fault.JobTypeDisabled, fault.CommandNotAllowed, fault.NotFound, fault.DirectiveArchived}
 	return []operation{
 		{
 			ID: "create_job_template", Method: http.MethodPost, Path: list, Scope: access.TemplatesWrite, Tag: "job-templates",
@@ -80,7 +80,7 @@ func (s *service) createTemplate(r *request) (reply, error) {
 		ID: id.New(id.Template, now), Tenant: r.tenant(), Version: 1,
 		CreatedBy: r.principal.Name, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := s.fillTemplate(&t, in); err != nil {
+	if err := s.fillTemplate(r, &t, in); err != nil {
 		return reply{}, err
 	}
 	entry, err := s.record(r, change{Action: audit.TemplateCreate, Object: t.ID, Name: t.Name, After: wire.TemplateOf(t)})
@@ -96,7 +96,7 @@ func (s *service) createTemplate(r *request) (reply, error) {
 }
 
 // fillTemplate checks the input beyond its schema and writes it into t.
-func (s *service) fillTemplate(t *job.Template, in wire.JobTemplateInput) error {
+func (s *service) fillTemplate(r *request, t *job.Template, in wire.JobTemplateInput) error {
 	if looksLikeID(in.Name) {
 		return fault.New(fault.InvalidInput, "a template's name must not look like an id").At("/name", "format", "must not look like an id")
 	}
@@ -106,6 +106,9 @@ func (s *service) fillTemplate(t *job.Template, in wire.JobTemplateInput) error 
 	}
 	retry, err := retryOf(in.RetryPolicy)
 	if err != nil {
+		return err
+	}
+	if t.DirectiveID, err = s.templateDirective(r, kind, in.DirectiveID, t.DirectiveID); err != nil {
 		return err
 	}
 	if err := firstOf(checkLocks(in.Locks), checkLabels(in.Labels), checkTimeout(in.Timeout)); err != nil {
@@ -201,7 +204,7 @@ func (s *service) patchTemplate(r *request) (reply, error) {
 			return reply{}, err
 		}
 		n := t
-		if err := s.fillTemplate(&n, in); err != nil {
+		if err := s.fillTemplate(r, &n, in); err != nil {
 			return reply{}, err
 		}
 		if same(wire.TemplateInputOf(t), wire.TemplateInputOf(n)) {

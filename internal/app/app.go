@@ -257,7 +257,7 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
-	bodyKey, err := a.bodyKey()
+	bodyKey, err := a.bodyKey(ctx)
 	if err != nil {
 		return err
 	}
@@ -266,7 +266,8 @@ func (a *App) serve(ctx context.Context) error {
 		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
-		Lane: a.engine, BodyKey: bodyKey, LLM: a.llm, LLMModel: a.o.Config.LLM.Model,
+		Direct: api.DirectRoutes(), Lane: a.engine, BodyKey: bodyKey, CreateMissingDirective: a.o.Config.LLMCreateMissing,
+		LLM: a.llm, LLMModel: a.o.Config.LLM.Model,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)

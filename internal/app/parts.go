@@ -75,27 +75,48 @@ func (a *App) makeHostID() error {
 const bodyKeyBytes = 32
 
 // bodyKey is the secret by which requests are recognised whose bodies are not
-// stored. Servers that share a database recognise each other's requests only if they
-// have the same, so it may be put there before the first start.
-func (a *App) bodyKey() ([]byte, error) {
+// stored. In a data folder of its own it is a file there, so that whoever gets
+// hold of the database alone cannot try what the bodies were. Servers that share a
+// database must have the same, so it is there: the file of the first of them, if
+// it has one, because it may have come from a data folder by migration.
+func (a *App) bodyKey(ctx context.Context) ([]byte, error) {
 	path := filepath.Join(a.o.Config.Data, "keys", "body_key")
 	text, err := os.ReadFile(path)
-	if err == nil {
-		key, err := hex.DecodeString(strings.TrimSpace(string(text)))
-		if err != nil || len(key) < bodyKeyBytes {
-			return nil, fmt.Errorf("read %s: it must hold at least %d bytes as hexadecimal digits", path, bodyKeyBytes)
-		}
-		return key, nil
-	}
-	if !os.IsNotExist(err) {
+	if err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("read body key: %w", err)
 	}
-	key := make([]byte, bodyKeyBytes)
-	_, _ = rand.Read(key) // never fails
-	if err := os.WriteFile(path+".tmp", []byte(hex.EncodeToString(key)+"\n"), 0o600); err != nil {
+	made := os.IsNotExist(err)
+	if made {
+		key := make([]byte, bodyKeyBytes)
+		_, _ = rand.Read(key) // never fails
+		text = []byte(hex.EncodeToString(key) + "\n")
+	}
+	key, err := parseBodyKey(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if !a.exclusive() {
+		shared, err := a.store.Keys.BodyKey(ctx, hex.EncodeToString(key))
+		if err != nil {
+			return nil, fmt.Errorf("read body key: %w", err)
+		}
+		return parseBodyKey(shared)
+	}
+	if !made {
+		return key, nil
+	}
+	if err := os.WriteFile(path+".tmp", text, 0o600); err != nil {
 		return nil, fmt.Errorf("write body key: %w", err)
 	}
 	return key, os.Rename(path+".tmp", path)
+}
+
+func parseBodyKey(text string) ([]byte, error) {
+	key, err := hex.DecodeString(strings.TrimSpace(text))
+	if err != nil || len(key) < bodyKeyBytes {
+		return nil, fmt.Errorf("a body key has at least %d bytes as hexadecimal digits", bodyKeyBytes)
+	}
+	return key, nil
 }
 
 // openStore opens the database and, in a new installation, sets the worker

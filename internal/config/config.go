@@ -95,6 +95,9 @@ type Config struct {
 	// Legacy says whether the endpoints outside of /api answer that programs of an
 	// earlier time use.
 	Legacy bool
+	// LLMCreateMissing says that a job which names a directive that does not exist
+	// makes one.
+	LLMCreateMissing bool
 	// LLMGPUs are rules "MODEL=LOCK" for models that share a device, and
 	// LLMGPUCapacity "LOCK=NUMBER" for devices that more than one may use.
 	LLMGPUs, LLMGPUCapacity []string

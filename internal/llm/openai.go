@@ -3,6 +3,7 @@ package llm
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
@@ -109,14 +110,14 @@ func (o *openAIChat) read(line []byte, u *Usage) (string, bool, error) {
 	if c.Timings != nil {
 		u.PromptTime, u.Generate = millis(c.Timings.PromptMS), millis(c.Timings.PredictedMS)
 	}
-	text := ""
+	var text strings.Builder // one choice is asked for
 	for _, choice := range c.Choices {
-		text += choice.Delta.Content
+		text.WriteString(choice.Delta.Content)
 		if choice.FinishReason != "" {
 			u.Stop, o.finished = stopReason(choice.FinishReason), true
 		}
 	}
-	return text, false, nil
+	return text.String(), false, nil
 }
 
 // whole: not all servers end with [DONE], but all say why they finished.

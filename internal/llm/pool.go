@@ -256,18 +256,15 @@ func (s *server) explain(err error) error {
 	if !ok {
 		return err // the cause of a cancelled context
 	}
-	code := f.Code
-	switch f.Code {
-	case fault.TargetNotAllowed:
+	if f.Code == fault.TargetNotAllowed {
 		return fault.Newf(fault.LLMRefusedRemote, "LLM server %s is not asked: its address is not loopback or private", s.Name)
-	case fault.TargetUnreachable, fault.TargetUntrusted:
-		code = fault.LLMUnreachable
-	case fault.TargetTimeout:
-		code = fault.LLMTimeout
-	case fault.TargetBroken:
-		code = fault.LLMBrokenStream
-	case fault.ResponseTooLarge:
-		code = fault.LLMBadAnswer
+	}
+	code, ours := map[fault.Code]fault.Code{
+		fault.TargetUnreachable: fault.LLMUnreachable, fault.TargetUntrusted: fault.LLMUnreachable, fault.TargetTimeout: fault.LLMTimeout,
+		fault.TargetBroken: fault.LLMBrokenStream, fault.ResponseTooLarge: fault.LLMBadAnswer,
+	}[f.Code]
+	if !ours {
+		return f
 	}
 	return fault.Newf(code, "LLM server %s: %s", s.Name, f.Detail)
 }

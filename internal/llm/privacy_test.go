@@ -18,7 +18,7 @@ func TestPrintingShowsCountsOnly(t *testing.T) {
 	t.Parallel()
 	m := Message{User, promptCanary}
 	r := Request{Model: "m", Messages: []Message{m, m}}
-	a := Answer{Text: answerCanary, Usage: Usage{Model: "m", Completion: ptr(int64(3))}}
+	a := Answer{Text: answerCanary, Usage: Usage{Model: "m", Completion: new(int64(3))}}
 	type holder struct {
 		M  Message
 		MS []Message
@@ -30,7 +30,7 @@ func TestPrintingShowsCountsOnly(t *testing.T) {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%T"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
-		fmt.Fprintln(&out, v, fmt.Errorf("about %v", v)) //nolint:errorlint // not an error
+		fmt.Fprintln(&out, v, fmt.Errorf("about %v", v))
 		for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
 			slog.New(h).Info("about", "value", v)
 		}

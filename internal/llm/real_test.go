@@ -24,7 +24,7 @@ func TestChatCountsAndStreams(t *testing.T) {
 	p := both(t, testsvc.Ollama(t))
 	for _, server := range []string{"ollama", "openai"} {
 		for name, do := range map[string]func(context.Context, Request) (Answer, error){"chat": p.Chat, "generate": p.Generate} {
-			r := Request{Server: server, Model: testsvc.OllamaTiny, Messages: []Message{{User, "the robot"}}, MaxTokens: 8, Seed: ptr(int64(7))}
+			r := Request{Server: server, Model: testsvc.OllamaTiny, Messages: []Message{{User, "the robot"}}, MaxTokens: 8, Seed: new(int64(7))}
 			var pieces []string
 			r.OnToken = func(s string) { pieces = append(pieces, s) }
 			a, err := do(t.Context(), r)
@@ -55,7 +55,7 @@ func TestChatEndsByItself(t *testing.T) {
 	p := both(t, s)
 	for _, server := range []string{"ollama", "openai"} {
 		a, err := p.Chat(t.Context(), Request{
-			Server: server, Model: "json", Messages: []Message{{User, "write"}}, Temperature: ptr(0.0), MaxTokens: 100,
+			Server: server, Model: "json", Messages: []Message{{User, "write"}}, Temperature: new(0.0), MaxTokens: 100,
 			Format: json.RawMessage(`{"type":"object","properties":{"title":{"type":"string"},"parts":{"type":"array","items":{"type":"integer"}}},"required":["title","parts"]}`),
 		})
 		if err != nil {
@@ -141,7 +141,7 @@ func TestFullQueueIsBusy(t *testing.T) {
 			busy <- err
 		})
 	}
-	if f := refuses(t, <-busy, fault.LLMBusy, "busy"); f.RetryAfter <= 0 {
+	if f := refusal(t, <-busy, fault.LLMBusy, "busy"); f.RetryAfter <= 0 {
 		t.Errorf("retry after %s", f.RetryAfter)
 	}
 	cancel()

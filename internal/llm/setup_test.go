@@ -108,7 +108,13 @@ func passing(t *testing.T, clk *clocktest.Manual, step time.Duration) {
 
 // refuses checks that err has the code, says what it should, and not what it must
 // not.
-func refuses(t *testing.T, err error, code fault.Code, say string) *fault.Error {
+func refuses(t *testing.T, err error, code fault.Code, say string) {
+	t.Helper()
+	_ = refusal(t, err, code, say)
+}
+
+// refusal is refuses for who wants to look at the fault.
+func refusal(t *testing.T, err error, code fault.Code, say string) *fault.Error {
 	t.Helper()
 	f := fault.From(err)
 	if f == nil || f.Code != code || !strings.Contains(f.Detail+" "+f.Hint, say) {
@@ -119,5 +125,3 @@ func refuses(t *testing.T, err error, code fault.Code, say string) *fault.Error 
 	}
 	return f
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -733,6 +733,13 @@ func (d timedKeys) Complete(ctx context.Context, a1 store.Key, a2 store.Reply) e
 	return err
 }
 
+func (d timedKeys) BodyKey(ctx context.Context, a1 string) (string, error) {
+	done := d.m.begin("keys", "body_key")
+	r0, err := d.Keys.BodyKey(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 func (d timedKeys) Purge(ctx context.Context, a1 time.Time) (int, error) {
 	done := d.m.begin("keys", "purge")
 	r0, err := d.Keys.Purge(ctx, a1)

@@ -22,7 +22,11 @@ func TestLocalOnly(t *testing.T) {
 			t.Errorf("%s: %v, allowed = %v", url, err, allowed)
 		}
 	}
-	if _, err := c.Do(t.Context(), Request{URL: "http://models.test"}); !fault.Is(err, fault.TargetNotAllowed) {
+	resp, err := c.Do(t.Context(), Request{URL: "http://models.test"})
+	if err == nil {
+		resp.Body.Close()
+	}
+	if !fault.Is(err, fault.TargetNotAllowed) {
 		t.Errorf("a name with a public address among others: %v", err)
 	}
 }

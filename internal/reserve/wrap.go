@@ -404,6 +404,14 @@ func (k keys) Complete(ctx context.Context, key store.Key, r store.Reply) error 
 	return k.g.need(func() error { return k.Keys.Complete(ctx, key, r) })
 }
 
+func (k keys) BodyKey(ctx context.Context, candidate string) (key string, err error) {
+	err = k.g.need(func() error {
+		key, err = k.Keys.BodyKey(ctx, candidate)
+		return err
+	})
+	return key, err
+}
+
 func (k keys) Purge(ctx context.Context, now time.Time) (n int, err error) {
 	err = k.g.need(func() error {
 		n, err = k.Keys.Purge(ctx, now)

@@ -304,6 +304,10 @@ type Keys interface {
 	Find(ctx context.Context, k Key) error
 	// Complete replaces the answer of a key that is in flight.
 	Complete(ctx context.Context, k Key, r Reply) error
+	// BodyKey returns the installation's secret by which requests are recognised
+	// whose bodies are not stored. The first candidate that was ever given is it;
+	// backups do not have it.
+	BodyKey(ctx context.Context, candidate string) (string, error)
 	// Purge deletes keys that expired before now and returns how many.
 	Purge(ctx context.Context, now time.Time) (int, error)
 }

@@ -32,7 +32,7 @@ func runTool(name string, env ...string) (string, error) {
 			if err != nil {
 				why := err.Error()
 				if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == notBuilt {
-					why = "not built"
+					why = "not built; make llm-test builds it"
 				}
 				return "", &missing{fmt.Sprintf("%s (%s: %s)", name, script, why)}
 			}

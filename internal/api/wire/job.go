@@ -11,6 +11,7 @@ import (
 type JobInput struct {
 	TemplateID     string            `json:"template_id,omitempty" maxLength:"100" doc:"id or name of a template; either this or job_type" example:"tmpl_01jh0000000000000000000000"`
 	JobType        string            `json:"job_type,omitempty" maxLength:"60" doc:"for an inline job, which needs the scope templates:write too" example:"command"`
+	DirectiveID    string            `json:"directive_id,omitempty" maxLength:"100" doc:"id or name of the directive to work under, in place of the template's; another than the template's needs the scope templates:write or directives:write" example:"dir_01jh0000000000000000000000"`
 	Name           string            `json:"name,omitempty" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"for people; the template's name or the job type if absent"`
 	Params         Object            `json:"params,omitempty" doc:"merged (JSON merge patch) over the template's"`
 	Priority       *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"lower is sooner; the template's, or 5, if absent"`
@@ -75,6 +76,7 @@ type Job struct {
 	JobType           string            `json:"job_type" example:"command"`
 	TemplateID        *string           `json:"template_id"`
 	TemplateVersion   *int              `json:"template_version"`
+	Directive         *DirectiveRef     `json:"directive" doc:"the version that it works under, bound when it was added; null: none"`
 	Status            string            `json:"status" enum:"QUEUED,RUNNING,COMPLETED,FAILED,SKIPPED,CANCELLED"`
 	GroupID           *string           `json:"group_id" doc:"the group that it belongs to"`
 	Priority          int               `json:"priority" doc:"0..9, lower is sooner"`
@@ -147,6 +149,7 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),
 		StartedAt: instant(j.StartedAt), FinishedAt: instant(j.FinishedAt),
 	}
+	w.Directive = directiveRef(j.Directive)
 	w.StartDeadline, w.Limits, w.UniqueKey = instant(j.StartDeadline), jobLimits(j.Limits), str(j.UniqueKey)
 	if j.TemplateID != "" {
 		w.TemplateVersion = &j.TemplateVersion

@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"encoding/json"
+	"slices"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
@@ -112,6 +115,41 @@ type LegacyGroupInput struct {
 type LegacyGroupJob struct {
 	JobType string `json:"job_type" minLength:"1" maxLength:"60" example:"command"`
 	Params  Object `json:"params,omitempty"`
+}
+
+// LegacyBatchInput puts a group of jobs into the queue: those of the list, or a
+// number of stories with the same params.
+type LegacyBatchInput struct {
+	Jobs   []LegacyGroupJob `json:"jobs,omitempty" maxItems:"500" doc:"either this or count"`
+	Count  int              `json:"count,omitempty" minimum:"1" maximum:"500" doc:"of stories; either this or jobs"`
+	Params *StoryRequest    `json:"params,omitempty" doc:"of each story, with count only"`
+}
+
+// Members are the jobs of the group, or a fault with code invalid_input.
+func (in LegacyBatchInput) Members() ([]JobInput, error) {
+	if (len(in.Jobs) == 0) == (in.Count == 0) {
+		return nil, fault.New(fault.InvalidInput, "a batch needs either jobs or count").
+			At("/jobs", "one_of", "give either this or count").At("/count", "one_of", "give either this or jobs")
+	}
+	var out []JobInput
+	if in.Count == 0 {
+		if in.Params != nil {
+			return nil, fault.New(fault.InvalidInput, "each job of the list has params of its own").At("/params", "not_allowed", "is for count")
+		}
+		for _, j := range in.Jobs {
+			out = append(out, JobInput{JobType: j.JobType, Params: j.Params})
+		}
+		return out, nil
+	}
+	story := StoryRequest{}
+	if in.Params != nil {
+		story = *in.Params
+	}
+	one := JobInput{JobType: "story", DirectiveID: story.DirectiveID}
+	story.DirectiveID = ""
+	params, err := json.Marshal(story)
+	one.Params = params
+	return slices.Repeat([]JobInput{one}, in.Count), err
 }
 
 // LegacyMove moves one job.

@@ -52,6 +52,8 @@ type Run struct {
 	JobType         string              `json:"job_type" example:"command"`
 	TemplateID      *string             `json:"template_id"`
 	TemplateVersion *int                `json:"template_version"`
+	Directive       *DirectiveRef       `json:"directive" doc:"the version that it works under; null: none"`
+	Snapshot        *DirectiveSnapshot  `json:"directive_snapshot" doc:"what that version says; only in the answer to GET of one run, for who may read directives"`
 	Status          *string             `json:"status" enum:"COMPLETED,FAILED,SKIPPED" doc:"null while it executes"`
 	Active          bool                `json:"active" doc:"true while it executes"`
 	Attempt         int                 `json:"attempt" doc:"counts the runs of the job, from 1"`
@@ -109,7 +111,7 @@ func RunOf(r run.Run, artifacts []run.Artifact) Run {
 		Reason: str(r.Reason), Tokens: tokens(r.Result.Tokens), Outputs: labels(r.Result.Outputs),
 		Artifacts: map[string]Artifact{}, LogURL: "/api/job-runs/" + r.ID + "/logs",
 		LogBytes: r.Result.LogBytes, LogTruncated: r.Result.LogTruncated,
-		GroupID: str(r.GroupID), WaitedFor: list(r.WaitedFor),
+		GroupID: str(r.GroupID), WaitedFor: list(r.WaitedFor), Directive: directiveRef(r.Directive),
 	}
 	if r.Started() {
 		w.StartedAt = instant(r.StartedAt)

@@ -72,6 +72,7 @@ type JobTemplateInput struct {
 	JobType        string            `json:"job_type" minLength:"1" maxLength:"60" example:"command"`
 	Params         Object            `json:"params,omitempty" doc:"defaults over which a job's params are merged"`
 	ParamsSchema   Object            `json:"params_schema,omitempty" doc:"JSON Schema (2020-12) that the merged params must meet"`
+	DirectiveID    string            `json:"directive_id,omitempty" maxLength:"100" doc:"id or name of the directive that its jobs work under, for job types that use language models"`
 	RetryPolicy    *RetryPolicyInput `json:"retry_policy,omitempty"`
 	Timeout        *Duration         `json:"timeout,omitempty" doc:"of one attempt; none if absent"`
 	Priority       *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"lower is sooner; 5 if absent"`
@@ -96,6 +97,7 @@ type JobTemplate struct {
 	JobType        string            `json:"job_type" example:"command"`
 	Params         Object            `json:"params"`
 	ParamsSchema   *Object           `json:"params_schema" nullable:"true"`
+	DirectiveID    *string           `json:"directive_id" doc:"the directive that its jobs work under; null: none" example:"dir_01jh0000000000000000000000"`
 	RetryPolicy    RetryPolicy       `json:"retry_policy"`
 	Timeout        *Duration         `json:"timeout" nullable:"true"`
 	Priority       int               `json:"priority"`
@@ -149,7 +151,7 @@ func restart(p job.CrashPolicy) *bool {
 func TemplateOf(t job.Template) JobTemplate {
 	w := JobTemplate{
 		TemplateID: t.ID, Version: t.Version, Name: t.Name, Description: t.Description, JobType: t.Type,
-		Params: t.Params, RetryPolicy: retryPolicy(t.Retry), Timeout: DurationOf(t.Timeout),
+		Params: t.Params, DirectiveID: str(t.DirectiveID), RetryPolicy: retryPolicy(t.Retry), Timeout: DurationOf(t.Timeout),
 		Priority: t.Priority, Locks: list(t.Locks), RetryOnRestart: restart(t.OnCrash), Labels: labels(t.Labels),
 		WebhookURL: str(t.Webhook.URL), WebhookEvents: list(t.Webhook.Events),
 		Archived: t.Archived, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
@@ -166,7 +168,7 @@ func TemplateOf(t job.Template) JobTemplate {
 func TemplateInputOf(t job.Template) JobTemplateInput {
 	return JobTemplateInput{
 		Name: t.Name, Description: t.Description, JobType: t.Type, Params: t.Params, ParamsSchema: t.ParamsSchema,
-		RetryPolicy: retryInput(t.Retry), Timeout: DurationOf(t.Timeout), Priority: &t.Priority, Locks: t.Locks,
+		DirectiveID: t.DirectiveID, RetryPolicy: retryInput(t.Retry), Timeout: DurationOf(t.Timeout), Priority: &t.Priority, Locks: t.Locks,
 		RetryOnRestart: restart(t.OnCrash), Labels: t.Labels, WebhookURL: t.Webhook.URL, WebhookEvents: t.Webhook.Events,
 		Archived: t.Archived,
 		Limits:   limitsInput(t.Limits), Unique: uniqueInput(t.Unique), StartDeadline: DurationOf(t.StartDeadline), CrashPolicy: string(t.OnCrash),

@@ -56,15 +56,24 @@ func generate(doc *huma.OpenAPI) ([]byte, error) {
 
 func writeType(b *bytes.Buffer, reg huma.Registry, name string, s *huma.Schema) {
 	fmt.Fprintf(b, "\n// %s is the schema of that name in the API.\ntype %s struct {\n", name, name)
-	t := reg.TypeFromRef("#/components/schemas/" + name)
+	writeFields(b, reg.TypeFromRef("#/components/schemas/"+name), s)
+	b.WriteString("}\n")
+}
+
+// writeFields writes the fields of a struct, and those of what it embeds in its
+// place, as JSON has them.
+func writeFields(b *bytes.Buffer, t reflect.Type, s *huma.Schema) {
 	for f := range t.Fields() {
+		if f.Anonymous {
+			writeFields(b, f.Type, s)
+			continue
+		}
 		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if d := s.Properties[key].Description; d != "" {
 			fmt.Fprintf(b, "\t// %s: %s.\n", f.Name, strings.TrimSuffix(d, "."))
 		}
 		fmt.Fprintf(b, "\t%s %s `json:%q`\n", f.Name, goType(f.Type), f.Tag.Get("json"))
 	}
-	b.WriteString("}\n")
 }
 
 // goType is how a client writes a type of the wire: structs by name, durations

@@ -22,6 +22,7 @@ var omitted = map[string]string{
 // Local are the tables that belong to the place of a store, not to its content:
 // migrate carries them over, backups leave them out. Read-only.
 var Local = map[string]string{
+	"body_key":   "makes hashes of private bodies guessable; a restored store makes another",
 	"blob_place": "names the folder or bucket of the artifacts; a restored store has another",
 }
 

@@ -109,6 +109,17 @@ func (s keys) Complete(ctx context.Context, k store.Key, r store.Reply) error {
 	})
 }
 
+func (s keys) BodyKey(ctx context.Context, candidate string) (string, error) {
+	var key string
+	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO body_key (id, secret) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, candidate); err != nil {
+			return fmt.Errorf("store the key of bodies: %w", err)
+		}
+		return tx.Row(ctx, `SELECT secret FROM body_key WHERE id = 1`).Scan(&key)
+	})
+	return key, err
+}
+
 func (s keys) Purge(ctx context.Context, now time.Time) (int, error) {
 	var n int64
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) (err error) {

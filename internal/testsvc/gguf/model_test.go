@@ -43,8 +43,12 @@ func TestProbabilities(t *testing.T) {
 		token int
 		want  float64
 	}{
-		{after("a"), v.ids[piece("b")], 0.5}, {after("a"), v.ids[piece("c")], 0.5}, {after("a"), end, 0},
-		{after("b"), v.ids[piece("a")], 0.75}, {after("c"), v.ids[piece("a")], 0.75}, {after("c"), end, 0.25},
+		{after("a"), v.ids[piece("b")], 0.5},
+		{after("a"), v.ids[piece("c")], 0.5},
+		{after("a"), end, 0},
+		{after("b"), v.ids[piece("a")], 0.75},
+		{after("c"), v.ids[piece("a")], 0.75},
+		{after("c"), end, 0.25},
 		{next[m.Width-1], v.ids[piece("a")], 1},
 	} {
 		if got := c.after[c.token]; got != c.want {

@@ -76,3 +76,10 @@ CREATE TABLE llm_budgets (
   updated_ms  INT NOT NULL,
   PRIMARY KEY (tenant, template_id)
 ) STRICT;
+
+-- The secret by which requests are recognised whose bodies are not stored, the
+-- same for all servers of the installation. At most one row.
+CREATE TABLE body_key (
+  id     INT NOT NULL PRIMARY KEY CHECK (id = 1),
+  secret TEXT NOT NULL
+) STRICT;

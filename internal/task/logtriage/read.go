@@ -68,7 +68,7 @@ func trimEnd(b []byte) []byte {
 // opened is a source that is being read.
 type opened struct {
 	io.Reader
-	close func() error
+	closer io.Closer
 	// after is asked when everything was read for what is to be noted.
 	after func(read int64, err error) []string
 	notes []string
@@ -95,7 +95,7 @@ func openFile(real string, limit int64) (opened, error) {
 		return openGzip(f, limit)
 	}
 	from := max(0, size-limit)
-	o := opened{Reader: io.NewSectionReader(f, from, size-from), close: f.Close}
+	o := opened{Reader: io.NewSectionReader(f, from, size-from), closer: f}
 	if from > 0 {
 		o.notes = append(o.notes, fmt.Sprintf("only the last %d of %d bytes were read", size-from, size))
 		var before [1]byte
@@ -121,7 +121,7 @@ func openGzip(f *os.File, limit int64) (opened, error) {
 		f.Close()
 		return opened{}, err
 	}
-	o := opened{Reader: io.LimitReader(z, limit), close: func() error { return errors.Join(z.Close(), f.Close()) }}
+	o := opened{Reader: io.LimitReader(z, limit), closer: f}
 	o.after = func(read int64, err error) []string {
 		switch {
 		case err != nil && !errors.Is(err, io.EOF):
@@ -148,7 +148,7 @@ func (t *Task) openContainer(ctx context.Context, in input, w window, now time.T
 	if err != nil {
 		return opened{}, err
 	}
-	return opened{Reader: io.LimitReader(body, limit), close: body.Close, after: func(read int64, err error) []string {
+	return opened{Reader: io.LimitReader(body, limit), closer: body, after: func(read int64, err error) []string {
 		switch {
 		case err != nil && !errors.Is(err, io.EOF):
 			return []string{"its log broke off"}
@@ -171,14 +171,14 @@ func (t *Task) readInput(ctx context.Context, in input, c *collector, w window, 
 	}
 	if ctx.Err() != nil {
 		if err == nil {
-			o.close()
+			o.closer.Close()
 		}
 		return context.Cause(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	defer o.close()
+	defer o.closer.Close()
 	src := c.begin(in.kind() == kindContainer)
 	src.Notes = append(src.Notes, o.notes...)
 	lines := newLineReader(o)

@@ -211,7 +211,12 @@ func (b *bench) dockerd(t *testing.T) {
 	})}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(l) }()
-	t.Cleanup(func() { s.Close(); <-done })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		<-done
+	})
 }
 
 func TestContainers(t *testing.T) {

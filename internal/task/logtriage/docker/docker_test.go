@@ -31,7 +31,12 @@ func engine(t *testing.T, h http.HandlerFunc) *docker.Client {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(l) }()
-	t.Cleanup(func() { s.Close(); <-done })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		<-done
+	})
 	return docker.New(socket)
 }
 

@@ -105,7 +105,7 @@ func quoted(dst, text []byte, i int) ([]byte, int) {
 	inner := text[i+1 : end]
 	if method, rest, ok := bytes.Cut(inner, []byte(" ")); ok && httpMethod(method) {
 		dst = append(append(append(dst, quote), method...), " <path>"...)
-		if k := bytes.LastIndex(rest, []byte(" HTTP/")); k >= 0 {
+		if bytes.Contains(rest, []byte(" HTTP/")) {
 			dst = append(dst, " HTTP"...)
 		}
 		return append(dst, quote), end + 1 - i

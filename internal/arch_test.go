@@ -55,7 +55,7 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	reserve -> store
 
 ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm llm/ask process extract extract/extracttest outbound identity
-ring 3 engines: health backup feed oidc
+ring 3 engines: health backup feed oidc task/logtriage/logline task/logtriage/drain task/logtriage/docker
 	queue -> task
 	task/* -> task
 	task/command -> process
@@ -63,6 +63,7 @@ ring 3 engines: health backup feed oidc
 	task/research -> extract
 	extract -> process
 	task/story task/research task/logtriage -> llm llm/ask outbound
+	task/logtriage -> task/logtriage/logline task/logtriage/drain task/logtriage/docker
 	llm/ask -> llm task
 	task/workflow -> engine
 	engine -> node

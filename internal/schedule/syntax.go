@@ -11,6 +11,9 @@ import (
 // SyntaxError tells where a cron expression is wrong. It unwraps to a fault
 // with the code cron_invalid.
 type SyntaxError struct {
+	// Text is the whole expression; Parse leaves it to Compile, which may read
+	// several.
+	Text string
 	// Column counts characters from 1. One past the end means that something is
 	// missing there.
 	Column int

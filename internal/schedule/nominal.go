@@ -57,7 +57,7 @@ type Nominal struct {
 // RFC 3339; old offsets with seconds keep them.
 func (n Nominal) Local() string {
 	t := n.At.In(n.Zone)
-	layout := "2006-01-02T15:04:05.999Z07:00"
+	layout := "2006-01-02T15:04:05.999-07:00"
 	if _, offset := t.Zone(); offset%60 != 0 {
 		layout += ":00"
 	}

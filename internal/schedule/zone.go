@@ -34,6 +34,13 @@ func spanAt(zone *time.Location, u int64) span {
 	if !end.IsZero() {
 		s.end = min(s.end, end.Unix())
 	}
+	// Beyond the last change in its table, package time cuts spans at the ends of
+	// years and takes all years for 365 days: on December 31 of a leap year the
+	// end is a day in the past.
+	if s.end <= u {
+		s.end += daySeconds
+	}
+	s.start, s.end = min(s.start, u), max(s.end, u+1)
 	return s
 }
 

@@ -92,7 +92,11 @@ func (t *Trigger) judged(n Nominal) Nominal {
 			n.Skip = reason
 		}
 	}
-	if days := t.calendars.Days; days != nil {
+	days := t.calendars.Days
+	if n.Marks&Unverified != 0 && t.spec.Strict || days != nil && t.spec.Strict && days.Day(t.dateIn(days, n.At)).Unverified {
+		skip(SkipExpired)
+	}
+	if days != nil {
 		d := t.dateIn(days, n.At)
 		info := days.Day(d)
 		if info.EarlyClose {
@@ -100,9 +104,6 @@ func (t *Trigger) judged(n Nominal) Nominal {
 		}
 		if info.Unverified {
 			n.Marks |= Unverified
-			if t.spec.Strict {
-				skip(SkipExpired)
-			}
 		}
 		if !info.In && !t.inSession(n.At, d) {
 			if info.Holiday {
@@ -161,6 +162,9 @@ func (t *Trigger) resume(n Nominal) time.Time {
 	zone := t.spec.Zone
 	switch n.Skip {
 	case SkipHoliday, SkipNonSession, SkipExpired:
+		if t.calendars.Days == nil {
+			return n.At
+		}
 		if z := t.calendars.Days.Zone(); z != nil {
 			zone = z
 		}

@@ -17,8 +17,8 @@ func TestDelaysAreFixed(t *testing.T) {
 		id             string
 		offset, jitter time.Duration
 	}{
-		{"sched_1", 0, 0},
-		{"sched_2", 0, 0},
+		{"sched_1", 22*time.Minute + 41*time.Second, 14897 * time.Millisecond},
+		{"sched_2", 18*time.Minute + 37*time.Second, 208995 * time.Millisecond},
 	} {
 		if got := Offset(c.id, time.Hour); got != c.offset {
 			t.Errorf("%s: offset %v, want %v", c.id, got, c.offset)

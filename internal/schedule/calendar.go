@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // DayInfo is what a calendar knows of a date.
 type DayInfo struct {
@@ -133,11 +136,8 @@ func (t *Trigger) judged(n Nominal) Nominal {
 }
 
 func (t *Trigger) excludesDate(at time.Time) bool {
-	d := DateIn(at, t.spec.Zone)
-	for _, excluded := range t.spec.Exclude.Dates {
-		if d == excluded {
-			return true
-		}
+	if slices.Contains(t.spec.Exclude.Dates, DateIn(at, t.spec.Zone)) {
+		return true
 	}
 	for _, days := range t.calendars.Exclude {
 		if days.Day(t.dateIn(days, at)).In {

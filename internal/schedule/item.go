@@ -33,7 +33,7 @@ func (p *parser) item(f field, w word) (item, error) {
 	rule := fieldRules[f]
 	switch {
 	case w.text == "":
-		return item{}, p.errorAt(w.at, "", fmt.Sprintf("a %s is missing", rule.name), p.values(f))
+		return item{}, p.errorAt(w.at, "", rule.noun()+" is missing", p.values(f))
 	case w.text[0] == '+' || w.text[0] == '-':
 		suggestion := p.values(f) + " without a sign"
 		if w.text[0] == '+' {
@@ -251,7 +251,7 @@ func (p *parser) plain(f field, w word, step int) (item, error) {
 func (p *parser) value(f field, w word, endsRange bool) (int, error) {
 	rule := fieldRules[f]
 	if w.text == "" {
-		return 0, p.errorAt(w.at, "", fmt.Sprintf("a %s is missing", rule.name), p.values(f))
+		return 0, p.errorAt(w.at, "", rule.noun()+" is missing", p.values(f))
 	}
 	if w.text[0] == '-' || w.text[0] == '+' {
 		return 0, p.errorAt(w.at, w.text, fmt.Sprintf("%q has a sign", w.text), p.values(f)+" without a sign")
@@ -266,7 +266,7 @@ func (p *parser) value(f field, w word, endsRange bool) (int, error) {
 				return n, nil
 			}
 		}
-		return 0, p.errorAt(w.at, w.text, fmt.Sprintf("%q is not a %s", w.text, rule.name), p.advice(f, w.text))
+		return 0, p.errorAt(w.at, w.text, fmt.Sprintf("%q is not %s", w.text, rule.noun()), p.advice(f, w.text))
 	}
 	lo, hi := rule.min, rule.max
 	if f == dowField && p.quartz {
@@ -282,7 +282,7 @@ func (p *parser) value(f field, w word, endsRange bool) (int, error) {
 		case f == domField && n > 31:
 			suggestion += ", L for the last day"
 		}
-		return 0, p.errorAt(w.at, w.text, fmt.Sprintf("%s is not a %s", w.text, rule.name), suggestion)
+		return 0, p.errorAt(w.at, w.text, fmt.Sprintf("%s is not %s", w.text, rule.noun()), suggestion)
 	}
 	if f == dowField && p.quartz {
 		n--

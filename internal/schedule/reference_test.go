@@ -46,8 +46,6 @@ func refValues(text string, lo, hi int, names ...string) []bool {
 	return out
 }
 
-func isPlain(text string) bool { return !strings.ContainsAny(text, "LW#") }
-
 // refDOM tells whether one item of the day-of-month field names the date.
 func refDOM(item string, d time.Time) bool {
 	lastDay := time.Date(d.Year(), d.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day()

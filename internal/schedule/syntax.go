@@ -52,14 +52,25 @@ const (
 	fieldCount
 )
 
-// fieldRules is what the fields may hold. The last weekday is 7, Sunday again.
-var fieldRules = [fieldCount]struct {
+// fieldRule is what a field may hold.
+type fieldRule struct {
 	name     string
 	min, max int
 	// size is how many different values there are.
 	size  int
 	names string // three letters each, the first one is number min
-}{
+}
+
+// noun is the name with its article.
+func (r fieldRule) noun() string {
+	if r.name == "hour" {
+		return "an hour"
+	}
+	return "a " + r.name
+}
+
+// fieldRules has the rule of each field. The last weekday is 7, Sunday again.
+var fieldRules = [fieldCount]fieldRule{
 	secondField: {"second", 0, 59, 60, ""},
 	minuteField: {"minute", 0, 59, 60, ""},
 	hourField:   {"hour", 0, 23, 24, ""},

@@ -284,8 +284,13 @@ func TestParseQuartz(t *testing.T) {
 		expr   string
 		column int
 	}{
-		{"0 12 * * ?", 11}, {"0 0 12 ? * 0", 12}, {"0 0 12 ? * 8", 12}, {"0 0 12 ? * 2-1", 12}, {"0 0 12 ? * 0#1", 12},
-		{"0 0 12 ? * FRI-MON", 12}, {"0 0 12 W * ?", 8},
+		{"0 12 * * ?", 11},
+		{"0 0 12 ? * 0", 12},
+		{"0 0 12 ? * 8", 12},
+		{"0 0 12 ? * 2-1", 12},
+		{"0 0 12 ? * 0#1", 12},
+		{"0 0 12 ? * FRI-MON", 12},
+		{"0 0 12 W * ?", 8},
 	} {
 		_, err := Parse(c.expr, Options{Dialect: Quartz})
 		var wrong *SyntaxError

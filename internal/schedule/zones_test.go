@@ -239,7 +239,7 @@ func slimZones(t *testing.T) map[string]*time.Location {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer archive.Close()
+	t.Cleanup(func() { _ = archive.Close() })
 	zones := map[string]*time.Location{}
 	for _, f := range archive.File {
 		if strings.HasSuffix(f.Name, "/") || f.Name == "Factory" {

@@ -77,6 +77,14 @@ func anyDST(t *rapid.T) DST {
 }
 
 func anyTime(t *rapid.T) time.Time {
+	if rapid.Bool().Draw(t, "at a change") { // of one of the zones above
+		change := rapid.SampledFrom([]string{"2026-03-08T07:00:00Z", "2026-11-01T06:00:00Z", "2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z", "2024-10-05T15:30:00Z", "2024-04-06T15:00:00Z", "2024-04-14T02:00:00Z", "2025-03-29T22:00:00Z", "2011-12-30T10:00:00Z"}).Draw(t, "change")
+		at, err := time.Parse(time.RFC3339, change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.Add(time.Duration(rapid.IntRange(-180, 180).Draw(t, "minutes")) * time.Minute)
+	}
 	return time.Unix(rapid.Int64Range(1262304000, 1893456000).Draw(t, "second"), rapid.SampledFrom([]int64{0, 1, 999_999_999}).Draw(t, "ns")).UTC()
 }
 

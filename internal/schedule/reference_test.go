@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -251,7 +250,7 @@ func (r *refSpec) fires(w *wall) []int64 {
 // compare checks Next and Prev of an expression against the reference in a
 // stretch of time. Its edges, where the reference does not see what comes
 // before and after, are left out.
-func compare(t *testing.T, zone *time.Location, r *refSpec, w *wall) {
+func compare(t fataler, zone *time.Location, r *refSpec, w *wall) {
 	t.Helper()
 	e, err := Parse(r.expr, Options{Zone: zone, DST: r.dst})
 	if err != nil {
@@ -284,8 +283,7 @@ func compare(t *testing.T, zone *time.Location, r *refSpec, w *wall) {
 					}
 					return time.Unix(l[i], 0).In(zone).Format(time.RFC3339)
 				}
-				t.Errorf("%s in %s (%+v): %s yields %s, the reference %s (%d and %d in all)", r.expr, zone, r.dst, name, show(got), show(want), len(got), len(want))
-				break
+				t.Fatalf("%s in %s (%+v): %s yields %s, the reference %s (%d and %d in all)", r.expr, zone, r.dst, name, show(got), show(want), len(got), len(want))
 			}
 		}
 	}

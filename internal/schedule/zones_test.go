@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"archive/zip"
+	"encoding/binary"
 	"io"
 	"maps"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // zoneSpecs are compared with the reference in every zone.
@@ -261,4 +264,54 @@ func slimZones(t *testing.T) map[string]*time.Location {
 		t.Fatalf("%d zones only", len(zones))
 	}
 	return zones
+}
+
+// madeUpZone builds a zone that starts with the first offset and changes to the
+// others at the given instants (RFC 8536, version 1).
+func madeUpZone(t fataler, changes []int64, offsets []int32) *time.Location {
+	t.Helper()
+	data := []byte("TZif\x00")
+	data = append(data, make([]byte, 15)...)
+	for _, n := range []int{0, 0, 0, len(changes), len(offsets), 4} {
+		data = binary.BigEndian.AppendUint32(data, uint32(n))
+	}
+	for _, u := range changes {
+		data = binary.BigEndian.AppendUint32(data, uint32(u))
+	}
+	for i := range changes {
+		data = append(data, byte(i+1))
+	}
+	for _, offset := range offsets {
+		data = append(binary.BigEndian.AppendUint32(data, uint32(offset)), 0, 0)
+	}
+	zone, err := time.LoadLocationFromTZData("Made/Up", append(data, "ABC\x00"...))
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return zone
+}
+
+// TestMadeUpZones compares in zones that change their clocks several times
+// within hours, as no real one does.
+func TestMadeUpZones(t *testing.T) {
+	t.Parallel()
+	middle := year(2026).Unix()
+	rapid.Check(t, func(t *rapid.T) {
+		offset := int32(rapid.IntRange(-40, 40).Draw(t, "offset"))
+		offsets := []int32{offset * 900}
+		var changes []int64
+		at := middle
+		for range rapid.IntRange(1, 5).Draw(t, "changes") {
+			at += int64(rapid.IntRange(1, 30).Draw(t, "after")) * 900
+			changes = append(changes, at)
+			offset = min(max(offset+int32(rapid.SampledFrom([]int{-16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 12, 13, 20}).Draw(t, "by")), -48), 48)
+			offsets = append(offsets, offset*900)
+		}
+		zone := madeUpZone(t, changes, offsets)
+		w := walk(zone, time.Unix(middle, 0).AddDate(0, 0, -3), time.Unix(middle, 0).AddDate(0, 0, 6), 60)
+		for range 3 {
+			expr := anyNumbers(t, 0, 59) + " " + anyNumbers(t, 0, 23) + " " + rapid.SampledFrom([]string{"* * *", "* * 4,5,6", "L * 5"}).Draw(t, "days")
+			compare(t, zone, newRef(expr, anyDST(t)), w)
+		}
+	})
 }

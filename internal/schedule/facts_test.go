@@ -31,6 +31,7 @@ func (f fact) check(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkSource(t, e.Cron, at)
 	want := strings.Fields(f.want)
 	var got []string
 	for range want {

@@ -8,13 +8,6 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
-// source yields nominals in order. Next is strictly after, Prev strictly
-// before the given time.
-type source interface {
-	Next(t time.Time) (Nominal, bool)
-	Prev(t time.Time) (Nominal, bool)
-}
-
 // Trigger is a compiled Spec. It is immutable and safe for concurrent use if
 // its calendars are.
 type Trigger struct {

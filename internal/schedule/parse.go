@@ -164,11 +164,13 @@ func (p *parser) errorAt(at int, item, reason, suggestion string) *SyntaxError {
 	return &SyntaxError{Column: column(p.text, at), Item: item, Reason: reason, Suggestion: suggestion}
 }
 
+const blanks = " \t\r\n"
+
 func (p *parser) words() []word {
 	var words []word
 	start := -1
 	for n := 0; n <= len(p.text); n++ {
-		blank := n == len(p.text) || p.text[n] == ' ' || p.text[n] == '\t'
+		blank := n == len(p.text) || strings.IndexByte(blanks, p.text[n]) >= 0
 		if blank && start >= 0 {
 			words = append(words, word{p.text[start:n], start})
 			start = -1
@@ -258,7 +260,7 @@ func (p *parser) fields(words []word) ([fieldCount]list, error) {
 		wants = "6 fields (second minute hour day month weekday), 7 with a trailing year"
 	}
 	if n := len(words); n < least || n > 7 {
-		at, item := len(strings.TrimRight(p.text, " \t")), ""
+		at, item := len(strings.TrimRight(p.text, blanks)), ""
 		if n > 7 {
 			at, item = words[7].at, words[7].text
 		}

@@ -36,7 +36,8 @@ const (
 // that Kind names is read.
 type Spec struct {
 	Kind Kind
-	// Zone is where local times and dates are; nil = UTC.
+	// Zone is where local times and dates are; nil = what CRON_TZ= in the first
+	// expression names, else UTC.
 	Zone *time.Location
 	// DST is for KindCron and the local times of KindAt.
 	DST DST

@@ -14,6 +14,7 @@ func TestParseAccepts(t *testing.T) {
 	for _, c := range []struct{ expr, want string }{
 		{"* * * * *", "* * * * *"},
 		{"  5\t4  * * *  ", "5 4 * * *"},
+		{"0 9 * * *\r\n", "0 9 * * *"},
 		{"05 004 1 01 00", "5 4 1 1 0"},
 		{"0 0 1 JAN SUN", "0 0 1 1 0"},
 		{"0 0 * jan-Mar,DEC mon-FRI", "0 0 * 1-3,12 1-5"},

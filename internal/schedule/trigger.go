@@ -23,7 +23,7 @@ type Trigger struct {
 // never fires is none; see Trigger.Never.
 func Compile(spec Spec, calendars Calendars) (*Trigger, error) {
 	if spec.Zone == nil {
-		spec.Zone = time.UTC
+		spec.Zone = zoneOf(spec)
 	}
 	t := &Trigger{spec: spec, calendars: calendars}
 	if err := t.check(); err != nil {
@@ -50,6 +50,17 @@ func Compile(spec Spec, calendars Calendars) (*Trigger, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// zoneOf is the zone of a spec that names none: that of CRON_TZ= in its first
+// expression, else UTC.
+func zoneOf(s Spec) *time.Location {
+	if s.Kind == KindCron && len(s.Cron.Expressions) > 0 {
+		if e, err := Parse(s.Cron.Expressions[0], Options{Dialect: s.Cron.Dialect}); err == nil && e.Cron != nil {
+			return e.Cron.Zone()
+		}
+	}
+	return time.UTC
 }
 
 func invalid(detail string) error { return fault.New(fault.TriggerInvalid, detail) }

@@ -132,6 +132,19 @@ func TestUnion(t *testing.T) {
 	}
 }
 
+func TestZoneOfExpression(t *testing.T) {
+	t.Parallel()
+	tr := mustCompile(t, cronSpec(nil, "CRON_TZ=Asia/Seoul 0 9 * * *", "0 10 * * *"), Calendars{})
+	want := []string{"2026-01-11T09:00:00+09:00", "2026-01-11T10:00:00+09:00"}
+	if diff := cmp.Diff(want, listNext(t, tr, "2026-01-10T12:00:00Z", 2)); diff != "" || tr.Spec().Zone.String() != "Asia/Seoul" {
+		t.Error(diff, tr.Spec().Zone)
+	}
+	var wrong *SyntaxError
+	if _, err := Compile(cronSpec(time.UTC, "CRON_TZ=Asia/Seoul 0 9 * * *"), Calendars{}); !errors.As(err, &wrong) || wrong.Column != 9 {
+		t.Errorf("CRON_TZ against the spec's zone: %v", err)
+	}
+}
+
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	s := cronSpec(nil, "0 0 * * *")

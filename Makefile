@@ -102,6 +102,10 @@ chaos: build ## run the crash, freeze and disk tests at full size (long)
 	RUNSHEET_CHAOS=full $(GOTESTSUM) -- -count=1 -timeout 120m ./e2e/...
 	cd e2e/powerloss && RUNSHEET_CHAOS=full POWERLOSS_SEEDS=20000 go test -count=1 -timeout 120m ./...
 
+.PHONY: zones
+zones: ## compare schedules with a slow reference in every time zone over 3 years (long)
+	RUNSHEET_ZONES=full go test -count=1 -timeout 120m -run '^TestEveryZone$$' ./internal/schedule
+
 .PHONY: bench
 bench: ## run the benchmarks that match BENCH (all)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...

@@ -55,6 +55,10 @@ const (
 	VersionMismatch      Code = "version_mismatch"
 	IdempotencyMismatch  Code = "idempotency_mismatch"
 	IdempotencyInFlight  Code = "idempotency_in_flight"
+	CronInvalid          Code = "cron_invalid"
+	TriggerInvalid       Code = "trigger_invalid"
+	ZoneUnknown          Code = "zone_unknown"
+	NeverFires           Code = "never_fires"
 	JobTypeUnknown       Code = "job_type_unknown"
 	JobTypeDisabled      Code = "job_type_disabled"
 	CommandNotAllowed    Code = "command_not_allowed"
@@ -149,6 +153,10 @@ var register = map[Code]Entry{
 	VersionMismatch:      {Precondition, "Version mismatch", "Read the current representation and send its ETag."},
 	IdempotencyMismatch:  {Invalid, "Idempotency key reused", "Use a new Idempotency-Key for a different request."},
 	IdempotencyInFlight:  {Conflicting, "Request in flight", "Wait for the first request with this key to end."},
+	CronInvalid:          {Invalid, "Invalid cron expression", "Correct the expression at the column named in detail."},
+	TriggerInvalid:       {Invalid, "Invalid trigger", "Correct the trigger as detail says."},
+	ZoneUnknown:          {Invalid, "Unknown time zone", "Use a name of the IANA time zone database, such as Europe/Paris."},
+	NeverFires:           {Invalid, "Never fires", "Correct the trigger, or set allow_never if that is meant."},
 	JobTypeUnknown:       {Invalid, "Unknown job type", "Use one of the job types listed in detail."},
 	JobTypeDisabled:      {Invalid, "Job type disabled", "An administrator must enable this job type."},
 	CommandNotAllowed:    {Invalid, "Command not allowed", "Add the executable to command.allow (RUNSHEET_COMMAND_ALLOW)."},

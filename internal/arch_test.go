@@ -29,11 +29,12 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: order job claim run schedule calendar workflow approval directive access audit trade deploy event forecast webhook
+ring 1 domain: order job claim run schedule calendar timetable workflow approval directive access audit trade deploy event forecast webhook
 	job -> run event order
 	claim -> job
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
+	timetable -> schedule calendar
 	trade -> approval
 	workflow -> run
 	webhook -> job run event
@@ -55,7 +56,7 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	reserve -> store
 
 ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm llm/ask process extract extract/extracttest outbound identity
-ring 3 engines: health backup feed oidc task/logtriage/logline task/logtriage/drain task/logtriage/docker
+ring 3 engines: health backup feed oidc almanac task/logtriage/logline task/logtriage/drain task/logtriage/docker
 	queue -> task
 	task/* -> task
 	task/command -> process
@@ -80,7 +81,7 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor
 	/client => api/wire fault
 
 ring 5 command line: cli cli/top
-	cli => cli/top /client config api/wire runlog archive fault id clock audit certificate doctor export
+	cli => cli/top /client config api/wire schedule calendar timetable runlog archive fault id clock audit certificate doctor export
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

@@ -55,6 +55,11 @@ const (
 	// DirectivesRead shows system prompts, too.
 	DirectivesRead  Scope = "directives:read"
 	DirectivesWrite Scope = "directives:write"
+	// SchedulesRead is the right to see when something fires.
+	SchedulesRead Scope = "schedules:read"
+	CalendarsRead Scope = "calendars:read"
+	// CalendarsWrite is the right to change when schedules fire.
+	CalendarsWrite  Scope = "calendars:write"
 	SystemRead      Scope = "system:read"
 	WorkersWrite    Scope = "workers:write"
 	EventsRead      Scope = "events:read"
@@ -88,7 +93,7 @@ const (
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
-		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, SchedulesRead, CalendarsRead, CalendarsWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
 		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
 		LocksRead, LocksUse, LocksWrite,
 	}
@@ -107,14 +112,14 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, DirectivesRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
+	read := []Scope{JobsRead, TemplatesRead, DirectivesRead, SchedulesRead, CalendarsRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
 	switch r {
 	case Viewer, Approver:
 		return read
 	case Operator:
 		return append(read, JobsWrite, WorkersWrite, LocksUse)
 	case Author:
-		return append(read, JobsWrite, TemplatesWrite, DirectivesWrite, LocksUse)
+		return append(read, JobsWrite, TemplatesWrite, DirectivesWrite, CalendarsWrite, LocksUse)
 	case Admin:
 		return Scopes()
 	}

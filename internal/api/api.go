@@ -22,6 +22,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/almanac"
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
 	"github.com/runsheet/runsheet/internal/clock"
@@ -115,6 +116,9 @@ type Options struct {
 	// Health is what /readyz tells; nil: whether the database takes writes. The
 	// caller closes it.
 	Health *health.Monitor
+	// Calendars are those that schedules go by; nil: the program's own with the
+	// overrides in Store.
+	Calendars *almanac.Almanac
 	// LLM are the servers of language models; nil: there are none. LLMModel is the
 	// model of jobs that name none.
 	LLM      *llm.Pool
@@ -163,6 +167,9 @@ func New(o Options) (http.Handler, error) {
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
+	}
+	if o.Calendars == nil {
+		o.Calendars = almanac.New(almanac.Options{Store: o.Store.Calendars, Logger: o.Logger})
 	}
 	if o.InstanceID == nil {
 		o.InstanceID = func() string { return "" }
@@ -225,7 +232,7 @@ func (s *service) register(t *router) {
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.budgetRoutes(), s.llmRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 		s.groupRoutes(), s.lockRoutes(), s.directRoutes(),
-		s.webhookRoutes(), s.deliveryRoutes(),
+		s.webhookRoutes(), s.deliveryRoutes(), s.previewRoutes(), s.calendarRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

@@ -46,6 +46,8 @@ func document(table []*operation) *huma.OpenAPI {
 			{Name: "job-groups"},
 			{Name: "direct", Description: "calls that wait for their result, before every queued job"},
 			{Name: "locks"},
+			{Name: "schedules", Description: "when things happen"},
+			{Name: "calendars", Description: "when exchanges trade and countries work"},
 			{Name: "queue"},
 			{Name: "llm", Description: "language models: what they cost and what they may"},
 			{Name: "events"},
@@ -91,9 +93,17 @@ func describe(doc *huma.OpenAPI, reg huma.Registry, problem *huma.Schema, op *op
 		if op.Patch {
 			media = "application/merge-patch+json"
 		}
+		sch := reg.Schema(reflect.TypeOf(op.Body), true, "")
+		if op.Many > 0 {
+			one, least := sch, 1
+			sch = &huma.Schema{AnyOf: []*huma.Schema{one, {Type: huma.TypeArray, Items: one, MinItems: &least, MaxItems: &op.Many}}}
+		}
 		o.RequestBody = &huma.RequestBody{
 			Required: !op.BodyOptional,
-			Content:  map[string]*huma.MediaType{media: {Schema: reg.Schema(reflect.TypeOf(op.Body), true, "")}},
+			Content:  map[string]*huma.MediaType{media: {Schema: sch}},
+		}
+		for _, m := range op.Media {
+			o.RequestBody.Content[m] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 		}
 	}
 	for _, a := range op.Answers {

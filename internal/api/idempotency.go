@@ -26,6 +26,9 @@ func (s *service) beginKey(r *request) error {
 	if r.Method != http.MethodPost || len(values) == 0 {
 		return nil
 	}
+	if r.op.Pure {
+		return nil // it changes nothing, so it may be repeated with and without
+	}
 	if r.op.Secret || r.op.Public {
 		// Nothing of it must be stored, and to do it twice does no harm.
 		return fault.New(fault.InvalidHeader, "this operation takes no Idempotency-Key").

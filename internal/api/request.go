@@ -7,6 +7,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type request struct {
 	query     query
 	// body is the JSON text of the request, nil when there was none.
 	body []byte
+	// media is the content type of a body that is not JSON, "" otherwise.
+	media string
 	// key is nil without an Idempotency-Key.
 	key *store.Key
 	// earlier is what is known of an earlier request with the key, if the operation
@@ -285,6 +288,9 @@ func (s *service) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 	if err := checkMedia(r); err != nil {
 		return nil, err
 	}
+	if r.media != "" {
+		return b, nil
+	}
 	doc, err := strict.Parse(b)
 	if err != nil {
 		return nil, err
@@ -295,12 +301,19 @@ func (s *service) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 		}
 		return b, nil
 	}
+	if list, ok := doc.([]any); ok && r.op.Many > 0 {
+		return b, s.schemas.checkEach(r.op, list)
+	}
 	return b, s.schemas.check(r.op.Body, doc)
 }
 
 func checkMedia(r *request) error {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := params["charset"]
+	if err == nil && slices.Contains(r.op.Media, media) && (charset == "" || strings.EqualFold(charset, "utf-8")) && len(r.Header.Values("Content-Encoding")) == 0 {
+		r.media = media
+		return nil
+	}
 	ok := err == nil && (media == "application/json" || r.op.Patch && media == "application/merge-patch+json") &&
 		(charset == "" || strings.EqualFold(charset, "utf-8"))
 	if !ok || len(r.Header.Values("Content-Encoding")) > 0 {

@@ -46,6 +46,12 @@ type operation struct {
 	// Private: the body is stored nowhere, nor the answer, and the hash that a key
 	// has is keyed. The handler repeats what was done before, see request.earlier.
 	Private bool
+	// Pure: a POST that changes nothing, so it needs no Idempotency-Key.
+	Pure bool
+	// Many: the body may also be a list of up to as many of Body; 0 = it may not.
+	Many int
+	// Media are content types beside JSON whose bodies the handler reads itself.
+	Media   []string
 	Answers []answer
 	Faults  []fault.Code
 
@@ -56,7 +62,7 @@ type operation struct {
 
 // repeatable reports whether the operation takes an Idempotency-Key.
 func (op *operation) repeatable() bool {
-	return op.Method == http.MethodPost && !op.Secret && !op.Public
+	return op.Method == http.MethodPost && !op.Secret && !op.Public && !op.Pure
 }
 
 // answer documents one success.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/api/strict"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/task"
 )
 
@@ -92,6 +93,20 @@ func (s *schemas) keysOf(body, patch any) error {
 // check checks doc against the schema of body's type; a nil body takes {} only.
 func (s *schemas) check(body, doc any) error {
 	return s.of[reflect.TypeOf(body)].Check(doc, "")
+}
+
+// checkEach checks the elements of a body that is a list.
+func (s *schemas) checkEach(op *operation, list []any) error {
+	if len(list) == 0 || len(list) > op.Many {
+		return fault.Newf(fault.InvalidInput, "the list has %d items, and 1 to %d are allowed", len(list), op.Many).
+			At("", "out_of_range", "must have 1 to "+itoa(op.Many)+" items")
+	}
+	for i, item := range list {
+		if err := s.of[reflect.TypeOf(op.Body)].Check(item, "/"+itoa(i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

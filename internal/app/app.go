@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/almanac"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/certificate"
 	"github.com/runsheet/runsheet/internal/clock"
@@ -79,6 +80,7 @@ type App struct {
 	hooks    *outbound.Client // reaches the receivers of webhooks
 	listener net.Listener
 	conns    *conns
+	almanac  *almanac.Almanac
 	llm      *llm.Pool
 	metrics  *metrics.Metrics
 	checks   []health.Check // of optional parts, for startHealth
@@ -117,7 +119,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openFiles, a.declareGPUs, a.openLLM, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
@@ -268,7 +270,7 @@ func (a *App) serve(ctx context.Context) error {
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
 		Direct: api.DirectRoutes(), Lane: a.engine, BodyKey: bodyKey, CreateMissingDirective: a.o.Config.LLMCreateMissing,
-		LLM: a.llm, LLMModel: a.o.Config.LLM.Model,
+		Calendars: a.almanac, LLM: a.llm, LLMModel: a.o.Config.LLM.Model,
 	})
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)

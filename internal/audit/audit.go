@@ -64,6 +64,7 @@ const (
 	BudgetUpdated        Action = "budget.update"         // how many tokens may be used on a day
 	BudgetDeleted        Action = "budget.delete"         //
 	SourceRefused        Action = "source.refuse"         // a run, or who asked for it, wanted a source that its directive does not allow
+	CalendarOverride     Action = "calendar.override"     // what is said of single dates was changed: when schedules fire
 	AuditExported        Action = "audit.export"          //
 )
 

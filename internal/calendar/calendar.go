@@ -30,6 +30,9 @@ type source interface {
 	workday(d Date) bool
 	verified(d Date) bool
 	phase(t time.Time) Phase
+	// edges lists the instants at which phase may change, of the sessions of the
+	// dates from from to to, in any order.
+	edges(from, to Date) []time.Time
 	in(loc *time.Location) source
 }
 
@@ -223,3 +226,58 @@ func (c *Calendar) Floating() bool { return c.floating }
 
 // Phase tells whether t is within regular hours, within a break or outside.
 func (c *Calendar) Phase(t time.Time) Phase { return c.src.phase(t) }
+
+// Combined reports whether the calendar is made of others, so that its sessions
+// may have pauses that are none of Session's break; see Parts.
+func (c *Calendar) Combined() bool {
+	_, ok := c.src.(*combination)
+	return ok
+}
+
+// Part is a stretch of time in which the phase stays the same.
+type Part struct {
+	Start, End time.Time
+	Phase      Phase
+}
+
+// Parts lists when the calendar is not closed around the sessions of the dates
+// from from to to, both included, in order. What the neighbouring dates have in
+// common with them is whole.
+func (c *Calendar) Parts(from, to Date) []Part {
+	edges := c.src.edges(from-1, to+1)
+	slices.SortFunc(edges, time.Time.Compare)
+	var parts []Part
+	for i, end := range edges {
+		if i == 0 || !edges[i-1].Before(end) {
+			continue
+		}
+		start := edges[i-1]
+		p := c.Phase(start)
+		if p == Closed {
+			continue
+		}
+		if last := len(parts) - 1; last >= 0 && parts[last].End.Equal(start) && parts[last].Phase == p {
+			parts[last].End = end
+			continue
+		}
+		parts = append(parts, Part{start, end, p})
+	}
+	return parts
+}
+
+// Range is a period of dates, both included.
+type Range struct{ From, To Date }
+
+// VerifiedRanges are the periods whose dates were announced; none for a calendar
+// that is made of others.
+func (c *Calendar) VerifiedRanges() []Range {
+	x, ok := c.src.(*exchange)
+	if !ok {
+		return nil
+	}
+	var out []Range
+	for _, s := range x.def.verified {
+		out = append(out, Range{s.from, s.to})
+	}
+	return out
+}

@@ -225,3 +225,17 @@ func (c *combination) in(loc *time.Location) source {
 	}
 	return moved
 }
+
+func (c *combination) edges(from, to Date) []time.Time {
+	var out []time.Time
+	if c.op == not {
+		for d := from; d <= to+1; d++ {
+			out = append(out, d.At(0, c.loc).UTC())
+		}
+		return out
+	}
+	for _, m := range c.members {
+		out = append(out, m.src.edges(from, to)...)
+	}
+	return out
+}

@@ -132,3 +132,18 @@ func (x *exchange) with(more map[Date]kind) *exchange {
 	maps.Copy(c.overrides, more)
 	return &c
 }
+
+func (x *exchange) edges(from, to Date) []time.Time {
+	var out []time.Time
+	for d := from; d <= to; d++ {
+		s, ok := x.session(d)
+		if !ok {
+			continue
+		}
+		out = append(out, s.Open, s.Close)
+		if !s.BreakStart.IsZero() {
+			out = append(out, s.BreakStart, s.BreakEnd)
+		}
+	}
+	return out
+}

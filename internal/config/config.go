@@ -90,6 +90,9 @@ type Config struct {
 	LogFormat string
 	// LogMaxBytes is the cap of one run's log in bytes.
 	LogMaxBytes int64
+	// CalendarsDir is the folder of calendar packs; "" = calendars inside Data,
+	// which need not exist.
+	CalendarsDir string
 	// Timezone is the IANA zone of new schedules, valid.
 	Timezone string
 	// Legacy says whether the endpoints outside of /api answer that programs of an

@@ -34,6 +34,7 @@ type Store struct {
 	Directives Directives
 	Calls      Calls
 	Budgets    Budgets
+	Calendars  Calendars
 	Artifacts  Artifacts
 	Events     Events
 	Leases     Leases

@@ -173,6 +173,118 @@ type BulkResult struct {
 	Items []BulkItem `json:"items"`
 }
 
+// Calendar is the schema of that name in the API.
+type Calendar struct {
+	// Mic: its code: a market identifier code, the code of a country or region, or a name such as 24/5.
+	Mic  string `json:"mic"`
+	Name string `json:"name"`
+	// Aliases: other codes of it.
+	Aliases []string `json:"aliases"`
+	// Timezone: zone of its hours; null: that of who asks.
+	Timezone *string `json:"timezone"`
+	// ValidFrom: first date with rules; null: it has always had them.
+	ValidFrom *string `json:"valid_from"`
+	// ValidThrough: last date with rules: later ones follow the week and the regular hours only; null: for ever.
+	ValidThrough *string `json:"valid_through"`
+	// Verified: periods whose dates were announced; the others follow rules and may still change.
+	Verified []DateRange `json:"verified"`
+	// Sources: what the facts rest on.
+	Sources []string `json:"sources"`
+	// Overrides: number of dates that this tenant has overridden.
+	Overrides int `json:"overrides"`
+	// Version: changes with the data and with the overrides.
+	Version string `json:"version"`
+}
+
+// CalendarChange is the schema of that name in the API.
+type CalendarChange struct {
+	Mic string `json:"mic"`
+	// DryRun: nothing was stored.
+	DryRun bool `json:"dry_run"`
+	// Overrides: number of dates that are overridden now.
+	Overrides int `json:"overrides"`
+	// Changes: sessions that it changes, by date.
+	Changes []SessionChange `json:"changes"`
+}
+
+// CalendarList is the schema of that name in the API.
+type CalendarList struct {
+	Items []Calendar `json:"items"`
+	// NextCursor: always null: they fit one page.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// CalendarOverride is the schema of that name in the API.
+type CalendarOverride struct {
+	Date string `json:"date"`
+	// Kind: closed, open or hours.
+	Kind string `json:"kind"`
+	// Open: local time of the calendar.
+	Open       *string `json:"open"`
+	Close      *string `json:"close"`
+	BreakStart *string `json:"break_start"`
+	BreakEnd   *string `json:"break_end"`
+	Reason     *string `json:"reason"`
+	// Source: where it came from: json, csv or ical.
+	Source    *string   `json:"source"`
+	UpdatedBy string    `json:"updated_by"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// CalendarOverrideInput is the schema of that name in the API.
+type CalendarOverrideInput struct {
+	Date string `json:"date"`
+	// Kind: closed; open: the regular hours, also on a day off; hours: those given.
+	Kind string `json:"kind"`
+	// Open: local time of the calendar; one that is not before close is of the evening before.
+	Open       *string `json:"open,omitempty"`
+	Close      *string `json:"close,omitempty"`
+	BreakStart *string `json:"break_start,omitempty"`
+	BreakEnd   *string `json:"break_end,omitempty"`
+	// Reason: for people.
+	Reason *string `json:"reason,omitempty"`
+}
+
+// CalendarOverrideList is the schema of that name in the API.
+type CalendarOverrideList struct {
+	Items []CalendarOverride `json:"items"`
+	// NextCursor: always null: they fit one page.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// CalendarSession is the schema of that name in the API.
+type CalendarSession struct {
+	// Date: local date of its close.
+	Date  string    `json:"date"`
+	Open  time.Time `json:"open"`
+	Close time.Time `json:"close"`
+	// BreakStart: null: there is no break.
+	BreakStart *time.Time `json:"break_start"`
+	BreakEnd   *time.Time `json:"break_end"`
+	// EarlyClose: it ends before the usual time.
+	EarlyClose bool `json:"early_close"`
+	LateOpen   bool `json:"late_open"`
+	// Verified: the exchange has announced it, or an override says it.
+	Verified bool `json:"verified"`
+	// Overridden: an override of this tenant made it what it is.
+	Overridden bool `json:"overridden"`
+	// Reason: why the hours are not the regular ones; null: they are.
+	Reason *string `json:"reason"`
+}
+
+// CalendarSessions is the schema of that name in the API.
+type CalendarSessions struct {
+	Items []CalendarSession `json:"items"`
+	// NextCursor: always null: the period bounds the list.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DateRange is the schema of that name in the API.
+type DateRange struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
 // DeliveryAttempt is the schema of that name in the API.
 type DeliveryAttempt struct {
 	At         time.Time `json:"at"`
@@ -377,6 +489,16 @@ type EventSnapshot struct {
 	Time  time.Time     `json:"time"`
 	Jobs  JobCounts     `json:"jobs"`
 	Queue QueueSettings `json:"queue"`
+}
+
+// ExcludeInput is the schema of that name in the API.
+type ExcludeInput struct {
+	// Dates: local dates.
+	Dates []string `json:"dates,omitempty"`
+	// Cron: expressions: what they name is excluded; without seconds they name whole minutes.
+	Cron []string `json:"cron,omitempty"`
+	// Calendars: calendars whose dates are excluded; the days off of one are {"not": ...}.
+	Calendars []json.RawMessage `json:"calendars,omitempty"`
 }
 
 // Explanation is the schema of that name in the API.
@@ -1306,6 +1428,17 @@ type NewToken struct {
 	ExpiresAt     *time.Time `json:"expires_at"`
 }
 
+// Nominal is the schema of that name in the API.
+type Nominal struct {
+	NominalAt time.Time `json:"nominal_at"`
+	// Local: the same as clocks in the schedule's zone show it.
+	Local string `json:"local"`
+	// Marks: dst_moved, dst_repeated, session_moved, early_close, unverified.
+	Marks []string `json:"marks"`
+	// Skip: why it does not fire: holiday, non_session, only_in, excluded, calendar_expired; null = it does.
+	Skip *string `json:"skip"`
+}
+
 // OIDCMethod is the schema of that name in the API.
 type OIDCMethod struct {
 	// Name: host of the provider, for a button.
@@ -1719,6 +1852,41 @@ type RunningJob struct {
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 }
 
+// SchedulePreview is the schema of that name in the API.
+type SchedulePreview struct {
+	Items []Nominal `json:"items"`
+}
+
+// SchedulePreviewInput is the schema of that name in the API.
+type SchedulePreviewInput struct {
+	Trigger TriggerInput `json:"trigger"`
+	// Timezone: IANA name of the zone that local times are of; the installation's if absent.
+	Timezone string `json:"timezone,omitempty"`
+	// Calendar: on whose dates it fires: a code, or {all_of|any_of: [...]} or {not: ...}.
+	Calendar json.RawMessage `json:"calendar,omitempty"`
+	// OnNonSession: what happens on a date that the calendar does not have.
+	OnNonSession string `json:"on_non_session,omitempty"`
+	// OnlyIn: only inside or outside of the calendar's hours; regular_hours leaves out breaks.
+	OnlyIn  string        `json:"only_in,omitempty"`
+	Exclude *ExcludeInput `json:"exclude,omitempty"`
+	// DSTGap: what becomes of named times that a change of the clock leaves out.
+	DSTGap string `json:"dst_gap,omitempty"`
+	// DSTOverlap: at which of two equal local times it fires.
+	DSTOverlap string `json:"dst_overlap,omitempty"`
+	// StartAt: not before this time.
+	StartAt *time.Time `json:"start_at,omitempty"`
+	// EndAt: before this time only.
+	EndAt *time.Time `json:"end_at,omitempty"`
+	// Strict: skip dates that the calendar does not reach.
+	Strict bool `json:"strict,omitempty"`
+	// AllowNever: accept what never fires.
+	AllowNever bool `json:"allow_never,omitempty"`
+	// From: only times after this one; now if absent.
+	From *time.Time `json:"from,omitempty"`
+	// Count: how many; 10 if absent.
+	Count int `json:"count,omitempty"`
+}
+
 // Scheduler is the schema of that name in the API.
 type Scheduler struct {
 	State string `json:"state"`
@@ -1763,6 +1931,15 @@ type Session struct {
 	SeenAt time.Time `json:"seen_at"`
 	// ExpiresAt: when it is over at the latest.
 	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// SessionChange is the schema of that name in the API.
+type SessionChange struct {
+	Date string `json:"date"`
+	// Old: null: there was no session.
+	Old *CalendarSession `json:"old"`
+	// New: null: there is none any more.
+	New *CalendarSession `json:"new"`
 }
 
 // SessionList is the schema of that name in the API.
@@ -1963,6 +2140,41 @@ type Tokens struct {
 	Prompt     *int64                 `json:"prompt"`
 	Completion *int64                 `json:"completion"`
 	ByModel    map[string]TokenCounts `json:"by_model"`
+}
+
+// TriggerInput is the schema of that name in the API.
+type TriggerInput struct {
+	Type string `json:"type"`
+	// Expression: CRON: a cron expression of at most 256 characters.
+	Expression string `json:"expression,omitempty"`
+	// Expressions: CRON: several expressions instead, which are united.
+	Expressions []string `json:"expressions,omitempty"`
+	// Dialect: CRON: quartz counts weekdays from 1 = Sunday and wants 6 or 7 fields.
+	Dialect string `json:"dialect,omitempty"`
+	// Interval: INTERVAL: elapsed time between two, a second at least.
+	Interval *string `json:"interval,omitempty"`
+	// IntervalMinutes: INTERVAL: the same in minutes.
+	IntervalMinutes int `json:"interval_minutes,omitempty"`
+	// Anchor: INTERVAL: one of the times; the beginning of 1970 in UTC if absent.
+	Anchor *time.Time `json:"anchor,omitempty"`
+	// Mode: INTERVAL: after_completion counts from the end of the run before.
+	Mode string `json:"mode,omitempty"`
+	// At: AT: times with an offset, or local ones such as 2026-03-29T02:30.
+	At []string `json:"at,omitempty"`
+	// Event: EVENT: MARKET_OPEN, MARKET_CLOSE, BREAK_START, BREAK_END, or SESSION_START_OF_WEEK, SESSION_END_OF_MONTH and the like, also with QUARTER and YEAR. ON: the type of an event of this server.
+	Event string `json:"event,omitempty"`
+	// Calendar: EVENT: the market, if calendar beside the trigger is to be another one.
+	Calendar json.RawMessage `json:"calendar,omitempty"`
+	// Offset: EVENT: elapsed time from the event, such as -PT10M.
+	Offset *string `json:"offset,omitempty"`
+	// Every: EVENT with MARKET_OPEN: repeated this often up to the close. INTERVAL: another name of interval.
+	Every *string `json:"every,omitempty"`
+	// DuringBreaks: EVENT with every: in breaks, too.
+	DuringBreaks bool `json:"during_breaks,omitempty"`
+	// Subject: ON: id of what the event must be about; anything if absent.
+	Subject string `json:"subject,omitempty"`
+	// Delay: ON: time between the event and the start.
+	Delay *string `json:"delay,omitempty"`
 }
 
 // Usage is the schema of that name in the API.

@@ -59,10 +59,10 @@ const (
 	SchedulesRead Scope = "schedules:read"
 	CalendarsRead Scope = "calendars:read"
 	// CalendarsWrite is the right to change when schedules fire.
-	CalendarsWrite  Scope = "calendars:write"
-	SystemRead      Scope = "system:read"
-	WorkersWrite    Scope = "workers:write"
-	EventsRead      Scope = "events:read"
+	CalendarsWrite Scope = "calendars:write"
+	SystemRead     Scope = "system:read"
+	WorkersWrite   Scope = "workers:write"
+	EventsRead     Scope = "events:read"
 	// MetricsRead is about all tenants: the numbers do not tell them apart.
 	MetricsRead Scope = "metrics:read"
 	// SessionUse is what everybody has who got in: seeing and ending the own

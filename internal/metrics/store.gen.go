@@ -38,6 +38,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	if s.Budgets != nil {
 		s.Budgets = timedBudgets{s.Budgets, m}
 	}
+	if s.Calendars != nil {
+		s.Calendars = timedCalendars{s.Calendars, m}
+	}
 	if s.Artifacts != nil {
 		s.Artifacts = timedArtifacts{s.Artifacts, m}
 	}
@@ -378,6 +381,39 @@ func (d timedBudgets) Delete(ctx context.Context, a1 store.PutBudget) error {
 	err := d.Budgets.Delete(ctx, a1)
 	done(err)
 	return err
+}
+
+type timedCalendars struct {
+	store.Calendars
+	m *Metrics
+}
+
+func (d timedCalendars) Version(ctx context.Context, a1 string) (int64, error) {
+	done := d.m.begin("calendars", "version")
+	r0, err := d.Calendars.Version(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedCalendars) Overrides(ctx context.Context, a1 string) (store.Overrides, error) {
+	done := d.m.begin("calendars", "overrides")
+	r0, err := d.Calendars.Overrides(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedCalendars) Put(ctx context.Context, a1 store.PutOverrides) (int64, error) {
+	done := d.m.begin("calendars", "put")
+	r0, err := d.Calendars.Put(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedCalendars) Delete(ctx context.Context, a1 store.DeleteOverrides) (int64, error) {
+	done := d.m.begin("calendars", "delete")
+	r0, err := d.Calendars.Delete(ctx, a1)
+	done(err)
+	return r0, err
 }
 
 type timedArtifacts struct {

@@ -82,7 +82,7 @@ func goType(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[wire.Duration]():
 		return "string"
-	case reflect.TypeFor[wire.Object](), reflect.TypeFor[*wire.Object]():
+	case reflect.TypeFor[wire.Object](), reflect.TypeFor[*wire.Object](), reflect.TypeFor[wire.CalendarRef]():
 		return "json.RawMessage"
 	case reflect.TypeFor[time.Time]():
 		return "time.Time"

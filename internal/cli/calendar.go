@@ -108,7 +108,9 @@ func (a *app) calendarGet() *cobra.Command {
 	c := &cobra.Command{
 		Use: "get CALENDAR", Aliases: []string{"show"}, Short: "Show a calendar and its sources", Args: oneArg,
 		RunE: func(c *cobra.Command, args []string) error {
-			item, err := either(a, c, offline, func(ctx context.Context, cl *client.Client) (client.Calendar, error) { return cl.Calendar(ctx, args[0]) },
+			item, err := either(a, c, offline, func(ctx context.Context, cl *client.Client) (client.Calendar, error) {
+				return cl.Calendar(ctx, args[0])
+			},
 				func() (client.Calendar, error) {
 					found, err := calendar.Find(args[0])
 					if err != nil {

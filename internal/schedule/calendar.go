@@ -240,15 +240,37 @@ func (t *Trigger) nextPlaced(after time.Time) (Nominal, bool) {
 	}
 	var best Nominal
 	found := false
-	for n, ok := t.next(from); ok; n, ok = t.next(n.At) {
+	for n, ok := t.next(from); ok; n, ok = t.next(from) {
 		if found && t.landing(n.At, -1).After(best.At) {
 			break
 		}
-		if m := t.placed(n); m.At.After(after) {
+		m := t.placed(n)
+		from = t.beyond(n, m, after)
+		if m.At.After(after) {
 			best, found = earliest(best, found, m), true
 		}
 	}
 	return best, found
+}
+
+// beyond returns an instant at or after n, which was moved to m, up to which other
+// nominals of n's date need no look: they land at or before after, or later than
+// m. Without it a nominal each second on a day off would be moved one by one.
+func (t *Trigger) beyond(n, m Nominal, after time.Time) time.Time {
+	zone := t.spec.Zone
+	if z := t.calendars.Days.Zone(); m.At.Equal(n.At) || z != nil && z.String() != zone.String() {
+		return n.At // not moved, or the calendar divides the day elsewhere
+	}
+	end := t.endOfDate(n.At, zone)
+	to := end
+	if !m.At.After(after) {
+		to = earlierOf(end, n.At.Add(after.Sub(m.At)))
+	}
+	offset := func(at time.Time) int { _, o := at.In(zone).Zone(); return o }
+	if offset(n.At) != offset(to) || offset(m.At) != offset(m.At.Add(to.Sub(n.At))) {
+		return n.At // the clock changes: one by one
+	}
+	return to
 }
 
 func (t *Trigger) prevPlaced(before time.Time) (Nominal, bool) {

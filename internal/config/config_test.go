@@ -69,6 +69,7 @@ func TestDefaults(t *testing.T) {
 		"config": " <- default", "listen": "127.0.0.1:8420 <- default", "behind_proxy": "false <- default",
 		"tls_cert": " <- default", "tls_key": " <- default", "allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
 		"database_url": " <- default", "blob_url": " <- default",
+		"calendars.dir":   " <- default",
 		"blob_access_key": " <- default", "blob_secret_key": " <- default", "blob_session_token": " <- default",
 		"artifacts.max_bytes": "1073741824 <- default", "artifacts.run_max_bytes": "4294967296 <- default", "artifacts.tenant_quota_bytes": "0 <- default",
 		"retention.days": "30 <- default", "retention.runs": "100000 <- default", "retention.events_days": "30 <- default",

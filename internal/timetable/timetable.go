@@ -144,5 +144,5 @@ func Never(t *schedule.Trigger, from time.Time) error {
 		return nil
 	}
 	return fault.New(fault.NeverFires, "there is no time after "+from.UTC().Format(time.RFC3339)+" at which it fires").
-		WithHint("correct the trigger, or say allow_never")
+		WithHint("correct the trigger, or allow it with allow_never (--allow-never)")
 }

@@ -224,8 +224,9 @@ func (a *App) startEngine(ctx context.Context) error {
 		Limits:  a.artifactLimits(),
 		WorkDir: filepath.Join(a.o.Config.Data, "work"), HostID: a.hostID(), Version: a.o.Version,
 		Exclusive: a.exclusive(), Alone: !a.exclusive(), Place: a.place, LeaseTTL: a.o.Config.LeaseTTL, StopGrace: a.o.Config.StopGrace,
-		OnDirect: func(o queue.LaneOutcome) { a.metrics.Direct(string(o)) },
-		Clock:    a.o.Clock, Logger: a.log,
+		LoadedModels: a.loadedModels,
+		OnDirect:     func(o queue.LaneOutcome) { a.metrics.Direct(string(o)) },
+		Clock:        a.o.Clock, Logger: a.log,
 	})
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"github.com/runsheet/runsheet/internal/llm"
 )
@@ -13,4 +14,33 @@ func (a *App) openLLM(context.Context) (err error) {
 	o.Clock, o.Observe = a.o.Clock, a.metrics.LLMCall
 	a.llm, err = llm.New(o)
 	return err
+}
+
+// loadedModels tells the locks of the models that the servers have in memory.
+// Servers that do not tell are left out; nil without an error says that none does.
+func (a *App) loadedModels(ctx context.Context) ([]string, error) {
+	var (
+		out  []string
+		errs []error
+	)
+	for _, s := range a.llm.Servers() {
+		if s.Kind != llm.Ollama {
+			continue
+		}
+		found, err := a.llm.Loaded(ctx, s.Name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if out == nil {
+			out = []string{}
+		}
+		for _, m := range found {
+			out = append(out, llm.LockName(m.Name))
+		}
+	}
+	if out != nil {
+		return out, nil
+	}
+	return nil, errors.Join(errs...)
 }

@@ -195,13 +195,14 @@ time was over; the job goes on).`,
 	f := c.Flags()
 	f.StringVar(&name, "name", "", "`name`, for people (the program if absent)")
 	f.StringVar(&template, "template", "", "`template` to make the job from, by id or name")
+	f.StringVar(&in.DirectiveID, "directive", "", "`directive` to work under, by id or name; the template's if absent")
 	f.StringVar(&in.GroupID, "group", "", "`id` of a group that has not begun, of which it becomes the last member")
 	f.StringVar(&runAt, "run-at", "", "do not start before this `time`: RFC 3339, or +10m")
 	place.add(a, c)
 	f.BoolVar(&in.Hold, "hold", false, "do not start before a release")
 	f.StringVar(&key, "idempotency-key", "", "the same `key` within 24 hours adds the job only once")
 	w.add(c)
-	for flag, f := range map[string]completer{"template": a.completeTemplates(), "group": a.completeGroups()} {
+	for flag, f := range map[string]completer{"template": a.completeTemplates(), "group": a.completeGroups(), "directive": a.completeDirectives()} {
 		if err := c.RegisterFlagCompletionFunc(flag, f); err != nil {
 			panic("cli: " + err.Error()) // the flag was added above
 		}

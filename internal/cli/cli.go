@@ -121,7 +121,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print ids only")
 	config.AddDataFlag(f)
 	root.AddCommand(
-		a.serveCommand(), a.jobCommand(), a.groupCommand(), a.lockCommand(), a.runCommand(), a.templateCommand(), a.workerCommand(),
+		a.serveCommand(), a.jobCommand(), a.groupCommand(), a.lockCommand(), a.runCommand(), a.templateCommand(), a.directiveCommand(), a.storyCommand(), a.researchCommand(), a.workerCommand(),
 		a.queueCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
 		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(), a.webhookCommand(),
 		a.versionCommand(),

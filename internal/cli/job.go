@@ -58,6 +58,7 @@ func (a *app) jobDetail(j client.Job) []pair {
 	if j.TemplateID != nil {
 		out = append(out, pair{"template", *j.TemplateID + " version " + number(j.TemplateVersion)})
 	}
+	out = append(out, pair{"directive", directiveText(j.Directive)})
 	if j.Attempt > 0 {
 		out = append(out, pair{"attempt", strconv.Itoa(j.Attempt) + " of " + strconv.Itoa(max(j.RetryPolicy.MaxAttempts, j.Attempt))})
 	}

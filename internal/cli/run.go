@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	return a.noun("run", "Look at execution attempts", a.runList(), a.runGet(), a.runRetry(), a.runLogs(), a.runArtifacts())
+	return a.noun("run", "Look at execution attempts", a.runList(), a.runGet(), a.runRetry(), a.runLogs(), a.runArtifacts(), a.runCalls())
 }
 
 func (a *app) runView() view[client.Run] {
@@ -63,6 +63,7 @@ func runDetail(r client.Run) []pair {
 		{"attempt", strconv.Itoa(r.Attempt)},
 		{"trigger", r.Trigger + " by " + r.CreatedBy},
 		{"retry of", deref(r.RetryOf)},
+		{"directive", directiveText(r.Directive)},
 		{"group", deref(r.GroupID)},
 		{"started", stamp(r.StartedAt)},
 		{"finished", stamp(r.FinishedAt)},
@@ -89,6 +90,14 @@ func runDetail(r client.Run) []pair {
 		log += ", truncated"
 	}
 	return append(out, pair{"log", log}, pair{"labels", labelText(r.Labels)}, pair{"params", plain(r.Params)})
+}
+
+// directiveText names the version of a directive.
+func directiveText(d *client.DirectiveRef) string {
+	if d == nil {
+		return ""
+	}
+	return d.Name + ", version " + strconv.Itoa(d.Version) + " (" + d.DirectiveID + ")"
 }
 
 // tokenText says what is known of the counts.
@@ -232,6 +241,30 @@ func (a *app) runArtifacts() *cobra.Command {
 	c.Example = "  runsheet run artifacts run_01jh0000000000000000000000 --save out/"
 	c.Flags().StringVar(&dir, "save", "", "download all of them into this `folder`")
 	return c
+}
+
+func (a *app) runCalls() *cobra.Command {
+	return a.onRun("calls RUN", "List what a run asked of language models", func(c *cobra.Command, cl *client.Client, id string) error {
+		calls, err := cl.RunCalls(c.Context(), id)
+		if err != nil {
+			return err
+		}
+		return printList(a, view[client.LLMCall]{
+			id:      func(x client.LLMCall) string { return x.Stage },
+			columns: []string{"STAGE", "MODEL", "OUTCOME", "PROMPT", "COMPLETION", "TOOK", "SERVER"}, status: -1, spare: []string{"SERVER", "TOOK"},
+			row: func(x client.LLMCall) []string {
+				return []string{x.Stage, x.Model, x.Outcome, unknown(x.PromptTokens), unknown(x.CompletionTokens), took(&x.TotalMs), x.Server}
+			},
+		}, calls)
+	})
+}
+
+// unknown is a count, or that it is not known, which is not 0.
+func unknown(n *int64) string {
+	if n == nil {
+		return "?"
+	}
+	return number(n)
 }
 
 // save downloads artifacts. A server cannot make it write outside dir.

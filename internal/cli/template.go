@@ -32,6 +32,7 @@ func (a *app) templateView() view[client.JobTemplate] {
 				{"name", t.Name},
 				{"description", t.Description},
 				{"type", t.JobType},
+				{"directive", deref(t.DirectiveID)},
 				{"version", strconv.Itoa(t.Version)},
 				{"archived", archived},
 				{"priority", strconv.Itoa(t.Priority)},
@@ -58,6 +59,7 @@ func (a *app) templateView() view[client.JobTemplate] {
 type templateFlags struct {
 	recipe
 	description, schema string
+	directive           string
 	archived            bool
 	rename              string
 	unset               []string
@@ -66,6 +68,7 @@ type templateFlags struct {
 func (t *templateFlags) add(c *cobra.Command) {
 	t.recipe.add(c)
 	c.Flags().StringVar(&t.description, "description", "", "a `sentence` for people")
+	c.Flags().StringVar(&t.directive, "directive", "", "`directive` that its jobs work under, by id or name")
 	c.Flags().StringVar(&t.schema, "schema", "", "`JSON` Schema for the params, @file, or - for stdin")
 }
 
@@ -80,6 +83,7 @@ func (t *templateFlags) changes(a *app, c *cobra.Command, command []string) (map
 	put("type", "job_type", t.jobType)
 	put("timeout", "timeout", t.timeout)
 	put("description", "description", t.description)
+	put("directive", "directive_id", t.directive)
 	put("archived", "archived", t.archived)
 	put("rename", "name", t.rename)
 	put("lock", "locks", t.locks)

@@ -1,5 +1,5 @@
 // Package export writes what people defined as files that they can read, review,
-// keep in git and move: templates and the settings of the queue.
+// keep in git and move: templates, directives and the settings of the queue.
 //
 //	files, err := export.Collect(ctx, cl, export.Options{Format: export.YAML})
 //	err = export.WriteDir(dir, files)
@@ -62,7 +62,7 @@ type Kind interface {
 }
 
 // kinds are all that is exported.
-func kinds() []Kind { return []Kind{queue{}, templates{}} }
+func kinds() []Kind { return []Kind{queue{}, templates{}, directives{}} }
 
 // Collect reads everything. The files are sorted by path; only runs.jsonl comes
 // last.

@@ -24,12 +24,19 @@ func server(t *testing.T) *client.Client {
 			out = client.Workers{Count: 3, Running: 1}
 		case "/api/job-templates":
 			out = client.JobTemplateList{Items: []client.JobTemplate{
-				{TemplateID: "tmpl_2", Name: "z/../x", JobType: "http", Version: 1, Params: json.RawMessage(`{"url":"https://x"}`), CreatedBy: "ann"},
+				{TemplateID: "tmpl_2", Name: "z/../x", JobType: "http", Version: 1, DirectiveID: new("dir_1"), Params: json.RawMessage(`{"url":"https://x"}`), CreatedBy: "ann"},
 				{
 					TemplateID: "tmpl_1", Name: "nightly", JobType: "command", Version: 7, Params: json.RawMessage(`{"stdin":"a\nb\n","argv":["/bin/sh",""],"n":1.10}`),
 					Labels: map[string]string{"b": "1", "a": "yes"}, Priority: 5, CreatedBy: "ann",
 				},
 			}}
+		case "/api/directives":
+			out = client.DirectiveList{Items: []client.Directive{{
+				DirectiveID: "dir_1", Name: "careful", Version: 2, SystemPrompt: "Be brief.\nBe kind.\n", Allow: client.DirectiveAllow{Files: []string{"/srv/**"}},
+				Limits: client.DirectiveLimits{Time: new("PT15M")}, CreatedBy: "ann",
+			}}}
+		case "/api/directives/dir_1":
+			out = client.Directive{DirectiveID: "dir_1", Name: "careful"}
 		case "/api/job-runs":
 			out = client.RunList{Items: []client.Run{{RunID: "run_1", Params: json.RawMessage(`{"token":"canary"}`)}, {RunID: "run_2"}}}
 		default:
@@ -62,6 +69,18 @@ priority: 5
 retry_policy:
 `
 
+const careful = `allow:
+  files:
+    - "/srv/**"
+limits:
+  time: PT15M
+name: careful
+system_prompt: |
+  Be brief.
+  Be kind.
+version: 2
+`
+
 func TestCollect(t *testing.T) {
 	t.Parallel()
 	cl := server(t)
@@ -72,20 +91,26 @@ func TestCollect(t *testing.T) {
 	var paths []string
 	for _, f := range files {
 		paths = append(paths, f.Path)
-		if strings.Contains(string(f.Content), "tmpl_") || strings.Contains(string(f.Content), "ann\n") {
+		if strings.Contains(string(f.Content), "dir_1") || strings.Contains(string(f.Content), "tmpl_") || strings.Contains(string(f.Content), "ann\n") {
 			t.Errorf("%s holds ids or people:\n%s", f.Path, f.Content)
 		}
 	}
-	if diff := cmp.Diff([]string{"queue.yaml", "templates/nightly.yaml", "templates/z%2F%2E%2E%2Fx.yaml", "runs.jsonl"}, paths); diff != "" {
+	if diff := cmp.Diff([]string{"directives/careful.yaml", "queue.yaml", "templates/nightly.yaml", "templates/z%2F%2E%2E%2Fx.yaml", "runs.jsonl"}, paths); diff != "" {
 		t.Error(diff)
 	}
-	if got := string(files[0].Content); got != "workers: 3\n" {
+	if got := string(files[0].Content); got != careful {
+		t.Errorf("directive:\n%s", got)
+	}
+	if got := string(files[3].Content); !strings.HasPrefix(got, "directive_id: careful\n") {
+		t.Errorf("template under a directive:\n%s", got)
+	}
+	if got := string(files[1].Content); got != "workers: 3\n" {
 		t.Errorf("%q", got)
 	}
-	if got := string(files[1].Content); !strings.HasPrefix(got, nightly) {
+	if got := string(files[2].Content); !strings.HasPrefix(got, nightly) {
 		t.Errorf("got\n%s", got)
 	}
-	if got := string(files[3].Content); strings.Count(got, "\n") != 2 || !strings.Contains(got, `"run_id":"run_2"`) || strings.Contains(got, "params") {
+	if got := string(files[4].Content); strings.Count(got, "\n") != 2 || !strings.Contains(got, `"run_id":"run_2"`) || strings.Contains(got, "params") {
 		t.Errorf("runs, which must not have params:\n%s", got)
 	}
 	again, err := Collect(t.Context(), cl, Options{Runs: true})

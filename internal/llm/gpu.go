@@ -2,6 +2,7 @@ package llm
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -56,10 +57,11 @@ func ParseGPUs(rules, capacities []string) (GPUs, error) {
 	return g, nil
 }
 
-// Locks are the locks of devices that a model takes; none if no rule matches.
+// Locks are the locks of devices that a model takes; none if no rule matches. A
+// name without a tag is looked for with the tag latest too.
 func (g GPUs) Locks(model string) []string {
 	for _, r := range g.rules {
-		if r.model.MatchString(model) {
+		if r.model.MatchString(model) || r.model.MatchString(tagged(model)) {
 			return []string{r.lock}
 		}
 	}
@@ -73,13 +75,12 @@ func (g GPUs) Capacities() map[string]int {
 	for _, r := range g.rules {
 		out[r.lock] = 1
 	}
-	for lock, n := range g.capacity {
-		out[lock] = n
-	}
+	maps.Copy(out, g.capacity)
 	return out
 }
 
-// LockName is the name of a model's lock. A name that no lock can have is made one:
+// LockName is the name of a model's lock. The tag latest is left out: it is the
+// same model without. A name that no lock can have is made one:
 // what does not fit becomes a dash, and what is too long is cut, so that two
 // models of such names may share a lock, which is safe.
 func LockName(model string) string {
@@ -88,7 +89,7 @@ func LockName(model string) string {
 			return r
 		}
 		return '-'
-	}, model)
+	}, strings.TrimSuffix(model, ":latest"))
 	const most = 128 - len("model:")
 	return "model:" + name[:min(len(name), most)]
 }

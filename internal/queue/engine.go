@@ -73,7 +73,7 @@ type Options struct {
 	// attempts count as gone.
 	OpenBlob func(ctx context.Context, sha256 string) (io.ReadSeekCloser, int64, error)
 	// LoadedModels tells which models the servers have in memory, by the names of
-	// their locks; nil = nobody knows, and the models of the work that was started
+	// their locks; without it, or while it returns nil, the models of the work that was started
 	// last are taken for loaded. It is asked only while model_affinity is on.
 	LoadedModels func(ctx context.Context) ([]string, error)
 	// Limits bound what artifacts take.

@@ -27,7 +27,7 @@ func (e *Engine) watchModels(ctx context.Context) {
 			continue
 		}
 		models, err := e.o.LoadedModels(ctx)
-		if err == nil {
+		if err == nil && models != nil {
 			err = e.o.Store.Queue.SetLoaded(ctx, models)
 		}
 		if n, ok := e.quiet.due("models"); err != nil && ok && ctx.Err() == nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/llm"
 )
 
 // Model completes params that met their schema with the model to ask: the one that
@@ -53,7 +54,7 @@ func Locks(params json.RawMessage, extra func(model string) []string) []string {
 	if model == "" {
 		return nil
 	}
-	locks := []string{"model:" + model}
+	locks := []string{llm.LockName(model)}
 	if extra != nil {
 		locks = append(locks, extra(model)...)
 	}

@@ -54,13 +54,16 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	blob/s3 blob/blobtest -> blob
 	reserve -> store
 
-ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm llm/ask process outbound identity
-ring 3 engines: health backup feed oidc
+ring 3 engines: queue planner engine task task/* node node/* inbox trader trader/paper rollout courier llm llm/ask process extract extract/extracttest outbound identity
+ring 3 engines: health backup feed oidc task/logtriage/logline task/logtriage/drain task/logtriage/docker
 	queue -> task
 	task/* -> task
 	task/command -> process
 	task/http -> outbound
+	task/research -> extract
+	extract -> process
 	task/story task/research task/logtriage -> llm llm/ask outbound
+	task/logtriage -> task/logtriage/logline task/logtriage/drain task/logtriage/docker
 	llm/ask -> llm task
 	task/workflow -> engine
 	engine -> node

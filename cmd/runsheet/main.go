@@ -12,6 +12,7 @@ import (
 	"github.com/runsheet/runsheet/internal/app"
 	"github.com/runsheet/runsheet/internal/cli"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/extract"
 	"github.com/runsheet/runsheet/internal/process"
 )
 
@@ -19,7 +20,7 @@ import (
 var version = "dev"
 
 func main() {
-	if process.Main(os.Args[1:]) {
+	if process.Main(os.Args[1:]) || extract.Main(os.Args[1:]) {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

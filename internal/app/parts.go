@@ -23,6 +23,8 @@ import (
 	"github.com/runsheet/runsheet/internal/task"
 	"github.com/runsheet/runsheet/internal/task/command"
 	taskhttp "github.com/runsheet/runsheet/internal/task/http"
+	"github.com/runsheet/runsheet/internal/task/logtriage"
+	"github.com/runsheet/runsheet/internal/task/research"
 	"github.com/runsheet/runsheet/internal/task/story"
 )
 
@@ -169,6 +171,8 @@ func (a *App) makeTasks(context.Context) error {
 		return err
 	}
 	a.tasks = task.NewRegistry(cmd, taskhttp.New(taskhttp.Options{Client: out, Clock: a.o.Clock}),
+		logtriage.New(logtriage.Options{Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
+		research.New(research.Options{Chat: a.llm, Client: out, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
 		story.New(story.Options{Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}))
 	return nil
 }

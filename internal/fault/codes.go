@@ -75,9 +75,11 @@ const (
 	LLMServerFailed      Code = "llm_server_failed"
 	LLMBrokenStream      Code = "llm_broken_stream"
 	LLMBadAnswer         Code = "llm_bad_answer"
+	LLMUnusable          Code = "llm_unusable"
 	TemplateArchived     Code = "template_archived"
 	DirectiveArchived    Code = "directive_archived"
 	SourceNotAllowed     Code = "source_not_allowed"
+	SourceUnreadable     Code = "source_unreadable"
 	BudgetSpent          Code = "budget_spent"
 	WebhookDisabled      Code = "webhook_disabled"
 	NotUnique            Code = "not_unique"
@@ -167,9 +169,11 @@ var register = map[Code]Entry{
 	LLMServerFailed:      {Unavailable, "LLM server failed", "Look at the LLM server's own log; it may lack memory for the model."},
 	LLMBrokenStream:      {Unavailable, "Answer broken off", "Try again; look at the LLM server's own log."},
 	LLMBadAnswer:         {Unavailable, "Answer not understood", "Check that the server is of the kind that llm.servers says."},
+	LLMUnusable:          {Unavailable, "No usable answer from the model", "Try again, or use a larger model; give research sources to work from."},
 	DirectiveArchived:    {Conflicting, "Directive archived", "Unarchive the directive or name another."},
 	BudgetSpent:          {Limited, "Token budget spent", "Wait for the next UTC day, or raise the budget."},
 	SourceNotAllowed:     {Forbidden, "Source not allowed", "Ask whoever keeps the directive to add the source to its allow-list."},
+	SourceUnreadable:     {Invalid, "No source could be read", "Look at detail: use files and pages of plain text, Markdown, HTML or PDF that the server may read."},
 	TemplateArchived:     {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:      {Conflicting, "Webhook disabled", "Enable the webhook first."},
 	NotUnique:            {Conflicting, "Not unique", "An equal job is there already; Location and errors name it."},

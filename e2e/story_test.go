@@ -67,6 +67,16 @@ func TestAStoryGoesOnAfterAKill(t *testing.T) {
 	if len(after) != 7 {
 		t.Errorf("the story has %v", after)
 	}
+	// Each call is one of an unfinished section: the rest was not asked for again.
+	calls, again := len(s.all("/api/job-runs/"+first+"/calls")), s.all("/api/job-runs/"+second+"/calls")
+	if calls == 0 || len(again) == 0 {
+		t.Errorf("%d calls before the kill and %d after it were recorded", calls, len(again))
+	}
+	for _, c := range again {
+		if c["stage"] != "section" {
+			t.Errorf("asked again for the %v", c["stage"])
+		}
+	}
 	log := s.text("/api/job-runs/" + second + "/logs")
 	if !strings.Contains(log, fmt.Sprintf("going on after section %d of 5", finished)) || strings.Contains(log, "outline:") {
 		t.Errorf("%d sections were finished, and the log says:\n%s", finished, log)

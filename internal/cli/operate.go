@@ -105,7 +105,7 @@ func (a *app) exportCommand() *cobra.Command {
 		out, format, recipient string
 	)
 	c := &cobra.Command{
-		Use: "export", Short: "Write templates and queue settings as files for people", Args: noArgs,
+		Use: "export", Short: "Write templates, directives and queue settings as files for people", Args: noArgs,
 		Long: `Export writes what was defined, one file each, sorted and without ids and times, so
 that git shows what changed. It lists them in .runsheet-export in the folder, and
 the next export removes those that are no more, and no other file; a file in its

@@ -44,7 +44,7 @@ func TestPromptsStayOutside(t *testing.T) {
 			c.spent()
 			c.died()
 			c.collect()
-			for _, hit := range c.secrets.hits {
+			for _, hit := range append(c.secrets.hits, c.instructed.hits...) {
 				t.Error(hit)
 			}
 			if c.secrets.looked < 1_000_000 {
@@ -58,7 +58,10 @@ func TestPromptsStayOutside(t *testing.T) {
 type confidant struct {
 	*server
 	secrets *secrets
-	parrot  *parrot
+	// instructed are the directives' texts, for places that may have params of jobs
+	// but no directives.
+	instructed *secrets
+	parrot     *parrot
 	hook    *recorder // what webhooks get
 	library *httptest.Server
 	redis   *wiretap
@@ -111,7 +114,7 @@ func (c *confidant) canary(what string, stored bool) string {
 }
 
 func newConfidant(t *testing.T, pg bool) *confidant {
-	c := &confidant{secrets: &secrets{t: t}, files: t.TempDir(), temp: t.TempDir(), hook: &recorder{}}
+	c := &confidant{secrets: &secrets{t: t}, instructed: &secrets{t: t}, files: t.TempDir(), temp: t.TempDir(), hook: &recorder{}}
 	c.parrot = newParrot(t, c.says("parro", 60))
 	ollama := testsvc.Ollama(t)
 	ollama.Add(t, "kanari", gguf.Model{Name: "kanari", End: 0.1, Corpus: strings.ReplaceAll(c.says("olla", 60), ". ", ".\n")})
@@ -191,13 +194,14 @@ func (c *confidant) prepare() {
 	write("bad.gz", "\x1f\x8b\x08"+c.says("badgz", 10))
 	make := func(name string, more map[string]any) {
 		d := map[string]any{"name": name, "system_prompt": c.own("system prompt")}
+		c.instructed.add("system prompt", text(d["system_prompt"]), false)
 		for k, v := range more {
 			d[k] = v
 		}
 		c.must("POST", "/api/directives", d, 201)
 	}
 	host := strings.TrimPrefix(c.library.URL, "http://")
-	make("reader", map[string]any{"allow": map[string]any{"files": []string{c.files + "/**"}, "hosts": []string{host}}})
+	make("reader", map[string]any{"allow": map[string]any{"files": []string{c.files + "/**"}, "hosts": []string{host, "*.invalid"}}})
 	make("hurried", map[string]any{"limits": map[string]any{"time": "PT1S"}})
 	make("frugal", map[string]any{"limits": map[string]any{"tokens": 60}})
 	make("late", map[string]any{"archived": true})
@@ -252,7 +256,10 @@ func (c *confidant) tale(model string) map[string]any {
 // queued adds a job under a directive, whose params may be kept, but no more.
 func (c *confidant) queued(kind, directive string, params map[string]any) string {
 	c.t.Helper()
-	in := map[string]any{"name": "job " + kind, "job_type": kind, "params": params, "max_attempts": 2}
+	in := map[string]any{"name": "job " + kind, "job_type": kind, "params": params}
+	if params["model"] == "sick" {
+		in["retry_policy"] = map[string]any{"max_attempts": 2}
+	}
 	if directive != "" {
 		in["directive_id"] = directive
 	}
@@ -335,11 +342,17 @@ func (c *confidant) reading() {
 	ask("a page", 200, map[string]any{"path": dir + "page.html"}, "")
 	ask("a URL", 200, map[string]any{"url": c.library.URL + "/page" + query()}, "")
 	for _, at := range []string{"/fail", "/away"} {
-		ask("a URL "+at, 0, map[string]any{"url": c.library.URL + at + query()}, "")
+		ask("a URL "+at, 422, map[string]any{"url": c.library.URL + at + query()}, "")
 	}
-	ask("a bad PDF", 0, map[string]any{"path": dir + "bad.pdf"}, "")
-	ask("another file", 422, map[string]any{"path": outside}, outside)
-	ask("another host", 422, map[string]any{"url": "http://127.0.0.1:1/" + query()}, "http://127.0.0.1:1/")
+	for _, end := range []string{"", ":81", "/%zz"} { // nobody answers
+		c.n++
+		host := fmt.Sprintf("kanari-host-%d.invalid", c.n)
+		c.secrets.add("host of a URL", host, false)
+		ask("a host"+end, map[string]int{"": 422, ":81": 403, "/%zz": 422}[end], map[string]any{"url": "http://" + host + end}, host)
+	}
+	ask("a bad PDF", 422, map[string]any{"path": dir + "bad.pdf"}, "")
+	ask("another file", 403, map[string]any{"path": outside}, outside)
+	ask("another host", 403, map[string]any{"url": "http://127.0.0.1:1/" + query()}, "http://127.0.0.1:1/")
 	work.Wait()
 	job := func(kind string, params map[string]any) { c.queued(kind, "reader", params) }
 	own := func(more map[string]any) map[string]any {
@@ -371,8 +384,8 @@ func (c *confidant) refused() {
 			`{"topic": ` + q(), `{"topic": ` + q() + `]`, `{"topic": [` + q() + `]}`, `{"topic": {"a": ` + q() + `}}`, `{` + q() + `: 1}`, q(), `[` + q() + `]`,
 			`{"topic": ` + q() + `, "length": ` + q() + `}`, `{"topic": ` + q() + `, "length": -1}`, `{"topic": ` + q() + `, "topic": ` + q() + `}`,
 			`{"topic": ` + q() + `, "Topic": ` + q() + `}`, `{"topic": "` + strings.Repeat(c.secret("long topic")[:24], 400) + `"}`,
-			`{"topic": "x", "language": ` + q() + `}`, `{"topic": "x", "model": ` + q() + `}`, `{"topic": "x", "seed": ` + q() + `}`, `{"topic": "x", "temperature": ` + q() + `}`,
-			`{"topic": "x", "research_run_id": ` + q() + `}`, `{"topic": "x", "directive_id": ` + q() + `}`, `{"topic": "x", "directive_id": "late", "style": ` + q() + `}`,
+			`{"topic": "x", "language": ` + q() + `}`, `{"topic": "x", "seed": ` + q() + `}`, `{"topic": "x", "temperature": ` + q() + `}`,
+			`{"topic": "x", "research_run_id": ` + q() + `}`, `{"topic": "x", "directive_id": "late", "style": ` + q() + `}`,
 			`{"topic": "x", "questions": ` + q() + `}`, `{"topic": "x", "sources": [{"path": ` + q() + `}]}`, `{"topic": "x", "sources": [{"url": ` + q() + `}]}`,
 			`{"topic": "x", "sources": [{"text": ` + q() + `, "path": "/x"}]}`, `{"topic": "x", "sources": [{"url": "http://user:` + c.secret("password")[:20] + `@127.0.0.1/"}]}`,
 			"\xff" + q(), `{"topic": "` + "\xff" + c.secret("not UTF-8")[:20] + `"}`,
@@ -381,6 +394,8 @@ func (c *confidant) refused() {
 				c.t.Errorf("%s accepts %.200s: %d %.300s", path, body, code, b)
 			}
 		}
+		id := c.secret("id of a directive")
+		c.direct(c.t.Context(), path, map[string]any{"topic": "x", "directive_id": id}, inJSON(id), nil)
 		text := c.secret("in the query")
 		c.direct(c.t.Context(), path+"?topic="+strings.ReplaceAll(escaped(text), "+", "%20"), `{"topic": "x"}`, "", nil)
 		c.direct(c.t.Context(), path+"?on_disconnect="+escaped(text), `{"topic": "x"}`, "", nil)

@@ -189,7 +189,7 @@ func (c *confidant) collect() {
 		c.t.Errorf("only %d messages came by webhook", len(sent))
 	}
 	for _, m := range sent {
-		c.secrets.look("a webhook", []byte(m), false)
+		c.message("a webhook", []byte(m))
 	}
 	if c.secrets.look("Redis' monitor", c.redis.heard(), false); len(c.redis.heard()) < 1000 {
 		c.t.Errorf("Redis was told %q", c.redis.heard())
@@ -277,13 +277,18 @@ func (c *confidant) answers() {
 // pages searches what can be read over HTTP.
 func (c *confidant) pages() {
 	c.t.Helper()
+	// Messages of webhooks hold what the API shows of jobs and runs.
+	deliveries := []string{"/api/webhook-deliveries?limit=200"}
+	for _, d := range c.all("/api/webhook-deliveries?limit=200") {
+		deliveries = append(deliveries, "/api/webhook-deliveries/"+text(d["delivery_id"]))
+	}
+	for _, path := range deliveries {
+		c.message(path, c.page(path))
+	}
 	strict := []string{
 		"/metrics", "/readyz", "/livez", "/api/scheduler", "/api/session", "/api/usage", "/api/token-usage", "/api/audit?limit=200", "/api/audit/export",
-		"/api/limits", "/api/locks", "/api/settings", "/api/workers", "/api/webhooks", "/api/webhook-deliveries?limit=200", "/api/llm/servers", "/api/budgets",
+		"/api/limits", "/api/locks", "/api/settings", "/api/workers", "/api/webhooks", "/api/llm/servers", "/api/budgets",
 		"/api/job-types", "/api/openapi.json", "/queue/status", "/scheduler/metrics", "/scheduler/status", "/api/sessions", "/api/tokens", "/api/users",
-	}
-	for _, d := range c.all("/api/webhook-deliveries?limit=200") {
-		strict = append(strict, "/api/webhook-deliveries/"+text(d["delivery_id"]))
 	}
 	own := []string{"/api/jobs?limit=200", "/api/job-runs?limit=200", "/api/job-templates", "/api/queue", "/api/job-groups", "/jobs"}
 	for _, d := range c.all("/api/directives?limit=200") {
@@ -316,6 +321,12 @@ func (c *confidant) pages() {
 	for _, path := range own {
 		c.secrets.look(path, c.page(path), true)
 	}
+}
+
+// message searches what may have params of jobs.
+func (c *confidant) message(place string, content []byte) {
+	c.secrets.look(place, content, true)
+	c.instructed.look(place, content, true)
 }
 
 func (c *confidant) page(path string) []byte {

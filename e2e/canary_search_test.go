@@ -51,8 +51,12 @@ func (s *secrets) add(name, value string, stored bool) {
 		s.t.Fatalf("%s is too short to be searched for", name)
 	}
 	for _, v := range slices.Compact([]string{value, strings.ToLower(value)}) {
+		known := map[string]bool{}
 		for how, text := range writings(v) {
-			if s.starts == nil {
+			if known[text] {
+				continue
+			}
+			if known[text] = true; s.starts == nil {
 				s.starts = map[uint64][]int{}
 			}
 			at := binary.LittleEndian.Uint64([]byte(text)) // no writing is shorter than its value
@@ -110,7 +114,7 @@ func (s *secrets) look(place string, content []byte, mayStore bool) {
 	}
 }
 
-// walk searches all files below dir, but not below the folders of skip.
+// walk searches all files below dir, but not the files and folders of skip.
 func (s *secrets) walk(dir string, mayStore func(rel string) bool, skip ...string) {
 	s.t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -121,8 +125,11 @@ func (s *secrets) walk(dir string, mayStore func(rel string) bool, skip ...strin
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && slices.Contains(skip, rel) {
-			return fs.SkipDir
+		if slices.Contains(skip, rel) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		}
 		s.look("the name of "+rel, []byte(rel), mayStore(rel))
 		if !d.Type().IsRegular() {

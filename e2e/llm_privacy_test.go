@@ -70,6 +70,8 @@ type confidant struct {
 	files   string // folder that directives allow
 	temp    string // the server's TMPDIR
 	n       int
+	// made are the SHA-256 of the artifacts of all runs; nil = not known yet.
+	made map[string]bool
 
 	// asked are canaries that must have reached a model, or the test proves nothing.
 	asked []string
@@ -111,6 +113,39 @@ func (c *confidant) canary(what string, stored bool) string {
 	v := fmt.Sprintf(`Kanari-%s-%03d-"<&>/+\ß`, what, c.n)
 	c.secrets.add(what, v, stored)
 	return v
+}
+
+// TestPromptSearchFinds plants texts on the disk, to see that the search of
+// TestPromptsStayOutside is able to fail.
+func TestPromptSearchFinds(t *testing.T) {
+	t.Parallel()
+	sum := strings.Repeat("0123456789abcdef", 4)
+	for file, hits := range map[string]string{
+		"data/runsheet.db-wal": "never", "data/logs/run.log": "never own", "data/work/x/y": "never own", "temp/z": "never own", "bucket/e2e/logs/x": "never own",
+		"data/artifacts/01/" + sum: "", "bucket/e2e/01/23/" + sum: "", "data/artifacts/01/" + sum[1:] + "0": "never own", "data/artifacts/tmp/1": "never own",
+	} {
+		dir := t.TempDir()
+		c := &confidant{secrets: &secrets{t: t}, server: &server{t: t, data: dir + "/data"}, temp: dir + "/temp", bucket: dir + "/bucket", made: map[string]bool{sum: true}}
+		never, own := c.secret("never"), c.own("own")
+		for _, d := range []string{c.data, c.temp, c.bucket, filepath.Dir(filepath.Join(dir, file))} {
+			if err := os.MkdirAll(d, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), []byte("x"+never+own), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.disk("planted, ")
+		found := map[string]bool{}
+		for _, h := range c.secrets.hits {
+			found[strings.Fields(strings.SplitN(h, ": ", 3)[1])[0]] = true
+		}
+		for _, what := range []string{"never,", "own,"} {
+			if found[what] != strings.Contains(hits, strings.Trim(what, ",")) {
+				t.Errorf("%s: %v, want %q", file, c.secrets.hits, hits)
+			}
+		}
+	}
 }
 
 func newConfidant(t *testing.T, pg bool) *confidant {
@@ -352,7 +387,7 @@ func (c *confidant) reading() {
 	}
 	ask("a bad PDF", 422, map[string]any{"path": dir + "bad.pdf"}, "")
 	ask("another file", 403, map[string]any{"path": outside}, outside)
-	ask("another host", 403, map[string]any{"url": "http://127.0.0.1:1/" + query()}, "http://127.0.0.1:1/")
+	ask("another host", 422, map[string]any{"url": "http://127.0.0.1:1/" + query()}, "http://127.0.0.1:1/")
 	work.Wait()
 	job := func(kind string, params map[string]any) { c.queued(kind, "reader", params) }
 	own := func(more map[string]any) map[string]any {
@@ -394,8 +429,10 @@ func (c *confidant) refused() {
 				c.t.Errorf("%s accepts %.200s: %d %.300s", path, body, code, b)
 			}
 		}
-		id := c.secret("id of a directive")
-		c.direct(c.t.Context(), path, map[string]any{"topic": "x", "directive_id": id}, inJSON(id), nil)
+		c.n++
+		id := fmt.Sprintf("kanari-directive-%d", c.n)
+		c.secrets.add("name of a directive", id, false)
+		c.direct(c.t.Context(), path, map[string]any{"topic": "x", "directive_id": id}, id, nil)
 		text := c.secret("in the query")
 		c.direct(c.t.Context(), path+"?topic="+strings.ReplaceAll(escaped(text), "+", "%20"), `{"topic": "x"}`, "", nil)
 		c.direct(c.t.Context(), path+"?on_disconnect="+escaped(text), `{"topic": "x"}`, "", nil)

@@ -66,7 +66,6 @@ func TestDirectives(t *testing.T) {
 		want(t, patch(`{"name":"bare"}`), 409, "name_taken")
 		want(t, patch(`{"limits":{"time":"-1s"}}`), 422, "invalid_input")
 		want(t, patch(`{"model":null,"other":null}`), 422, "unknown_field")
-
 	})
 }
 

@@ -121,6 +121,9 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 	case errors.As(err, &late):
 		return exitTimeout
 	case errors.As(err, &p):
+		if p.Code == string(fault.DirectFailed) {
+			return exitFailed // the work, not the server
+		}
 		return exitOfStatus(p.Status)
 	case errors.As(err, &un), errors.As(err, &none):
 		return exitUnreachable

@@ -62,14 +62,14 @@ type confidant struct {
 	// but no directives.
 	instructed *secrets
 	parrot     *parrot
-	hook    *recorder // what webhooks get
-	library *httptest.Server
-	redis   *wiretap
-	db      string
-	bucket  string // folder of the S3 server, "" = artifacts are in the data folder
-	files   string // folder that directives allow
-	temp    string // the server's TMPDIR
-	n       int
+	hook       *recorder // what webhooks get
+	library    *httptest.Server
+	redis      *wiretap
+	db         string
+	bucket     string // folder of the S3 server, "" = artifacts are in the data folder
+	files      string // folder that directives allow
+	temp       string // the server's TMPDIR
+	n          int
 	// made are the SHA-256 of the artifacts of all runs; nil = not known yet.
 	made map[string]bool
 
@@ -110,9 +110,11 @@ func (c *confidant) own(what string) string { return c.canary(what, true) }
 
 func (c *confidant) canary(what string, stored bool) string {
 	c.n++
-	v := fmt.Sprintf(`Kanari-%s-%03d-"<&>/+\ß`, what, c.n)
-	c.secrets.add(what, v, stored)
-	return v
+	// The first part looks the same in JSON within JSON.
+	stem := fmt.Sprintf("Kanari-%03d-%s-", c.n, what)
+	c.secrets.add(what, stem, stored)
+	c.secrets.add(what, stem+`"<&>/+\ß`, stored)
+	return stem + `"<&>/+\ß`
 }
 
 // TestPromptSearchFinds plants texts on the disk, to see that the search of
@@ -229,7 +231,9 @@ func (c *confidant) prepare() {
 	write("bad.gz", "\x1f\x8b\x08"+c.says("badgz", 10))
 	make := func(name string, more map[string]any) {
 		d := map[string]any{"name": name, "system_prompt": c.own("system prompt")}
-		c.instructed.add("system prompt", text(d["system_prompt"]), false)
+		said := text(d["system_prompt"])
+		c.instructed.add("system prompt", said, false)
+		c.instructed.add("system prompt", said[:strings.IndexByte(said, '"')], false)
 		for k, v := range more {
 			d[k] = v
 		}
@@ -422,8 +426,8 @@ func (c *confidant) refused() {
 			`{"topic": "x", "language": ` + q() + `}`, `{"topic": "x", "seed": ` + q() + `}`, `{"topic": "x", "temperature": ` + q() + `}`,
 			`{"topic": "x", "research_run_id": ` + q() + `}`, `{"topic": "x", "directive_id": "late", "style": ` + q() + `}`,
 			`{"topic": "x", "questions": ` + q() + `}`, `{"topic": "x", "sources": [{"path": ` + q() + `}]}`, `{"topic": "x", "sources": [{"url": ` + q() + `}]}`,
-			`{"topic": "x", "sources": [{"text": ` + q() + `, "path": "/x"}]}`, `{"topic": "x", "sources": [{"url": "http://user:` + c.secret("password")[:20] + `@127.0.0.1/"}]}`,
-			"\xff" + q(), `{"topic": "` + "\xff" + c.secret("not UTF-8")[:20] + `"}`,
+			`{"topic": "x", "sources": [{"text": ` + q() + `, "path": "/x"}]}`, `{"topic": "x", "sources": [{"url": "http://user:` + c.secret("password")[:24] + `@127.0.0.1/"}]}`,
+			"\xff" + q(), `{"topic": "` + "\xff" + c.secret("not UTF-8")[:24] + `"}`,
 		} {
 			if code, b := c.direct(c.t.Context(), path, body, "", nil); code < 400 {
 				c.t.Errorf("%s accepts %.200s: %d %.300s", path, body, code, b)
@@ -436,7 +440,7 @@ func (c *confidant) refused() {
 		text := c.secret("in the query")
 		c.direct(c.t.Context(), path+"?topic="+strings.ReplaceAll(escaped(text), "+", "%20"), `{"topic": "x"}`, "", nil)
 		c.direct(c.t.Context(), path+"?on_disconnect="+escaped(text), `{"topic": "x"}`, "", nil)
-		c.direct(c.t.Context(), path, q(), "", map[string]string{"Content-Type": "text/plain; x=" + c.secret("content type")[:20]})
+		c.direct(c.t.Context(), path, q(), "", map[string]string{"Content-Type": "text/plain; x=" + c.secret("content type")[:24]})
 		c.direct(c.t.Context(), path, `{"topic": `+q()+`, "model": "polite"}`, "", map[string]string{"Authorization": "Bearer nobody"})
 	}
 }

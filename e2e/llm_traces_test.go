@@ -351,7 +351,7 @@ func (c *confidant) page(path string) []byte {
 	return b
 }
 
-var taleCanary = regexp.MustCompile(`Kanari-(topic|genre|style)-`)
+var taleCanary = regexp.MustCompile(`Kanari-\d+-(topic|genre|style)-`)
 
 // artifact reports 1 if the file has words of a model. The story of a direct request
 // must not have what it was asked with.

@@ -420,7 +420,7 @@ func (c *confidant) refused() {
 	}
 	for _, path := range []string{"/story/generate", "/research/run"} {
 		for _, body := range []string{
-			`{"topic": ` + q(), `{"topic": ` + q() + `]`, `{"topic": [` + q() + `]}`, `{"topic": {"a": ` + q() + `}}`, `{` + q() + `: 1}`, q(), `[` + q() + `]`,
+			`{"topic": ` + q(), `{"topic": ` + q() + `]`, `{"topic": [` + q() + `]}`, `{"topic": {"a": ` + q() + `}}`, q(), `[` + q() + `]`,
 			`{"topic": ` + q() + `, "length": ` + q() + `}`, `{"topic": ` + q() + `, "length": -1}`, `{"topic": ` + q() + `, "topic": ` + q() + `}`,
 			`{"topic": ` + q() + `, "Topic": ` + q() + `}`, `{"topic": "` + strings.Repeat(c.secret("long topic")[:24], 400) + `"}`,
 			`{"topic": "x", "language": ` + q() + `}`, `{"topic": "x", "seed": ` + q() + `}`, `{"topic": "x", "temperature": ` + q() + `}`,
@@ -440,7 +440,10 @@ func (c *confidant) refused() {
 		text := c.secret("in the query")
 		c.direct(c.t.Context(), path+"?topic="+strings.ReplaceAll(escaped(text), "+", "%20"), `{"topic": "x"}`, "", nil)
 		c.direct(c.t.Context(), path+"?on_disconnect="+escaped(text), `{"topic": "x"}`, "", nil)
-		c.direct(c.t.Context(), path, q(), "", map[string]string{"Content-Type": "text/plain; x=" + c.secret("content type")[:24]})
+		// The answer says which field, and which type, is unknown.
+		name, kind := c.secret("field"), c.secret("type")[:24]
+		c.direct(c.t.Context(), path, object(name, "x"), name[:strings.IndexByte(name, '"')], nil)
+		c.direct(c.t.Context(), path, q(), kind, map[string]string{"Content-Type": "text/plain; x=" + kind})
 		c.direct(c.t.Context(), path, `{"topic": `+q()+`, "model": "polite"}`, "", map[string]string{"Authorization": "Bearer nobody"})
 	}
 }

@@ -441,7 +441,7 @@ func (c *confidant) refused() {
 		c.direct(c.t.Context(), path+"?topic="+strings.ReplaceAll(escaped(text), "+", "%20"), `{"topic": "x"}`, "", nil)
 		c.direct(c.t.Context(), path+"?on_disconnect="+escaped(text), `{"topic": "x"}`, "", nil)
 		// The answer says which field, and which type, is unknown.
-		name, kind := c.secret("field"), c.secret("type")[:24]
+		name, kind := c.secret("field"), c.secret("type")[:len("Kanari-000-type-")]
 		c.direct(c.t.Context(), path, object(name, "x"), name[:strings.IndexByte(name, '"')], nil)
 		c.direct(c.t.Context(), path, q(), kind, map[string]string{"Content-Type": "text/plain; x=" + kind})
 		c.direct(c.t.Context(), path, `{"topic": `+q()+`, "model": "polite"}`, "", map[string]string{"Authorization": "Bearer nobody"})

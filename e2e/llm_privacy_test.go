@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -234,9 +235,7 @@ func (c *confidant) prepare() {
 		said := text(d["system_prompt"])
 		c.instructed.add("system prompt", said, false)
 		c.instructed.add("system prompt", said[:strings.IndexByte(said, '"')], false)
-		for k, v := range more {
-			d[k] = v
-		}
+		maps.Copy(d, more)
 		c.must("POST", "/api/directives", d, 201)
 	}
 	host := strings.TrimPrefix(c.library.URL, "http://")
@@ -322,14 +321,16 @@ func (c *confidant) everyManner() {
 			continue
 		}
 		body := c.tale(model)
-		c.queued("story", "", c.ownTale(model))
+		if model != "busy" { // which would be asked nine times by each, one after another
+			c.queued("story", "", c.ownTale(model))
+		}
 		work.Go(func() {
 			want, known := codes[model]
 			if code, b := c.direct(ctx, "/story/generate", body, "", nil); known != (code == want) || code == 0 {
 				c.t.Errorf("%s: %d %.300s", model, code, b)
 			}
 		})
-		if i%3 == 0 {
+		if i%3 == 0 && model != "busy" && model != "sick" {
 			body := c.tale(model)
 			work.Go(func() { c.direct(ctx, "/story/generate", body, "", map[string]string{"Accept": "text/event-stream"}) })
 		}
@@ -396,14 +397,12 @@ func (c *confidant) reading() {
 	job := func(kind string, params map[string]any) { c.queued(kind, "reader", params) }
 	own := func(more map[string]any) map[string]any {
 		v := map[string]any{"topic": c.own("topic"), "questions": []string{c.own("question")}, "model": "polite"}
-		for k, x := range more {
-			v[k] = x
-		}
+		maps.Copy(v, more)
 		return v
 	}
 	job("research", own(map[string]any{"sources": []any{map[string]any{"path": dir + "note.md"}, map[string]any{"path": dir + "page.html"}}}))
 	job("research", own(map[string]any{"sources": []any{map[string]any{"text": c.own("inline text")}, map[string]any{"url": c.library.URL + "/fail"}}}))
-	job("research", own(map[string]any{"model": "sick", "sources": []any{map[string]any{"path": dir + "note.md"}}}))
+	job("research", own(map[string]any{"model": "sorry", "sources": []any{map[string]any{"path": dir + "note.md"}}}))
 	job("research", own(map[string]any{"model": "kanari", "sources": []any{map[string]any{"path": dir + "note.md"}}}))
 	job("log_triage", map[string]any{"model": "polite", "sources": []any{map[string]any{"path": dir + "*.log"}}})
 	job("log_triage", map[string]any{"model": "garbled", "sources": []any{map[string]any{"path": dir + "app.log"}}})

@@ -42,6 +42,9 @@ func readmeBlocks(t *testing.T, mark string) []string {
 // the usual one, and so is Ollama's where that is taken.
 func TestReadmeLLM(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts a model server of its own")
+	}
 	blocks := readmeBlocks(t, "llm quickstart")
 	if len(blocks) != 2 {
 		t.Fatalf("%d blocks", len(blocks))

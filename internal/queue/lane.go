@@ -203,7 +203,7 @@ func (e *Engine) directVerdict(a *attempt, cause, err error, res run.Result) any
 	case errors.Is(cause, task.ErrLeaseLost):
 		return broke(job.CodeInterrupted, "the server lost its lease before the work began")
 	case errors.Is(cause, task.ErrTimeout):
-		return broke(job.CodeTimeout, "the directive allows "+a.limit.String())
+		return broke(job.CodeTimeout, "the work took longer than "+a.limit.String())
 	case cause != nil:
 		return broke(job.CodeCancelled, "the caller has gone")
 	}
@@ -241,7 +241,7 @@ func (e *Engine) answer(ctx context.Context, a *attempt, h *host) (result json.R
 	if err != nil {
 		return nil, err
 	}
-	defer e.limitTime(a, timeout(0, under))()
+	defer e.limitTime(a, e.timeout(0, under))()
 	defer e.recovered(a, &err)
 	if !e.holds(a) { // as for a job
 		a.cancel(task.ErrLeaseLost)

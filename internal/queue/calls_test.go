@@ -116,8 +116,7 @@ func (content) Close() error { return nil }
 func TestAnEarlierArtifactIsWaitedForAndOneThatIsDamagedIsGone(t *testing.T) {
 	t.Parallel()
 	shelf := &shelf{content: map[string][]byte{}}
-	var b *bundle
-	b = setup(t, func(ctx context.Context, a task.Attempt, h task.Host) error {
+	b := setup(t, func(ctx context.Context, a task.Attempt, h task.Host) error {
 		if a.Number == 1 {
 			if _, err := h.Artifact(ctx, "x", "text/plain", strings.NewReader("hello")); err != nil {
 				return err

@@ -152,6 +152,11 @@ func (t *Task) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 	if err != nil {
 		return err
 	}
+	// Its time under the directive begins before the reading.
+	fallback := usualTemperature
+	k := ask.New(t.o.Chat, t.o.Clock, a, h, ask.Defaults{
+		Model: p.Model, System: system(p.Language), Temperature: p.Temperature, Fallback: &fallback, Seed: p.Seed,
+	})
 	c, err := t.collect(ctx, a, h, p, now)
 	if err != nil {
 		return err
@@ -165,10 +170,6 @@ func (t *Task) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 	case p.Model == "" && p.AllowWithoutModel:
 		notes = append(notes, "No model is named: there are no suggestions.")
 	default:
-		fallback := usualTemperature
-		k := ask.New(t.o.Chat, t.o.Clock, a, h, ask.Defaults{
-			Model: p.Model, System: system(p.Language), Temperature: p.Temperature, Fallback: &fallback, Seed: p.Seed,
-		})
 		if notes, err = t.interview(ctx, k, h, all[:shown], said, p.AllowWithoutModel); err != nil {
 			return err
 		}

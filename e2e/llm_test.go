@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,13 +29,9 @@ func modelServer(t *testing.T, o *testsvc.OllamaServer, env []string, args ...st
 func (s *server) story(model string, params map[string]any, more map[string]any) string {
 	s.t.Helper()
 	p := map[string]any{"length": 50, "sections": 1, "seed": 7, "model": model}
-	for k, v := range params {
-		p[k] = v
-	}
+	maps.Copy(p, params)
 	in := map[string]any{"job_type": "story", "params": p}
-	for k, v := range more {
-		in[k] = v
-	}
+	maps.Copy(in, more)
 	return s.must(http.MethodPost, "/api/jobs", in, http.StatusCreated)["job_id"].(string)
 }
 

@@ -209,8 +209,8 @@ func mayCite(p access.Principal, kind task.Task, params []byte, at string) error
 		return nil
 	}
 	given := map[string]json.RawMessage{}
-	if json.Unmarshal(params, &given) != nil {
-		return nil // the schema refuses them
+	if json.Unmarshal(params, &given) != nil { // whose error may quote them
+		return fault.New(fault.InvalidInput, "params must be an object").At(at, "wrong_type", "must be an object")
 	}
 	for _, name := range citing.Cites() {
 		if _, set := given[name]; set {

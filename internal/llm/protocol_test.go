@@ -315,7 +315,7 @@ func TestRemoteIsRefusedInDoubt(t *testing.T) {
 	if sent.Load() {
 		t.Error("the text was sent")
 	}
-	o := fakeServer(t, OpenAI, func(w http.ResponseWriter, _ *http.Request) { sent.Store(true) })
+	o := fakeServer(t, OpenAI, func(http.ResponseWriter, *http.Request) { sent.Store(true) })
 	for _, model := range []string{"gpt:120b-cloud", "gpt:120b-CLOUD", "x:Cloud"} {
 		_, err := o.Chat(t.Context(), ask(model))
 		refuses(t, err, fault.LLMRefusedRemote, "cloud")

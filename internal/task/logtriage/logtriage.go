@@ -52,6 +52,9 @@ type Options struct {
 	DefaultModel string
 	// ModelLocks gives the locks of a model besides its own; nil = none.
 	ModelLocks func(model string) []string
+	// Closed reports whether a file or a folder, by its path without links, is never
+	// read, whatever a directive allows; nil = none.
+	Closed func(real string) bool
 	// DockerSocket is the Unix socket of the container engine; "" = docker.Socket.
 	DockerSocket string
 }
@@ -78,6 +81,9 @@ func New(o Options) *Task {
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
+	}
+	if o.Closed == nil {
+		o.Closed = func(string) bool { return false }
 	}
 	return &Task{o: o, engine: docker.New(o.DockerSocket)}
 }
@@ -203,7 +209,7 @@ func (t *Task) started(ctx context.Context, a task.Attempt, h task.Host) (time.T
 // collect reads every source.
 func (t *Task) collect(ctx context.Context, a task.Attempt, h task.Host, p params, now time.Time) (*collector, error) {
 	allow, under := allowed(a.Directive)
-	r := resolver{allow: allow, engine: t.engine}
+	r := resolver{allow: allow, closed: t.o.Closed, engine: t.engine}
 	if err := r.resolve(ctx, p.Sources); err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ func (w *work) readOne(ctx context.Context, id string, s source) (*document, err
 	switch {
 	case s.Path != "":
 		mediaType = extract.MediaType(s.Path)
-		data, err = readFile(s.Path, w.a.Directive, maxSource)
+		data, err = readFile(s.Path, w.a.Directive, w.t.o.Closed, maxSource)
 	case s.URL != "":
 		var got fetched
 		got, err = fetch(ctx, w.t.o.Client, w.a.Directive, s.URL, maxSource)

@@ -61,7 +61,7 @@ func ParseGPUs(rules, capacities []string) (GPUs, error) {
 // name without a tag is looked for with the tag latest too.
 func (g GPUs) Locks(model string) []string {
 	for _, r := range g.rules {
-		if r.model.MatchString(model) || r.model.MatchString(tagged(model)) {
+		if r.model.MatchString(model) || r.model.MatchString(tagged(model)) || r.model.MatchString(tagged(local(model))) {
 			return []string{r.lock}
 		}
 	}
@@ -79,8 +79,14 @@ func (g GPUs) Capacities() map[string]int {
 	return out
 }
 
-// LockName is the name of a model's lock, in lower case, and without the tag latest:
-// to Ollama these names are one model. A name that no lock can have is made one:
+// local is a model's name without the registry that Ollama takes where none is
+// named, in lower case.
+func local(model string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(model), "registry.ollama.ai/"), "library/")
+}
+
+// LockName is the name of a model's lock, in lower case, without the tag latest and
+// the registry library: to Ollama these names are one model. A name that no lock can have is made one:
 // what does not fit becomes a dash, and what is too long is cut, so that two
 // models of such names may share a lock, which is safe.
 func LockName(model string) string {
@@ -89,7 +95,7 @@ func LockName(model string) string {
 			return r
 		}
 		return '-'
-	}, strings.TrimSuffix(strings.ToLower(model), ":latest"))
+	}, strings.TrimSuffix(local(model), ":latest"))
 	const most = 128 - len("model:")
 	return "model:" + name[:min(len(name), most)]
 }

@@ -68,7 +68,7 @@ func (s *service) directRoutes() []operation {
 				Frames: []any{wire.DirectQueued{}, wire.DirectStarted{}, wire.DirectToken{}, d.Answer, wire.Problem{}},
 			}},
 			Faults: []fault.Code{
-				fault.NotFound, fault.WrongIDType, fault.DirectiveArchived, fault.SourceNotAllowed, fault.DirectLaneFull, fault.DirectWaitTimeout, fault.DirectFailed, fault.DirectGone, fault.ShuttingDown, fault.StorageFull,
+				fault.NotFound, fault.WrongIDType, fault.DirectiveArchived, fault.SourceNotAllowed, fault.BudgetSpent, fault.DirectLaneFull, fault.DirectWaitTimeout, fault.DirectFailed, fault.DirectGone, fault.ShuttingDown, fault.StorageFull,
 			},
 			Stream: func(w http.ResponseWriter, r *request) error { return s.direct(w, r, d.Kind) },
 		})

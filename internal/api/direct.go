@@ -144,6 +144,9 @@ func (s *service) directRequest(r *request, kind task.Direct) (queue.DirectReque
 			}
 		}
 	}
+	if err := mayCite(r.principal, kind, params, ""); err != nil {
+		return none, err
+	}
 	var d directive.Directive
 	if name != "" {
 		if d, err = s.namedDirective(r, name, ""); err != nil {

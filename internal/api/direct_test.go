@@ -141,6 +141,7 @@ func startLane(t *testing.T, e tasktest.Echo, change ...func(*api.Options)) *lan
 		{Name: "author", Tenant: access.DefaultTenant, Roles: []access.Role{access.Author}},
 		{Name: "viewer", Tenant: access.DefaultTenant, Roles: []access.Role{access.Viewer}},
 		{Name: "restricted", Tenant: access.DefaultTenant, Roles: []access.Role{access.Operator}, Templates: []string{"*"}},
+		{Name: "blind", Tenant: access.DefaultTenant, Roles: []access.Role{access.Operator}, Scopes: []access.Scope{access.JobsWrite}},
 	} {
 		s.tokens[p.Name] = access.NewToken()
 		static = static.With(s.tokens[p.Name], p)

@@ -43,7 +43,7 @@ func ParseGPUs(rules, capacities []string) (GPUs, error) {
 			return g, fmt.Errorf("%q: a lock that begins with model: belongs to a model", item)
 		}
 		text := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`)
-		g.rules = append(g.rules, gpuRule{regexp.MustCompile(`^` + text + `$`), lock})
+		g.rules = append(g.rules, gpuRule{regexp.MustCompile(`(?i)^` + text + `$`), lock})
 	}
 	for _, item := range capacities {
 		lock, text, _ := strings.Cut(item, "=")
@@ -79,17 +79,17 @@ func (g GPUs) Capacities() map[string]int {
 	return out
 }
 
-// LockName is the name of a model's lock. The tag latest is left out: it is the
-// same model without. A name that no lock can have is made one:
+// LockName is the name of a model's lock, in lower case, and without the tag latest:
+// to Ollama these names are one model. A name that no lock can have is made one:
 // what does not fit becomes a dash, and what is too long is cut, so that two
 // models of such names may share a lock, which is safe.
 func LockName(model string) string {
 	name := strings.Map(func(r rune) rune {
-		if r < 0x80 && (r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || slices.Contains([]rune("._:/-"), r)) {
+		if r < 0x80 && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || slices.Contains([]rune("._:/-"), r)) {
 			return r
 		}
 		return '-'
-	}, strings.TrimSuffix(model, ":latest"))
+	}, strings.TrimSuffix(strings.ToLower(model), ":latest"))
 	const most = 128 - len("model:")
 	return "model:" + name[:min(len(name), most)]
 }

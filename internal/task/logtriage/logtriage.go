@@ -52,6 +52,9 @@ type Options struct {
 	DefaultModel string
 	// ModelLocks gives the locks of a model besides its own; nil = none.
 	ModelLocks func(model string) []string
+	// Closed reports whether a file or a folder, by its path without links, is never
+	// read, whatever a directive allows; nil = none.
+	Closed func(real string) bool
 	// DockerSocket is the Unix socket of the container engine; "" = docker.Socket.
 	DockerSocket string
 }
@@ -78,6 +81,9 @@ func New(o Options) *Task {
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
+	}
+	if o.Closed == nil {
+		o.Closed = func(string) bool { return false }
 	}
 	return &Task{o: o, engine: docker.New(o.DockerSocket)}
 }
@@ -154,6 +160,11 @@ func (t *Task) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 	if err != nil {
 		return err
 	}
+	// Its time under the directive begins before the reading.
+	fallback := usualTemperature
+	k := ask.New(t.o.Chat, t.o.Clock, a, h, ask.Defaults{
+		Model: p.Model, System: system(p.Language), Temperature: p.Temperature, Fallback: &fallback, Seed: p.Seed,
+	})
 	c, err := t.collect(ctx, a, h, p, now)
 	if err != nil {
 		return err
@@ -167,10 +178,6 @@ func (t *Task) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 	case p.Model == "" && p.AllowWithoutModel:
 		notes = append(notes, "No model is named: there are no suggestions.")
 	default:
-		fallback := usualTemperature
-		k := ask.New(t.o.Chat, t.o.Clock, a, h, ask.Defaults{
-			Model: p.Model, System: system(p.Language), Temperature: p.Temperature, Fallback: &fallback, Seed: p.Seed,
-		})
 		if notes, err = t.interview(ctx, k, h, all[:shown], said, p.AllowWithoutModel); err != nil {
 			return err
 		}
@@ -203,7 +210,7 @@ func (t *Task) started(ctx context.Context, a task.Attempt, h task.Host) (time.T
 
 // collect reads every source.
 func (t *Task) collect(ctx context.Context, a task.Attempt, h task.Host, p params, now time.Time) (*collector, error) {
-	r := resolver{allow: allowed(a.Directive), engine: t.engine}
+	r := resolver{allow: allowed(a.Directive), closed: t.o.Closed, engine: t.engine}
 	if err := r.resolve(ctx, p.Sources); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 
 // Errors of openFile and fetch. Their text says nothing of a source.
 var (
-	errNotAllowed = errors.New("it leads to a place that is not in the allow-list")
+	errNotAllowed = errors.New("it leads to a place that is not on the allow-list")
 	errMissing    = errors.New("it does not exist")
 	errNotRegular = errors.New("it is not a regular file")
 	errForbidden  = errors.New("the server may not read it")

@@ -229,7 +229,7 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	if err != nil {
 		return err
 	}
-	defer e.limitTime(a, e.timeout(a.job.Timeout, under))()
+	defer e.limitTime(a, timeout(a.job.Timeout, under))()
 	defer e.recovered(a, &err)
 	if ctx.Err() != nil { // cancelled between the claim and now
 		return context.Cause(ctx)

@@ -46,17 +46,12 @@ func (e *Engine) directive(ctx context.Context, r run.Run) (*directive.Snapshot,
 	}
 }
 
-// timeout is the shorter of the job's and the directive's; 0 = none. Work that knows
-// the directive's ends in good order with what it has, for which it gets the grace.
-func (e *Engine) timeout(own time.Duration, d *directive.Snapshot) time.Duration {
-	if d == nil || d.Content.Limits.Time() == 0 {
+// timeout is the shorter of the job's and the directive's; 0 = none.
+func timeout(own time.Duration, d *directive.Snapshot) time.Duration {
+	if d == nil || d.Content.Limits.Time() == 0 || own > 0 && own < d.Content.Limits.Time() {
 		return own
 	}
-	most := d.Content.Limits.Time() + e.o.Grace
-	if own > 0 {
-		most = min(most, own)
-	}
-	return most
+	return d.Content.Limits.Time()
 }
 
 // limitTime stops the attempt after a while. The caller calls the function that it

@@ -241,7 +241,7 @@ func (e *Engine) answer(ctx context.Context, a *attempt, h *host) (result json.R
 	if err != nil {
 		return nil, err
 	}
-	defer e.limitTime(a, e.timeout(0, under))()
+	defer e.limitTime(a, timeout(0, under))()
 	defer e.recovered(a, &err)
 	if !e.holds(a) { // as for a job
 		a.cancel(task.ErrLeaseLost)

@@ -90,7 +90,8 @@ smoke: build ## start the built server, create one of everything, check it
 .PHONY: llm-test
 llm-test: ## build the LLM server for tests (minutes, once) and run the tests that need it
 	@scripts/setup.sh
-	@CI=1 $(GOTESTSUM) -- -count=1 -timeout 10m ./internal/llm/... ./internal/testsvc/...
+	@CI=1 $(GOTESTSUM) -- -count=1 -timeout 10m ./internal/llm/... ./internal/testsvc/... ./internal/task/...
+	@CI=1 $(GOTESTSUM) -- -count=1 -timeout 10m -run 'LLM|Model|Prompt|Research|Story' ./e2e/...
 
 .PHONY: e2e
 e2e: build ## run the end-to-end tests only

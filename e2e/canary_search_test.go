@@ -4,7 +4,9 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -15,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // secrets are known values that a test looks for, and every form in which one
@@ -22,6 +26,10 @@ import (
 type secrets struct {
 	t     testing.TB
 	forms []form
+	// starts finds the forms by their first bytes, so that a long text is read once
+	// and not once for each form; maybe says which of them are worth a look.
+	starts map[uint64][]int
+	maybe  [1 << 16]bool
 	// hits are the places where a secret was found.
 	hits []string
 	// looked counts the bytes that were searched.
@@ -43,11 +51,24 @@ func (s *secrets) add(name, value string, stored bool) {
 		s.t.Fatalf("%s is too short to be searched for", name)
 	}
 	for _, v := range slices.Compact([]string{value, strings.ToLower(value)}) {
+		known := map[string]bool{}
 		for how, text := range writings(v) {
+			if known[text] {
+				continue
+			}
+			if known[text] = true; s.starts == nil {
+				s.starts = map[uint64][]int{}
+			}
+			at := binary.LittleEndian.Uint64([]byte(text)) // no writing is shorter than its value
+			s.starts[at] = append(s.starts[at], len(s.forms))
+			s.maybe[scatter(at)] = true
 			s.forms = append(s.forms, form{name, how, []byte(text), stored})
 		}
 	}
 }
+
+// scatter makes an index of s.maybe.
+func scatter(at uint64) uint64 { return at * 0x9E3779B97F4A7C15 >> 48 }
 
 // writings are the ways to write a value.
 func writings(v string) map[string]string {
@@ -75,18 +96,25 @@ func writings(v string) map[string]string {
 // belong there.
 func (s *secrets) look(place string, content []byte, mayStore bool) {
 	s.looked += len(content)
-	for _, f := range s.forms {
-		if f.stored && mayStore {
+	found := map[int]bool{} // one hit of each form tells enough
+	for i := 0; i+8 <= len(content); i++ {
+		at := binary.LittleEndian.Uint64(content[i:])
+		if !s.maybe[scatter(at)] {
 			continue
 		}
-		if i := bytes.Index(content, f.bytes); i >= 0 {
+		for _, n := range s.starts[at] {
+			f := s.forms[n]
+			if found[n] || f.stored && mayStore || !bytes.HasPrefix(content[i:], f.bytes) {
+				continue
+			}
+			found[n] = true
 			around := content[max(0, i-120):min(len(content), i+len(f.bytes)+40)]
 			s.hits = append(s.hits, fmt.Sprintf("%s: %s, %s: %q", place, f.of, f.how, around))
 		}
 	}
 }
 
-// walk searches all files below dir, but not below the folders of skip.
+// walk searches all files below dir, but not the files and folders of skip.
 func (s *secrets) walk(dir string, mayStore func(rel string) bool, skip ...string) {
 	s.t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -97,8 +125,11 @@ func (s *secrets) walk(dir string, mayStore func(rel string) bool, skip ...strin
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && slices.Contains(skip, rel) {
-			return fs.SkipDir
+		if slices.Contains(skip, rel) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		}
 		s.look("the name of "+rel, []byte(rel), mayStore(rel))
 		if !d.Type().IsRegular() {
@@ -113,6 +144,37 @@ func (s *secrets) walk(dir string, mayStore func(rel string) bool, skip ...strin
 	})
 	if err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// tables searches every row of a PostgreSQL database.
+func (s *secrets) tables(db string) {
+	s.t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, db)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	text := func(sql string) []string {
+		rows, err := conn.Query(ctx, sql)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return out
+	}
+	tables := text(`SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'`)
+	if len(tables) < 10 {
+		s.t.Errorf("tables: %v", tables)
+	}
+	for _, table := range tables {
+		for _, row := range text("SELECT t::text FROM " + pgx.Identifier{table}.Sanitize() + " t") {
+			s.look("table "+table, []byte(row), true)
+		}
 	}
 }
 

@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/runsheet/runsheet/internal/testsvc"
 )
@@ -530,7 +529,7 @@ func (c *canaries) collect() {
 	}
 	c.secrets.look("the server's log", []byte(log), false)
 	if db := strings.TrimPrefix(c.env[1], "RUNSHEET_DATABASE_URL="); db != "" {
-		c.tables(db)
+		c.secrets.tables(db)
 	}
 	if c.said < 60 {
 		t.Errorf("only %d problem documents were searched", c.said)
@@ -587,35 +586,4 @@ func (c *canaries) events(admin map[string]string) {
 		c.t.Errorf("five runs have ended, and the events are %q", all)
 	}
 	c.secrets.look("events", all, false)
-}
-
-// tables searches every row of a PostgreSQL database.
-func (c *canaries) tables(db string) {
-	c.t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, db)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	text := func(sql string) []string {
-		rows, err := conn.Query(ctx, sql)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		out, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		return out
-	}
-	tables := text(`SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'`)
-	if len(tables) < 10 {
-		c.t.Errorf("tables: %v", tables)
-	}
-	for _, table := range tables {
-		for _, row := range text("SELECT t::text FROM " + pgx.Identifier{table}.Sanitize() + " t") {
-			c.secrets.look("table "+table, []byte(row), true)
-		}
-	}
 }

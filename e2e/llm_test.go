@@ -180,6 +180,9 @@ func TestModelsAreNotShared(t *testing.T) {
 // swaps.
 func TestModelAffinity(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("writes forty stories")
+	}
 	o := testsvc.Ollama(t)
 	swaps := map[int]int{}
 	for _, affinity := range []int{0, 3} {

@@ -16,6 +16,9 @@ import (
 // was finished stays as it is, and the model is not asked for it again.
 func TestAStoryGoesOnAfterAKill(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for a slow model")
+	}
 	s := newServer(t, "", "--llm-url", testsvc.Ollama(t).URL)
 	s.start()
 	job := s.must(http.MethodPost, "/api/jobs", map[string]any{"job_type": "story", "name": "long", "params": map[string]any{

@@ -100,9 +100,6 @@ type Options struct {
 	// CreateMissingDirective: a request that names a directive which does not exist
 	// makes one that says and allows nothing.
 	CreateMissingDirective bool
-	// DirectETA estimates when a direct request behind ahead others starts; the zero
-	// time = unknown. nil: it is always unknown.
-	DirectETA func(ctx context.Context, ahead int) time.Time
 	// MaxSockets bounds the WebSockets of one caller; 0 = 5.
 	MaxSockets int
 	// MaxInFlight bounds the requests under way, MaxLasting those that stream or

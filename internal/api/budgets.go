@@ -115,6 +115,9 @@ func (s *service) putBudget(r *request) (reply, error) {
 
 func (s *service) deleteBudget(r *request) (reply, error) {
 	b, name, err := s.budget(r)
+	if ref := r.PathValue("budget"); fault.Is(err, fault.NotFound) && looksLikeID(ref) {
+		b.TemplateID, err = ref, nil // the template may be gone, and its budget not
+	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -55,5 +55,8 @@ func TestBudgets(t *testing.T) {
 		t.Errorf("%s", entries.body)
 	}
 	want(t, b.call("DELETE", "/api/budgets/tale", ""), 204, "")
+	want(t, b.call("PUT", "/api/budgets/tale", `{"tokens_per_day":100}`), 200, "")
+	want(t, b.call("DELETE", "/api/job-templates/tale", ""), 204, "")
+	want(t, b.call("DELETE", "/api/budgets/"+tmpl, ""), 204, "")
 	want(t, b.call("DELETE", "/api/budgets/tale", ""), 404, "not_found")
 }

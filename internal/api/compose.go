@@ -86,6 +86,9 @@ func (s *service) composeFrom(r *request, in wire.JobInput, t job.Template) (job
 // run code of his own: writing code is an author's right. A property in the
 // template's params_schema is the author's consent.
 func mayOverride(p access.Principal, kind task.Task, t job.Template, in wire.JobInput) error {
+	if err := mayCite(p, kind, in.Params, "/params"); err != nil {
+		return err
+	}
 	special, ok := kind.(task.Privileged)
 	if !ok || len(in.Params) == 0 || p.May(access.TemplatesWrite) {
 		return nil

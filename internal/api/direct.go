@@ -68,7 +68,7 @@ func (s *service) directRoutes() []operation {
 				Frames: []any{wire.DirectQueued{}, wire.DirectStarted{}, wire.DirectToken{}, d.Answer, wire.Problem{}},
 			}},
 			Faults: []fault.Code{
-				fault.NotFound, fault.WrongIDType, fault.DirectiveArchived, fault.SourceNotAllowed, fault.DirectLaneFull, fault.DirectWaitTimeout, fault.DirectFailed, fault.DirectGone, fault.ShuttingDown, fault.StorageFull,
+				fault.NotFound, fault.WrongIDType, fault.DirectiveArchived, fault.SourceNotAllowed, fault.BudgetSpent, fault.DirectLaneFull, fault.DirectWaitTimeout, fault.DirectFailed, fault.DirectGone, fault.ShuttingDown, fault.StorageFull,
 			},
 			Stream: func(w http.ResponseWriter, r *request) error { return s.direct(w, r, d.Kind) },
 		})
@@ -143,6 +143,9 @@ func (s *service) directRequest(r *request, kind task.Direct) (queue.DirectReque
 					At("/"+name, "forbidden", "decides what runs or where data goes")
 			}
 		}
+	}
+	if err := mayCite(r.principal, kind, params, ""); err != nil {
+		return none, err
 	}
 	var d directive.Directive
 	if name != "" {
@@ -339,15 +342,16 @@ func (s *service) openArtifact(ctx context.Context, arts []run.Artifact, name st
 // keyed returns a hash that tells nothing to those who have not the key.
 func (s *service) keyed() hash.Hash { return hmac.New(sha256.New, s.BodyKey) }
 
-// eta is when a direct request behind ahead others may start; nil = unknown.
+// eta is when a direct request behind ahead others may start; nil = unknown. Without
+// it a place can be told, too.
 func (s *service) eta(ctx context.Context, ahead int) *time.Time {
-	if s.DirectETA == nil {
+	e, err := s.forecast.Direct(ctx, ahead)
+	if err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "cannot estimate when a direct request starts", "error", err)
+	}
+	if !e.Known {
 		return nil
 	}
-	at := s.DirectETA(ctx, ahead)
-	if at.IsZero() {
-		return nil
-	}
-	at = at.UTC()
+	at := e.Start.UTC().Truncate(time.Millisecond)
 	return &at
 }

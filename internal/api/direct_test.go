@@ -26,6 +26,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/blob"
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/identity"
@@ -140,6 +141,7 @@ func startLane(t *testing.T, e tasktest.Echo, change ...func(*api.Options)) *lan
 		{Name: "author", Tenant: access.DefaultTenant, Roles: []access.Role{access.Author}},
 		{Name: "viewer", Tenant: access.DefaultTenant, Roles: []access.Role{access.Viewer}},
 		{Name: "restricted", Tenant: access.DefaultTenant, Roles: []access.Role{access.Operator}, Templates: []string{"*"}},
+		{Name: "blind", Tenant: access.DefaultTenant, Roles: []access.Role{access.Operator}, Scopes: []access.Scope{access.JobsWrite}},
 	} {
 		s.tokens[p.Name] = access.NewToken()
 		static = static.With(s.tokens[p.Name], p)
@@ -354,6 +356,8 @@ func TestDirectStream(t *testing.T) {
 	t.Parallel()
 	e, open, began := busy()
 	s := startLane(t, e)
+	want(t, s.say("operator", sayBody("before")), 200, "") // it is known how long one takes
+	start := clock.System{}.Now()
 	jobID := s.hold(open, began)
 	res, err := s.post(t.Context(), "operator", sayBody(secretText), "Accept", "text/event-stream")
 	if err != nil {
@@ -386,7 +390,11 @@ func TestDirectStream(t *testing.T) {
 	if diff := cmp.Diff([]string{"queued", "started", "token", "result"}, names); diff != "" {
 		t.Fatal(diff, got)
 	}
-	if text != secretText || got[0].data != `{"position":0,"eta":null}` {
+	var q wire.DirectQueued
+	if err := json.Unmarshal([]byte(got[0].data), &q); err != nil {
+		t.Fatal(err)
+	}
+	if text != secretText || q.Position != 0 || q.ETA == nil || q.ETA.Before(start) {
 		t.Errorf("tokens %q, queued %s", text, got[0].data)
 	}
 	var r EchoAnswer

@@ -180,14 +180,42 @@ func (s *service) templateDirective(r *request, kind task.Task, named, was strin
 	return d.ID, err
 }
 
-// sameDirective finds the version that a run worked under, for its repetition.
-func (s *service) sameDirective(r *request, v run.Run) (directive.Directive, error) {
+// directiveAgain finds what a repetition of a run works under: the version that
+// the run worked under. A version that was replaced may allow more than the directive
+// does now, and only who may write directives gives that again: for others it is the
+// current version.
+func (s *service) directiveAgain(r *request, v run.Run) (directive.Directive, error) {
 	if v.Directive.ID == "" {
 		return directive.Directive{}, nil
 	}
-	d, err := s.Store.Directives.Version(r.Context(), r.tenant(), v.Directive.ID, v.Directive.Version)
+	find := func() (directive.Directive, error) {
+		if r.principal.May(access.DirectivesWrite) {
+			return s.Store.Directives.Version(r.Context(), r.tenant(), v.Directive.ID, v.Directive.Version)
+		}
+		return s.Store.Directives.Directive(r.Context(), r.tenant(), v.Directive.ID)
+	}
+	d, err := find()
 	if err == nil && d.Archived || fault.Is(err, fault.NotFound) {
 		return d, fault.Newf(fault.DirectiveArchived, "directive %s, under which run %s worked, was archived or deleted", v.Directive.Name, v.ID)
 	}
 	return d, err
+}
+
+// mayCite refuses params that name a run to who may not read runs: what the run
+// found would come out in the result.
+func mayCite(p access.Principal, kind task.Task, params []byte, at string) error {
+	citing, ok := kind.(task.Citing)
+	if !ok || p.May(access.JobsRead) || len(params) == 0 {
+		return nil
+	}
+	given := map[string]json.RawMessage{}
+	if json.Unmarshal(params, &given) != nil { // whose error may quote them
+		return fault.New(fault.InvalidInput, "params must be an object").At(at, "wrong_type", "must be an object")
+	}
+	for _, name := range citing.Cites() {
+		if _, set := given[name]; set {
+			return fault.From(p.Require(access.JobsRead)).At(at+"/"+name, "forbidden", "names a run, which you may not read")
+		}
+	}
+	return nil
 }

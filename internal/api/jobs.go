@@ -116,9 +116,21 @@ func (s *service) explained(e *claim.Explainer, j job.Job, at int) wire.Job {
 	out := wire.JobOf(j, &at, &why)
 	if f := s.forecast.Of(j, at); f.Known && why.Code != job.WaitPaused {
 		now := s.Clock.Now()
+		// What has been added since the last look at everything may wait for longer than
+		// that knows.
+		if why.Code == job.WaitLimit && f.Start.Before(why.Until) {
+			f.Start, f.From, f.To = why.Until, why.Until, later(f.To, why.Until)
+		}
 		out = out.Estimate(now, f.Start, f.From, f.To)
 	}
 	return out
+}
+
+func later(a, b time.Time) time.Time {
+	if !a.IsZero() && a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // foresee brings the estimates up to date. Without them a job can be shown too.

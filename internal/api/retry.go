@@ -52,7 +52,7 @@ func (s *service) repeated(r *request, v run.Run, old job.Job, in wire.RetryInpu
 		Tenant: r.tenant(), State: job.Queued, Version: 1, Name: old.Name, Type: old.Type, Params: v.Params,
 		TemplateID: old.TemplateID, TemplateVersion: old.TemplateVersion, Retry: old.Retry, Timeout: old.Timeout,
 		Locks: old.Locks, OnCrash: old.OnCrash, Labels: old.Labels, Priority: old.Priority, Limits: old.Limits,
-		Webhook: old.Webhook, UniqueKey: old.UniqueKey, Directive: v.Directive,
+		Webhook: old.Webhook, UniqueKey: old.UniqueKey,
 		Trigger: job.TriggerRetry, CreatedBy: r.principal.Name, RetryOf: v.ID,
 	}
 	kind, err := s.Tasks.Find(v.JobType)
@@ -71,10 +71,11 @@ func (s *service) repeated(r *request, v run.Run, old job.Job, in wire.RetryInpu
 	if j.StartDeadline, err = deadline(in.StartDeadline, j.NotBefore, s.now()); err != nil {
 		return j, err
 	}
-	d, err := s.sameDirective(r, v)
+	d, err := s.directiveAgain(r, v)
 	if err != nil {
 		return j, err
 	}
+	j.Directive = bound(d)
 	if len(in.Params) == 0 {
 		// They were completed then.
 		_, err := s.checked(r, kind, v.Params, d)

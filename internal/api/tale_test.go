@@ -24,12 +24,14 @@ type tale struct{ kind string }
 var (
 	_ task.Direct = tale{}
 	_ task.Guided = tale{}
+	_ task.Citing = tale{}
 )
 
 type taleParams struct {
 	Topic   string `json:"topic"`
 	Length  int    `json:"length,omitempty"`
 	Model   string `json:"model,omitempty"`
+	Run     string `json:"research_run_id,omitempty"`
 	Sources []struct {
 		Path string `json:"path"`
 	} `json:"sources,omitempty"`
@@ -41,7 +43,7 @@ func (t tale) Type() string { return t.kind }
 
 func (tale) Schema() json.RawMessage {
 	return json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{"topic":{"type":"string","maxLength":50},
-		"length":{"type":"integer","minimum":50},"model":{"type":"string"},
+		"length":{"type":"integer","minimum":50},"model":{"type":"string"},"research_run_id":{"type":"string"},
 		"sources":{"type":"array","items":{"type":"object","properties":{"path":{"type":"string"}}}}}}`)
 }
 
@@ -81,6 +83,8 @@ func (tale) Guide(params json.RawMessage, d *directive.Snapshot) (json.RawMessag
 	}
 	return json.Marshal(v)
 }
+
+func (tale) Cites() []string { return []string{"research_run_id"} }
 
 func (tale) Run(context.Context, task.Attempt, task.Host) error { return nil }
 

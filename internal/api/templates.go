@@ -104,6 +104,9 @@ func (s *service) fillTemplate(r *request, t *job.Template, in wire.JobTemplateI
 	if err != nil {
 		return fault.From(err).At("/job_type", "unknown_value", "is not a job type of this server")
 	}
+	if err := mayCite(r.principal, kind, in.Params, "/params"); err != nil {
+		return err
+	}
 	retry, err := retryOf(in.RetryPolicy)
 	if err != nil {
 		return err

@@ -284,3 +284,47 @@ func TestMissingDirective(t *testing.T) {
 	}
 	want(t, b.as(access.Author, "POST", "/api/jobs", `{"template_id":"t","directive_id":"new","params":{"sources":[{"path":"/srv/a/x"}]}}`), 403, "source_not_allowed")
 }
+
+// TestRetryBringsNoPermissionBack: what a directive no longer allows is allowed again
+// only by who may write directives.
+func TestRetryBringsNoPermissionBack(t *testing.T) {
+	t.Parallel()
+	b := directed(t)
+	b.addJob(`{"template_id":"t","params":{"sources":[{"path":"/srv/a/x"}]}}`)
+	c := b.claim()
+	b.finish(c)
+	want(t, b.patchOf("/api/directives/a", `{"allow":{"files":["/srv/a/public/**"]}}`), 200, "")
+	retry := "/api/job-runs/" + c.Run.ID + "/retry"
+	b.mint("writer", `{"name":"writer","roles":["author"],"scopes":["jobs:read","jobs:write","templates:write"]}`)
+	for _, who := range []access.Role{access.Operator, "writer"} {
+		want(t, b.as(who, "POST", retry, ""), 403, "source_not_allowed")
+		want(t, b.as(who, "POST", retry, `{"params":{"sources":[{"path":"/srv/a/secret"}]}}`), 403, "source_not_allowed")
+		again := want(t, b.as(who, "POST", retry, `{"params":{"sources":[{"path":"/srv/a/public/x"}]}}`), 201, "").json(t)
+		if d := again["directive"].(map[string]any); d["version"] != 2.0 {
+			t.Errorf("%s: the repetition works under %v", who, d)
+		}
+	}
+	again := want(t, b.as(access.Author, "POST", retry, ""), 201, "").json(t)
+	if d := again["directive"].(map[string]any); d["version"] != 1.0 {
+		t.Errorf("the author's repetition works under %v", d)
+	}
+}
+
+// TestCitingARunNeedsTheRightToReadIt: what it found would come out in the result.
+func TestCitingARunNeedsTheRightToReadIt(t *testing.T) {
+	t.Parallel()
+	b := directed(t)
+	b.mint("blind", `{"name":"blind","roles":["author"],"scopes":["jobs:write","templates:write"]}`)
+	const params = `"params":{"topic":"x","research_run_id":"run_1"}`
+	for path, body := range map[string]string{
+		"/api/jobs": `{"job_type":"story",` + params + `}`, "/api/job-templates": `{"name":"u","job_type":"story",` + params + `}`,
+		"/jobs/story/trigger": `{"topic":"x","research_run_id":"run_1"}`,
+	} {
+		a := b.as("blind", "POST", path, body)
+		if want(t, a, 403, "forbidden"); !strings.HasSuffix(firstPointer(t, a), "/research_run_id") {
+			t.Errorf("%s: points to %s", path, firstPointer(t, a))
+		}
+	}
+	want(t, b.as("blind", "POST", "/api/jobs", `{"job_type":"story","params":{"topic":"x"}}`), 201, "")
+	want(t, b.as(access.Author, "POST", "/api/jobs", `{"job_type":"story",`+params+`}`), 201, "")
+}

@@ -126,12 +126,38 @@ func (a *App) Start(ctx context.Context) error {
 			return errors.Join(err, a.Stop())
 		}
 	}
-	// The start makes several MB of garbage (schemas, documents, migrations), and
-	// an idle server would keep its pages for long.
-	debug.FreeOSMemory()
-	trim()
+	rest()
+	a.restLater(ctx)
 	a.notify(ctx, "READY=1")
 	return nil
+}
+
+// restAfter is when a server gives memory back once more: what the first moments
+// needed, when other parts were still starting.
+const restAfter = 5 * time.Second
+
+// rest gives memory back that the start used: it makes several MB of garbage
+// (schemas, documents, migrations), and an idle server would keep its pages for
+// long.
+func rest() {
+	debug.FreeOSMemory()
+	trim()
+}
+
+func (a *App) restLater(ctx context.Context) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if clock.Sleep(ctx, a.o.Clock, restAfter) == nil {
+			rest()
+		}
+	}()
+	a.onStop("rest", func() error {
+		stop()
+		<-done
+		return nil
+	})
 }
 
 // URL is the base address of a started server, for example

@@ -11,18 +11,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runsheet/runsheet/internal/api"
+	"github.com/runsheet/runsheet/internal/llm"
 	"github.com/runsheet/runsheet/internal/task"
-	"github.com/runsheet/runsheet/internal/task/research"
-	"github.com/runsheet/runsheet/internal/task/story"
 )
 
 // TestDirectRoutesTakeTheParams: what the document says of a body is what the job
 // type takes, and the directive.
 func TestDirectRoutesTakeTheParams(t *testing.T) {
 	t.Parallel()
-	tasks := task.NewRegistry(story.New(story.Options{}), research.New(research.Options{}))
+	a := New(Options{})
+	a.llm = &llm.Pool{} // nobody asks it
+	if err := a.makeTasks(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range api.DirectRoutes() {
-		kind, err := tasks.Direct(r.Kind)
+		kind, err := a.tasks.Direct(r.Kind)
 		if err != nil {
 			t.Fatal(err)
 		}

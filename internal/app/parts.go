@@ -170,9 +170,13 @@ func (a *App) makeTasks(context.Context) error {
 	if err != nil {
 		return err
 	}
+	closed, err := a.closed()
+	if err != nil {
+		return err
+	}
 	a.tasks = task.NewRegistry(cmd, taskhttp.New(taskhttp.Options{Client: out, Clock: a.o.Clock}),
-		logtriage.New(logtriage.Options{Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
-		research.New(research.Options{Chat: a.llm, Client: out, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
+		logtriage.New(logtriage.Options{Closed: closed, Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
+		research.New(research.Options{Closed: closed, Chat: a.llm, Client: out, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
 		story.New(story.Options{Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}))
 	return nil
 }

@@ -21,6 +21,8 @@ type board struct {
 	// taken are the units of locks that this decision gave away; those that were
 	// taken before are in s.Held.
 	taken map[string][]job.Holder
+	// over are the spent budgets, by resource; s.Budgets are these only.
+	over map[string]bool
 	// wanted are locks that a direct request waits for, by lock.
 	wanted map[string]job.Direct
 	// seats is how many direct requests get the next free slots.
@@ -38,6 +40,16 @@ type counted struct{ kind, name string }
 func newBoard(s job.Snapshot) *board {
 	b := &board{s: s, used: make(map[counted]int, 8)}
 	b.free = slots(s) - Busy(s)
+	b.s.Budgets = nil
+	for _, x := range s.Budgets {
+		if x.Over() {
+			if b.over == nil {
+				b.over = map[string]bool{}
+			}
+			b.over[x.Resource()] = true
+			b.s.Budgets = append(b.s.Budgets, x)
+		}
+	}
 	for _, o := range s.Running {
 		b.count(o.Needs)
 	}
@@ -191,11 +203,9 @@ func (b *board) blocked(resource string) bool {
 	return o != nil
 }
 
-// spent reports whether a resource is a budget of which nothing is left.
-func (b *board) spent(resource string) bool {
-	return strings.HasPrefix(resource, job.ResourceBudget) &&
-		slices.ContainsFunc(b.s.Budgets, func(x job.Budget) bool { return x.Over() && x.Resource() == resource })
-}
+// spent reports whether a resource is a budget of which nothing is left. It must not
+// go through the budgets: there may be one for each template.
+func (b *board) spent(resource string) bool { return b.over[resource] }
 
 // isBarrier reports whether a job was overtaken so often, or for so long, that
 // it must not be overtaken any more.

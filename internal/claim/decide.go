@@ -275,8 +275,10 @@ func (d *decider) begin(w work, affine bool) {
 	case w.group == nil:
 		d.start(w.Candidate, job.Claim{JobID: w.JobID})
 	case d.members(*w.group, 0, false) == 0:
-		// One that a person holds, or that has to wait for its time, keeps nothing free.
-		if !w.group.Blocked {
+		// One that a person holds, that has to wait for its time, or that may not start
+		// today, keeps nothing free, and does not count: many of them must not keep the
+		// groups behind them from being looked at.
+		if !w.group.Blocked && !d.shut(w.Needs) {
 			d.left = append(d.left, w.Candidate)
 			d.stuck++
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 // text reads a document, in a child where its kind needs one.
 func text(t *testing.T, data []byte, mediaType string) (Document, error) {
 	t.Helper()
-	return Text(t.Context(), Options{RunID: "run_test", Dir: t.TempDir(), Timeout: 30 * time.Second}, data, mediaType)
+	return Text(t.Context(), Options{RunID: mark(t), Dir: t.TempDir(), Timeout: 30 * time.Second}, data, mediaType)
 }
 
 func TestPlain(t *testing.T) {
@@ -178,7 +179,7 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d, err := Text(t.Context(), Options{RunID: "run_test", Dir: t.TempDir(), Timeout: 3 * time.Second}, c.data, "")
+			d, err := Text(t.Context(), Options{RunID: mark(t), Dir: t.TempDir(), Timeout: 3 * time.Second}, c.data, "")
 			if c.want != nil && !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
@@ -218,7 +219,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("why")
 	cancel(why)
-	if _, err := Text(ctx, Options{RunID: "run_test", Dir: t.TempDir()}, extracttest.PDF("x"), ""); !errors.Is(err, why) {
+	if _, err := Text(ctx, Options{RunID: mark(t), Dir: t.TempDir()}, extracttest.PDF("x"), ""); !errors.Is(err, why) {
 		t.Errorf("%v", err)
 	}
 }
@@ -238,4 +239,11 @@ func TestChildTellsLies(t *testing.T) {
 	if d, err := heard([]byte(`{"document":{"kind":"pdf","text":"xy","pages":[0,2]}}`), PDF); err != nil || d.Text != "xy" {
 		t.Errorf("%+v, %v", d, err)
 	}
+}
+
+// mark is a run's id that no other test has: the end of a child ends everything that
+// has its mark.
+func mark(t testing.TB) string {
+	t.Helper()
+	return "run_" + strings.NewReplacer("/", "_", "#", "_").Replace(filepath.Base(filepath.Dir(t.TempDir())))
 }

@@ -26,7 +26,7 @@ func FuzzText(f *testing.F) {
 		var err error
 		switch kind {
 		case PDF:
-			d, err = Text(t.Context(), Options{RunID: "run_fuzz", Dir: t.TempDir(), Timeout: 2 * time.Second}, data, mediaType)
+			d, err = Text(t.Context(), Options{RunID: mark(t), Dir: t.TempDir(), Timeout: 2 * time.Second}, data, mediaType)
 		case HTML:
 			d, err = read(request{Kind: kind, Charset: charset}, data)
 		case Plain, Markdown:
@@ -77,7 +77,7 @@ func TestBroken(t *testing.T) {
 	for i, b := range broken() {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
-			d, err := Text(t.Context(), Options{RunID: "run_test", Dir: t.TempDir(), Timeout: 5 * time.Second}, b, "")
+			d, err := Text(t.Context(), Options{RunID: mark(t), Dir: t.TempDir(), Timeout: 5 * time.Second}, b, "")
 			check(t, d, err)
 			if i == 0 && err != nil {
 				t.Fatal(err)

@@ -60,12 +60,11 @@ func (p *Pool) call(ctx context.Context, r Request, plain bool) (a Answer, err e
 		return a, err
 	}
 	who.Server = s.Name
-	if err := p.refuseRemote(ctx, s, r.Model); err != nil {
-		return a, err
-	}
 	pause := firstPause
 	for try := 1; ; try++ {
-		a, err = p.once(ctx, s, r, plain)
+		if err = p.refuseRemote(ctx, s, r.Model); err == nil {
+			a, err = p.once(ctx, s, r, plain)
+		}
 		if try == maxTries || !fault.Is(err, fault.LLMUnreachable) && !fault.Is(err, fault.LLMBusy) {
 			return a, err
 		}

@@ -43,7 +43,7 @@ func ParseGPUs(rules, capacities []string) (GPUs, error) {
 			return g, fmt.Errorf("%q: a lock that begins with model: belongs to a model", item)
 		}
 		text := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`)
-		g.rules = append(g.rules, gpuRule{regexp.MustCompile(`^` + text + `$`), lock})
+		g.rules = append(g.rules, gpuRule{regexp.MustCompile(`(?i)^` + text + `$`), lock})
 	}
 	for _, item := range capacities {
 		lock, text, _ := strings.Cut(item, "=")
@@ -61,7 +61,7 @@ func ParseGPUs(rules, capacities []string) (GPUs, error) {
 // name without a tag is looked for with the tag latest too.
 func (g GPUs) Locks(model string) []string {
 	for _, r := range g.rules {
-		if r.model.MatchString(model) || r.model.MatchString(tagged(model)) {
+		if r.model.MatchString(model) || r.model.MatchString(tagged(model)) || r.model.MatchString(tagged(local(model))) {
 			return []string{r.lock}
 		}
 	}
@@ -79,17 +79,23 @@ func (g GPUs) Capacities() map[string]int {
 	return out
 }
 
-// LockName is the name of a model's lock. The tag latest is left out: it is the
-// same model without. A name that no lock can have is made one:
+// local is a model's name without the registry that Ollama takes where none is
+// named, in lower case.
+func local(model string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(model), "registry.ollama.ai/"), "library/")
+}
+
+// LockName is the name of a model's lock, in lower case, without the tag latest and
+// the registry library: to Ollama these names are one model. A name that no lock can have is made one:
 // what does not fit becomes a dash, and what is too long is cut, so that two
 // models of such names may share a lock, which is safe.
 func LockName(model string) string {
 	name := strings.Map(func(r rune) rune {
-		if r < 0x80 && (r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || slices.Contains([]rune("._:/-"), r)) {
+		if r < 0x80 && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || slices.Contains([]rune("._:/-"), r)) {
 			return r
 		}
 		return '-'
-	}, strings.TrimSuffix(model, ":latest"))
+	}, strings.TrimSuffix(local(model), ":latest"))
 	const most = 128 - len("model:")
 	return "model:" + name[:min(len(name), most)]
 }

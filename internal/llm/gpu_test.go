@@ -16,7 +16,7 @@ func TestGPUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for model, want := range map[string][]string{
-		"qwen3:30b": {"gpu:1"}, "qwen3:8b": {"gpu:0"}, "qwen3": {"gpu:0"}, "hf.co/x/y/small": {"gpu:0"}, "abc": nil, "a.c": {"gpu:2"}, "llama3": nil, "xqwen3:8b": nil,
+		"qwen3:30b": {"gpu:1"}, "qwen3:8b": {"gpu:0"}, "qwen3": {"gpu:0"}, "library/qwen3:8b": {"gpu:0"}, "Qwen3:8B": {"gpu:0"}, "hf.co/x/y/small": {"gpu:0"}, "abc": nil, "a.c": {"gpu:2"}, "llama3": nil, "xqwen3:8b": nil,
 	} {
 		if diff := cmp.Diff(want, g.Locks(model)); diff != "" {
 			t.Errorf("%s: %s", model, diff)
@@ -37,7 +37,8 @@ func TestGPUs(t *testing.T) {
 func TestLockName(t *testing.T) {
 	t.Parallel()
 	for model, want := range map[string]string{
-		"qwen3:30b": "model:qwen3:30b", "hf.co/bartowski/x": "model:hf.co/bartowski/x", "mod el@1": "model:mod-el-1", "qwen3:latest": "model:qwen3",
+		"qwen3:30b": "model:qwen3:30b", "hf.co/bartowski/x": "model:hf.co/bartowski/x", "mod el@1": "model:mod-el-1", "qwen3:latest": "model:qwen3", "registry.ollama.ai/library/qwen3": "model:qwen3", "library/qwen3:8b": "model:qwen3:8b",
+		"Qwen3:30B": "model:qwen3:30b", "QWEN3:Latest": "model:qwen3",
 		strings.Repeat("x", 200): "model:" + strings.Repeat("x", 122),
 	} {
 		if got := llm.LockName(model); got != want {

@@ -78,6 +78,7 @@ func (p *Pool) examine(ctx context.Context, s *server, h *ServerHealth, begun ti
 	if h.Models, err = p.models(ctx, s); err != nil {
 		return err
 	}
+	h.told = true
 	if s.Kind == OpenAI {
 		h.Latency = p.clk.Now().Sub(begun)
 	}
@@ -88,15 +89,30 @@ func (p *Pool) examine(ctx context.Context, s *server, h *ServerHealth, begun ti
 // refuseRemote refuses models that only seem to be on a local server: Ollama
 // passes what they are asked on to its maker's computers.
 func (p *Pool) refuseRemote(ctx context.Context, s *server, model string) error {
-	if p.allowRemote || s.Kind != Ollama {
+	if p.allowRemote {
 		return nil
 	}
 	refused := fault.Newf(fault.LLMRefusedRemote, "LLM server %s would pass the request on: %s is a model in the cloud", s.Name, model)
-	if _, tag, _ := strings.Cut(tagged(model), ":"); tag == "cloud" || strings.HasSuffix(tag, "-cloud") {
+	// Case does not count to Ollama, which also speaks OpenAI's API.
+	name := strings.ToLower(tagged(model))
+	if tag := name[strings.LastIndexByte(name, ':')+1:]; tag == "cloud" || strings.HasSuffix(tag, "-cloud") {
 		return refused
 	}
-	// A server that does not tell is left to fail by itself.
+	if s.Kind != Ollama {
+		return nil
+	}
 	h := p.probe(ctx, s, remoteAge)
+	if !h.OK {
+		// It may be of a time when the server was away: what it found is nothing now.
+		h = p.probe(ctx, s, 0)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !h.told {
+		// Not to know is not to be sure that the text stays here.
+		return fault.New(h.Code, h.Detail).WithRetryAfter(waitFor(h.Code))
+	}
 	if slices.ContainsFunc(h.Models, func(m Model) bool { return m.Remote && SameModel(m.Name, model) }) {
 		return refused
 	}

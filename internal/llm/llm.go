@@ -218,4 +218,7 @@ type ServerHealth struct {
 	Detail string
 	// CheckedAt is when it was asked.
 	CheckedAt time.Time
+
+	// told: Models are the server's word, though it may not be OK for another reason.
+	told bool
 }

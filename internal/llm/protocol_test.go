@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
@@ -284,4 +286,54 @@ func TestKeyIsSentAndNotShown(t *testing.T) {
 	if f := refusal(t, err, fault.InvalidInput, "key file"); strings.Contains(f.Error(), "heron") {
 		t.Errorf("the key shows: %v", f)
 	}
+}
+
+// TestRemoteIsRefusedInDoubt: as long as the server does not tell which of its models
+// are in the cloud, nothing is sent; nor is a finding of its absence believed.
+func TestRemoteIsRefusedInDoubt(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Bool
+	var tells atomic.Bool
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"version":"9.9"}`) })
+	mux.HandleFunc("GET /api/tags", func(w http.ResponseWriter, _ *http.Request) {
+		if !tells.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprint(w, `{"models":[{"name":"mine:latest","remote_host":"https://far.example"}]}`)
+	})
+	mux.HandleFunc("POST /api/chat", func(w http.ResponseWriter, _ *http.Request) { sent.Store(true); fmt.Fprint(w, done) })
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	p := pool(t, Options{Servers: []Server{{Name: "s", URL: srv.URL}}, Clock: clocktest.New(time.Unix(1e9, 0))})
+	_, err := p.Chat(t.Context(), ask("mine"))
+	refuses(t, err, fault.LLMServerFailed, "")
+	tells.Store(true)
+	_, err = p.Chat(t.Context(), ask("mine"))
+	refuses(t, err, fault.LLMRefusedRemote, "cloud")
+	if sent.Load() {
+		t.Error("the text was sent")
+	}
+	o := fakeServer(t, OpenAI, func(http.ResponseWriter, *http.Request) { sent.Store(true) })
+	for _, model := range []string{"gpt:120b-cloud", "gpt:120b-CLOUD", "x:Cloud"} {
+		_, err := o.Chat(t.Context(), ask(model))
+		refuses(t, err, fault.LLMRefusedRemote, "cloud")
+	}
+	if sent.Load() {
+		t.Error("the text was sent")
+	}
+}
+
+// TestEndlessBlanks: what may be the beginning of a mark is bounded, too.
+func TestEndlessBlanks(t *testing.T) {
+	t.Parallel()
+	k, s := sink{}, &server{Server: Server{Name: "s"}}
+	for range maxBlanks {
+		if err := k.add(s, "  "); err != nil {
+			refuses(t, err, fault.LLMBadAnswer, "blanks")
+			return
+		}
+	}
+	t.Errorf("%d blanks are held", len(k.held))
 }

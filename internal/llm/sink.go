@@ -14,6 +14,9 @@ const (
 	thinkClose = "</think>"
 )
 
+// maxBlanks bounds what may stand before an answer.
+const maxBlanks = 64 << 10
+
 // sink gathers an answer, bounds it, passes it on, and drops thoughts at its
 // beginning.
 type sink struct {
@@ -38,6 +41,9 @@ func (k *sink) add(s *server, piece string) error {
 	}
 	if !k.begun {
 		if piece = k.begin(piece); piece == "" {
+			if len(k.held) > maxBlanks {
+				return fault.Newf(fault.LLMBadAnswer, "the answer of LLM server %s begins with more than %d blanks", s.Name, maxBlanks)
+			}
 			return nil
 		}
 	}

@@ -242,7 +242,7 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	a.begun = true
 	return t.Run(ctx, task.Attempt{
 		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt, Epoch: a.run.Epoch,
-		Params: a.job.Params, IdempotencyKey: a.job.ID, Directive: under, Checkpoint: checkpoint, Open: e.opener(a), Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
+		Params: a.job.Params, IdempotencyKey: a.job.ID, Directive: under, Checkpoint: checkpoint, Open: e.opener(a, h), Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
 	}, h)
 }
 

@@ -41,6 +41,7 @@ type Forecaster struct {
 	mu      sync.Mutex
 	at      time.Time // when in and starts were made
 	in      forecast.Input
+	direct  int // so many of in.Waiting, the first, are direct requests
 	starts  map[string]forecast.Estimate
 	spans   map[store.Kind]forecast.Span
 	learnAt time.Time
@@ -60,8 +61,14 @@ func NewForecaster(s store.Store, c clock.Clock) *Forecaster {
 func (f *Forecaster) Refresh(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.refresh(ctx, func() bool { return true })
+}
+
+// refresh is Refresh for who holds mu; what is younger than a second is read again
+// unless it is enough.
+func (f *Forecaster) refresh(ctx context.Context, enough func() bool) error {
 	now := f.clock.Now()
-	if !f.at.IsZero() && now.Sub(f.at) < foreseeEvery {
+	if !f.at.IsZero() && now.Sub(f.at) < foreseeEvery && enough() {
 		return nil
 	}
 	front, err := f.store.Order.Front(ctx, foreseen)
@@ -75,7 +82,7 @@ func (f *Forecaster) Refresh(ctx context.Context) error {
 	if err := f.learn(ctx, now, front, sit.Snapshot); err != nil {
 		return err
 	}
-	f.in = f.input(sit.Snapshot, front)
+	f.in, f.direct = f.input(sit.Snapshot, front), len(sit.Snapshot.Direct)
 	all := f.in
 	all.Waiting = append(slices.Clone(all.Waiting), forecast.Waiting{ID: last, Span: forecast.Span{Count: learned}}) // takes no time
 	f.starts = forecast.Forecast(all)
@@ -100,10 +107,11 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 		return forecast.Estimate{Reason: forecast.ReasonPaused}
 	}
 	e := f.starts[last]
+	position = max(position, 0) + f.direct
 	switch {
 	case position < len(f.in.Waiting):
 		// It came after the last look: it starts about when what stood there would.
-		e = f.starts[f.in.Waiting[max(position, 0)].ID]
+		e = f.starts[f.in.Waiting[position].ID]
 	case position > len(f.in.Waiting):
 		e = forecast.Beyond(f.in, f.starts, []int{position})[0]
 	}
@@ -112,6 +120,19 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 		e.From = later(e.From, j.NotBefore)
 	}
 	return e
+}
+
+// Direct returns the estimate of the direct request that waits behind ahead
+// others, all tenants' counted. It looks again if that request came after the last
+// look, and on an error says what it knew. Known is false of one that has its slot.
+func (f *Forecaster) Direct(ctx context.Context, ahead int) (forecast.Estimate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.refresh(ctx, func() bool { return ahead < f.direct })
+	if ahead < 0 || ahead >= f.direct {
+		return forecast.Estimate{Reason: forecast.ReasonNoDurations}, err
+	}
+	return f.starts[f.in.Waiting[ahead].ID], err
 }
 
 func later(a, b time.Time) time.Time {
@@ -134,6 +155,9 @@ func (f *Forecaster) learn(ctx context.Context, now time.Time, front store.Front
 	}
 	for _, o := range s.Running {
 		note(o.Needs.Type, o.Needs.TemplateID)
+	}
+	for _, d := range s.Direct {
+		note(d.Kind, "")
 	}
 	for _, j := range front.Jobs {
 		note(j.Type, j.TemplateID)

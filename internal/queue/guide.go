@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -77,28 +78,60 @@ func (e *Engine) limitTime(a *attempt, after time.Duration) (stop func()) {
 // earlierRuns is how many runs of a job are searched for an artifact.
 const earlierRuns = 50
 
-// opener returns the Open of an attempt.
-func (e *Engine) opener(a *attempt) func(ctx context.Context, runID, name string) (io.ReadCloser, error) {
+// opener returns the Open of an attempt. A database that is away is waited for until
+// ctx ends: what was done before must not be done again because of it.
+func (e *Engine) opener(a *attempt, h *host) func(ctx context.Context, runID, name string) (io.ReadCloser, error) {
 	return func(ctx context.Context, runID, name string) (io.ReadCloser, error) {
-		ids, err := []string{runID}, error(nil)
-		if runID == "" {
-			if ids, err = e.runsOf(ctx, a); err != nil {
-				return nil, err
-			}
+		var sum string
+		if err := h.persist(ctx, func() (err error) {
+			sum, err = e.find(ctx, a, runID, name)
+			return err
+		}); err != nil {
+			return nil, err
 		}
-		arts, err := e.o.Store.Artifacts.Of(ctx, a.run.Tenant, ids...)
+		f, _, err := e.o.OpenBlob(ctx, sum)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range ids {
-			n := slices.IndexFunc(arts[id], func(x run.Artifact) bool { return x.Name == name })
-			if n >= 0 && e.o.OpenBlob != nil {
-				f, _, err := e.o.OpenBlob(ctx, arts[id][n].SHA256)
-				return f, err
-			}
-		}
-		return nil, fault.Newf(fault.ArtifactGone, "there is no artifact %s", name)
+		return intact{f, name}, nil
 	}
+}
+
+// find is the hash of an artifact as Open of an attempt looks for it.
+func (e *Engine) find(ctx context.Context, a *attempt, runID, name string) (sum string, err error) {
+	ids := []string{runID}
+	if runID == "" {
+		if ids, err = e.runsOf(ctx, a); err != nil {
+			return "", err
+		}
+	}
+	arts, err := e.o.Store.Artifacts.Of(ctx, a.run.Tenant, ids...)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		n := slices.IndexFunc(arts[id], func(x run.Artifact) bool { return x.Name == name })
+		if n >= 0 && e.o.OpenBlob != nil {
+			return arts[id][n].SHA256, nil
+		}
+	}
+	return "", fault.Newf(fault.ArtifactGone, "there is no artifact %s", name)
+}
+
+// intact is content that counts as gone once it proves to be damaged: it will be no
+// better the next time.
+type intact struct {
+	io.ReadCloser
+	name string
+}
+
+// Read implements io.Reader.
+func (c intact) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	if errors.Is(err, blob.ErrDamaged) {
+		err = fault.Wrap(err, fault.ArtifactGone, "the content of artifact "+c.name+" is damaged")
+	}
+	return n, err
 }
 
 // runsOf are the ids of the job's runs, newest first; none of a direct request.

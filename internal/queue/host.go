@@ -33,6 +33,7 @@ type host struct {
 
 	mu    sync.Mutex
 	res   run.Result
+	calls int64 // to models, so far
 	dirty bool
 
 	stop chan struct{}
@@ -174,10 +175,14 @@ func (h *host) ExitCode(code int) { h.change(func(r *run.Result) { r.ExitCode = 
 func (h *host) Tokens(t run.Tokens) { h.change(func(r *run.Result) { r.Tokens = &t }) }
 
 // Call implements task.Host. It is repeated while the database is away: what was
-// spent must not be forgotten.
+// spent must not be forgotten, nor counted twice where an answer got lost.
 func (h *host) Call(ctx context.Context, c run.Call) error {
-	h.change(func(r *run.Result) { r.Tokens = r.Tokens.With(c) })
 	rec := store.RecordCall{RunID: h.a.run.ID, Epoch: h.a.run.Epoch, Call: c}
+	h.change(func(r *run.Result) {
+		h.calls++
+		r.Tokens = r.Tokens.With(c)
+		rec.Number, rec.Tokens = h.calls, r.Tokens
+	})
 	return h.persist(ctx, func() error { return h.e.o.Store.Calls.Record(ctx, rec) })
 }
 

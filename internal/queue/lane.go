@@ -203,7 +203,7 @@ func (e *Engine) directVerdict(a *attempt, cause, err error, res run.Result) any
 	case errors.Is(cause, task.ErrLeaseLost):
 		return broke(job.CodeInterrupted, "the server lost its lease before the work began")
 	case errors.Is(cause, task.ErrTimeout):
-		return broke(job.CodeTimeout, "the directive allows "+a.limit.String())
+		return broke(job.CodeTimeout, "the work took longer than "+a.limit.String())
 	case cause != nil:
 		return broke(job.CodeCancelled, "the caller has gone")
 	}
@@ -254,7 +254,7 @@ func (e *Engine) answer(ctx context.Context, a *attempt, h *host) (result json.R
 	}
 	result, err = a.call.kind.Answer(ctx, task.Attempt{
 		RunID: a.run.ID, Tenant: a.run.Tenant, JobName: a.run.JobName, Number: a.run.Attempt, Params: a.call.req.Params,
-		Epoch: a.run.Epoch, IdempotencyKey: a.run.ID, Directive: under, Open: e.opener(a), Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
+		Epoch: a.run.Epoch, IdempotencyKey: a.run.ID, Directive: under, Open: e.opener(a, h), Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
 	}, h, out)
 	var fields map[string]json.RawMessage
 	switch {

@@ -68,7 +68,8 @@ type DirectivePage struct {
 // Calls keeps what questions to language models cost.
 type Calls interface {
 	// Record adds a call to an active run and to the sums of its day, tenant,
-	// template and model. stale_lease as in Runs.Report. It is not idempotent.
+	// template and model. stale_lease as in Runs.Report. It is idempotent if c.Number
+	// is set.
 	Record(ctx context.Context, c RecordCall) error
 	// Of returns the calls of a run in their order.
 	Of(ctx context.Context, tenant, runID string) ([]run.Call, error)
@@ -80,7 +81,14 @@ type Calls interface {
 type RecordCall struct {
 	RunID string
 	Epoch int64
-	Call  run.Call
+	// Number is the call's among those of its run, from 1. One that is recorded
+	// already is not recorded again: whoever does not know whether it was may repeat
+	// it. 0 = the next.
+	Number int64
+	Call   run.Call
+	// Tokens are the run's counts with the call, so that they outlive a crash; nil =
+	// they stay as they are.
+	Tokens *run.Tokens
 	// At decides the day; zero = now.
 	At time.Time
 }

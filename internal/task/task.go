@@ -61,6 +61,13 @@ type Privileged interface {
 	Privileged() []string
 }
 
+// Citing is implemented by a job type some of whose params name runs whose artifacts
+// it reads. Who may not read runs cannot set them.
+type Citing interface {
+	// Cites names those params, at the top level.
+	Cites() []string
+}
+
 // Guided is implemented by a job type that works under a directive. Jobs of other
 // types have none.
 type Guided interface {

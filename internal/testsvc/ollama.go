@@ -4,6 +4,7 @@ package testsvc
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -68,7 +69,7 @@ var models sharedOllama
 // request at a time, so a test that measures time wants OwnOllama.
 func Ollama(t testing.TB) *OllamaServer {
 	t.Helper()
-	models.once.Do(func() { models.server, models.err = startOllama(nil) })
+	models.once.Do(func() { models.server, models.err = startOllama("", nil) })
 	must(t, models.err)
 	return models.server
 }
@@ -77,7 +78,19 @@ func Ollama(t testing.TB) *OllamaServer {
 // settings such as "OLLAMA_MAX_QUEUE=1".
 func OwnOllama(t testing.TB, env ...string) *OllamaServer {
 	t.Helper()
-	s, err := startOllama(env)
+	return ownOllama(t, "", env)
+}
+
+// StockOllama is OwnOllama at the address where a stock Ollama listens, and where
+// nothing else must.
+func StockOllama(t testing.TB) *OllamaServer {
+	t.Helper()
+	return ownOllama(t, "127.0.0.1:11434", nil)
+}
+
+func ownOllama(t testing.TB, addr string, env []string) *OllamaServer {
+	t.Helper()
+	s, err := startOllama(addr, env)
 	must(t, err)
 	t.Cleanup(func() {
 		s.Stop(t)
@@ -141,7 +154,8 @@ func (s *OllamaServer) Alias(t testing.TB, name, model string) {
 	must(t, s.post("/api/copy", map[string]string{"source": model, "destination": name}))
 }
 
-func startOllama(env []string) (*OllamaServer, error) {
+// startOllama starts a server at addr; "" = a free port.
+func startOllama(addr string, env []string) (*OllamaServer, error) {
 	bin, err := builtTool("ollama")
 	if err != nil {
 		return nil, err
@@ -156,7 +170,7 @@ func startOllama(env []string) (*OllamaServer, error) {
 	// Another process can take the free port before the server does.
 	for range 3 {
 		var l net.Listener
-		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil { //nolint:noctx // only reserves a port number
+		if l, err = net.Listen("tcp", cmp.Or(addr, "127.0.0.1:0")); err != nil { //nolint:noctx // only reserves a port number
 			return nil, err
 		}
 		s.URL = "http://" + l.Addr().String()

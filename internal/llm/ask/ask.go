@@ -1,7 +1,7 @@
 // Package ask is how job types talk to a language model during one attempt.
 //
 // An Asker puts the directive's instructions before each question, keeps to its
-// limits, repeats a call that broke for a reason that may pass, and records each
+// limits on tokens, repeats a call that broke for a reason that may pass, and records each
 // call, so that a job type only says what it wants:
 //
 //	a := ask.New(pool, clk, attempt, host, ask.Defaults{Model: p.Model, Seed: p.Seed})
@@ -107,25 +107,22 @@ type Spent struct {
 // Asker asks for one attempt. It is safe for concurrent use; with calls at the
 // same time a limit on tokens can be passed by what they make together.
 type Asker struct {
-	chat  Chat
-	clk   clock.Clock
-	host  task.Host
-	d     directive.Content
-	o     Defaults
-	until time.Time // the directive's limit on time; zero = none
+	chat Chat
+	clk  clock.Clock
+	host task.Host
+	d    directive.Content
+	o    Defaults
 
 	mu    sync.Mutex
 	spent Spent
 }
 
-// New returns the asker of an attempt, whose time under the directive begins now.
+// New returns the asker of an attempt. The directive's limit on time is the queue's to
+// keep: it ends the attempt.
 func New(chat Chat, clk clock.Clock, a task.Attempt, h task.Host, o Defaults) *Asker {
 	k := &Asker{chat: chat, clk: clk, host: h, o: o}
 	if a.Directive != nil {
 		k.d = a.Directive.Content
-	}
-	if limit := k.d.Limits.Time(); limit > 0 {
-		k.until = clk.Now().Add(limit)
 	}
 	return k
 }
@@ -176,8 +173,7 @@ func (k *Asker) once(ctx context.Context, q Question, got func()) (llm.Answer, e
 	if err != nil {
 		return llm.Answer{}, err
 	}
-	limited, done := k.limited(ctx)
-	limited, stop := context.WithCancelCause(limited)
+	bounded, stop := context.WithCancelCause(ctx)
 	var heard heard
 	r.OnToken = func(text string) {
 		if heard.note(text, k.clk.Now()); r.MaxTokens > 0 && heard.text.Len() > tokenBytes*r.MaxTokens+slackBytes {
@@ -190,17 +186,11 @@ func (k *Asker) once(ctx context.Context, q Question, got func()) (llm.Answer, e
 		}
 	}
 	start := k.clk.Now()
-	answer, err := k.chat.Chat(limited, r)
-	if err != nil && ctx.Err() == nil {
-		switch why := context.Cause(limited); {
-		case errors.Is(why, ErrLimit):
-			err = overLimit()
-		case errors.Is(why, errEndless):
-			answer.Text, answer.Stop, err = heard.text.String(), llm.StopLength, nil
-		}
+	answer, err := k.chat.Chat(bounded, r)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(bounded), errEndless) {
+		answer.Text, answer.Stop, err = heard.text.String(), llm.StopLength, nil
 	}
 	stop(nil)
-	done()
 	k.add(r, answer, err, &heard)
 	if recorded := k.record(ctx, q, r, answer, err, start); recorded != nil {
 		// A call that nobody counts must not lead to more of them.
@@ -227,9 +217,6 @@ func (k *Asker) request(q Question) (llm.Request, error) {
 		r.Messages = append(r.Messages, llm.Message{Role: llm.System, Content: system})
 	}
 	r.Messages = append(r.Messages, q.Messages...)
-	if !k.until.IsZero() && !k.clk.Now().Before(k.until) {
-		return r, overLimit()
-	}
 	if n := k.d.Limits.CallTokens; n > 0 && (r.MaxTokens == 0 || n < int64(r.MaxTokens)) {
 		r.MaxTokens = int(n)
 	}
@@ -254,29 +241,6 @@ func join(a, b string) string {
 }
 
 func overLimit() error { return task.Fatal(CodeLimit, ErrLimit) }
-
-// limited is ctx until the directive's time is over; done ends it.
-func (k *Asker) limited(ctx context.Context) (context.Context, func()) {
-	if k.until.IsZero() {
-		return ctx, func() {}
-	}
-	limited, cancel := context.WithCancelCause(ctx)
-	timer := k.clk.NewTimer(k.until.Sub(k.clk.Now()))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		select {
-		case <-timer.C():
-			cancel(ErrLimit)
-		case <-limited.Done():
-		}
-	}()
-	return limited, func() {
-		timer.Stop()
-		cancel(nil)
-		<-ended
-	}
-}
 
 // heard is what came of an answer, counted.
 type heard struct {

@@ -296,25 +296,6 @@ func TestUnknownCountsStillUseUpALimit(t *testing.T) {
 	}
 }
 
-func TestTheTimeOfADirectiveEndsACall(t *testing.T) {
-	t.Parallel()
-	m := &model{answer: func(ctx context.Context, _ int, _ llm.Request) (llm.Answer, error) {
-		<-ctx.Done()
-		return llm.Answer{}, context.Cause(ctx)
-	}}
-	b := setup(m, &directive.Content{Limits: directive.Limits{TimeMS: 60_000}}, ask.Defaults{})
-	b.move(t, 30*time.Second)
-	if _, err := b.Ask(t.Context(), question("hi")); !ask.Limited(err) {
-		t.Fatalf("%v", err)
-	}
-	if c := b.host.Calls(); len(c) != 1 || c[0].Outcome != ask.CodeLimit {
-		t.Errorf("recorded %+v", c)
-	}
-	if _, err := b.Ask(t.Context(), question("hi")); !ask.Limited(err) || len(m.asked) != 1 {
-		t.Errorf("after the time: %v, %d calls", err, len(m.asked))
-	}
-}
-
 func TestAnAnswerWithoutAnEndIsTakenAsItIs(t *testing.T) {
 	t.Parallel()
 	m := &model{answer: func(ctx context.Context, _ int, r llm.Request) (llm.Answer, error) {

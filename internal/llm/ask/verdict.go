@@ -44,6 +44,9 @@ func verdict(err error) error {
 	if why.text == "" {
 		why.text = f.Code.Entry().Title
 	}
+	if f.Hint != "" { // a run has no other place for it
+		why.text += ". " + f.Hint
+	}
 	switch f.Kind() {
 	case fault.Unavailable, fault.Limited:
 		return task.Retry(string(f.Code), why, max(retryAfter, f.RetryAfter))

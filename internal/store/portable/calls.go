@@ -20,7 +20,12 @@ func (s calls) Record(ctx context.Context, p store.RecordCall) error {
 			return err
 		}
 		// The row is locked: two calls of one run do not take one number.
-		n, err := tx.Exec(ctx, `UPDATE runs SET epoch = epoch WHERE run_id = $1 AND epoch = $2 AND state = 'ACTIVE'`, p.RunID, p.Epoch)
+		update, args := `UPDATE runs SET epoch = epoch WHERE run_id = $1 AND epoch = $2 AND state = 'ACTIVE'`, []any{p.RunID, p.Epoch}
+		if p.Tokens != nil {
+			update = `UPDATE runs SET tokens = $1 WHERE run_id = $2 AND epoch = $3 AND state = 'ACTIVE'`
+			args = []any{encode(p.Tokens), p.RunID, p.Epoch}
+		}
+		n, err := tx.Exec(ctx, update, args...)
 		if err != nil {
 			return fmt.Errorf("lock run: %w", err)
 		}
@@ -33,12 +38,20 @@ func (s calls) Record(ctx context.Context, p store.RecordCall) error {
 			FROM runs WHERE run_id = $2`, p.RunID, p.RunID).Scan(&tenant, &template, &jobType, &seq); err != nil {
 			return fmt.Errorf("read run: %w", err)
 		}
+		if p.Number > 0 {
+			seq = p.Number
+		}
 		c := p.Call
-		if _, err := tx.Exec(ctx, `INSERT INTO llm_calls (run_id, seq, tenant, server, model, stage, outcome, prompt, completion,
-			started_ms, load_ms, reading_ms, writing_ms, total_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		n, err = tx.Exec(ctx, `INSERT INTO llm_calls (run_id, seq, tenant, server, model, stage, outcome, prompt, completion,
+			started_ms, load_ms, reading_ms, writing_ms, total_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+			ON CONFLICT (run_id, seq) DO NOTHING`,
 			p.RunID, seq, tenant, c.Server, c.Model, c.Stage, c.Outcome, nullable(c.Prompt), nullable(c.Completion),
-			clock.Millis(c.StartedAt), c.Load.Milliseconds(), c.Reading.Milliseconds(), c.Writing.Milliseconds(), c.Total.Milliseconds()); err != nil {
+			clock.Millis(c.StartedAt), c.Load.Milliseconds(), c.Reading.Milliseconds(), c.Writing.Milliseconds(), c.Total.Milliseconds())
+		if err != nil {
 			return fmt.Errorf("insert call: %w", err)
+		}
+		if n == 0 {
+			return nil // it is recorded and summed up already
 		}
 		u := store.TokenUsage{Day: store.Day(now), TemplateID: template, JobType: jobType, Model: c.Model, Calls: 1, Total: c.Total}
 		if c.Prompt == nil || c.Completion == nil {

@@ -136,6 +136,10 @@ func (s queue) update(ctx context.Context, k *store.Key, entry *audit.Entry,
 
 func (s queue) SetLoaded(ctx context.Context, models []string) error {
 	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		// What a claim starts at this moment is held when it is looked at.
+		if err := s.LockQueue(ctx, tx); err != nil {
+			return err
+		}
 		held, err := texts(ctx, tx, `SELECT DISTINCT name FROM lock_holders WHERE name LIKE 'model:%'`)
 		if err != nil {
 			return fmt.Errorf("read models in use: %w", err)

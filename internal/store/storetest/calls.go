@@ -17,6 +17,8 @@ func callChecks() []check {
 		{"Calls/KeepEveryField", callFields},
 		{"Calls/OnlyOfTheOwner", callFence},
 		{"Calls/NumbersUnderConcurrency", callConcurrency},
+		{"Calls/RepeatedAreNotCountedTwice", callRepeated},
+		{"Calls/CountsOutliveACrash", callCrash},
 		{"Calls/SumsByDay", callSums},
 		{"Calls/RetentionKeepsTheSums", callRetention},
 		{"Keys/OneBodyKey", bodyKey},
@@ -115,6 +117,47 @@ func callConcurrency(t *testing.T, s store.Store) {
 	same(t, "sum", []store.TokenUsage{{
 		Day: store.Day(base), JobType: "story", Model: "m", Calls: 16, Prompt: 160, Completion: 16, Total: 16 * time.Second,
 	}}, usage)
+}
+
+// callRepeated: the answer to a commit may get lost, and then the caller repeats.
+func callRepeated(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	c := claimedFor(t, s, "")
+	for _, n := range []int64{2, 1, 2, 1, 2} {
+		p := store.RecordCall{RunID: c.Run.ID, Epoch: c.Run.Epoch, Number: n, Call: asked("m", n, 10*n), At: base}
+		if err := s.Calls.Record(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, "calls", []run.Call{asked("m", 1, 10), asked("m", 2, 20)}, callsOf(t, s, c.Run.ID))
+	usage, err := s.Calls.Usage(t.Context(), store.ListUsage{Tenant: tenant, From: store.Day(base), To: store.Day(base), Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "sum", []store.TokenUsage{{
+		Day: store.Day(base), JobType: "story", Model: "m", Calls: 2, Prompt: 3, Completion: 30, Total: 2 * time.Second,
+	}}, usage)
+}
+
+// callCrash: what a run has used is with the run as soon as its calls are, for its
+// server may be killed right after.
+func callCrash(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	c := claimedFor(t, s, "")
+	var sum *run.Tokens
+	for n := range int64(3) {
+		one := asked("m", 4, 5)
+		sum = sum.With(one)
+		p := store.RecordCall{RunID: c.Run.ID, Epoch: c.Run.Epoch, Number: n + 1, Call: one, Tokens: sum, At: base}
+		if err := s.Calls.Record(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := s.Runs.Run(t.Context(), tenant, c.Run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "tokens", sum, r.Result.Tokens)
 }
 
 func callSums(t *testing.T, s store.Store) {

@@ -73,12 +73,16 @@ func elementsMeet(x, y string) bool {
 // walker finds the files of a pattern.
 type walker struct {
 	// may reports whether a folder without links in its path may be looked into.
-	may     func(real string) bool
+	may func(real string) bool
+	// closed reports whether a folder is passed by.
+	closed  func(real string) bool
 	visited int
 	found   []string
 	// outside says that the pattern leads into a folder that may not be looked into,
 	// cut that a bound was reached.
 	outside, cut bool
+	// left says that a closed folder was passed by.
+	left bool
 }
 
 // walk returns what matches, sorted, with files of every kind.
@@ -149,6 +153,10 @@ func (w *walker) full() bool {
 func (w *walker) list(dir string) []os.DirEntry {
 	real, err := filepath.EvalSymlinks(filepath.FromSlash(dir))
 	if err != nil {
+		return nil
+	}
+	if w.closed(real) {
+		w.left = true
 		return nil
 	}
 	if !w.may(filepath.ToSlash(real)) {

@@ -52,6 +52,9 @@ type Options struct {
 	DefaultModel string
 	// ModelLocks gives the locks of a model besides its own; nil = none.
 	ModelLocks func(model string) []string
+	// Closed reports whether a file or a folder, by its path without links, is never
+	// read, whatever a directive allows; nil = none.
+	Closed func(real string) bool
 	// DockerSocket is the Unix socket of the container engine; "" = docker.Socket.
 	DockerSocket string
 }
@@ -78,6 +81,9 @@ func New(o Options) *Task {
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
+	}
+	if o.Closed == nil {
+		o.Closed = func(string) bool { return false }
 	}
 	return &Task{o: o, engine: docker.New(o.DockerSocket)}
 }
@@ -110,13 +116,16 @@ func (t *Task) Guide(raw json.RawMessage, d *directive.Snapshot) (json.RawMessag
 	if err != nil {
 		return nil, err
 	}
-	allow, under := allowed(d)
+	allow := allowed(d)
+	var found []directive.Outside
 	for i, s := range p.Sources {
 		// What has neither is refused by Check.
 		if (s.Path != "" || s.Container != "") && !permitted(allow, s) {
-			return nil, fault.Newf(fault.SourceNotAllowed, "%s does not allow %s", under, s.name()).
-				At(fmt.Sprintf("/sources/%d", i), string(fault.SourceNotAllowed), s.name()+" is not on the allow-list")
+			found = append(found, directive.Outside{At: i, Name: s.name()})
 		}
+	}
+	if err := directive.Refuse(d, found); err != nil {
+		return nil, err
 	}
 	out, err := ask.Model(raw, d, t.o.DefaultModel)
 	if err != nil && p.AllowWithoutModel && p.Model == "" {
@@ -125,12 +134,11 @@ func (t *Task) Guide(raw json.RawMessage, d *directive.Snapshot) (json.RawMessag
 	return out, err
 }
 
-// allowed is the allow-list and what messages call it.
-func allowed(d *directive.Snapshot) (directive.Allow, string) {
+func allowed(d *directive.Snapshot) directive.Allow {
 	if d == nil {
-		return directive.Allow{}, "the job names no directive, and without one nothing may be read; it"
+		return directive.Allow{}
 	}
-	return d.Content.Allow, "directive " + d.Name
+	return d.Content.Allow
 }
 
 // state is the checkpoint: when the first attempt began, so that "24h" means the
@@ -152,6 +160,11 @@ func (t *Task) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 	if err != nil {
 		return err
 	}
+	// Its time under the directive begins before the reading.
+	fallback := usualTemperature
+	k := ask.New(t.o.Chat, t.o.Clock, a, h, ask.Defaults{
+		Model: p.Model, System: system(p.Language), Temperature: p.Temperature, Fallback: &fallback, Seed: p.Seed,
+	})
 	c, err := t.collect(ctx, a, h, p, now)
 	if err != nil {
 		return err
@@ -165,10 +178,6 @@ func (t *Task) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 	case p.Model == "" && p.AllowWithoutModel:
 		notes = append(notes, "No model is named: there are no suggestions.")
 	default:
-		fallback := usualTemperature
-		k := ask.New(t.o.Chat, t.o.Clock, a, h, ask.Defaults{
-			Model: p.Model, System: system(p.Language), Temperature: p.Temperature, Fallback: &fallback, Seed: p.Seed,
-		})
 		if notes, err = t.interview(ctx, k, h, all[:shown], said, p.AllowWithoutModel); err != nil {
 			return err
 		}
@@ -201,13 +210,12 @@ func (t *Task) started(ctx context.Context, a task.Attempt, h task.Host) (time.T
 
 // collect reads every source.
 func (t *Task) collect(ctx context.Context, a task.Attempt, h task.Host, p params, now time.Time) (*collector, error) {
-	allow, under := allowed(a.Directive)
-	r := resolver{allow: allow, engine: t.engine}
+	r := resolver{allow: allowed(a.Directive), closed: t.o.Closed, engine: t.engine}
 	if err := r.resolve(ctx, p.Sources); err != nil {
 		return nil, err
 	}
 	if len(r.refused) > 0 {
-		return nil, refuse(ctx, h, under, r.refused)
+		return nil, refuse(ctx, h, a.Directive, r.refused)
 	}
 	// Check has seen that these can be read.
 	since, _ := instant(p.Since, now)
@@ -243,7 +251,7 @@ func (t *Task) collect(ctx context.Context, a task.Attempt, h task.Host, p param
 }
 
 // refuse has the refusals audited and ends the attempt.
-func refuse(ctx context.Context, h task.Host, under string, names []string) error {
+func refuse(ctx context.Context, h task.Host, d *directive.Snapshot, names []string) error {
 	for _, n := range names {
 		if err := h.Refused(ctx, n); err != nil {
 			if ctx.Err() != nil {
@@ -252,11 +260,7 @@ func refuse(ctx context.Context, h task.Host, under string, names []string) erro
 			return fmt.Errorf("audit a refusal: %w", err)
 		}
 	}
-	text := fmt.Sprintf("%s does not allow %s", under, names[0])
-	if len(names) > 1 {
-		text += fmt.Sprintf(" and %d more", len(names)-1)
-	}
-	return task.Fatal(string(fault.SourceNotAllowed), errors.New(text))
+	return task.Fatal(string(fault.SourceNotAllowed), errors.New(directive.Refusal(d, names)))
 }
 
 // unreadable says why the first of the sources could not be read.

@@ -47,6 +47,7 @@ func (in input) kind() string {
 // resolver turns sources into inputs under an allow-list.
 type resolver struct {
 	allow  directive.Allow
+	closed func(real string) bool
 	engine *docker.Client
 	// inputs are what may be read; refused are the names of what may not.
 	inputs  []input
@@ -120,7 +121,10 @@ func (r *resolver) addFile(s source, name string) {
 		r.add(input{from: s, name: name, note: reason(err)})
 		return
 	}
-	if !r.allow.File(filepath.ToSlash(real)) {
+	if r.closed(real) && s.glob() {
+		return // its pattern says so
+	}
+	if !r.allow.File(filepath.ToSlash(real)) || r.closed(real) {
 		// Below a folder that is a link the name is one of another place.
 		dir := filepath.Dir(filepath.FromSlash(name))
 		if in, err := filepath.EvalSymlinks(dir); s.glob() && (err != nil || in != dir) {
@@ -135,7 +139,7 @@ func (r *resolver) addFile(s source, name string) {
 // addGlob adds what a pattern finds. What it finds outside of the allow-list is
 // told by the pattern's name only, because names of files may be private too.
 func (r *resolver) addGlob(s source) {
-	w := walker{may: func(real string) bool {
+	w := walker{closed: r.closed, may: func(real string) bool {
 		return slices.ContainsFunc(r.allow.Files, func(p string) bool { return overlap(real+"/**", p) })
 	}}
 	found := w.walk(s.Path)
@@ -146,6 +150,9 @@ func (r *resolver) addGlob(s source) {
 	for _, p := range found {
 		r.addFile(s, p)
 	}
+	if w.left || slices.ContainsFunc(found, r.leads) {
+		r.add(input{from: s, name: s.Path, note: "what is Runsheet's own was left out"})
+	}
 	switch {
 	case w.cut:
 		r.add(input{from: s, name: s.Path, note: fmt.Sprintf(
@@ -153,6 +160,12 @@ func (r *resolver) addGlob(s source) {
 	case len(found) == 0:
 		r.add(input{from: s, name: s.Path, note: "the pattern finds no file"})
 	}
+}
+
+// leads reports whether a path leads to a closed place.
+func (r *resolver) leads(name string) bool {
+	real, err := filepath.EvalSymlinks(filepath.FromSlash(name))
+	return err == nil && r.closed(real)
 }
 
 // addContainer adds a container if the name that it really has may be read: an

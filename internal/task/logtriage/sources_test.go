@@ -25,6 +25,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/llm"
 	"github.com/runsheet/runsheet/internal/task"
+	"github.com/runsheet/runsheet/internal/task/logtriage"
 	"github.com/runsheet/runsheet/internal/task/tasktest"
 )
 
@@ -339,4 +340,39 @@ func BenchmarkTriage(b *testing.B) {
 		bench.run(b)
 	}
 	b.ReportMetric(float64(lines)*float64(b.N)/b.Elapsed().Seconds(), "lines/s")
+}
+
+// TestClosedPlacesAreNeverRead: by their names they are refused, and patterns pass
+// them by.
+func TestClosedPlacesAreNeverRead(t *testing.T) {
+	t.Parallel()
+	closed := func(b *bench) {
+		b.task = logtriage.New(logtriage.Options{Chat: b.model, Clock: fixed{}, Closed: func(real string) bool {
+			return real == b.dir+"/logs/own" || strings.HasPrefix(real, b.dir+"/logs/own/") || real == b.dir+"/logs/a/key.log"
+		}})
+		b.write(t, "logs/a/app.log", "2026-01-31 10:00:00 ERROR broken\n")
+		b.write(t, "logs/a/key.log", "2026-01-31 10:00:00 ERROR KEY\n")
+		b.write(t, "logs/own/keys/local.log", "2026-01-31 10:00:00 ERROR TOKEN\n")
+		if err := os.Symlink(b.dir+"/logs/own/keys/local.log", b.dir+"/logs/a/link.log"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"own/keys/local.log", "a/key.log", "a/link.log"} {
+		b := setup(t, `{"model":"m","sources":[{"path":"DIR/logs/`+name+`"}]}`)
+		closed(b)
+		err := b.task.Run(t.Context(), b.a, b.host)
+		if v := task.VerdictOf(err); v == nil || v.Code != "source_not_allowed" || len(b.host.RefusedSources()) != 1 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b := setup(t, `{"model":"m","sources":[{"path":"DIR/logs/**/*.log"}]}`)
+	closed(b)
+	r := b.run(t)
+	if len(r.Clusters) != 1 || r.Totals.Lines != 1 {
+		t.Errorf("%d clusters of %d lines", len(r.Clusters), r.Totals.Lines)
+	}
+	all := b.host.Artifacts()["report.json"].Content
+	if strings.Contains(all, "TOKEN") || strings.Contains(all, "KEY") || !strings.Contains(all, "was left out") {
+		t.Errorf("the report is %s", all)
+	}
 }

@@ -15,7 +15,7 @@ import (
 
 // Errors of openFile and fetch. Their text says nothing of a source.
 var (
-	errNotAllowed = errors.New("it leads to a place that is not in the allow-list")
+	errNotAllowed = errors.New("it leads to a place that is not on the allow-list")
 	errMissing    = errors.New("it does not exist")
 	errNotRegular = errors.New("it is not a regular file")
 	errForbidden  = errors.New("the server may not read it")
@@ -28,7 +28,8 @@ var (
 // and both the name and the place to which it leads must be allowed. What was
 // opened is looked at again: a link or another file that is put in its place
 // meanwhile is found out, and devices and pipes are never opened.
-func readFile(name string, d *directive.Snapshot, limit int64) ([]byte, error) {
+// closed reports which places are nobody's.
+func readFile(name string, d *directive.Snapshot, closed func(real string) bool, limit int64) ([]byte, error) {
 	s := source{Path: name}
 	if !s.allowed(d) {
 		return nil, errNotAllowed
@@ -37,7 +38,7 @@ func readFile(name string, d *directive.Snapshot, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, fileError(err)
 	}
-	if s = (source{Path: real}); !s.allowed(d) {
+	if s = (source{Path: real}); !s.allowed(d) || closed(real) {
 		return nil, errNotAllowed
 	}
 	before, err := os.Lstat(real)

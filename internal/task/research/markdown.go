@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // markdown is research.md. A number in brackets is that of a source in its list;
@@ -169,12 +170,15 @@ func listed(s Source) string {
 }
 
 // plain writes text so that Markdown shows it as it is, on one line: what a model or a
-// stranger's page says must not become a link, an image or HTML.
+// stranger's page says must not become a link, an image or HTML, nor a command to the
+// terminal on which the file is shown.
 func plain(s string) string {
 	s = oneLine(s)
 	var b strings.Builder
 	for i, r := range s {
 		switch {
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
+			continue
 		case r == '<':
 			b.WriteString("&lt;")
 			continue
@@ -189,5 +193,6 @@ func plain(s string) string {
 		}
 		b.WriteRune(r)
 	}
-	return b.String()
+	// GitHub's Markdown makes links of names that begin so.
+	return strings.ReplaceAll(b.String(), "www.", `www\.`)
 }

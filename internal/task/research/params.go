@@ -133,28 +133,13 @@ func (s source) label() string {
 
 // guard refuses sources that the directive does not name.
 func (p params) guard(d *directive.Snapshot) error {
-	var bad *fault.Error
+	var found []directive.Outside
 	for i, s := range p.Sources {
-		if s.allowed(d) {
-			continue
+		if !s.allowed(d) {
+			found = append(found, directive.Outside{At: i, Name: s.label()})
 		}
-		if bad == nil {
-			bad = fault.Newf(fault.SourceNotAllowed, "%s is not in the allow-list of %s", s.label(), called(d)).
-				WithHint("A directive allows files by allow.files and hosts by allow.hosts; see docs/research.md.")
-		}
-		bad = bad.At(pointer(i), string(fault.SourceNotAllowed), s.label()+" is not allowed")
 	}
-	if bad == nil {
-		return nil
-	}
-	return bad
-}
-
-func called(d *directive.Snapshot) string {
-	if d == nil {
-		return "a directive: the job names none"
-	}
-	return fmt.Sprintf("directive %s (version %d)", d.Name, d.Version)
+	return directive.Refuse(d, found)
 }
 
 func pointer(i int) string { return fmt.Sprintf("/sources/%d", i) }

@@ -131,3 +131,18 @@ func FuzzAnswer(f *testing.F) {
 		cites(t, markdown(r), r)
 	})
 }
+
+// TestPlainIsNeitherLinkNorCommand: what a stranger's page says is only shown.
+func TestPlainIsNeitherLinkNorCommand(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"see www.evil.example":             `see www\.evil.example`,
+		"a\x1b]0;owned\x07b\x1b[2Jc\u009b": `a\]0;ownedb\[2Jc`,
+		"\u202egnp.exe\u2066":              "gnp.exe",
+		"![x](http://evil.example/a.png)":  `\!\[x\](http\://evil.example/a.png)`,
+	} {
+		if got := plain(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/extract"
@@ -44,7 +45,7 @@ func (w *work) read(ctx context.Context) error {
 			return w.refuse(ctx, i, s)
 		}
 		if err != nil {
-			fmt.Fprintf(w.h.Log(), "source %d: not read: %s\n", i+1, reason(err))
+			fmt.Fprintf(w.h.Log(), "source %d: not read: %s\n", i+1, w.kept(err))
 			doc = &document{entry: Source{ID: id, Kind: kindOf(s), Name: nameOf(s), Origin: originOf(s)}}
 			doc.entry.Error = reason(err)
 			w.note(noteUnread, id, "it could not be read: "+reason(err))
@@ -61,9 +62,18 @@ func (w *work) read(ctx context.Context) error {
 	case last == nil: // no sources at all
 		return nil
 	case later:
-		return task.Retry(string(fault.SourceUnreadable), errors.New("no source could be read; the last: "+reason(last)), 30*time.Second)
+		return task.Retry(string(fault.SourceUnreadable), errors.New("no source could be read; the last: "+w.kept(last)), 30*time.Second)
 	}
-	return task.Fatal(string(fault.SourceUnreadable), errors.New("no source could be read; the last: "+reason(last)))
+	return task.Fatal(string(fault.SourceUnreadable), errors.New("no source could be read; the last: "+w.kept(last)))
+}
+
+// kept is the reason as it may stand in the run's error and log. Faults of package outbound
+// name the host of a URL, and of what a direct request asked nothing is stored.
+func (w *work) kept(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok && !w.durable() {
+		return strings.ToLower(f.Code.Entry().Title)
+	}
+	return reason(err)
 }
 
 // refuse ends the attempt because of a source that led out of the allow-list.
@@ -89,7 +99,7 @@ func (w *work) readOne(ctx context.Context, id string, s source) (*document, err
 	switch {
 	case s.Path != "":
 		mediaType = extract.MediaType(s.Path)
-		data, err = readFile(s.Path, w.a.Directive, maxSource)
+		data, err = readFile(s.Path, w.a.Directive, w.t.o.Closed, maxSource)
 	case s.URL != "":
 		var got fetched
 		got, err = fetch(ctx, w.t.o.Client, w.a.Directive, s.URL, maxSource)

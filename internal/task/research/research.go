@@ -45,6 +45,9 @@ type Options struct {
 	// DefaultModel is asked where neither params nor directive name one; "" = such
 	// jobs are refused.
 	DefaultModel string
+	// Closed reports whether a file, by its path without links, is never read, whatever
+	// a directive allows; nil = none.
+	Closed func(real string) bool
 	// ModelLocks returns what a model locks beside itself, such as a GPU; nil =
 	// nothing.
 	ModelLocks func(model string) []string
@@ -73,6 +76,9 @@ func New(o Options) *Task {
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
+	}
+	if o.Closed == nil {
+		o.Closed = func(string) bool { return false }
 	}
 	return &Task{o: o, text: extract.Text}
 }

@@ -160,18 +160,18 @@ func TestReadFile(t *testing.T) {
 	b.file(t, "a.txt", "12345")
 	d := b.directive
 	for name, want := range map[string]error{"a.txt": nil, "gone.txt": errMissing, "a.txt/b": errMissing, ".": errNotRegular, "..": errNotAllowed} {
-		_, err := readFile(filepath.Join(b.dir, name), d, 5)
+		_, err := readFile(filepath.Join(b.dir, name), d, open, 5)
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}
 	}
-	if _, err := readFile(filepath.Join(b.dir, "a.txt"), d, 4); !errors.Is(err, errTooLarge) {
+	if _, err := readFile(filepath.Join(b.dir, "a.txt"), d, open, 4); !errors.Is(err, errTooLarge) {
 		t.Errorf("%v", err)
 	}
 	if err := os.Mkdir(filepath.Join(b.dir, "folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readFile(filepath.Join(b.dir, "folder"), d, 5); !errors.Is(err, errNotRegular) {
+	if _, err := readFile(filepath.Join(b.dir, "folder"), d, open, 5); !errors.Is(err, errNotRegular) {
 		t.Errorf("a folder: %v", err)
 	}
 	if runtime.GOOS == "windows" {
@@ -179,7 +179,7 @@ func TestReadFile(t *testing.T) {
 	}
 	every := &directive.Snapshot{Content: directive.Content{Allow: directive.Allow{Files: []string{"/**"}}}}
 	for _, device := range []string{"/dev/zero", "/dev/stdin", "/dev/tty"} {
-		if _, err := readFile(device, every, 5); err == nil {
+		if _, err := readFile(device, every, open, 5); err == nil {
 			t.Errorf("%s was read", device)
 		}
 	}
@@ -280,5 +280,31 @@ func TestCancelWhileReading(t *testing.T) {
 	}()
 	if err := b.task.Run(ctx, b.attempt, b.host); !errors.Is(err, task.ErrCancelled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// open closes nothing.
+func open(string) bool { return false }
+
+// TestClosedPlacesAreNeverRead: whatever a directive allows, and by links, too.
+func TestClosedPlacesAreNeverRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t, good)
+	b.task.o.Closed = func(real string) bool { return strings.HasPrefix(real, filepath.Join(b.dir, "own")) }
+	if err := os.Mkdir(filepath.Join(b.dir, "own"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.file(t, "own/local.json", `{"token":"of the administrator and of nobody else"}`)
+	if err := os.Symlink(filepath.Join(b.dir, "own", "local.json"), filepath.Join(b.dir, "note.txt")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"own/local.json", "note.txt"} {
+		err := b.run(t, `{"topic":"x","sources":[{"path":"{dir}/`+name+`"}]}`)
+		if v := task.VerdictOf(err); v == nil || v.Code != string(fault.SourceNotAllowed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := len(b.host.RefusedSources()); n != 2 {
+		t.Errorf("%d refusals are on record", n)
 	}
 }

@@ -98,14 +98,14 @@ func between(least, most int) string {
 }
 
 // fixedOutline is the plan of a story for which the model has none. Headings are
-// numbers because the language is not known; summaries are for the model.
-func fixedOutline(p params) outline {
-	o := outline{Version: outlineVersion, Title: label(p.Topic, maxTitle), Fixed: true}
-	if o.Title == "" {
-		o.Title = label(p.Genre, maxTitle)
-	}
-	if o.Title == "" {
-		o.Title = "Story"
+// numbers because the language is not known; summaries are for the model. Only the
+// params of a job become the title: of a direct request nothing is kept.
+func fixedOutline(p params, direct bool) outline {
+	o := outline{Version: outlineVersion, Title: "Story", Fixed: true}
+	for _, text := range []string{p.Genre, p.Topic} {
+		if text = label(text, maxTitle); text != "" && !direct {
+			o.Title = text
+		}
 	}
 	n, _ := p.sections()
 	for i := range n {

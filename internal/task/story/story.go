@@ -91,6 +91,9 @@ func (t *Task) Guide(raw json.RawMessage, d *directive.Snapshot) (json.RawMessag
 // Locks are the model's.
 func (t *Task) Locks(raw json.RawMessage) []string { return ask.Locks(raw, t.o.ModelLocks) }
 
+// Cites is the run whose findings are the material.
+func (*Task) Cites() []string { return []string{"research_run_id"} }
+
 // OnCrash is job.CrashRetry: nothing outside of the server has changed, and the
 // finished sections are kept.
 func (*Task) OnCrash() job.CrashPolicy { return job.CrashRetry }

@@ -81,7 +81,7 @@ func (w *writer) plan(ctx context.Context) error {
 	})
 	switch {
 	case errors.Is(err, ask.ErrUnusable):
-		got = fixedOutline(w.p)
+		got = fixedOutline(w.p, w.a.JobID == "")
 	case err != nil:
 		return err
 	}

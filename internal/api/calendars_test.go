@@ -83,18 +83,7 @@ const julyPreview = `{"trigger":{"type":"CRON","expression":"0 10 * * MON-FRI"},
 func TestOverridesChangePreviews(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, b *bundle) {
-		other := id.New(id.Tenant, start)
-		if _, err := b.store.Tenants.Create(t.Context(), store.PutTenant{Tenant: access.Tenant{ID: other, Name: "other", CreatedAt: start, UpdatedAt: start}}); err != nil {
-			t.Fatal(err)
-		}
-		text := access.NewToken()
-		if _, err := b.store.Tokens.Create(t.Context(), store.PutToken{Token: access.Token{
-			ID: id.New(id.Token, start), Tenant: other, Name: "other", Hash: access.HashToken(text), Roles: []access.Role{access.Admin},
-			CreatedBy: "test", CreatedAt: start, ExpiresAt: start.Add(time.Hour),
-		}}); err != nil {
-			t.Fatal(err)
-		}
-		b.tokens["foreign"] = text
+		b.tokens["foreign"] = foreignAdmin(t, b)
 		preview := func(role access.Role) string {
 			t.Helper()
 			return shown(t, want(t, b.as(role, "POST", "/api/schedules/preview", julyPreview), 200, "").body)
@@ -204,4 +193,21 @@ func TestOverridesAreChecked(t *testing.T) {
 	}
 	want(t, b.call("PUT", path, full.String(), "Content-Type", "text/csv"), 200, "")
 	want(t, b.call("PUT", path+"?merge=true", "date,kind\n1999-01-04,closed\n", "Content-Type", "text/csv"), 422, "invalid_input")
+}
+
+// foreignAdmin makes another tenant and returns the token of an admin of it.
+func foreignAdmin(t *testing.T, b *bundle) string {
+	t.Helper()
+	other := id.New(id.Tenant, start)
+	if _, err := b.store.Tenants.Create(t.Context(), store.PutTenant{Tenant: access.Tenant{ID: other, Name: "other", CreatedAt: start, UpdatedAt: start}}); err != nil {
+		t.Fatal(err)
+	}
+	text := access.NewToken()
+	if _, err := b.store.Tokens.Create(t.Context(), store.PutToken{Token: access.Token{
+		ID: id.New(id.Token, start), Tenant: other, Name: "other", Hash: access.HashToken(text), Roles: []access.Role{access.Admin},
+		CreatedBy: "test", CreatedAt: start, ExpiresAt: start.Add(time.Hour),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

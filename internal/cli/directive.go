@@ -187,7 +187,7 @@ func (a *app) directiveEdit() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use: "edit DIRECTIVE [flags]", Aliases: []string{"set"}, Short: "Change a directive: makes a new version", Args: oneArg,
-		Long: "Edit changes what its flags name and keeps the rest. Jobs and runs that exist keep the version they were bound to.",
+		Long: "Edit changes what its flags name and keeps the rest; a list such as --allow-file takes the place of\nthe one there was. Jobs and runs that exist keep the version they were bound to.",
 		Example: `  runsheet directive edit careful --temperature 0.2
   runsheet directive edit careful --unset model --unset limits.time --archived=false`,
 		ValidArgsFunction: a.completeDirectives(),

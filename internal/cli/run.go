@@ -158,7 +158,13 @@ func (a *app) onRun(use, short string, do func(c *cobra.Command, cl *client.Clie
 			if err != nil {
 				return err
 			}
-			return do(c, cl, args[0])
+			id := args[0]
+			if strings.HasPrefix(id, "job_") {
+				if id, err = lastRun(c.Context(), cl, id); err != nil {
+					return err
+				}
+			}
+			return do(c, cl, id)
 		},
 	}
 }
@@ -238,7 +244,9 @@ func (a *app) runArtifacts() *cobra.Command {
 			},
 		}, items)
 	})
-	c.Example = "  runsheet run artifacts run_01jh0000000000000000000000 --save out/"
+	c.Long = "RUN may be the id of a job: then it is its last run. So it is with all commands about one run."
+	c.Example = `  runsheet run artifacts run_01jh0000000000000000000000 --save out/
+  runsheet run artifacts job_01jh0000000000000000000000`
 	c.Flags().StringVar(&dir, "save", "", "download all of them into this `folder`")
 	return c
 }

@@ -61,7 +61,7 @@ type Allow struct {
 	// it. Links are resolved before a path is compared.
 	Files []string `json:"files,omitempty"`
 	// Hosts are names that URLs may have, "example.org" or "*.example.org" (any
-	// name below), with ":port" only for others than those of the scheme. Private
+	// name below); without ":port" it is that of the scheme only. Private
 	// addresses must be allowed by the server's configuration besides.
 	Hosts []string `json:"hosts,omitempty"`
 	// Containers are names of containers whose log may be read; * and ? as in a
@@ -139,8 +139,8 @@ func matchPath(pattern, elems []string) bool {
 	return reach[len(elems)]
 }
 
-// Host reports whether a URL may have this host and port. port is "" where the
-// URL has none; standard says that it is the scheme's own.
+// Host reports whether a URL may have this host and port. port is the scheme's own
+// where the URL has none, and standard says that it is that one.
 func (a Allow) Host(host, port string, standard bool) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, want := range a.Hosts {
@@ -150,10 +150,10 @@ func (a Allow) Host(host, port string, standard bool) bool {
 			name, wantPort = want[:i], want[i+1:]
 		}
 		name = strings.Trim(name, "[]")
-		if wantPort != "" && wantPort != port || wantPort == "" && port != "" && !standard {
+		if wantPort != "" && wantPort != port || wantPort == "" && !standard {
 			continue
 		}
-		if name == host || strings.HasPrefix(name, "*.") && strings.HasSuffix(host, name[1:]) && len(host) > len(name)-1 {
+		if name == host || strings.HasPrefix(name, "*.") && len(host) > len(name[1:]) && strings.HasSuffix(host, name[1:]) {
 			return true
 		}
 	}

@@ -138,8 +138,9 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 		return returned(job.CodeInterrupted, "stopped with the server", 0)
 	case errors.Is(cause, task.ErrLeaseLost):
 		// Nothing was done, so no crash policy need decide. If the job was taken over
-		// already, this is refused.
-		return returned(job.CodeInterrupted, "the server lost its lease before the work began", 0)
+		// already, this is refused. It rests a moment: a server that doubts its lease,
+		// while the store does not, would get it again and again.
+		return returned(job.CodeInterrupted, "the server lost its lease before the work began", backoff)
 	case errors.Is(cause, task.ErrTimeout):
 		return broke(run.Failure{Code: job.CodeTimeout, Message: "the attempt took longer than " + a.limit.String()}, false, 0)
 	case cause != nil:

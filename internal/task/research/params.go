@@ -2,6 +2,7 @@ package research
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -114,9 +115,9 @@ func (s source) allowed(d *directive.Snapshot) bool {
 }
 
 func allowHost(d *directive.Snapshot, u *url.URL) bool {
-	port := u.Port()
-	standard := port == "" || port == map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	return d.Content.Allow.Host(u.Hostname(), port, standard)
+	own := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	port := cmp.Or(u.Port(), own)
+	return own != "" && d.Content.Allow.Host(u.Hostname(), port, port == own)
 }
 
 // label is what a refusal calls a source: the path, or scheme and host. The rest of

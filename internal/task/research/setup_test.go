@@ -155,7 +155,7 @@ func setup(t *testing.T, answer func(stage, prompt string, before int) (string, 
 	b := &bundle{model: m, dir: dir, host: &tasktest.Host{}}
 	b.task = New(Options{Chat: m, Client: client, Clock: clocktest.New(noon), DefaultModel: "tiny"})
 	b.directive = &directive.Snapshot{ID: "dir_1", Name: "library", Version: 2, Content: directive.Content{
-		Allow: directive.Allow{Files: []string{filepath.ToSlash(dir) + "/**"}, Hosts: []string{"127.0.0.1:*", "localhost:*"}},
+		Allow: directive.Allow{Files: []string{filepath.ToSlash(dir) + "/**"}},
 	}}
 	b.attempt = task.Attempt{JobID: "job_1", RunID: "run_1", Number: 1, Dir: t.TempDir(), Directive: b.directive}
 	return b

@@ -37,7 +37,7 @@ ring 1 domain: order job claim run schedule calendar timetable workflow approval
 	timetable -> schedule calendar
 	trade -> approval
 	workflow -> run
-	webhook -> job run event
+	webhook -> job run event approval
 
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc testsvc/gguf

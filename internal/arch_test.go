@@ -30,7 +30,7 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	id -> fault
 
 ring 1 domain: order job claim run schedule calendar timetable workflow approval directive access audit trade deploy event forecast webhook
-	job -> run event order
+	job -> run event order approval
 	claim -> job
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar

@@ -8,6 +8,7 @@
 package approval
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -159,7 +160,7 @@ type Request struct {
 	Title   string
 	Summary []Field
 	Table   Listing
-	// Content is a JSON document, exactly as it will be executed; nil = none.
+	// Content is a JSON object, exactly as it will be executed; nil = none.
 	Content []byte
 	// ContentHash is Hash of the request: a decision names what it saw.
 	ContentHash string
@@ -228,8 +229,8 @@ func (r Request) check() error {
 		return bad("/on_expire", "must be reject or re_request")
 	case len(r.Content) > MaxContent:
 		return bad("/content", "must have 256 KiB at most")
-	case len(r.Content) > 0 && !json.Valid(r.Content):
-		return bad("/content", "must be JSON")
+	case len(r.Content) > 0 && (!json.Valid(r.Content) || bytes.TrimSpace(r.Content)[0] != '{'):
+		return bad("/content", "must be a JSON object")
 	case len(r.Summary) > maxFields || len(r.Table.Columns) > maxFields || len(r.Table.Rows) > maxRows:
 		return bad("/summary", "must have 100 fields, 100 columns and 2000 rows at most")
 	case slices.ContainsFunc(r.Table.Rows, func(row []string) bool { return len(row) != len(r.Table.Columns) }):

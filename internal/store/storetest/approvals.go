@@ -364,7 +364,9 @@ func approvalList(t *testing.T, s store.Store) {
 }
 
 func approvalOthers(t *testing.T, s store.Store) {
-	other := func(r *approval.Request) { r.Subject, r.Kind = approval.Subject{Type: "execution", ID: "exec_1"}, "orders" }
+	other := func(r *approval.Request) {
+		r.Subject, r.Kind = approval.Subject{Type: "execution", ID: "exec_1"}, "orders"
+	}
 	r := question(t, "", other)
 	if _, err := s.Approvals.Create(t.Context(), store.CreateApproval{Request: r}); err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func TestPolicy(t *testing.T) {
 			scope, _ := op.Extensions["x-scope"].(string)
 			want(t, b.as("", method, target, ""), 401, "unauthorized")
 			want(t, b.as("", method, target, "", "Authorization", "Bearer "+access.NewToken()), 401, "unauthorized")
-			for _, role := range []access.Role{access.Viewer, access.Operator, access.Author, access.Admin} {
+			for _, role := range []access.Role{access.Viewer, access.Operator, access.Author, access.Approver, access.Admin} {
 				may := access.Principal{Tenant: access.DefaultTenant, Roles: []access.Role{role}}.May(access.Scope(scope))
 				a := b.as(role, method, target, "")
 				if (a.StatusCode != 403) != may || a.StatusCode == 401 || a.StatusCode >= 500 {

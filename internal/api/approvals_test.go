@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/id"
@@ -201,5 +203,33 @@ func TestApprovalsListed(t *testing.T) {
 	}
 	if asked != 3 {
 		t.Errorf("%d requests announced", asked)
+	}
+}
+
+// TestApprovalMessage: webhooks get the approval as the API shows it.
+func TestApprovalMessage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if a := b.call("POST", "/api/webhooks", `{"name":"w","url":"https://example.com/x","events":["approval.requested","approval.decided"]}`); a.StatusCode != 201 {
+		t.Fatalf("webhook: %s", a.body)
+	}
+	r := b.ask("admin")
+	want(t, b.as(access.Approver, "POST", "/api/approvals/"+r.ID+"/approve", word(r, "")), 200, "")
+	notes, err := b.store.Outbox.Notes(t.Context(), 10)
+	if err != nil || len(notes) != 2 {
+		t.Fatalf("%d notes, %v", len(notes), err)
+	}
+	for i, status := range []string{"PENDING", "APPROVED"} {
+		body, err := wire.MessageOf(notes[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m map[string]any
+		if err := json.Unmarshal(body, &m); err != nil {
+			t.Fatal(err)
+		}
+		if m["event"] != string(notes[i].Event.Type) || m["approval_id"] != r.ID || m["status"] != status || m["content_hash"] != r.ContentHash {
+			t.Errorf("message %d: %s", i, body)
+		}
 	}
 }

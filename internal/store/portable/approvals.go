@@ -87,11 +87,18 @@ func requestAbout(all []approval.Request, jobID string) *approval.Request {
 	return nil
 }
 
-// waitFor returns j as it waits for a request. Whoever adds a job that needs an
-// approval calls it first, then addJob, then ask.
-func waitFor(j job.Job, r approval.Request) job.Job {
+// addAsking is addJob for a job that must not start before a request about it is
+// approved, nil = it needs no approval.
+func addAsking(ctx context.Context, tx Tx, j job.Job, r *approval.Request, now time.Time) (job.Job, error) {
+	if r == nil {
+		return addJob(ctx, tx, j, now)
+	}
 	j.ApprovalID, j.ApprovalUntil = r.ID, r.ExpiresAt
-	return j
+	j, err := addJob(ctx, tx, j, now)
+	if err != nil {
+		return j, err
+	}
+	return j, ask(ctx, tx, storedApproval(*r))
 }
 
 // ask stores a new request and announces it.

@@ -77,18 +77,9 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		}
 		for i, j := range p.Jobs {
 			j.Rank = ranks[i]
-			asked := requestAbout(p.Approvals, j.ID)
-			if asked != nil {
-				j = waitFor(j, *asked)
-			}
-			j, err := addJob(ctx, tx, j, now)
+			j, err := addAsking(ctx, tx, j, requestAbout(p.Approvals, j.ID), now)
 			if err != nil {
 				return err
-			}
-			if asked != nil {
-				if err := ask(ctx, tx, *asked); err != nil {
-					return err
-				}
 			}
 			out = append(out, store.Added{Job: j, Position: at[i]})
 		}

@@ -219,8 +219,9 @@ func TestApprovalMessage(t *testing.T) {
 	if err != nil || len(notes) != 2 {
 		t.Fatalf("%d notes, %v", len(notes), err)
 	}
-	for i, status := range []string{"PENDING", "APPROVED"} {
-		body, err := wire.MessageOf(notes[i])
+	status := map[event.Type]string{event.ApprovalRequested: "PENDING", event.ApprovalDecided: "APPROVED"}
+	for _, n := range notes { // of one millisecond, so in no order
+		body, err := wire.MessageOf(n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,8 +229,8 @@ func TestApprovalMessage(t *testing.T) {
 		if err := json.Unmarshal(body, &m); err != nil {
 			t.Fatal(err)
 		}
-		if m["event"] != string(notes[i].Event.Type) || m["approval_id"] != r.ID || m["status"] != status || m["content_hash"] != r.ContentHash {
-			t.Errorf("message %d: %s", i, body)
+		if m["event"] != string(n.Event.Type) || m["approval_id"] != r.ID || m["status"] != status[n.Event.Type] || m["content_hash"] != r.ContentHash {
+			t.Errorf("message: %s", body)
 		}
 	}
 }

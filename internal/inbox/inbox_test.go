@@ -76,9 +76,9 @@ func setup(t *testing.T, failures int) *bench {
 // next is what the inbox did next. While it does nothing, time goes on by steps.
 func (b *bench) next(step time.Duration) store.ExpiredApprovals {
 	b.t.Helper()
-	limit := time.NewTimer(20 * time.Second) //nolint:forbidigo // bounds the test
+	limit := time.NewTimer(20 * time.Second)
 	defer limit.Stop()
-	tick := time.NewTicker(5 * time.Millisecond) //nolint:forbidigo // gives the inbox the processor
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {

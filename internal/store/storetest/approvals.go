@@ -29,6 +29,7 @@ func approvalChecks() []check {
 		{"Approvals/ListFiltersAndPages", approvalList},
 		{"Approvals/OtherSubjectsAndTenants", approvalOthers},
 		{"Approvals/KeyAndAuditAreOneWithTheDecision", approvalKeys},
+		{"Approvals/CountAsHeld", approvalCounted},
 		{"Approvals/ExactlyOneOutcome", approvalRace},
 	}
 }
@@ -417,5 +418,18 @@ func approvalKeys(t *testing.T, s store.Store) {
 	expireAt(t, s, late.ExpiresAt)
 	if page, err = s.Audit.List(t.Context(), store.ListAudit{Tenant: tenant, Limit: 10}); err != nil || len(page.Entries) != 2 {
 		t.Errorf("audit of an expiry: %+v, %v", page.Entries, err)
+	}
+}
+
+// approvalCounted: a job that waits for an approval counts as held.
+func approvalCounted(t *testing.T, s store.Store) {
+	waitingJob(t, s)
+	add(t, s, newJob())
+	got, err := s.Jobs.Statistics(t.Context(), store.AskStatistics{Since: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Queued != 2 || got.Held != 1 || got.Delayed != 0 {
+		t.Errorf("%d queued, %d held, %d delayed", got.Queued, got.Held, got.Delayed)
 	}
 }

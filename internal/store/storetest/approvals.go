@@ -425,7 +425,7 @@ func approvalKeys(t *testing.T, s store.Store) {
 func approvalCounted(t *testing.T, s store.Store) {
 	waitingJob(t, s)
 	add(t, s, newJob())
-	got, err := s.Jobs.Statistics(t.Context(), store.AskStatistics{Since: base})
+	got, err := s.Jobs.Statistics(t.Context(), store.AskStatistics{Tenant: tenant, Since: base, Starts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

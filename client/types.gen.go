@@ -7,6 +7,104 @@ import (
 	"time"
 )
 
+// Approval is the schema of that name in the API.
+type Approval struct {
+	ApprovalID string `json:"approval_id"`
+	Kind       string `json:"kind"`
+	// Subject: what waits for the decision.
+	Subject ApprovalSubject `json:"subject"`
+	Title   string          `json:"title"`
+	// Summary: the values of fields by their names; money is an object with amount and currency.
+	Summary json.RawMessage `json:"summary"`
+	// Fields: the summary in the order in which to show it.
+	Fields []ApprovalField `json:"fields"`
+	Table  ApprovalTable   `json:"table"`
+	// Content: what will be done, exactly.
+	Content json.RawMessage `json:"content"`
+	// ContentHash: of everything above and min_approvals. A decision must send it.
+	ContentHash string    `json:"content_hash"`
+	RequestedBy string    `json:"requested_by"`
+	RequestedAt time.Time `json:"requested_at"`
+	// ExpiresAt: nothing can be decided from then on.
+	ExpiresAt time.Time `json:"expires_at"`
+	// RemindAt: when people are to be reminded.
+	RemindAt []time.Time `json:"remind_at"`
+	// OnExpire: what an expiry means: the end of the subject, or a new request as often as max_re_requests allows.
+	OnExpire string `json:"on_expire"`
+	Status   string `json:"status"`
+	// Decision: null unless the status is APPROVED or REJECTED.
+	Decision   *string    `json:"decision"`
+	ApprovedAt *time.Time `json:"approved_at"`
+	// ApprovedBy: whose approval was the last that was needed.
+	ApprovedBy *string `json:"approved_by"`
+	// Comment: of who decided.
+	Comment *string `json:"comment"`
+	// EndedAt: when it left PENDING.
+	EndedAt *time.Time `json:"ended_at"`
+	// Reason: why it was superseded, for people.
+	Reason *string `json:"reason"`
+	// MinApprovals: how many people must approve; one rejection is enough.
+	MinApprovals int `json:"min_approvals"`
+	// Decisions: every person's word, oldest first.
+	Decisions []ApprovalDecision `json:"decisions"`
+	// AllowSelf: whoever asked may approve, too.
+	AllowSelf    bool `json:"allow_requester"`
+	NeedsComment bool `json:"require_comment"`
+	// Round: 1 for the first request about the subject; a re-request is the next.
+	Round         int `json:"round"`
+	MaxReRequests int `json:"max_re_requests"`
+	// Replaces: id of the request whose place it took.
+	Replaces *string `json:"replaces"`
+	// ReplacedBy: id of the request that took its place.
+	ReplacedBy *string `json:"replaced_by"`
+}
+
+// ApprovalColumn is the schema of that name in the API.
+type ApprovalColumn struct {
+	Name string `json:"name"`
+	// Label: for people.
+	Label string `json:"label"`
+	Type  string `json:"type"`
+}
+
+// ApprovalDecision is the schema of that name in the API.
+type ApprovalDecision struct {
+	Approved  bool      `json:"approved"`
+	DecidedBy string    `json:"decided_by"`
+	Comment   *string   `json:"comment"`
+	DecidedAt time.Time `json:"decided_at"`
+}
+
+// ApprovalField is the schema of that name in the API.
+type ApprovalField struct {
+	Name string `json:"name"`
+	// Label: for people.
+	Label string `json:"label"`
+	Type  string `json:"type"`
+	// Value: money is an amount, a space and a currency.
+	Value string `json:"value"`
+}
+
+// ApprovalList is the schema of that name in the API.
+type ApprovalList struct {
+	Items []Approval `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// ApprovalSubject is the schema of that name in the API.
+type ApprovalSubject struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// ApprovalTable is the schema of that name in the API.
+type ApprovalTable struct {
+	Columns []ApprovalColumn `json:"columns"`
+	// Rows: each as long as columns.
+	Rows [][]string `json:"rows"`
+}
+
 // Artifact is the schema of that name in the API.
 type Artifact struct {
 	ArtifactID string `json:"artifact_id"`
@@ -285,6 +383,14 @@ type DateRange struct {
 	To   string `json:"to"`
 }
 
+// DecisionInput is the schema of that name in the API.
+type DecisionInput struct {
+	// ContentHash: that of the approval as the person saw it.
+	ContentHash string `json:"content_hash"`
+	// Comment: for people.
+	Comment string `json:"comment,omitempty"`
+}
+
 // DeliveryAttempt is the schema of that name in the API.
 type DeliveryAttempt struct {
 	At         time.Time `json:"at"`
@@ -501,6 +607,16 @@ type ExcludeInput struct {
 	Calendars []json.RawMessage `json:"calendars,omitempty"`
 }
 
+// ExecutionDecisionInput is the schema of that name in the API.
+type ExecutionDecisionInput struct {
+	// Approved: false rejects it.
+	Approved bool `json:"approved"`
+	// ContentHash: refused if it is given and is not that of the pending approval.
+	ContentHash string `json:"content_hash,omitempty"`
+	// Comment: for people.
+	Comment string `json:"comment,omitempty"`
+}
+
 // Explanation is the schema of that name in the API.
 type Explanation struct {
 	Type   string `json:"type"`
@@ -574,6 +690,8 @@ type Job struct {
 	CreatedBy     string   `json:"created_by"`
 	// RetryOf: the run that this job repeats.
 	RetryOf *string `json:"retry_of"`
+	// ApprovalID: the approval without which it does not start; null: it needs none.
+	ApprovalID *string `json:"approval_id"`
 	// Attempt: number of the current or last attempt; 0 before the first.
 	Attempt int `json:"attempt"`
 	// RunID: the current or last run.

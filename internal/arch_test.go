@@ -30,14 +30,14 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	id -> fault
 
 ring 1 domain: order job claim run schedule calendar timetable workflow approval directive access audit trade deploy event forecast webhook
-	job -> run event order
+	job -> run event order approval
 	claim -> job
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
 	timetable -> schedule calendar
 	trade -> approval
 	workflow -> run
-	webhook -> job run event
+	webhook -> job run event approval
 
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc testsvc/gguf

@@ -60,9 +60,13 @@ const (
 	CalendarsRead Scope = "calendars:read"
 	// CalendarsWrite is the right to change when schedules fire.
 	CalendarsWrite Scope = "calendars:write"
-	SystemRead     Scope = "system:read"
-	WorkersWrite   Scope = "workers:write"
-	EventsRead     Scope = "events:read"
+	// ApprovalsRead shows what is to be approved, which may be more than jobs show.
+	ApprovalsRead Scope = "approvals:read"
+	// ApprovalsDecide is the right to approve, reject and request again.
+	ApprovalsDecide Scope = "approvals:decide"
+	SystemRead      Scope = "system:read"
+	WorkersWrite    Scope = "workers:write"
+	EventsRead      Scope = "events:read"
 	// MetricsRead is about all tenants: the numbers do not tell them apart.
 	MetricsRead Scope = "metrics:read"
 	// SessionUse is what everybody has who got in: seeing and ending the own
@@ -93,7 +97,7 @@ const (
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
-		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, SchedulesRead, CalendarsRead, CalendarsWrite, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, SchedulesRead, CalendarsRead, CalendarsWrite, ApprovalsRead, ApprovalsDecide, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
 		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
 		LocksRead, LocksUse, LocksWrite,
 	}
@@ -112,10 +116,12 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, DirectivesRead, SchedulesRead, CalendarsRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
+	read := []Scope{JobsRead, TemplatesRead, DirectivesRead, SchedulesRead, CalendarsRead, ApprovalsRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
 	switch r {
-	case Viewer, Approver:
+	case Viewer:
 		return read
+	case Approver:
+		return append(read, ApprovalsDecide)
 	case Operator:
 		return append(read, JobsWrite, WorkersWrite, LocksUse)
 	case Author:
@@ -135,6 +141,9 @@ type Principal struct {
 	// UserID, TokenID and SessionID say how the principal got in; empty where
 	// they do not apply.
 	UserID, TokenID, SessionID string
+	// MadeBy is the name of who made the token; "" = it is no token, or was given at
+	// start. Whoever approves with a token of his own approves himself.
+	MadeBy string
 	// Scopes, when not nil, restricts what the roles grant.
 	Scopes []Scope
 	// Templates, when not nil, are patterns of path.Match over template names: the

@@ -54,7 +54,7 @@ type Token struct {
 // Principal is who a request with this token comes from.
 func (t Token) Principal() Principal {
 	return Principal{
-		Name: t.Name, Tenant: t.Tenant, Roles: t.Roles, TokenID: t.ID, Scopes: t.Scopes, Templates: t.Templates, RatePerMinute: t.RatePerMinute,
+		Name: t.Name, Tenant: t.Tenant, Roles: t.Roles, TokenID: t.ID, MadeBy: t.CreatedBy, Scopes: t.Scopes, Templates: t.Templates, RatePerMinute: t.RatePerMinute,
 	}
 }
 

@@ -227,7 +227,7 @@ func pendingReason(snap job.Snapshot, g job.Group, waiting []job.Job, at int) *j
 		if first == nil {
 			first = &why
 		}
-		own := why.Code == job.WaitLock || why.Code == job.WaitLimit || why.Code == job.WaitHeld || why.Code == job.WaitNotBefore || why.Code == job.WaitRetryDelay
+		own := why.Code == job.WaitLock || why.Code == job.WaitLimit || why.Code == job.WaitHeld || why.Code == job.WaitApproval || why.Code == job.WaitNotBefore || why.Code == job.WaitRetryDelay
 		if g.Mode == job.Sequential || !own {
 			return &why
 		}

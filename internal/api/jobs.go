@@ -186,7 +186,10 @@ func (s *service) createJob(r *request) (reply, error) {
 // for its end.
 func (s *service) enqueue(r *request, j job.Job, p store.AddJobs) (reply, error) {
 	now := s.now()
-	j.ID, j.CreatedAt, j.QueuedAt = id.New(id.Job, now), now, now
+	if j.ID == "" {
+		j.ID = id.New(id.Job, now)
+	}
+	j.CreatedAt, j.QueuedAt = now, now
 	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
 	if err != nil {
 		return reply{}, err

@@ -22,7 +22,8 @@ var ids = strings.NewReplacer("{template_id}", "tmpl_01jh0000000000000000000000"
 	"{run_id}", "run_01jh0000000000000000000000", "{artifact_id}", "art_01jh0000000000000000000000", "{session_id}", "ses_01jh0000000000000000000000",
 	"{token_id}", "tok_01jh0000000000000000000000", "{user_id}", "usr_01jh0000000000000000000000", "{tenant_id}", "ten_01jh0000000000000000000000",
 	"{webhook_id}", "hook_01jh0000000000000000000000", "{delivery_id}", "dlv_01jh0000000000000000000000", "{code}", "not_found",
-	"{directive_id}", "dir_01jh0000000000000000000000", "{version}", "1", "{group_id}", "group_01jh0000000000000000000000", "{name}", "gpu:0", "{budget}", "tenant", "{mic}", "XNYS")
+	"{directive_id}", "dir_01jh0000000000000000000000", "{version}", "1", "{group_id}", "group_01jh0000000000000000000000", "{name}", "gpu:0", "{budget}", "tenant", "{mic}", "XNYS",
+	"{approval_id}", "appr_01jh0000000000000000000000", "{execution_id}", "exec_01jh0000000000000000000000")
 
 func operations(item *huma.PathItem) map[string]*huma.Operation {
 	m := map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch, "PUT": item.Put, "DELETE": item.Delete}
@@ -68,7 +69,7 @@ func TestPolicy(t *testing.T) {
 			scope, _ := op.Extensions["x-scope"].(string)
 			want(t, b.as("", method, target, ""), 401, "unauthorized")
 			want(t, b.as("", method, target, "", "Authorization", "Bearer "+access.NewToken()), 401, "unauthorized")
-			for _, role := range []access.Role{access.Viewer, access.Operator, access.Author, access.Admin} {
+			for _, role := range []access.Role{access.Viewer, access.Operator, access.Author, access.Approver, access.Admin} {
 				may := access.Principal{Tenant: access.DefaultTenant, Roles: []access.Role{role}}.May(access.Scope(scope))
 				a := b.as(role, method, target, "")
 				if (a.StatusCode != 403) != may || a.StatusCode == 401 || a.StatusCode >= 500 {

@@ -43,7 +43,15 @@ func (s *service) retryRun(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return s.enqueue(r, j, store.AddJobs{})
+	if old.ApprovalID == "" {
+		return s.enqueue(r, j, store.AddJobs{})
+	}
+	// An approval was for that job: its repetition needs one of its own.
+	before, err := s.Store.Approvals.Approval(r.Context(), r.tenant(), old.ApprovalID)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.enqueueAsking(r, j, before)
 }
 
 // repeated is the job that repeats a run, with the changes that the input names.

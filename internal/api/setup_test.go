@@ -114,7 +114,7 @@ func setupOn(t *testing.T, s store.Store, change ...func(*api.Options)) *bundle 
 		}
 	})
 	var tokens access.Static
-	for _, role := range []access.Role{access.Viewer, access.Operator, access.Author, access.Admin} {
+	for _, role := range []access.Role{access.Viewer, access.Operator, access.Author, access.Approver, access.Admin} {
 		b.tokens[role] = access.NewToken()
 		tokens = tokens.With(b.tokens[role], access.Principal{Name: string(role), Tenant: access.DefaultTenant, Roles: []access.Role{role}})
 	}

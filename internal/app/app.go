@@ -119,7 +119,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {

@@ -65,6 +65,10 @@ const (
 	BudgetDeleted        Action = "budget.delete"         //
 	SourceRefused        Action = "source.refuse"         // a run, or who asked for it, wanted a source that its directive does not allow
 	CalendarOverride     Action = "calendar.override"     // what is said of single dates was changed: when schedules fire
+	ApprovalApproved     Action = "approval.approve"      // one person's yes; its status says whether it was enough
+	ApprovalRejected     Action = "approval.reject"       //
+	ApprovalRerequested  Action = "approval.re_request"   // a new request took the place of an old one
+	ApprovalExpired      Action = "approval.expire"       // by the server: nobody decided in time
 	AuditExported        Action = "audit.export"          //
 )
 

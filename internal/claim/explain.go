@@ -48,6 +48,8 @@ func (e *Explainer) Explain(j job.Job, ahead int) job.Waiting {
 	switch {
 	case j.HeldReason != "":
 		return job.Waiting{Code: job.WaitHeld, Detail: j.HeldReason}
+	case j.AwaitsApproval():
+		return job.Waiting{Code: job.WaitApproval, Detail: "somebody must approve it first", Holder: j.ApprovalID, Until: j.ApprovalUntil}
 	case j.NotBefore.After(d.s.Now) && j.Failures > 0:
 		return job.Waiting{
 			Code: job.WaitRetryDelay, Until: j.NotBefore,

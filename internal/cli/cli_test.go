@@ -91,7 +91,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	var out any
 	path := strings.TrimPrefix(r.URL.Path, "/api")
-	if accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) || webhookAnswer(w, r.Method+" "+path) || groupAnswer(w, r.Method+" "+path) || calendarAnswer(w, r.Method+" "+path) || directiveAnswer(w, r.Method+" "+path, r.Header.Get("Accept")) {
+	if approvalAnswer(w, r.Method+" "+path) || accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) || webhookAnswer(w, r.Method+" "+path) || groupAnswer(w, r.Method+" "+path) || calendarAnswer(w, r.Method+" "+path) || directiveAnswer(w, r.Method+" "+path, r.Header.Get("Accept")) {
 		return
 	}
 	switch r.Method + " " + path {

@@ -14,6 +14,7 @@ const (
 	TopicQueue    Topic = "queue"    // the order, and settings of the queue: worker count, pausing, limits
 	TopicGroup    Topic = "group"    // what happens to groups as a whole
 	TopicLock     Topic = "lock"     // locks that are held from outside
+	TopicApproval Topic = "approval" // questions to people
 )
 
 // Field is one value of an event beside those that all have.
@@ -46,6 +47,7 @@ var catalogue = []Entry{
 	{JobRunFailed, TopicRun, "an attempt fails; the job ends, unless job.queued or job.cancelled follows", fields(jobID, runID, Field{Name: "data.code", Doc: "why, for programs, for example exit_nonzero"})},
 	{JobRunSkipped, TopicRun, "an attempt finds that there is nothing to do, and the job ends", fields(jobID, runID, Field{Name: "data.reason", Doc: "why, for people"})},
 	{JobDue, TopicJob, "the time before which a job must not start has come", fields(jobID)},
+	{JobApproved, TopicJob, "the approval that a job waited for is given: it may start", fields(jobID)},
 	{GroupCreated, TopicGroup, "a group of jobs enters the queue; job.queued tells of each member", fields(groupID)},
 	{GroupStarted, TopicGroup, "a group gets its slot", fields(groupID)},
 	{GroupFinished, TopicGroup, "the last member of a group has ended", fields(groupID, Field{Name: "data.status", Doc: "COMPLETED or PARTIAL"})},
@@ -60,15 +62,21 @@ var catalogue = []Entry{
 	{QueueReordered, TopicQueue, "a person changes the order of the waiting jobs", fields(Field{Name: "data.revision", Doc: "the order's new revision"})},
 	{RulesChanged, TopicQueue, "limits or the rules of overtaking are changed", nil},
 	{LockAcquired, TopicLock, "a program outside of the queue takes a lock", fields(lockName)},
+	{ApprovalRequested, TopicApproval, "somebody is asked to approve something", approvalFields},
+	{ApprovalDecided, TopicApproval, "a request for an approval ends: data.status is APPROVED, REJECTED, EXPIRED or SUPERSEDED", approvalFields},
 	{LockReleased, TopicLock, "a lock that was taken from outside is free again: given back, expired or taken away", fields(lockName)},
 }
 
 var (
-	jobID      = Field{Name: "job_id", Doc: "the job"}
-	runID      = Field{Name: "run_id", Doc: "the attempt"}
-	templateID = Field{Name: "template_id", Doc: "the template"}
-	groupID    = Field{Name: "data.group_id", Doc: "the group"}
-	lockName   = Field{Name: "data.lock", Doc: "the lock's name"}
+	jobID          = Field{Name: "job_id", Doc: "the job"}
+	runID          = Field{Name: "run_id", Doc: "the attempt"}
+	templateID     = Field{Name: "template_id", Doc: "the template"}
+	groupID        = Field{Name: "data.group_id", Doc: "the group"}
+	approvalFields = []Field{
+		{Name: "data.approval_id", Doc: "the approval"}, {Name: "data.status", Doc: "its status"},
+		{Name: "data.subject_type", Doc: "what waits for it, for example job"}, {Name: "data.subject_id", Doc: "its id"},
+	}
+	lockName = Field{Name: "data.lock", Doc: "the lock's name"}
 )
 
 func fields(f ...Field) []Field { return f }
@@ -79,7 +87,7 @@ func Catalogue() []Entry { return slices.Clone(catalogue) }
 
 // Topics returns all topics in the order of the documentation.
 func Topics() []Topic {
-	return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock}
+	return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock, TopicApproval}
 }
 
 // Topic is the topic of t, "" for a type that is not in the catalogue: one that

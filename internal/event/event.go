@@ -24,6 +24,7 @@ const (
 	JobRunCompleted Type = "job.run.completed" // an attempt succeeded
 	JobRunFailed    Type = "job.run.failed"    // an attempt failed
 	JobRunSkipped   Type = "job.run.skipped"   // an attempt had nothing to do
+	JobApproved     Type = "job.approved"      // the approval that a job waited for was given
 	JobDue          Type = "job.due"           // a delayed job's time has come
 	GroupCreated    Type = "group.created"
 	GroupStarted    Type = "group.started"   // a group got its slot
@@ -40,6 +41,10 @@ const (
 	WorkersScaled   Type = "workers.scaled"
 	QueuePaused     Type = "queue.paused"
 	QueueResumed    Type = "queue.resumed"
+	// An approval is announced when it is asked for, and when it is not PENDING any
+	// more: data.status says how it ended.
+	ApprovalRequested Type = "approval.requested"
+	ApprovalDecided   Type = "approval.decided"
 )
 
 // Event is one announcement. The zero Seq means that the store has not

@@ -19,7 +19,7 @@ type term struct {
 }
 
 // ParseFilter reads terms, any of which lets an event through: a topic ("run")
-// lets all its events through, and job:ID, run:ID or template:ID lets through
+// lets all its events through, and job:ID, run:ID, template:ID or approval:ID lets through
 // whatever names that object, whichever its topic. No terms let all through.
 // The error says which term is wrong; it is for the person who wrote it.
 func ParseFilter(terms []string) (Filter, error) {
@@ -42,8 +42,12 @@ func ParseFilter(terms []string) (Filter, error) {
 }
 
 func idPrefix(t Topic) string {
-	if t == TopicTemplate {
+	switch t {
+	case TopicTemplate:
 		return "tmpl_"
+	case TopicApproval:
+		return "appr_"
+	case TopicJob, TopicRun, TopicQueue, TopicGroup, TopicLock:
 	}
 	return string(t) + "_"
 }
@@ -65,7 +69,8 @@ func (t term) match(e Event) bool {
 	if t.id == "" {
 		return e.Type.Topic() == t.topic
 	}
-	return t.id == e.JobID || t.id == e.RunID || t.id == e.TemplateID
+	return t.id == e.JobID || t.id == e.RunID || t.id == e.TemplateID ||
+		t.topic == TopicApproval && t.id == e.Data["approval_id"]
 }
 
 func clip(s string) string {

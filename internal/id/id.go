@@ -38,6 +38,8 @@ const (
 	Workflow  Kind = "wf"
 	Webhook   Kind = "hook"
 	Delivery  Kind = "dlv"
+	Approval  Kind = "appr"
+	Execution Kind = "exec"
 )
 
 const (
@@ -90,7 +92,7 @@ func (k Kind) Noun() string {
 var nouns = map[Kind]string{
 	Template: "template", Artifact: "artifact", Event: "event", Tenant: "tenant", Token: "token", User: "user", Session: "session",
 	Instance: "instance", Request: "request", Schedule: "schedule", Directive: "directive", Workflow: "workflow",
-	Webhook: "webhook", Delivery: "delivery",
+	Webhook: "webhook", Delivery: "delivery", Approval: "approval", Execution: "execution",
 }
 
 // encode writes 128 bits as 26 base-32 characters, most significant first, so

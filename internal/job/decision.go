@@ -155,6 +155,7 @@ const (
 	WaitLimit       WaitCode = "limit"        // a limit is reached
 	WaitPaused      WaitCode = "paused"       // the queue starts nothing
 	WaitHeld        WaitCode = "held"         // it is held
+	WaitApproval    WaitCode = "approval"     // nobody has approved it yet
 	WaitNotBefore   WaitCode = "not_before"   // its time has not come
 	WaitRetryDelay  WaitCode = "retry_delay"  // the last attempt failed, the next one waits
 	WaitGroup       WaitCode = "group"        // its group lets others go first

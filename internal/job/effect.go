@@ -15,7 +15,10 @@ import (
 
 func asRejected(err error, r **fsm.Rejected) bool { return errors.As(err, r) }
 
-func notHeld(j Job, _ Claimed) bool { return j.HeldReason == "" }
+func notHeld(j Job, _ Claimed) bool { return j.HeldReason == "" && j.ApprovalUntil.IsZero() }
+
+func waitsForApproval(j Job, _ Approved) bool { return j.AwaitsApproval() }
+func stillWaits(j Job, _ Rerequested) bool    { return j.AwaitsApproval() }
 
 func brokeCancelled(j Job, _ Broke) bool       { return !j.CancelAskedAt.IsZero() }
 func crashCancelled(j Job, _ Interrupted) bool { return !j.CancelAskedAt.IsZero() }
@@ -225,13 +228,27 @@ func drop(j Job, e Dropped, c *Change) {
 	c.Emit = []event.Event{skipped}
 }
 
-func neverStarted(j Job, _ Restored) bool { return j.Attempt == 0 && j.GroupID == "" }
+func neverStarted(j Job, _ Restored) bool {
+	return j.Attempt == 0 && j.GroupID == "" && j.ApprovalUntil.IsZero()
+}
 
 func restore(j Job, e Restored, c *Change) {
 	j.FinishedAt, j.CancelAskedAt, j.CancelledBy = time.Time{}, time.Time{}, ""
 	j.Failure = Failure{}
 	c.After = j
 	c.Emit = []event.Event{emit(event.JobQueued, e.At)}
+}
+
+func approve(j Job, e Approved, c *Change) {
+	c.After = j
+	c.After.ApprovalUntil = time.Time{}
+	c.Emit = []event.Event{emit(event.JobApproved, e.At)}
+}
+
+func rerequest(j Job, e Rerequested, c *Change) {
+	c.After = j
+	c.After.ApprovalID, c.After.ApprovalUntil = e.ApprovalID, e.Until
+	// The approvals announce it.
 }
 
 func groupBegan(j Job, _ GroupBegan, c *Change) {

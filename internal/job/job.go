@@ -129,6 +129,12 @@ type Job struct {
 	NotBefore time.Time
 	// HeldReason is why the job is held; "" = it is not.
 	HeldReason string
+	// ApprovalID is the approval without which the job must not start, "" = it needs
+	// none. It stays when the approval is given.
+	ApprovalID string
+	// ApprovalUntil is when the approval expires, while the job waits for it; zero =
+	// it does not. A job that ended while it waited keeps it.
+	ApprovalUntil time.Time
 
 	Attempt  int    // number of the current or last attempt, from 1; 0 = none yet
 	Failures int    // attempts that count against Retry.MaxAttempts
@@ -168,7 +174,9 @@ func demand(ev any) string {
 	case Placed:
 		return "only a job that waits can be moved"
 	case Restored:
-		return "only a cancelled job that never started, and is in no group, can be restored"
+		return "only a cancelled job that never started, is in no group and waited for no approval can be restored"
+	case Approved, Rerequested:
+		return "only a job that waits for an approval can be approved"
 	}
 	return fmt.Sprintf("%T does not apply", ev)
 }

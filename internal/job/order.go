@@ -37,12 +37,15 @@ func (j Job) Spot() order.Spot {
 	return order.Spot{Rank: j.Rank, Class: j.Class().String(), Listed: !j.GroupActive, Ready: j.Ready()}
 }
 
-// Ready reports whether a claim may look at j at all: it is not held, its time
-// has come, and no group that has begun decides about it. A delayed job gets
+// Ready reports whether a claim may look at j at all: it is not held, needs
+// no approval (any more), its time has come, and no group that has begun decides about it. A delayed job gets
 // ready when a claim finds that its time has come.
 func (j Job) Ready() bool {
-	return j.State == Queued && j.HeldReason == "" && j.NotBefore.IsZero() && !j.GroupActive
+	return j.State == Queued && j.HeldReason == "" && j.NotBefore.IsZero() && !j.GroupActive && j.ApprovalUntil.IsZero()
 }
+
+// AwaitsApproval reports whether j cannot start before somebody approves it.
+func (j Job) AwaitsApproval() bool { return j.State == Queued && !j.ApprovalUntil.IsZero() }
 
 // Class is what can block a job. Jobs of one class are blocked by the same
 // things, so only the first of them matter to a claim.

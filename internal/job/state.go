@@ -111,13 +111,21 @@ type (
 	}
 	// Restored puts a cancelled job that never started back at its old place.
 	Restored struct{ At time.Time }
+	// Approved is the approval that the job waits for.
+	Approved struct{ At time.Time }
+	// Rerequested puts another approval in the place of the one that it waits for.
+	Rerequested struct {
+		At         time.Time
+		ApprovalID string
+		Until      time.Time
+	}
 	// GroupBegan says that the job's group has its slot.
 	GroupBegan struct{ At time.Time }
 )
 
 // Table is the job's state machine.
 var Table = fsm.New[State, Job, Change](func(j Job) State { return j.State },
-	fsm.On[Claimed](fsm.From(Queued), fsm.When("not held", notHeld), fsm.To(Running), fsm.Do(claim)),
+	fsm.On[Claimed](fsm.From(Queued), fsm.When("not held, and approved", notHeld), fsm.To(Running), fsm.Do(claim)),
 	fsm.On[Succeeded](fsm.From(Running), fsm.To(Completed), fsm.Do(succeed)),
 	fsm.On[Passed](fsm.From(Running), fsm.To(Skipped), fsm.Do(pass)),
 	fsm.On[Broke](fsm.From(Running), fsm.When("cancel asked", brokeCancelled), fsm.To(Cancelled), fsm.Do(stop)),
@@ -137,5 +145,7 @@ var Table = fsm.New[State, Job, Change](func(j Job) State { return j.State },
 	fsm.On[Due](fsm.From(Queued), fsm.To(Queued), fsm.Do(due)),
 	fsm.On[Dropped](fsm.From(Queued), fsm.To(Skipped), fsm.Do(drop)),
 	fsm.On[Restored](fsm.From(Cancelled), fsm.When("never started", neverStarted), fsm.To(Queued), fsm.Do(restore)),
+	fsm.On[Approved](fsm.From(Queued), fsm.When("waits for an approval", waitsForApproval), fsm.To(Queued), fsm.Do(approve)),
+	fsm.On[Rerequested](fsm.From(Queued), fsm.When("waits for an approval", stillWaits), fsm.To(Queued), fsm.Do(rerequest)),
 	fsm.On[GroupBegan](fsm.From(Queued), fsm.To(Queued), fsm.Do(groupBegan)),
 )

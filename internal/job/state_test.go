@@ -43,6 +43,8 @@ func events() []any {
 		job.Due{At: noon},
 		job.Dropped{At: noon, Reason: job.ReasonDeadline, RunID: "run_9"},
 		job.Restored{At: noon},
+		job.Approved{At: noon},
+		job.Rerequested{At: noon, ApprovalID: "appr_2", Until: noon.Add(time.Hour)},
 		job.GroupBegan{At: noon},
 	}
 }
@@ -58,6 +60,7 @@ func variants() []struct {
 	}{
 		{"plain", func(*job.Job) {}},
 		{"held", func(j *job.Job) { j.HeldReason = "by hand" }},
+		{"unapproved", func(j *job.Job) { j.ApprovalID, j.ApprovalUntil = "appr_1", noon.Add(time.Minute) }},
 		{"cancel-asked", func(j *job.Job) { j.CancelAskedAt = noon.Add(-time.Second) }},
 		{"retry-left", func(j *job.Job) { j.Retry = job.Retry{MaxAttempts: 3} }},
 		{"crash-retry", func(j *job.Job) { j.OnCrash = job.CrashRetry }},
@@ -120,6 +123,9 @@ func verdict(j job.Job, ev any) string {
 	}
 	if !c.After.NotBefore.IsZero() {
 		words = append(words, "in "+c.After.NotBefore.Sub(noon).String())
+	}
+	if !c.After.ApprovalUntil.IsZero() {
+		words = append(words, "needs "+c.After.ApprovalID)
 	}
 	if c.After.Failure.Code != "" {
 		words = append(words, c.After.Failure.Code)

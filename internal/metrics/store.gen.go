@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/directive"
 	"github.com/runsheet/runsheet/internal/event"
@@ -40,6 +41,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	}
 	if s.Calendars != nil {
 		s.Calendars = timedCalendars{s.Calendars, m}
+	}
+	if s.Approvals != nil {
+		s.Approvals = timedApprovals{s.Approvals, m}
 	}
 	if s.Artifacts != nil {
 		s.Artifacts = timedArtifacts{s.Artifacts, m}
@@ -412,6 +416,53 @@ func (d timedCalendars) Put(ctx context.Context, a1 store.PutOverrides) (int64, 
 func (d timedCalendars) Delete(ctx context.Context, a1 store.DeleteOverrides) (int64, error) {
 	done := d.m.begin("calendars", "delete")
 	r0, err := d.Calendars.Delete(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedApprovals struct {
+	store.Approvals
+	m *Metrics
+}
+
+func (d timedApprovals) Create(ctx context.Context, a1 store.CreateApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "create")
+	r0, err := d.Approvals.Create(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) Approval(ctx context.Context, a1 string, a2 string) (approval.Request, error) {
+	done := d.m.begin("approvals", "approval")
+	r0, err := d.Approvals.Approval(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) List(ctx context.Context, a1 store.ListApprovals) (store.ApprovalPage, error) {
+	done := d.m.begin("approvals", "list")
+	r0, err := d.Approvals.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) Decide(ctx context.Context, a1 store.DecideApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "decide")
+	r0, err := d.Approvals.Decide(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) Rerequest(ctx context.Context, a1 store.RerequestApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "rerequest")
+	r0, err := d.Approvals.Rerequest(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) Expire(ctx context.Context, a1 store.ExpireApprovals) (store.ExpiredApprovals, error) {
+	done := d.m.begin("approvals", "expire")
+	r0, err := d.Approvals.Expire(ctx, a1)
 	done(err)
 	return r0, err
 }

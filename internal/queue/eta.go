@@ -101,7 +101,7 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 	switch {
 	case f.at.IsZero():
 		return forecast.Estimate{Reason: forecast.ReasonNoDurations}
-	case j.HeldReason != "":
+	case j.HeldReason != "" || j.AwaitsApproval():
 		return forecast.Estimate{Reason: forecast.ReasonHeld}
 	case f.in.Paused:
 		return forecast.Estimate{Reason: forecast.ReasonPaused}
@@ -248,6 +248,6 @@ func (f *Forecaster) waiting(s job.Snapshot, j job.Job) forecast.Waiting {
 	}
 	return forecast.Waiting{
 		ID: j.ID, Span: f.span(j.Type, j.TemplateID), Resources: claim.Takes(j.Needs()), NotBefore: j.NotBefore,
-		Held: j.HeldReason != "", Group: j.GroupID,
+		Held: j.HeldReason != "" || j.AwaitsApproval(), Group: j.GroupID,
 	}
 }

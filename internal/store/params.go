@@ -3,6 +3,7 @@ package store
 import (
 	"time"
 
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/rank"
@@ -17,7 +18,10 @@ type AddJobs struct {
 	Place *Place
 	// Unique refuses the jobs that have a UniqueKey when another one with it is there.
 	Unique *Unique
-	Key    *Key
+	// Approvals are requests without which their subjects, which are among Jobs, must
+	// not start.
+	Approvals []approval.Request
+	Key       *Key
 }
 
 // Unique says which other jobs stand in the way of one with the same UniqueKey.
@@ -555,11 +559,12 @@ type HintTopic string
 
 // The topics.
 const (
-	HintQueue  HintTopic = "queue"  // a job may be startable, or settings changed
-	HintJob    HintTopic = "job"    // a job or its run changed
-	HintEvents HintTopic = "events" // a tenant has new events
-	HintOutbox HintTopic = "outbox" // a webhook has something to be sent
-	HintAll    HintTopic = "all"    // hints may have been lost: look at everything
+	HintQueue     HintTopic = "queue"     // a job may be startable, or settings changed
+	HintJob       HintTopic = "job"       // a job or its run changed
+	HintEvents    HintTopic = "events"    // a tenant has new events
+	HintApprovals HintTopic = "approvals" // there is a new request for an approval
+	HintOutbox    HintTopic = "outbox"    // a webhook has something to be sent
+	HintAll       HintTopic = "all"       // hints may have been lost: look at everything
 )
 
 // Survey is the state of an installation in numbers.

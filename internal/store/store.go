@@ -35,6 +35,7 @@ type Store struct {
 	Calls      Calls
 	Budgets    Budgets
 	Calendars  Calendars
+	Approvals  Approvals
 	Artifacts  Artifacts
 	Events     Events
 	Leases     Leases

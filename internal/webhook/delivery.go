@@ -3,6 +3,7 @@ package webhook
 import (
 	"time"
 
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -26,10 +27,11 @@ const SubjectVersion = 1
 // Subject is an object at the time of an event. It is stored as JSON for the
 // moments until a note becomes deliveries; fields may be added, never renamed.
 type Subject struct {
-	Version   int            `json:"version"`
-	Job       *job.Job       `json:"job,omitempty"`
-	Run       *run.Run       `json:"run,omitempty"`
-	Artifacts []run.Artifact `json:"artifacts,omitempty"`
+	Version   int               `json:"version"`
+	Job       *job.Job          `json:"job,omitempty"`
+	Run       *run.Run          `json:"run,omitempty"`
+	Artifacts []run.Artifact    `json:"artifacts,omitempty"`
+	Approval  *approval.Request `json:"approval,omitempty"`
 }
 
 // Status is where a delivery is. The text is part of the API.

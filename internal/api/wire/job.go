@@ -102,6 +102,7 @@ type Job struct {
 	Trigger           string            `json:"trigger" enum:"api,manual,schedule,retry,workflow,group"`
 	CreatedBy         string            `json:"created_by"`
 	RetryOf           *string           `json:"retry_of" doc:"the run that this job repeats"`
+	ApprovalID        *string           `json:"approval_id" doc:"the approval without which it does not start; null: it needs none"`
 	Attempt           int               `json:"attempt" doc:"number of the current or last attempt; 0 before the first"`
 	RunID             *string           `json:"run_id" doc:"the current or last run"`
 	InstanceID        *string           `json:"instance_id" doc:"the server process that runs it"`
@@ -149,7 +150,7 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 		CancelledBy: str(j.CancelledBy), CreatedAt: j.CreatedAt.UTC(), QueuedAt: j.QueuedAt.UTC(),
 		StartedAt: instant(j.StartedAt), FinishedAt: instant(j.FinishedAt),
 	}
-	w.Directive = directiveRef(j.Directive)
+	w.Directive, w.ApprovalID = directiveRef(j.Directive), str(j.ApprovalID)
 	w.StartDeadline, w.Limits, w.UniqueKey = instant(j.StartDeadline), jobLimits(j.Limits), str(j.UniqueKey)
 	if j.TemplateID != "" {
 		w.TemplateVersion = &j.TemplateVersion

@@ -49,7 +49,7 @@ func LegacyStateOf(state string) LegacyState {
 // LegacyJobState is the state of j as seen at a time.
 func LegacyJobState(j job.Job, now time.Time) LegacyState {
 	v := LegacyStateOf(string(j.State))
-	if j.State == job.Queued && (j.HeldReason != "" || j.NotBefore.After(now)) {
+	if j.State == job.Queued && (j.HeldReason != "" || j.AwaitsApproval() || j.NotBefore.After(now)) {
 		v.Status = legacyWaits
 	}
 	return v

@@ -226,6 +226,8 @@ func MessageOf(n webhook.Note) ([]byte, error) {
 	e, s := n.Event, n.Subject
 	var out any
 	switch {
+	case s.Approval != nil:
+		out = ApprovalMessage{Event: string(e.Type), Approval: ApprovalOf(*s.Approval)}
 	case s.Run != nil && e.Type.Topic() == event.TopicRun:
 		out = RunMessage{Event: string(e.Type), Run: RunOf(*s.Run, s.Artifacts)}
 	case s.Job != nil:

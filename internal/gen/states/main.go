@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/fsm"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -44,6 +45,7 @@ func write() error {
 			first: string(job.Queued), states: names(job.States()), terminal: terminal(job.States()), rules: job.Table.Rules(),
 			quasi: []condition{
 				{"held", "a person, or three crashes in a row, keeps the job from starting", "`QUEUED`, `waiting.code` `held` with the reason", "release"},
+				{"waits for an approval", "somebody must approve it first", "`QUEUED`, `waiting.code` `approval` with the approval and its expiry", "the approval ends: it may start, or is `SKIPPED` with reason `approval_rejected` or `approval_expired`"},
 				{"delayed", "its earliest start is in the future", "`QUEUED`, `waiting.code` `not_before` with the time", "the time comes"},
 				{"waiting for a retry", "an attempt failed, and the policy makes it wait before the next", "`QUEUED`, `waiting.code` `retry_delay` with the time; the attempts so far are its runs", "the delay is over"},
 				{"blocked by a lock", "something else holds a lock that it needs", "`QUEUED`, `waiting.code` `lock` with the holder", "the holder ends"},
@@ -52,6 +54,15 @@ func write() error {
 				{"member of a group", "its group has the place in the order, and decides when it starts", "`QUEUED`, `waiting.code` `group` once the group has begun", "its turn in the group comes"},
 				{"cancel asked", "a person cancelled it while it ran; its processes are being stopped", "`RUNNING`, `cancel_requested_at` is set", "the process tree is gone: `CANCELLED`"},
 				{"leased", "one instance holds the running attempt under a fencing epoch and renews its lease", "`RUNNING`, `instance_id` of the run", "the attempt ends, or the lease does and another instance rescues it"},
+			},
+		},
+		{
+			name: "approval", title: "States of an approval", source: "internal/approval/state.go",
+			intro: "A request leaves PENDING once, whoever comes at the same time; what follows for its subject happens in the same transaction. [Approvals](../approvals.md) tells the same in sentences.",
+			first: string(approval.Pending), states: names(approval.States()), terminal: terminal(approval.States()), rules: approval.Table.Rules(),
+			quasi: []condition{
+				{"over, and not ended yet", "its expiry has come, and no server has looked since", "`PENDING` with `expires_at` in the past; every decision is refused", "a server looks: `EXPIRED`"},
+				{"approved in part", "some of several people have approved", "`PENDING` with `decisions`", "the last of them does, or anybody rejects"},
 			},
 		},
 		{

@@ -213,7 +213,7 @@ func start(ctx context.Context, tx Tx, jobID, instance string, now time.Time) (c
 	if err != nil {
 		return none, false, fmt.Errorf("read job to claim: %w", err)
 	}
-	if j.State != job.Queued || j.HeldReason != "" || !j.NotBefore.IsZero() {
+	if j.State != job.Queued || j.HeldReason != "" || j.AwaitsApproval() || !j.NotBefore.IsZero() {
 		return none, false, nil
 	}
 	epoch, err := nextEpoch(ctx, tx)

@@ -19,7 +19,7 @@ const (
 	retry, timeout_ms, locks, on_crash, labels, trigger_kind, created_by, retry_of, priority, rank,
 	not_before_ms, held_reason, attempt, failures, crashes, run_id, instance_id, epoch, cancel_asked_ms,
 	cancelled_by, failure_code, failure_message, created_ms, queued_ms, started_ms, finished_ms,
-	group_id, group_active, limits, unique_key, start_deadline_ms, webhook, directive`
+	group_id, group_active, limits, unique_key, start_deadline_ms, webhook, directive, approval_id, approval_until_ms`
 	jobColumns = jobHead + ` params, ` + jobTail
 	// leanColumns leave out what may be large and is not needed in order to decide
 	// about a job or to move it.
@@ -31,12 +31,12 @@ func scanJob(rows *sql.Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
 func scanJobWith(scan func(...any) error) (job.Job, error) {
 	var j job.Job
 	var params, retry, locks, labels, limits, hook, dir string
-	var timeout, notBefore, cancelAsked, created, queued, started, finished, deadline int64
+	var timeout, notBefore, cancelAsked, created, queued, started, finished, deadline, approval int64
 	if err := scan(&j.ID, &j.Tenant, &j.State, &j.Version, &j.Name, &j.Type, &params, &j.TemplateID, &j.TemplateVersion,
 		&retry, &timeout, &locks, &j.OnCrash, &labels, &j.Trigger, &j.CreatedBy, &j.RetryOf, &j.Priority, &j.Rank,
 		&notBefore, &j.HeldReason, &j.Attempt, &j.Failures, &j.Crashes, &j.RunID, &j.Instance, &j.Epoch, &cancelAsked,
 		&j.CancelledBy, &j.Failure.Code, &j.Failure.Message, &created, &queued, &started, &finished,
-		&j.GroupID, &j.GroupActive, &limits, &j.UniqueKey, &deadline, &hook, &dir); err != nil {
+		&j.GroupID, &j.GroupActive, &limits, &j.UniqueKey, &deadline, &hook, &dir, &j.ApprovalID, &approval); err != nil {
 		return j, err
 	}
 	j.Params = []byte(params)
@@ -44,7 +44,7 @@ func scanJobWith(scan func(...any) error) (job.Job, error) {
 	j.NotBefore, j.CancelAskedAt = clock.FromMillis(notBefore), clock.FromMillis(cancelAsked)
 	j.CreatedAt, j.QueuedAt = clock.FromMillis(created), clock.FromMillis(queued)
 	j.StartedAt, j.FinishedAt = clock.FromMillis(started), clock.FromMillis(finished)
-	j.StartDeadline = clock.FromMillis(deadline)
+	j.StartDeadline, j.ApprovalUntil = clock.FromMillis(deadline), clock.FromMillis(approval)
 	return j, errors.Join(decode(retry, &j.Retry), decode(locks, &j.Locks), decode(labels, &j.Labels), decode(limits, &j.Limits), decode(hook, &j.Webhook),
 		decode(dir, &j.Directive))
 }
@@ -73,7 +73,7 @@ func encodeWebhook(w job.Webhook) string {
 // stored returns j as it will be read back: times in UTC and in milliseconds.
 func stored(j job.Job) job.Job {
 	j.Timeout = j.Timeout.Truncate(time.Millisecond)
-	for _, t := range []*time.Time{&j.NotBefore, &j.CancelAskedAt, &j.CreatedAt, &j.QueuedAt, &j.StartedAt, &j.FinishedAt, &j.StartDeadline} {
+	for _, t := range []*time.Time{&j.NotBefore, &j.CancelAskedAt, &j.CreatedAt, &j.QueuedAt, &j.StartedAt, &j.FinishedAt, &j.StartDeadline, &j.ApprovalUntil} {
 		*t = clock.FromMillis(clock.Millis(*t))
 	}
 	return j
@@ -83,14 +83,14 @@ func stored(j job.Job) job.Job {
 func insertJob(ctx context.Context, tx Tx, j job.Job) error {
 	_, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready, name_folded) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45)`,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47)`,
 		j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
 		encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encodeLabels(j.Labels), string(j.Trigger),
 		j.CreatedBy, j.RetryOf, j.Priority, string(j.Rank), clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
 		j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
 		clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
 		j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook), encodeDirective(j.Directive),
-		j.Class().String(), flag(j.Ready()), fold(j.Name))
+		j.ApprovalID, clock.Millis(j.ApprovalUntil), j.Class().String(), flag(j.Ready()), fold(j.Name))
 	if err != nil {
 		return fmt.Errorf("insert job: %w", err)
 	}
@@ -134,19 +134,24 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 		not_before_ms = $6, held_reason = $7, ready = $8, attempt = $9, failures = $10, crashes = $11, run_id = $12,
 		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
 		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21, group_active = $22, start_deadline_ms = $23,
-		name = $24, name_folded = $25, timeout_ms = $26
-		WHERE job_id = $27 AND tenant = $28 AND version = $29 AND state = $30 AND epoch = $31`,
+		name = $24, name_folded = $25, timeout_ms = $26, approval_id = $27, approval_until_ms = $28
+		WHERE job_id = $29 AND tenant = $30 AND version = $31 AND state = $32 AND epoch = $33`,
 		string(a.State), a.Version, encodeLabels(a.Labels), a.Priority, string(a.Rank),
 		clock.Millis(a.NotBefore), a.HeldReason, flag(a.Ready()), a.Attempt, a.Failures, a.Crashes, a.RunID,
 		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
 		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),
 		flag(a.GroupActive), clock.Millis(a.StartDeadline), a.Name, fold(a.Name), a.Timeout.Milliseconds(),
-		b.ID, b.Tenant, b.Version, string(b.State), b.Epoch)
+		a.ApprovalID, clock.Millis(a.ApprovalUntil), b.ID, b.Tenant, b.Version, string(b.State), b.Epoch)
 	if err != nil {
 		return "", false, fmt.Errorf("change job: %w", err)
 	}
 	if n == 0 {
 		return "", false, nil
+	}
+	if b.AwaitsApproval() && a.State.Terminal() {
+		if err := withdrawApproval(ctx, tx, a); err != nil {
+			return "", false, err
+		}
 	}
 	return deltaText(b.Spot(), a.Spot()), true, nil
 }

@@ -77,7 +77,7 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		}
 		for i, j := range p.Jobs {
 			j.Rank = ranks[i]
-			j, err := addJob(ctx, tx, j, now)
+			j, err := addAsking(ctx, tx, j, requestAbout(p.Approvals, j.ID), now)
 			if err != nil {
 				return err
 			}

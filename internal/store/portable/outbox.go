@@ -25,11 +25,11 @@ func wantedByJob(j *job.Job, e event.Event) bool {
 }
 
 // note writes an event down for the webhooks, with what it is about as it is now.
-func note(ctx context.Context, tx Tx, e event.Event, j *job.Job) error {
-	s := webhook.Subject{Version: webhook.SubjectVersion}
+func note(ctx context.Context, tx Tx, e event.Event, s webhook.Subject) error {
+	s.Version = webhook.SubjectVersion
 	switch {
-	case j != nil:
-		now := stored(*j)
+	case s.Job != nil:
+		now := stored(*s.Job)
 		s.Job = &now
 	case e.JobID != "":
 		now, err := jobByID(ctx, tx, e.Tenant, e.JobID)

@@ -15,11 +15,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/webhook"
 )
 
 // Tx is an open transaction. It must not leave the function it was given to.
@@ -88,7 +90,7 @@ type Hot interface {
 func New(e Engine) store.Store {
 	db := &db{Engine: e, places: newPlaces()}
 	return store.Store{
-		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Calendars: calendars{db}, Artifacts: artifacts{db},
+		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Calendars: calendars{db}, Approvals: approvals{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Order: orders{db}, Groups: groups{db}, Locks: locks{db}, Direct: direct{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
 		Webhooks: webhooks{db}, Outbox: outbox{db},
@@ -168,6 +170,15 @@ func announceMoved(ctx context.Context, tx Tx, evs []event.Event, moved string) 
 // written before. Whether an endpoint wants a type comes back with the insertion,
 // so nobody pays for webhooks that are not there.
 func announceOf(ctx context.Context, tx Tx, evs []event.Event, moved string, j *job.Job) error {
+	return announceAbout(ctx, tx, evs, moved, webhook.Subject{Job: j})
+}
+
+// announceApproval announces events about a request, as it is after the change.
+func announceApproval(ctx context.Context, tx Tx, evs []event.Event, r approval.Request) error {
+	return announceAbout(ctx, tx, evs, "", webhook.Subject{Approval: &r})
+}
+
+func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s webhook.Subject) error {
 	for _, e := range evs {
 		var wanted bool
 		if err := tx.Row(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places)
@@ -178,8 +189,8 @@ func announceOf(ctx context.Context, tx Tx, evs []event.Event, moved string, j *
 			return fmt.Errorf("announce %s: %w", e.Type, err)
 		}
 		moved = ""
-		if wanted || wantedByJob(j, e) {
-			if err := note(ctx, tx, e, j); err != nil {
+		if wanted || wantedByJob(s.Job, e) {
+			if err := note(ctx, tx, e, s); err != nil {
 				return err
 			}
 		}

@@ -99,6 +99,9 @@ func (s retention) expire(ctx context.Context, tx Tx, ids []string, out *store.E
 	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE job_id IN (`+list+`)`, args...); err != nil {
 		return fmt.Errorf("delete checkpoints: %w", err)
 	}
+	if _, err := tx.Exec(ctx, `DELETE FROM approvals WHERE subject_type = 'job' AND subject_id IN (`+list+`)`, args...); err != nil {
+		return fmt.Errorf("delete approvals: %w", err)
+	}
 	groupIDs, err := texts(ctx, tx, `DELETE FROM jobs WHERE job_id IN (`+list+`) RETURNING group_id`, args...)
 	if err != nil {
 		return fmt.Errorf("delete jobs: %w", err)

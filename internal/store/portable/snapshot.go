@@ -167,7 +167,7 @@ func groupWork(ctx context.Context, tx Tx, g job.Group) (job.GroupWork, error) {
 }
 
 // startable are the members of a group that may be claimed now.
-const startable = `group_id <> '' AND state = 'QUEUED' AND held_reason = '' AND not_before_ms = 0`
+const startable = `group_id <> '' AND state = 'QUEUED' AND held_reason = '' AND not_before_ms = 0 AND approval_until_ms = 0`
 
 // unbound reports whether j needs nothing that another job could have.
 func unbound(j job.Job) bool { return len(j.Locks) == 0 && j.Limits.Key == "" }

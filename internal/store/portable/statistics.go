@@ -76,9 +76,10 @@ func waitingNumbers(ctx context.Context, tx Tx, tenant string, out *store.Statis
 	if out.Held == 0 {
 		return nil
 	}
-	// What is not ready is held, or belongs to a group that has begun.
+	// What is not ready is held, waits for an approval, which counts as held, or
+	// belongs to a group that has begun.
 	var members int
-	if err := tx.Row(ctx, `SELECT count(*) FROM jobs WHERE state = 'QUEUED' AND ready = 0 AND held_reason = '' AND not_before_ms = 0`+more, args...).Scan(&members); err != nil {
+	if err := tx.Row(ctx, `SELECT count(*) FROM jobs WHERE state = 'QUEUED' AND ready = 0 AND held_reason = '' AND not_before_ms = 0 AND approval_until_ms = 0`+more, args...).Scan(&members); err != nil {
 		return fmt.Errorf("count waiting members: %w", err)
 	}
 	out.Held = max(0, out.Held-members)

@@ -4,6 +4,10 @@ export const jobStates = ["QUEUED", "RUNNING", "COMPLETED", "FAILED", "SKIPPED",
 export type JobState = (typeof jobStates)[number];
 export const jobTerminal: readonly JobState[] = ["COMPLETED", "FAILED", "SKIPPED", "CANCELLED"];
 
+export const approvalStates = ["PENDING", "APPROVED", "REJECTED", "EXPIRED", "SUPERSEDED"] as const;
+export type ApprovalState = (typeof approvalStates)[number];
+export const approvalTerminal: readonly ApprovalState[] = ["APPROVED", "REJECTED", "EXPIRED", "SUPERSEDED"];
+
 export const runStates = ["ACTIVE", "COMPLETED", "FAILED", "SKIPPED"] as const;
 export type RunState = (typeof runStates)[number];
 export const runTerminal: readonly RunState[] = ["COMPLETED", "FAILED", "SKIPPED"];

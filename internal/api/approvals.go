@@ -1,0 +1,249 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/approval"
+	"github.com/runsheet/runsheet/internal/audit"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+// Only POST decides: a link in a message opens a page, and whatever fetches links
+// in advance decides nothing.
+func (s *service) approvalRoutes() []operation {
+	const list, one = "/api/approvals", "/api/approvals/{approval_id}"
+	var statuses []string
+	for _, x := range approval.States() {
+		statuses = append(statuses, string(x))
+	}
+	shown := []answer{{Status: http.StatusOK, Doc: "the approval as it is now", Body: wire.Approval{}}}
+	refused := []fault.Code{
+		fault.ApprovalClosed, fault.ApprovalContentChanged, fault.SelfApproval, fault.AlreadyDecided,
+	}
+	return []operation{
+		{
+			ID: "list_approvals", Method: http.MethodGet, Path: list, Scope: access.ApprovalsRead, Tag: "approvals", Summary: "List requests for approvals, newest first",
+			Query: pageParams(listParam("status", "only these statuses", statuses...), listParam("kind", "only these kinds, for example run_job"),
+				textParam("subject_type", "only about things of this type, for example job"), textParam("subject_id", "only about this thing")),
+			Faults:  []fault.Code{fault.CursorInvalid},
+			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.ApprovalList{}}}, Handle: s.listApprovals,
+		},
+		{
+			ID: "get_approval", Method: http.MethodGet, Path: one, Scope: access.ApprovalsRead, Tag: "approvals", Summary: "Read a request for an approval",
+			Answers: shown, Handle: s.getApproval,
+		},
+		{
+			ID: "approve", Method: http.MethodPost, Path: one + "/approve", Scope: access.ApprovalsDecide, Tag: "approvals", Summary: "Approve",
+			Doc: "What waits goes on when min_approvals different people have approved. Whoever asked cannot, nor can a token of his. " +
+				"The decision is for exactly the content whose hash it sends, and only before the request expires.",
+			Body: wire.DecisionInput{}, Faults: refused, Answers: shown,
+			Handle: func(r *request) (reply, error) { return s.decide(r, true) },
+		},
+		{
+			ID: "reject", Method: http.MethodPost, Path: one + "/reject", Scope: access.ApprovalsDecide, Tag: "approvals", Summary: "Reject",
+			Doc:  "One rejection is enough. A job that waited is SKIPPED with reason approval_rejected.",
+			Body: wire.DecisionInput{}, Faults: refused[:2], Answers: shown,
+			Handle: func(r *request) (reply, error) { return s.decide(r, false) },
+		},
+		{
+			ID: "re_request_approval", Method: http.MethodPost, Path: one + "/re-request", Scope: access.ApprovalsDecide, Tag: "approvals", Summary: "Ask again",
+			Doc: "A new request with the same content and a fresh life takes the place of a pending one, which becomes SUPERSEDED; decisions so far do not count. " +
+				"It can be done max_re_requests times.",
+			Body: wire.DecisionInput{}, Faults: []fault.Code{fault.ApprovalClosed, fault.ApprovalContentChanged, fault.ReRequestsExhausted},
+			Answers: []answer{{Status: http.StatusCreated, Doc: "the new request", Body: wire.Approval{}}}, Handle: s.rerequest,
+		},
+		{
+			ID: "approve_execution", Method: http.MethodPost, Path: "/api/executions/{execution_id}/approve", Scope: access.ApprovalsDecide, Tag: "approvals",
+			Summary: "Approve or reject what is pending about an execution",
+			Doc:     "The same as approve or reject of the approval that is pending about the execution. The id may also be that of a job.",
+			Body:    wire.ExecutionDecisionInput{}, Faults: refused, Answers: shown, Handle: s.decideExecution,
+		},
+	}
+}
+
+// person is who makes the request, as one who asks or decides.
+func (r *request) person() approval.Person {
+	p := approval.Person{Name: r.principal.Name, ID: r.principal.UserID, MadeBy: r.principal.MadeBy}
+	if r.principal.TokenID != "" {
+		p.ID = r.principal.TokenID
+	}
+	return p
+}
+
+func (s *service) approval(r *request) (approval.Request, error) {
+	which, err := r.id("approval_id", id.Approval)
+	if err != nil {
+		return approval.Request{}, err
+	}
+	return s.Store.Approvals.Approval(r.Context(), r.tenant(), which)
+}
+
+func approvalReply(status int) func(approval.Request) reply {
+	return func(a approval.Request) reply {
+		out := reply{Status: status, ETag: etag(a.Version), Body: wire.ApprovalOf(a)}
+		if status == http.StatusCreated {
+			out.Location = "/api/approvals/" + a.ID
+		}
+		return out
+	}
+}
+
+func (s *service) listApprovals(r *request) (reply, error) {
+	c, err := r.cursor()
+	if err != nil {
+		return reply{}, err
+	}
+	p := store.ListApprovals{
+		Tenant: r.tenant(), Limit: r.query.limit(),
+		Subject: approval.Subject{Type: approval.SubjectType(r.query.text("subject_type")), ID: r.query.text("subject_id")},
+	}
+	for _, x := range r.query["status"] {
+		p.Statuses = append(p.Statuses, approval.Status(x))
+	}
+	for _, x := range r.query["kind"] {
+		p.Kinds = append(p.Kinds, approval.Kind(x))
+	}
+	if c != nil {
+		p.After = &store.ApprovalPosition{RequestedAt: c.at(), ID: c.ID}
+	}
+	page, err := s.Store.Approvals.List(r.Context(), p)
+	if err != nil {
+		return reply{}, err
+	}
+	out := wire.ApprovalList{Items: []wire.Approval{}}
+	for _, a := range page.Requests {
+		out.Items = append(out.Items, wire.ApprovalOf(a))
+		out.NextCursor = r.next(page.More, cursor{ID: a.ID, AtMs: a.RequestedAt.UnixMilli()})
+	}
+	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+func (s *service) getApproval(r *request) (reply, error) {
+	a, err := s.approval(r)
+	if err != nil {
+		return reply{}, err
+	}
+	return approvalReply(http.StatusOK)(a), nil
+}
+
+func (s *service) decide(r *request, yes bool) (reply, error) {
+	var in wire.DecisionInput
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	a, err := s.approval(r)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.decideOn(r, a, yes, in)
+}
+
+// decideOn carries a person's word about a request out.
+func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.DecisionInput) (reply, error) {
+	action := audit.ApprovalRejected
+	if yes {
+		action = audit.ApprovalApproved
+	}
+	entry, err := s.record(r, change{Action: action, Object: a.ID, Name: a.Title, Before: wire.ApprovalOf(a)})
+	if err != nil {
+		return reply{}, err
+	}
+	render := approvalReply(http.StatusOK)
+	got, err := s.Store.Approvals.Decide(r.Context(), store.DecideApproval{
+		Tenant: r.tenant(), ID: a.ID, Approve: yes, By: r.person(), Comment: in.Comment, ContentHash: in.ContentHash,
+		Key: keyed(r, render), Audit: entry,
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	return render(got), nil
+}
+
+func (s *service) rerequest(r *request) (reply, error) {
+	var in wire.DecisionInput
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	a, err := s.approval(r)
+	if err != nil {
+		return reply{}, err
+	}
+	now := s.now()
+	if a.Status != approval.Pending {
+		return reply{}, approval.Closed(a)
+	}
+	// It stays the request of whoever wanted this first, so that he cannot approve it
+	// after somebody else has asked again for him.
+	n, err := a.Again(id.New(id.Approval, now), a.RequestedBy, now)
+	if err != nil {
+		return reply{}, err
+	}
+	entry, err := s.record(r, change{Action: audit.ApprovalRerequested, Object: a.ID, Name: a.Title, Before: wire.ApprovalOf(a), After: wire.ApprovalOf(n)})
+	if err != nil {
+		return reply{}, err
+	}
+	entry.Detail = map[string]string{"replaced_by": n.ID}
+	render := approvalReply(http.StatusCreated)
+	got, err := s.Store.Approvals.Rerequest(r.Context(), store.RerequestApproval{
+		New: n, ContentHash: in.ContentHash, Reason: in.Comment, Key: keyed(r, render), Audit: entry,
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	return render(got), nil
+}
+
+// enqueueAsking adds a job that starts when it is approved, under the same rules as
+// an earlier request.
+func (s *service) enqueueAsking(r *request, j job.Job, before approval.Request) (reply, error) {
+	now := s.now()
+	j.ID = id.New(id.Job, now)
+	ask := j.Request(id.New(id.Approval, now), r.person(), now, before.ExpiresAt.Sub(before.RequestedAt))
+	ask.Remind, ask.OnExpire, ask.MaxReRequests = before.Remind, before.OnExpire, before.MaxReRequests
+	ask.MinApprovals, ask.AllowRequester, ask.RequireComment = before.MinApprovals, before.AllowRequester, before.RequireComment
+	ask, err := approval.New(ask)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.enqueue(r, j, store.AddJobs{Approvals: []approval.Request{ask}})
+}
+
+// decideExecution decides what is pending about an execution, or a job.
+func (s *service) decideExecution(r *request) (reply, error) {
+	var in wire.ExecutionDecisionInput
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	kind := id.Execution
+	if strings.HasPrefix(r.PathValue("execution_id"), string(id.Job)+"_") {
+		kind = id.Job
+	}
+	subject, err := r.id("execution_id", kind)
+	if err != nil {
+		return reply{}, err
+	}
+	about := store.ListApprovals{Tenant: r.tenant(), Subject: approval.Subject{ID: subject}, Statuses: []approval.Status{approval.Pending}, Limit: 1}
+	page, err := s.Store.Approvals.List(r.Context(), about)
+	if err == nil && len(page.Requests) == 0 {
+		about.Statuses = nil // the last one tells how it ended
+		page, err = s.Store.Approvals.List(r.Context(), about)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	if len(page.Requests) == 0 {
+		return reply{}, fault.Newf(fault.NotFound, "nothing is to be approved about %s", subject)
+	}
+	a := page.Requests[0]
+	hash := in.ContentHash
+	if hash == "" {
+		hash = a.ContentHash
+	}
+	return s.decideOn(r, a, in.Approved, wire.DecisionInput{ContentHash: hash, Comment: in.Comment})
+}

@@ -1,0 +1,52 @@
+package approval
+
+import (
+	"slices"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/event"
+)
+
+// This file holds the guards and effects that state.go names. Apply completes
+// status, version and what all events carry.
+
+func moreNeeded(r Request, _ Approve) bool { return r.Approvals()+1 < r.MinApprovals }
+
+func (r Request) with(d Decision) Request {
+	r.Decisions = append(slices.Clone(r.Decisions), d)
+	return r
+}
+
+// end moves the request out of PENDING.
+func end(r Request, at time.Time, c *Change) {
+	r.DecidedAt = at
+	c.After = r
+	c.Emit = []event.Event{{Type: event.ApprovalDecided, At: at}}
+}
+
+func count(r Request, e Approve, c *Change) {
+	c.After = r.with(Decision{By: e.By, Approved: true, Comment: e.Comment, At: e.At})
+}
+
+func approve(r Request, e Approve, c *Change) {
+	end(r.with(Decision{By: e.By, Approved: true, Comment: e.Comment, At: e.At}), e.At, c)
+}
+
+func reject(r Request, e Reject, c *Change) {
+	end(r.with(Decision{By: e.By, Comment: e.Comment, At: e.At}), e.At, c)
+}
+
+func lapse(r Request, e Lapsed, c *Change) {
+	r.ReplacedBy = e.ReplacedBy
+	end(r, e.At, c)
+}
+
+func replace(r Request, e Replaced, c *Change) {
+	r.ReplacedBy, r.Reason = e.ReplacedBy, e.Reason
+	end(r, e.At, c)
+}
+
+func withdraw(r Request, e Withdrawn, c *Change) {
+	r.Reason = e.Reason
+	end(r, e.At, c)
+}

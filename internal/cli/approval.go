@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runsheet/runsheet/client"
+)
+
+func (a *app) approvalCommand() *cobra.Command {
+	return a.noun("approval", "See what waits for an approval, and decide it",
+		a.approvalList(), a.approvalShow(), a.approvalDecide(true), a.approvalDecide(false), a.approvalAgain())
+}
+
+func (a *app) completeApprovals() completer {
+	return live(a, func(ctx context.Context, cl *client.Client) iter.Seq2[client.Approval, error] {
+		return cl.Approvals(ctx, client.ApprovalFilter{Statuses: []string{"PENDING"}, PageSize: completeAtMost})
+	}, func(x client.Approval) cobra.Completion {
+		return cobra.CompletionWithDesc(x.ApprovalID, clean(x.Title))
+	})
+}
+
+func (a *app) approvalView() view[client.Approval] {
+	return view[client.Approval]{
+		id:      func(x client.Approval) string { return x.ApprovalID },
+		columns: []string{"APPROVAL", "STATUS", "TITLE", "SUBJECT", "BY", "EXPIRES"}, status: 1, spare: []string{"SUBJECT", "BY"},
+		row: func(x client.Approval) []string {
+			return []string{x.ApprovalID, x.Status, x.Title, x.Subject.ID, x.RequestedBy, stamp(&x.ExpiresAt)}
+		},
+		detail: approvalDetail,
+	}
+}
+
+func approvalDetail(x client.Approval) []pair {
+	out := []pair{
+		{"approval", x.ApprovalID},
+		{"title", x.Title},
+		{"status", x.Status},
+		{"subject", x.Subject.Type + " " + x.Subject.ID},
+	}
+	for _, f := range x.Fields {
+		out = append(out, pair{strings.ToLower(f.Label), f.Value})
+	}
+	for i, row := range x.Table.Rows {
+		var cells []string
+		for n, cell := range row {
+			cells = append(cells, x.Table.Columns[n].Label+" "+cell)
+		}
+		out = append(out, pair{"row " + strconv.Itoa(i+1), strings.Join(cells, ", ")})
+	}
+	out = append(out,
+		pair{"content", compact(x.Content)},
+		pair{"content hash", x.ContentHash},
+		pair{"requested", stamp(&x.RequestedAt) + " by " + x.RequestedBy},
+		pair{"expires", stamp(&x.ExpiresAt)},
+		pair{"approvals", strconv.Itoa(approved(x)) + " of " + strconv.Itoa(x.MinApprovals)},
+	)
+	for _, d := range x.Decisions {
+		word := "rejected"
+		if d.Approved {
+			word = "approved"
+		}
+		text := stamp(&d.DecidedAt) + " by " + d.DecidedBy
+		if d.Comment != nil {
+			text += ": " + *d.Comment
+		}
+		out = append(out, pair{word, text})
+	}
+	return append(out, pair{"ended", stamp(x.EndedAt)}, pair{"reason", deref(x.Reason)}, pair{"replaces", deref(x.Replaces)}, pair{"replaced by", deref(x.ReplacedBy)})
+}
+
+func approved(x client.Approval) int {
+	n := 0
+	for _, d := range x.Decisions {
+		if d.Approved {
+			n++
+		}
+	}
+	return n
+}
+
+func compact(raw json.RawMessage) string {
+	var out bytes.Buffer
+	if json.Compact(&out, raw) != nil {
+		return string(raw)
+	}
+	return out.String()
+}
+
+func (a *app) approvalList() *cobra.Command {
+	var (
+		f     client.ApprovalFilter
+		limit int
+		all   bool
+	)
+	c := &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "List what waits for an approval, newest first", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			if len(f.Statuses) == 0 && !all {
+				f.Statuses = []string{"PENDING"}
+			}
+			f.PageSize = pageSize(limit)
+			load := func(ctx context.Context) ([]client.Approval, error) {
+				return client.Collect(cl.Approvals(ctx, f), limit)
+			}
+			return show(c.Context(), a, a.approvalView(), false, limit, load)
+		},
+	}
+	fs := c.Flags()
+	fs.StringSliceVar(&f.Statuses, "status", nil, "only these `statuses`: PENDING, APPROVED, REJECTED, EXPIRED, SUPERSEDED")
+	fs.BoolVar(&all, "all", false, "also what was decided")
+	fs.StringVar(&f.SubjectID, "subject", "", "only about the thing with this `id`, such as a job")
+	fs.IntVar(&limit, "limit", 50, "at most this `number`; 0 = all")
+	return c
+}
+
+func (a *app) approvalShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show APPROVAL", Aliases: []string{"get"}, Short: "Show what is to be approved", Args: oneArg, ValidArgsFunction: a.completeApprovals(),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			x, err := cl.Approval(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return printOne(a, a.approvalView(), x)
+		},
+	}
+}
+
+func (a *app) approvalDecide(yes bool) *cobra.Command {
+	var (
+		in   client.DecisionInput
+		sure bool
+	)
+	verb, short := "reject", "Reject: what waits ends without having run"
+	if yes {
+		verb, short = "approve", "Approve: what waits goes on"
+	}
+	c := &cobra.Command{
+		Use: verb + " APPROVAL", Short: short, Args: oneArg, ValidArgsFunction: a.completeApprovals(),
+		Long: `A decision is for exactly what was shown: with --content-hash, as show prints it, it is
+refused when that is not the content. Without it, the content is shown and you are
+asked; --yes takes it as it is now.`,
+		Example: "  runsheet approval " + verb + ` appr_01jh0000000000000000000000 --comment "looked at it with Ann"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			if in.ContentHash == "" {
+				if in.ContentHash, err = a.lookedAt(c, cl, args[0], verb, sure); err != nil {
+					return err
+				}
+			}
+			decide := cl.Reject
+			if yes {
+				decide = cl.Approve
+			}
+			x, err := decide(c.Context(), args[0], in, client.Call{})
+			if err != nil {
+				return err
+			}
+			if x.Status == "PENDING" {
+				a.talk("%d of %d approvals are there", approved(x), x.MinApprovals)
+			}
+			return printOne(a, a.approvalView(), x)
+		},
+	}
+	fs := c.Flags()
+	fs.StringVar(&in.Comment, "comment", "", "a `sentence` for people")
+	fs.StringVar(&in.ContentHash, "content-hash", "", "the `hash` of what you saw")
+	fs.BoolVarP(&sure, "yes", "y", false, "do not ask")
+	return c
+}
+
+// lookedAt shows a request, asks, and returns the hash of what was shown.
+func (a *app) lookedAt(c *cobra.Command, cl *client.Client, id, verb string, sure bool) (string, error) {
+	x, err := cl.Approval(c.Context(), id)
+	if err != nil || sure {
+		return x.ContentHash, err
+	}
+	if a.inTTY && a.errTTY {
+		for _, p := range approvalDetail(x) {
+			if p.value != "" {
+				a.talk("%s: %s", p.name, clean(p.value))
+			}
+		}
+	}
+	return x.ContentHash, a.confirm(false, verb+" this?")
+}
+
+func (a *app) approvalAgain() *cobra.Command {
+	var in client.DecisionInput
+	c := &cobra.Command{
+		Use: "re-request APPROVAL", Short: "Ask again: a new request with a fresh life takes its place", Args: oneArg, ValidArgsFunction: a.completeApprovals(),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			if in.ContentHash == "" {
+				x, err := cl.Approval(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				in.ContentHash = x.ContentHash
+			}
+			x, err := cl.ReRequestApproval(c.Context(), args[0], in, client.Call{})
+			if err != nil {
+				return err
+			}
+			return printOne(a, a.approvalView(), x)
+		},
+	}
+	fs := c.Flags()
+	fs.StringVar(&in.Comment, "comment", "", "why, a `sentence` for people")
+	fs.StringVar(&in.ContentHash, "content-hash", "", "only if the content has this `hash`")
+	return c
+}

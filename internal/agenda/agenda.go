@@ -10,6 +10,7 @@
 package agenda
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/schedule"
@@ -180,9 +181,9 @@ type Target struct {
 	TemplateID string `json:"template_id,omitempty"`
 	WorkflowID string `json:"workflow_id,omitempty"`
 	// Inputs is a JSON object for the workflow, or params over the template's.
-	Inputs []byte `json:"inputs,omitempty"`
+	Inputs json.RawMessage `json:"inputs,omitempty"`
 	// Job is the JSON text of an inline job, as the API takes it.
-	Job []byte `json:"job,omitempty"`
+	Job json.RawMessage `json:"job,omitempty"`
 }
 
 // Definition is what a person says of a schedule. Each change of it is a new
@@ -320,6 +321,8 @@ type Decision struct {
 	NotBefore, StartDeadline time.Time
 	// Serial: the run must not overlap with others of its schedule.
 	Serial bool
+	// Again: it runs also if its nominal has fired.
+	Again bool
 
 	Reason Reason
 	// Last and Count belong to a stretch: Nominal is its first.
@@ -343,3 +346,7 @@ type Outcome struct {
 	// More: the due nominals were too many for one decision; ask again at once.
 	More bool
 }
+
+// LockName is the resource lock that keeps the runs of a schedule apart: those
+// whose Decision is Serial have it. It has MaxParallel units.
+func LockName(scheduleID string) string { return "schedule:" + scheduleID }

@@ -150,7 +150,7 @@ func PlanBackfill(in Input, b Backfill) (Outcome, error) {
 			}
 			list = append(list, Decision{
 				Nominal: n.At, Previous: previous.At, Due: p.now, Fire: true, Source: SourceBackfill,
-				Serial: b.Overlap != OverlapAllow, Marks: n.Marks,
+				Serial: b.Overlap != OverlapAllow, Again: b.Rerun, Marks: n.Marks,
 			})
 		}
 		previous = schedule.Nominal{At: n.At}

@@ -39,9 +39,10 @@ func Plan(in Input) Outcome {
 		p.afterCompletion()
 		return p.outcome()
 	}
-	due, more := p.due()
+	var due []nominal
+	due, p.more = p.due()
 	p.decide(due)
-	p.more = more && p.st.Status == Active
+	p.more = p.more && p.st.Status == Active
 	p.next()
 	return p.outcome()
 }
@@ -219,10 +220,11 @@ func (p *plan) decide(list []nominal) {
 			p.fire(n, v.missed)
 		}
 	}
-	if len(list) > 0 && !p.ahead.ok {
-		return // a part of a stretch
+	if p.more {
+		return
 	}
 	p.st.CatchingUp = false
+	p.st.SkipNext = slices.DeleteFunc(p.st.SkipNext, func(at time.Time) bool { return !at.After(p.st.Cursor) })
 	if !p.st.PausedUntil.IsZero() {
 		p.st.PausedFrom, p.st.PausedUntil = time.Time{}, time.Time{}
 	}
@@ -264,6 +266,9 @@ func (p *plan) collapse(list []nominal, verdicts []verdict) {
 	switch p.policy.Missed {
 	case MissedLatest, MissedDefault:
 		lo = max(hi-1, 0)
+		if p.more {
+			lo = hi // a later one is to come
+		}
 	case MissedEarliest:
 		hi = min(hi, 1)
 		if p.st.CatchingUp {
@@ -271,6 +276,9 @@ func (p *plan) collapse(list []nominal, verdicts []verdict) {
 		}
 	case MissedAll:
 		lo, reason = max(hi-p.policy.MaxCatchUp, 0), ReasonCatchUpLimit
+		if p.more {
+			lo = hi
+		}
 	case MissedSkip:
 	}
 	for k, i := range missed {

@@ -171,8 +171,16 @@ func TestControls(t *testing.T) {
 		want   string
 		status agenda.Status
 	}{
-		{name: "the minimum interval skips", now: at(2), policy: func(p *agenda.Policy) { p.MinInterval = 2 * time.Minute; p.Overlap = agenda.OverlapAllow; p.Grace = 2 * time.Minute }, want: "1+; 2 min_interval"},
-		{name: "an equal interval does not", now: at(2), policy: func(p *agenda.Policy) { p.MinInterval = time.Minute; p.Overlap = agenda.OverlapAllow; p.Grace = 2 * time.Minute }, edit: func(in *agenda.Input) {
+		{name: "the minimum interval skips", now: at(2), policy: func(p *agenda.Policy) {
+			p.MinInterval = 2 * time.Minute
+			p.Overlap = agenda.OverlapAllow
+			p.Grace = 2 * time.Minute
+		}, want: "1+; 2 min_interval"},
+		{name: "an equal interval does not", now: at(2), policy: func(p *agenda.Policy) {
+			p.MinInterval = time.Minute
+			p.Overlap = agenda.OverlapAllow
+			p.Grace = 2 * time.Minute
+		}, edit: func(in *agenda.Input) {
 			in.Schedule.State.Last = agenda.Run{JobID: "x", Nominal: noon, PlannedAt: noon, StartedAt: noon.Add(time.Second), Status: agenda.RunCompleted}
 		}, want: "1+; 2+"},
 		{name: "a catch-up of all is spaced", now: at(4.5), policy: func(p *agenda.Policy) {

@@ -35,6 +35,7 @@ type Store struct {
 	Calls      Calls
 	Budgets    Budgets
 	Calendars  Calendars
+	Schedules  Schedules
 	Artifacts  Artifacts
 	Events     Events
 	Leases     Leases

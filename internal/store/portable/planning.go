@@ -52,11 +52,10 @@ func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.Due
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		var w where
+		w := where{args: []any{p.By, clock.Millis(out.Now.Add(p.TTL))}}
 		in(&w, "schedule_id", ids)
-		args := append(slices.Clone(w.args), p.By, clock.Millis(out.Now.Add(p.TTL)))
-		rows, err := tx.Query(ctx, fmt.Sprintf(`UPDATE schedules SET claimed_by = $%d, claimed_until_ms = $%d, claim_epoch = claim_epoch + 1%s
-			RETURNING %s`, len(args)-1, len(args), w.String(), scheduleColumns), args...)
+		rows, err := tx.Query(ctx, `UPDATE schedules SET claimed_by = $1, claimed_until_ms = $2, claim_epoch = claim_epoch + 1`+w.String()+
+			` RETURNING `+scheduleColumns, w.args...)
 		if err != nil {
 			return fmt.Errorf("claim schedules: %w", err)
 		}

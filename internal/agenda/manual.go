@@ -10,10 +10,14 @@ import (
 )
 
 // Begin is the state of a new schedule, or of one whose trigger, zone or calendar
-// was edited: nothing from before at is its business.
+// was edited: nothing from before at is its business. The cursor does not move back,
+// also if the clock did.
 func (s State) Begin(at time.Time) State {
 	at = at.UTC().Truncate(time.Millisecond)
-	s.Cursor, s.Next, s.NextNominal = at, at, time.Time{}
+	if s.Cursor.Before(at) {
+		s.Cursor = at
+	}
+	s.Next, s.NextNominal = at, time.Time{}
 	s.LastSkip, s.SkipNext, s.CatchingUp = Stretch{}, nil, false
 	if s.Status == "" || s.Status == Finished {
 		s.Status, s.StatusReason, s.StatusBy = Active, "", ""

@@ -187,7 +187,7 @@ func (p *plan) shortened(list []nominal) []nominal {
 	}
 	cut := len(list)
 	for i := len(list) - 1; i > 0 && keep > 0; i-- {
-		if list[i].Skip == "" {
+		if p.look(list[i]).missed {
 			cut = i
 			keep--
 		}

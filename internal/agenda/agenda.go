@@ -350,3 +350,17 @@ type Outcome struct {
 // LockName is the resource lock that keeps the runs of a schedule apart: those
 // whose Decision is Serial have it. It has MaxParallel units.
 func LockName(scheduleID string) string { return "schedule:" + scheduleID }
+
+// Input returns the target as a body of POST /api/jobs; nil for a workflow.
+func (t Target) Input() (json.RawMessage, error) {
+	switch {
+	case t.WorkflowID != "":
+		return nil, nil
+	case len(t.Job) > 0:
+		return t.Job, nil
+	}
+	return json.Marshal(struct {
+		TemplateID string          `json:"template_id"`
+		Params     json.RawMessage `json:"params,omitempty"`
+	}{t.TemplateID, t.Inputs})
+}

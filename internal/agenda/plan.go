@@ -1,6 +1,7 @@
 package agenda
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -76,9 +77,7 @@ func newPlan(in Input) *plan {
 		p.in.MaxNominals = MaxNominals
 	}
 	skips := make(map[Reason]int64, len(p.st.Skips))
-	for r, n := range p.st.Skips {
-		skips[r] = n
-	}
+	maps.Copy(skips, p.st.Skips)
 	p.st.Skips = skips
 	p.st.SkipNext = slices.Clone(p.st.SkipNext)
 	p.st.Calendars = in.Calendars

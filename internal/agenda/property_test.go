@@ -2,6 +2,7 @@ package agenda_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func TestEachNominalOnce(t *testing.T) {
 			covers(r, in, o)
 			var runs []agenda.Run
 			for _, run := range in.Runs {
-				if run.Status.Open() && !contains(o.Supersede, run.JobID) {
+				if run.Status.Open() && !slices.Contains(o.Supersede, run.JobID) {
 					runs = append(runs, run)
 				}
 			}
@@ -78,15 +79,6 @@ func TestEachNominalOnce(t *testing.T) {
 			in.Runs, in.Schedule.State = runs, o.State
 		}
 	})
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func drawTrigger(r *rapid.T) *schedule.Trigger {

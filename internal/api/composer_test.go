@@ -19,7 +19,7 @@ import (
 func TestComposer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	if got := b.as(access.Author, http.MethodPost, "/api/templates", `{"name":"t","job_type":"echo","params":{"text":"hi"},
+	if got := b.as(access.Author, http.MethodPost, "/api/job-templates", `{"name":"t","job_type":"echo","params":{"text":"hi"},
 		"priority":3,"locks":["gpu:0"],"labels":{"a":"b"},"timeout":"PT1M","start_deadline":"PT1H","limits":{"max_running":2}}`); got.StatusCode != http.StatusCreated {
 		t.Fatalf("%d %s", got.StatusCode, got.body)
 	}

@@ -15,6 +15,7 @@ package planner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -209,11 +210,12 @@ func (p *Planner) Tick(ctx context.Context) (more bool, err error) {
 	defer end()
 	items := make([]store.Decided, 0, len(due.Items))
 	more = len(due.Items) == p.o.MaxClaim
+	var failed error
 	for _, d := range due.Items {
 		item, err := p.decide(ctx, d, due.Now)
 		if err != nil {
-			// Its claim expires; the others must not wait for it.
-			p.log.Warn("cannot plan a schedule", "schedule", d.Schedule.ID, "error", err)
+			// The others must not wait for it.
+			failed = errors.Join(failed, fmt.Errorf("plan schedule %s: %w", d.Schedule.ID, err))
 			continue
 		}
 		more = more || item.Outcome.More
@@ -226,7 +228,11 @@ func (p *Planner) Tick(ctx context.Context) (more bool, err error) {
 			more = true // if it is still due, it is claimed again
 		}
 	}
-	return more, err
+	if failed = errors.Join(failed, err); failed != nil && ctx.Err() == nil {
+		// Whatever is still claimed is tried again soon, and not when the claim expires.
+		more, failed = false, errors.Join(failed, p.o.Store.Claims(ctx, store.KeepClaims{By: p.o.By, Now: p.now()}))
+	}
+	return more, failed
 }
 
 // renew keeps the claims of a tick that takes long.

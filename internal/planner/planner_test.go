@@ -156,8 +156,9 @@ func TestIdleDoesNotPoll(t *testing.T) {
 func TestStopGivesClaimsBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t, plain, func(o *planner.Options) {
-		o.Compile = func(context.Context, agenda.Schedule) (planner.Compiled, error) {
-			return planner.Compiled{}, fmt.Errorf("the calendars cannot be read now")
+		o.Compile = func(ctx context.Context, _ agenda.Schedule) (planner.Compiled, error) {
+			<-ctx.Done()
+			return planner.Compiled{}, ctx.Err()
 		}
 	})
 	stop := b.run(t)
@@ -168,6 +169,32 @@ func TestStopGivesClaimsBack(t *testing.T) {
 	stop()
 	if s, err := b.s.Schedules.Schedule(t.Context(), tenant, "s"); err != nil || s.ClaimedBy != "" {
 		t.Errorf("claimed by %q, %v", s.ClaimedBy, err)
+	}
+}
+
+// TestTriesAgain: what cannot be planned now is tried again soon, and nothing else
+// waits for it.
+func TestTriesAgain(t *testing.T) {
+	t.Parallel()
+	fail := true
+	b := setup(t, plain, func(o *planner.Options) {
+		compile := o.Compile
+		o.Compile = func(ctx context.Context, s agenda.Schedule) (planner.Compiled, error) {
+			if fail {
+				return planner.Compiled{}, fmt.Errorf("the calendars cannot be read now")
+			}
+			return compile(ctx, s)
+		}
+	})
+	if _, err := b.p.Tick(t.Context()); err == nil {
+		t.Error("the failure is hidden")
+	}
+	fail = false
+	if _, err := b.p.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := b.s.Schedules.Schedule(t.Context(), tenant, "s"); err != nil || !s.State.Next.After(beginning) {
+		t.Errorf("%+v, %v", s.State, err)
 	}
 }
 

@@ -49,6 +49,17 @@ type crashes struct {
 	store.Schedules
 	mu   sync.Mutex
 	next int // 0 = none, 1 = before, 2 = after
+	dead bool
+}
+
+// Claims: who is dead gives nothing back.
+func (c *crashes) Claims(ctx context.Context, p store.KeepClaims) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return errCrash
+	}
+	return c.Schedules.Claims(ctx, p)
 }
 
 var errCrash = errors.New("killed")
@@ -57,6 +68,7 @@ func (c *crashes) Decide(ctx context.Context, items []store.Decided) ([]error, e
 	c.mu.Lock()
 	point := c.next
 	c.next = 0
+	c.dead = c.dead || point > 0
 	c.mu.Unlock()
 	if point == 1 {
 		return nil, errCrash
@@ -220,6 +232,9 @@ func (y *year) run(end time.Time) {
 			y.crash.mu.Unlock()
 			y.tick()
 			y.clock.Advance(31 * time.Second)
+			y.crash.mu.Lock()
+			y.crash.next, y.crash.dead = 0, false
+			y.crash.mu.Unlock()
 		}
 		y.tick()
 		y.finish()

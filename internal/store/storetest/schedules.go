@@ -375,7 +375,7 @@ func scheduleReplaces(t *testing.T, s store.Store) {
 }
 
 func scheduleReplan(t *testing.T, s store.Store) {
-	far := time.Now().Add(24 * time.Hour) //nolint:forbidigo // the store's clock decides
+	far := time.Now().Add(24 * time.Hour)
 	createPlan(t, s, newSchedule("a", func(n *agenda.Schedule) { n.UsesCalendar, n.State.Next = true, far }))
 	createPlan(t, s, newSchedule("b", func(n *agenda.Schedule) { n.State.Next = far }))
 	putOverrides(t, s, store.PutOverrides{Calendar: "XNYS", List: []calendar.Override{{Date: day(2), Kind: calendar.OverrideClosed}}, By: "a"})

@@ -28,6 +28,15 @@ func (s State) Begin(at time.Time) State {
 	return s
 }
 
+// Again is the state after an edit that moves no nominal, but may change what is
+// made of them: the planner looks at once.
+func (s State) Again(at time.Time) State {
+	if s.Status == Active && !s.AwaitsEnd {
+		s.Next = at.UTC().Truncate(time.Millisecond)
+	}
+	return s
+}
+
 // Pause stops a schedule. Pausing one that is paused changes only why.
 func (s State) Pause(at time.Time, by, reason string) State {
 	if s.Status != Paused {

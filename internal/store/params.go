@@ -559,7 +559,7 @@ const (
 	HintJob    HintTopic = "job"    // a job or its run changed
 	HintEvents HintTopic = "events" // a tenant has new events
 	HintOutbox HintTopic = "outbox" // a webhook has something to be sent
-	HintPlans  HintTopic = "plans"  // a schedule was made, changed or decided
+	HintPlans  HintTopic = "plans"  // a person made or changed a schedule, or a calendar
 	HintAll    HintTopic = "all"    // hints may have been lost: look at everything
 )
 

@@ -216,7 +216,9 @@ func (s schedules) decide(ctx context.Context, tx Tx, d store.Decided) error {
 	if err := s.record(ctx, tx, d); err != nil {
 		return err
 	}
-	tx.Hint(store.Hint{Topic: store.HintPlans})
+	if d.By != "" { // planners look at the time themselves
+		tx.Hint(store.Hint{Topic: store.HintPlans})
+	}
 	return nil
 }
 

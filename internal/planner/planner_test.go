@@ -20,7 +20,10 @@ import (
 	"github.com/runsheet/runsheet/internal/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The PostgreSQL server is waited for until the process ends.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
+}
 
 // bundle is a planner on an empty store, with a schedule "s" every ten minutes.
 type bundle struct {

@@ -29,12 +29,13 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: order job claim run schedule calendar timetable workflow approval directive access audit trade deploy event forecast webhook
+ring 1 domain: order job claim run schedule calendar timetable agenda workflow approval directive access audit trade deploy event forecast webhook
 	job -> run event order approval
 	claim -> job
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
 	timetable -> schedule calendar
+	agenda -> schedule event
 	trade -> approval
 	workflow -> run
 	webhook -> job run event approval

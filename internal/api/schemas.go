@@ -68,6 +68,13 @@ func compileSchemas(doc *huma.OpenAPI, table []*operation, tasks *task.Registry)
 	if out.of[nil], err = strict.Compile(map[string]any{"type": "object", "additionalProperties": false}, "", nil); err != nil {
 		return nil, err
 	}
+	out.params, err = paramSchemas(tasks)
+	return out, err
+}
+
+// paramSchemas compiles the schemas of the job types' params.
+func paramSchemas(tasks *task.Registry) (map[string]*strict.Schema, error) {
+	out := map[string]*strict.Schema{}
 	for _, name := range tasks.Types() {
 		kind, err := tasks.Find(name)
 		if err != nil {
@@ -77,7 +84,7 @@ func compileSchemas(doc *huma.OpenAPI, table []*operation, tasks *task.Registry)
 		if err != nil {
 			return nil, err
 		}
-		if out.params[name], err = strict.Compile(sch, "", nil); err != nil {
+		if out[name], err = strict.Compile(sch, "", nil); err != nil {
 			return nil, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/directive"
@@ -44,6 +45,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	}
 	if s.Approvals != nil {
 		s.Approvals = timedApprovals{s.Approvals, m}
+	}
+	if s.Schedules != nil {
+		s.Schedules = timedSchedules{s.Schedules, m}
 	}
 	if s.Artifacts != nil {
 		s.Artifacts = timedArtifacts{s.Artifacts, m}
@@ -463,6 +467,95 @@ func (d timedApprovals) Rerequest(ctx context.Context, a1 store.RerequestApprova
 func (d timedApprovals) Expire(ctx context.Context, a1 store.ExpireApprovals) (store.ExpiredApprovals, error) {
 	done := d.m.begin("approvals", "expire")
 	r0, err := d.Approvals.Expire(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedSchedules struct {
+	store.Schedules
+	m *Metrics
+}
+
+func (d timedSchedules) Create(ctx context.Context, a1 store.PutSchedule) (agenda.Schedule, error) {
+	done := d.m.begin("schedules", "create")
+	r0, err := d.Schedules.Create(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) Schedule(ctx context.Context, a1 string, a2 string) (agenda.Schedule, error) {
+	done := d.m.begin("schedules", "schedule")
+	r0, err := d.Schedules.Schedule(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) Version(ctx context.Context, a1 string, a2 string, a3 int) (agenda.Schedule, error) {
+	done := d.m.begin("schedules", "version")
+	r0, err := d.Schedules.Version(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) List(ctx context.Context, a1 store.ListSchedules) (store.SchedulePage, error) {
+	done := d.m.begin("schedules", "list")
+	r0, err := d.Schedules.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) Update(ctx context.Context, a1 store.PutSchedule) (agenda.Schedule, error) {
+	done := d.m.begin("schedules", "update")
+	r0, err := d.Schedules.Update(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) Delete(ctx context.Context, a1 store.DeleteSchedule) error {
+	done := d.m.begin("schedules", "delete")
+	err := d.Schedules.Delete(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedSchedules) Claim(ctx context.Context, a1 store.ClaimSchedules) (store.DueSchedules, error) {
+	done := d.m.begin("schedules", "claim")
+	r0, err := d.Schedules.Claim(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) Look(ctx context.Context, a1 string, a2 string) (store.DueSchedule, error) {
+	done := d.m.begin("schedules", "look")
+	r0, err := d.Schedules.Look(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) Decide(ctx context.Context, a1 []store.Decided) ([]error, error) {
+	done := d.m.begin("schedules", "decide")
+	r0, err := d.Schedules.Decide(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) Claims(ctx context.Context, a1 store.KeepClaims) error {
+	done := d.m.begin("schedules", "claims")
+	err := d.Schedules.Claims(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedSchedules) NextDue(ctx context.Context, a1 time.Time) (store.NextDue, error) {
+	done := d.m.begin("schedules", "next_due")
+	r0, err := d.Schedules.NextDue(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSchedules) History(ctx context.Context, a1 store.ListHistory) (store.HistoryPage, error) {
+	done := d.m.begin("schedules", "history")
+	r0, err := d.Schedules.History(ctx, a1)
 	done(err)
 	return r0, err
 }

@@ -25,6 +25,7 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Runs = runs{st.Runs, g}
 	st.Templates = templates{st.Templates, st.Keys, g}
 	st.Directives = directives{st.Directives, st.Keys, g}
+	st.Schedules = schedules{st.Schedules, st.Keys, g}
 	st.Calls = calls{st.Calls, g}
 	st.Artifacts = artifacts{st.Artifacts, g}
 	st.Tokens = tokens{st.Tokens, g}

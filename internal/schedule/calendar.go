@@ -326,3 +326,13 @@ func (t *Trigger) landing(at time.Time, step int) time.Time {
 	}
 	return bound
 }
+
+// SessionOver reports whether the session that a nominal of the kind EVENT belongs
+// to has closed by now; false for all other kinds.
+func (t *Trigger) SessionOver(n Nominal, now time.Time) bool {
+	if t.spec.Kind != KindEvent {
+		return false
+	}
+	s, ok := t.calendars.Event.SessionBefore(n.At.Add(1 - t.spec.Event.Offset))
+	return ok && !now.Before(s.Close)
+}

@@ -36,6 +36,7 @@ type Store struct {
 	Budgets    Budgets
 	Calendars  Calendars
 	Approvals  Approvals
+	Schedules  Schedules
 	Artifacts  Artifacts
 	Events     Events
 	Leases     Leases

@@ -103,6 +103,9 @@ func (s calendars) Put(ctx context.Context, p store.PutOverrides) (version int64
 		if n > calendar.MaxOverrides {
 			return fault.Newf(fault.InvalidInput, "the calendar %s would have %d overrides, and %d is the most", p.Calendar, n, calendar.MaxOverrides)
 		}
+		if err := s.replan(ctx, tx, p.Tenant); err != nil {
+			return err
+		}
 		return record(ctx, tx, p.Audit)
 	})
 	return version, err
@@ -130,6 +133,9 @@ func (s calendars) Delete(ctx context.Context, p store.DeleteOverrides) (version
 		}
 		if gone == 0 {
 			return fault.Newf(fault.NotFound, "the calendar %s has no such override", p.Calendar)
+		}
+		if err := s.replan(ctx, tx, p.Tenant); err != nil {
+			return err
 		}
 		return record(ctx, tx, p.Audit)
 	})

@@ -181,6 +181,11 @@ func (e *engine) Measure(ctx context.Context, tx portable.Tx, s *store.Survey) e
 // Version implements store.Health.
 func (e *engine) Version(context.Context) (string, error) { return "postgresql " + e.version, nil }
 
+// DueSchedules passes over the schedules that another claim is taking.
+func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, now time.Time, limit int) ([]string, error) {
+	return portable.DueSchedules(ctx, tx, now, limit, " FOR UPDATE OF s SKIP LOCKED")
+}
+
 // LoadPlaces reads the log's end and the waiting jobs in one statement, because
 // the statements of a claim do not see the same.
 func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order.Spot)) (portable.Mark, error) {

@@ -96,6 +96,11 @@ func (e *engine) Version(ctx context.Context) (string, error) {
 	return "sqlite " + v, err
 }
 
+// DueSchedules needs no locks: the writer runs one transaction at a time.
+func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, now time.Time, limit int) ([]string, error) {
+	return portable.DueSchedules(ctx, tx, now, limit, "")
+}
+
 // LoadPlaces reads inside one transaction, of which every statement sees the
 // same.
 func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order.Spot)) (portable.Mark, error) {

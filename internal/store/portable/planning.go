@@ -1,0 +1,449 @@
+package portable
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/agenda"
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/rank"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+// This file holds what planners do with schedules. Locks are taken in the order
+// jobs, schedule, and what ends a job never touches a schedule, so they do not
+// wait for each other in a circle.
+
+// DueSchedules is Hot.DueSchedules; lock is what the engine adds to the query.
+func DueSchedules(ctx context.Context, tx Tx, now time.Time, limit int, lock string) ([]string, error) {
+	ms := clock.Millis(now)
+	ids, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
+		WHERE s.next_ms > 0 AND s.next_ms <= $1 AND s.claimed_until_ms <= $2 ORDER BY s.next_ms LIMIT %d%s`, limit, lock), ms, ms)
+	if err != nil {
+		return nil, fmt.Errorf("look for due schedules: %w", err)
+	}
+	if len(ids) == limit {
+		return ids, nil
+	}
+	ended, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
+		WHERE s.awaits_end = 1 AND s.claimed_until_ms <= $1 AND NOT EXISTS (SELECT 1 FROM schedule_runs r JOIN jobs j ON j.job_id = r.job_id
+			WHERE r.schedule_id = s.schedule_id AND r.open = 1 AND j.finished_ms = 0)
+		ORDER BY s.schedule_id LIMIT %d%s`, limit-len(ids), lock), ms)
+	if err != nil {
+		return nil, fmt.Errorf("look for schedules whose run has ended: %w", err)
+	}
+	return append(ids, ended...), nil
+}
+
+func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.DueSchedules, error) {
+	var out store.DueSchedules
+	err := s.Write(ctx, func(ctx context.Context, tx Tx) (err error) {
+		out = store.DueSchedules{}
+		if out.Now, err = s.Now(ctx, tx, p.Now); err != nil {
+			return err
+		}
+		ids, err := s.DueSchedules(ctx, tx, out.Now, p.Limit)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		w := where{args: []any{p.By, clock.Millis(out.Now.Add(p.TTL))}}
+		in(&w, "schedule_id", ids)
+		rows, err := tx.Query(ctx, `UPDATE schedules SET claimed_by = $1, claimed_until_ms = $2, claim_epoch = claim_epoch + 1`+w.String()+
+			` RETURNING `+scheduleColumns, w.args...)
+		if err != nil {
+			return fmt.Errorf("claim schedules: %w", err)
+		}
+		if out.Items, err = collect(rows, func(r *sql.Rows) (store.DueSchedule, error) { return scanDue(r.Scan) }); err != nil {
+			return err
+		}
+		slices.SortFunc(out.Items, func(a, b store.DueSchedule) int {
+			return slices.Index(ids, a.Schedule.ID) - slices.Index(ids, b.Schedule.ID)
+		})
+		return openRuns(ctx, tx, out.Items)
+	})
+	return out, err
+}
+
+func (s schedules) Look(ctx context.Context, tenant, idOrName string) (store.DueSchedule, error) {
+	items := make([]store.DueSchedule, 1)
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		if items[0], err = scheduleBy(ctx, tx, tenant, idOrName); err != nil {
+			return err
+		}
+		return openRuns(ctx, tx, items)
+	})
+	return items[0], err
+}
+
+// openRuns fills in the runs whose end is not recorded, as their jobs are now.
+func openRuns(ctx context.Context, tx Tx, items []store.DueSchedule) error {
+	at := map[string]int{}
+	ids := make([]string, len(items))
+	for i, d := range items {
+		at[d.Schedule.ID], ids[i] = i, d.Schedule.ID
+	}
+	var w where
+	w.conds = append(w.conds, "r.open = 1")
+	in(&w, "r.schedule_id", ids)
+	rows, err := tx.Query(ctx, runQuery+w.String()+` ORDER BY r.nominal_ms, r.again`, w.args...)
+	if err != nil {
+		return fmt.Errorf("read open runs: %w", err)
+	}
+	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		id, e, err := scanRunEntry(r)
+		if err == nil {
+			items[at[id]].Runs = append(items[at[id]].Runs, e.Run)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+const runQuery = `SELECT r.schedule_id, r.nominal_ms, r.again, r.previous_ms, r.due_ms, r.planned_ms, r.decided_ms, r.source, r.version,
+	r.calendar_version, r.job_id, r.open, r.status, r.reason, r.started_ms, r.ended_ms,
+	coalesce(j.state, ''), coalesce(j.started_ms, 0), coalesce(j.finished_ms, 0)
+	FROM schedule_runs r LEFT JOIN jobs j ON j.job_id = r.job_id`
+
+func scanRunEntry(rows *sql.Rows) (id string, e store.HistoryEntry, err error) {
+	r := &e.Run
+	var nominal, previous, due, planned, decided, started, ended, jobStarted, jobEnded int64
+	var open bool
+	var state string
+	if err := rows.Scan(&id, &nominal, &r.Again, &previous, &due, &planned, &decided, &r.Source, &e.Version, &e.Calendars, &r.JobID, &open,
+		&r.Status, &r.Reason, &started, &ended, &state, &jobStarted, &jobEnded); err != nil {
+		return id, e, err
+	}
+	if open {
+		r.Status, started, ended = agenda.RunStatus(state), jobStarted, jobEnded
+		if state == "" {
+			r.Status = agenda.RunGone
+		}
+	}
+	r.Nominal, r.Due, r.PlannedAt = clock.FromMillis(nominal), clock.FromMillis(due), clock.FromMillis(planned)
+	r.DecidedAt, r.StartedAt, r.EndedAt = clock.FromMillis(decided), clock.FromMillis(started), clock.FromMillis(ended)
+	e.Previous = clock.FromMillis(previous)
+	return id, e, nil
+}
+
+func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, error) {
+	var out []error
+	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		out = make([]error, len(items))
+		for i, d := range items {
+			if err := claimKey(ctx, tx, d.Key); err != nil {
+				return err
+			}
+			err := s.decide(ctx, tx, d)
+			var f *fault.Error
+			switch {
+			case errors.As(err, &f) && f.Code == fault.Conflict:
+				out[i] = err
+				continue
+			case err != nil:
+				return err
+			}
+			if err := storeKey(ctx, tx, d.Key, d.Outcome.Decisions); err != nil {
+				return err
+			}
+			if err := record(ctx, tx, d.Audit); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// decide carries out one decision. A conflict is returned before anything is
+// written.
+func (s schedules) decide(ctx context.Context, tx Tx, d store.Decided) error {
+	var dropped, stopped []job.Job
+	for _, list := range []struct {
+		ids []string
+		to  *[]job.Job
+	}{{d.Outcome.Supersede, &dropped}, {d.Outcome.Cancel, &stopped}} {
+		for _, id := range list.ids {
+			if err := s.LockJob(ctx, tx, id); err != nil {
+				return err
+			}
+			j, err := jobByID(ctx, tx, d.Tenant, id)
+			if fault.Is(err, fault.NotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			*list.to = append(*list.to, j)
+		}
+	}
+	for _, j := range dropped {
+		if j.State != job.Queued || j.Attempt > 0 {
+			return fault.Newf(fault.Conflict, "job %s is %s by now", j.ID, j.State)
+		}
+	}
+	st := d.Outcome.State
+	n, err := tx.Exec(ctx, `UPDATE schedules SET status = $1, state = $2, cursor_ms = $3, next_ms = $4, awaits_end = $5, claimed_by = '',
+		claimed_until_ms = 0, claim_epoch = claim_epoch + 1 WHERE schedule_id = $6 AND tenant = $7 AND claim_epoch = $8 AND deleted_ms = 0`,
+		string(st.Status), encode(st), clock.Millis(st.Cursor), clock.Millis(st.Next), flag(st.AwaitsEnd), d.ID, d.Tenant, d.Epoch)
+	if err != nil {
+		return fmt.Errorf("decide about a schedule: %w", err)
+	}
+	if n == 0 {
+		return fault.Newf(fault.Conflict, "schedule %s changed meanwhile", d.ID)
+	}
+	for _, j := range dropped {
+		if err := dropJob(ctx, tx, j, d.Now, string(agenda.ReasonSuperseded)); err != nil {
+			return fmt.Errorf("replace a waiting run: %w", err)
+		}
+		if err := closeRun(ctx, tx, d.ID, agenda.Run{JobID: j.ID, Status: agenda.RunSkipped, Reason: agenda.ReasonSuperseded, EndedAt: d.Now}); err != nil {
+			return err
+		}
+	}
+	if err := stopJobs(ctx, tx, stopped, d); err != nil {
+		return err
+	}
+	for _, r := range d.Outcome.Closed {
+		if err := closeRun(ctx, tx, d.ID, r); err != nil {
+			return err
+		}
+	}
+	if err := s.record(ctx, tx, d); err != nil {
+		return err
+	}
+	if d.By != "" { // planners look at the time themselves
+		tx.Hint(store.Hint{Topic: store.HintPlans})
+	}
+	return nil
+}
+
+func closeRun(ctx context.Context, tx Tx, id string, r agenda.Run) error {
+	if _, err := tx.Exec(ctx, `UPDATE schedule_runs SET open = 0, status = $1, reason = $2, started_ms = $3, ended_ms = $4
+		WHERE job_id = $5 AND schedule_id = $6`, string(r.Status), string(r.Reason), clock.Millis(r.StartedAt), clock.Millis(r.EndedAt), r.JobID, id); err != nil {
+		return fmt.Errorf("record the end of a run: %w", err)
+	}
+	return nil
+}
+
+// stopJobs asks jobs to stop. One that has ended meanwhile needs nothing.
+func stopJobs(ctx context.Context, tx Tx, list []job.Job, d store.Decided) error {
+	by := d.By
+	if by == "" {
+		by = "schedule " + d.ID
+	}
+	for _, j := range list {
+		if j.State.Terminal() {
+			continue
+		}
+		c, err := job.Apply(j, job.CancelAsked{At: d.Now, By: by})
+		if err != nil {
+			return err
+		}
+		if _, err := change(ctx, tx, c); err != nil { // its row is locked
+			return err
+		}
+		if err := dropCheckpoint(ctx, tx, c.After); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record writes the history and the jobs.
+func (s schedules) record(ctx context.Context, tx Tx, d store.Decided) error {
+	jobs := d.Jobs
+	var fired []job.Job
+	for _, x := range d.Outcome.Decisions {
+		if !x.Fire {
+			if err := recordSkip(ctx, tx, d, x); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(jobs) == 0 {
+			return fmt.Errorf("schedule %s fires without a job", d.ID)
+		}
+		j := jobs[0]
+		jobs = jobs[1:]
+		is, err := recordRun(ctx, tx, d, x, j.ID)
+		if err != nil {
+			return err
+		}
+		if is {
+			fired = append(fired, j)
+		}
+	}
+	if len(fired) == 0 {
+		return nil
+	}
+	first, err := s.NextSeq(ctx, tx, len(fired))
+	if err != nil {
+		return err
+	}
+	for i, j := range fired {
+		j.Rank = rank.Natural(j.Zone(), first+int64(i))
+		// A job that waits for an approval is created together with its request here.
+		if _, err := addJob(ctx, tx, j, d.Now); err != nil {
+			return err
+		}
+	}
+	tx.Hint(store.Hint{Topic: store.HintQueue})
+	return nil
+}
+
+func recordSkip(ctx context.Context, tx Tx, d store.Decided, x agenda.Decision) error {
+	if _, err := tx.Exec(ctx, `INSERT INTO schedule_skips (schedule_id, nominal_ms, reason, last_ms, nominals, decided_ms, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (schedule_id, nominal_ms, reason) DO UPDATE SET last_ms = excluded.last_ms,
+		nominals = schedule_skips.nominals + excluded.nominals, decided_ms = excluded.decided_ms`,
+		d.ID, clock.Millis(x.Nominal), string(x.Reason), clock.Millis(x.Last), x.Count, clock.Millis(d.Now), d.Version); err != nil {
+		return fmt.Errorf("record a skipped nominal: %w", err)
+	}
+	return nil
+}
+
+// recordRun takes the fire key. It reports false when the nominal has fired.
+func recordRun(ctx context.Context, tx Tx, d store.Decided, x agenda.Decision, jobID string) (bool, error) {
+	again := 0
+	if x.Source == agenda.SourceManual || x.Source == agenda.SourceBackfill && x.Again {
+		if err := tx.Row(ctx, `SELECT coalesce(max(again), 0) + 1 FROM schedule_runs WHERE schedule_id = $1 AND nominal_ms = $2`,
+			d.ID, clock.Millis(x.Nominal)).Scan(&again); err != nil {
+			return false, fmt.Errorf("number a run: %w", err)
+		}
+	}
+	planned := x.Due
+	if x.Source == agenda.SourceCatchUp {
+		planned = d.Now
+	}
+	if !x.NotBefore.IsZero() {
+		planned = x.NotBefore
+	}
+	n, err := tx.Exec(ctx, `INSERT INTO schedule_runs (schedule_id, nominal_ms, again, previous_ms, due_ms, planned_ms, decided_ms, source,
+		version, calendar_version, job_id, open, status, reason, started_ms, ended_ms)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, '', '', 0, 0)
+		ON CONFLICT (schedule_id, nominal_ms, again) DO NOTHING`,
+		d.ID, clock.Millis(x.Nominal), again, clock.Millis(x.Previous), clock.Millis(x.Due), clock.Millis(planned), clock.Millis(d.Now),
+		string(x.Source), d.Version, d.Outcome.State.Calendars, jobID)
+	if err != nil {
+		return false, fmt.Errorf("record a run: %w", err)
+	}
+	return n == 1, nil
+}
+
+func (s schedules) Claims(ctx context.Context, p store.KeepClaims) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		now, err := s.Now(ctx, tx, p.Now)
+		if err != nil {
+			return err
+		}
+		switch {
+		case p.Others:
+			_, err = tx.Exec(ctx, `UPDATE schedules SET claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
+				WHERE claimed_by <> '' AND claimed_by <> $1`, p.By)
+		case p.TTL > 0:
+			_, err = tx.Exec(ctx, `UPDATE schedules SET claimed_until_ms = $1 WHERE claimed_by = $2 AND claimed_by <> ''`, clock.Millis(now.Add(p.TTL)), p.By)
+		default:
+			_, err = tx.Exec(ctx, `UPDATE schedules SET claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
+				WHERE claimed_by = $1 AND claimed_by <> ''`, p.By)
+		}
+		if err != nil {
+			return fmt.Errorf("keep claims: %w", err)
+		}
+		return nil
+	})
+}
+
+func (s schedules) NextDue(ctx context.Context, now time.Time) (store.NextDue, error) {
+	var out store.NextDue
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		if out.Now, err = s.Now(ctx, tx, now); err != nil {
+			return err
+		}
+		var next, claimed sql.NullInt64
+		if err := tx.Row(ctx, `SELECT
+			(SELECT next_ms FROM schedules WHERE next_ms > 0 AND claimed_until_ms <= $1 ORDER BY next_ms LIMIT 1),
+			(SELECT min(claimed_until_ms) FROM schedules WHERE claimed_by <> '' AND claimed_until_ms > $2),
+			EXISTS (SELECT 1 FROM schedules WHERE awaits_end = 1)`,
+			clock.Millis(out.Now), clock.Millis(out.Now)).Scan(&next, &claimed, &out.Awaiting); err != nil {
+			return fmt.Errorf("read the next due time: %w", err)
+		}
+		at := next.Int64
+		if claimed.Valid && (!next.Valid || claimed.Int64 < at) {
+			at = claimed.Int64
+		}
+		out.At = clock.FromMillis(at)
+		return nil
+	})
+	return out, err
+}
+
+func (s schedules) History(ctx context.Context, p store.ListHistory) (store.HistoryPage, error) {
+	before := clock.Millis(p.Before)
+	if before == 0 {
+		before = 1 << 62
+	}
+	var page store.HistoryPage
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		d, err := scheduleBy(ctx, tx, p.Tenant, p.ID)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, fmt.Sprintf(`%s WHERE r.schedule_id = $1 AND r.nominal_ms < $2 ORDER BY r.nominal_ms DESC, r.again DESC LIMIT %d`,
+			runQuery, p.Limit+1), d.Schedule.ID, before)
+		if err != nil {
+			return fmt.Errorf("read history: %w", err)
+		}
+		runs, err := collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
+			_, e, err := scanRunEntry(r)
+			return e, err
+		})
+		if err != nil {
+			return err
+		}
+		rows, err = tx.Query(ctx, fmt.Sprintf(`SELECT nominal_ms, reason, last_ms, nominals, decided_ms, version FROM schedule_skips
+			WHERE schedule_id = $1 AND nominal_ms < $2 ORDER BY nominal_ms DESC LIMIT %d`, p.Limit+1), d.Schedule.ID, before)
+		if err != nil {
+			return fmt.Errorf("read history: %w", err)
+		}
+		skips, err := collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
+			var e store.HistoryEntry
+			var nominal, last, decided int64
+			err := r.Scan(&nominal, &e.Reason, &last, &e.Count, &decided, &e.Version)
+			e.Run.Nominal, e.Last, e.Run.DecidedAt = clock.FromMillis(nominal), clock.FromMillis(last), clock.FromMillis(decided)
+			return e, err
+		})
+		page.Entries = append(runs, skips...)
+		slices.SortStableFunc(page.Entries, func(a, b store.HistoryEntry) int { return b.Run.Nominal.Compare(a.Run.Nominal) })
+		return err
+	})
+	if len(page.Entries) > p.Limit {
+		page.Entries, page.More = page.Entries[:p.Limit], true
+	}
+	return page, err
+}
+
+// replan lets all schedules of a tenant that go by calendars look for their next
+// nominal again. A nominal that the new calendars put before now does not fire:
+// what was due by the old ones is decided first, the rest begins now.
+func (d *db) replan(ctx context.Context, tx Tx, tenant string) error {
+	now, err := d.Now(ctx, tx, time.Time{})
+	if err != nil {
+		return err
+	}
+	ms := clock.Millis(now)
+	n, err := tx.Exec(ctx, `UPDATE schedules SET cursor_ms = CASE WHEN next_ms > $1 AND cursor_ms < $2 THEN $3 ELSE cursor_ms END,
+		next_ms = CASE WHEN next_ms > $4 THEN $5 ELSE next_ms END, claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
+		WHERE tenant = $6 AND uses_calendar = 1 AND next_ms > 0`, ms, ms, ms, ms, ms, tenant)
+	if err != nil {
+		return fmt.Errorf("plan schedules again: %w", err)
+	}
+	if n > 0 {
+		tx.Hint(store.Hint{Topic: store.HintPlans})
+	}
+	return nil
+}

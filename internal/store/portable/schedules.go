@@ -1,0 +1,308 @@
+package portable
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/agenda"
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
+)
+
+type schedules struct{ *db }
+
+// scheduleBody is what a version of a schedule holds. It is stored as JSON: fields
+// may be added, never renamed.
+type scheduleBody struct {
+	Description string            `json:"description,omitempty"`
+	Trigger     json.RawMessage   `json:"trigger,omitempty"`
+	Zone        string            `json:"zone"`
+	Target      agenda.Target     `json:"target"`
+	Mode        agenda.Mode       `json:"mode"`
+	Policy      schedulePolicy    `json:"policy"`
+	Labels      map[string]string `json:"labels,omitempty"`
+}
+
+// schedulePolicy has the fields of agenda.Policy under names that stay.
+type schedulePolicy struct {
+	Overlap         agenda.Overlap `json:"overlap"`
+	MaxQueued       int            `json:"max_queued"`
+	MaxParallel     int            `json:"max_parallel,omitempty"`
+	Missed          agenda.Missed  `json:"missed,omitempty"`
+	GraceMS         int64          `json:"grace_ms"`
+	CatchUpWindowMS int64          `json:"catch_up_window_ms"`
+	MaxCatchUp      int            `json:"max_catch_up"`
+	MinIntervalMS   int64          `json:"min_interval_ms,omitempty"`
+	MinIntervalFrom agenda.From    `json:"min_interval_from,omitempty"`
+	JitterMS        int64          `json:"jitter_ms,omitempty"`
+	OffsetMS        int64          `json:"offset_ms,omitempty"`
+	StartDeadlineMS int64          `json:"start_deadline_ms,omitempty"`
+	PauseOnFailure  int            `json:"pause_on_failure,omitempty"`
+	MaxRuns         int            `json:"max_runs,omitempty"`
+}
+
+func policyBody(p agenda.Policy) schedulePolicy {
+	return schedulePolicy{
+		p.Overlap, p.MaxQueued, p.MaxParallel, p.Missed, p.Grace.Milliseconds(), p.CatchUpWindow.Milliseconds(), p.MaxCatchUp,
+		p.MinInterval.Milliseconds(), p.MinIntervalFrom, p.Jitter.Milliseconds(), p.Offset.Milliseconds(),
+		p.StartDeadline.Milliseconds(), p.PauseOnFailure, p.MaxRuns,
+	}
+}
+
+func (b schedulePolicy) policy() agenda.Policy {
+	return agenda.Policy{
+		Overlap: b.Overlap, MaxQueued: b.MaxQueued, MaxParallel: b.MaxParallel, Missed: b.Missed, Grace: fromMS(b.GraceMS),
+		CatchUpWindow: fromMS(b.CatchUpWindowMS), MaxCatchUp: b.MaxCatchUp, MinInterval: fromMS(b.MinIntervalMS),
+		MinIntervalFrom: b.MinIntervalFrom, Jitter: fromMS(b.JitterMS), Offset: fromMS(b.OffsetMS),
+		StartDeadline: fromMS(b.StartDeadlineMS), PauseOnFailure: b.PauseOnFailure, MaxRuns: b.MaxRuns,
+	}
+}
+
+func scheduleBodyOf(d agenda.Definition) string {
+	return encode(scheduleBody{d.Description, d.Trigger, d.Zone, d.Target, d.Mode, policyBody(d.Policy), d.Labels})
+}
+
+func readBody(text string, d *agenda.Definition) error {
+	var b scheduleBody
+	if err := decode(text, &b); err != nil {
+		return err
+	}
+	d.Description, d.Trigger, d.Zone, d.Target, d.Mode, d.Labels = b.Description, b.Trigger, b.Zone, b.Target, b.Mode, b.Labels
+	d.Policy = b.Policy.policy()
+	return nil
+}
+
+const scheduleColumns = `schedule_id, tenant, name, version, body, uses_calendar, status, state, cursor_ms, next_ms, awaits_end,
+	claimed_by, claimed_until_ms, created_by, created_ms, updated_ms, claim_epoch`
+
+// scanned is a row of schedules.
+func scanDue(scan func(...any) error) (store.DueSchedule, error) {
+	var out store.DueSchedule
+	s := &out.Schedule
+	var body, state string
+	var status agenda.Status
+	var cursor, next, until, created, updated int64
+	if err := scan(&s.ID, &s.Tenant, &s.Name, &s.Version, &body, &s.UsesCalendar, &status, &state, &cursor, &next, &s.State.AwaitsEnd,
+		&s.ClaimedBy, &until, &s.CreatedBy, &created, &updated, &out.Epoch); err != nil {
+		return out, err
+	}
+	awaits := s.State.AwaitsEnd
+	if err := decode(state, &s.State); err != nil {
+		return out, err
+	}
+	s.State.AwaitsEnd, s.State.Status = awaits, status
+	s.State.Cursor, s.State.Next = clock.FromMillis(cursor), clock.FromMillis(next)
+	s.ClaimedUntil, s.CreatedAt, s.UpdatedAt = clock.FromMillis(until), clock.FromMillis(created), clock.FromMillis(updated)
+	return out, readBody(body, &s.Definition)
+}
+
+func storedSchedule(s agenda.Schedule) agenda.Schedule {
+	s.CreatedAt, s.UpdatedAt = clock.FromMillis(clock.Millis(s.CreatedAt)), clock.FromMillis(clock.Millis(s.UpdatedAt))
+	s.State.Cursor, s.State.Next = clock.FromMillis(clock.Millis(s.State.Cursor)), clock.FromMillis(clock.Millis(s.State.Next))
+	s.ClaimedBy = ""
+	s.ClaimedUntil = clock.FromMillis(0)
+	return s
+}
+
+func (s schedules) Create(ctx context.Context, p store.PutSchedule) (agenda.Schedule, error) {
+	d := storedSchedule(p.Schedule)
+	d.Version, d.CreatedBy = 1, p.By
+	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if err := claimKey(ctx, tx, p.Key); err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, `INSERT INTO schedules (`+scheduleColumns+`, name_folded, deleted_ms)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, $12, $13, $14, 1, $15, 0)
+			ON CONFLICT (tenant, name) WHERE deleted_ms = 0 DO NOTHING`,
+			d.ID, d.Tenant, d.Name, d.Version, scheduleBodyOf(d.Definition), flag(d.UsesCalendar), string(d.State.Status), encode(d.State),
+			clock.Millis(d.State.Cursor), clock.Millis(d.State.Next), flag(d.State.AwaitsEnd), d.CreatedBy,
+			clock.Millis(d.CreatedAt), clock.Millis(d.UpdatedAt), fold(d.Name))
+		if err != nil {
+			return fmt.Errorf("insert schedule: %w", err)
+		}
+		if n == 0 {
+			return scheduleTaken(d.Name)
+		}
+		if err := keepSchedule(ctx, tx, d, p.By); err != nil {
+			return err
+		}
+		tx.Hint(store.Hint{Topic: store.HintPlans})
+		if err := storeKey(ctx, tx, p.Key, d); err != nil {
+			return err
+		}
+		return record(ctx, tx, p.Audit)
+	})
+	return d, err
+}
+
+func scheduleTaken(name string) error {
+	return fault.Newf(fault.NameTaken, "a schedule named %q exists", name).At("/name", string(fault.NameTaken), "is taken")
+}
+
+// keepSchedule keeps a version, and gives the lock of its runs as many units as may
+// run beside each other.
+func keepSchedule(ctx context.Context, tx Tx, d agenda.Schedule, by string) error {
+	if _, err := tx.Exec(ctx, `INSERT INTO schedule_versions (schedule_id, version, name, body, created_by, created_ms)
+		VALUES ($1, $2, $3, $4, $5, $6)`, d.ID, d.Version, d.Name, scheduleBodyOf(d.Definition), by, clock.Millis(d.UpdatedAt)); err != nil {
+		return fmt.Errorf("insert schedule version: %w", err)
+	}
+	lock := agenda.LockName(d.ID)
+	if d.Policy.Overlap != agenda.OverlapAllow || d.Policy.MaxParallel < 2 {
+		if _, err := tx.Exec(ctx, `DELETE FROM lock_capacities WHERE name = $1`, lock); err != nil {
+			return fmt.Errorf("forget the capacity of a schedule: %w", err)
+		}
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO lock_capacities (name, capacity, updated_ms) VALUES ($1, $2, $3)
+		ON CONFLICT (name) DO UPDATE SET capacity = excluded.capacity, updated_ms = excluded.updated_ms`,
+		lock, d.Policy.MaxParallel, clock.Millis(d.UpdatedAt)); err != nil {
+		return fmt.Errorf("set the capacity of a schedule: %w", err)
+	}
+	return nil
+}
+
+func scheduleBy(ctx context.Context, tx Tx, tenant, idOrName string) (store.DueSchedule, error) {
+	d, err := scanDue(tx.Row(ctx, `SELECT `+scheduleColumns+` FROM schedules
+		WHERE tenant = $1 AND (schedule_id = $2 OR name = $3) AND deleted_ms = 0
+		ORDER BY CASE WHEN schedule_id = $4 THEN 0 ELSE 1 END LIMIT 1`, tenant, idOrName, idOrName, idOrName).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, fault.Newf(fault.NotFound, "no schedule %s", idOrName)
+	}
+	return d, err
+}
+
+func (s schedules) Schedule(ctx context.Context, tenant, idOrName string) (agenda.Schedule, error) {
+	var d store.DueSchedule
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		d, err = scheduleBy(ctx, tx, tenant, idOrName)
+		return err
+	})
+	return d.Schedule, err
+}
+
+func (s schedules) Version(ctx context.Context, tenant, id string, version int) (agenda.Schedule, error) {
+	var d store.DueSchedule
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		if d, err = scheduleBy(ctx, tx, tenant, id); err != nil {
+			return err
+		}
+		var body string
+		var at int64
+		err = tx.Row(ctx, `SELECT version, name, body, created_ms FROM schedule_versions WHERE schedule_id = $1 AND version = $2`,
+			d.Schedule.ID, version).Scan(&d.Schedule.Version, &d.Schedule.Name, &body, &at)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fault.Newf(fault.NotFound, "no version %d of schedule %s", version, id)
+		}
+		if err != nil {
+			return fmt.Errorf("read schedule version: %w", err)
+		}
+		d.Schedule.UpdatedAt = clock.FromMillis(at)
+		return readBody(body, &d.Schedule.Definition)
+	})
+	return d.Schedule, err
+}
+
+func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.SchedulePage, error) {
+	var w where
+	w.add("tenant = %s", p.Tenant)
+	w.conds = append(w.conds, "deleted_ms = 0")
+	w.contains("name_folded", p.Text)
+	in(&w, "status", p.Statuses)
+	if p.AfterName != "" {
+		w.add("name > %s", p.AfterName)
+	}
+	query := fmt.Sprintf(`SELECT %s FROM schedules%s ORDER BY name LIMIT %d`, scheduleColumns, w.String(), p.Limit+1)
+	var page store.SchedulePage
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+		rows, err := tx.Query(ctx, query, w.args...)
+		if err != nil {
+			return fmt.Errorf("list schedules: %w", err)
+		}
+		page.Schedules, err = collect(rows, func(r *sql.Rows) (agenda.Schedule, error) {
+			d, err := scanDue(r.Scan)
+			return d.Schedule, err
+		})
+		return err
+	})
+	if len(page.Schedules) > p.Limit {
+		page.Schedules, page.More = page.Schedules[:p.Limit], true
+	}
+	return page, err
+}
+
+func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Schedule, error) {
+	d := storedSchedule(p.Schedule)
+	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if err := claimKey(ctx, tx, p.Key); err != nil {
+			return err
+		}
+		var taken int
+		if err := tx.Row(ctx, `SELECT count(*) FROM schedules WHERE tenant = $1 AND name = $2 AND deleted_ms = 0 AND schedule_id <> $3`,
+			d.Tenant, d.Name, d.ID).Scan(&taken); err != nil {
+			return fmt.Errorf("check schedule name: %w", err)
+		}
+		if taken > 0 {
+			return scheduleTaken(d.Name)
+		}
+		now, err := scheduleBy(ctx, tx, d.Tenant, d.ID)
+		if err != nil {
+			return err
+		}
+		if v := now.Schedule.Version; d.Version != v && d.Version != v+1 {
+			return fault.Newf(fault.VersionMismatch, "schedule %s has version %d by now", d.ID, v)
+		}
+		epoch := now.Epoch
+		if p.Epoch != 0 {
+			epoch = p.Epoch
+		}
+		n, err := tx.Exec(ctx, `UPDATE schedules SET name = $1, name_folded = $2, version = $3, body = $4, uses_calendar = $5, status = $6,
+			state = $7, cursor_ms = $8, next_ms = $9, awaits_end = $10, updated_ms = $11, claimed_by = '', claimed_until_ms = 0,
+			claim_epoch = claim_epoch + 1
+			WHERE schedule_id = $12 AND tenant = $13 AND version = $14 AND claim_epoch = $15 AND deleted_ms = 0`,
+			d.Name, fold(d.Name), d.Version, scheduleBodyOf(d.Definition), flag(d.UsesCalendar), string(d.State.Status), encode(d.State),
+			clock.Millis(d.State.Cursor), clock.Millis(d.State.Next), flag(d.State.AwaitsEnd), clock.Millis(d.UpdatedAt),
+			d.ID, d.Tenant, now.Schedule.Version, epoch)
+		if err != nil {
+			return fmt.Errorf("update schedule: %w", err)
+		}
+		if n == 0 {
+			return fault.Newf(fault.Conflict, "schedule %s changed meanwhile", d.ID)
+		}
+		if d.Version != now.Schedule.Version {
+			if err := keepSchedule(ctx, tx, d, p.By); err != nil {
+				return err
+			}
+		}
+		tx.Hint(store.Hint{Topic: store.HintPlans})
+		if err := storeKey(ctx, tx, p.Key, d); err != nil {
+			return err
+		}
+		return record(ctx, tx, p.Audit)
+	})
+	return d, err
+}
+
+func (s schedules) Delete(ctx context.Context, p store.DeleteSchedule) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		n, err := tx.Exec(ctx, `UPDATE schedules SET deleted_ms = $1, next_ms = 0, awaits_end = 0, uses_calendar = 0, claimed_by = '',
+			claimed_until_ms = 0, claim_epoch = claim_epoch + 1 WHERE schedule_id = $2 AND tenant = $3 AND deleted_ms = 0`,
+			clock.Millis(p.At), p.ID, p.Tenant)
+		if err != nil {
+			return fmt.Errorf("delete schedule: %w", err)
+		}
+		if n == 0 {
+			return fault.Newf(fault.NotFound, "no schedule %s", p.ID)
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM lock_capacities WHERE name = $1`, agenda.LockName(p.ID)); err != nil {
+			return fmt.Errorf("forget the capacity of a schedule: %w", err)
+		}
+		return record(ctx, tx, p.Audit)
+	})
+}
+
+func fromMS(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/agenda"
+	"github.com/runsheet/runsheet/internal/audit"
+	"github.com/runsheet/runsheet/internal/job"
+)
+
+// Schedules keeps schedules, their versions and what became of their nominals.
+type Schedules interface {
+	// Create stores version 1; name_taken. p.Key as in Jobs.Add.
+	Create(ctx context.Context, p PutSchedule) (agenda.Schedule, error)
+	// Schedule returns the current version by id or by name; not_found.
+	Schedule(ctx context.Context, tenant, idOrName string) (agenda.Schedule, error)
+	// Version returns the definition that a schedule had; not_found.
+	Version(ctx context.Context, tenant, id string, version int) (agenda.Schedule, error)
+	// List returns a page ordered by name.
+	List(ctx context.Context, p ListSchedules) (SchedulePage, error)
+	// Update stores p.Schedule, whose Version must be one above the stored one or,
+	// when only its state was changed, the stored one; version_mismatch, name_taken,
+	// not_found. conflict when p.Epoch is not that of the row any more: read it with
+	// Look and try again.
+	Update(ctx context.Context, p PutSchedule) (agenda.Schedule, error)
+	// Delete removes the schedule from view and frees its name. Its jobs stay;
+	// not_found.
+	Delete(ctx context.Context, p DeleteSchedule) error
+	// Claim gives the caller schedules that are due, or whose run they wait for has
+	// ended, for p.TTL. No other claim returns them until then, or until they are
+	// decided or changed by a person.
+	Claim(ctx context.Context, p ClaimSchedules) (DueSchedules, error)
+	// Look returns what a decision about one schedule goes by, without claiming it.
+	Look(ctx context.Context, tenant, idOrName string) (DueSchedule, error)
+	// Decide carries out decisions in one transaction: state and cursor, fire keys,
+	// history and jobs. Items are independent: the result has one error per item.
+	// conflict: the schedule was claimed, decided or changed since, or a job that was
+	// to be replaced has started; nothing of the item is done. A nominal that has
+	// fired does not fire again, its job is left out.
+	Decide(ctx context.Context, items []Decided) ([]error, error)
+	// Claims renews (p.TTL > 0) or ends the claims of a planner, or ends those of all
+	// others.
+	Claims(ctx context.Context, p KeepClaims) error
+	// NextDue tells when Claim can return something.
+	NextDue(ctx context.Context, now time.Time) (NextDue, error)
+	// History returns what became of a schedule's nominals, latest first; not_found.
+	History(ctx context.Context, p ListHistory) (HistoryPage, error)
+}
+
+// PutSchedule are the parameters of Schedules.Create and Update.
+type PutSchedule struct {
+	Schedule agenda.Schedule
+	// Epoch is that of Look; 0 = whatever it is.
+	Epoch int64
+	By    string
+	Key   *Key
+	Audit *audit.Entry
+}
+
+// DeleteSchedule are the parameters of Schedules.Delete.
+type DeleteSchedule struct {
+	Tenant, ID string
+	At         time.Time
+	Audit      *audit.Entry
+}
+
+// ListSchedules are the parameters of Schedules.List.
+type ListSchedules struct {
+	Tenant    string
+	Text      string
+	Statuses  []agenda.Status
+	AfterName string
+	Limit     int
+}
+
+// SchedulePage is a page of schedules.
+type SchedulePage struct {
+	Schedules []agenda.Schedule
+	More      bool
+}
+
+// ClaimSchedules are the parameters of Schedules.Claim.
+type ClaimSchedules struct {
+	// By names the planner: host:pid:boot.
+	By  string
+	TTL time.Duration
+	// Now may be zero.
+	Now   time.Time
+	Limit int
+}
+
+// DueSchedules is what Schedules.Claim returns.
+type DueSchedules struct {
+	// Now is the time at which they were due; decisions go by it.
+	Now   time.Time
+	Items []DueSchedule
+}
+
+// DueSchedule is what a decision about a schedule goes by.
+type DueSchedule struct {
+	Schedule agenda.Schedule
+	// Runs are those whose end is not recorded.
+	Runs []agenda.Run
+	// Epoch fences the decision.
+	Epoch int64
+}
+
+// Decided is a decision about a schedule.
+type Decided struct {
+	ID, Tenant string
+	// Version is the definition that it was made by.
+	Version int
+	Epoch   int64
+	Now     time.Time
+	Outcome agenda.Outcome
+	// Jobs has one for each decision that fires, in their order.
+	Jobs  []job.Job
+	By    string // who asks for the cancels; "" = the schedule
+	Key   *Key   // only for a single item
+	Audit *audit.Entry
+}
+
+// KeepClaims are the parameters of Schedules.Claims.
+type KeepClaims struct {
+	By string
+	// Others ends the claims of everybody else: the caller knows that they are dead.
+	Others bool
+	TTL    time.Duration
+	Now    time.Time
+}
+
+// NextDue is when there is something to decide.
+type NextDue struct {
+	// At is zero when nothing is to come by itself.
+	At time.Time
+	// Awaiting: some schedule waits for the end of a run.
+	Awaiting bool
+	Now      time.Time
+}
+
+// ListHistory are the parameters of Schedules.History.
+type ListHistory struct {
+	Tenant, ID string
+	// Before is exclusive; zero = from the newest.
+	Before time.Time
+	Limit  int
+}
+
+// HistoryPage is a page of a schedule's history.
+type HistoryPage struct {
+	Entries []HistoryEntry
+	More    bool
+}
+
+// HistoryEntry is a run, or a stretch of skipped nominals.
+type HistoryEntry struct {
+	Run agenda.Run
+	// Previous, Version and Calendars belong to both, see agenda.Decision.
+	Previous  time.Time
+	Version   int
+	Calendars int64
+	// Reason is set for a stretch of Count nominals from Run.Nominal to Last.
+	Reason agenda.Reason
+	Last   time.Time
+	Count  int64
+}

@@ -193,8 +193,8 @@ func (s schedules) Version(ctx context.Context, tenant, id string, version int) 
 		}
 		var body string
 		var at int64
-		err = tx.Row(ctx, `SELECT version, name, body, created_ms FROM schedule_versions WHERE schedule_id = $1 AND version = $2`,
-			d.Schedule.ID, version).Scan(&d.Schedule.Version, &d.Schedule.Name, &body, &at)
+		err = tx.Row(ctx, `SELECT version, name, body, created_by, created_ms FROM schedule_versions WHERE schedule_id = $1 AND version = $2`,
+			d.Schedule.ID, version).Scan(&d.Schedule.Version, &d.Schedule.Name, &body, &d.Schedule.CreatedBy, &at)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fault.Newf(fault.NotFound, "no version %d of schedule %s", version, id)
 		}
@@ -213,6 +213,7 @@ func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.Sched
 	w.conds = append(w.conds, "deleted_ms = 0")
 	w.contains("name_folded", p.Text)
 	in(&w, "status", p.Statuses)
+	w.targets(p.Templates)
 	if p.AfterName != "" {
 		w.add("name > %s", p.AfterName)
 	}

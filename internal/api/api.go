@@ -22,7 +22,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/almanac"
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
@@ -30,11 +29,9 @@ import (
 	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
-	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/llm"
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
-	"github.com/runsheet/runsheet/internal/planner"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
@@ -56,18 +53,6 @@ type Logs interface {
 	Read(ctx context.Context, runID string, n int) (io.ReadCloser, error)
 	// Follow is Read that goes on until o.Done is closed or ctx ends.
 	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
-}
-
-// Planner is what the API needs of the planner; it is a *planner.Planner.
-type Planner interface {
-	// RunNow starts a run beside the plan.
-	RunNow(ctx context.Context, a planner.Ask, r agenda.RunNow) (job.Job, error)
-	// SkipNext skips the next count nominals that would fire, and returns them.
-	SkipNext(ctx context.Context, a planner.Ask, count int) ([]time.Time, error)
-	// Backfill runs nominals of the past; with dry it only lists them.
-	Backfill(ctx context.Context, a planner.Ask, b agenda.Backfill, dry bool) ([]agenda.Decision, []job.Job, error)
-	// Wake makes the planner look at once.
-	Wake()
 }
 
 // Options are what New needs. Store, Tasks and Identity must be given.
@@ -131,11 +116,11 @@ type Options struct {
 	// Calendars are those that schedules go by; nil: the program's own with the
 	// overrides in Store.
 	Calendars *almanac.Almanac
-	// Planner carries out what people want of schedules beside editing them; nil: it is
-	// refused.
+	// Planner does what persons want of schedules at once; nil: schedules can only be
+	// edited.
 	Planner Planner
 	// LegacyZone is where the schedules of the endpoints outside of /api are whose
-	// zone is not said; nil: Asia/Seoul.
+	// zone is not said; nil: UTC.
 	LegacyZone *time.Location
 	// LLM are the servers of language models; nil: there are none. LLMModel is the
 	// model of jobs that name none.

@@ -14,7 +14,6 @@ import (
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/calendar"
-	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/schedule"
@@ -126,13 +125,11 @@ func (s *service) definition(r *request, set timetable.Finder, n agenda.Schedule
 	if d.Policy, err = in.Policy(); err != nil {
 		return d, err
 	}
-	if in.Trigger.Type == string(schedule.KindOn) {
-		if err := onEvent(in.Trigger.Event); err != nil {
-			return d, err
-		}
-	}
 	t, trigger, err := in.Timing().Canonical(set, s.Zone, n.ID)
 	if err != nil {
+		return d, err
+	}
+	if d.On, err = agenda.OnOf(trigger); err != nil {
 		return d, err
 	}
 	if d.Trigger, err = t.Stored(); err != nil {
@@ -163,24 +160,6 @@ func (s *service) definition(r *request, set timetable.Finder, n agenda.Schedule
 		d.Name = name
 	}
 	return d, nil
-}
-
-// onEvent refuses events for which nothing can wait yet.
-func onEvent(name string) error {
-	var known []string
-	for _, e := range event.Catalogue() {
-		if strings.HasPrefix(string(e.Type), "job.") || strings.HasPrefix(string(e.Type), "approval.") {
-			known = append(known, string(e.Type))
-		}
-	}
-	if slices.Contains(known, name) {
-		return nil
-	}
-	f := fault.Newf(fault.TriggerInvalid, "a schedule cannot wait for %q", clip(name)).At("/trigger/event", "unknown_value", "must be one of "+strings.Join(known, ", "))
-	if close := strict.Closest(name, known); close != "" {
-		return f.WithHint("did you mean " + close + "?")
-	}
-	return f.WithHint("this version knows events of jobs and approvals; those of webhooks and workflows are not there yet")
 }
 
 // target is what the input starts, checked as POST /api/jobs would check it, and a

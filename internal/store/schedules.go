@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/agenda"
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/job"
 )
@@ -15,7 +16,7 @@ type Schedules interface {
 	Create(ctx context.Context, p PutSchedule) (agenda.Schedule, error)
 	// Schedule returns the current version by id or by name; not_found.
 	Schedule(ctx context.Context, tenant, idOrName string) (agenda.Schedule, error)
-	// Version returns the definition that a schedule had, UpdatedAt and CreatedBy being
+	// Version returns the definition that a schedule had, UpdatedAt and ChangedBy being
 	// when and by whom that version was made; not_found.
 	Version(ctx context.Context, tenant, id string, version int) (agenda.Schedule, error)
 	// List returns a page ordered by name.
@@ -47,6 +48,30 @@ type Schedules interface {
 	NextDue(ctx context.Context, now time.Time) (NextDue, error)
 	// History returns what became of a schedule's nominals, latest first; not_found.
 	History(ctx context.Context, p ListHistory) (HistoryPage, error)
+}
+
+// Happenings sets off schedules that wait for something, and forgets what is old.
+// What jobs and approvals do is written with their events.
+type Happenings interface {
+	// Started sets off the schedules of all tenants that wait for a server's start.
+	Started(ctx context.Context, p ServerStarted) error
+	// Expire deletes at most p.Limit rows each of what has set schedules off and of
+	// skipped nominals, if they were decided before p.Before, and returns how many.
+	// What fired stays, because a nominal fires only once.
+	Expire(ctx context.Context, p ExpireHappenings) (int, error)
+}
+
+// ServerStarted are the parameters of Happenings.Started.
+type ServerStarted struct {
+	// By names this start: telling of it again changes nothing.
+	By  string
+	Now time.Time // zero = the authority's clock
+}
+
+// ExpireHappenings are the parameters of Happenings.Expire.
+type ExpireHappenings struct {
+	Before time.Time
+	Limit  int // at least 1
 }
 
 // PutSchedule are the parameters of Schedules.Create and Update.
@@ -104,6 +129,9 @@ type DueSchedule struct {
 	Schedule agenda.Schedule
 	// Runs are those whose end is not recorded.
 	Runs []agenda.Run
+	// Happened is what the schedule waits for and is not decided yet, in order, and
+	// the one before. Look does not fill it in.
+	Happened []agenda.Happened
 	// Epoch fences the decision.
 	Epoch int64
 }
@@ -117,10 +145,13 @@ type Decided struct {
 	Now     time.Time
 	Outcome agenda.Outcome
 	// Jobs has one for each decision that fires, in their order.
-	Jobs  []job.Job
-	By    string // who asks for the cancels; "" = the schedule
-	Key   *Key   // only for a single item; what it renders is the Decided itself
-	Audit *audit.Entry
+	Jobs []job.Job
+	// Approvals are requests without which their subjects, which are among Jobs, must
+	// not start.
+	Approvals []approval.Request
+	By        string // who asks for the cancels; "" = the schedule
+	Key       *Key   // only for a single item; what it renders is the Decided itself
+	Audit     *audit.Entry
 }
 
 // KeepClaims are the parameters of Schedules.Claims.

@@ -38,6 +38,7 @@ type Store struct {
 	Approvals  Approvals
 	Schedules  Schedules
 	Fires      Fires
+	Happenings Happenings
 	Artifacts  Artifacts
 	Events     Events
 	Leases     Leases

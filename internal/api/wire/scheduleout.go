@@ -234,7 +234,7 @@ func FireOf(f store.Fire) ScheduleFire {
 func ScheduleVersionOf(s agenda.Schedule) (ScheduleVersion, error) {
 	in, err := ScheduleInputOf(s.Definition, true)
 	in.Enabled = nil // it is no part of a version
-	w := ScheduleVersion{ScheduleID: s.ID, Version: s.Version, CreatedAt: s.UpdatedAt.UTC(), CreatedBy: s.CreatedBy, Definition: in}
+	w := ScheduleVersion{ScheduleID: s.ID, Version: s.Version, CreatedAt: s.UpdatedAt.UTC(), CreatedBy: s.ChangedBy, Definition: in}
 	if err != nil {
 		return w, err
 	}

@@ -176,6 +176,11 @@ const (
 	SourceEvent    Source = "event"
 )
 
+// Sources lists them.
+func Sources() []Source {
+	return []Source{SourceSchedule, SourceCatchUp, SourceBackfill, SourceManual, SourceEvent}
+}
+
 // Target is what a schedule starts: one of its fields is set.
 type Target struct {
 	TemplateID string `json:"template_id,omitempty"`

@@ -229,7 +229,7 @@ func (s *service) register(t *router) {
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.budgetRoutes(), s.llmRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 		s.groupRoutes(), s.lockRoutes(), s.directRoutes(),
-		s.webhookRoutes(), s.deliveryRoutes(), s.previewRoutes(), s.calendarRoutes(), s.approvalRoutes(),
+		s.webhookRoutes(), s.deliveryRoutes(), s.scheduleRoutes(), s.scheduleVerbs(), s.previewRoutes(), s.calendarRoutes(), s.approvalRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

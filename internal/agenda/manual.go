@@ -103,7 +103,7 @@ func PlanNow(in Input, r RunNow) (Outcome, error) {
 	p.close()
 	if wait := p.tooSoon(p.now); !wait.IsZero() && !r.Force {
 		return Outcome{}, fault.Newf(fault.Conflict, "the minimum interval allows the next run at %s", wait.Format(time.RFC3339Nano)).
-			WithHint("wait until then, or use force")
+			At("/force", "min_interval", "the next run may start at "+wait.Format(time.RFC3339Nano)).WithHint("wait until then, or use force")
 	}
 	policy := in.Schedule.Policy.Overlap
 	if r.Overlap != "" {
@@ -112,7 +112,7 @@ func PlanNow(in Input, r RunNow) (Outcome, error) {
 	reason, serial := p.overlap(policy)
 	if reason != "" {
 		return Outcome{}, fault.Newf(fault.Conflict, "a run of schedule %s is under way: %s", in.Schedule.ID, reason).
-			WithHint("wait for its end, or give another overlap")
+			At("/overlap", string(reason), "a run is under way").WithHint("wait for its end, or give another overlap")
 	}
 	p.add(Decision{Nominal: p.now, Due: p.now, Fire: true, Source: SourceManual, Serial: serial}, p.now)
 	return p.outcome(), nil
@@ -184,7 +184,7 @@ func (o *Outcome) Refuse(i int, reason Reason) {
 	if !d.Fire {
 		return
 	}
-	if d.Source == SourceSchedule || d.Source == SourceCatchUp {
+	if d.Source.counts() {
 		o.State.Runs--
 	}
 	o.State.RunCount--

@@ -38,7 +38,22 @@ func DueSchedules(ctx context.Context, tx Tx, now time.Time, limit int, lock str
 	if err != nil {
 		return nil, fmt.Errorf("look for schedules whose run has ended: %w", err)
 	}
-	return append(ids, ended...), nil
+	ids = append(ids, ended...)
+	if len(ids) == limit {
+		return ids, nil
+	}
+	setOff, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
+		WHERE s.schedule_id IN (SELECT v.schedule_id FROM schedule_events v WHERE v.waiting = 1 AND v.at_ms <= $1)
+		AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $2 ORDER BY s.schedule_id LIMIT %d%s`, limit, lock), ms, ms)
+	if err != nil {
+		return nil, fmt.Errorf("look for schedules that something set off: %w", err)
+	}
+	for _, id := range setOff {
+		if len(ids) < limit && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.DueSchedules, error) {
@@ -65,6 +80,9 @@ func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.Due
 		slices.SortFunc(out.Items, func(a, b store.DueSchedule) int {
 			return slices.Index(ids, a.Schedule.ID) - slices.Index(ids, b.Schedule.ID)
 		})
+		if err := giveNominals(ctx, tx, clock.Millis(out.Now), out.Items); err != nil {
+			return err
+		}
 		return openRuns(ctx, tx, out.Items)
 	})
 	return out, err
@@ -96,7 +114,7 @@ func openRuns(ctx context.Context, tx Tx, items []store.DueSchedule) error {
 		return fmt.Errorf("read open runs: %w", err)
 	}
 	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
-		id, e, err := scanRunEntry(r)
+		id, e, err := scanRunEntry(r.Scan)
 		if err == nil {
 			items[at[id]].Runs = append(items[at[id]].Runs, e.Run)
 		}
@@ -110,12 +128,12 @@ const runQuery = `SELECT r.schedule_id, r.nominal_ms, r.again, r.previous_ms, r.
 	coalesce(j.state, ''), coalesce(j.started_ms, 0), coalesce(j.finished_ms, 0)
 	FROM schedule_runs r LEFT JOIN jobs j ON j.job_id = r.job_id`
 
-func scanRunEntry(rows *sql.Rows) (id string, e store.HistoryEntry, err error) {
+func scanRunEntry(scan func(...any) error) (id string, e store.HistoryEntry, err error) {
 	r := &e.Run
 	var nominal, previous, due, planned, decided, started, ended, jobStarted, jobEnded int64
 	var open bool
 	var state string
-	if err := rows.Scan(&id, &nominal, &r.Again, &previous, &due, &planned, &decided, &r.Source, &e.Version, &e.Calendars, &r.JobID, &open,
+	if err := scan(&id, &nominal, &r.Again, &previous, &due, &planned, &decided, &r.Source, &e.Version, &e.Calendars, &r.JobID, &open,
 		&r.Status, &r.Reason, &started, &ended, &state, &jobStarted, &jobEnded); err != nil {
 		return id, e, err
 	}
@@ -133,8 +151,9 @@ func scanRunEntry(rows *sql.Rows) (id string, e store.HistoryEntry, err error) {
 
 func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, error) {
 	var out []error
+	lost := false
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		out = make([]error, len(items))
+		out, lost = make([]error, len(items)), false
 		for i, d := range items {
 			if err := claimKey(ctx, tx, d.Key); err != nil {
 				return err
@@ -144,11 +163,14 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 			switch {
 			case errors.As(err, &f) && f.Code == fault.Conflict:
 				out[i] = err
+				if lost = d.Key != nil; lost {
+					return err // nothing must stay of the key either
+				}
 				continue
 			case err != nil:
 				return err
 			}
-			if err := storeKey(ctx, tx, d.Key, d.Outcome.Decisions); err != nil {
+			if err := storeKey(ctx, tx, d.Key, d); err != nil {
 				return err
 			}
 			if err := record(ctx, tx, d.Audit); err != nil {
@@ -157,6 +179,9 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 		}
 		return nil
 	})
+	if lost {
+		return out, nil
+	}
 	return out, err
 }
 
@@ -287,8 +312,7 @@ func (s schedules) record(ctx context.Context, tx Tx, d store.Decided) error {
 	}
 	for i, j := range fired {
 		j.Rank = rank.Natural(j.Zone(), first+int64(i))
-		// A job that waits for an approval is created together with its request here.
-		if _, err := addJob(ctx, tx, j, d.Now); err != nil {
+		if _, err := addAsking(ctx, tx, j, requestAbout(d.Approvals, j.ID), d.Now); err != nil {
 			return err
 		}
 	}
@@ -364,67 +388,26 @@ func (s schedules) NextDue(ctx context.Context, now time.Time) (store.NextDue, e
 		if out.Now, err = s.Now(ctx, tx, now); err != nil {
 			return err
 		}
-		var next, claimed sql.NullInt64
+		var next, claimed, happens sql.NullInt64
 		if err := tx.Row(ctx, `SELECT
 			(SELECT next_ms FROM schedules WHERE next_ms > 0 AND claimed_until_ms <= $1 ORDER BY next_ms LIMIT 1),
 			(SELECT min(claimed_until_ms) FROM schedules WHERE claimed_by <> '' AND claimed_until_ms > $2),
+			(SELECT min(v.at_ms) FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
+				WHERE v.waiting = 1 AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $3),
 			EXISTS (SELECT 1 FROM schedules WHERE awaits_end = 1)`,
-			clock.Millis(out.Now), clock.Millis(out.Now)).Scan(&next, &claimed, &out.Awaiting); err != nil {
+			clock.Millis(out.Now), clock.Millis(out.Now), clock.Millis(out.Now)).Scan(&next, &claimed, &happens, &out.Awaiting); err != nil {
 			return fmt.Errorf("read the next due time: %w", err)
 		}
-		at := next.Int64
-		if claimed.Valid && (!next.Valid || claimed.Int64 < at) {
-			at = claimed.Int64
+		var at int64
+		for _, ms := range []sql.NullInt64{next, claimed, happens} {
+			if ms.Valid && (at == 0 || ms.Int64 < at) {
+				at = ms.Int64
+			}
 		}
 		out.At = clock.FromMillis(at)
 		return nil
 	})
 	return out, err
-}
-
-func (s schedules) History(ctx context.Context, p store.ListHistory) (store.HistoryPage, error) {
-	before := clock.Millis(p.Before)
-	if before == 0 {
-		before = 1 << 62
-	}
-	var page store.HistoryPage
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
-		d, err := scheduleBy(ctx, tx, p.Tenant, p.ID)
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, fmt.Sprintf(`%s WHERE r.schedule_id = $1 AND r.nominal_ms < $2 ORDER BY r.nominal_ms DESC, r.again DESC LIMIT %d`,
-			runQuery, p.Limit+1), d.Schedule.ID, before)
-		if err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		runs, err := collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
-			_, e, err := scanRunEntry(r)
-			return e, err
-		})
-		if err != nil {
-			return err
-		}
-		rows, err = tx.Query(ctx, fmt.Sprintf(`SELECT nominal_ms, reason, last_ms, nominals, decided_ms, version FROM schedule_skips
-			WHERE schedule_id = $1 AND nominal_ms < $2 ORDER BY nominal_ms DESC LIMIT %d`, p.Limit+1), d.Schedule.ID, before)
-		if err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		skips, err := collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
-			var e store.HistoryEntry
-			var nominal, last, decided int64
-			err := r.Scan(&nominal, &e.Reason, &last, &e.Count, &decided, &e.Version)
-			e.Run.Nominal, e.Last, e.Run.DecidedAt = clock.FromMillis(nominal), clock.FromMillis(last), clock.FromMillis(decided)
-			return e, err
-		})
-		page.Entries = append(runs, skips...)
-		slices.SortStableFunc(page.Entries, func(a, b store.HistoryEntry) int { return b.Run.Nominal.Compare(a.Run.Nominal) })
-		return err
-	})
-	if len(page.Entries) > p.Limit {
-		page.Entries, page.More = page.Entries[:p.Limit], true
-	}
-	return page, err
 }
 
 // replan lets all schedules of a tenant that go by calendars look for their next

@@ -357,7 +357,9 @@ func TestHardCaps(t *testing.T) {
 		// The default makes up one run, and none runs beside another.
 		{"default", func(*agenda.Policy) {}, []int64{43200}},
 		{"default, side by side", func(p *agenda.Policy) { p.Overlap = agenda.OverlapAllow }, []int64{43200, 43201}},
-		{"no window", func(p *agenda.Policy) { p.Overlap, p.Missed, p.CatchUpWindow = agenda.OverlapAllow, agenda.MissedAll, 0 }, []int64{43201}},
+		{"no window", func(p *agenda.Policy) {
+			p.Overlap, p.Missed, p.CatchUpWindow = agenda.OverlapAllow, agenda.MissedAll, 0
+		}, []int64{43201}},
 		{"window", func(p *agenda.Policy) {
 			p.Overlap, p.Missed, p.CatchUpWindow = agenda.OverlapAllow, agenda.MissedAll, 5*time.Minute
 		}, minutes(43197, 43201)},

@@ -278,6 +278,9 @@ func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time
 		return store.Decided{}, err
 	}
 	in.Trigger, in.Calendars = c.Trigger, c.Calendars
+	if len(d.Happened) > 0 {
+		in.Trigger = in.Trigger.With(agenda.Nominals(d.Happened, in.Trigger.Spec().Zone))
+	}
 	item := decided(d, now, agenda.Plan(in))
 	return item, p.fill(ctx, d.Schedule, &item)
 }
@@ -304,9 +307,14 @@ func (p *Planner) fill(ctx context.Context, s agenda.Schedule, item *store.Decid
 		if err != nil {
 			return err
 		}
-		item.Jobs = append(item.Jobs, bind(j, s, *d, item.Now))
+		j = bind(j, s, *d, item.Now)
+		if err := start(item, j, s, *d, s.CreatedBy); err != nil {
+			p.log.Warn("nobody can be asked about a schedule's job", "schedule", s.ID, "error", err)
+			o.Refuse(i, agenda.ReasonTarget)
+			continue
+		}
 		if o.State.Last.JobID == "" && o.State.Last.Nominal.Equal(d.Nominal) {
-			o.State.Last.JobID = item.Jobs[len(item.Jobs)-1].ID
+			o.State.Last.JobID = j.ID
 		}
 	}
 	return nil

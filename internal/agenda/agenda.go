@@ -176,6 +176,11 @@ const (
 	SourceEvent    Source = "event"
 )
 
+// Sources lists them.
+func Sources() []Source {
+	return []Source{SourceSchedule, SourceCatchUp, SourceBackfill, SourceManual, SourceEvent}
+}
+
 // counts reports whether a run counts as one that its nominal made.
 func (s Source) counts() bool { return s != SourceManual && s != SourceBackfill }
 

@@ -102,7 +102,7 @@ func PlanNow(in Input, r RunNow) (Outcome, error) {
 	p.close()
 	if wait := p.tooSoon(p.now); !wait.IsZero() && !r.Force {
 		return Outcome{}, fault.Newf(fault.Conflict, "the minimum interval allows the next run at %s", wait.Format(time.RFC3339Nano)).
-			WithHint("wait until then, or use force")
+			At("/force", "min_interval", "the next run may start at "+wait.Format(time.RFC3339Nano)).WithHint("wait until then, or use force")
 	}
 	policy := in.Schedule.Policy.Overlap
 	if r.Overlap != "" {
@@ -111,7 +111,7 @@ func PlanNow(in Input, r RunNow) (Outcome, error) {
 	reason, serial := p.overlap(policy)
 	if reason != "" {
 		return Outcome{}, fault.Newf(fault.Conflict, "a run of schedule %s is under way: %s", in.Schedule.ID, reason).
-			WithHint("wait for its end, or give another overlap")
+			At("/overlap", string(reason), "a run is under way").WithHint("wait for its end, or give another overlap")
 	}
 	p.add(Decision{Nominal: p.now, Due: p.now, Fire: true, Source: SourceManual, Serial: serial}, p.now)
 	return p.outcome(), nil

@@ -299,6 +299,7 @@ type ListJobs struct {
 	TemplateIDs   []string
 	Labels        map[string]string
 	GroupID       string
+	ScheduleID    string // only what this schedule made; "" = whatever
 	Text          string // substring of the name, any case
 	CreatedAfter  time.Time
 	CreatedBefore time.Time
@@ -400,6 +401,7 @@ type Finish struct {
 type ListRuns struct {
 	Tenant        string
 	JobID         string
+	ScheduleID    string // only of jobs that this schedule made; "" = whatever
 	States        []run.State
 	Types         []string
 	TemplateIDs   []string

@@ -125,7 +125,7 @@ func openRuns(ctx context.Context, tx Tx, items []store.DueSchedule) error {
 		return fmt.Errorf("read open runs: %w", err)
 	}
 	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
-		id, e, err := scanRunEntry(r)
+		id, e, err := scanRunEntry(r.Scan)
 		if err == nil {
 			items[at[id]].Runs = append(items[at[id]].Runs, e.Run)
 		}
@@ -139,12 +139,12 @@ const runQuery = `SELECT r.schedule_id, r.nominal_ms, r.again, r.previous_ms, r.
 	coalesce(j.state, ''), coalesce(j.started_ms, 0), coalesce(j.finished_ms, 0)
 	FROM schedule_runs r LEFT JOIN jobs j ON j.job_id = r.job_id`
 
-func scanRunEntry(rows *sql.Rows) (id string, e store.HistoryEntry, err error) {
+func scanRunEntry(scan func(...any) error) (id string, e store.HistoryEntry, err error) {
 	r := &e.Run
 	var nominal, previous, due, planned, decided, started, ended, jobStarted, jobEnded int64
 	var open bool
 	var state string
-	if err := rows.Scan(&id, &nominal, &r.Again, &previous, &due, &planned, &decided, &r.Source, &e.Version, &e.Calendars, &r.JobID, &open,
+	if err := scan(&id, &nominal, &r.Again, &previous, &due, &planned, &decided, &r.Source, &e.Version, &e.Calendars, &r.JobID, &open,
 		&r.Status, &r.Reason, &started, &ended, &state, &jobStarted, &jobEnded); err != nil {
 		return id, e, err
 	}
@@ -162,8 +162,9 @@ func scanRunEntry(rows *sql.Rows) (id string, e store.HistoryEntry, err error) {
 
 func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, error) {
 	var out []error
+	lost := false
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		out = make([]error, len(items))
+		out, lost = make([]error, len(items)), false
 		for i, d := range items {
 			if err := claimKey(ctx, tx, d.Key); err != nil {
 				return err
@@ -173,11 +174,14 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 			switch {
 			case errors.As(err, &f) && f.Code == fault.Conflict:
 				out[i] = err
+				if lost = d.Key != nil; lost {
+					return err // nothing must stay of the key either
+				}
 				continue
 			case err != nil:
 				return err
 			}
-			if err := storeKey(ctx, tx, d.Key, d.Outcome.Decisions); err != nil {
+			if err := storeKey(ctx, tx, d.Key, d); err != nil {
 				return err
 			}
 			if err := record(ctx, tx, d.Audit); err != nil {
@@ -186,6 +190,9 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 		}
 		return nil
 	})
+	if lost {
+		return out, nil
+	}
 	return out, err
 }
 
@@ -412,51 +419,6 @@ func (s schedules) NextDue(ctx context.Context, now time.Time) (store.NextDue, e
 		return nil
 	})
 	return out, err
-}
-
-func (s schedules) History(ctx context.Context, p store.ListHistory) (store.HistoryPage, error) {
-	before := clock.Millis(p.Before)
-	if before == 0 {
-		before = 1 << 62
-	}
-	var page store.HistoryPage
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
-		d, err := scheduleBy(ctx, tx, p.Tenant, p.ID)
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, fmt.Sprintf(`%s WHERE r.schedule_id = $1 AND r.nominal_ms < $2 ORDER BY r.nominal_ms DESC, r.again DESC LIMIT %d`,
-			runQuery, p.Limit+1), d.Schedule.ID, before)
-		if err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		runs, err := collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
-			_, e, err := scanRunEntry(r)
-			return e, err
-		})
-		if err != nil {
-			return err
-		}
-		rows, err = tx.Query(ctx, fmt.Sprintf(`SELECT nominal_ms, reason, last_ms, nominals, decided_ms, version FROM schedule_skips
-			WHERE schedule_id = $1 AND nominal_ms < $2 ORDER BY nominal_ms DESC LIMIT %d`, p.Limit+1), d.Schedule.ID, before)
-		if err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		skips, err := collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
-			var e store.HistoryEntry
-			var nominal, last, decided int64
-			err := r.Scan(&nominal, &e.Reason, &last, &e.Count, &decided, &e.Version)
-			e.Run.Nominal, e.Last, e.Run.DecidedAt = clock.FromMillis(nominal), clock.FromMillis(last), clock.FromMillis(decided)
-			return e, err
-		})
-		page.Entries = append(runs, skips...)
-		slices.SortStableFunc(page.Entries, func(a, b store.HistoryEntry) int { return b.Run.Nominal.Compare(a.Run.Nominal) })
-		return err
-	})
-	if len(page.Entries) > p.Limit {
-		page.Entries, page.More = page.Entries[:p.Limit], true
-	}
-	return page, err
 }
 
 // replan lets all schedules of a tenant that go by calendars look for their next

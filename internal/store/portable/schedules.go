@@ -222,6 +222,7 @@ func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.Sched
 	w.conds = append(w.conds, "deleted_ms = 0")
 	w.contains("name_folded", p.Text)
 	in(&w, "status", p.Statuses)
+	w.targets(p.Templates)
 	if p.AfterName != "" {
 		w.add("name > %s", p.AfterName)
 	}

@@ -83,6 +83,9 @@ type Planner struct {
 	o    Options
 	log  *slog.Logger
 	wake chan struct{}
+
+	mu  sync.Mutex
+	err error // of the last tick
 }
 
 // New returns a planner that does nothing yet.
@@ -122,6 +125,7 @@ func (p *Planner) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		again, err := p.Tick(ctx)
+		p.note(ctx, err)
 		wait := time.Duration(0)
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -140,6 +144,22 @@ func (p *Planner) Run(ctx context.Context) error {
 		p.log.Warn("claims stay until they expire", "error", err)
 	}
 	return nil
+}
+
+// Err is why schedules cannot be planned at the moment, nil if they can.
+func (p *Planner) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+func (p *Planner) note(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return // it was interrupted
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
 }
 
 // Wake makes the planner look at once.

@@ -63,7 +63,8 @@ var catalogue = []Entry{
 	{RulesChanged, TopicQueue, "limits or the rules of overtaking are changed", nil},
 	{LockAcquired, TopicLock, "a program outside of the queue takes a lock", fields(lockName)},
 	{ApprovalRequested, TopicApproval, "somebody is asked to approve something", approvalFields},
-	{ApprovalDecided, TopicApproval, "a request for an approval ends: data.status is APPROVED, REJECTED, EXPIRED or SUPERSEDED", approvalFields},
+	{ApprovalDecided, TopicApproval, "a request for an approval ends in time: data.status is APPROVED, REJECTED or SUPERSEDED", approvalFields},
+	{ApprovalExpired, TopicApproval, "a request for an approval ends because nobody decided in time", approvalFields},
 	{LockReleased, TopicLock, "a lock that was taken from outside is free again: given back, expired or taken away", fields(lockName)},
 }
 

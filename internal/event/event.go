@@ -42,9 +42,10 @@ const (
 	QueuePaused     Type = "queue.paused"
 	QueueResumed    Type = "queue.resumed"
 	// An approval is announced when it is asked for, and when it is not PENDING any
-	// more: data.status says how it ended.
+	// more: it was decided (data.status says how), or its time was over.
 	ApprovalRequested Type = "approval.requested"
 	ApprovalDecided   Type = "approval.decided"
+	ApprovalExpired   Type = "approval.expired"
 )
 
 // Event is one announcement. The zero Seq means that the store has not

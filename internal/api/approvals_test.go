@@ -239,7 +239,9 @@ func TestApprovalMessage(t *testing.T) {
 func TestAskForApproval(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	add := func(rules string) string { return `{"job_type":"echo","params":{"text":"x"},"name":"deploy"` + rules + `}` }
+	add := func(rules string) string {
+		return `{"job_type":"echo","params":{"text":"x"},"name":"deploy"` + rules + `}`
+	}
 	j := want(t, b.as(access.Author, "POST", "/api/jobs", add(`,"approval":{}`), "Idempotency-Key", "k"), 201, "").json(t)
 	waits, _ := j["waiting"].(map[string]any)
 	first, _ := j["approval_id"].(string)

@@ -41,7 +41,7 @@ func (s *service) jobRoutes() []operation {
 	return []operation{
 		{
 			ID: "create_job", Method: http.MethodPost, Path: list, Scope: access.JobsWrite, Tag: "jobs", Summary: "Put a job into the queue",
-			Doc:  "From a template (template_id) or inline (job_type, which needs the scope templates:write too). params are merged over the template's. " +
+			Doc: "From a template (template_id) or inline (job_type, which needs the scope templates:write too). params are merged over the template's. " +
 				"With approval it waits, without a slot and without locks, until people approve it.",
 			Body: wire.JobInput{}, Waits: true,
 			Faults: []fault.Code{

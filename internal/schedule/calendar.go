@@ -262,6 +262,9 @@ func (t *Trigger) beyond(n, m Nominal, after time.Time) time.Time {
 		return n.At // not moved, or the calendar divides the day elsewhere
 	}
 	end := t.endOfDate(n.At, zone)
+	if s, _, _ := t.hours(n.At); !s.Open.IsZero() {
+		end = earlierOf(end, s.Open.Add(-1)) // what lies in a session that begins on the evening before stays
+	}
 	to := end
 	if !m.At.After(after) {
 		to = earlierOf(end, n.At.Add(after.Sub(m.At)))

@@ -129,7 +129,7 @@ func (t *Trigger) judged(n Nominal) Nominal {
 			skip(SkipHours)
 		}
 	}
-	if t.excludesDate(n.At) || t.excludesTime(n.At) {
+	if t.excludesDate(n.At) || t.excludesTime(n) {
 		skip(SkipExcluded)
 	}
 	return n
@@ -147,9 +147,9 @@ func (t *Trigger) excludesDate(at time.Time) bool {
 	return false
 }
 
-func (t *Trigger) excludesTime(at time.Time) bool {
+func (t *Trigger) excludesTime(n Nominal) bool {
 	for _, c := range t.excluded {
-		if c.Shows(at) {
+		if c.Shows(n.At) || n.Marks&DSTMoved != 0 && c.movesTo(n.At) {
 			return true
 		}
 	}

@@ -459,6 +459,36 @@ func TestMovedLaws(t *testing.T) {
 	})
 }
 
+// asking counts how often a calendar is asked for a date.
+type asking struct {
+	market
+	asked *int
+}
+
+func (c asking) Day(d Date) DayInfo {
+	*c.asked++
+	return c.market.Day(d)
+}
+
+// TestMovedAtOnce: what fires each second on a day off is not moved one by one,
+// wherever the calendar's day begins.
+func TestMovedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []OnNonSession{NextSession, PreviousSession} {
+		asked := 0
+		m := asking{market{zone: mustZone(t, "America/New_York")}, &asked}
+		s := cronSpec(time.UTC, "* * * * * *")
+		s.OnNonSession = policy
+		tr := mustCompile(t, s, Calendars{Days: m, Hours: m})
+		saturday := time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
+		n, _ := tr.Next(saturday)
+		p, _ := tr.Prev(saturday)
+		if got := n.At.Format(time.RFC3339) + " " + p.At.Format(time.RFC3339); got != "2026-01-12T05:00:00Z 2026-01-10T04:59:59Z" || asked > 200 {
+			t.Errorf("%s: %s, %d dates asked for", policy, got, asked)
+		}
+	}
+}
+
 func TestNextFiring(t *testing.T) {
 	t.Parallel()
 	m := tokyo(t)

@@ -123,7 +123,7 @@ func (a *app) root() *cobra.Command {
 	config.AddDataFlag(f)
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.groupCommand(), a.lockCommand(), a.runCommand(), a.templateCommand(), a.directiveCommand(), a.storyCommand(), a.researchCommand(), a.workerCommand(),
-		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
+		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(), a.importCommand(),
 		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(), a.webhookCommand(),
 		a.versionCommand(),
 	)

@@ -98,8 +98,6 @@ type ApprovalRules struct {
 	Title string `json:"title,omitempty"`
 	// ExpiresIn: how long it can be decided, PT1S to P90D; P1D if absent.
 	ExpiresIn *string `json:"expires_in,omitempty"`
-	// Remind: how long before it expires people are reminded.
-	Remind []string `json:"remind,omitempty"`
 	// OnExpire: what an expiry means: the job is SKIPPED, or the server asks again, as often as max_re_requests allows.
 	OnExpire string `json:"on_expire,omitempty"`
 	// MaxReRequests: how often it can be asked again.

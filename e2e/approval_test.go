@@ -50,7 +50,6 @@ type ring struct {
 	dir     string // the witness's
 	servers []*server
 	people  map[string]http.Header // by name: how each proves who he is
-	seq     atomic.Int64
 
 	mu    sync.Mutex
 	urls  []string

@@ -259,12 +259,11 @@ func TestAskForApproval(t *testing.T) {
 	hash, _ := a["content_hash"].(string)
 	want(t, b.as(access.Approver, "POST", "/api/approvals/"+first+"/approve", `{"content_hash":"`+hash+`"}`), 200, "")
 
-	rules := `,"approval":{"title":"Now?","expires_in":"PT2H","remind":["PT1H"],"on_expire":"re_request","max_re_requests":0,"min_approvals":2,"allow_requester":true,"require_comment":true}`
+	rules := `,"approval":{"title":"Now?","expires_in":"PT2H","on_expire":"re_request","max_re_requests":0,"min_approvals":2,"allow_requester":true,"require_comment":true}`
 	j = want(t, b.as(access.Admin, "POST", "/api/jobs", add(rules)), 201, "").json(t)
 	second, _ := j["approval_id"].(string)
 	a = b.call("GET", "/api/approvals/"+second, "").json(t)
-	remind, _ := a["remind_at"].([]any)
-	if a["title"] != "Now?" || a["on_expire"] != "re_request" || a["max_re_requests"] != 0.0 || a["min_approvals"] != 2.0 || len(remind) != 1 {
+	if a["title"] != "Now?" || a["on_expire"] != "re_request" || a["max_re_requests"] != 0.0 || a["min_approvals"] != 2.0 {
 		t.Errorf("rules: %v", a)
 	}
 	hash, _ = a["content_hash"].(string)
@@ -273,7 +272,7 @@ func TestAskForApproval(t *testing.T) {
 	want(t, b.as(access.Admin, "POST", "/api/approvals/"+second+"/approve", word), 409, "already_decided")
 
 	before := len(list(t, b.call("GET", "/api/approvals", "")))
-	for _, bad := range []string{`{"expires_in":"PT0.5S"}`, `{"expires_in":"P91D"}`, `{"remind":["P2D"]}`, `{"min_approvals":0}`, `{"status":"APPROVED"}`, `[]`, `true`} {
+	for _, bad := range []string{`{"expires_in":"PT0.5S"}`, `{"expires_in":"P91D"}`, `{"min_approvals":0}`, `{"status":"APPROVED"}`, `[]`, `true`} {
 		if got := b.as(access.Author, "POST", "/api/jobs", add(`,"approval":`+bad)); got.StatusCode != 422 || !strings.Contains(string(got.body), `"/approval`) {
 			t.Errorf("%s: %d %s", bad, got.StatusCode, got.body)
 		}

@@ -21,7 +21,7 @@ func TestCalendars(t *testing.T) {
 	for _, c := range list(t, b.as(access.Viewer, "GET", "/api/calendars", "")) {
 		found[c["mic"].(string)] = c
 	}
-	for _, code := range strings.Fields("XNYS XNAS XKRX XTKS XLON 24/7 24/5 weekdays US KR") {
+	for code := range strings.FieldsSeq("XNYS XNAS XKRX XTKS XLON 24/7 24/5 weekdays US KR") {
 		if found[strings.ToUpper(code)] == nil && found[code] == nil {
 			t.Errorf("there is no %s", code)
 		}

@@ -86,11 +86,8 @@ func (a *app) wait(ctx context.Context, cl *client.Client, jobID string, w waitF
 		p.follow = newFollower(a, cl)
 	}
 	last, err := cl.WaitJob(wctx, jobID, func(j client.Job, err error) error {
-		if err == nil && !w.patient && j.Waiting != nil && j.Waiting.Code == "approval" {
-			return &unapproved{job: j} // that may take days
-		}
 		p.update(wctx, j, err)
-		if w.limit == 0 && err == nil && awaitsApproval(j) {
+		if w.limit == 0 && !w.patient && err == nil && awaitsApproval(j) {
 			return &unapproved{job: j} // it may take for ever
 		}
 		return nil

@@ -31,7 +31,7 @@ func (j Job) Request(id string, by approval.Person, now time.Time, life time.Dur
 		add("template_version", "Version of the template", approval.Number, strconv.Itoa(j.TemplateVersion))
 	}
 	add("directive", "Directive", approval.Text, j.Directive.Name)
-	add("trigger", "Asked for by", approval.Text, string(j.Trigger))
+	add("trigger", "Trigger", approval.Text, string(j.Trigger))
 	return r
 }
 

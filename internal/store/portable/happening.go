@@ -29,7 +29,7 @@ func happeningOf(e event.Event, s webhook.Subject) agenda.Happening {
 		if s.Job != nil && s.Job.State == job.Failed { // it is not tried again
 			return agenda.JobFailed
 		}
-	case event.ApprovalDecided:
+	case event.ApprovalDecided, event.ApprovalExpired:
 		if s.Approval != nil && s.Approval.Status != approval.Superseded {
 			return agenda.ApprovalDecided
 		}

@@ -90,7 +90,7 @@ func (p *planned) add(body string) map[string]any {
 	return want(p.t, p.call("POST", "/api/schedules", body), 201, "").json(p.t)
 }
 
-func pick(m map[string]any, keys ...string) map[string]any {
+func fieldsOf(m map[string]any, keys ...string) map[string]any {
 	out := map[string]any{}
 	for _, k := range keys {
 		out[k] = m[k]
@@ -139,7 +139,7 @@ func TestScheduleForms(t *testing.T) {
 		for k := range expect {
 			keys = append(keys, k)
 		}
-		if d := cmp.Diff(expect, pick(got, keys...)); d != "" {
+		if d := cmp.Diff(expect, fieldsOf(got, keys...)); d != "" {
 			t.Errorf("%s:\n%s", body, d)
 		}
 		id := fmt.Sprint(got["schedule_id"])
@@ -187,7 +187,7 @@ func TestScheduleOptions(t *testing.T) {
 		t.Errorf("resolved %v", resolved)
 	}
 	if got["summary"] == "" || got["state"] != "active" || got["run_count"] != 0.0 || got["version"] != 1.0 {
-		t.Errorf("%v", pick(got, "summary", "state", "run_count", "version"))
+		t.Errorf("%v", fieldsOf(got, "summary", "state", "run_count", "version"))
 	}
 }
 
@@ -198,41 +198,41 @@ func TestScheduleRefused(t *testing.T) {
 	p.add(`{"name":"taken","template_id":"hello","cron":"0 0 * * *"}`)
 	long := strings.Repeat("a", 101)
 	for body, expect := range map[string]string{
-		`{"template_id":"hello"}`: "422 /trigger",
-		`{"template_id":"hello","cron":"0 0 30 2 *"}`:                                                             "422 /trigger/expression",
-		`{"template_id":"hello","cron":"* * *"}`:                                                                  "422 /trigger/expression",
-		`{"template_id":"hello","cron":"0 0 * * *","timezone":"Mars/Base"}`:                                       "422 /timezone",
-		`{"template_id":"hello","trigger":{"type":"EVENT","event":"MARKET_OPEN"}}`:                                "422 /calendar",
-		`{"template_id":"hello","calendar":"XXXX","cron":"0 0 * * *"}`:                                            "422 /calendar",
-		`{"template_id":"none","cron":"0 0 * * *"}`:                                                               "404 /template_id",
-		`{"job_key":"none","cron":"0 0 * * *"}`:                                                                   "404 /job_key",
-		`{"cron":"0 0 * * *"}`:                                                                                    "422 /template_id",
-		`{"template_id":"hello","job":{"job_type":"echo"},"cron":"0 0 * * *"}`:                                    "422 /template_id",
-		`{"job":{"job_type":"echo","params":{"text":3}},"cron":"0 0 * * *"}`:                                      "422 /job/params/text",
-		`{"job":{"job_type":"none"},"cron":"0 0 * * *"}`:                                                          "422 /job/job_type",
-		`{"template_id":"hello","params":{"colour":1},"cron":"0 0 * * *"}`:                                        "422 /params/colour",
-		`{"template_id":"hello","cron":"0 0 * * *","trigger":{"type":"INTERVAL","interval":"PT5M"}}`:              "422 /cron",
-		`{"template_id":"hello","cron":"0 0 * * *","interval_minutes":5}`:                                         "422 /interval_minutes",
-		`{"template_id":"hello","schedule_type":"cron","interval_minutes":5}`:                                     "422 /cron",
-		`{"template_id":"hello","trigger":{"type":"INTERVAL","expression":"0 0 * * *"}}`:                          "422 /trigger/expression",
-		`{"template_id":"hello","trigger":{"type":"INTERVAL","interval":"PT0.5S"}}`:                               "422 /trigger/interval",
-		`{"container_id":"pf_1","trigger":{"type":"CRON","expression":"0 9 * * *"}}`:                              "422 /container_id",
-		`{"workflow_id":"wf_1","cron":"0 9 * * *"}`:                                                               "422 /workflow_id",
-		`{"template_id":"hello","cron":"0 9 * * *","constraints":{"skip_holidays":true}}`:                         "422 /calendar",
-		`{"template_id":"hello","cron":"0 9 * * *","grace":"PT0.5S"}`:                                             "422 /grace",
-		`{"template_id":"hello","cron":"0 9 * * *","jitter":"PT0.0000001S"}`:                                      "422 /jitter",
-		`{"template_id":"hello","cron":"0 9 * * *","overlap":"maybe"}`:                                            "422 /overlap",
-		`{"template_id":"hello","cron":"0 9 * * *","maxRuns":3}`:                                                  "422 /maxRuns",
-		`{"template_id":"hello","cron":"0 9 * * *","max_runs":0}`:                                                 "422 /max_runs",
-		`{"template_id":"hello","cron":"0 9 * * *","backfill_from":"2024-01-01T00:00:00Z"}`:                       "422 /backfill_from",
-		`{"template_id":"hello","trigger":{"type":"ON","event":"workflow.completed"}}`:                            "422 /trigger/event",
-		`{"name":"taken","template_id":"hello","cron":"0 9 * * *"}`:                                               "409 /name",
-		`{"name":"sched_01jh0000000000000000000000","template_id":"hello","cron":"0 9 * * *"}`:                    "422 /name",
-		`{"name":"a/b","template_id":"hello","cron":"0 9 * * *"}`:                                                 "422 /name",
-		`{"name":"` + long + `","template_id":"hello","cron":"0 9 * * *"}`:                                        "422 /name",
-		`{"name":"n","name":"m","template_id":"hello","cron":"0 9 * * *"}`:                                        "400 /name",
-		`{"template_id":"hello","trigger":{"type":"AT","at":["2020-01-01T00:00:00Z"]}}`:                           "422 /trigger/at",
-		`{"template_id":"job_01jh0000000000000000000000","cron":"0 9 * * *"}`:                                     "400 /template_id",
+		`{"template_id":"hello"}`:                                                                                      "422 /trigger",
+		`{"template_id":"hello","cron":"0 0 30 2 *"}`:                                                                  "422 /trigger/expression",
+		`{"template_id":"hello","cron":"* * *"}`:                                                                       "422 /trigger/expression",
+		`{"template_id":"hello","cron":"0 0 * * *","timezone":"Mars/Base"}`:                                            "422 /timezone",
+		`{"template_id":"hello","trigger":{"type":"EVENT","event":"MARKET_OPEN"}}`:                                     "422 /calendar",
+		`{"template_id":"hello","calendar":"XXXX","cron":"0 0 * * *"}`:                                                 "422 /calendar",
+		`{"template_id":"none","cron":"0 0 * * *"}`:                                                                    "404 /template_id",
+		`{"job_key":"none","cron":"0 0 * * *"}`:                                                                        "404 /job_key",
+		`{"cron":"0 0 * * *"}`:                                                                                         "422 /template_id",
+		`{"template_id":"hello","job":{"job_type":"echo"},"cron":"0 0 * * *"}`:                                         "422 /template_id",
+		`{"job":{"job_type":"echo","params":{"text":3}},"cron":"0 0 * * *"}`:                                           "422 /job/params/text",
+		`{"job":{"job_type":"none"},"cron":"0 0 * * *"}`:                                                               "422 /job/job_type",
+		`{"template_id":"hello","params":{"colour":1},"cron":"0 0 * * *"}`:                                             "422 /params/colour",
+		`{"template_id":"hello","cron":"0 0 * * *","trigger":{"type":"INTERVAL","interval":"PT5M"}}`:                   "422 /cron",
+		`{"template_id":"hello","cron":"0 0 * * *","interval_minutes":5}`:                                              "422 /interval_minutes",
+		`{"template_id":"hello","schedule_type":"cron","interval_minutes":5}`:                                          "422 /cron",
+		`{"template_id":"hello","trigger":{"type":"INTERVAL","expression":"0 0 * * *"}}`:                               "422 /trigger/expression",
+		`{"template_id":"hello","trigger":{"type":"INTERVAL","interval":"PT0.5S"}}`:                                    "422 /trigger/interval",
+		`{"container_id":"pf_1","trigger":{"type":"CRON","expression":"0 9 * * *"}}`:                                   "422 /container_id",
+		`{"workflow_id":"wf_1","cron":"0 9 * * *"}`:                                                                    "422 /workflow_id",
+		`{"template_id":"hello","cron":"0 9 * * *","constraints":{"skip_holidays":true}}`:                              "422 /calendar",
+		`{"template_id":"hello","cron":"0 9 * * *","grace":"PT0.5S"}`:                                                  "422 /grace",
+		`{"template_id":"hello","cron":"0 9 * * *","jitter":"PT0.0000001S"}`:                                           "422 /jitter",
+		`{"template_id":"hello","cron":"0 9 * * *","overlap":"maybe"}`:                                                 "422 /overlap",
+		`{"template_id":"hello","cron":"0 9 * * *","maxRuns":3}`:                                                       "422 /maxRuns",
+		`{"template_id":"hello","cron":"0 9 * * *","max_runs":0}`:                                                      "422 /max_runs",
+		`{"template_id":"hello","cron":"0 9 * * *","backfill_from":"2024-01-01T00:00:00Z"}`:                            "422 /backfill_from",
+		`{"template_id":"hello","trigger":{"type":"ON","event":"workflow.completed"}}`:                                 "422 /trigger/event",
+		`{"name":"taken","template_id":"hello","cron":"0 9 * * *"}`:                                                    "409 /name",
+		`{"name":"sched_01jh0000000000000000000000","template_id":"hello","cron":"0 9 * * *"}`:                         "422 /name",
+		`{"name":"a/b","template_id":"hello","cron":"0 9 * * *"}`:                                                      "422 /name",
+		`{"name":"` + long + `","template_id":"hello","cron":"0 9 * * *"}`:                                             "422 /name",
+		`{"name":"n","name":"m","template_id":"hello","cron":"0 9 * * *"}`:                                             "400 /name",
+		`{"template_id":"hello","trigger":{"type":"AT","at":["2020-01-01T00:00:00Z"]}}`:                                "422 /trigger/at",
+		`{"template_id":"job_01jh0000000000000000000000","cron":"0 9 * * *"}`:                                          "400 /template_id",
 		`{"template_id":"hello","cron":"0 9 * * *","start_at":"2026-03-01T00:00:00Z","end_at":"2026-02-01T00:00:00Z"}`: "422 /end_at",
 	} {
 		a := p.call("POST", "/api/schedules", body)
@@ -291,4 +291,8 @@ func TestScheduleRights(t *testing.T) {
 	want(t, p.call("GET", "/api/schedules/job_01jh0000000000000000000000", ""), 400, "wrong_id_type")
 	want(t, p.call("GET", "/api/schedules/%00", ""), 404, "not_found")
 	want(t, p.call("GET", "/api/schedules/%ff", ""), 404, "not_found")
+}
+
+func legacyZone(zone *time.Location) func(*api.Options) {
+	return func(o *api.Options) { o.LegacyZone = zone }
 }

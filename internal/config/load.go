@@ -90,9 +90,9 @@ func defaults(env func(string) (string, bool)) Config {
 		Legacy:   true,
 
 		LegacyTimezone: "Asia/Seoul",
-		OIDC:     defaultOIDC(),
-		LLM:      defaultLLM(),
-		origins:  map[string]string{},
+		OIDC:           defaultOIDC(),
+		LLM:            defaultLLM(),
+		origins:        map[string]string{},
 	}
 	if env != nil {
 		c.Data = defaultData(env)

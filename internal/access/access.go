@@ -63,7 +63,7 @@ const (
 	// SchedulesWrite is the right to say what is started and when. What it is must be
 	// allowed beside it: JobsWrite, and TemplatesWrite for what an author says.
 	SchedulesWrite Scope = "schedules:write"
-	CalendarsRead Scope = "calendars:read"
+	CalendarsRead  Scope = "calendars:read"
 	// CalendarsWrite is the right to change when schedules fire.
 	CalendarsWrite Scope = "calendars:write"
 	// ApprovalsRead shows what is to be approved, which may be more than jobs show.

@@ -408,18 +408,26 @@ func (s *service) edit(r *request, d store.DueSchedule, set *calendar.Set, in wi
 		n.Version++
 	}
 	n.UpdatedAt = now
-	return s.storeSchedule(r, set, d, n, change{Action: audit.ScheduleUpdated, Detail: map[string]string{"version": itoa(n.Version)}}, nil)
+	return s.storeSchedule(r, d, n, scheduleChange{change: change{Action: audit.ScheduleUpdated, Detail: map[string]string{"version": itoa(n.Version)}}}, set)
+}
+
+// scheduleChange is the audit entry of a change, without what can be read off the
+// schedules, and the key of its request; nil = none.
+type scheduleChange struct {
+	change
+	key *store.Key
 }
 
 // storeSchedule stores n in the place of d, with an audit entry.
-func (s *service) storeSchedule(r *request, set *calendar.Set, d store.DueSchedule, n agenda.Schedule, c change, key *store.Key) (agenda.Schedule, error) {
+func (s *service) storeSchedule(r *request, d store.DueSchedule, n agenda.Schedule, x scheduleChange, set *calendar.Set) (agenda.Schedule, error) {
+	c := x.change
 	now := s.now()
 	c.Object, c.Name, c.Before, c.After = n.ID, n.Name, wire.ScheduleOf(d.Schedule, set, now), wire.ScheduleOf(n, set, now)
 	entry, err := s.record(r, c)
 	if err != nil {
 		return n, err
 	}
-	out, err := s.Store.Schedules.Update(r.Context(), store.PutSchedule{Schedule: n, Epoch: d.Epoch, By: r.principal.Name, Key: key, Audit: entry})
+	out, err := s.Store.Schedules.Update(r.Context(), store.PutSchedule{Schedule: n, Epoch: d.Epoch, By: r.principal.Name, Key: x.key, Audit: entry})
 	if err == nil {
 		s.wakePlanner()
 	}

@@ -88,9 +88,11 @@ func defaults(env func(string) (string, bool)) Config {
 
 		Timezone: "UTC",
 		Legacy:   true,
-		OIDC:     defaultOIDC(),
-		LLM:      defaultLLM(),
-		origins:  map[string]string{},
+
+		LegacyTimezone: "Asia/Seoul",
+		OIDC:           defaultOIDC(),
+		LLM:            defaultLLM(),
+		origins:        map[string]string{},
 	}
 	if env != nil {
 		c.Data = defaultData(env)

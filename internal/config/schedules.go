@@ -20,6 +20,7 @@ func defaultSchedules() Schedules {
 
 func scheduleKeys() []key {
 	return []key{
+		renamed("legacy-timezone", text("legacy.timezone", "IANA time zone of schedules that are made at /schedules without one", func(c *Config) *string { return &c.LegacyTimezone }, checkZone)),
 		renamed("schedules-poll", duration("schedules.poll", "how often schedules are looked at whose next time depends on the end of a run, 100ms to 1m",
 			100*time.Millisecond, time.Minute, func(c *Config) *time.Duration { return &c.Schedules.Poll })),
 		renamed("schedules-claim-ttl", duration("schedules.claim_ttl", "time after which the schedules that a silent instance has claimed are free, 5s to 1h",

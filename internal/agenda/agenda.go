@@ -162,6 +162,8 @@ const (
 	// ReasonTarget: its job could not be made, for example because the template is
 	// archived.
 	ReasonTarget Reason = "target"
+	// ReasonUnique: an equal job is there, and its template wants only one.
+	ReasonUnique Reason = "unique"
 )
 
 // Source is what made a run.

@@ -35,3 +35,20 @@ func (e *exam) schedules(ctx context.Context, cl *client.Client) {
 	}
 	e.bad(Warn, "schedules", "correct them and resume them: runsheet schedule resume NAME", "%d of %d do not fire: %s", len(troubled), total, text)
 }
+
+// trouble is why a schedule does not fire although nobody paused it; "" = it does, or
+// somebody did.
+func trouble(s client.Schedule) string {
+	if s.State == "paused" && (s.StateBy == nil || *s.StateBy == "") {
+		if s.StateReason != nil {
+			return *s.StateReason
+		}
+		return "paused"
+	}
+	for _, w := range s.Warnings {
+		if s.State == "active" && w.Code == "trigger_unusable" {
+			return w.Detail
+		}
+	}
+	return ""
+}

@@ -27,6 +27,7 @@ func scheduleChecks() []check {
 		{"Schedules/ReplacesWhatWaits", scheduleReplaces},
 		{"Schedules/CalendarsPlanAgain", scheduleReplan},
 		{"Schedules/OtherTenantSeesNothing", scheduleOtherTenant},
+		{"Schedules/HistoryHasPages", scheduleHistoryPages},
 	}
 }
 

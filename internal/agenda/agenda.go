@@ -162,6 +162,10 @@ const (
 	// ReasonTarget: its job could not be made, for example because the template is
 	// archived.
 	ReasonTarget Reason = "target"
+	// ReasonUnique: an equal job is there, and its template wants only one.
+	ReasonUnique Reason = "unique"
+	// ReasonLoop: it was set off by a chain of more than MaxDepth schedules.
+	ReasonLoop Reason = "loop"
 )
 
 // Source is what made a run.

@@ -41,9 +41,6 @@ type On struct {
 // most likely a circle.
 const MaxDepth = 10
 
-// ReasonLoop: the schedule was set off by a chain of more than MaxDepth others.
-const ReasonLoop Reason = "loop"
-
 // OnOf returns what a trigger waits for; trigger_invalid for what this server does
 // not announce.
 func OnOf(t *schedule.Trigger) (On, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 // Composer makes jobs as POST /api/jobs does, for who has no request: schedules. It
@@ -48,4 +49,19 @@ func (c *Composer) Compose(ctx context.Context, p access.Principal, body []byte)
 	}
 	r := &request{Request: (&http.Request{Header: http.Header{}}).WithContext(ctx), principal: p, body: body}
 	return c.s.compose(r, in)
+}
+
+// Unique returns which other jobs stand in the way of the one that body describes;
+// nil: none. Faults as those of Compose.
+func (c *Composer) Unique(ctx context.Context, p access.Principal, body []byte) (*store.Unique, error) {
+	var in wire.JobInput
+	if err := strict.Decode(body, &in); err != nil {
+		return nil, err
+	}
+	r := &request{Request: (&http.Request{Header: http.Header{}}).WithContext(ctx), principal: p, body: body}
+	t, err := c.s.recipe(r, in)
+	if err != nil {
+		return nil, err
+	}
+	return c.s.uniqueness(r, in, t)
 }

@@ -32,7 +32,7 @@ func (a *App) startPlanner(ctx context.Context) error {
 	}
 	s, name := a.o.Config.Schedules, plannerName(a.o.Clock.Now())
 	a.planner = planner.New(planner.Options{
-		Store: a.store.Schedules, Watch: a.store.Events.Watch, Compile: a.compileSchedule, Compose: composeSchedule(composer),
+		Store: a.store.Schedules, Watch: a.store.Events.Watch, Compile: a.compileSchedule, Compose: composeSchedule(composer), Unique: uniqueRule(composer),
 		By: name, Exclusive: a.exclusive(), Poll: s.Poll, TTL: s.ClaimTTL, MaxClaim: s.MaxClaim,
 		Clock: a.o.Clock, Logger: a.log,
 	})
@@ -123,8 +123,22 @@ func composeSchedule(c *api.Composer) func(context.Context, agenda.Schedule) (jo
 		if body == nil {
 			return job.Job{}, fault.New(fault.InvalidInput, "this server cannot run workflows")
 		}
-		p := access.Principal{Name: cmp.Or(s.CreatedBy, "schedule"), Tenant: s.Tenant, Roles: []access.Role{access.Admin}}
-		return c.Compose(ctx, p, body)
+		return c.Compose(ctx, author(s), body)
+	}
+}
+
+func author(s agenda.Schedule) access.Principal {
+	return access.Principal{Name: cmp.Or(s.CreatedBy, "schedule"), Tenant: s.Tenant, Roles: []access.Role{access.Admin}}
+}
+
+// uniqueRule is planner.Options.Unique.
+func uniqueRule(c *api.Composer) func(context.Context, agenda.Schedule) (*store.Unique, error) {
+	return func(ctx context.Context, s agenda.Schedule) (*store.Unique, error) {
+		body, err := s.Target.Input()
+		if err != nil || body == nil {
+			return nil, err
+		}
+		return c.Unique(ctx, author(s), body)
 	}
 }
 

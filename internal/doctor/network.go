@@ -95,6 +95,7 @@ func (e *exam) server(ctx context.Context) {
 		return
 	}
 	e.ok("server", "version %s answers at %s", s.Version, cl.URL())
+	e.schedules(ctx, cl)
 	// The server rounds down to milliseconds.
 	e.skew("the server", s.Time.Add(time.Millisecond), asked)
 }

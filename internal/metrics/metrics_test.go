@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -90,6 +91,7 @@ func (b *bundle) touch() {
 		Connections: func() map[string]int { return map[string]int{"idle": 3} }, Checks: func() map[string]float64 { return map[string]float64{"database": 1} },
 	})
 	b.work()
+	b.plan()
 	b.m.Batch(3)
 	b.m.WebhookAttempt("delivered", 20*time.Millisecond)
 	b.m.WebhookBacklog(1, 2)
@@ -103,6 +105,33 @@ func (b *bundle) touch() {
 	b.m.End("/api/jobs", "GET", 200, 10, time.Second)
 	b.m.Refuse("busy")
 	b.m.Direct("served")
+}
+
+// plan lets a schedule fire once, three seconds late, and skip two nominals.
+func (b *bundle) plan() {
+	t := b.t
+	t.Helper()
+	n := agenda.Schedule{ID: id.New(id.Schedule, start), Tenant: "default", CreatedAt: start, UpdatedAt: start}
+	n.Name, n.Zone, n.Policy, n.State = "s", "UTC", agenda.NewPolicy(), agenda.State{}.Begin(start)
+	_, err := b.s.Schedules.Create(t.Context(), store.PutSchedule{Schedule: n})
+	must(t, err)
+	due, err := b.s.Schedules.Claim(t.Context(), store.ClaimSchedules{By: "p", TTL: time.Minute, Now: start, Limit: 5})
+	must(t, err)
+	d := store.Decided{ID: n.ID, Tenant: "default", Version: 1, Epoch: due.Items[0].Epoch, Now: start.Add(3 * time.Second)}
+	d.Outcome.State = due.Items[0].Schedule.State
+	d.Outcome.Decisions = []agenda.Decision{
+		{Nominal: start, Due: start, Fire: true, Source: agenda.SourceSchedule},
+		{Nominal: start.Add(time.Second), Last: start.Add(2 * time.Second), Count: 2, Reason: agenda.ReasonOverlap},
+	}
+	d.Jobs = []job.Job{{ID: id.New(id.Job, start), Tenant: "default", Name: "j", Type: "command", Params: []byte("{}"), Priority: job.PriorityNormal, HeldReason: "held"}}
+	// What is refused is not counted.
+	for _, want := range []bool{true, false} {
+		errs, err := b.s.Schedules.Decide(t.Context(), []store.Decided{d})
+		must(t, err)
+		if (errs[0] == nil) != want {
+			t.Fatalf("decided: %v", errs[0])
+		}
+	}
 }
 
 // work lets jobs of two types run: one succeeds, one is retried, one is lost
@@ -177,8 +206,16 @@ func TestCounts(t *testing.T) {
 		`runsheet_stale_writes_refused_total{method="finish"} 1`,
 		`runsheet_store_errors_total{code="stale_lease",method="finish",role="jobs"} 2`,
 		`runsheet_store_duration_seconds_count{method="finish",role="jobs"} 5`,
-		`runsheet_jobs{state="QUEUED"} 1`,
+		`runsheet_jobs{state="QUEUED"} 2`,
 		`runsheet_jobs{state="RUNNING"} 0`,
+		`runsheet_schedules{status="active"} 1`,
+		`runsheet_schedules{status="paused"} 0`,
+		`runsheet_schedule_claims_total 1`,
+		`runsheet_schedule_fires_total{source="schedule"} 1`,
+		`runsheet_schedule_skips_total{reason="overlap"} 2`,
+		`runsheet_schedule_lag_seconds_count 1`,
+		`runsheet_schedule_lag_seconds_bucket{le="2.5"} 0`,
+		`runsheet_schedule_lag_seconds_bucket{le="5"} 1`,
 		`runsheet_slots 3`,
 		`runsheet_artifacts_put_bytes_total 7`,
 		`runsheet_http_requests_total{method="GET",route="/api/jobs",status="2xx"} 1`,

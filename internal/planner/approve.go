@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -90,4 +91,20 @@ func short(s string) string {
 		}
 	}
 	return s
+}
+
+// alone notes which jobs stand in the way of a new one.
+func (p *Planner) alone(ctx context.Context, s agenda.Schedule, item *store.Decided, j job.Job) error {
+	if j.UniqueKey == "" || p.o.Unique == nil {
+		return nil
+	}
+	u, err := p.o.Unique(ctx, s)
+	if err != nil || u == nil {
+		return err
+	}
+	if item.Unique == nil {
+		item.Unique = map[string]store.Unique{}
+	}
+	item.Unique[j.ID] = *u
+	return nil
 }

@@ -91,7 +91,11 @@ func (p *Planner) carryOut(ctx context.Context, a Ask, plan func(agenda.Input) (
 				return nil, err
 			}
 			j.CreatedBy = a.By
-			if err := start(&item, bind(j, d.Schedule, x, in.Now), d.Schedule, x, a.By); err != nil {
+			j = bind(j, d.Schedule, x, in.Now)
+			if err := p.alone(ctx, d.Schedule, &item, j); err != nil {
+				return nil, err
+			}
+			if err := start(&item, j, d.Schedule, x, a.By); err != nil {
 				return nil, err
 			}
 		}

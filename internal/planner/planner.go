@@ -62,6 +62,9 @@ type Options struct {
 	// Compose makes the job that a schedule starts. A fault means that it cannot be
 	// made: the nominal is skipped. Other errors, and unavailable ones, are tried again.
 	Compose func(ctx context.Context, s agenda.Schedule) (job.Job, error)
+	// Unique says which jobs stand in the way of one that Compose made with a
+	// UniqueKey; nil function or result = none.
+	Unique func(ctx context.Context, s agenda.Schedule) (*store.Unique, error)
 	// By names this planner: host:pid:boot.
 	By string
 	// Exclusive: no other instance can be on the database, so whoever has claims is
@@ -325,6 +328,9 @@ func (p *Planner) fill(ctx context.Context, s agenda.Schedule, item *store.Decid
 			return err
 		}
 		j = bind(j, s, *d, item.Now)
+		if err := p.alone(ctx, s, item, j); err != nil {
+			return err
+		}
 		if err := start(item, j, s, *d, s.CreatedBy); err != nil {
 			p.log.Warn("nobody can be asked about a schedule's job", "schedule", s.ID, "error", err)
 			o.Refuse(i, agenda.ReasonTarget)

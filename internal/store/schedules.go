@@ -149,6 +149,9 @@ type Decided struct {
 	Outcome agenda.Outcome
 	// Jobs has one for each decision that fires, in their order.
 	Jobs []job.Job
+	// Unique says, by the id of one of Jobs, which others stand in its way: then its
+	// nominal is skipped, and a person who asked for the run gets not_unique.
+	Unique map[string]Unique
 	// On is what the schedule waits for, if that is not what is stored.
 	On *agenda.On
 	// Approvals are requests without which their subjects, which are among Jobs, must

@@ -125,14 +125,7 @@ func (s jobs) equalJob(ctx context.Context, tx Tx, p store.AddJobs) (*store.Adde
 		if err := s.LockContent(ctx, tx, "unique "+j.Tenant+" "+j.UniqueKey); err != nil {
 			return nil, err
 		}
-		var w where
-		w.add("tenant = %s", j.Tenant)
-		w.add("unique_key = %s", j.UniqueKey)
-		w.conds = append(w.conds, "unique_key <> ''")
-		w.add("created_ms >= %s", clock.Millis(p.Unique.Since))
-		in(&w, "state", states)
-		other, err := scanJobWith(tx.Row(ctx, `SELECT `+jobColumns+` FROM jobs`+w.String()+`
-			ORDER BY CASE WHEN finished_ms = 0 THEN 0 ELSE 1 END, created_ms DESC LIMIT 1`, w.args...).Scan)
+		other, err := equalTo(ctx, tx, j, p.Unique.Since, states, nil)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
@@ -153,6 +146,21 @@ func (s jobs) equalJob(ctx context.Context, tx Tx, p store.AddJobs) (*store.Adde
 		})
 	}
 	return nil, nil //nolint:nilnil // there is none
+}
+
+// equalTo returns a job that is equal to j, but for the given ids; sql.ErrNoRows.
+func equalTo(ctx context.Context, tx Tx, j job.Job, since time.Time, states []job.State, except []string) (job.Job, error) {
+	var w where
+	w.add("tenant = %s", j.Tenant)
+	w.add("unique_key = %s", j.UniqueKey)
+	w.conds = append(w.conds, "unique_key <> ''")
+	w.add("created_ms >= %s", clock.Millis(since))
+	in(&w, "state", states)
+	for _, id := range except {
+		w.add("job_id <> %s", id)
+	}
+	return scanJobWith(tx.Row(ctx, `SELECT `+jobColumns+` FROM jobs`+w.String()+`
+		ORDER BY CASE WHEN finished_ms = 0 THEN 0 ELSE 1 END, created_ms DESC LIMIT 1`, w.args...).Scan)
 }
 
 // addedAt asks for the time only when a job came without one.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -224,6 +225,10 @@ func (s schedules) decide(ctx context.Context, tx Tx, d store.Decided) error {
 			return fault.Newf(fault.Conflict, "job %s is %s by now", j.ID, j.State)
 		}
 	}
+	d, err := s.withoutEqual(ctx, tx, d)
+	if err != nil {
+		return err
+	}
 	st := d.Outcome.State
 	n, err := tx.Exec(ctx, `UPDATE schedules SET status = $1, state = $2, cursor_ms = $3, next_ms = $4, awaits_end = $5, claimed_by = '',
 		claimed_until_ms = 0, claim_epoch = claim_epoch + 1 WHERE schedule_id = $6 AND tenant = $7 AND claim_epoch = $8 AND deleted_ms = 0`,
@@ -268,6 +273,60 @@ func (s schedules) decide(ctx context.Context, tx Tx, d store.Decided) error {
 		tx.Hint(store.Hint{Topic: store.HintPlans})
 	}
 	return nil
+}
+
+// withoutEqual takes the jobs out of a decision that must not be there twice.
+func (s schedules) withoutEqual(ctx context.Context, tx Tx, d store.Decided) (store.Decided, error) {
+	if len(d.Unique) == 0 {
+		return d, nil
+	}
+	all := d.Jobs
+	d.Jobs, d.Outcome.Decisions, d.Outcome.State.Skips = nil, slices.Clone(d.Outcome.Decisions), maps.Clone(d.Outcome.State.Skips)
+	taken := map[string]bool{}
+	for i, x := range d.Outcome.Decisions {
+		if !x.Fire || len(all) == 0 {
+			continue
+		}
+		j := all[0]
+		all = all[1:]
+		equal, err := s.equal(ctx, tx, d, j)
+		if err != nil {
+			return d, err
+		}
+		if equal == "" && !taken[j.UniqueKey] {
+			d.Jobs = append(d.Jobs, j)
+			taken[j.UniqueKey] = j.UniqueKey != ""
+			continue
+		}
+		if x.Source == agenda.SourceManual {
+			return d, fault.Newf(fault.NotUnique, "job %s does the same", equal).At("/unique", string(fault.NotUnique), equal)
+		}
+		d.Outcome.Refuse(i, agenda.ReasonUnique)
+	}
+	return d, nil
+}
+
+// equal returns the id of a job that is equal to j and is not replaced by it.
+func (s schedules) equal(ctx context.Context, tx Tx, d store.Decided, j job.Job) (string, error) {
+	u, is := d.Unique[j.ID]
+	if !is || j.UniqueKey == "" {
+		return "", nil
+	}
+	if err := s.LockContent(ctx, tx, "unique "+j.Tenant+" "+j.UniqueKey); err != nil {
+		return "", err
+	}
+	states := u.States
+	if len(states) == 0 {
+		states = []job.State{job.Queued, job.Running}
+	}
+	other, err := equalTo(ctx, tx, j, u.Since, states, d.Outcome.Supersede)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for an equal job: %w", err)
+	}
+	return other.ID, nil
 }
 
 func closeRun(ctx context.Context, tx Tx, id string, r agenda.Run) error {

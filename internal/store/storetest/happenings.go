@@ -16,6 +16,7 @@ func happeningChecks() []check {
 	return []check{
 		{"Schedules/FiredJobWaitsForItsApproval", scheduleApproval},
 		{"Schedules/ReplacedJobTakesItsApprovalAlong", scheduleApprovalReplaced},
+		{"Schedules/EqualJobStandsInTheWay", scheduleUnique},
 		{"Happenings/EndOfAJobSetsOff", happeningJob},
 		{"Happenings/DecisionSetsOff", happeningApproval},
 		{"Happenings/NotByItsOwnJobsNorInCircles", happeningLoop},
@@ -92,6 +93,36 @@ func scheduleApprovalReplaced(t *testing.T, s store.Store) {
 	if got := readApproval(t, s, r.ID); got.Status != approval.Superseded {
 		t.Errorf("the approval of a replaced job is %s", got.Status)
 	}
+}
+
+func scheduleUnique(t *testing.T, s store.Store) {
+	createPlan(t, s, newSchedule("s"))
+	unique := func(d store.DueSchedule, now time.Time, minutes ...int) store.Decided {
+		item := firing(d, now, minutes...)
+		item.Unique = map[string]store.Unique{}
+		for i := range item.Jobs {
+			item.Jobs[i].UniqueKey = "k"
+			item.Unique[item.Jobs[i].ID] = store.Unique{}
+		}
+		return item
+	}
+	first := unique(claimPlans(t, s, "p", base)[0], base, 0, 1)
+	if err := decideOne(t, s, first); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "two at once", []string{"1-1 unique 1", "0 QUEUED"}, planHistory(t, s, "s"))
+	same(t, "counted", map[agenda.Reason]int64{agenda.ReasonUnique: 1}, lookAt(t, s, "s").Schedule.State.Skips)
+	// The one that it replaces is not in its way.
+	next := unique(claimPlans(t, s, "p", base.Add(2*time.Minute))[0], base.Add(2*time.Minute), 2)
+	next.Outcome.Supersede = []string{first.Jobs[0].ID}
+	if err := decideOne(t, s, next); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "replaced", []string{"2 QUEUED", "1-1 unique 1", "0 SKIPPED"}, planHistory(t, s, "s"))
+	manual := unique(lookAt(t, s, "s"), base.Add(3*time.Minute), 3)
+	manual.Outcome.Decisions[0].Source = agenda.SourceManual
+	_, err := s.Schedules.Decide(t.Context(), []store.Decided{manual})
+	wantCode(t, err, fault.NotUnique)
 }
 
 // waits makes a schedule wait for something; a planner has looked at it already.

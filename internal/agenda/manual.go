@@ -99,7 +99,6 @@ type RunNow struct {
 // stands in the way; the detail has the earliest time that is allowed.
 func PlanNow(in Input, r RunNow) (Outcome, error) {
 	p := newPlan(in)
-	p.st.Calendars = in.Schedule.State.Calendars
 	p.close()
 	if wait := p.tooSoon(p.now); !wait.IsZero() && !r.Force {
 		return Outcome{}, fault.Newf(fault.Conflict, "the minimum interval allows the next run at %s", wait.Format(time.RFC3339Nano)).
@@ -153,7 +152,6 @@ func PlanBackfill(in Input, b Backfill) (Outcome, error) {
 		return Outcome{}, fault.New(fault.InvalidInput, "a backfill is about the past").At("/to", "out_of_range", "must not be ahead")
 	}
 	p := newPlan(in)
-	p.st.Calendars = in.Schedule.State.Calendars
 	var list []Decision
 	previous, _ := in.Trigger.Prev(b.From)
 	for n, ok := in.Trigger.Next(b.From.Add(-1)); ok && n.At.Before(b.To); n, ok = in.Trigger.Next(n.At) {

@@ -14,12 +14,14 @@ import (
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/calendar"
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/planner"
 	"github.com/runsheet/runsheet/internal/schedule"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 // startPlanner fires schedules until the server stops.
@@ -28,15 +30,19 @@ func (a *App) startPlanner(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make composer: %w", err)
 	}
-	s := a.o.Config.Schedules
+	s, name := a.o.Config.Schedules, plannerName(a.o.Clock.Now())
 	a.planner = planner.New(planner.Options{
 		Store: a.store.Schedules, Watch: a.store.Events.Watch, Compile: a.compileSchedule, Compose: composeSchedule(composer),
-		By: plannerName(a.o.Clock.Now()), Exclusive: a.exclusive(), Poll: s.Poll, TTL: s.ClaimTTL, MaxClaim: s.MaxClaim,
+		By: name, Exclusive: a.exclusive(), Poll: s.Poll, TTL: s.ClaimTTL, MaxClaim: s.MaxClaim,
 		Clock: a.o.Clock, Logger: a.log,
 	})
 	a.checks = append(a.checks, health.Check{Name: "schedules", Run: func(context.Context) (string, error) {
 		return "", health.Degrade(a.planner.Err())
 	}})
+	// Before the planner runs, so that it sees them with its first look.
+	if err := a.store.Happenings.Started(ctx, store.ServerStarted{By: name}); err != nil {
+		return fmt.Errorf("set off schedules with @reboot: %w", err)
+	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() {
@@ -119,5 +125,24 @@ func composeSchedule(c *api.Composer) func(context.Context, agenda.Schedule) (jo
 		}
 		p := access.Principal{Name: cmp.Or(s.CreatedBy, "schedule"), Tenant: s.Tenant, Roles: []access.Role{access.Admin}}
 		return c.Compose(ctx, p, body)
+	}
+}
+
+// expireHappenings deletes what is told of nominals that did not fire, and of what
+// set schedules off, when it is as old as runs that are deleted.
+func (a *App) expireHappenings(ctx context.Context) error {
+	days := a.o.Config.RetentionDays
+	if days == 0 {
+		return nil
+	}
+	before := a.o.Clock.Now().AddDate(0, 0, -days)
+	for {
+		n, err := a.store.Happenings.Expire(ctx, store.ExpireHappenings{Before: before, Limit: 10 * expireBatch})
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := clock.Sleep(ctx, a.o.Clock, batchPause); err != nil {
+			return err
+		}
 	}
 }

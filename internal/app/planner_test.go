@@ -12,8 +12,10 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/agenda"
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
@@ -163,4 +165,96 @@ func TestScheduleWithABrokenTriggerIsPaused(t *testing.T) {
 		}
 		return now.State.Status == agenda.Paused && now.State.StatusReason != ""
 	})
+}
+
+// TestApprovalBeforeItRuns: the job of a schedule that needs an approval waits, and
+// its author cannot give it himself.
+func TestApprovalBeforeItRuns(t *testing.T) {
+	t.Parallel()
+	f := startFiring(t, nil)
+	at := clock.System{}.Now().UTC().Add(300 * time.Millisecond).Format(time.RFC3339Nano)
+	s := f.add(t, "asks", `{"trigger":{"type":"AT","at":["`+at+`"]}}`, func(s *agenda.Schedule) { s.Mode = agenda.ModeApproval })
+	var list []approval.Request
+	until(t, "an approval is asked for", func() bool {
+		page, err := f.a.store.Approvals.List(t.Context(), store.ListApprovals{Tenant: access.DefaultTenant, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = page.Requests
+		return len(list) > 0
+	})
+	r := list[0]
+	var content struct {
+		ScheduleID string `json:"schedule_id"`
+		Job        struct {
+			Params struct {
+				URL string `json:"url"`
+			} `json:"params"`
+		} `json:"job"`
+	}
+	if err := json.Unmarshal(r.Content, &content); err != nil || content.ScheduleID != s.ID || content.Job.Params.URL == "" {
+		t.Errorf("what will run is not shown: %s, %v", r.Content, err)
+	}
+	approve := func(by string) error {
+		_, err := f.a.store.Approvals.Decide(t.Context(), store.DecideApproval{
+			Tenant: r.Tenant, ID: r.ID, Approve: true, By: approval.Person{Name: by}, ContentHash: r.ContentHash,
+		})
+		return err
+	}
+	if err := approve("ann"); !fault.Is(err, fault.SelfApproval) {
+		t.Errorf("the author of the schedule approves his own job: %v", err)
+	}
+	if len(f.calls) > 0 {
+		t.Error("it ran before it was approved")
+	}
+	if err := approve("boss"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the job runs", func() bool { return len(f.jobs(t, job.Completed)) == 1 })
+}
+
+// TestOneScheduleSetsOffAnother, and neither itself.
+func TestOneScheduleSetsOffAnother(t *testing.T) {
+	t.Parallel()
+	f := startFiring(t, nil)
+	at := clock.System{}.Now().UTC().Add(300 * time.Millisecond).Format(time.RFC3339Nano)
+	on := func(s *agenda.Schedule) { s.On = agenda.On{Event: agenda.JobCompleted} }
+	second := f.add(t, "second", `{"trigger":{"type":"ON","event":"job.completed"}}`, on)
+	f.add(t, "first", `{"trigger":{"type":"AT","at":["`+at+`"]}}`, nil)
+	until(t, "both run", func() bool { return len(f.jobs(t, job.Completed)) == 2 })
+	until(t, "the end is recorded", func() bool {
+		now, err := f.a.store.Schedules.Schedule(t.Context(), access.DefaultTenant, second.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.State.Runs == 1 && now.State.Last.Source == agenda.SourceEvent && now.State.Status == agenda.Active
+	})
+	next, err := f.a.store.Schedules.NextDue(t.Context(), time.Time{})
+	if err != nil || !next.At.IsZero() {
+		t.Errorf("it was set off by its own job: %+v, %v", next, err)
+	}
+}
+
+// TestRebootFiresOncePerStart of the server.
+func TestRebootFiresOncePerStart(t *testing.T) {
+	t.Parallel()
+	f := startFiring(t, nil)
+	s := f.add(t, "boot", `{"trigger":{"type":"CRON","expression":"@reboot"}}`, func(s *agenda.Schedule) { s.On.Event = agenda.ServerStarted })
+	runs := func() int {
+		now, err := f.a.store.Schedules.Schedule(t.Context(), access.DefaultTenant, s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.State.Runs
+	}
+	if n := runs(); n != 0 {
+		t.Fatalf("it has fired %d times before a start", n)
+	}
+	for start := 1; start <= 2; start++ {
+		if err := f.a.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		f.a = f.start(t, f.a.o.Config)
+		until(t, "it fires", func() bool { return runs() == start && len(f.jobs(t, job.Completed)) == start })
+	}
 }

@@ -20,21 +20,30 @@ import (
 // jobs, schedule, and what ends a job never touches a schedule, so they do not
 // wait for each other in a circle.
 
-// DueSchedules is Hot.DueSchedules; lock is what the engine adds to the query.
-func DueSchedules(ctx context.Context, tx Tx, now time.Time, limit int, lock string) ([]string, error) {
-	ms := clock.Millis(now)
+// claimSlack is what a claim's end may lie beyond a planner's TTL: instances read the
+// clock in another order than they commit.
+const claimSlack = 10 * time.Second
+
+// DueSchedules is Hot.DueSchedules; lock is what the engine adds to the query. A
+// claim that ends later than one that is made now would, comes from before the clock
+// was set back: whoever has it is not waited for, because that may take as long as
+// the step was. If its planner lives, its decision is refused.
+func DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules, lock string) ([]string, error) {
+	ms, latest := clock.Millis(p.Now), clock.Millis(p.Now.Add(p.TTL+claimSlack))
 	ids, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
-		WHERE s.next_ms > 0 AND s.next_ms <= $1 AND s.claimed_until_ms <= $2 ORDER BY s.next_ms LIMIT %d%s`, limit, lock), ms, ms)
+		WHERE s.next_ms > 0 AND s.next_ms <= $1 AND (s.claimed_until_ms <= $2 OR s.claimed_until_ms > $3)
+		ORDER BY s.next_ms LIMIT %d%s`, p.Limit, lock), ms, ms, latest)
 	if err != nil {
 		return nil, fmt.Errorf("look for due schedules: %w", err)
 	}
-	if len(ids) == limit {
+	if len(ids) == p.Limit {
 		return ids, nil
 	}
 	ended, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
-		WHERE s.awaits_end = 1 AND s.claimed_until_ms <= $1 AND NOT EXISTS (SELECT 1 FROM schedule_runs r JOIN jobs j ON j.job_id = r.job_id
+		WHERE s.awaits_end = 1 AND (s.claimed_until_ms <= $1 OR s.claimed_until_ms > $2)
+			AND NOT EXISTS (SELECT 1 FROM schedule_runs r JOIN jobs j ON j.job_id = r.job_id
 			WHERE r.schedule_id = s.schedule_id AND r.open = 1 AND j.finished_ms = 0)
-		ORDER BY s.schedule_id LIMIT %d%s`, limit-len(ids), lock), ms)
+		ORDER BY s.schedule_id LIMIT %d%s`, p.Limit-len(ids), lock), ms, latest)
 	if err != nil {
 		return nil, fmt.Errorf("look for schedules whose run has ended: %w", err)
 	}
@@ -63,7 +72,9 @@ func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.Due
 		if out.Now, err = s.Now(ctx, tx, p.Now); err != nil {
 			return err
 		}
-		ids, err := s.DueSchedules(ctx, tx, out.Now, p.Limit)
+		at := p
+		at.Now = out.Now
+		ids, err := s.DueSchedules(ctx, tx, at)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -222,6 +233,12 @@ func (s schedules) decide(ctx context.Context, tx Tx, d store.Decided) error {
 	if n == 0 {
 		return fault.Newf(fault.Conflict, "schedule %s changed meanwhile", d.ID)
 	}
+	if d.On != nil {
+		if _, err := tx.Exec(ctx, `UPDATE schedules SET on_event = $1, on_subject = $2, on_delay_ms = $3 WHERE schedule_id = $4`,
+			string(d.On.Event), d.On.Subject, d.On.Delay.Milliseconds(), d.ID); err != nil {
+			return fmt.Errorf("note what a schedule waits for: %w", err)
+		}
+	}
 	for _, j := range dropped {
 		if err := dropJob(ctx, tx, j, d.Now, string(agenda.ReasonSuperseded)); err != nil {
 			return fmt.Errorf("replace a waiting run: %w", err)
@@ -235,6 +252,11 @@ func (s schedules) decide(ctx context.Context, tx Tx, d store.Decided) error {
 	}
 	for _, r := range d.Outcome.Closed {
 		if err := closeRun(ctx, tx, d.ID, r); err != nil {
+			return err
+		}
+	}
+	if d.Was != "" {
+		if err := announceStatus(ctx, tx, plan{d.Tenant, d.ID, d.Name}, d.Was, st, d.Now); err != nil {
 			return err
 		}
 	}
@@ -288,6 +310,9 @@ func (s schedules) record(ctx context.Context, tx Tx, d store.Decided) error {
 			if err := recordSkip(ctx, tx, d, x); err != nil {
 				return err
 			}
+			if err := announceSkipped(ctx, tx, d, x); err != nil {
+				return err
+			}
 			continue
 		}
 		if len(jobs) == 0 {
@@ -299,8 +324,12 @@ func (s schedules) record(ctx context.Context, tx Tx, d store.Decided) error {
 		if err != nil {
 			return err
 		}
-		if is {
-			fired = append(fired, j)
+		if !is {
+			continue
+		}
+		fired = append(fired, j)
+		if err := announceFired(ctx, tx, d, x, j.ID); err != nil {
+			return err
 		}
 	}
 	if len(fired) == 0 {
@@ -411,17 +440,17 @@ func (s schedules) NextDue(ctx context.Context, now time.Time) (store.NextDue, e
 }
 
 // replan lets all schedules of a tenant that go by calendars look for their next
-// nominal again. A nominal that the new calendars put before now does not fire:
-// what was due by the old ones is decided first, the rest begins now.
+// nominal again. Cursors stay: agenda.Plan sees that the calendars have changed, and
+// from when on they count by the time that is written here.
 func (d *db) replan(ctx context.Context, tx Tx, tenant string) error {
 	now, err := d.Now(ctx, tx, time.Time{})
 	if err != nil {
 		return err
 	}
 	ms := clock.Millis(now)
-	n, err := tx.Exec(ctx, `UPDATE schedules SET cursor_ms = CASE WHEN next_ms > $1 AND cursor_ms < $2 THEN $3 ELSE cursor_ms END,
-		next_ms = CASE WHEN next_ms > $4 THEN $5 ELSE next_ms END, claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
-		WHERE tenant = $6 AND uses_calendar = 1 AND next_ms > 0`, ms, ms, ms, ms, ms, tenant)
+	n, err := tx.Exec(ctx, `UPDATE schedules SET next_ms = CASE WHEN next_ms > $1 THEN $2 ELSE next_ms END,
+		claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
+		WHERE tenant = $3 AND uses_calendar = 1 AND next_ms > 0`, ms, ms, tenant)
 	if err != nil {
 		return fmt.Errorf("plan schedules again: %w", err)
 	}

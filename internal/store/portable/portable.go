@@ -75,7 +75,7 @@ type Hot interface {
 	EventRange(ctx context.Context) (event.Range, error)
 	// DueSchedules locks, where that is needed, and returns the ids of schedules that
 	// are due and not claimed. Those that another transaction holds are passed over.
-	DueSchedules(ctx context.Context, tx Tx, now time.Time, limit int) ([]string, error)
+	DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules) ([]string, error)
 	// LoadPlaces calls each for every waiting job, as of one moment, and returns how
 	// far the log of events had come at that moment.
 	LoadPlaces(ctx context.Context, tx Tx, each func(order.Spot)) (Mark, error)

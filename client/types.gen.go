@@ -1421,6 +1421,60 @@ type LegacyRunningJob struct {
 	Progress *string `json:"progress"`
 }
 
+// LegacySchedule is the schema of that name in the API.
+type LegacySchedule struct {
+	ScheduleID string `json:"schedule_id"`
+	Name       string `json:"name"`
+	// CronExpression: null if its trigger is of another kind.
+	CronExpression *string `json:"cron_expression"`
+	Enabled        bool    `json:"enabled"`
+	LastRunAt      *string `json:"last_run_at"`
+	NextRunAt      *string `json:"next_run_at"`
+}
+
+// LegacyScheduleChange is the schema of that name in the API.
+type LegacyScheduleChange struct {
+	Name           string          `json:"name,omitempty"`
+	JobType        string          `json:"job_type,omitempty"`
+	JobParams      json.RawMessage `json:"job_params,omitempty"`
+	CronExpression string          `json:"cron_expression,omitempty"`
+	Timezone       string          `json:"timezone,omitempty"`
+	Enabled        *bool           `json:"enabled,omitempty"`
+}
+
+// LegacyScheduleChanged is the schema of that name in the API.
+type LegacyScheduleChanged struct {
+	ScheduleID string  `json:"schedule_id"`
+	Enabled    bool    `json:"enabled"`
+	NextRunAt  *string `json:"next_run_at"`
+}
+
+// LegacyScheduleInput is the schema of that name in the API.
+type LegacyScheduleInput struct {
+	Name           string          `json:"name"`
+	JobType        string          `json:"job_type"`
+	JobParams      json.RawMessage `json:"job_params,omitempty"`
+	CronExpression string          `json:"cron_expression"`
+	// Timezone: legacy.timezone of the configuration if absent.
+	Timezone string `json:"timezone,omitempty"`
+	// Enabled: true if absent.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// LegacyScheduleList is the schema of that name in the API.
+type LegacyScheduleList struct {
+	Schedules []LegacySchedule `json:"schedules"`
+	Total     int              `json:"total"`
+}
+
+// LegacyScheduleMade is the schema of that name in the API.
+type LegacyScheduleMade struct {
+	ScheduleID string `json:"schedule_id"`
+	Name       string `json:"name"`
+	// NextRunAt: with the offset of its zone.
+	NextRunAt *string `json:"next_run_at"`
+}
+
 // LegacyScheduler is the schema of that name in the API.
 type LegacyScheduler struct {
 	// State: stopped: what runs finishes, nothing starts.

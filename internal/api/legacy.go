@@ -19,7 +19,7 @@ import (
 )
 
 // This file and legacyqueue.go are the endpoints that programs of an earlier time
-// use: /queue, /jobs and /scheduler, without /api. Their shapes never change. They
+// use: /queue, /jobs, /schedules and /scheduler, without /api. Their shapes never change. They
 // go through the same checks and store methods as those under /api; only what is
 // read and shown is translated.
 
@@ -33,7 +33,7 @@ const (
 // isLegacy reports whether a path belongs to the legacy endpoints.
 func isLegacy(p string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
-	return first == "queue" || first == "jobs" || first == "scheduler"
+	return first == "queue" || first == "jobs" || first == "scheduler" || first == "schedules" || first == "schedule"
 }
 
 // deprecate says of a deprecated operation since when it is, until when it stays
@@ -49,7 +49,7 @@ func deprecate(h http.Header, r *request) {
 }
 
 func (s *service) legacyRoutes() []operation {
-	out := slices.Concat(s.legacyQueueRoutes(), s.legacyJobRoutes(), s.legacyTriggerRoutes())
+	out := slices.Concat(s.legacyQueueRoutes(), s.legacyJobRoutes(), s.legacyTriggerRoutes(), s.legacyScheduleRoutes())
 	status := []answer{{Status: http.StatusOK, Doc: "the state", Body: wire.LegacyScheduler{}}}
 	out = append(out, operation{
 		ID: "legacy_start_scheduler", Method: http.MethodPost, Path: "/scheduler/start", Scope: access.WorkersWrite,

@@ -42,7 +42,7 @@ func newScript(t *testing.T, change ...func(*api.Options)) *script {
 	return &script{bundle: setup(t, change...), names: map[string]string{}}
 }
 
-var anyObject = regexp.MustCompile(`\b(job|group|run|art|inst|req)_[0-9a-z]{26}\b`)
+var anyObject = regexp.MustCompile(`\b(job|group|run|art|inst|req|sched)_[0-9a-z]{26}\b`)
 
 // anyWait is an estimate, which is made with random numbers.
 var anyWait = regexp.MustCompile(`("estimated_wait": )"PT([0-9]+[HMS])+"`)

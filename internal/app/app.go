@@ -290,7 +290,7 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 func (a *App) apiOptions() api.Options {
 	return api.Options{
 		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
-		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, ArtifactLimits: a.artifactLimits(),
+		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, LegacyZone: a.legacyZone(), ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
 		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
 		Direct: api.DirectRoutes(), Lane: a.engine, CreateMissingDirective: a.o.Config.LLMCreateMissing,

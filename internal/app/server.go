@@ -43,3 +43,12 @@ func (a *App) zone() *time.Location {
 	}
 	return zone
 }
+
+// legacyZone is where schedules are that older programs make without a zone.
+func (a *App) legacyZone() *time.Location {
+	zone, err := time.LoadLocation(a.o.Config.LegacyTimezone)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}

@@ -100,6 +100,8 @@ type Config struct {
 	// Legacy says whether the endpoints outside of /api answer that programs of an
 	// earlier time use.
 	Legacy bool
+	// LegacyTimezone is the IANA zone of schedules that are made there without one.
+	LegacyTimezone string
 	// LLMCreateMissing says that a job which names a directive that does not exist
 	// makes one.
 	LLMCreateMissing bool

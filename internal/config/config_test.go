@@ -75,7 +75,7 @@ func TestDefaults(t *testing.T) {
 		"artifacts.max_bytes": "1073741824 <- default", "artifacts.run_max_bytes": "4294967296 <- default", "artifacts.tenant_quota_bytes": "0 <- default",
 		"retention.days": "30 <- default", "retention.runs": "100000 <- default", "retention.events_days": "30 <- default",
 		"workers": "1 <- default", "stop_grace": "10s <- default",
-		"lease_ttl": "30s <- default", "legacy.enabled": "true <- default", "llm.create_missing_directive": "false <- default", "llm.gpus": " <- default", "llm.gpu_capacity": " <- default", "command.allow": " <- default", "redis_url": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
+		"lease_ttl": "30s <- default", "legacy.enabled": "true <- default", "legacy.timezone": "Asia/Seoul <- default", "llm.create_missing_directive": "false <- default", "llm.gpus": " <- default", "llm.gpu_capacity": " <- default", "command.allow": " <- default", "redis_url": " <- default", "outbound.allow": " <- default", "demo": "false <- default",
 		"log_level": "info <- default", "log_format": "text <- default", "log_max_bytes": "10485760 <- default",
 		"timezone": "UTC <- default", "oidc.issuer": " <- default", "oidc.client_id": " <- default", "oidc.client_secret": " <- default",
 		"oidc.redirect_url": " <- default", "oidc.scopes": "openid,profile,email <- default", "oidc.name_claim": "preferred_username <- default",

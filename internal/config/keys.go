@@ -109,7 +109,8 @@ func keys() []key {
 		},
 		renamed("calendars-dir", text("calendars.dir", "folder with calendar packs, *.cal and *.zip; without it calendars in the data folder", func(c *Config) *string { return &c.CalendarsDir }, anything)),
 		text("timezone", "IANA time zone of new schedules", func(c *Config) *string { return &c.Timezone }, checkZone),
-		renamed("legacy-enabled", flag("legacy.enabled", "answer at /queue, /jobs and /scheduler as well, for programs of an earlier time", func(c *Config) *bool { return &c.Legacy })),
+		renamed("legacy-enabled", flag("legacy.enabled", "answer at /queue, /jobs, /schedules and /scheduler as well, for programs of an earlier time", func(c *Config) *bool { return &c.Legacy })),
+		renamed("legacy-timezone", text("legacy.timezone", "IANA time zone of schedules that are made at /schedules without one", func(c *Config) *string { return &c.LegacyTimezone }, checkZone)),
 		renamed("llm-create-missing-directive", flag("llm.create_missing_directive", "a job that names a directive which does not exist makes one that says and allows nothing", func(c *Config) *bool { return &c.LLMCreateMissing })),
 	}, slices.Concat(scheduleKeys(), fileKeys(), oidcKeys(), llmKeys(), gpuKeys())...)
 }

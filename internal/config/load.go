@@ -88,6 +88,8 @@ func defaults(env func(string) (string, bool)) Config {
 
 		Timezone: "UTC",
 		Legacy:   true,
+
+		LegacyTimezone: "Asia/Seoul",
 		OIDC:     defaultOIDC(),
 		LLM:      defaultLLM(),
 		origins:  map[string]string{},

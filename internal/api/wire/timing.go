@@ -11,18 +11,18 @@ import (
 type TriggerInput struct {
 	Type string `json:"type" enum:"CRON,INTERVAL,AT,EVENT,ON" example:"CRON"`
 
-	Expression  string   `json:"expression,omitempty" maxLength:"4000" doc:"CRON: a cron expression of at most 256 characters" example:"0 9 * * MON-FRI"`
+	Expression  string   `json:"expression,omitempty" nullable:"true" maxLength:"4000" doc:"CRON: a cron expression of at most 256 characters" example:"0 9 * * MON-FRI"`
 	Expressions []string `json:"expressions,omitempty" maxItems:"20" doc:"CRON: several expressions instead, which are united"`
 	Dialect     string   `json:"dialect,omitempty" enum:"standard,quartz" doc:"CRON: quartz counts weekdays from 1 = Sunday and wants 6 or 7 fields"`
 
 	Interval        *Duration  `json:"interval,omitempty" doc:"INTERVAL: elapsed time between two, a second at least"`
-	IntervalMinutes int        `json:"interval_minutes,omitempty" minimum:"1" maximum:"52560000" doc:"INTERVAL: the same in minutes"`
+	IntervalMinutes int        `json:"interval_minutes,omitempty" nullable:"true" minimum:"1" maximum:"52560000" doc:"INTERVAL: the same in minutes"`
 	Anchor          *time.Time `json:"anchor,omitempty" doc:"INTERVAL: one of the times; the beginning of 1970 in UTC if absent"`
 	Mode            string     `json:"mode,omitempty" enum:"fixed_rate,after_completion" doc:"INTERVAL: after_completion counts from the end of the run before"`
 
 	At []string `json:"at,omitempty" maxItems:"1000" doc:"AT: times with an offset, or local ones such as 2026-03-29T02:30"`
 
-	Event        string      `json:"event,omitempty" maxLength:"100" doc:"EVENT: MARKET_OPEN, MARKET_CLOSE, BREAK_START, BREAK_END, or SESSION_START_OF_WEEK, SESSION_END_OF_MONTH and the like, also with QUARTER and YEAR. ON: the type of an event of this server" example:"MARKET_CLOSE"`
+	Event        string      `json:"event,omitempty" nullable:"true" maxLength:"100" doc:"EVENT: MARKET_OPEN, MARKET_CLOSE, BREAK_START, BREAK_END, or SESSION_START_OF_WEEK, SESSION_END_OF_MONTH and the like, also with QUARTER and YEAR. ON: the type of an event of this server" example:"MARKET_CLOSE"`
 	Calendar     CalendarRef `json:"calendar,omitempty" doc:"EVENT: the market, if calendar beside the trigger is to be another one"`
 	Offset       *Duration   `json:"offset,omitempty" doc:"EVENT: elapsed time from the event, such as -PT10M"`
 	Every        *Duration   `json:"every,omitempty" doc:"EVENT with MARKET_OPEN: repeated this often up to the close. INTERVAL: another name of interval"`

@@ -28,6 +28,7 @@ func scheduleChecks() []check {
 		{"Schedules/CalendarsPlanAgain", scheduleReplan},
 		{"Schedules/ClaimFromBeforeTheClockWasSetBack", scheduleClaimAhead},
 		{"Schedules/OtherTenantSeesNothing", scheduleOtherTenant},
+		{"Schedules/HistoryHasPages", scheduleHistoryPages},
 	}
 }
 

@@ -95,7 +95,8 @@ func TestScheduleNextIsOffline(t *testing.T) {
 		},
 		{[]string{"--cron", "0 24 * * *"}, "", "runsheet: column 3: 24 is not an hour\nhint: write 0 for midnight\n", exitUsage},
 		{
-			[]string{"--cron", "0 0 30 2 *"}, "",
+			[]string{"--cron", "0 0 30 2 *"},
+			"",
 			"runsheet: there is no time after 2026-01-31T12:00:00Z at which it fires\nhint: correct the trigger, or allow it with allow_never (--allow-never)\n", exitUsage,
 		},
 	} {

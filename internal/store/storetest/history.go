@@ -58,7 +58,7 @@ func scheduleHistoryPages(t *testing.T, s store.Store) {
 	if err != nil || len(made) != 3 || made[jobs[0]].ScheduleID != a.ID || made[jobs[0]].Zone != "Asia/Seoul" || !made[jobs[0]].Previous.Equal(at(0)) {
 		t.Errorf("%v, %v", made, err)
 	}
-	if made, err := s.Fires.Of(t.Context(), red, jobs...); err != nil || len(made) != 0 {
+	if made, err := s.Fires.Of(t.Context(), otherTenant(t, s), jobs...); err != nil || len(made) != 0 {
 		t.Errorf("another tenant sees %v, %v", made, err)
 	}
 	page, err := s.Jobs.List(t.Context(), store.ListJobs{Tenant: tenant, ScheduleID: a.ID, Limit: 10})

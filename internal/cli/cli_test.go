@@ -48,6 +48,10 @@ func job(status string) client.Job {
 	default:
 		j.Attempt, j.RunID, j.StartedAt = 1, new(runID), new(now.Add(-time.Minute))
 	}
+	if status == "APPROVAL" {
+		j.Status, j.Attempt, j.RunID, j.StartedAt = "QUEUED", 0, nil, nil
+		j.Waiting, j.ApprovalID = &client.Waiting{Code: "approval", Detail: "waits for an approval"}, new("appr_1")
+	}
 	if status == "FAILED" {
 		j.Error = &client.Error{Code: "exit_nonzero", Message: "exit code 3"}
 	}
@@ -91,7 +95,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	var out any
 	path := strings.TrimPrefix(r.URL.Path, "/api")
-	if approvalAnswer(w, r.Method+" "+path) || accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) || webhookAnswer(w, r.Method+" "+path) || groupAnswer(w, r.Method+" "+path) || calendarAnswer(w, r.Method+" "+path) || directiveAnswer(w, r.Method+" "+path, r.Header.Get("Accept")) {
+	if scheduleAnswer(w, r.Method+" "+path) || approvalAnswer(w, r.Method+" "+path) || accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) || webhookAnswer(w, r.Method+" "+path) || groupAnswer(w, r.Method+" "+path) || calendarAnswer(w, r.Method+" "+path) || directiveAnswer(w, r.Method+" "+path, r.Header.Get("Accept")) {
 		return
 	}
 	switch r.Method + " " + path {

@@ -65,7 +65,7 @@ func (t *timingFlags) add(c *cobra.Command) {
 	f.StringVar(&t.repeat, "repeat", "", "with --event MARKET_OPEN: every such `time` up to the close")
 	f.BoolVar(&t.duringBreaks, "during-breaks", false, "with --repeat: in breaks, too")
 	f.StringArrayVar(&t.at, "at", nil, "a `time`, with an offset or local; repeatable")
-	f.StringVar(&t.zone, "timezone", "", "IANA `zone` of local times (UTC)")
+	f.StringVar(&t.zone, "timezone", "", "IANA `zone` of local times (UTC; of a new schedule the server's default)")
 	f.StringVar(&t.calendar, "calendar", "", "`code` of a calendar, such as XNYS, or JSON such as {\"all_of\":[\"XNYS\",\"XTSE\"]}")
 	f.StringVar(&t.onNonSession, "on-non-session", "", "on a day off: skip, next_session or previous_session")
 	f.StringVar(&t.onlyIn, "only-in", "", "only in session, regular_hours or outside_hours")

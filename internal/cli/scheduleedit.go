@@ -56,6 +56,10 @@ func scheduleDetail(s client.Schedule) []pair {
 	if err != nil {
 		panic("cli: a trigger has no JSON: " + err.Error())
 	}
+	params := plain(s.Params)
+	if params == "{}" {
+		params = ""
+	}
 	var skip, counts []string
 	for _, at := range s.SkipNext {
 		skip = append(skip, stamp(&at))
@@ -94,7 +98,7 @@ func scheduleDetail(s client.Schedule) []pair {
 		{"pause on failure", number(s.PauseOnFailure)},
 		{"max runs", number(s.MaxRuns)},
 		{"execution mode", s.ExecutionMode},
-		{"params", plain(s.Params)},
+		{"params", params},
 		{"labels", labelText(s.Labels)},
 		{"version", strconv.Itoa(s.Version)},
 		{"created", stamp(&s.CreatedAt) + " by " + s.CreatedBy},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -175,9 +176,7 @@ func (s *scheduleFlags) timing(c *cobra.Command, out map[string]any, required bo
 			}
 		}
 	}
-	for name, value := range fields {
-		out[name] = value
-	}
+	maps.Copy(out, fields)
 	for flag, value := range map[string]bool{"strict": s.strict, "allow-never": s.allowNever} {
 		if c.Flags().Changed(flag) {
 			out[strings.ReplaceAll(flag, "-", "_")] = value
@@ -235,9 +234,7 @@ func (s *scheduleFlags) target(a *app, out map[string]any, command []string, of 
 		}
 	case of == nil:
 		if given, ok := out["job"].(map[string]any); ok {
-			for k, v := range job {
-				given[k] = v
-			}
+			maps.Copy(given, job)
 			return nil
 		}
 		return &usage{text: "what shall it start?", hint: "give a command behind --, or --template, --job or --type; see: runsheet schedule add --help"}

@@ -80,6 +80,10 @@ func between(t *schedule.Trigger, from, to time.Time, stop func() bool) ([]sched
 	}
 }
 
+// maxMove is how far apart two times are at most of which one takes the place of
+// the other.
+const maxMove = 31 * 24 * time.Hour
+
 // paired joins what goes with what comes instead of it: on the same local date
 // first, then on another one, where a trigger looks for a session.
 func paired(gone, come []schedule.Nominal, skips map[time.Time]schedule.Skip, seeks bool) []Effect {
@@ -88,17 +92,22 @@ func paired(gone, come []schedule.Nominal, skips map[time.Time]schedule.Skip, se
 	for i, b := range gone {
 		out[i] = Effect{Before: b, Reason: skips[b.At]}
 	}
-	for _, instead := range []func(b, a schedule.Nominal) bool{sameDate, func(b, a schedule.Nominal) bool {
-		return seeks || (b.Marks|a.Marks)&schedule.SessionMoved != 0
-	}} {
+	pair := func(reach time.Duration, instead func(b, a schedule.Nominal) bool) {
+		first := 0
 		for i := range out {
-			for j, a := range come {
-				if !taken[j] && out[i].After.At.IsZero() && instead(out[i].Before, a) {
-					out[i].After, taken[j] = a, true
+			b := out[i].Before
+			for first < len(come) && come[first].At.Before(b.At.Add(-reach)) {
+				first++
+			}
+			for j := first; j < len(come) && out[i].After.At.IsZero() && come[j].At.Before(b.At.Add(reach)); j++ {
+				if !taken[j] && instead(b, come[j]) {
+					out[i].After, taken[j] = come[j], true
 				}
 			}
 		}
 	}
+	pair(48*time.Hour, sameDate)
+	pair(maxMove, func(b, a schedule.Nominal) bool { return seeks || (b.Marks|a.Marks)&schedule.SessionMoved != 0 })
 	for i, a := range come {
 		if !taken[i] {
 			out = append(out, Effect{After: a})

@@ -176,6 +176,14 @@ const (
 	SourceEvent    Source = "event"
 )
 
+// Sources lists them.
+func Sources() []Source {
+	return []Source{SourceSchedule, SourceCatchUp, SourceBackfill, SourceManual, SourceEvent}
+}
+
+// counts reports whether a run counts as one that its nominal made.
+func (s Source) counts() bool { return s != SourceManual && s != SourceBackfill }
+
 // Target is what a schedule starts: one of its fields is set.
 type Target struct {
 	TemplateID string `json:"template_id,omitempty"`
@@ -202,6 +210,9 @@ type Definition struct {
 	Mode         Mode
 	Policy       Policy
 	Labels       map[string]string
+	// On is what the trigger waits for besides its times; see OnOf. The zero value is
+	// nothing. It is only that of the current version, and planners correct it.
+	On On
 }
 
 // Schedule is a stored schedule.
@@ -212,6 +223,8 @@ type Schedule struct {
 	Definition
 	State     State
 	CreatedBy string
+	// ChangedBy is who made this version.
+	ChangedBy string
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	// ClaimedBy and ClaimedUntil tell which planner decides about it now.

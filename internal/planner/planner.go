@@ -83,6 +83,9 @@ type Planner struct {
 	o    Options
 	log  *slog.Logger
 	wake chan struct{}
+
+	mu  sync.Mutex
+	err error // of the last tick
 }
 
 // New returns a planner that does nothing yet.
@@ -122,6 +125,7 @@ func (p *Planner) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		again, err := p.Tick(ctx)
+		p.note(ctx, err)
 		wait := time.Duration(0)
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -140,6 +144,22 @@ func (p *Planner) Run(ctx context.Context) error {
 		p.log.Warn("claims stay until they expire", "error", err)
 	}
 	return nil
+}
+
+// Err is why schedules cannot be planned at the moment, nil if they can.
+func (p *Planner) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+func (p *Planner) note(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return // it was interrupted
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
 }
 
 // Wake makes the planner look at once.
@@ -251,19 +271,39 @@ func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time
 	c, err := p.o.Compile(ctx, d.Schedule)
 	switch {
 	case errors.As(err, &f) && f.Kind() != fault.Unavailable:
-		// Nobody but a person can help; the nominals wait, as in any pause.
-		item := decided(d, now, agenda.Outcome{State: d.Schedule.State.Pause(now, "", "its trigger cannot be used: "+f.Detail)})
-		return item, nil
+		return unusable(d, now, err), nil
 	case err != nil:
 		return store.Decided{}, err
 	}
 	in.Trigger, in.Calendars = c.Trigger, c.Calendars
+	if len(d.Happened) > 0 {
+		in.Trigger = in.Trigger.With(agenda.Nominals(d.Happened, in.Trigger.Spec().Zone))
+	}
+	on, err := agenda.OnOf(c.Trigger)
+	if err != nil {
+		return unusable(d, now, err), nil
+	}
 	item := decided(d, now, agenda.Plan(in))
+	if on != d.Schedule.On {
+		item.On = &on
+	}
 	return item, p.fill(ctx, d.Schedule, &item)
 }
 
+// unusable pauses a schedule whose trigger cannot be asked. Nobody but a person can
+// help; its nominals are skipped, as in any pause.
+func unusable(d store.DueSchedule, now time.Time, err error) store.Decided {
+	return decided(d, now, agenda.Outcome{State: d.Schedule.State.Pause(now, "", PausedByTrigger+": "+fault.From(err).Detail)})
+}
+
+// PausedByTrigger begins the StatusReason of a schedule that cannot be planned.
+const PausedByTrigger = "its trigger cannot be used"
+
 func decided(d store.DueSchedule, now time.Time, o agenda.Outcome) store.Decided {
-	return store.Decided{ID: d.Schedule.ID, Tenant: d.Schedule.Tenant, Version: d.Schedule.Version, Epoch: d.Epoch, Now: now, Outcome: o}
+	return store.Decided{
+		ID: d.Schedule.ID, Tenant: d.Schedule.Tenant, Version: d.Schedule.Version, Epoch: d.Epoch, Now: now, Outcome: o,
+		Name: d.Schedule.Name, Was: d.Schedule.State.Status,
+	}
 }
 
 // fill makes the jobs of a decision. A nominal whose job cannot be made is skipped.
@@ -284,9 +324,14 @@ func (p *Planner) fill(ctx context.Context, s agenda.Schedule, item *store.Decid
 		if err != nil {
 			return err
 		}
-		item.Jobs = append(item.Jobs, bind(j, s, *d, item.Now))
+		j = bind(j, s, *d, item.Now)
+		if err := start(item, j, s, *d, s.CreatedBy); err != nil {
+			p.log.Warn("nobody can be asked about a schedule's job", "schedule", s.ID, "error", err)
+			o.Refuse(i, agenda.ReasonTarget)
+			continue
+		}
 		if o.State.Last.JobID == "" && o.State.Last.Nominal.Equal(d.Nominal) {
-			o.State.Last.JobID = item.Jobs[len(item.Jobs)-1].ID
+			o.State.Last.JobID = j.ID
 		}
 	}
 	return nil

@@ -37,6 +37,8 @@ type Store struct {
 	Calendars  Calendars
 	Approvals  Approvals
 	Schedules  Schedules
+	Fires      Fires
+	Happenings Happenings
 	Artifacts  Artifacts
 	Events     Events
 	Leases     Leases

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -78,7 +80,7 @@ func readBody(text string, d *agenda.Definition) error {
 }
 
 const scheduleColumns = `schedule_id, tenant, name, version, body, uses_calendar, status, state, cursor_ms, next_ms, awaits_end,
-	claimed_by, claimed_until_ms, created_by, created_ms, updated_ms, claim_epoch`
+	claimed_by, claimed_until_ms, created_by, created_ms, updated_ms, claim_epoch, changed_by, on_event, on_subject, on_delay_ms`
 
 // scanned is a row of schedules.
 func scanDue(scan func(...any) error) (store.DueSchedule, error) {
@@ -86,12 +88,14 @@ func scanDue(scan func(...any) error) (store.DueSchedule, error) {
 	s := &out.Schedule
 	var body, state string
 	var status agenda.Status
-	var cursor, next, until, created, updated int64
+	var cursor, next, until, created, updated, delay int64
 	if err := scan(&s.ID, &s.Tenant, &s.Name, &s.Version, &body, &s.UsesCalendar, &status, &state, &cursor, &next, &s.State.AwaitsEnd,
-		&s.ClaimedBy, &until, &s.CreatedBy, &created, &updated, &out.Epoch); err != nil {
+		&s.ClaimedBy, &until, &s.CreatedBy, &created, &updated, &out.Epoch, &s.ChangedBy,
+		&s.On.Event, &s.On.Subject, &delay); err != nil {
 		return out, err
 	}
 	awaits := s.State.AwaitsEnd
+	s.On.Delay = fromMS(delay)
 	if err := decode(state, &s.State); err != nil {
 		return out, err
 	}
@@ -111,17 +115,17 @@ func storedSchedule(s agenda.Schedule) agenda.Schedule {
 
 func (s schedules) Create(ctx context.Context, p store.PutSchedule) (agenda.Schedule, error) {
 	d := storedSchedule(p.Schedule)
-	d.Version, d.CreatedBy = 1, p.By
+	d.Version, d.CreatedBy, d.ChangedBy = 1, p.By, p.By
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		if err := claimKey(ctx, tx, p.Key); err != nil {
 			return err
 		}
 		n, err := tx.Exec(ctx, `INSERT INTO schedules (`+scheduleColumns+`, name_folded, deleted_ms)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, $12, $13, $14, 1, $15, 0)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, $12, $13, $14, 1, $15, $16, $17, $18, $19, 0)
 			ON CONFLICT (tenant, name) WHERE deleted_ms = 0 DO NOTHING`,
 			d.ID, d.Tenant, d.Name, d.Version, scheduleBodyOf(d.Definition), flag(d.UsesCalendar), string(d.State.Status), encode(d.State),
 			clock.Millis(d.State.Cursor), clock.Millis(d.State.Next), flag(d.State.AwaitsEnd), d.CreatedBy,
-			clock.Millis(d.CreatedAt), clock.Millis(d.UpdatedAt), fold(d.Name))
+			clock.Millis(d.CreatedAt), clock.Millis(d.UpdatedAt), d.ChangedBy, string(d.On.Event), d.On.Subject, d.On.Delay.Milliseconds(), fold(d.Name))
 		if err != nil {
 			return fmt.Errorf("insert schedule: %w", err)
 		}
@@ -129,6 +133,9 @@ func (s schedules) Create(ctx context.Context, p store.PutSchedule) (agenda.Sche
 			return scheduleTaken(d.Name)
 		}
 		if err := keepSchedule(ctx, tx, d, p.By); err != nil {
+			return err
+		}
+		if err := announcePlan(ctx, tx, planOf(d), event.ScheduleCreated, d.CreatedAt); err != nil {
 			return err
 		}
 		tx.Hint(store.Hint{Topic: store.HintPlans})
@@ -193,8 +200,8 @@ func (s schedules) Version(ctx context.Context, tenant, id string, version int) 
 		}
 		var body string
 		var at int64
-		err = tx.Row(ctx, `SELECT version, name, body, created_ms FROM schedule_versions WHERE schedule_id = $1 AND version = $2`,
-			d.Schedule.ID, version).Scan(&d.Schedule.Version, &d.Schedule.Name, &body, &at)
+		err = tx.Row(ctx, `SELECT version, name, body, created_by, created_ms FROM schedule_versions WHERE schedule_id = $1 AND version = $2`,
+			d.Schedule.ID, version).Scan(&d.Schedule.Version, &d.Schedule.Name, &body, &d.Schedule.ChangedBy, &at)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fault.Newf(fault.NotFound, "no version %d of schedule %s", version, id)
 		}
@@ -213,6 +220,7 @@ func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.Sched
 	w.conds = append(w.conds, "deleted_ms = 0")
 	w.contains("name_folded", p.Text)
 	in(&w, "status", p.Statuses)
+	w.targets(p.Templates)
 	if p.AfterName != "" {
 		w.add("name > %s", p.AfterName)
 	}
@@ -260,13 +268,16 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 		if p.Epoch != 0 {
 			epoch = p.Epoch
 		}
+		if d.ChangedBy = now.Schedule.ChangedBy; d.Version != now.Schedule.Version {
+			d.ChangedBy = p.By
+		}
 		n, err := tx.Exec(ctx, `UPDATE schedules SET name = $1, name_folded = $2, version = $3, body = $4, uses_calendar = $5, status = $6,
-			state = $7, cursor_ms = $8, next_ms = $9, awaits_end = $10, updated_ms = $11, claimed_by = '', claimed_until_ms = 0,
-			claim_epoch = claim_epoch + 1
-			WHERE schedule_id = $12 AND tenant = $13 AND version = $14 AND claim_epoch = $15 AND deleted_ms = 0`,
+			state = $7, cursor_ms = $8, next_ms = $9, awaits_end = $10, updated_ms = $11, changed_by = $12, on_event = $13, on_subject = $14,
+			on_delay_ms = $15, claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
+			WHERE schedule_id = $16 AND tenant = $17 AND version = $18 AND claim_epoch = $19 AND deleted_ms = 0`,
 			d.Name, fold(d.Name), d.Version, scheduleBodyOf(d.Definition), flag(d.UsesCalendar), string(d.State.Status), encode(d.State),
 			clock.Millis(d.State.Cursor), clock.Millis(d.State.Next), flag(d.State.AwaitsEnd), clock.Millis(d.UpdatedAt),
-			d.ID, d.Tenant, now.Schedule.Version, epoch)
+			d.ChangedBy, string(d.On.Event), d.On.Subject, d.On.Delay.Milliseconds(), d.ID, d.Tenant, now.Schedule.Version, epoch)
 		if err != nil {
 			return fmt.Errorf("update schedule: %w", err)
 		}
@@ -277,6 +288,19 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 			if err := keepSchedule(ctx, tx, d, p.By); err != nil {
 				return err
 			}
+			if err := forgetHappenings(ctx, tx, d); err != nil {
+				return err
+			}
+			if err := announcePlan(ctx, tx, planOf(d), event.ScheduleUpdated, d.UpdatedAt, "version", strconv.Itoa(d.Version)); err != nil {
+				return err
+			}
+		}
+		at, err := s.Now(ctx, tx, time.Time{})
+		if err != nil {
+			return err
+		}
+		if err := announceStatus(ctx, tx, planOf(d), now.Schedule.State.Status, d.State, at); err != nil {
+			return err
 		}
 		tx.Hint(store.Hint{Topic: store.HintPlans})
 		if err := storeKey(ctx, tx, p.Key, d); err != nil {
@@ -289,17 +313,24 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 
 func (s schedules) Delete(ctx context.Context, p store.DeleteSchedule) error {
 	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		n, err := tx.Exec(ctx, `UPDATE schedules SET deleted_ms = $1, next_ms = 0, awaits_end = 0, uses_calendar = 0, claimed_by = '',
-			claimed_until_ms = 0, claim_epoch = claim_epoch + 1 WHERE schedule_id = $2 AND tenant = $3 AND deleted_ms = 0`,
-			clock.Millis(p.At), p.ID, p.Tenant)
+		gone := plan{tenant: p.Tenant, id: p.ID}
+		err := tx.Row(ctx, `UPDATE schedules SET deleted_ms = $1, next_ms = 0, awaits_end = 0, uses_calendar = 0, claimed_by = '',
+			claimed_until_ms = 0, claim_epoch = claim_epoch + 1 WHERE schedule_id = $2 AND tenant = $3 AND deleted_ms = 0 RETURNING name`,
+			clock.Millis(p.At), p.ID, p.Tenant).Scan(&gone.name)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fault.Newf(fault.NotFound, "no schedule %s", p.ID)
+		}
 		if err != nil {
 			return fmt.Errorf("delete schedule: %w", err)
 		}
-		if n == 0 {
-			return fault.Newf(fault.NotFound, "no schedule %s", p.ID)
+		if err := announcePlan(ctx, tx, gone, event.ScheduleDeleted, p.At); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM lock_capacities WHERE name = $1`, agenda.LockName(p.ID)); err != nil {
 			return fmt.Errorf("forget the capacity of a schedule: %w", err)
+		}
+		if err := forgetHappenings(ctx, tx, agenda.Schedule{ID: p.ID}); err != nil {
+			return err
 		}
 		return record(ctx, tx, p.Audit)
 	})

@@ -22,9 +22,9 @@ const (
 	firePage       = 200
 )
 
-// fires tells what the change does to the schedules of the tenant; nil for who may
+// fireChanges tells what the change does to the schedules of the tenant; nil for who may
 // not read them.
-func (s *service) fires(r *request, o *overridden) (*wire.FireChanges, error) {
+func (s *service) fireChanges(r *request, o *overridden) (*wire.FireChanges, error) {
 	if !r.principal.May(access.SchedulesRead) {
 		return nil, nil //nolint:nilnil // absence is an answer
 	}

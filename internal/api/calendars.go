@@ -249,7 +249,7 @@ func (o *overridden) change(dry bool) wire.CalendarChange {
 
 // previewOverrides tells what a change would do that is not made.
 func (s *service) previewOverrides(r *request, o *overridden) (reply, error) {
-	fires, err := s.fires(r, o)
+	fires, err := s.fireChanges(r, o)
 	if err != nil {
 		return reply{}, err
 	}

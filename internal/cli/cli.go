@@ -100,8 +100,8 @@ The server is named by --url or RUNSHEET_URL, with the token in --token-file or
 RUNSHEET_TOKEN. Without them, the server of this user's data folder is used.
 
 Exit codes: 0 ok, 1 job failed, 2 usage, 3 not found, 4 not allowed, 5 conflict,
-6 wait timed out, 7 server unreachable, 8 waiting for an approval,
-9 job cancelled or skipped, 130 interrupted.`
+6 wait timed out, 7 server unreachable, 8 waiting for an approval, 9 job cancelled
+or skipped, 130 interrupted.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

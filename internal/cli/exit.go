@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -38,11 +39,15 @@ func (e *timedOut) Error() string {
 	return "job " + e.job.JobID + " has not ended in time; it goes on and is " + e.job.Status + " now"
 }
 
-// unapproved is the error of a --wait for a job that waits for an approval.
+// unapproved is the error of a --wait that would wait for people.
 type unapproved struct{ job client.Job }
 
 func (e *unapproved) Error() string {
-	return "job " + e.job.JobID + " waits for an approval"
+	text := "job " + e.job.JobID + " waits for the approval " + deref(e.job.ApprovalID)
+	if w := e.job.Waiting; w != nil && w.Until != nil {
+		text += " until " + w.Until.Format(time.RFC3339)
+	}
+	return text
 }
 
 // interrupted is the error of a wait that a person ended.
@@ -106,7 +111,7 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 	var (
 		job  *ended
 		late *timedOut
-		open *unapproved
+		asks *unapproved
 		stop *interrupted
 		p    *client.Problem
 		un   *client.Unreachable
@@ -129,7 +134,7 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 		return exitOfJob(job.job.Status)
 	case errors.As(err, &late):
 		return exitTimeout
-	case errors.As(err, &open):
+	case errors.As(err, &asks):
 		return exitApproval
 	case errors.As(err, &p):
 		if p.Code == string(fault.DirectFailed) {
@@ -165,18 +170,15 @@ func (a *app) explain(err error, code int) {
 		f    *fault.Error
 		stop *interrupted
 		late *timedOut
-		open *unapproved
+		asks *unapproved
 	)
 	var places []string
 	switch {
 	case errors.As(err, &stop):
 	case errors.As(err, &late):
 		hint = "see: runsheet job watch " + late.job.JobID
-	case errors.As(err, &open):
-		hint = "see: runsheet approval ls"
-		if id := open.job.ApprovalID; id != nil {
-			hint = "see: runsheet approval show " + *id
-		}
+	case errors.As(err, &asks):
+		hint = "see what is asked: runsheet approval show " + deref(asks.job.ApprovalID)
 	case code == exitInterrupted:
 		text = "interrupted"
 	case lostLock(err):

@@ -64,7 +64,8 @@ var catalogue = []Entry{
 	{RulesChanged, TopicQueue, "limits or the rules of overtaking are changed", nil},
 	{LockAcquired, TopicLock, "a program outside of the queue takes a lock", fields(lockName)},
 	{ApprovalRequested, TopicApproval, "somebody is asked to approve something", approvalFields},
-	{ApprovalDecided, TopicApproval, "a request for an approval ends: data.status is APPROVED, REJECTED, EXPIRED or SUPERSEDED", approvalFields},
+	{ApprovalDecided, TopicApproval, "a request for an approval ends in time: data.status is APPROVED, REJECTED or SUPERSEDED", approvalFields},
+	{ApprovalExpired, TopicApproval, "a request for an approval ends because nobody decided in time", approvalFields},
 	{ScheduleCreated, TopicSchedule, "a schedule is created", scheduleFields()},
 	{ScheduleUpdated, TopicSchedule, "a schedule gets a new version", scheduleFields(scheduleVersion)},
 	{SchedulePaused, TopicSchedule, "a schedule is paused: by a person, after too many failed runs, or because its trigger cannot be used", scheduleFields(

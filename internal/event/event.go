@@ -42,9 +42,10 @@ const (
 	QueuePaused     Type = "queue.paused"
 	QueueResumed    Type = "queue.resumed"
 	// An approval is announced when it is asked for, and when it is not PENDING any
-	// more: data.status says how it ended.
+	// more: it was decided (data.status says how), or its time was over.
 	ApprovalRequested Type = "approval.requested"
 	ApprovalDecided   Type = "approval.decided"
+	ApprovalExpired   Type = "approval.expired"
 
 	ScheduleCreated  Type = "schedule.created"
 	ScheduleUpdated  Type = "schedule.updated"  // it has a new version

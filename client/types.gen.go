@@ -358,6 +358,8 @@ type CalendarChange struct {
 	Overrides int `json:"overrides"`
 	// Changes: sessions that it changes, by date.
 	Changes []SessionChange `json:"changes"`
+	// Fires: what it does to schedules; null unless this is a dry run, by somebody who may read schedules.
+	Fires *FireChanges `json:"fires"`
 }
 
 // CalendarList is the schema of that name in the API.
@@ -688,6 +690,35 @@ type Explanation struct {
 	Status int    `json:"status"`
 	// Remedy: what to do about it.
 	Remedy string `json:"remedy"`
+}
+
+// FireChange is the schema of that name in the API.
+type FireChange struct {
+	ScheduleID string `json:"schedule_id"`
+	// Schedule: its name.
+	Schedule string `json:"schedule"`
+	// Paused: it fires only if somebody resumes the schedule.
+	Paused bool `json:"paused"`
+	// Change: removed, added or moved.
+	Change string `json:"change"`
+	// NominalAt: removed and moved: when it fires without the change; added: when it does with it.
+	NominalAt time.Time `json:"nominal_at"`
+	// Local: the same as clocks in the schedule's zone show it.
+	Local string `json:"local"`
+	// MovedTo: moved: when it fires with the change.
+	MovedTo *time.Time `json:"moved_to"`
+	// Reason: removed: why it is skipped, such as holiday or only_in.
+	Reason *string `json:"reason"`
+}
+
+// FireChanges is the schema of that name in the API.
+type FireChanges struct {
+	// Items: by schedule and time.
+	Items []FireChange `json:"items"`
+	// Schedules: number of schedules in items.
+	Schedules int `json:"schedules"`
+	// Complete: false: there are more than are listed.
+	Complete bool `json:"complete"`
 }
 
 // Health is the schema of that name in the API.

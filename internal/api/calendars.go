@@ -21,7 +21,7 @@ const maxSessionDays = 7305
 func (s *service) calendarRoutes() []operation {
 	const one = "/api/calendars/{mic}"
 	changed := []answer{{Status: http.StatusOK, Doc: "the sessions that it changes", Body: wire.CalendarChange{}}}
-	dry := flagParam("dry_run", "only tell what would change")
+	dry := flagParam("dry_run", "only tell what would change, also which fires of schedules")
 	return []operation{
 		{
 			ID: "list_calendars", Method: http.MethodGet, Path: "/api/calendars", Scope: access.CalendarsRead, Tag: "calendars",
@@ -233,15 +233,29 @@ func (o *overridden) apply(bare *calendar.Calendar, keep func(calendar.Date) boo
 	return err
 }
 
-// reply tells what changes.
-func (o *overridden) reply(dry bool) reply {
+// reply tells what has changed.
+func (o *overridden) reply() reply { return reply{Status: http.StatusOK, Body: o.change(false)} }
+
+// change tells which sessions change.
+func (o *overridden) change(dry bool) wire.CalendarChange {
 	out := wire.CalendarChange{Mic: o.code, DryRun: dry, Overrides: o.kept, Changes: []wire.SessionChange{}}
 	for _, d := range o.dates {
 		for _, c := range calendar.Diff(o.before, o.after, d, d) {
 			out.Changes = append(out.Changes, wire.SessionChangeOf(c))
 		}
 	}
-	return reply{Status: http.StatusOK, Body: out}
+	return out
+}
+
+// previewOverrides tells what a change would do that is not made.
+func (s *service) previewOverrides(r *request, o *overridden) (reply, error) {
+	fires, err := s.fireChanges(r, o)
+	if err != nil {
+		return reply{}, err
+	}
+	out := o.change(true)
+	out.Fires = fires
+	return reply{Status: http.StatusOK, Body: out}, nil
 }
 
 func (s *service) listOverrides(r *request) (reply, error) {
@@ -307,7 +321,7 @@ func (s *service) putOverrides(r *request) (reply, error) {
 		return reply{}, err
 	}
 	if r.query.flag("dry_run") {
-		return o.reply(true), nil
+		return s.previewOverrides(r, &o)
 	}
 	entry, err := s.record(r, change{
 		Action: audit.CalendarOverride, Object: o.code, Name: bare.Name(), After: list,
@@ -321,7 +335,7 @@ func (s *service) putOverrides(r *request) (reply, error) {
 	}); err != nil {
 		return reply{}, err
 	}
-	return o.reply(false), nil
+	return o.reply(), nil
 }
 
 func (s *service) deleteOverrides(r *request) (reply, error) {
@@ -344,7 +358,7 @@ func (s *service) deleteOverrides(r *request) (reply, error) {
 		return reply{}, fault.Newf(fault.NotFound, "the calendar %s has no such override", o.code)
 	}
 	if r.query.flag("dry_run") {
-		return o.reply(true), nil
+		return s.previewOverrides(r, &o)
 	}
 	entry, err := s.record(r, change{
 		Action: audit.CalendarOverride, Object: o.code, Name: bare.Name(),
@@ -356,5 +370,5 @@ func (s *service) deleteOverrides(r *request) (reply, error) {
 	if _, err := s.Store.Calendars.Delete(r.Context(), store.DeleteOverrides{Tenant: r.tenant(), Calendar: o.code, Dates: dates, Audit: entry}); err != nil {
 		return reply{}, err
 	}
-	return o.reply(false), nil
+	return o.reply(), nil
 }

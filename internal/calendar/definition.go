@@ -47,7 +47,7 @@
 //	early 13:00 dec 24 if mon tue wed thu "Christmas Eve"
 //	late 10:00 on 2023-01-02 "New Year opening"
 //	session 10:00-16:30 on 2024-11-14 "College entrance test"
-//	session 18:15-19:15 on 2024-11-01 "Muhurat trading"
+//	session 10:00-12:00 on 2026-02-07 "Saturday drill"
 //	session 09:00-17:00 break 12:00-13:00 on 2020-02-03 "Special hours"
 //	open on 2020-02-01 "Budget session"              regular hours on a day off
 //

@@ -214,21 +214,58 @@ func changeView() view[client.SessionChange] {
 	}
 }
 
-// tell shows what a change of overrides does.
-func (a *app) tell(change client.CalendarChange) error {
+// fireUse explains --fires.
+const fireUse = "only show which fires of schedules would change"
+
+func fireView() view[client.FireChange] {
+	return view[client.FireChange]{
+		id: func(f client.FireChange) string { return f.ScheduleID }, columns: []string{"SCHEDULE", "FIRE", "CHANGE"}, status: -1,
+		row: func(f client.FireChange) []string {
+			change := f.Change
+			switch {
+			case f.MovedTo != nil:
+				change += " to " + f.MovedTo.UTC().Format(time.RFC3339)
+			case f.Reason != nil:
+				change += ": " + *f.Reason
+			}
+			if f.Paused {
+				change += " (paused)"
+			}
+			return []string{f.Schedule, f.NominalAt.UTC().Format(time.RFC3339), change}
+		},
+	}
+}
+
+// tell shows what a change of overrides does, or only what it does to fires.
+func (a *app) tell(change client.CalendarChange, fires bool) error {
 	if !a.quiet && a.json == nil {
 		verb := "now has"
 		if change.DryRun {
 			verb = "would have"
 		}
 		a.talk("%s %s %d overridden dates; sessions that change: %d", change.Mic, verb, change.Overrides, len(change.Changes))
+		if f := change.Fires; f != nil {
+			least := ""
+			if !f.Complete {
+				least = "at least "
+			}
+			a.talk("fires that would change: %s%d, of %s%d schedules", least, len(f.Items), least, f.Schedules)
+		}
 	}
-	return printList(a, changeView(), change.Changes)
+	if !fires {
+		return printList(a, changeView(), change.Changes)
+	}
+	if change.Fires == nil {
+		return errors.New("the server does not tell which fires change: the scope schedules:read is missing")
+	}
+	return printList(a, fireView(), change.Fires.Items)
 }
 
 func (a *app) calendarImport() *cobra.Command {
-	var o client.OverrideChange
-	replace := false
+	var (
+		o              client.OverrideChange
+		replace, fires bool
+	)
 	c := &cobra.Command{
 		Use: "import CALENDAR FILE|-", Short: "Override dates of a calendar by a file: CSV, JSON or iCal", Args: cobra.ExactArgs(2),
 		Long: "Import overrides the dates of the file and shows the sessions that change. Other overrides stay, unless --replace is given.",
@@ -247,16 +284,17 @@ func (a *app) calendarImport() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.Merge = !replace
+			o.Merge, o.DryRun = !replace, o.DryRun || fires
 			change, err := cl.PutOverrides(c.Context(), args[0], mediaOf(body), body, o)
 			if err != nil {
 				return err
 			}
-			return a.tell(change)
+			return a.tell(change, fires)
 		},
 	}
 	f := c.Flags()
 	f.BoolVar(&o.DryRun, "dry-run", false, "only show what would change")
+	f.BoolVar(&fires, "fires", false, fireUse)
 	f.BoolVar(&replace, "replace", false, "remove the overrides of all other dates")
 	return c
 }
@@ -313,11 +351,12 @@ func (a *app) overrideSet() *cobra.Command {
 		hours, pause  string
 		reason        string
 		open, dry, no bool
+		fires         bool
 	)
 	c := &cobra.Command{
 		Use: "set CALENDAR DATE", Short: "Override one date: --closed, --open or --hours", Args: cobra.ExactArgs(2),
 		Example: `  runsheet calendar override set XNYS 2026-12-24 --hours 09:30-13:00 --reason "early close"
-  runsheet calendar override set KR 2026-05-04 --closed --dry-run`,
+  runsheet calendar override set KR 2026-05-04 --closed --fires`,
 		RunE: func(c *cobra.Command, args []string) error {
 			in.Date = args[1]
 			switch {
@@ -352,11 +391,11 @@ func (a *app) overrideSet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			change, err := cl.PutOverrides(c.Context(), args[0], "application/json", body, client.OverrideChange{DryRun: dry, Merge: true})
+			change, err := cl.PutOverrides(c.Context(), args[0], "application/json", body, client.OverrideChange{DryRun: dry || fires, Merge: true})
 			if err != nil {
 				return err
 			}
-			return a.tell(change)
+			return a.tell(change, fires)
 		},
 	}
 	f := c.Flags()
@@ -366,6 +405,7 @@ func (a *app) overrideSet() *cobra.Command {
 	f.BoolVar(&no, "closed", false, "no session")
 	f.StringVar(&reason, "reason", "", "a `sentence` for people")
 	f.BoolVar(&dry, "dry-run", false, "only show what would change")
+	f.BoolVar(&fires, "fires", false, fireUse)
 	return c
 }
 
@@ -374,11 +414,13 @@ func (a *app) overrideRemove() *cobra.Command {
 		o   client.OverrideChange
 		all bool
 		yes bool
+
+		fires bool
 	)
 	c := &cobra.Command{
 		Use: "rm CALENDAR [DATE...]", Aliases: []string{"delete"}, Short: "Remove overrides", Args: someArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			o.Dates = args[1:]
+			o.Dates, o.DryRun = args[1:], o.DryRun || fires
 			if len(o.Dates) == 0 && !all {
 				return usagef("name dates, or say --all")
 			}
@@ -395,12 +437,13 @@ func (a *app) overrideRemove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.tell(change)
+			return a.tell(change, fires)
 		},
 	}
 	f := c.Flags()
 	f.BoolVar(&all, "all", false, "all overrides of the calendar")
 	f.BoolVar(&o.DryRun, "dry-run", false, "only show what would change")
+	f.BoolVar(&fires, "fires", false, fireUse)
 	f.BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return c
 }

@@ -32,7 +32,12 @@ func calendarAnswer(w http.ResponseWriter, what string) bool {
 			{Date: "2026-12-24", Kind: "hours", Open: new("09:30"), Close: new("13:00"), Reason: new("early"), UpdatedBy: "ann", UpdatedAt: now},
 		}}
 	case "PUT /calendars/XNYS/overrides", "DELETE /calendars/XNYS/overrides":
-		out = client.CalendarChange{Mic: "XNYS", Overrides: 2, Changes: []client.SessionChange{{Date: "2026-11-27", Old: &s}}}
+		out = client.CalendarChange{Mic: "XNYS", Overrides: 2, Changes: []client.SessionChange{{Date: "2026-11-27", Old: &s}}, Fires: &client.FireChanges{
+			Schedules: 2, Complete: true, Items: []client.FireChange{
+				{ScheduleID: "sched_a", Schedule: "close \x1b[31mreport", Change: "moved", NominalAt: now, MovedTo: new(now.Add(-3600e9))},
+				{ScheduleID: "sched_b", Schedule: "daily", Change: "removed", NominalAt: now, Reason: new("holiday"), Paused: true},
+			},
+		}}
 	default:
 		return false
 	}
@@ -54,6 +59,7 @@ func TestCalendarGolden(t *testing.T) {
 		"calendar_bad_date":     "calendar sessions XNYS --offline --from 2026-02-30",
 		"override_ls":           "calendar override ls XNYS",
 		"override_set":          "calendar override set XNYS 2026-12-24 --hours 09:30-13:00",
+		"override_fires":        "calendar override set XNYS 2026-12-24 --closed --fires",
 		"override_set_what":     "calendar override set XNYS 2026-12-24",
 		"override_rm_asks":      "calendar override rm XNYS 2026-12-24",
 		"override_rm_all":       "calendar override rm XNYS",

@@ -162,6 +162,7 @@ type CalendarChange struct {
 	DryRun    bool            `json:"dry_run" doc:"nothing was stored"`
 	Overrides int             `json:"overrides" doc:"number of dates that are overridden now"`
 	Changes   []SessionChange `json:"changes" nullable:"false" doc:"sessions that it changes, by date"`
+	Fires     *FireChanges    `json:"fires" doc:"what it does to schedules; null unless this is a dry run, by somebody who may read schedules"`
 }
 
 // SessionChangeOf shows a difference.

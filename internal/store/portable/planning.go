@@ -48,17 +48,18 @@ func DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules, lock strin
 		return nil, fmt.Errorf("look for schedules whose run has ended: %w", err)
 	}
 	ids = append(ids, ended...)
-	if len(ids) == limit {
+	if len(ids) == p.Limit {
 		return ids, nil
 	}
 	setOff, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
 		WHERE s.schedule_id IN (SELECT v.schedule_id FROM schedule_events v WHERE v.waiting = 1 AND v.at_ms <= $1)
-		AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $2 ORDER BY s.schedule_id LIMIT %d%s`, limit, lock), ms, ms)
+		AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND (s.claimed_until_ms <= $2 OR s.claimed_until_ms > $3)
+		ORDER BY s.schedule_id LIMIT %d%s`, p.Limit, lock), ms, ms, latest)
 	if err != nil {
 		return nil, fmt.Errorf("look for schedules that something set off: %w", err)
 	}
 	for _, id := range setOff {
-		if len(ids) < limit && !slices.Contains(ids, id) {
+		if len(ids) < p.Limit && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -44,7 +45,7 @@ func TestTicksOfACluster(t *testing.T) {
 		heal()
 		b.up()
 		for _, n := range c.nodes {
-			n.stop()
+			n.leave()
 			n.up()
 		}
 	}
@@ -85,12 +86,29 @@ func (x *ticks) long(c *cluster) {
 			thaw()
 		default:
 			for _, n := range c.nodes {
-				n.stop()
+				n.leave()
 				n.up()
 			}
 		}
 		pause(rand.N(3 * time.Second))
 	}
+}
+
+// leave ends the server in good order, also one that is a machine of its own.
+func (n *node) leave() {
+	n.t.Helper()
+	if err := syscall.Kill(n.pid(), syscall.SIGTERM); err != nil {
+		n.t.Fatal(err)
+	}
+	eventually(n.t, time.Minute, "the server stops", func() bool {
+		select {
+		case <-n.done:
+			n.cmd = nil
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // TestTicksOfASQLiteServer kills a single server and starts it again: what was due

@@ -40,6 +40,11 @@ func (s *stepped) NewTimer(d time.Duration) clock.Timer {
 	return s.runs.NewTimer(d)
 }
 
+// face is the clock for who only reads it: the store's timers are not waited for.
+type face struct{ *stepped }
+
+func (face) NewTimer(d time.Duration) clock.Timer { return clock.System{}.NewTimer(d) }
+
 func (s *stepped) step(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +80,7 @@ func TestClockSteps(t *testing.T) {
 
 func clockStep(t *testing.T, step time.Duration) {
 	wall := &stepped{runs: clocktest.New(beginning)}
-	s := openStore(t, wall)
+	s := openStore(t, face{wall})
 	tr, err := schedule.Compile(schedule.Spec{Kind: schedule.KindCron, Zone: time.UTC, Cron: schedule.CronSpec{Expressions: []string{"* * * * *"}}}, schedule.Calendars{})
 	if err != nil {
 		t.Fatal(err)
@@ -127,8 +132,12 @@ func clockStep(t *testing.T, step time.Duration) {
 		} else if late := e.Run.DecidedAt.Sub(e.Run.Due); late < 0 || late > time.Minute {
 			t.Errorf("%v is decided %v later", e.Run.Nominal, late)
 		}
-		if gap := last.Sub(e.Run.Nominal); gap > time.Minute && (last.Before(after) || e.Run.Nominal.After(before)) {
-			t.Errorf("silent for %v after %v", gap, e.Run.Nominal)
+		from := e.Run.Nominal
+		if step > 0 && !from.After(before) && last.After(after) {
+			from = after // the step itself is no silence
+		}
+		if gap := last.Sub(from); gap > time.Minute {
+			t.Errorf("silent for %v after %v", gap, from)
 		}
 		last = e.Run.Nominal
 	}

@@ -133,7 +133,7 @@ func clockStep(t *testing.T, step time.Duration) {
 			t.Errorf("%v is decided %v later", e.Run.Nominal, late)
 		}
 		from := e.Run.Nominal
-		if step > 0 && !from.After(before) && last.After(after) {
+		if step > 0 && !from.After(before) && last.After(before) {
 			from = after // the step itself is no silence
 		}
 		if gap := last.Sub(from); gap > time.Minute {

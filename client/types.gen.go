@@ -92,6 +92,26 @@ type ApprovalList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// ApprovalRules is the schema of that name in the API.
+type ApprovalRules struct {
+	// Title: the question; Run NAME? if absent.
+	Title string `json:"title,omitempty"`
+	// ExpiresIn: how long it can be decided, PT1S to P90D; P1D if absent.
+	ExpiresIn *string `json:"expires_in,omitempty"`
+	// Remind: how long before it expires people are reminded.
+	Remind []string `json:"remind,omitempty"`
+	// OnExpire: what an expiry means: the job is SKIPPED, or the server asks again, as often as max_re_requests allows.
+	OnExpire string `json:"on_expire,omitempty"`
+	// MaxReRequests: how often it can be asked again.
+	MaxReRequests *int `json:"max_re_requests,omitempty"`
+	// MinApprovals: how many different people must approve; one rejection is enough.
+	MinApprovals int `json:"min_approvals,omitempty"`
+	// AllowRequester: whoever asks may approve it, too.
+	AllowRequester bool `json:"allow_requester,omitempty"`
+	// RequireComment: a decision needs a comment.
+	RequireComment bool `json:"require_comment,omitempty"`
+}
+
 // ApprovalSubject is the schema of that name in the API.
 type ApprovalSubject struct {
 	Type string `json:"type"`
@@ -893,6 +913,8 @@ type JobInput struct {
 	RetryOnRestart *bool `json:"retry_on_restart,omitempty"`
 	// Labels: added to the template's.
 	Labels map[string]string `json:"labels,omitempty"`
+	// Approval: it does not start before people approve it; {} = with the defaults. Not for members of groups.
+	Approval *ApprovalRules `json:"approval,omitempty"`
 	// GroupID: id of a PENDING group, of which it becomes the last member.
 	GroupID string `json:"group_id,omitempty"`
 	// WebhookURL: is told how this job fares; the template's if absent.

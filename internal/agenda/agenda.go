@@ -210,8 +210,8 @@ type Definition struct {
 	Mode         Mode
 	Policy       Policy
 	Labels       map[string]string
-	// On is what a trigger waits for that has no times of its own; see OnOf. The
-	// zero value is nothing.
+	// On is what the trigger waits for besides its times; see OnOf. The zero value is
+	// nothing. It is only that of the current version, and planners correct it.
 	On On
 }
 

@@ -199,19 +199,26 @@ func (s *service) rerequest(r *request) (reply, error) {
 	return render(got), nil
 }
 
-// enqueueAsking adds a job that starts when it is approved, under the same rules as
-// an earlier request.
-func (s *service) enqueueAsking(r *request, j job.Job, before approval.Request) (reply, error) {
+// enqueueAsking adds a job that starts when it is approved, under the rules that
+// the last argument puts on the request.
+func (s *service) enqueueAsking(r *request, j job.Job, p store.AddJobs, rules func(approval.Request) approval.Request) (reply, error) {
 	now := s.now()
 	j.ID = id.New(id.Job, now)
-	ask := j.Request(id.New(id.Approval, now), r.person(), now, before.ExpiresAt.Sub(before.RequestedAt))
-	ask.Remind, ask.OnExpire, ask.MaxReRequests = before.Remind, before.OnExpire, before.MaxReRequests
-	ask.MinApprovals, ask.AllowRequester, ask.RequireComment = before.MinApprovals, before.AllowRequester, before.RequireComment
-	ask, err := approval.New(ask)
+	ask, err := approval.New(rules(j.Request(id.New(id.Approval, now), r.person(), now, 0)))
 	if err != nil {
-		return reply{}, err
+		return reply{}, within(err, "/approval")
 	}
-	return s.enqueue(r, j, store.AddJobs{Approvals: []approval.Request{ask}})
+	p.Approvals = []approval.Request{ask}
+	return s.enqueue(r, j, p)
+}
+
+// unasked refuses an approval where a job cannot wait for one of its own.
+func unasked(in wire.JobInput) error {
+	if in.Approval == nil {
+		return nil
+	}
+	return fault.New(fault.InvalidInput, "this job cannot ask for an approval").
+		At("/approval", "not_allowed", "is for single jobs; a schedule's jobs ask with execution_mode APPROVAL_REQUIRED")
 }
 
 // decideExecution decides what is pending about an execution, or a job.

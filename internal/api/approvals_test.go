@@ -234,3 +234,58 @@ func TestApprovalMessage(t *testing.T) {
 		}
 	}
 }
+
+// TestAskForApproval: a job of POST /api/jobs waits when it asks to.
+func TestAskForApproval(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	add := func(rules string) string {
+		return `{"job_type":"echo","params":{"text":"x"},"name":"deploy"` + rules + `}`
+	}
+	j := want(t, b.as(access.Author, "POST", "/api/jobs", add(`,"approval":{}`), "Idempotency-Key", "k"), 201, "").json(t)
+	waits, _ := j["waiting"].(map[string]any)
+	first, _ := j["approval_id"].(string)
+	if waits["code"] != "approval" || waits["holder"] != first || waits["until"] == nil {
+		t.Fatalf("the job: %v", j)
+	}
+	again := want(t, b.as(access.Author, "POST", "/api/jobs", add(`,"approval":{}`), "Idempotency-Key", "k"), 201, "").json(t)
+	if again["job_id"] != j["job_id"] || len(list(t, b.call("GET", "/api/approvals", ""))) != 1 {
+		t.Errorf("the same key asked twice: %v", again)
+	}
+	a := b.call("GET", "/api/approvals/"+first, "").json(t)
+	if a["title"] != "Run deploy?" || a["requested_by"] != "author" || a["min_approvals"] != 1.0 || a["allow_requester"] != false || a["max_re_requests"] != 3.0 {
+		t.Errorf("defaults: %v", a)
+	}
+	hash, _ := a["content_hash"].(string)
+	want(t, b.as(access.Approver, "POST", "/api/approvals/"+first+"/approve", `{"content_hash":"`+hash+`"}`), 200, "")
+
+	rules := `,"approval":{"title":"Now?","expires_in":"PT2H","remind":["PT1H"],"on_expire":"re_request","max_re_requests":0,"min_approvals":2,"allow_requester":true,"require_comment":true}`
+	j = want(t, b.as(access.Admin, "POST", "/api/jobs", add(rules)), 201, "").json(t)
+	second, _ := j["approval_id"].(string)
+	a = b.call("GET", "/api/approvals/"+second, "").json(t)
+	remind, _ := a["remind_at"].([]any)
+	if a["title"] != "Now?" || a["on_expire"] != "re_request" || a["max_re_requests"] != 0.0 || a["min_approvals"] != 2.0 || len(remind) != 1 {
+		t.Errorf("rules: %v", a)
+	}
+	hash, _ = a["content_hash"].(string)
+	word := `{"content_hash":"` + hash + `","comment":"x"}`
+	want(t, b.as(access.Admin, "POST", "/api/approvals/"+second+"/approve", word), 200, "")
+	want(t, b.as(access.Admin, "POST", "/api/approvals/"+second+"/approve", word), 409, "already_decided")
+
+	before := len(list(t, b.call("GET", "/api/approvals", "")))
+	for _, bad := range []string{`{"expires_in":"PT0.5S"}`, `{"expires_in":"P91D"}`, `{"remind":["P2D"]}`, `{"min_approvals":0}`, `{"status":"APPROVED"}`, `[]`, `true`} {
+		if got := b.as(access.Author, "POST", "/api/jobs", add(`,"approval":`+bad)); got.StatusCode != 422 || !strings.Contains(string(got.body), `"/approval`) {
+			t.Errorf("%s: %d %s", bad, got.StatusCode, got.body)
+		}
+	}
+	group := `{"name":"g","mode":"parallel","jobs":[` + add(`,"approval":{}`) + `]}`
+	if got := want(t, b.as(access.Author, "POST", "/api/job-groups", group), 422, "invalid_input"); !strings.Contains(string(got.body), "/jobs/0/approval") {
+		t.Errorf("a member asks: %s", got.body)
+	}
+	equal := add(`,"approval":{},"unique":{"by":["text"],"on_conflict":"return"}`)
+	one := want(t, b.as(access.Author, "POST", "/api/jobs", equal), 201, "").json(t)
+	other := want(t, b.as(access.Author, "POST", "/api/jobs", equal), 200, "").json(t)
+	if one["job_id"] != other["job_id"] || len(list(t, b.call("GET", "/api/approvals", ""))) != before+1 {
+		t.Errorf("an equal job asked again: %v", other)
+	}
+}

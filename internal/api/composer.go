@@ -43,6 +43,9 @@ func (c *Composer) Compose(ctx context.Context, p access.Principal, body []byte)
 	if err := strict.Decode(body, &in); err != nil {
 		return job.Job{}, err
 	}
+	if err := unasked(in); err != nil {
+		return job.Job{}, err
+	}
 	r := &request{Request: (&http.Request{Header: http.Header{}}).WithContext(ctx), principal: p, body: body}
 	return c.s.compose(r, in)
 }

@@ -72,7 +72,7 @@ func (s *service) members(r *request, in []wire.JobInput, now time.Time) ([]job.
 		if one.GroupID != "" {
 			return nil, fault.New(fault.InvalidInput, "a member of a group names no group").At(at+"/group_id", "not_allowed", "these jobs go into this group")
 		}
-		if err := placeless(one); err != nil {
+		if err := firstOf(placeless(one), unasked(one)); err != nil {
 			return nil, within(err, at)
 		}
 		j, err := s.compose(r, one)

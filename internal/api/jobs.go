@@ -41,7 +41,8 @@ func (s *service) jobRoutes() []operation {
 	return []operation{
 		{
 			ID: "create_job", Method: http.MethodPost, Path: list, Scope: access.JobsWrite, Tag: "jobs", Summary: "Put a job into the queue",
-			Doc:  "From a template (template_id) or inline (job_type, which needs the scope templates:write too). params are merged over the template's.",
+			Doc: "From a template (template_id) or inline (job_type, which needs the scope templates:write too). params are merged over the template's. " +
+				"With approval it waits, without a slot and without locks, until people approve it.",
 			Body: wire.JobInput{}, Waits: true,
 			Faults: []fault.Code{
 				fault.NotFound, fault.WrongIDType, fault.TemplateArchived, fault.JobTypeUnknown, fault.JobTypeDisabled,
@@ -166,7 +167,7 @@ func (s *service) createJob(r *request) (reply, error) {
 	}
 	place, err := placeOf(in.Move())
 	if err == nil && in.GroupID != "" {
-		err = placeless(in)
+		err = firstOf(placeless(in), unasked(in))
 	}
 	if err != nil {
 		return reply{}, err
@@ -182,11 +183,14 @@ func (s *service) createJob(r *request) (reply, error) {
 	if in.GroupID != "" {
 		return s.enqueueMember(r, j, in.GroupID)
 	}
-	u, err := s.uniqueness(r, in, t)
-	if err != nil {
+	p := store.AddJobs{Place: place}
+	if p.Unique, err = s.uniqueness(r, in, t); err != nil {
 		return reply{}, err
 	}
-	return s.enqueue(r, j, store.AddJobs{Unique: u, Place: place})
+	if in.Approval != nil {
+		return s.enqueueAsking(r, j, p, in.Approval.On)
+	}
+	return s.enqueue(r, j, p)
 }
 
 // enqueue stores a composed job, as p says, and, when the caller wants it, waits

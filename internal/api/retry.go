@@ -51,7 +51,7 @@ func (s *service) retryRun(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return s.enqueueAsking(r, j, before)
+	return s.enqueueAsking(r, j, store.AddJobs{}, before.Rules)
 }
 
 // repeated is the job that repeats a run, with the changes that the input names.

@@ -351,6 +351,15 @@ func (r Request) event(e event.Event) event.Event {
 	return e
 }
 
+// Rules puts the rules under which r is decided on another request: life,
+// reminders, expiry, people.
+func (r Request) Rules(n Request) Request {
+	n.ExpiresAt = n.RequestedAt.Add(r.ExpiresAt.Sub(r.RequestedAt))
+	n.Remind, n.OnExpire, n.MaxReRequests = slices.Clone(r.Remind), r.OnExpire, r.MaxReRequests
+	n.MinApprovals, n.AllowRequester, n.RequireComment = r.MinApprovals, r.AllowRequester, r.RequireComment
+	return n
+}
+
 // Again returns the request that takes r's place with the same content: the next
 // round, with a fresh life of the same length. content may be nil: the content
 // stays. re_requests_exhausted when there were as many as r allows.

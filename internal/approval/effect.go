@@ -39,6 +39,7 @@ func reject(r Request, e Reject, c *Change) {
 func lapse(r Request, e Lapsed, c *Change) {
 	r.ReplacedBy = e.ReplacedBy
 	end(r, e.At, c)
+	c.Emit[0].Type = event.ApprovalExpired
 }
 
 func replace(r Request, e Replaced, c *Change) {

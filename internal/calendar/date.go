@@ -28,7 +28,7 @@ func DateOf(t time.Time) Date { return NewDate(t.Date()) }
 func ParseDate(s string) (Date, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil || t.Year() < 1 {
-		return 0, fmt.Errorf("%q is no date of the form 2006-01-02", s)
+		return 0, fmt.Errorf("%s is no date of the form 2006-01-02", quoted(s))
 	}
 	return DateOf(t), nil
 }

@@ -66,7 +66,7 @@ func readICal(file string, data []byte, loc *time.Location) ([]Override, error) 
 		}
 	}
 	if len(r.stack) > 0 {
-		return nil, r.fail("the file ends within %s", r.stack[len(r.stack)-1])
+		return nil, r.fail("the file ends within %s", quoted(r.stack[len(r.stack)-1]))
 	}
 	return r.list, nil
 }
@@ -88,7 +88,7 @@ func (r *icalReader) property(text string) error {
 		return r.finish(strings.ToUpper(value))
 	}
 	if len(r.stack) == 0 {
-		return r.fail("%s stands outside of VCALENDAR", name)
+		return r.fail("%s stands outside of VCALENDAR", quoted(name))
 	}
 	if r.event == nil || r.stack[len(r.stack)-1] != "VEVENT" {
 		return nil // of the calendar, a zone, an alarm
@@ -98,7 +98,7 @@ func (r *icalReader) property(text string) error {
 
 func (r *icalReader) begin(what string) error {
 	if (len(r.stack) == 0) != (what == "VCALENDAR") {
-		return r.fail("%s begins here", what)
+		return r.fail("%s begins here", quoted(what))
 	}
 	if len(r.stack) > 4 {
 		return r.fail("too deep")
@@ -115,7 +115,7 @@ func (r *icalReader) begin(what string) error {
 
 func (r *icalReader) finish(what string) error {
 	if len(r.stack) == 0 || r.stack[len(r.stack)-1] != what {
-		return r.fail("%s ends here, but it did not begin", what)
+		return r.fail("%s ends here, but it did not begin", quoted(what))
 	}
 	r.stack = r.stack[:len(r.stack)-1]
 	if what != "VEVENT" {
@@ -152,7 +152,7 @@ func (r *icalReader) ofEvent(name string, params map[string]string, value string
 	case "X-RUNSHEET-KIND":
 		e.kind = OverrideKind(strings.ToLower(value))
 		if e.kind != OverrideClosed && e.kind != OverrideOpen {
-			return r.fail("X-RUNSHEET-KIND: %q is neither closed nor open", value)
+			return r.fail("X-RUNSHEET-KIND: %s is neither closed nor open", quoted(value))
 		}
 	case "CATEGORIES":
 		for c := range strings.SplitSeq(value, ",") {
@@ -169,7 +169,7 @@ func (r *icalReader) time(params map[string]string, value string) (icalTime, err
 	if params["VALUE"] == "DATE" || len(value) == len("20060102") {
 		t, err := time.Parse("20060102", value)
 		if err != nil {
-			return icalTime{}, r.fail("%q is no date of the form 20060102", value)
+			return icalTime{}, r.fail("%s is no date of the form 20060102", quoted(value))
 		}
 		return icalTime{date: DateOf(t), set: true}, nil
 	}
@@ -179,16 +179,16 @@ func (r *icalReader) time(params map[string]string, value string) (icalTime, err
 	} else if zone := params["TZID"]; zone != "" {
 		var err error
 		if loc, err = time.LoadLocation(strings.TrimPrefix(zone, "/")); err != nil || zone == "Local" {
-			return icalTime{}, r.fail("TZID %q is no IANA zone", zone)
+			return icalTime{}, r.fail("TZID %s is no IANA zone", quoted(zone))
 		}
 	}
 	t, err := time.ParseInLocation("20060102T150405", value, loc)
 	if err != nil {
-		return icalTime{}, r.fail("%q is no time of the form 20060102T150405", value)
+		return icalTime{}, r.fail("%s is no time of the form 20060102T150405", quoted(value))
 	}
 	t = t.In(r.loc)
 	if t.Second() != 0 {
-		return icalTime{}, r.fail("%q: sessions begin and end on whole minutes", value)
+		return icalTime{}, r.fail("%s: sessions begin and end on whole minutes", quoted(value))
 	}
 	return icalTime{date: DateOf(t), minute: t.Hour()*60 + t.Minute(), timed: true, set: true}, nil
 }
@@ -216,7 +216,7 @@ func (r *icalReader) duration(e *icalEvent, value string) error {
 		ok = err == nil && e.lasts >= 0 && e.lasts%time.Minute == 0
 	}
 	if !ok || digits > 0 || rest == "" || timed && clock == "" {
-		return r.fail("%q is no duration of the form P2D or PT6H30M", value)
+		return r.fail("%s is no duration of the form P2D or PT6H30M", quoted(value))
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func readCSV(file string, data []byte) ([]Override, error) {
 func checkColumns(names []string) string {
 	for i, n := range names {
 		if !slices.Contains(columns, n) {
-			return "unknown column \"" + n + "\"; the columns are " + strings.Join(columns, ", ")
+			return "unknown column " + quoted(n) + "; the columns are " + strings.Join(columns, ", ")
 		}
 		if slices.Contains(names[:i], n) {
 			return "column " + n + " stands twice"
@@ -110,7 +110,7 @@ func (o *Override) set(name, value string) error {
 	case "kind":
 		o.Kind = OverrideKind(value)
 		if o.Kind != OverrideClosed && o.Kind != OverrideOpen && o.Kind != OverrideHours {
-			return errors.New("\"" + value + "\" is none of closed, open, hours")
+			return errors.New(quoted(value) + " is none of closed, open, hours")
 		}
 	case "open":
 		o.Open = value
@@ -170,7 +170,7 @@ func readObject(dec *json.Decoder) (Override, error) {
 		}
 		name, _ := t.(string)
 		if !slices.Contains(columns, name) {
-			return o, errors.New("unknown name \"" + name + "\"; the names are " + strings.Join(columns, ", "))
+			return o, errors.New("unknown name " + quoted(name) + "; the names are " + strings.Join(columns, ", "))
 		}
 		if slices.Contains(seen, name) {
 			return o, errors.New(name + " stands twice")

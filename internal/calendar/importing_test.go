@@ -86,11 +86,11 @@ func TestReadWrongOverrides(t *testing.T) {
 		{`[{"date":20260220}]`, "date is no text"},
 		{`[{"date":"2026-02-20","kind":"closed"}] x`, "entry 2"},
 		{`[{"date":"2026-02-20","kind":"closed"}`, "does not end"},
-		{"BEGIN:VCALENDAR\n", "f:2: the file ends within VCALENDAR"},
-		{ical("END:VEVENT"), "f:3: VEVENT ends here"},
+		{"BEGIN:VCALENDAR\n", `f:2: the file ends within "VCALENDAR"`},
+		{ical("END:VEVENT"), `f:3: "VEVENT" ends here`},
 		{ical("BEGIN:VEVENT", "BEGIN:VEVENT"), "f:4: an event begins within another"},
 		{ical("nonsense"), "f:3: this is no property"},
-		{ical() + "X:1\r\n", "f:5: X stands outside"},
+		{ical() + "X:1\r\n", `f:5: "X" stands outside`},
 		{event("SUMMARY:x"), "f:3: the event has no DTSTART"},
 		{event("DTSTART:20260101", "RRULE:FREQ=YEARLY"), "f:5: RRULE: recurring events are not read"},
 		{event("DTSTART:20260101", "DTSTART:20260101"), "f:5: DTSTART stands here a second time"},
@@ -112,6 +112,28 @@ func TestReadWrongOverrides(t *testing.T) {
 		_, err := ReadOverrides("f", []byte(c.text), cal)
 		if !fault.Is(err, fault.InvalidInput) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q:\n got  %v\n want %s", c.text, err, c.want)
+		}
+	}
+}
+
+// TestFaultsAreShort: a file is never repeated in what is said of it.
+func TestFaultsAreShort(t *testing.T) {
+	t.Parallel()
+	cal := load(t)
+	for _, long := range []string{strings.Repeat("A", 900_000), strings.Repeat("\u00fc", 400_000), strings.Repeat("\x01", 200_000)} {
+		for _, text := range []string{
+			long, "\"" + long, "\"" + long + "\"\n", "date,kind\n" + long + ",closed\n", "date,kind\n2026-02-20," + long + "\n",
+			"date,kind\n2026-02-20,closed," + long + "\n", "[" + long, `[{"` + long + `":"x"}]`, `[{"date":"` + long + `"}]`, `[{"kind":"` + long + `"}]`,
+			"BEGIN:VCALENDAR\n" + long, ical("BEGIN:" + long), ical("END:" + long), ical(long + ":x"), "BEGIN:VCALENDAR\nBEGIN:" + long,
+			ical("BEGIN:VEVENT", "DTSTART:"+long), ical("BEGIN:VEVENT", "DTSTART;TZID="+long+":20260101T100000"),
+			ical("BEGIN:VEVENT", "DURATION:"+long), ical("BEGIN:VEVENT", "X-RUNSHEET-KIND:"+long),
+		} {
+			if _, err := ReadOverrides("f", []byte(text), cal); err != nil && len(err.Error()) > 600 {
+				t.Errorf("%.40q: a fault of %d bytes", text, len(err.Error()))
+			}
+		}
+		if _, err := cal.With([]Override{{Date: date(t, "2026-02-20"), Kind: OverrideHours, Open: long}}); err == nil || len(err.Error()) > 600 {
+			t.Errorf("a long time: a fault of %d bytes", len(err.Error()))
 		}
 	}
 }

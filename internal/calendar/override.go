@@ -119,7 +119,7 @@ func (x *exchange) override(o Override) (kind, string) {
 		return k, ""
 	case OverrideHours:
 	default:
-		return k, fmt.Sprintf("%q is none of closed, open, hours", o.Kind)
+		return k, quoted(string(o.Kind)) + " is none of closed, open, hours"
 	}
 	k.session = true
 	if why := o.clocks(&k.clocks); why != "" {
@@ -142,7 +142,7 @@ func (o Override) clocks(k *clocks) string {
 		}
 		m, ok := clockTime(t.text)
 		if !ok {
-			return fmt.Sprintf("%s: %q is no time of the form 09:30", t.name, t.text)
+			return t.name + ": " + quoted(t.text) + " is no time of the form 09:30"
 		}
 		*t.into = m
 	}

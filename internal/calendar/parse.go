@@ -79,7 +79,7 @@ func (p *parser) statement() error {
 	case string(closed), string(session), string(open), string(early), string(late):
 		err = p.rule(effect(keyword))
 	default:
-		return p.fail("unknown keyword %q", keyword)
+		return p.fail("unknown keyword %s", quoted(keyword))
 	}
 	if err != nil {
 		return err
@@ -315,7 +315,7 @@ func (p *parser) base(r *rule) (err error) {
 		p.next()
 		t.used, r.dates = true, t.dates
 	default:
-		return p.fail("%q does not say when", first)
+		return p.fail("%s does not say when", quoted(first))
 	}
 	return err
 }
@@ -362,7 +362,7 @@ func (p *parser) changes(r *rule) (err error) {
 	if p.accept("observe") {
 		r.observe = observe(p.next())
 		if !slices.Contains(waysToObserve, r.observe) {
-			return p.fail("%q is no way to observe", r.observe)
+			return p.fail("%s is no way to observe", quoted(string(r.observe)))
 		}
 	}
 	if r.span, err = p.span(); err != nil {
@@ -416,7 +416,7 @@ func (p *parser) finish() (*definition, error) {
 	}
 	for name, t := range d.tables {
 		if !t.used {
-			return nil, lineFault(p.file, t.line, "no rule uses the table %q", name)
+			return nil, lineFault(p.file, t.line, "no rule uses the table %s", quoted(name))
 		}
 	}
 	if d.valid == always && len(d.rules) > 0 {

@@ -79,7 +79,7 @@ func (s *Set) Get(code string) (*Calendar, error) {
 	if c := s.byCode[strings.ToUpper(code)]; c != nil {
 		return c, nil
 	}
-	return nil, fault.Newf(fault.NotFound, "no calendar %q", code)
+	return nil, fault.Newf(fault.NotFound, "no calendar %s", quoted(code))
 }
 
 // All lists the calendars by their codes.

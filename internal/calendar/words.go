@@ -29,6 +29,22 @@ func (w *words) fail(format string, args ...any) error {
 	return lineFault(w.file, w.line, format, args...)
 }
 
+// maxQuoted is how many characters of a wrong text a fault repeats: the file may
+// be a megabyte without a blank.
+const maxQuoted = 40
+
+// quoted is s in quotes for a fault, cut when it is long.
+func quoted(s string) string {
+	n := 0
+	for i := range s {
+		if n == maxQuoted {
+			return strconv.Quote(s[:i]) + "..."
+		}
+		n++
+	}
+	return strconv.Quote(s)
+}
+
 func lineFault(file string, line int, format string, args ...any) error {
 	return fault.Newf(fault.InvalidInput, "%s:%d: %s", file, line, fmt.Sprintf(format, args...))
 }
@@ -117,7 +133,7 @@ func (w *words) here() string {
 	if len(w.rest) == 0 {
 		return "end of line"
 	}
-	return strconv.Quote(w.rest[0].text)
+	return quoted(w.rest[0].text)
 }
 
 // date takes a date.
@@ -176,11 +192,11 @@ func (w *words) span() (span, error) {
 		case err == nil:
 			*end.into = d
 		default:
-			return sp, w.fail("%q is no range of dates or years such as 2022.. or ..2021-06-30", s)
+			return sp, w.fail("%s is no range of dates or years such as 2022.. or ..2021-06-30", quoted(s))
 		}
 	}
 	if from == "" && to == "" || sp.from > sp.to {
-		return sp, w.fail("the range %q is empty or has no end", s)
+		return sp, w.fail("the range %s is empty or has no end", quoted(s))
 	}
 	w.next()
 	return sp, nil

@@ -145,17 +145,20 @@ func (a *app) jobAdd() *cobra.Command {
 		name, template, runAt, key string
 		w                          waitFlags
 		place                      placeFlags
+		ask                        approvalFlags
 	)
 	c := &cobra.Command{
 		Use: "add [flags] [-- COMMAND ARG...]", Short: "Put a job into the queue", Args: cobra.ArbitraryArgs,
 		Long: `Add puts a job into the queue: a command after --, any job type with --type, or
 a job made from a --template. It prints the job's id; with --wait it stays until the
-job has ended and exits 0 (completed), 1 (failed), 9 (cancelled or skipped) or 6 (the
-time was over; the job goes on).`,
+job has ended and exits 0 (completed), 1 (failed), 9 (cancelled or skipped), 6 (the
+time was over; the job goes on) or 8 (it waits for an approval, and starts when that
+is given).`,
 		Example: `  runsheet job add --name hello -- /bin/echo hello
   runsheet job add --wait=30m --follow --lock gpu:0 -- python3 /opt/jobs/train.py
   runsheet job add --template nightly --priority high
   runsheet job add --top -- /opt/jobs/urgent.sh
+  runsheet job add --approval=4h --approvals 2 -- /opt/jobs/release.sh
   runsheet job add --type command --params @job.json --run-at +10m`,
 		RunE: func(c *cobra.Command, args []string) error {
 			before, command := argv(c, args)
@@ -184,6 +187,7 @@ time was over; the job goes on).`,
 			if in.RunAt, err = a.parseRunAt(runAt); err != nil {
 				return err
 			}
+			in.Approval = ask.read()
 			j, err := cl.AddJob(c.Context(), in, client.Call{IdempotencyKey: key})
 			if err != nil {
 				return err
@@ -202,6 +206,7 @@ time was over; the job goes on).`,
 	f.BoolVar(&in.Hold, "hold", false, "do not start before a release")
 	f.StringVar(&key, "idempotency-key", "", "the same `key` within 24 hours adds the job only once")
 	w.add(c)
+	ask.add(c)
 	for flag, f := range map[string]completer{"template": a.completeTemplates(), "group": a.completeGroups(), "directive": a.completeDirectives()} {
 		if err := c.RegisterFlagCompletionFunc(flag, f); err != nil {
 			panic("cli: " + err.Error()) // the flag was added above

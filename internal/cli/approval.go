@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -230,4 +232,65 @@ func (a *app) approvalAgain() *cobra.Command {
 	fs.StringVar(&in.Comment, "comment", "", "why, a `sentence` for people")
 	fs.StringVar(&in.ContentHash, "content-hash", "", "only if the content has this `hash`")
 	return c
+}
+
+// approvalFlags are --approval and what belongs to it.
+type approvalFlags struct {
+	life  askFlag
+	rules client.ApprovalRules
+}
+
+// askFlag is --approval, whose value is how long people have.
+type askFlag struct {
+	on   bool
+	life time.Duration // 0 = the server's default
+}
+
+// askedDefault is the value of --approval without one.
+const askedDefault = "yes"
+
+// String, Set and Type make --approval a flag.
+func (f *askFlag) String() string {
+	if f.life > 0 {
+		return f.life.String()
+	}
+	return ""
+}
+
+// Type names the value in help texts.
+func (f *askFlag) Type() string { return "duration" }
+
+// Set reads the value.
+func (f *askFlag) Set(s string) error {
+	f.on = true
+	if s == askedDefault {
+		f.life = 0
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return errors.New("must be a duration such as 4h")
+	}
+	f.life = d
+	return nil
+}
+
+func (f *approvalFlags) add(c *cobra.Command) {
+	fs := c.Flags()
+	fs.Var(&f.life, "approval", "do not start before somebody approves it; --approval=4h gives them that time, not 24h")
+	fs.Lookup("approval").NoOptDefVal = askedDefault
+	fs.IntVar(&f.rules.MinApprovals, "approvals", 0, "`number` of different people who must approve it (implies --approval)")
+	fs.BoolVar(&f.rules.AllowRequester, "self-approval", false, "you may approve it yourself, too (implies --approval)")
+}
+
+// read is what the flags ask for, nil = no approval is needed.
+func (f *approvalFlags) read() *client.ApprovalRules {
+	if !f.life.on && f.rules.MinApprovals == 0 && !f.rules.AllowRequester {
+		return nil
+	}
+	rules := f.rules
+	if f.life.life > 0 {
+		rules.ExpiresIn = text(f.life.life.String())
+	}
+	return &rules
 }

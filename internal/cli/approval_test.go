@@ -2,8 +2,11 @@ package cli
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,5 +85,51 @@ func TestApprovalSends(t *testing.T) {
 	f := serve(t, "FAILED")
 	if _, _, code := f.invoke(t.Context(), t, "", "approval", "approve", approvalID); code != exitUsage || strings.Join(f.bodies, "") != "" {
 		t.Errorf("decided without being asked: exit %d, %v", code, f.bodies)
+	}
+}
+
+// TestWaitForApproval: a script does not wait for people, but is told; who watches
+// goes on watching.
+func TestWaitForApproval(t *testing.T) {
+	t.Parallel()
+	until := now.Add(time.Hour)
+	asking := client.Job{
+		JobID: jobID, Status: "QUEUED", ApprovalID: text(approvalID),
+		Waiting: &client.Waiting{Code: "approval", Detail: "somebody must approve it first", Holder: text(approvalID), Until: &until},
+	}
+	var mu sync.Mutex
+	var sent string
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasSuffix(r.URL.Path, "/events") {
+			http.Error(w, "", http.StatusServiceUnavailable)
+			return
+		}
+		j := asking
+		if r.Method == http.MethodPost {
+			b, _ := io.ReadAll(r.Body)
+			sent = string(b)
+		} else if asked++; asked > 2 {
+			j.Status, j.Waiting = "COMPLETED", nil
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(j)
+	}))
+	t.Cleanup(srv.Close)
+	f := &fake{Server: srv}
+	_, talk, code := f.invoke(t.Context(), t, "", "job", "add", "--approval=4h", "--approvals", "2", "--wait", "--", "/bin/true")
+	if code != exitApproval || !strings.Contains(talk, "runsheet approval show "+approvalID) || !strings.Contains(talk, until.Format(time.RFC3339)) {
+		t.Errorf("exit %d: %s", code, talk)
+	}
+	if !strings.Contains(sent, `"approval":{"expires_in":"4h0m0s","min_approvals":2}`) {
+		t.Errorf("sent %s", sent)
+	}
+	if _, talk, code = f.invoke(t.Context(), t, "", "job", "watch", jobID); code != exitOK || !strings.Contains(talk, "somebody must approve it first") {
+		t.Errorf("watch: exit %d: %s", code, talk)
+	}
+	if _, talk, code = f.invoke(t.Context(), t, "", "job", "add", "--self-approval", "--", "/bin/true"); code != exitOK || !strings.Contains(sent, `"approval":{"allow_requester":true}`) {
+		t.Errorf("exit %d: %s, sent %s", code, talk, sent)
 	}
 }

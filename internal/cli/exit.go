@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -21,6 +22,7 @@ const (
 	exitConflict    = 5
 	exitTimeout     = 6 // --wait
 	exitUnreachable = 7
+	exitApproval    = 8 // --wait: the job waits for an approval
 	exitCancelled   = 9 // the job was cancelled or skipped
 	exitInterrupted = 130
 )
@@ -35,6 +37,17 @@ type timedOut struct{ job client.Job }
 
 func (e *timedOut) Error() string {
 	return "job " + e.job.JobID + " has not ended in time; it goes on and is " + e.job.Status + " now"
+}
+
+// unapproved is the error of a --wait that would wait for people.
+type unapproved struct{ job client.Job }
+
+func (e *unapproved) Error() string {
+	text := "job " + e.job.JobID + " waits for the approval " + deref(e.job.ApprovalID)
+	if w := e.job.Waiting; w != nil && w.Until != nil {
+		text += " until " + w.Until.Format(time.RFC3339)
+	}
+	return text
 }
 
 // interrupted is the error of a wait that a person ended.
@@ -98,6 +111,7 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 	var (
 		job  *ended
 		late *timedOut
+		asks *unapproved
 		stop *interrupted
 		p    *client.Problem
 		un   *client.Unreachable
@@ -120,6 +134,8 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 		return exitOfJob(job.job.Status)
 	case errors.As(err, &late):
 		return exitTimeout
+	case errors.As(err, &asks):
+		return exitApproval
 	case errors.As(err, &p):
 		if p.Code == string(fault.DirectFailed) {
 			return exitFailed // the work, not the server
@@ -154,12 +170,15 @@ func (a *app) explain(err error, code int) {
 		f    *fault.Error
 		stop *interrupted
 		late *timedOut
+		asks *unapproved
 	)
 	var places []string
 	switch {
 	case errors.As(err, &stop):
 	case errors.As(err, &late):
 		hint = "see: runsheet job watch " + late.job.JobID
+	case errors.As(err, &asks):
+		hint = "see what is asked: runsheet approval show " + deref(asks.job.ApprovalID)
 	case code == exitInterrupted:
 		text = "interrupted"
 	case lostLock(err):

@@ -272,7 +272,7 @@ func lastRun(ctx context.Context, cl *client.Client, jobID string) (string, erro
 }
 
 func (a *app) jobWatch() *cobra.Command {
-	w := waitFlags{on: true}
+	w := waitFlags{on: true, patient: true}
 	c := &cobra.Command{
 		Use: "watch JOB", Short: "Watch a job until it ends", Args: oneArg,
 		Long:              "Watch shows why a job waits and how far it is. It ends with the job; the exit code says how the job ended.",

@@ -20,6 +20,9 @@ type waitFlags struct {
 	on     bool
 	limit  time.Duration // 0 = for ever
 	follow bool
+	// patient stays with a job that waits for an approval, too, because somebody is
+	// watching.
+	patient bool
 }
 
 // forever is the value of --wait without one.
@@ -53,7 +56,7 @@ func (w *waitFlags) Set(s string) error {
 
 func (w *waitFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.Var(w, "wait", "stay until the job has ended; --wait=30m gives up after that time")
+	f.Var(w, "wait", "stay until the job has ended, or waits for an approval; --wait=30m gives up after that time")
 	f.Lookup("wait").NoOptDefVal = forever
 	f.BoolVarP(&w.follow, "follow", "f", false, "print the job's output too (implies --wait)")
 }
@@ -83,7 +86,13 @@ func (a *app) wait(ctx context.Context, cl *client.Client, jobID string, w waitF
 		p.follow = newFollower(a, cl)
 	}
 	last, err := cl.WaitJob(wctx, jobID, func(j client.Job, err error) error {
+		if err == nil && !w.patient && j.Waiting != nil && j.Waiting.Code == "approval" {
+			return &unapproved{job: j} // that may take days
+		}
 		p.update(wctx, j, err)
+		if w.limit == 0 && err == nil && awaitsApproval(j) {
+			return &unapproved{job: j} // it may take for ever
+		}
 		return nil
 	})
 	if p.follow != nil {
@@ -93,12 +102,19 @@ func (a *app) wait(ctx context.Context, cl *client.Client, jobID string, w waitF
 	switch {
 	case ctx.Err() != nil:
 		return &interrupted{jobID: jobID}
+	case wctx.Err() != nil && awaitsApproval(last):
+		return &unapproved{job: last}
 	case wctx.Err() != nil:
 		return &timedOut{job: last}
 	case err != nil:
 		return err
 	}
 	return a.showEnd(ctx, cl, last, p)
+}
+
+// awaitsApproval reports whether a job cannot start before somebody approves it.
+func awaitsApproval(j client.Job) bool {
+	return j.Status == "QUEUED" && j.Waiting != nil && j.Waiting.Code == "approval"
 }
 
 // showEnd prints the outcome: for people on stderr, for programs on stdout.

@@ -49,6 +49,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	if s.Schedules != nil {
 		s.Schedules = timedSchedules{s.Schedules, m}
 	}
+	if s.Fires != nil {
+		s.Fires = timedFires{s.Fires, m}
+	}
 	if s.Happenings != nil {
 		s.Happenings = timedHappenings{s.Happenings, m}
 	}
@@ -559,6 +562,18 @@ func (d timedSchedules) NextDue(ctx context.Context, a1 time.Time) (store.NextDu
 func (d timedSchedules) History(ctx context.Context, a1 store.ListHistory) (store.HistoryPage, error) {
 	done := d.m.begin("schedules", "history")
 	r0, err := d.Schedules.History(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedFires struct {
+	store.Fires
+	m *Metrics
+}
+
+func (d timedFires) Of(ctx context.Context, a1 string, a2 ...string) (map[string]store.Fire, error) {
+	done := d.m.begin("fires", "of")
+	r0, err := d.Fires.Of(ctx, a1, a2...)
 	done(err)
 	return r0, err
 }

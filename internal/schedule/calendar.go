@@ -129,7 +129,7 @@ func (t *Trigger) judged(n Nominal) Nominal {
 			skip(SkipHours)
 		}
 	}
-	if t.excludesDate(n.At) || t.excludesTime(n.At) {
+	if t.excludesDate(n.At) || t.excludesTime(n) {
 		skip(SkipExcluded)
 	}
 	return n
@@ -147,9 +147,9 @@ func (t *Trigger) excludesDate(at time.Time) bool {
 	return false
 }
 
-func (t *Trigger) excludesTime(at time.Time) bool {
+func (t *Trigger) excludesTime(n Nominal) bool {
 	for _, c := range t.excluded {
-		if c.Shows(at) {
+		if c.Shows(n.At) || n.Marks&DSTMoved != 0 && c.movesTo(n.At) {
 			return true
 		}
 	}
@@ -257,20 +257,64 @@ func (t *Trigger) nextPlaced(after time.Time) (Nominal, bool) {
 // nominals of n's date need no look: they land at or before after, or later than
 // m. Without it a nominal each second on a day off would be moved one by one.
 func (t *Trigger) beyond(n, m Nominal, after time.Time) time.Time {
-	zone := t.spec.Zone
-	if z := t.calendars.Days.Zone(); m.At.Equal(n.At) || z != nil && z.String() != zone.String() {
-		return n.At // not moved, or the calendar divides the day elsewhere
-	}
-	end := t.endOfDate(n.At, zone)
-	to := end
+	_, to, ok := t.alike(n, m)
 	if !m.At.After(after) {
-		to = earlierOf(end, n.At.Add(after.Sub(m.At)))
+		to = earlierOf(to, n.At.Add(after.Sub(m.At)))
 	}
-	offset := func(at time.Time) int { _, o := at.In(zone).Zone(); return o }
-	if offset(n.At) != offset(to) || offset(m.At) != offset(m.At.Add(to.Sub(n.At))) {
-		return n.At // the clock changes: one by one
+	if !ok || !t.steady(n.At, to, m.At.Sub(n.At)) {
+		return n.At // one by one
 	}
 	return to
+}
+
+// before is beyond towards the past.
+func (t *Trigger) before(n, m Nominal, before time.Time) time.Time {
+	to, _, ok := t.alike(n, m)
+	if !m.At.Before(before) {
+		to = later(to, n.At.Add(before.Sub(m.At)))
+	}
+	if !ok || !t.steady(to, n.At, m.At.Sub(n.At)) {
+		return n.At
+	}
+	return to
+}
+
+// alike returns the bounds, both included, of the instants around n that are moved
+// by as many days as n, which became m; ok is false if there is no telling.
+func (t *Trigger) alike(n, m Nominal) (from, to time.Time, ok bool) {
+	days := t.calendars.Days
+	zone := t.spec.Zone
+	if z := days.Zone(); z != nil {
+		zone = z
+	}
+	d := DateIn(n.At, zone)
+	midnight, _, _, _ := instants(zone, int64(LocalOf(d, 0)))
+	from, to = earlierOf(time.Unix(midnight, 0), n.At), t.endOfDate(n.At, zone)
+	if days.Day(d).In {
+		return from, to, true
+	}
+	s, inside, _ := t.hours(n.At)
+	switch {
+	case inside:
+		return later(from, s.Open), earlierOf(to, s.Close.Add(-1)), true
+	case m.At.Equal(n.At):
+		return from, to, false
+	case !s.Open.IsZero():
+		to = earlierOf(to, s.Open.Add(-1)) // what lies in a session that begins on the evening before stays
+	}
+	if t.calendars.Hours != nil {
+		if before, found := t.calendars.Hours.SessionBefore(n.At); found {
+			from = later(from, before.Close)
+		}
+	}
+	return from, to, true
+}
+
+// steady tells whether the schedule's clocks are not changed between two instants,
+// nor where these are moved to.
+func (t *Trigger) steady(from, to time.Time, by time.Duration) bool {
+	offset := func(at time.Time) int { _, o := at.In(t.spec.Zone).Zone(); return o }
+	return by == 0 || offset(from) == offset(to) && offset(from.Add(by)) == offset(to.Add(by))
 }
 
 func (t *Trigger) prevPlaced(before time.Time) (Nominal, bool) {
@@ -283,11 +327,13 @@ func (t *Trigger) prevPlaced(before time.Time) (Nominal, bool) {
 	}
 	var best Nominal
 	found := false
-	for n, ok := t.prev(from); ok; n, ok = t.prev(n.At) {
+	for n, ok := t.prev(from); ok; n, ok = t.prev(from) {
 		if found && t.landing(n.At, 1).Before(best.At) {
 			break
 		}
-		if m := t.placed(n); m.At.Before(before) {
+		m := t.placed(n)
+		from = t.before(n, m, before)
+		if m.At.Before(before) {
 			best, found = latest(best, found, m), true
 		}
 	}

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -162,6 +163,9 @@ func (p *parser) lastDay(w word) (item, error) {
 // nth reads d#n and d#L.
 func (p *parser) nth(w word) (item, error) {
 	day, which, _ := strings.Cut(w.text, "#")
+	if strings.Contains(day, "-") {
+		return item{}, p.errorAt(w.at, w.text, "# goes with one weekday, not with a range", "write each weekday, such as 1#2,5#2")
+	}
 	d, err := p.value(dowField, word{day, w.at}, false)
 	if err != nil {
 		return item{}, err
@@ -192,6 +196,9 @@ func (p *parser) hashed(f field, w word, step int) (item, error) {
 		}
 		i, err := p.plain(f, word{inner, w.at + 2}, 0)
 		if err != nil {
+			if wrong := (*SyntaxError)(nil); errors.As(err, &wrong) && wrong.Item == inner {
+				wrong.Suggestion = fmt.Sprintf("write for example H(%d-%d)", rule.min, rule.min+5) // a list has no place here
+			}
 			return item{}, err
 		}
 		lo, hi = i.a, i.b
@@ -237,14 +244,34 @@ func (p *parser) plain(f field, w word, step int) (item, error) {
 		return item{}, err
 	}
 	if a > b {
-		rule := fieldRules[f]
-		suggestion := fmt.Sprintf("write %d-%d,%d-%d", a, min(rule.max, rule.min+rule.size-1), rule.min, b)
-		if f == yearField || p.quartz && f == dowField {
-			suggestion = fmt.Sprintf("write %s-%s", endText, text)
-		}
-		return item{}, p.errorAt(w.at, w.text, fmt.Sprintf("the range %s begins after its end", w.text), suggestion)
+		return item{}, p.errorAt(w.at, w.text, fmt.Sprintf("the range %s begins after its end", w.text), "write "+p.wrapped(f, a, b))
 	}
 	return item{kind: spanItem, a: a, b: b, step: step}, nil
+}
+
+// wrapped writes a range that goes past the end of its field as a list; years
+// have no other way than around.
+func (p *parser) wrapped(f field, a, b int) string {
+	rule := fieldRules[f]
+	first, last := rule.min, rule.min+rule.size-1
+	switch {
+	case f == yearField:
+		return spanText(b, a)
+	case f == dowField && p.quartz: // which counts one more
+		return spanText(a+1, last+1) + "," + spanText(first+1, b+1)
+	case f == dowField && a == 7:
+		return spanText(0, b)
+	case f == dowField && b == 0:
+		return spanText(a, 7)
+	}
+	return spanText(a, last) + "," + spanText(first, b)
+}
+
+func spanText(a, b int) string {
+	if a == b {
+		return strconv.Itoa(a)
+	}
+	return fmt.Sprintf("%d-%d", a, b)
 }
 
 // value reads a number or a name. A Sunday by name that ends a range is 7.
@@ -323,6 +350,8 @@ func (p *parser) advice(f field, text string) string {
 		}
 	}
 	switch {
+	case text == "H" && f != yearField:
+		return fmt.Sprintf("write H alone, H/%d, or a range in brackets: H(%d-%d)", min(rule.size, 5), rule.min, rule.min+5)
 	case f != domField && strings.HasSuffix(text, "W") || f != domField && f != dowField && strings.HasPrefix(text, "L"):
 		return p.values(f) + "; L and W belong in the day of the month"
 	case f != dowField && strings.Contains(text, "#"):

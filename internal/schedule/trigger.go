@@ -53,11 +53,13 @@ func Compile(spec Spec, calendars Calendars) (*Trigger, error) {
 }
 
 // zoneOf is the zone of a spec that names none: that of CRON_TZ= in its first
-// expression, else UTC.
+// expression, else UTC. Whatever follows there may be an interval, or wrong: that
+// is for Parse to say.
 func zoneOf(s Spec) *time.Location {
 	if s.Kind == KindCron && len(s.Cron.Expressions) > 0 {
-		if e, err := Parse(s.Cron.Expressions[0], Options{Dialect: s.Cron.Dialect}); err == nil && e.Cron != nil {
-			return e.Cron.Zone()
+		p := parser{text: s.Cron.Expressions[0]}
+		if zone, _, err := p.zone(p.words(), nil); err == nil {
+			return zone
 		}
 	}
 	return time.UTC
@@ -113,7 +115,7 @@ func (t *Trigger) parse(text string) (Expression, error) {
 
 func (t *Trigger) addCron() error {
 	if len(t.spec.Cron.Expressions) == 0 {
-		return invalid("a trigger of the kind CRON needs an expression")
+		return fault.New(fault.TriggerInvalid, "a trigger of the kind CRON needs an expression").WithHint("write for example 0 9 * * MON-FRI")
 	}
 	for _, text := range t.spec.Cron.Expressions {
 		e, err := t.parse(text)

@@ -139,7 +139,14 @@ func TestZoneOfExpression(t *testing.T) {
 	if diff := cmp.Diff(want, listNext(t, tr, "2026-01-10T12:00:00Z", 2)); diff != "" || tr.Spec().Zone.String() != "Asia/Seoul" {
 		t.Error(diff, tr.Spec().Zone)
 	}
+	// An interval has a zone as well, and a mistake after it is what counts.
+	if n, ok := mustCompile(t, cronSpec(nil, "CRON_TZ=Asia/Seoul @every 1h"), Calendars{}).Next(year(2026)); !ok || n.Zone.String() != "Asia/Seoul" {
+		t.Error(n, ok)
+	}
 	var wrong *SyntaxError
+	if _, err := Compile(cronSpec(nil, "CRON_TZ=Asia/Seoul 0 24 * * *"), Calendars{}); !errors.As(err, &wrong) || wrong.Column != 22 {
+		t.Errorf("a mistake after CRON_TZ: %v", err)
+	}
 	if _, err := Compile(cronSpec(time.UTC, "CRON_TZ=Asia/Seoul 0 9 * * *"), Calendars{}); !errors.As(err, &wrong) || wrong.Column != 9 {
 		t.Errorf("CRON_TZ against the spec's zone: %v", err)
 	}
@@ -408,13 +415,21 @@ func TestMovedLaws(t *testing.T) {
 		}
 		s := cronSpec(rapid.SampledFrom([]*time.Location{m.zone, time.UTC, mustZone(t, "America/New_York")}).Draw(rt, "zone"), expressions...)
 		s.OnNonSession = rapid.SampledFrom([]OnNonSession{NextSession, PreviousSession}).Draw(rt, "policy")
-		tr := mustCompile(t, s, Calendars{Days: m})
+		m := m
+		calendars := Calendars{Days: m}
+		if m.evening = rapid.Bool().Draw(rt, "evening"); m.evening {
+			calendars = Calendars{Days: m, Hours: m}
+		}
+		tr := mustCompile(t, s, calendars)
 		from, to := year(2026).AddDate(0, 0, -20), year(2026).AddDate(0, 3, 0)
 		set := map[int64]bool{}
 		for n, ok := tr.next(from); ok && n.At.Before(to); n, ok = tr.next(n.At) {
 			d := DateIn(n.At, m.zone)
 			days := 0
-			for !m.Day(d + Date(days)).In {
+			for evening := m.session(d + 1); !m.Day(d + Date(days)).In; {
+				if m.evening && m.Day(evening.Date).In && !n.At.Before(evening.Open) {
+					break // it is in the session that begins now
+				}
 				if s.OnNonSession == NextSession {
 					days++
 				} else {
@@ -442,6 +457,36 @@ func TestMovedLaws(t *testing.T) {
 			rt.Fatalf("%v %s in %s:\n%v\n%v\n%v", expressions, s.OnNonSession, s.Zone, want, forth, back)
 		}
 	})
+}
+
+// asking counts how often a calendar is asked for a date.
+type asking struct {
+	market
+	asked *int
+}
+
+func (c asking) Day(d Date) DayInfo {
+	*c.asked++
+	return c.market.Day(d)
+}
+
+// TestMovedAtOnce: what fires each second on a day off is not moved one by one,
+// wherever the calendar's day begins.
+func TestMovedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []OnNonSession{NextSession, PreviousSession} {
+		asked := 0
+		m := asking{market{zone: mustZone(t, "America/New_York")}, &asked}
+		s := cronSpec(time.UTC, "* * * * * *")
+		s.OnNonSession = policy
+		tr := mustCompile(t, s, Calendars{Days: m, Hours: m})
+		saturday := time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
+		n, _ := tr.Next(saturday)
+		p, _ := tr.Prev(saturday)
+		if got := n.At.Format(time.RFC3339) + " " + p.At.Format(time.RFC3339); got != "2026-01-12T05:00:00Z 2026-01-10T04:59:59Z" || asked > 200 {
+			t.Errorf("%s: %s, %d dates asked for", policy, got, asked)
+		}
+	}
 }
 
 func TestNextFiring(t *testing.T) {

@@ -146,6 +146,12 @@ func (c *Cron) madeUp(s span) bool {
 	return false
 }
 
+// movesTo tells whether a gap ends at t whose times fire there.
+func (c *Cron) movesTo(t time.Time) bool {
+	s := spanAt(c.zone, t.Unix())
+	return s.start == t.Unix() && c.madeUp(s)
+}
+
 // nextInstant returns the first instant from u on, as Unix seconds, at which
 // the expression fires.
 func (c *Cron) nextInstant(u int64) (int64, Marks, bool) {

@@ -3,6 +3,7 @@ package store
 import (
 	"time"
 
+	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/job"
@@ -585,6 +586,8 @@ type Survey struct {
 	Settings Settings
 	// Instances is the number of living server processes.
 	Instances int
+	// Schedules counts schedules by status.
+	Schedules map[agenda.Status]int
 	// LastEvent is the highest sequence number of the log of events. Unnumbered
 	// events are committed, but no reader can see them yet; the count stops at
 	// 10,000. It is 0 on SQLite.

@@ -139,6 +139,9 @@ type DueSchedule struct {
 // Decided is a decision about a schedule.
 type Decided struct {
 	ID, Tenant string
+	// Name and Was are the schedule's name and status before, for those who are told.
+	Name string
+	Was  agenda.Status
 	// Version is the definition that it was made by.
 	Version int
 	Epoch   int64
@@ -146,6 +149,8 @@ type Decided struct {
 	Outcome agenda.Outcome
 	// Jobs has one for each decision that fires, in their order.
 	Jobs []job.Job
+	// On is what the schedule waits for, if that is not what is stored.
+	On *agenda.On
 	// Approvals are requests without which their subjects, which are among Jobs, must
 	// not start.
 	Approvals []approval.Request

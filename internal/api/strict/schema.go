@@ -64,8 +64,11 @@ func (noLoader) Load(string) (any, error) {
 // time outside of that can be stored but never be written as JSON again.
 func Time(s string) error {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if year := t.UTC().Year(); err != nil || year < 1970 || year > 9999 {
+	if err != nil {
 		return errors.New("must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
+	}
+	if year := t.UTC().Year(); year < 1970 || year > 9999 {
+		return errors.New("must be a time from 1970 to 9999 in UTC")
 	}
 	return nil
 }

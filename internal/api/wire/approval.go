@@ -82,6 +82,36 @@ type ApprovalList struct {
 	NextCursor *string    `json:"next_cursor" doc:"give it as cursor to get the next page; null on the last"`
 }
 
+// ApprovalRules says how people are asked whether a job may run. All of it is
+// optional.
+type ApprovalRules struct {
+	Title          string     `json:"title,omitempty" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"the question; Run NAME? if absent"`
+	ExpiresIn      *Duration  `json:"expires_in,omitempty" doc:"how long it can be decided, PT1S to P90D; P1D if absent"`
+	Remind         []Duration `json:"remind,omitempty" maxItems:"10" doc:"how long before it expires people are reminded" example:"[\"PT1H\"]"`
+	OnExpire       string     `json:"on_expire,omitempty" enum:"reject,re_request" default:"reject" doc:"what an expiry means: the job is SKIPPED, or the server asks again, as often as max_re_requests allows"`
+	MaxReRequests  *int       `json:"max_re_requests,omitempty" minimum:"0" maximum:"20" default:"3" doc:"how often it can be asked again"`
+	MinApprovals   int        `json:"min_approvals,omitempty" minimum:"1" maximum:"20" default:"1" doc:"how many different people must approve; one rejection is enough"`
+	AllowRequester bool       `json:"allow_requester,omitempty" doc:"whoever asks may approve it, too"`
+	RequireComment bool       `json:"require_comment,omitempty" doc:"a decision needs a comment"`
+}
+
+// On fills in what the rules say of r, which was requested at r.RequestedAt.
+func (in ApprovalRules) On(r approval.Request) approval.Request {
+	if in.Title != "" {
+		r.Title = in.Title
+	}
+	r.ExpiresAt = r.RequestedAt.Add(in.ExpiresIn.Or(approval.DefaultLife))
+	for _, d := range in.Remind {
+		r.Remind = append(r.Remind, time.Duration(d))
+	}
+	if in.MaxReRequests != nil {
+		r.MaxReRequests = *in.MaxReRequests
+	}
+	r.OnExpire, r.MinApprovals = approval.OnExpire(in.OnExpire), in.MinApprovals
+	r.AllowRequester, r.RequireComment = in.AllowRequester, in.RequireComment
+	return r
+}
+
 // DecisionInput is a person's word about what he saw.
 type DecisionInput struct {
 	ContentHash string `json:"content_hash" minLength:"1" maxLength:"100" doc:"that of the approval as the person saw it" example:"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`

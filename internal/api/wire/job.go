@@ -26,6 +26,7 @@ type JobInput struct {
 	CrashPolicy    string            `json:"crash_policy,omitempty" enum:"retry,fail,ask" doc:"what a crash of the server does to it while it runs: back to its place, FAILED, or FAILED with outcome_unknown for a person to look"`
 	RetryOnRestart *bool             `json:"retry_on_restart,omitempty" doc:"the same as crash_policy retry (true) or fail (false)"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"added to the template's"`
+	Approval       *ApprovalRules    `json:"approval,omitempty" doc:"it does not start before people approve it; {} = with the defaults. Not for members of groups"`
 	GroupID        string            `json:"group_id,omitempty" maxLength:"100" doc:"id of a PENDING group, of which it becomes the last member"`
 	WebhookURL     string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"is told how this job fares; the template's if absent" example:"https://example.com/hooks/runsheet"`
 	WebhookEvents  []string          `json:"webhook_events,omitempty" maxItems:"32" doc:"what it is told: events about jobs, or succeeded, failed, skipped, queued, started, cancelled; the template's, or the ends of attempts, if absent"`

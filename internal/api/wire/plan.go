@@ -235,7 +235,7 @@ func (t TimingInput) place(err error) error {
 
 // pointerOf is where an expression stands in the input.
 func (t TimingInput) pointerOf(text string) string {
-	if t.Trigger.Expression == text {
+	if t.Trigger.Expression != "" && t.Trigger.Expression == text {
 		return "/trigger/expression"
 	}
 	if i := slices.Index(t.Trigger.Expressions, text); i >= 0 {

@@ -77,6 +77,13 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		}); err != nil {
 			return err
 		}
+		if len(d.Claims)+len(d.Direct) > 0 {
+			// A job may have been added or approved since the time was read, and must not
+			// have started before.
+			if snap.Now, err = s.Now(ctx, tx, p.Now); err != nil {
+				return err
+			}
+		}
 		return carryOutDecision(ctx, tx, snap, d, &out)
 	})
 	if err != nil {

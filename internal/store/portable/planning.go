@@ -234,6 +234,12 @@ func (s schedules) decide(ctx context.Context, tx Tx, d store.Decided) error {
 	if n == 0 {
 		return fault.Newf(fault.Conflict, "schedule %s changed meanwhile", d.ID)
 	}
+	if d.On != nil {
+		if _, err := tx.Exec(ctx, `UPDATE schedules SET on_event = $1, on_subject = $2, on_delay_ms = $3 WHERE schedule_id = $4`,
+			string(d.On.Event), d.On.Subject, d.On.Delay.Milliseconds(), d.ID); err != nil {
+			return fmt.Errorf("note what a schedule waits for: %w", err)
+		}
+	}
 	for _, j := range dropped {
 		if err := dropJob(ctx, tx, j, d.Now, string(agenda.ReasonSuperseded)); err != nil {
 			return fmt.Errorf("replace a waiting run: %w", err)
@@ -247,6 +253,11 @@ func (s schedules) decide(ctx context.Context, tx Tx, d store.Decided) error {
 	}
 	for _, r := range d.Outcome.Closed {
 		if err := closeRun(ctx, tx, d.ID, r); err != nil {
+			return err
+		}
+	}
+	if d.Was != "" {
+		if err := announceStatus(ctx, tx, plan{d.Tenant, d.ID, d.Name}, d.Was, st, d.Now); err != nil {
 			return err
 		}
 	}
@@ -300,6 +311,9 @@ func (s schedules) record(ctx context.Context, tx Tx, d store.Decided) error {
 			if err := recordSkip(ctx, tx, d, x); err != nil {
 				return err
 			}
+			if err := announceSkipped(ctx, tx, d, x); err != nil {
+				return err
+			}
 			continue
 		}
 		if len(jobs) == 0 {
@@ -311,8 +325,12 @@ func (s schedules) record(ctx context.Context, tx Tx, d store.Decided) error {
 		if err != nil {
 			return err
 		}
-		if is {
-			fired = append(fired, j)
+		if !is {
+			continue
+		}
+		fired = append(fired, j)
+		if err := announceFired(ctx, tx, d, x, j.ID); err != nil {
+			return err
 		}
 	}
 	if len(fired) == 0 {

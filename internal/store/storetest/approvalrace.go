@@ -32,7 +32,7 @@ func approvalRace(t *testing.T, s store.Store) {
 			t.Fatalf("in round %d", i)
 		}
 	}
-	if decided, asked := len(announced(t, s, event.ApprovalDecided)), len(announced(t, s, event.ApprovalRequested)); decided != asked {
+	if decided, asked := len(announced(t, s, event.ApprovalDecided, event.ApprovalExpired)), len(announced(t, s, event.ApprovalRequested)); decided != asked {
 		t.Errorf("%d requests were announced and %d ends", asked, decided)
 	}
 	t.Logf("outcomes: %v", outcomes)

@@ -59,9 +59,9 @@ type window struct {
 	long bool
 }
 
-// newCluster starts servers whose leases last for ttl. The last one is a machine
-// of its own, if this system lets us.
-func newCluster(t *testing.T, ttl time.Duration) *cluster {
+// newCluster starts servers whose leases last for ttl, with more arguments. The last
+// one is a machine of its own, if this system lets us.
+func newCluster(t *testing.T, ttl time.Duration, args ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), acked: map[string]bool{}, urls: make([]string, 3)}
 	db, place := testsvc.DurablePostgres(t), "file://"+filepath.Join(t.TempDir(), "shared")
@@ -76,7 +76,7 @@ func newCluster(t *testing.T, ttl time.Duration) *cluster {
 		if n == 2 {
 			url = way.url
 		}
-		s := newServer(t, url, "--workers", "8", "--blob-url", place, "--lease-ttl", ttl.String())
+		s := newServer(t, url, append([]string{"--workers", "8", "--blob-url", place, "--lease-ttl", ttl.String()}, args...)...)
 		no := &node{server: s, c: c, n: n, machine: apart && n == 2}
 		if n == 2 {
 			no.way = way

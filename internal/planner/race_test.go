@@ -177,7 +177,11 @@ func (x *race) step() {
 	if now := x.clock.Now(); now.After(x.latest) {
 		x.latest = now
 	}
-	person := x.person()
+	person := sync.OnceFunc(x.person())
+	between := rapid.Bool().Draw(r, "between")
+	if between {
+		x.crash[0].between = person // at the worst moment, if the planner decides anything
+	}
 	var all sync.WaitGroup
 	for i, p := range x.planners {
 		if rapid.IntRange(0, 3).Draw(r, "planner") == 0 {
@@ -188,10 +192,13 @@ func (x *race) step() {
 		}
 		all.Go(func() { x.tick(i, p) })
 	}
-	person()
+	if !between {
+		person()
+	}
 	all.Wait()
+	person() // nothing was decided
 	for i := range x.crash {
-		x.crash[i].next, x.crash[i].dead = 0, false
+		x.crash[i].next, x.crash[i].dead, x.crash[i].between = 0, false, nil
 	}
 }
 

@@ -50,6 +50,8 @@ type crashes struct {
 	mu   sync.Mutex
 	next int // 0 = none, 1 = before, 2 = after
 	dead bool
+	// between is done once between a claim and its decision.
+	between func()
 }
 
 // Claims: who is dead gives nothing back.
@@ -66,10 +68,13 @@ var errCrash = errors.New("killed")
 
 func (c *crashes) Decide(ctx context.Context, items []store.Decided) ([]error, error) {
 	c.mu.Lock()
-	point := c.next
-	c.next = 0
+	point, between := c.next, c.between
+	c.next, c.between = 0, nil
 	c.dead = c.dead || point > 0
 	c.mu.Unlock()
+	if between != nil {
+		between()
+	}
 	if point == 1 {
 		return nil, errCrash
 	}

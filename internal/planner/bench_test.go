@@ -134,7 +134,7 @@ func gather(b *testing.B, engine string, c clock.Clock, cron func(i int) string,
 	for range 64 {
 		all.Go(func() {
 			for i := int(at.Add(1)) - 1; i < w.size; i = int(at.Add(1)) - 1 {
-				n := agenda.Schedule{ID: id.New(id.Schedule, beginning), Tenant: tenant, CreatedAt: beginning, UpdatedAt: beginning}
+				n := agenda.Schedule{ID: id.New(id.Schedule, beginning.Add(time.Duration(i)*time.Millisecond)), Tenant: tenant, CreatedAt: beginning, UpdatedAt: beginning}
 				n.Name, n.Zone, n.Policy, n.Description = fmt.Sprint("s", i), "America/New_York", agenda.NewPolicy(), "nightly report of one desk"
 				n.Trigger, n.Target.TemplateID = fmt.Appendf(nil, `{"cron":%q}`, cron(i)), "tmpl_report"
 				n.State = agenda.State{}.Begin(beginning)
@@ -149,7 +149,12 @@ func gather(b *testing.B, engine string, c clock.Clock, cron func(i int) string,
 	all.Wait()
 	w.watched = &watched{Schedules: w.s.Schedules}
 	o := planner.Options{
-		Store: w.watched, Watch: w.s.Events.Watch, By: "p", Clock: c, OwnClock: true, Compose: compose,
+		Store: w.watched, Watch: w.s.Events.Watch, By: "p", Clock: c, OwnClock: true,
+		Compose: func(ctx context.Context, s agenda.Schedule) (job.Job, error) {
+			j, err := compose(ctx, s)
+			j.ID = id.New(id.Job, clock.System{}.Now()) // as in production, one after the other
+			return j, err
+		},
 		Compile: func(ctx context.Context, s agenda.Schedule) (planner.Compiled, error) {
 			w.compiles.Add(1)
 			return compileCron(ctx, s)

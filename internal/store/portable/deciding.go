@@ -42,7 +42,7 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 				return err
 			}
 		}
-		if err := moveOn(ctx, tx, all); err != nil {
+		if err := s.moveOn(ctx, tx, all); err != nil {
 			return err
 		}
 		done := slices.DeleteFunc(slices.Clone(all), func(v *ruling) bool { return v.err != nil })
@@ -95,7 +95,7 @@ func (s schedules) displaced(ctx context.Context, tx Tx, v *ruling) error {
 
 // moveOn writes the states and cursors of all whose schedule is as it was when they
 // were decided. The others get a conflict.
-func moveOn(ctx context.Context, tx Tx, all []*ruling) error {
+func (d *db) moveOn(ctx context.Context, tx Tx, all []*ruling) error {
 	waits := map[string]*ruling{}
 	var list []*ruling
 	for _, v := range all {
@@ -108,7 +108,7 @@ func moveOn(ctx context.Context, tx Tx, all []*ruling) error {
 			list = append(list, v)
 		}
 	}
-	return inChunks(list, func(part []*ruling) error {
+	return inChunks(d, 8, list, func(part []*ruling) error {
 		const text, number = "TEXT", "BIGINT"
 		r := newRows(8, text, text, number, text, text, number, number, number)
 		for _, v := range part {
@@ -149,7 +149,7 @@ func (s schedules) carryOut(ctx context.Context, tx Tx, done []*ruling) error {
 			tx.Hint(store.Hint{Topic: store.HintPlans})
 		}
 	}
-	if err := closeRuns(ctx, tx, ended); err != nil {
+	if err := s.closeRuns(ctx, tx, ended); err != nil {
 		return err
 	}
 	return s.record(ctx, tx, done)
@@ -161,8 +161,8 @@ type ending struct {
 	run agenda.Run
 }
 
-func closeRuns(ctx context.Context, tx Tx, list []ending) error {
-	return inChunks(list, func(part []ending) error {
+func (d *db) closeRuns(ctx context.Context, tx Tx, list []ending) error {
+	return inChunks(d, 6, list, func(part []ending) error {
 		r := newRows(6, "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT")
 		for _, e := range part {
 			r.add(e.id, e.run.JobID, string(e.run.Status), string(e.run.Reason), clock.Millis(e.run.StartedAt), clock.Millis(e.run.EndedAt))
@@ -227,10 +227,10 @@ func (s schedules) record(ctx context.Context, tx Tx, done []*ruling) error {
 			jobs = jobs[1:]
 		}
 	}
-	if err := recordSkips(ctx, tx, skips); err != nil {
+	if err := s.recordSkips(ctx, tx, skips); err != nil {
 		return err
 	}
-	if err := recordRuns(ctx, tx, all); err != nil {
+	if err := s.recordRuns(ctx, tx, all); err != nil {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(f *firing) bool { return !f.fired })
@@ -251,7 +251,7 @@ type skipped struct {
 	x  agenda.Decision
 }
 
-func recordSkips(ctx context.Context, tx Tx, list []skipped) error {
+func (d *db) recordSkips(ctx context.Context, tx Tx, list []skipped) error {
 	// No statement may touch a row twice.
 	type key struct {
 		id, reason string
@@ -268,14 +268,14 @@ func recordSkips(ctx context.Context, tx Tx, list []skipped) error {
 		seen[k] = true
 		return false
 	})
-	if err := insertSkips(ctx, tx, list); err != nil || len(again) == 0 {
+	if err := d.insertSkips(ctx, tx, list); err != nil || len(again) == 0 {
 		return err
 	}
-	return recordSkips(ctx, tx, again)
+	return d.recordSkips(ctx, tx, again)
 }
 
-func insertSkips(ctx context.Context, tx Tx, list []skipped) error {
-	return inChunks(list, func(part []skipped) error {
+func (d *db) insertSkips(ctx context.Context, tx Tx, list []skipped) error {
+	return inChunks(d, 7, list, func(part []skipped) error {
 		r := newRows(7)
 		for _, s := range part {
 			r.add(s.of.ID, clock.Millis(s.x.Nominal), string(s.x.Reason), clock.Millis(s.x.Last), s.x.Count, clock.Millis(s.of.Now), s.of.Version)
@@ -300,7 +300,7 @@ type fireKey struct {
 func (f *firing) key() fireKey { return fireKey{f.of.ID, clock.Millis(f.x.Nominal), f.again} }
 
 // recordRuns takes the fire keys, and notes which of them were free.
-func recordRuns(ctx context.Context, tx Tx, all []*firing) error {
+func (d *db) recordRuns(ctx context.Context, tx Tx, all []*firing) error {
 	var plain, others []*firing
 	for _, f := range all {
 		if f.x.Source == agenda.SourceManual || f.x.Source == agenda.SourceBackfill && f.x.Again {
@@ -309,7 +309,7 @@ func recordRuns(ctx context.Context, tx Tx, all []*firing) error {
 			plain = append(plain, f)
 		}
 	}
-	if err := inChunks(plain, func(part []*firing) error { return takeKeys(ctx, tx, part) }); err != nil {
+	if err := inChunks(d, 16, plain, func(part []*firing) error { return takeKeys(ctx, tx, part) }); err != nil {
 		return err
 	}
 	for _, f := range others { // one after the other: each is numbered behind the one before
@@ -370,18 +370,18 @@ func (d *db) addJobs(ctx context.Context, tx Tx, list []job.Job) error {
 			part[i].Rank = rank.Natural(part[i].Zone(), first+int64(i))
 		}
 	}
-	if err := insertJobs(ctx, tx, list...); err != nil {
+	if err := inChunks(d, jobParams, list, func(part []job.Job) error { return insertJobs(ctx, tx, part...) }); err != nil {
 		return err
 	}
 	tx.Hint(store.Hint{Topic: store.HintQueue})
-	return announceQueued(ctx, tx, list)
+	return d.announceQueued(ctx, tx, list)
 }
 
 // maxPlaces is how many places addJobs reserves at once.
 const maxPlaces = 10_000
 
 // announceQueued is announceOf for many new jobs.
-func announceQueued(ctx context.Context, tx Tx, list []job.Job) error {
+func (d *db) announceQueued(ctx context.Context, tx Tx, list []job.Job) error {
 	wanted := map[string]bool{}
 	for _, j := range list {
 		if _, known := wanted[j.Tenant]; known {
@@ -395,7 +395,7 @@ func announceQueued(ctx context.Context, tx Tx, list []job.Job) error {
 		wanted[j.Tenant] = wants
 		tx.Hint(store.Hint{Topic: store.HintEvents, ID: j.Tenant})
 	}
-	if err := inChunks(list, func(part []job.Job) error {
+	if err := inChunks(d, 8, list, func(part []job.Job) error {
 		r := newRows(8)
 		for _, j := range part {
 			r.add(j.Tenant, string(event.JobQueued), clock.Millis(j.QueuedAt), j.ID, "", "", "", deltaText(order.Spot{}, j.Spot()))

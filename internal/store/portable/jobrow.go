@@ -79,24 +79,26 @@ func stored(j job.Job) job.Job {
 	return j
 }
 
-// insertJobs writes new jobs. They are announced by addJob and addJobs.
+// jobParams is the number of parameters that insertJobs takes for a job.
+const jobParams = 47
+
+// insertJobs writes new jobs in one statement. They are announced by addJob and
+// addJobs.
 func insertJobs(ctx context.Context, tx Tx, list ...job.Job) error {
-	return inChunks(list, func(part []job.Job) error {
-		rows := newRows(47)
-		for _, j := range part {
-			rows.add(j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
-				encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encodeLabels(j.Labels), string(j.Trigger),
-				j.CreatedBy, j.RetryOf, j.Priority, string(j.Rank), clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
-				j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
-				clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
-				j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook), encodeDirective(j.Directive),
-				j.ApprovalID, clock.Millis(j.ApprovalUntil), j.Class().String(), flag(j.Ready()), fold(j.Name))
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready, name_folded) VALUES `+rows.String(), rows.args...); err != nil {
-			return fmt.Errorf("insert jobs: %w", err)
-		}
-		return nil
-	})
+	r := newRows(jobParams)
+	for _, j := range list {
+		r.add(j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
+			encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encodeLabels(j.Labels), string(j.Trigger),
+			j.CreatedBy, j.RetryOf, j.Priority, string(j.Rank), clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
+			j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
+			clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
+			j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook), encodeDirective(j.Directive),
+			j.ApprovalID, clock.Millis(j.ApprovalUntil), j.Class().String(), flag(j.Ready()), fold(j.Name))
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready, name_folded) VALUES `+r.String(), r.args...); err != nil {
+		return fmt.Errorf("insert jobs: %w", err)
+	}
+	return nil
 }
 
 // change writes what a change made of a job, if the row is still as the change

@@ -48,11 +48,15 @@ func (r *rows) String() string {
 	return b.String()
 }
 
+// maxRows bounds the rows of one statement.
+const maxRows = 64
+
 // inChunks gives list to f in parts of 64, 16, 4 or 1: few sizes, because each is a
-// statement of its own that is kept prepared, and few parts.
-func inChunks[T any](list []T, f func(part []T) error) error {
-	for size := 64; len(list) > 0; {
-		for size > len(list) {
+// statement of its own that is kept prepared, and few parts. columns is how many
+// parameters a row takes.
+func inChunks[T any](e Engine, columns int, list []T, f func(part []T) error) error {
+	for size := maxRows; len(list) > 0; {
+		for size > 1 && (size > len(list) || size*columns > e.MaxParams()) {
 			size /= 4
 		}
 		if err := f(list[:size]); err != nil {

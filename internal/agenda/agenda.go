@@ -176,6 +176,9 @@ const (
 	SourceEvent    Source = "event"
 )
 
+// counts reports whether a run counts as one that its nominal made.
+func (s Source) counts() bool { return s != SourceManual && s != SourceBackfill }
+
 // Target is what a schedule starts: one of its fields is set.
 type Target struct {
 	TemplateID string `json:"template_id,omitempty"`
@@ -202,6 +205,9 @@ type Definition struct {
 	Mode         Mode
 	Policy       Policy
 	Labels       map[string]string
+	// On is what a trigger waits for that has no times of its own; see OnOf. The
+	// zero value is nothing.
+	On On
 }
 
 // Schedule is a stored schedule.
@@ -212,6 +218,8 @@ type Schedule struct {
 	Definition
 	State     State
 	CreatedBy string
+	// ChangedBy is who made this version.
+	ChangedBy string
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	// ClaimedBy and ClaimedUntil tell which planner decides about it now.

@@ -184,7 +184,7 @@ func (o *Outcome) Refuse(i int, reason Reason) {
 	if !d.Fire {
 		return
 	}
-	if d.Source == SourceSchedule || d.Source == SourceCatchUp {
+	if d.Source.counts() {
 		o.State.Runs--
 	}
 	o.State.RunCount--

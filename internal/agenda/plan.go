@@ -291,6 +291,9 @@ func (p *plan) collapse(list []nominal, verdicts []verdict) {
 func (p *plan) fire(n nominal, missed bool) {
 	d := Decision{Nominal: n.At, Previous: n.previous, Due: n.due, Fire: true, Source: SourceSchedule, Marks: n.Marks}
 	planned := n.due
+	if p.in.Trigger.Spec().Kind == schedule.KindOn {
+		d.Source = SourceEvent
+	}
 	if missed {
 		d.Source, planned = SourceCatchUp, p.now
 		p.st.CatchingUp = true
@@ -411,7 +414,7 @@ func (p *plan) waiting() []Run {
 // does not count as a run.
 func (p *plan) replace(r Run) {
 	p.open = slices.DeleteFunc(p.open, func(o Run) bool { return o.JobID == r.JobID && o.Nominal.Equal(r.Nominal) })
-	if r.Source == SourceSchedule || r.Source == SourceCatchUp {
+	if r.Source.counts() {
 		p.st.Runs--
 	}
 	p.st.RunCount--

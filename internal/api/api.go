@@ -116,6 +116,9 @@ type Options struct {
 	// Calendars are those that schedules go by; nil: the program's own with the
 	// overrides in Store.
 	Calendars *almanac.Almanac
+	// Planner does what persons want of schedules at once; nil: schedules can only be
+	// edited.
+	Planner Planner
 	// LLM are the servers of language models; nil: there are none. LLMModel is the
 	// model of jobs that name none.
 	LLM      *llm.Pool

@@ -39,6 +39,7 @@ import (
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/outbound"
+	"github.com/runsheet/runsheet/internal/planner"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/reserve"
 	"github.com/runsheet/runsheet/internal/runlog"
@@ -81,6 +82,7 @@ type App struct {
 	listener net.Listener
 	conns    *conns
 	almanac  *almanac.Almanac
+	planner  *planner.Planner
 	llm      *llm.Pool
 	metrics  *metrics.Metrics
 	checks   []health.Check // of optional parts, for startHealth
@@ -119,7 +121,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox, a.startPlanner,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
@@ -284,20 +286,27 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 	return store.ArtifactLimits{Run: a.o.Config.RunMaxBytes, Tenant: a.o.Config.TenantQuotaBytes}
 }
 
+// apiOptions are what the API and what makes the jobs of schedules have in common.
+func (a *App) apiOptions() api.Options {
+	return api.Options{
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
+		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, ArtifactLimits: a.artifactLimits(),
+		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
+		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
+		Direct: api.DirectRoutes(), Lane: a.engine, CreateMissingDirective: a.o.Config.LLMCreateMissing,
+		Calendars: a.almanac, LLM: a.llm, LLMModel: a.o.Config.LLM.Model,
+	}
+}
+
 // serve answers requests.
 func (a *App) serve(ctx context.Context) error {
 	bodyKey, err := a.bodyKey(ctx)
 	if err != nil {
 		return err
 	}
-	handler, err := api.New(api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
-		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, ArtifactLimits: a.artifactLimits(),
-		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
-		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
-		Direct: api.DirectRoutes(), Lane: a.engine, BodyKey: bodyKey, CreateMissingDirective: a.o.Config.LLMCreateMissing,
-		Calendars: a.almanac, LLM: a.llm, LLMModel: a.o.Config.LLM.Model,
-	})
+	o := a.apiOptions()
+	o.BodyKey, o.Planner = bodyKey, a.planner
+	handler, err := api.New(o)
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)
 	}

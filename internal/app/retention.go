@@ -35,6 +35,7 @@ func (a *App) retain(ctx context.Context) {
 		return
 	}
 	a.complain(ctx, "delete old jobs", a.expireJobs(ctx))
+	a.complain(ctx, "delete old history of schedules", a.expireHappenings(ctx))
 	a.complain(ctx, "delete old events", a.expireEvents(ctx))
 	a.complain(ctx, "delete old webhook deliveries", a.expireDeliveries(ctx))
 	left, err := a.store.Retention.Unended(ctx, a.o.Clock.Now().Add(-unendedAfter), expireBatch)

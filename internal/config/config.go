@@ -93,6 +93,8 @@ type Config struct {
 	// CalendarsDir is the folder of calendar packs; "" = calendars inside Data,
 	// which need not exist.
 	CalendarsDir string
+	// Schedules says how schedules are fired.
+	Schedules Schedules
 	// Timezone is the IANA zone of new schedules, valid.
 	Timezone string
 	// Legacy says whether the endpoints outside of /api answer that programs of an

@@ -111,7 +111,7 @@ func keys() []key {
 		text("timezone", "IANA time zone of new schedules", func(c *Config) *string { return &c.Timezone }, checkZone),
 		renamed("legacy-enabled", flag("legacy.enabled", "answer at /queue, /jobs and /scheduler as well, for programs of an earlier time", func(c *Config) *bool { return &c.Legacy })),
 		renamed("llm-create-missing-directive", flag("llm.create_missing_directive", "a job that names a directive which does not exist makes one that says and allows nothing", func(c *Config) *bool { return &c.LLMCreateMissing })),
-	}, slices.Concat(fileKeys(), oidcKeys(), llmKeys(), gpuKeys())...)
+	}, slices.Concat(scheduleKeys(), fileKeys(), oidcKeys(), llmKeys(), gpuKeys())...)
 }
 
 // levels has slog's levels -4, 0, 4 and 8. Read-only.

@@ -78,6 +78,7 @@ func defaults(env func(string) (string, bool)) Config {
 		Workers:     1,
 		StopGrace:   10 * time.Second,
 		LeaseTTL:    30 * time.Second,
+		Schedules:   defaultSchedules(),
 		LogLevel:    slog.LevelInfo,
 		LogFormat:   "text",
 		LogMaxBytes: runlog.DefaultMaxBytes,

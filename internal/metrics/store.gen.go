@@ -49,6 +49,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	if s.Schedules != nil {
 		s.Schedules = timedSchedules{s.Schedules, m}
 	}
+	if s.Happenings != nil {
+		s.Happenings = timedHappenings{s.Happenings, m}
+	}
 	if s.Artifacts != nil {
 		s.Artifacts = timedArtifacts{s.Artifacts, m}
 	}
@@ -556,6 +559,25 @@ func (d timedSchedules) NextDue(ctx context.Context, a1 time.Time) (store.NextDu
 func (d timedSchedules) History(ctx context.Context, a1 store.ListHistory) (store.HistoryPage, error) {
 	done := d.m.begin("schedules", "history")
 	r0, err := d.Schedules.History(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedHappenings struct {
+	store.Happenings
+	m *Metrics
+}
+
+func (d timedHappenings) Started(ctx context.Context, a1 store.ServerStarted) error {
+	done := d.m.begin("happenings", "started")
+	err := d.Happenings.Started(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedHappenings) Expire(ctx context.Context, a1 store.ExpireHappenings) (int, error) {
+	done := d.m.begin("happenings", "expire")
+	r0, err := d.Happenings.Expire(ctx, a1)
 	done(err)
 	return r0, err
 }

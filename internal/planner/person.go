@@ -91,7 +91,9 @@ func (p *Planner) carryOut(ctx context.Context, a Ask, plan func(agenda.Input) (
 				return nil, err
 			}
 			j.CreatedBy = a.By
-			item.Jobs = append(item.Jobs, bind(j, d.Schedule, x, in.Now))
+			if err := start(&item, bind(j, d.Schedule, x, in.Now), d.Schedule, x, a.By); err != nil {
+				return nil, err
+			}
 		}
 		if n := len(item.Jobs); n > 0 {
 			item.Outcome.State.Last.JobID = item.Jobs[n-1].ID

@@ -83,6 +83,9 @@ type Planner struct {
 	o    Options
 	log  *slog.Logger
 	wake chan struct{}
+
+	mu  sync.Mutex
+	err error // of the last tick
 }
 
 // New returns a planner that does nothing yet.
@@ -122,6 +125,7 @@ func (p *Planner) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		again, err := p.Tick(ctx)
+		p.note(ctx, err)
 		wait := time.Duration(0)
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -140,6 +144,22 @@ func (p *Planner) Run(ctx context.Context) error {
 		p.log.Warn("claims stay until they expire", "error", err)
 	}
 	return nil
+}
+
+// Err is why schedules cannot be planned at the moment, nil if they can.
+func (p *Planner) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+func (p *Planner) note(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return // it was interrupted
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
 }
 
 // Wake makes the planner look at once.
@@ -258,6 +278,9 @@ func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time
 		return store.Decided{}, err
 	}
 	in.Trigger, in.Calendars = c.Trigger, c.Calendars
+	if len(d.Happened) > 0 {
+		in.Trigger = in.Trigger.With(agenda.Nominals(d.Happened, in.Trigger.Spec().Zone))
+	}
 	item := decided(d, now, agenda.Plan(in))
 	return item, p.fill(ctx, d.Schedule, &item)
 }
@@ -284,9 +307,14 @@ func (p *Planner) fill(ctx context.Context, s agenda.Schedule, item *store.Decid
 		if err != nil {
 			return err
 		}
-		item.Jobs = append(item.Jobs, bind(j, s, *d, item.Now))
+		j = bind(j, s, *d, item.Now)
+		if err := start(item, j, s, *d, s.CreatedBy); err != nil {
+			p.log.Warn("nobody can be asked about a schedule's job", "schedule", s.ID, "error", err)
+			o.Refuse(i, agenda.ReasonTarget)
+			continue
+		}
 		if o.State.Last.JobID == "" && o.State.Last.Nominal.Equal(d.Nominal) {
-			o.State.Last.JobID = item.Jobs[len(item.Jobs)-1].ID
+			o.State.Last.JobID = j.ID
 		}
 	}
 	return nil

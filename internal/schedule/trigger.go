@@ -173,6 +173,13 @@ func (t *Trigger) Spec() Spec { return t.spec }
 // Reboot tells whether the trigger also fires once per start of the server.
 func (t *Trigger) Reboot() bool { return t.reboot }
 
+// With returns the trigger with further nominals, which are in order.
+func (t *Trigger) With(list []Nominal) *Trigger {
+	n := *t
+	n.sources = append(slices.Clip(slices.Clone(t.sources)), moments(list))
+	return &n
+}
+
 // Next returns the first nominal strictly after the given time, also one that
 // is skipped; false if there is none.
 func (t *Trigger) Next(after time.Time) (Nominal, bool) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/agenda"
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/job"
 )
@@ -46,6 +47,30 @@ type Schedules interface {
 	NextDue(ctx context.Context, now time.Time) (NextDue, error)
 	// History returns what became of a schedule's nominals, latest first; not_found.
 	History(ctx context.Context, p ListHistory) (HistoryPage, error)
+}
+
+// Happenings sets off schedules that wait for something, and forgets what is old.
+// What jobs and approvals do is written with their events.
+type Happenings interface {
+	// Started sets off the schedules of all tenants that wait for a server's start.
+	Started(ctx context.Context, p ServerStarted) error
+	// Expire deletes at most p.Limit rows each of what has set schedules off and of
+	// skipped nominals, if they were decided before p.Before, and returns how many.
+	// What fired stays, because a nominal fires only once.
+	Expire(ctx context.Context, p ExpireHappenings) (int, error)
+}
+
+// ServerStarted are the parameters of Happenings.Started.
+type ServerStarted struct {
+	// By names this start: telling of it again changes nothing.
+	By  string
+	Now time.Time // zero = the authority's clock
+}
+
+// ExpireHappenings are the parameters of Happenings.Expire.
+type ExpireHappenings struct {
+	Before time.Time
+	Limit  int // at least 1
 }
 
 // PutSchedule are the parameters of Schedules.Create and Update.
@@ -102,6 +127,9 @@ type DueSchedule struct {
 	Schedule agenda.Schedule
 	// Runs are those whose end is not recorded.
 	Runs []agenda.Run
+	// Happened is what the schedule waits for and is not decided yet, in order, and
+	// the one before. Look does not fill it in.
+	Happened []agenda.Happened
 	// Epoch fences the decision.
 	Epoch int64
 }
@@ -115,10 +143,13 @@ type Decided struct {
 	Now     time.Time
 	Outcome agenda.Outcome
 	// Jobs has one for each decision that fires, in their order.
-	Jobs  []job.Job
-	By    string // who asks for the cancels; "" = the schedule
-	Key   *Key   // only for a single item
-	Audit *audit.Entry
+	Jobs []job.Job
+	// Approvals are requests without which their subjects, which are among Jobs, must
+	// not start.
+	Approvals []approval.Request
+	By        string // who asks for the cancels; "" = the schedule
+	Key       *Key   // only for a single item
+	Audit     *audit.Entry
 }
 
 // KeepClaims are the parameters of Schedules.Claims.

@@ -37,6 +37,7 @@ type Store struct {
 	Calendars  Calendars
 	Approvals  Approvals
 	Schedules  Schedules
+	Happenings Happenings
 	Artifacts  Artifacts
 	Events     Events
 	Leases     Leases

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/runsheet/runsheet/internal/agenda"
+	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -238,11 +239,23 @@ func (s schedules) record(ctx context.Context, tx Tx, done []*ruling) error {
 		return nil
 	}
 	jobs := make([]job.Job, len(all))
+	var requests []approval.Request
 	for i, f := range all {
 		jobs[i] = waiting(f.job, f.of.Now)
+		if r := requestAbout(f.of.Approvals, f.job.ID); r != nil {
+			jobs[i].ApprovalID, jobs[i].ApprovalUntil = r.ID, clock.FromMillis(clock.Millis(r.ExpiresAt))
+			requests = append(requests, storedApproval(*r))
+		}
 	}
-	// A job that waits for an approval is created together with its request here.
-	return s.addJobs(ctx, tx, jobs)
+	if err := s.addJobs(ctx, tx, jobs); err != nil {
+		return err
+	}
+	for _, r := range requests {
+		if err := ask(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // skipped is a stretch of nominals that do not fire.
@@ -374,43 +387,59 @@ func (d *db) addJobs(ctx context.Context, tx Tx, list []job.Job) error {
 		return err
 	}
 	tx.Hint(store.Hint{Topic: store.HintQueue})
-	return d.announceQueued(ctx, tx, list)
+	news := make([]notice, len(list))
+	for i, j := range list {
+		news[i] = notice{event.Event{Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID}, deltaText(order.Spot{}, j.Spot()), webhook.Subject{Job: &list[i]}}
+	}
+	return d.announceMany(ctx, tx, news)
 }
 
 // maxPlaces is how many places addJobs reserves at once.
 const maxPlaces = 10_000
 
-// announceQueued is announceOf for many new jobs.
-func (d *db) announceQueued(ctx context.Context, tx Tx, list []job.Job) error {
-	wanted := map[string]bool{}
-	for _, j := range list {
-		if _, known := wanted[j.Tenant]; known {
+// notice is an event with what announceAbout is told of it.
+type notice struct {
+	event.Event
+	moved string
+	about webhook.Subject
+}
+
+// announceMany is announceAbout for many events that set off no schedule, without
+// hints about their jobs.
+func (d *db) announceMany(ctx context.Context, tx Tx, list []notice) error {
+	type topic struct {
+		tenant string
+		of     event.Type
+	}
+	wanted := map[topic]bool{}
+	for _, e := range list {
+		t := topic{e.Tenant, e.Type}
+		if _, known := wanted[t]; known {
 			continue
 		}
 		var wants bool
 		if err := tx.Row(ctx, `SELECT EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $1 AND w.type IN ($2, '*'))`,
-			j.Tenant, string(event.JobQueued)).Scan(&wants); err != nil {
-			return fmt.Errorf("ask who wants %s: %w", event.JobQueued, err)
+			e.Tenant, string(e.Type)).Scan(&wants); err != nil {
+			return fmt.Errorf("ask who wants %s: %w", e.Type, err)
 		}
-		wanted[j.Tenant] = wants
-		tx.Hint(store.Hint{Topic: store.HintEvents, ID: j.Tenant})
+		wanted[t] = wants
+		tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
 	}
-	if err := inChunks(d, 8, list, func(part []job.Job) error {
+	if err := inChunks(d, 8, list, func(part []notice) error {
 		r := newRows(8)
-		for _, j := range part {
-			r.add(j.Tenant, string(event.JobQueued), clock.Millis(j.QueuedAt), j.ID, "", "", "", deltaText(order.Spot{}, j.Spot()))
+		for _, e := range part {
+			r.add(e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), e.moved)
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places) VALUES `+r.String(), r.args...); err != nil {
-			return fmt.Errorf("announce %s: %w", event.JobQueued, err)
+			return fmt.Errorf("announce %d events: %w", len(part), err)
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	for _, j := range list {
-		e := event.Event{Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID}
-		if wanted[j.Tenant] || wantedByJob(&j, e) {
-			if err := note(ctx, tx, e, webhook.Subject{Job: &j}); err != nil {
+	for _, e := range list {
+		if wanted[topic{e.Tenant, e.Type}] || wantedByJob(e.about.Job, e.Event) {
+			if err := note(ctx, tx, e.Event, e.about); err != nil {
 				return err
 			}
 		}

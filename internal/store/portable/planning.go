@@ -34,7 +34,22 @@ func DueSchedules(ctx context.Context, tx Tx, now time.Time, limit int, lock str
 	if err != nil {
 		return nil, fmt.Errorf("look for schedules whose run has ended: %w", err)
 	}
-	return append(ids, ended...), nil
+	ids = append(ids, ended...)
+	if len(ids) == limit {
+		return ids, nil
+	}
+	setOff, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
+		WHERE s.schedule_id IN (SELECT v.schedule_id FROM schedule_events v WHERE v.waiting = 1 AND v.at_ms <= $1)
+		AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $2 ORDER BY s.schedule_id LIMIT %d%s`, limit, lock), ms, ms)
+	if err != nil {
+		return nil, fmt.Errorf("look for schedules that something set off: %w", err)
+	}
+	for _, id := range setOff {
+		if len(ids) < limit && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.DueSchedules, error) {
@@ -61,6 +76,9 @@ func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.Due
 		slices.SortFunc(out.Items, func(a, b store.DueSchedule) int {
 			return slices.Index(ids, a.Schedule.ID) - slices.Index(ids, b.Schedule.ID)
 		})
+		if err := giveNominals(ctx, tx, clock.Millis(out.Now), out.Items); err != nil {
+			return err
+		}
 		return openRuns(ctx, tx, out.Items)
 	})
 	return out, err
@@ -156,17 +174,21 @@ func (s schedules) NextDue(ctx context.Context, now time.Time) (store.NextDue, e
 		if out.Now, err = s.Now(ctx, tx, now); err != nil {
 			return err
 		}
-		var next, claimed sql.NullInt64
+		var next, claimed, happens sql.NullInt64
 		if err := tx.Row(ctx, `SELECT
 			(SELECT next_ms FROM schedules WHERE next_ms > 0 AND claimed_until_ms <= $1 ORDER BY next_ms LIMIT 1),
 			(SELECT min(claimed_until_ms) FROM schedules WHERE claimed_by <> '' AND claimed_until_ms > $2),
+			(SELECT min(v.at_ms) FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
+				WHERE v.waiting = 1 AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $3),
 			EXISTS (SELECT 1 FROM schedules WHERE awaits_end = 1)`,
-			clock.Millis(out.Now), clock.Millis(out.Now)).Scan(&next, &claimed, &out.Awaiting); err != nil {
+			clock.Millis(out.Now), clock.Millis(out.Now), clock.Millis(out.Now)).Scan(&next, &claimed, &happens, &out.Awaiting); err != nil {
 			return fmt.Errorf("read the next due time: %w", err)
 		}
-		at := next.Int64
-		if claimed.Valid && (!next.Valid || claimed.Int64 < at) {
-			at = claimed.Int64
+		var at int64
+		for _, ms := range []sql.NullInt64{next, claimed, happens} {
+			if ms.Valid && (at == 0 || ms.Int64 < at) {
+				at = ms.Int64
+			}
 		}
 		out.At = clock.FromMillis(at)
 		return nil

@@ -96,7 +96,7 @@ type Hot interface {
 func New(e Engine) store.Store {
 	db := &db{Engine: e, places: newPlaces()}
 	return store.Store{
-		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Calendars: calendars{db}, Approvals: approvals{db}, Schedules: schedules{db}, Artifacts: artifacts{db},
+		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Calendars: calendars{db}, Approvals: approvals{db}, Schedules: schedules{db}, Happenings: happenings{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Order: orders{db}, Groups: groups{db}, Locks: locks{db}, Direct: direct{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
 		Webhooks: webhooks{db}, Outbox: outbox{db},
@@ -184,17 +184,31 @@ func announceApproval(ctx context.Context, tx Tx, evs []event.Event, r approval.
 	return announceAbout(ctx, tx, evs, "", webhook.Subject{Approval: &r})
 }
 
+const insertEvent = `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	RETURNING EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $9 AND w.type IN ($10, '*'))`
+
 func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s webhook.Subject) error {
 	for _, e := range evs {
-		var wanted bool
-		if err := tx.Row(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			RETURNING EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $9 AND w.type IN ($10, '*'))`,
+		var wanted, awaited bool
+		args := []any{
 			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), moved,
-			e.Tenant, string(e.Type)).Scan(&wanted); err != nil {
+			e.Tenant, string(e.Type),
+		}
+		query, happening := insertEvent+`, 1 = 0`, happeningOf(e, s)
+		if happening != "" {
+			query = insertEvent + `, EXISTS (SELECT 1 FROM schedules s WHERE s.tenant = $11 AND s.on_event = $12 AND s.deleted_ms = 0)`
+			args = append(args, e.Tenant, string(happening))
+		}
+		if err := tx.Row(ctx, query, args...).Scan(&wanted, &awaited); err != nil {
 			return fmt.Errorf("announce %s: %w", e.Type, err)
 		}
 		moved = ""
+		if awaited {
+			if err := setOff(ctx, tx, happening, e, s); err != nil {
+				return err
+			}
+		}
 		if wanted || wantedByJob(s.Job, e) {
 			if err := note(ctx, tx, e, s); err != nil {
 				return err

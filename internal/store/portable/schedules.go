@@ -26,6 +26,13 @@ type scheduleBody struct {
 	Mode        agenda.Mode       `json:"mode"`
 	Policy      schedulePolicy    `json:"policy"`
 	Labels      map[string]string `json:"labels,omitempty"`
+	On          onBody            `json:"on,omitzero"`
+}
+
+type onBody struct {
+	Event   agenda.Happening `json:"event"`
+	Subject string           `json:"subject,omitempty"`
+	DelayMS int64            `json:"delay_ms,omitempty"`
 }
 
 // schedulePolicy has the fields of agenda.Policy under names that stay.
@@ -64,7 +71,8 @@ func (b schedulePolicy) policy() agenda.Policy {
 }
 
 func scheduleBodyOf(d agenda.Definition) string {
-	return encode(scheduleBody{d.Description, d.Trigger, d.Zone, d.Target, d.Mode, policyBody(d.Policy), d.Labels})
+	return encode(scheduleBody{d.Description, d.Trigger, d.Zone, d.Target, d.Mode, policyBody(d.Policy), d.Labels,
+		onBody{d.On.Event, d.On.Subject, d.On.Delay.Milliseconds()}})
 }
 
 func readBody(text string, d *agenda.Definition) error {
@@ -74,11 +82,12 @@ func readBody(text string, d *agenda.Definition) error {
 	}
 	d.Description, d.Trigger, d.Zone, d.Target, d.Mode, d.Labels = b.Description, b.Trigger, b.Zone, b.Target, b.Mode, b.Labels
 	d.Policy = b.Policy.policy()
+	d.On = agenda.On{Event: b.On.Event, Subject: b.On.Subject, Delay: fromMS(b.On.DelayMS)}
 	return nil
 }
 
 const scheduleColumns = `schedule_id, tenant, name, version, body, uses_calendar, status, state, cursor_ms, next_ms, awaits_end,
-	claimed_by, claimed_until_ms, created_by, created_ms, updated_ms, claim_epoch`
+	claimed_by, claimed_until_ms, created_by, created_ms, updated_ms, claim_epoch, changed_by`
 
 // scanned is a row of schedules.
 func scanDue(scan func(...any) error) (store.DueSchedule, error) {
@@ -88,7 +97,7 @@ func scanDue(scan func(...any) error) (store.DueSchedule, error) {
 	var status agenda.Status
 	var cursor, next, until, created, updated int64
 	if err := scan(&s.ID, &s.Tenant, &s.Name, &s.Version, &body, &s.UsesCalendar, &status, &state, &cursor, &next, &s.State.AwaitsEnd,
-		&s.ClaimedBy, &until, &s.CreatedBy, &created, &updated, &out.Epoch); err != nil {
+		&s.ClaimedBy, &until, &s.CreatedBy, &created, &updated, &out.Epoch, &s.ChangedBy); err != nil {
 		return out, err
 	}
 	awaits := s.State.AwaitsEnd
@@ -111,17 +120,17 @@ func storedSchedule(s agenda.Schedule) agenda.Schedule {
 
 func (s schedules) Create(ctx context.Context, p store.PutSchedule) (agenda.Schedule, error) {
 	d := storedSchedule(p.Schedule)
-	d.Version, d.CreatedBy = 1, p.By
+	d.Version, d.CreatedBy, d.ChangedBy = 1, p.By, p.By
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		if err := claimKey(ctx, tx, p.Key); err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, `INSERT INTO schedules (`+scheduleColumns+`, name_folded, deleted_ms)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, $12, $13, $14, 1, $15, 0)
+		n, err := tx.Exec(ctx, `INSERT INTO schedules (`+scheduleColumns+`, name_folded, deleted_ms, on_event, on_subject, on_delay_ms)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, $12, $13, $14, 1, $15, $16, 0, $17, $18, $19)
 			ON CONFLICT (tenant, name) WHERE deleted_ms = 0 DO NOTHING`,
 			d.ID, d.Tenant, d.Name, d.Version, scheduleBodyOf(d.Definition), flag(d.UsesCalendar), string(d.State.Status), encode(d.State),
 			clock.Millis(d.State.Cursor), clock.Millis(d.State.Next), flag(d.State.AwaitsEnd), d.CreatedBy,
-			clock.Millis(d.CreatedAt), clock.Millis(d.UpdatedAt), fold(d.Name))
+			clock.Millis(d.CreatedAt), clock.Millis(d.UpdatedAt), d.ChangedBy, fold(d.Name), string(d.On.Event), d.On.Subject, d.On.Delay.Milliseconds())
 		if err != nil {
 			return fmt.Errorf("insert schedule: %w", err)
 		}
@@ -193,8 +202,8 @@ func (s schedules) Version(ctx context.Context, tenant, id string, version int) 
 		}
 		var body string
 		var at int64
-		err = tx.Row(ctx, `SELECT version, name, body, created_ms FROM schedule_versions WHERE schedule_id = $1 AND version = $2`,
-			d.Schedule.ID, version).Scan(&d.Schedule.Version, &d.Schedule.Name, &body, &at)
+		err = tx.Row(ctx, `SELECT version, name, body, created_by, created_ms FROM schedule_versions WHERE schedule_id = $1 AND version = $2`,
+			d.Schedule.ID, version).Scan(&d.Schedule.Version, &d.Schedule.Name, &body, &d.Schedule.ChangedBy, &at)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fault.Newf(fault.NotFound, "no version %d of schedule %s", version, id)
 		}
@@ -260,13 +269,16 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 		if p.Epoch != 0 {
 			epoch = p.Epoch
 		}
+		if d.ChangedBy = now.Schedule.ChangedBy; d.Version != now.Schedule.Version {
+			d.ChangedBy = p.By
+		}
 		n, err := tx.Exec(ctx, `UPDATE schedules SET name = $1, name_folded = $2, version = $3, body = $4, uses_calendar = $5, status = $6,
-			state = $7, cursor_ms = $8, next_ms = $9, awaits_end = $10, updated_ms = $11, claimed_by = '', claimed_until_ms = 0,
-			claim_epoch = claim_epoch + 1
-			WHERE schedule_id = $12 AND tenant = $13 AND version = $14 AND claim_epoch = $15 AND deleted_ms = 0`,
+			state = $7, cursor_ms = $8, next_ms = $9, awaits_end = $10, updated_ms = $11, changed_by = $12, on_event = $13, on_subject = $14,
+			on_delay_ms = $15, claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
+			WHERE schedule_id = $16 AND tenant = $17 AND version = $18 AND claim_epoch = $19 AND deleted_ms = 0`,
 			d.Name, fold(d.Name), d.Version, scheduleBodyOf(d.Definition), flag(d.UsesCalendar), string(d.State.Status), encode(d.State),
 			clock.Millis(d.State.Cursor), clock.Millis(d.State.Next), flag(d.State.AwaitsEnd), clock.Millis(d.UpdatedAt),
-			d.ID, d.Tenant, now.Schedule.Version, epoch)
+			d.ChangedBy, string(d.On.Event), d.On.Subject, d.On.Delay.Milliseconds(), d.ID, d.Tenant, now.Schedule.Version, epoch)
 		if err != nil {
 			return fmt.Errorf("update schedule: %w", err)
 		}
@@ -275,6 +287,9 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 		}
 		if d.Version != now.Schedule.Version {
 			if err := keepSchedule(ctx, tx, d, p.By); err != nil {
+				return err
+			}
+			if err := forgetHappenings(ctx, tx, d); err != nil {
 				return err
 			}
 		}
@@ -300,6 +315,9 @@ func (s schedules) Delete(ctx context.Context, p store.DeleteSchedule) error {
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM lock_capacities WHERE name = $1`, agenda.LockName(p.ID)); err != nil {
 			return fmt.Errorf("forget the capacity of a schedule: %w", err)
+		}
+		if err := forgetHappenings(ctx, tx, agenda.Schedule{ID: p.ID}); err != nil {
+			return err
 		}
 		return record(ctx, tx, p.Audit)
 	})

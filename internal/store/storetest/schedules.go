@@ -102,6 +102,7 @@ func scheduleFields(t *testing.T, s store.Store) {
 		n.Description, n.Zone, n.UsesCalendar, n.Mode = "every night", "Asia/Seoul", true, agenda.ModeApproval
 		n.Target = agenda.Target{WorkflowID: "wf_1", Inputs: []byte(`{"a":1}`)}
 		n.Labels = map[string]string{"team": "red"}
+		n.On = agenda.On{Event: agenda.JobFailed, Subject: "x", Delay: time.Minute}
 		n.Policy = agenda.Policy{
 			Overlap: agenda.OverlapQueueAll, MaxQueued: 7, MaxParallel: 3, Missed: agenda.MissedAll, Grace: 2 * time.Second,
 			CatchUpWindow: time.Hour, MaxCatchUp: 9, MinInterval: time.Minute, MinIntervalFrom: agenda.FromEnd, Jitter: time.Second,
@@ -111,7 +112,7 @@ func scheduleFields(t *testing.T, s store.Store) {
 		n.State.Last = agenda.Run{JobID: "j", Nominal: base, Source: agenda.SourceSchedule}
 	})
 	got := createPlan(t, s, want)
-	want.Version, want.CreatedBy = 1, "ann"
+	want.Version, want.CreatedBy, want.ChangedBy = 1, "ann", "ann"
 	same(t, "created", want, got)
 	for _, ref := range []string{want.ID, "nightly"} {
 		read, err := s.Schedules.Schedule(t.Context(), tenant, ref)

@@ -37,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]check{
 		jobChecks(), startChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
 		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), placeChecks(), groupChecks(), lockChecks(), directChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
-		webhookChecks(), memberChecks(), laneChecks(), directiveChecks(), callChecks(), budgetChecks(), loadedChecks(), calendarChecks(), approvalChecks(), scheduleChecks(),
+		webhookChecks(), memberChecks(), laneChecks(), directiveChecks(), callChecks(), budgetChecks(), loadedChecks(), calendarChecks(), approvalChecks(), scheduleChecks(), happeningChecks(),
 	} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {

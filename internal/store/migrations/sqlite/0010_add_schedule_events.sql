@@ -1,0 +1,25 @@
+-- +goose Up
+-- What schedules wait for that have no times of their own, '' = nothing, and who
+-- made the current version.
+ALTER TABLE schedules ADD COLUMN on_event TEXT NOT NULL DEFAULT '';
+ALTER TABLE schedules ADD COLUMN on_subject TEXT NOT NULL DEFAULT '';
+ALTER TABLE schedules ADD COLUMN on_delay_ms INT NOT NULL DEFAULT 0;
+ALTER TABLE schedules ADD COLUMN changed_by TEXT NOT NULL DEFAULT '';
+UPDATE schedules SET changed_by = created_by;
+CREATE INDEX schedules_event ON schedules (tenant, on_event);
+
+-- What has happened that such schedules wait for, written with the event. at_ms is
+-- when it is due. waiting = 1 until a planner gives it a nominal, 2 if the schedule
+-- was not active when it came. depth counts the schedules that set off one another.
+CREATE TABLE schedule_events (
+  schedule_id TEXT NOT NULL REFERENCES schedules,
+  event_id    TEXT NOT NULL,
+  at_ms       INT NOT NULL,
+  waiting     INT NOT NULL,
+  nominal_ms  INT NOT NULL,
+  depth       INT NOT NULL,
+  about       TEXT NOT NULL,
+  PRIMARY KEY (schedule_id, event_id)
+) STRICT;
+CREATE INDEX schedule_events_due ON schedule_events (at_ms) WHERE waiting = 1;
+CREATE UNIQUE INDEX schedule_events_nominal ON schedule_events (schedule_id, nominal_ms) WHERE nominal_ms > 0;

@@ -51,13 +51,13 @@ func (r *rows) String() string {
 // maxRows bounds the rows of one statement.
 const maxRows = 64
 
-// inChunks gives list to f in parts of 64, 16, 4 or 1: few sizes, because each is a
+// inChunks gives list to f in parts of 64, 32, 16 and so on: few sizes, because each is a
 // statement of its own that is kept prepared, and few parts. columns is how many
 // parameters a row takes.
 func inChunks[T any](e Engine, columns int, list []T, f func(part []T) error) error {
 	for size := maxRows; len(list) > 0; {
 		for size > 1 && (size > len(list) || size*columns > e.MaxParams()) {
-			size /= 4
+			size /= 2
 		}
 		if err := f(list[:size]); err != nil {
 			return err

@@ -181,6 +181,43 @@ type AuditList struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// Backfill is the schema of that name in the API.
+type Backfill struct {
+	ScheduleID string `json:"schedule_id"`
+	DryRun     bool   `json:"dry_run"`
+	Count      int    `json:"count"`
+	// Items: in the order in which they run.
+	Items []BackfillItem `json:"items"`
+}
+
+// BackfillInput is the schema of that name in the API.
+type BackfillInput struct {
+	// From: inclusive.
+	From time.Time `json:"from"`
+	// To: exclusive; not ahead.
+	To time.Time `json:"to"`
+	// Order: in which order they run.
+	Order string `json:"order,omitempty"`
+	// Overlap: one after the other, or beside each other.
+	Overlap string `json:"overlap,omitempty"`
+	// Max: the first so many of them; 1000 if absent, and more than that are refused.
+	Max int `json:"max,omitempty"`
+	// Rerun: also those that have fired.
+	Rerun bool `json:"rerun,omitempty"`
+	// DryRun: only list them.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// BackfillItem is the schema of that name in the API.
+type BackfillItem struct {
+	NominalAt time.Time `json:"nominal_at"`
+	// Local: the same as clocks in the schedule's zone show it.
+	Local string   `json:"local"`
+	Marks []string `json:"marks"`
+	// JobID: the job that was made; null in a dry run.
+	JobID *string `json:"job_id"`
+}
+
 // Budget is the schema of that name in the API.
 type Budget struct {
 	// TemplateID: whose jobs count; null = everything of the tenant, direct requests too.
@@ -375,6 +412,14 @@ type CalendarSessions struct {
 	Items []CalendarSession `json:"items"`
 	// NextCursor: always null: the period bounds the list.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// DataInterval is the schema of that name in the API.
+type DataInterval struct {
+	// Start: inclusive; null: there is no nominal before.
+	Start *time.Time `json:"start"`
+	// End: exclusive.
+	End time.Time `json:"end"`
 }
 
 // DateRange is the schema of that name in the API.
@@ -708,6 +753,23 @@ type Job struct {
 	// StartedAt: start of the current or last attempt.
 	StartedAt  *time.Time `json:"started_at"`
 	FinishedAt *time.Time `json:"finished_at"`
+	// ScheduleID: the schedule that made it.
+	ScheduleID *string `json:"schedule_id"`
+	// NominalAt: the time for which its schedule made it.
+	NominalAt *time.Time `json:"nominal_at"`
+	// DueAt: nominal_at with jitter and offset.
+	DueAt *time.Time `json:"due_at"`
+	// DecidedAt: when the schedule made it.
+	DecidedAt *time.Time `json:"decided_at"`
+	// Source: why its schedule made it.
+	Source          *string `json:"source"`
+	ScheduleVersion *int    `json:"schedule_version"`
+	// Timezone: of that version of the schedule.
+	Timezone *string `json:"timezone"`
+	// CalendarVersion: of the tenant's overrides of calendars; 0: there were none.
+	CalendarVersion *int64 `json:"calendar_version"`
+	// DataInterval: from the nominal before to this one.
+	DataInterval *DataInterval `json:"data_interval"`
 }
 
 // JobCounts is the schema of that name in the API.
@@ -1794,6 +1856,14 @@ type ResearchSource struct {
 	Name string `json:"name,omitempty"`
 }
 
+// ResumeInput is the schema of that name in the API.
+type ResumeInput struct {
+	// CatchUp: treat what was due meanwhile as missed; without it, it is skipped.
+	CatchUp bool `json:"catch_up,omitempty"`
+	// Reason: for the audit record.
+	Reason string `json:"reason,omitempty"`
+}
+
 // RetryInput is the schema of that name in the API.
 type RetryInput struct {
 	// Params: merged (JSON merge patch) over the run's.
@@ -1941,6 +2011,23 @@ type Run struct {
 	ReportMarkdown *string `json:"report_markdown"`
 	// ReportJSON: link to the artifact report.json.
 	ReportJSON *string `json:"report_json"`
+	// ScheduleID: the schedule that made it.
+	ScheduleID *string `json:"schedule_id"`
+	// NominalAt: the time for which its schedule made it.
+	NominalAt *time.Time `json:"nominal_at"`
+	// DueAt: nominal_at with jitter and offset.
+	DueAt *time.Time `json:"due_at"`
+	// DecidedAt: when the schedule made it.
+	DecidedAt *time.Time `json:"decided_at"`
+	// Source: why its schedule made it.
+	Source          *string `json:"source"`
+	ScheduleVersion *int    `json:"schedule_version"`
+	// Timezone: of that version of the schedule.
+	Timezone *string `json:"timezone"`
+	// CalendarVersion: of the tenant's overrides of calendars; 0: there were none.
+	CalendarVersion *int64 `json:"calendar_version"`
+	// DataInterval: from the nominal before to this one.
+	DataInterval *DataInterval `json:"data_interval"`
 }
 
 // RunList is the schema of that name in the API.
@@ -1948,6 +2035,14 @@ type RunList struct {
 	Items []Run `json:"items"`
 	// NextCursor: give it as cursor to get the next page; null on the last.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// RunNowInput is the schema of that name in the API.
+type RunNowInput struct {
+	// Overlap: in place of the schedule's.
+	Overlap string `json:"overlap,omitempty"`
+	// Force: also before min_interval has passed.
+	Force bool `json:"force,omitempty"`
 }
 
 // RunningJob is the schema of that name in the API.
@@ -1968,6 +2063,288 @@ type RunningJob struct {
 	InstanceID *string   `json:"instance_id"`
 	// CancelRequestedAt: it is being stopped.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+}
+
+// Schedule is the schema of that name in the API.
+type Schedule struct {
+	ScheduleID  string `json:"schedule_id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	// Version: counts its changes from 1.
+	Version int `json:"version"`
+	// TemplateID: the template that it starts; null: job says what.
+	TemplateID *string `json:"template_id"`
+	// Params: merged over the template's.
+	Params json.RawMessage `json:"params"`
+	// Job: the job that it starts; null: template_id says what.
+	Job          *ScheduleJobInput `json:"job"`
+	Trigger      TriggerInput      `json:"trigger"`
+	Timezone     string            `json:"timezone"`
+	Calendar     json.RawMessage   `json:"calendar"`
+	OnNonSession string            `json:"on_non_session"`
+	// OnlyIn: null: at any time.
+	OnlyIn     *string       `json:"only_in"`
+	Exclude    *ExcludeInput `json:"exclude"`
+	DSTGap     string        `json:"dst_gap"`
+	DSTOverlap string        `json:"dst_overlap"`
+	StartAt    *time.Time    `json:"start_at"`
+	EndAt      *time.Time    `json:"end_at"`
+	Strict     bool          `json:"strict"`
+	Overlap    string        `json:"overlap"`
+	MaxQueued  int           `json:"max_queued"`
+	// MaxParallel: null: no bound.
+	MaxParallel *int `json:"max_parallel"`
+	// Missed: null: latest, but none of a market's session that has closed.
+	Missed          *string `json:"missed"`
+	Grace           string  `json:"grace"`
+	CatchUpWindow   string  `json:"catch_up_window"`
+	MaxCatchUp      int     `json:"max_catch_up"`
+	MinInterval     *string `json:"min_interval"`
+	MinIntervalFrom string  `json:"min_interval_from"`
+	Jitter          *string `json:"jitter"`
+	Offset          *string `json:"offset"`
+	StartDeadline   *string `json:"start_deadline"`
+	// PauseOnFailure: null: never.
+	PauseOnFailure *int `json:"pause_on_failure"`
+	// MaxRuns: null: no bound.
+	MaxRuns       *int              `json:"max_runs"`
+	ExecutionMode string            `json:"execution_mode"`
+	Labels        map[string]string `json:"labels"`
+	// Summary: when it fires, in words.
+	Summary string `json:"summary"`
+	// ResolvedExpressions: the expressions with what H stands for in this schedule; empty if none has an H.
+	ResolvedExpressions []string          `json:"resolved_expressions"`
+	Warnings            []ScheduleWarning `json:"warnings"`
+	// Enabled: false while it is paused.
+	Enabled bool   `json:"enabled"`
+	State   string `json:"state"`
+	// StateReason: why it is paused or finished.
+	StateReason *string `json:"state_reason"`
+	// StateBy: who paused it; null: it did so itself.
+	StateBy *string `json:"state_by"`
+	// StateJobID: the job whose failure paused it.
+	StateJobID *string `json:"state_job_id"`
+	// NextRunAt: when the next run is due; null: none is to come, or it waits for the end of one.
+	NextRunAt *time.Time `json:"next_run_at"`
+	// NextNominalAt: the time that next_run_at comes from, before jitter and offset.
+	NextNominalAt *time.Time `json:"next_nominal_at"`
+	// SkipNext: nominals that will be skipped because somebody asked for it.
+	SkipNext []time.Time `json:"skip_next"`
+	// LastRunAt: when its last run was put into the queue, also by a person.
+	LastRunAt *time.Time `json:"last_run_at"`
+	LastJobID *string    `json:"last_job_id"`
+	// LastStatus: of the last run, as the schedule last saw it.
+	LastStatus *string `json:"last_status"`
+	// RunCount: all its runs.
+	RunCount int `json:"run_count"`
+	// FiredCount: those that max_runs counts: without those that people started.
+	FiredCount int `json:"fired_count"`
+	// ConsecutiveFailures: failed runs in a row.
+	ConsecutiveFailures int `json:"consecutive_failures"`
+	// SkippedCounts: skipped nominals by reason.
+	SkippedCounts map[string]int64 `json:"skipped_counts"`
+	// ClaimedBy: the server that decides about it now: host:pid:boot.
+	ClaimedBy    *string    `json:"claimed_by"`
+	ClaimedUntil *time.Time `json:"claimed_until"`
+	CreatedBy    string     `json:"created_by"`
+	CreatedAt    time.Time  `json:"created_at"`
+	UpdatedAt    time.Time  `json:"updated_at"`
+}
+
+// ScheduleConstraints is the schema of that name in the API.
+type ScheduleConstraints struct {
+	// MarketHoursOnly: the same as only_in regular_hours; needs a calendar.
+	MarketHoursOnly bool `json:"market_hours_only,omitempty"`
+	// SkipHolidays: the same as on_non_session skip; needs a calendar.
+	SkipHolidays bool `json:"skip_holidays,omitempty"`
+	// MinIntervalHours: the same as min_interval, in hours.
+	MinIntervalHours *float64 `json:"min_interval_hours,omitempty"`
+}
+
+// ScheduleEntry is the schema of that name in the API.
+type ScheduleEntry struct {
+	Kind string `json:"kind"`
+	// NominalAt: of skipped ones the first.
+	NominalAt time.Time `json:"nominal_at"`
+	// LastNominalAt: of skipped ones the last.
+	LastNominalAt time.Time `json:"last_nominal_at"`
+	// Local: nominal_at as clocks in the schedule's zone show it now.
+	Local string `json:"local"`
+	// Count: how many nominals.
+	Count int64 `json:"count"`
+	// Again: tells runs of one nominal apart: 0 is the one that the schedule made.
+	Again int `json:"again"`
+	// Source: what made the run; null for skipped ones.
+	Source *string `json:"source"`
+	// Status: GONE: its job was removed.
+	Status string `json:"status"`
+	// Reason: why it was skipped.
+	Reason *string    `json:"reason"`
+	JobID  *string    `json:"job_id"`
+	DueAt  *time.Time `json:"due_at"`
+	// PlannedAt: the earliest start.
+	PlannedAt       *time.Time `json:"planned_at"`
+	DecidedAt       *time.Time `json:"decided_at"`
+	StartedAt       *time.Time `json:"started_at"`
+	FinishedAt      *time.Time `json:"finished_at"`
+	ScheduleVersion int        `json:"schedule_version"`
+	// CalendarVersion: of the tenant's overrides; null for skipped ones.
+	CalendarVersion *int64        `json:"calendar_version"`
+	DataInterval    *DataInterval `json:"data_interval"`
+}
+
+// ScheduleHistory is the schema of that name in the API.
+type ScheduleHistory struct {
+	Items []ScheduleEntry `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// ScheduleInput is the schema of that name in the API.
+type ScheduleInput struct {
+	// Name: unique among the schedules; accepted wherever a schedule_id is. Made from the template's or the job type's if absent.
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description,omitempty"`
+	// TemplateID: id or name of the template that it starts; either this or job.
+	TemplateID string `json:"template_id,omitempty"`
+	// Params: merged (JSON merge patch) over the template's.
+	Params json.RawMessage `json:"params,omitempty"`
+	// Job: the job that it starts, in place of template_id.
+	Job *ScheduleJobInput `json:"job,omitempty"`
+	// JobKey: another way to say template_id or job: the name of a template, or else a job type.
+	JobKey string `json:"job_key,omitempty"`
+	// WorkflowID: refused: this version starts jobs only.
+	WorkflowID string `json:"workflow_id,omitempty"`
+	// Inputs: refused: they are for workflows.
+	Inputs json.RawMessage `json:"inputs,omitempty"`
+	// PortfolioID: refused: this version starts jobs only.
+	PortfolioID string `json:"portfolio_id,omitempty"`
+	// ContainerID: another name of portfolio_id.
+	ContainerID string `json:"container_id,omitempty"`
+	// Trigger: what makes it fire.
+	Trigger *TriggerInput `json:"trigger,omitempty"`
+	// Cron: another way to say trigger: an expression.
+	Cron string `json:"cron,omitempty"`
+	// ScheduleType: says which of cron and interval_minutes counts.
+	ScheduleType string `json:"schedule_type,omitempty"`
+	// IntervalMinutes: another way to say trigger: an interval.
+	IntervalMinutes int `json:"interval_minutes,omitempty"`
+	// Timezone: IANA name of the zone that local times are of. If absent, the installation's at this moment, which is stored.
+	Timezone string `json:"timezone,omitempty"`
+	// Calendar: on whose dates it fires: a code, or {all_of|any_of: [...]} or {not: ...}.
+	Calendar json.RawMessage `json:"calendar,omitempty"`
+	// OnNonSession: what happens on a date that the calendar does not have; skip if absent.
+	OnNonSession string `json:"on_non_session,omitempty"`
+	// OnlyIn: only inside or outside of the calendar's hours; regular_hours leaves out breaks.
+	OnlyIn string `json:"only_in,omitempty"`
+	// Exclude: times that are taken away.
+	Exclude *ExcludeInput `json:"exclude,omitempty"`
+	// DSTGap: what becomes of named times that a change of the clock leaves out.
+	DSTGap string `json:"dst_gap,omitempty"`
+	// DSTOverlap: at which of two equal local times it fires.
+	DSTOverlap string `json:"dst_overlap,omitempty"`
+	// StartAt: not before this time.
+	StartAt *time.Time `json:"start_at,omitempty"`
+	// EndAt: before this time only.
+	EndAt *time.Time `json:"end_at,omitempty"`
+	// Strict: skip dates that the calendar does not reach.
+	Strict bool `json:"strict,omitempty"`
+	// AllowNever: accept what never fires.
+	AllowNever bool `json:"allow_never,omitempty"`
+	// BackfillFrom: only when it is created: nominals from this time on are missed ones, which missed and catch_up_window are about.
+	BackfillFrom *time.Time `json:"backfill_from,omitempty"`
+	// Constraints: another way to say only_in and min_interval.
+	Constraints *ScheduleConstraints `json:"constraints,omitempty"`
+	// Overlap: what it does while one of its runs is queued, waiting or running; skip if absent.
+	Overlap string `json:"overlap,omitempty"`
+	// MaxQueued: with queue_all: how many wait; 100 if absent.
+	MaxQueued *int `json:"max_queued,omitempty"`
+	// MaxParallel: with allow: how many run at the same time; no bound if absent.
+	MaxParallel *int `json:"max_parallel,omitempty"`
+	// Missed: which of the nominals run that were not decided in time; latest if absent, but none of a market's session that has closed.
+	Missed string `json:"missed,omitempty"`
+	// Grace: how late a decision may be before the nominal counts as missed; PT1M if absent, at least PT1S.
+	Grace *string `json:"grace,omitempty"`
+	// CatchUpWindow: how old a missed nominal may be; PT24H if absent, PT0S: none is made up.
+	CatchUpWindow *string `json:"catch_up_window,omitempty"`
+	// MaxCatchUp: with missed all: how many; 100 if absent.
+	MaxCatchUp *int `json:"max_catch_up,omitempty"`
+	// MinInterval: least time between two of its runs.
+	MinInterval *string `json:"min_interval,omitempty"`
+	// MinIntervalFrom: what min_interval counts from; start if absent.
+	MinIntervalFrom string `json:"min_interval_from,omitempty"`
+	// Jitter: each nominal is delayed by less than this, always the same.
+	Jitter *string `json:"jitter,omitempty"`
+	// Offset: all nominals are delayed by the same time, which is less than this.
+	Offset *string `json:"offset,omitempty"`
+	// StartDeadline: a run that has not started so long after it was due is SKIPPED.
+	StartDeadline *string `json:"start_deadline,omitempty"`
+	// PauseOnFailure: pause after so many failed runs in a row.
+	PauseOnFailure *int `json:"pause_on_failure,omitempty"`
+	// MaxRuns: finished after so many runs; those that people start do not count.
+	MaxRuns *int `json:"max_runs,omitempty"`
+	// ExecutionMode: with APPROVAL_REQUIRED each run waits for an approval; AUTO if absent.
+	ExecutionMode string            `json:"execution_mode,omitempty"`
+	Labels        map[string]string `json:"labels,omitempty"`
+	// Enabled: false: paused; true if absent.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// ScheduleJobInput is the schema of that name in the API.
+type ScheduleJobInput struct {
+	// TemplateID: id or name of a template; either this or job_type.
+	TemplateID string `json:"template_id,omitempty"`
+	// JobType: for an inline job, which needs the scope templates:write too.
+	JobType string `json:"job_type,omitempty"`
+	// DirectiveID: id or name of the directive to work under.
+	DirectiveID string `json:"directive_id,omitempty"`
+	// Name: for people.
+	Name string `json:"name,omitempty"`
+	// Params: merged (JSON merge patch) over the template's.
+	Params json.RawMessage `json:"params,omitempty"`
+	// Priority: lower is sooner; the template's, or 5, if absent.
+	Priority *int `json:"priority,omitempty"`
+	// RetryPolicy: in place of the template's.
+	RetryPolicy *RetryPolicyInput `json:"retry_policy,omitempty"`
+	// Timeout: of one attempt, in place of the template's.
+	Timeout *string `json:"timeout,omitempty"`
+	// Locks: in addition to those of the template and the job type.
+	Locks []string `json:"locks,omitempty"`
+	// Limits: how many such jobs run at the same time; only closer than the template's.
+	Limits *JobLimitsInput `json:"limits,omitempty"`
+	// CrashPolicy: what a crash of the server does to it while it runs.
+	CrashPolicy string `json:"crash_policy,omitempty"`
+	// Labels: added to the template's.
+	Labels map[string]string `json:"labels,omitempty"`
+	// WebhookURL: is told how its jobs fare.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: what it is told.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
+}
+
+// ScheduleList is the schema of that name in the API.
+type ScheduleList struct {
+	Items []Schedule `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// ScheduleNext is the schema of that name in the API.
+type ScheduleNext struct {
+	Items []ScheduleNominal `json:"items"`
+}
+
+// ScheduleNominal is the schema of that name in the API.
+type ScheduleNominal struct {
+	NominalAt time.Time `json:"nominal_at"`
+	// DueAt: with jitter and offset; null if it is skipped.
+	DueAt *time.Time `json:"due_at"`
+	// Local: nominal_at as clocks in the schedule's zone show it.
+	Local string `json:"local"`
+	// Marks: dst_moved, dst_repeated, session_moved, early_close, unverified.
+	Marks []string `json:"marks"`
+	// Skip: why it does not fire: holiday, non_session, only_in, excluded, calendar_expired, requested; null = it does.
+	Skip *string `json:"skip"`
 }
 
 // SchedulePreview is the schema of that name in the API.
@@ -2003,6 +2380,33 @@ type SchedulePreviewInput struct {
 	From *time.Time `json:"from,omitempty"`
 	// Count: how many; 10 if absent.
 	Count int `json:"count,omitempty"`
+}
+
+// ScheduleVersion is the schema of that name in the API.
+type ScheduleVersion struct {
+	ScheduleID string    `json:"schedule_id"`
+	Version    int       `json:"version"`
+	CreatedAt  time.Time `json:"created_at"`
+	// CreatedBy: who made this version.
+	CreatedBy string `json:"created_by"`
+	// Summary: when it fired, in words.
+	Summary string `json:"summary"`
+	// Definition: in the canonical form; a PATCH with it makes a new version that is the same.
+	Definition ScheduleInput `json:"definition"`
+}
+
+// ScheduleVersionList is the schema of that name in the API.
+type ScheduleVersionList struct {
+	Items []ScheduleVersion `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// ScheduleWarning is the schema of that name in the API.
+type ScheduleWarning struct {
+	Code string `json:"code"`
+	// Detail: for people.
+	Detail string `json:"detail"`
 }
 
 // Scheduler is the schema of that name in the API.
@@ -2072,6 +2476,12 @@ type Setup struct {
 	// Name: lower case: letters, digits and . _ @ + -.
 	Name     string `json:"name"`
 	Password string `json:"password"`
+}
+
+// SkipNextInput is the schema of that name in the API.
+type SkipNextInput struct {
+	// Count: how many.
+	Count int `json:"count,omitempty"`
 }
 
 // Slot is the schema of that name in the API.

@@ -25,16 +25,17 @@ const module = "github.com/runsheet/runsheet"
 // A new package gets a line here. An edge that a build seems to need is first
 // of all a question: which of the two packages does the thing belong to?
 const lattice = `
-ring 0 kit: clock clock/clocktest id fault fsm decimal rank /ui
+ring 0 kit: clock clock/clocktest id fault fsm decimal rank envvar /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: order job claim run schedule calendar timetable agenda workflow approval directive access audit trade deploy event forecast webhook
+ring 1 domain: order job claim run schedule calendar timetable crontab agenda workflow approval directive access audit trade deploy event forecast webhook
 	job -> run event order approval
 	claim -> job
 	run schedule calendar workflow approval directive access trade deploy -> event
 	schedule -> calendar
 	timetable -> schedule calendar
+	crontab -> schedule
 	agenda -> schedule event
 	trade -> approval
 	workflow -> run
@@ -82,7 +83,7 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor
 	/client => api/wire fault
 
 ring 5 command line: cli cli/top
-	cli => cli/top /client config api/wire schedule calendar timetable runlog archive fault id clock audit certificate doctor export
+	cli => cli/top /client config api/wire schedule calendar timetable crontab runlog archive fault id clock audit certificate doctor export
 
 ring 6 whole: app
 ring 7 commands: /cmd/runsheet gen/*

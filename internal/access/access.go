@@ -57,6 +57,12 @@ const (
 	DirectivesWrite Scope = "directives:write"
 	// SchedulesRead is the right to see when something fires.
 	SchedulesRead Scope = "schedules:read"
+	// SchedulesRun is the right to run, pause and resume schedules and to skip some of
+	// their nominals.
+	SchedulesRun Scope = "schedules:run"
+	// SchedulesWrite is the right to say what is started and when. What it is must be
+	// allowed beside it: JobsWrite, and TemplatesWrite for what an author says.
+	SchedulesWrite Scope = "schedules:write"
 	CalendarsRead Scope = "calendars:read"
 	// CalendarsWrite is the right to change when schedules fire.
 	CalendarsWrite Scope = "calendars:write"
@@ -97,7 +103,7 @@ const (
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
-		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, SchedulesRead, CalendarsRead, CalendarsWrite, ApprovalsRead, ApprovalsDecide, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, SchedulesRead, SchedulesRun, SchedulesWrite, CalendarsRead, CalendarsWrite, ApprovalsRead, ApprovalsDecide, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
 		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
 		LocksRead, LocksUse, LocksWrite,
 	}
@@ -123,9 +129,9 @@ func (r Role) Scopes() []Scope {
 	case Approver:
 		return append(read, ApprovalsDecide)
 	case Operator:
-		return append(read, JobsWrite, WorkersWrite, LocksUse)
+		return append(read, JobsWrite, SchedulesRun, WorkersWrite, LocksUse)
 	case Author:
-		return append(read, JobsWrite, TemplatesWrite, DirectivesWrite, CalendarsWrite, LocksUse)
+		return append(read, JobsWrite, TemplatesWrite, DirectivesWrite, SchedulesRun, SchedulesWrite, CalendarsWrite, LocksUse)
 	case Admin:
 		return Scopes()
 	}

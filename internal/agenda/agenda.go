@@ -176,6 +176,11 @@ const (
 	SourceEvent    Source = "event"
 )
 
+// Sources lists them.
+func Sources() []Source {
+	return []Source{SourceSchedule, SourceCatchUp, SourceBackfill, SourceManual, SourceEvent}
+}
+
 // counts reports whether a run counts as one that its nominal made.
 func (s Source) counts() bool { return s != SourceManual && s != SourceBackfill }
 
@@ -205,8 +210,8 @@ type Definition struct {
 	Mode         Mode
 	Policy       Policy
 	Labels       map[string]string
-	// On is what a trigger waits for that has no times of its own; see OnOf. The
-	// zero value is nothing.
+	// On is what the trigger waits for besides its times; see OnOf. The zero value is
+	// nothing. It is only that of the current version, and planners correct it.
 	On On
 }
 

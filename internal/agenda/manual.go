@@ -99,11 +99,10 @@ type RunNow struct {
 // stands in the way; the detail has the earliest time that is allowed.
 func PlanNow(in Input, r RunNow) (Outcome, error) {
 	p := newPlan(in)
-	p.st.Calendars = in.Schedule.State.Calendars
 	p.close()
 	if wait := p.tooSoon(p.now); !wait.IsZero() && !r.Force {
 		return Outcome{}, fault.Newf(fault.Conflict, "the minimum interval allows the next run at %s", wait.Format(time.RFC3339Nano)).
-			WithHint("wait until then, or use force")
+			At("/force", "min_interval", "the next run may start at "+wait.Format(time.RFC3339Nano)).WithHint("wait until then, or use force")
 	}
 	policy := in.Schedule.Policy.Overlap
 	if r.Overlap != "" {
@@ -112,7 +111,7 @@ func PlanNow(in Input, r RunNow) (Outcome, error) {
 	reason, serial := p.overlap(policy)
 	if reason != "" {
 		return Outcome{}, fault.Newf(fault.Conflict, "a run of schedule %s is under way: %s", in.Schedule.ID, reason).
-			WithHint("wait for its end, or give another overlap")
+			At("/overlap", string(reason), "a run is under way").WithHint("wait for its end, or give another overlap")
 	}
 	p.add(Decision{Nominal: p.now, Due: p.now, Fire: true, Source: SourceManual, Serial: serial}, p.now)
 	return p.outcome(), nil
@@ -153,7 +152,6 @@ func PlanBackfill(in Input, b Backfill) (Outcome, error) {
 		return Outcome{}, fault.New(fault.InvalidInput, "a backfill is about the past").At("/to", "out_of_range", "must not be ahead")
 	}
 	p := newPlan(in)
-	p.st.Calendars = in.Schedule.State.Calendars
 	var list []Decision
 	previous, _ := in.Trigger.Prev(b.From)
 	for n, ok := in.Trigger.Next(b.From.Add(-1)); ok && n.At.Before(b.To); n, ok = in.Trigger.Next(n.At) {

@@ -31,6 +31,7 @@ type Input struct {
 // nothing again.
 func Plan(in Input) Outcome {
 	p := newPlan(in)
+	p.st.Calendars = in.Calendars
 	p.close()
 	if p.st.Status != Active {
 		p.st.Next, p.st.NextNominal, p.st.AwaitsEnd = time.Time{}, time.Time{}, false
@@ -40,6 +41,7 @@ func Plan(in Input) Outcome {
 		p.afterCompletion()
 		return p.outcome()
 	}
+	p.recalendar()
 	var due []nominal
 	due, p.more = p.due()
 	p.decide(due)
@@ -80,8 +82,24 @@ func newPlan(in Input) *plan {
 	maps.Copy(skips, p.st.Skips)
 	p.st.Skips = skips
 	p.st.SkipNext = slices.Clone(p.st.SkipNext)
-	p.st.Calendars = in.Calendars
 	return p
+}
+
+// recalendar begins with other calendars than those that the next nominal comes
+// from. What they put before the change does not fire. But the nominal that the old
+// ones had next may lie before the change, when jitter puts it off or when nobody has
+// decided it yet: it is decided now, if the new ones have it too.
+func (p *plan) recalendar() {
+	st := &p.st
+	if p.in.Calendars != p.in.Schedule.State.Calendars && !st.NextNominal.IsZero() {
+		begin := st.Next // the store puts it to the time of the change
+		if !st.NextNominal.After(begin) {
+			begin = st.NextNominal.Add(-time.Millisecond)
+		}
+		if begin.After(st.Cursor) {
+			st.Cursor = begin
+		}
+	}
 }
 
 func (p *plan) outcome() Outcome {

@@ -288,3 +288,45 @@ func TestAfterCompletion(t *testing.T) {
 		t.Fatalf("after the end: %s, %+v", told(o), o.State)
 	}
 }
+
+// TestCalendarsChange: what the new calendars put before the change does not fire,
+// and what was to come by the old ones, put off by jitter, is not lost.
+func TestCalendarsChange(t *testing.T) {
+	t.Parallel()
+	at := func(minutes float64) time.Time { return noon.Add(time.Duration(minutes * float64(time.Minute))) }
+	ten := every(t, 10*time.Minute)
+	shifted := compile(t, schedule.Spec{Kind: schedule.KindInterval, Interval: schedule.IntervalSpec{Every: 10 * time.Minute, Anchor: at(3)}})
+	// The change comes at minute 5; minute 10 was next, now it is 13, and not 3.
+	in := input(ten, noon)
+	in.Schedule.State = agenda.Plan(in).State
+	in.Schedule.State.Next, in.Calendars, in.Trigger, in.Now = at(5), 1, shifted, at(5.5)
+	o := agenda.Plan(in)
+	if got := told(o); got != "" || !o.State.NextNominal.Equal(at(13)) {
+		t.Errorf("after the change %q, next %v", got, o.State.NextNominal)
+	}
+	if in.Schedule.State, in.Now = o.State, at(13); told(agenda.Plan(in)) != "13+" {
+		t.Errorf("then %q", told(agenda.Plan(in)))
+	}
+	// It comes when minute 10 is past and its due time is not.
+	for i := range 20 {
+		in = input(ten, at(9), func(p *agenda.Policy) { p.Jitter, p.Grace = 9*time.Minute, time.Hour })
+		in.Schedule.ID = fmt.Sprint("sched_", i)
+		in.Schedule.State = agenda.Plan(in).State
+		if in.Schedule.State.Next.Before(at(10.1)) {
+			continue
+		}
+		in.Schedule.State.Next, in.Calendars, in.Now = at(10.1), 1, at(10.1)
+		o = agenda.Plan(in)
+		in.Schedule.State, in.Now = o.State, at(19.5)
+		if got := told(o) + told(agenda.Plan(in)); got != "10+" {
+			t.Errorf("put off: %q", got)
+		}
+	}
+	// It comes when minute 10 is due, and nobody has decided it yet.
+	in = input(ten, noon)
+	in.Schedule.State = agenda.Plan(in).State
+	in.Calendars, in.Now = 1, at(10.1)
+	if got := told(agenda.Plan(in)); got != "10+" {
+		t.Errorf("due: %q", got)
+	}
+}

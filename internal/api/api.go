@@ -119,6 +119,9 @@ type Options struct {
 	// Planner does what persons want of schedules at once; nil: schedules can only be
 	// edited.
 	Planner Planner
+	// LegacyZone is where the schedules of the endpoints outside of /api are whose
+	// zone is not said; nil: UTC.
+	LegacyZone *time.Location
 	// LLM are the servers of language models; nil: there are none. LLMModel is the
 	// model of jobs that name none.
 	LLM      *llm.Pool
@@ -232,7 +235,7 @@ func (s *service) register(t *router) {
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.budgetRoutes(), s.llmRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 		s.groupRoutes(), s.lockRoutes(), s.directRoutes(),
-		s.webhookRoutes(), s.deliveryRoutes(), s.previewRoutes(), s.calendarRoutes(), s.approvalRoutes(),
+		s.webhookRoutes(), s.deliveryRoutes(), s.scheduleRoutes(), s.scheduleVerbs(), s.previewRoutes(), s.calendarRoutes(), s.approvalRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

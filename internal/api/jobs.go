@@ -59,7 +59,8 @@ func (s *service) jobRoutes() []operation {
 			ID: "list_jobs", Method: http.MethodGet, Path: list, Scope: access.JobsRead, Tag: "jobs", Summary: "List jobs",
 			Doc: "Newest first; with status=QUEUED in the order in which they start.",
 			Query: pageParams(listParam("status", "only these statuses", states...), listParam("job_type", "only these job types"),
-				listParam("template_id", "only jobs of these templates, by id"), textParam("group_id", "only members of this group"), labelParam(),
+				listParam("template_id", "only jobs of these templates, by id"), textParam("group_id", "only members of this group"),
+				textParam("schedule_id", "only what this schedule made, by id"), labelParam(),
 				textParam("q", "part of the name, any case"), timeParam("created_after", "created later than this"), timeParam("created_before", "created earlier than this"),
 				enumParam("sort", "order of the list", string(store.SortQueue), string(store.SortCreated), string(store.SortNewest))),
 			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
@@ -94,10 +95,16 @@ func (s *service) views(ctx context.Context, jobs ...job.Job) ([]wire.Job, error
 		}
 		s.foresee(ctx)
 	}
+	made, err := s.fires(ctx, jobs...)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]wire.Job, 0, len(jobs))
 	why := claim.NewExplainer(sit.Snapshot)
 	for _, j := range jobs {
-		out = append(out, s.explained(why, j, sit.Positions[j.ID]))
+		v := s.explained(why, j, sit.Positions[j.ID])
+		v.ScheduleFire = made[j.ID]
+		out = append(out, v)
 	}
 	return out, nil
 }
@@ -236,8 +243,12 @@ func (s *service) listJobs(r *request) (reply, error) {
 			return reply{}, fault.From(err).At("query/group_id", string(fault.WrongIDType), "is not a group's id")
 		}
 	}
+	scheduleID, err := r.filterSchedule()
+	if err != nil {
+		return reply{}, err
+	}
 	p := store.ListJobs{
-		Tenant: r.tenant(), Types: r.query["job_type"], TemplateIDs: r.query["template_id"], GroupID: r.query.text("group_id"), Labels: r.query.labels(),
+		Tenant: r.tenant(), Types: r.query["job_type"], TemplateIDs: r.query["template_id"], GroupID: r.query.text("group_id"), ScheduleID: scheduleID, Labels: r.query.labels(),
 		Text: r.query.text("q"), CreatedAfter: r.query.time("created_after"), CreatedBefore: r.query.time("created_before"),
 		Sort: store.Sort(r.query.text("sort")), After: c.jobMark(), Limit: r.query.limit(),
 	}
@@ -352,8 +363,14 @@ func (s *service) moveKey(r *request, j job.Job, status func(job.Job) int) (*sto
 	if err != nil {
 		return nil, err
 	}
+	made, err := s.fires(r.Context(), j)
+	if err != nil {
+		return nil, err
+	}
 	return keyed(r, func(n job.Job) reply {
-		out := reply{Status: status(n), ETag: etag(n.Version), Body: s.queued(sit.Snapshot, n, sit.Positions[j.ID])}
+		v := s.queued(sit.Snapshot, n, sit.Positions[j.ID])
+		v.ScheduleFire = made[j.ID]
+		out := reply{Status: status(n), ETag: etag(n.Version), Body: v}
 		if out.Status != http.StatusOK {
 			out.Location = jobLocation(n)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/api/strict"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -290,6 +291,22 @@ func (c *cursor) runMark() *store.RunMark {
 		return nil
 	}
 	return &store.RunMark{StartedAt: c.at(), ID: c.ID}
+}
+
+// historyMark reads a cursor that historyCursor made.
+func (c *cursor) historyMark() *store.HistoryMark {
+	if c == nil {
+		return nil
+	}
+	m := &store.HistoryMark{Nominal: c.at(), Kind: store.HistoryRun, Again: int(c.Seq), Reason: agenda.Reason(strings.ToValidUTF8(strings.ReplaceAll(c.Rank, "\x00", ""), ""))}
+	if m.Reason != "" {
+		m.Kind = store.HistorySkip
+	}
+	return m
+}
+
+func historyCursor(scheduleID string, m *store.HistoryMark) cursor {
+	return cursor{ID: scheduleID, AtMs: clock.Millis(m.Nominal), Seq: int64(m.Again), Rank: string(m.Reason)}
 }
 
 // sound reports whether a store can be asked with c: its texts come from the

@@ -24,7 +24,7 @@ func (s *service) runRoutes() []operation {
 			ID: "list_job_runs", Method: http.MethodGet, Path: list, Scope: access.JobsRead, Tag: "job-runs", Summary: "List runs",
 			Doc: "Newest start first.",
 			Query: pageParams(listParam("status", "only these; ACTIVE for those that execute", "ACTIVE", "COMPLETED", "FAILED", "SKIPPED"),
-				textParam("job_id", "only runs of this job"), listParam("job_type", "only these job types"),
+				textParam("job_id", "only runs of this job"), textParam("schedule_id", "only runs of this schedule, by id"), listParam("job_type", "only these job types"),
 				listParam("template_id", "only runs of these templates, by id"), labelParam(), textParam("q", "part of the job's name, any case"),
 				timeParam("started_after", "started later than this"), timeParam("started_before", "started earlier than this"),
 				enumParam("sort", "order of the list", "started_at", "-started_at")),
@@ -87,7 +87,12 @@ func (s *service) getRun(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	made, err := s.firesOfRuns(r.Context(), v)
+	if err != nil {
+		return reply{}, err
+	}
 	out := wire.RunOf(v, arts[v.ID])
+	out.ScheduleFire = made[v.JobID]
 	if v.Directive.ID != "" && r.principal.May(access.DirectivesRead) {
 		d, err := s.Store.Directives.Version(r.Context(), r.tenant(), v.Directive.ID, v.Directive.Version)
 		if err != nil {
@@ -120,8 +125,12 @@ func (s *service) listRuns(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	scheduleID, err := r.filterSchedule()
+	if err != nil {
+		return reply{}, err
+	}
 	p := store.ListRuns{
-		Tenant: r.tenant(), JobID: r.query.text("job_id"), Types: r.query["job_type"], TemplateIDs: r.query["template_id"],
+		Tenant: r.tenant(), JobID: r.query.text("job_id"), ScheduleID: scheduleID, Types: r.query["job_type"], TemplateIDs: r.query["template_id"],
 		Labels: r.query.labels(), Text: r.query.text("q"), StartedAfter: r.query.time("started_after"),
 		StartedBefore: r.query.time("started_before"), Ascending: r.query.text("sort") == "started_at",
 		After: c.runMark(), Limit: r.query.limit(),
@@ -151,9 +160,15 @@ func (s *service) listRuns(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	made, err := s.firesOfRuns(r.Context(), page.Runs...)
+	if err != nil {
+		return reply{}, err
+	}
 	out := wire.RunList{Items: []wire.Run{}}
 	for _, v := range page.Runs {
-		out.Items = append(out.Items, wire.RunOf(v, arts[v.ID]))
+		one := wire.RunOf(v, arts[v.ID])
+		one.ScheduleFire = made[v.JobID]
+		out.Items = append(out.Items, one)
 		out.NextCursor = r.next(page.More, cursor{ID: v.ID, AtMs: clock.Millis(v.StartedAt)})
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil

@@ -65,6 +65,14 @@ const (
 	BudgetDeleted        Action = "budget.delete"         //
 	SourceRefused        Action = "source.refuse"         // a run, or who asked for it, wanted a source that its directive does not allow
 	CalendarOverride     Action = "calendar.override"     // what is said of single dates was changed: when schedules fire
+	ScheduleCreated      Action = "schedule.create"       // something is started again and again
+	ScheduleUpdated      Action = "schedule.update"       // what, when or how
+	ScheduleDeleted      Action = "schedule.delete"       //
+	SchedulePaused       Action = "schedule.pause"        //
+	ScheduleResumed      Action = "schedule.resume"       //
+	ScheduleRun          Action = "schedule.run_now"      // a person started a run beside the plan
+	ScheduleBackfilled   Action = "schedule.backfill"     // a person had nominals of the past run
+	ScheduleSkipped      Action = "schedule.skip_next"    // a person does not want some nominals
 	ApprovalApproved     Action = "approval.approve"      // one person's yes; its status says whether it was enough
 	ApprovalRejected     Action = "approval.reject"       //
 	ApprovalRerequested  Action = "approval.re_request"   // a new request took the place of an old one

@@ -100,7 +100,8 @@ The server is named by --url or RUNSHEET_URL, with the token in --token-file or
 RUNSHEET_TOKEN. Without them, the server of this user's data folder is used.
 
 Exit codes: 0 ok, 1 job failed, 2 usage, 3 not found, 4 not allowed, 5 conflict,
-6 wait timed out, 7 server unreachable, 9 job cancelled or skipped, 130 interrupted.`
+6 wait timed out, 7 server unreachable, 8 waiting for an approval,
+9 job cancelled or skipped, 130 interrupted.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -122,7 +123,7 @@ func (a *app) root() *cobra.Command {
 	config.AddDataFlag(f)
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.groupCommand(), a.lockCommand(), a.runCommand(), a.templateCommand(), a.directiveCommand(), a.storyCommand(), a.researchCommand(), a.workerCommand(),
-		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(),
+		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(), a.importCommand(),
 		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(), a.webhookCommand(),
 		a.versionCommand(),
 	)

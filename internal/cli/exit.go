@@ -21,6 +21,7 @@ const (
 	exitConflict    = 5
 	exitTimeout     = 6 // --wait
 	exitUnreachable = 7
+	exitApproval    = 8 // --wait: the job waits for an approval
 	exitCancelled   = 9 // the job was cancelled or skipped
 	exitInterrupted = 130
 )
@@ -35,6 +36,13 @@ type timedOut struct{ job client.Job }
 
 func (e *timedOut) Error() string {
 	return "job " + e.job.JobID + " has not ended in time; it goes on and is " + e.job.Status + " now"
+}
+
+// unapproved is the error of a --wait for a job that waits for an approval.
+type unapproved struct{ job client.Job }
+
+func (e *unapproved) Error() string {
+	return "job " + e.job.JobID + " waits for an approval"
 }
 
 // interrupted is the error of a wait that a person ended.
@@ -98,6 +106,7 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 	var (
 		job  *ended
 		late *timedOut
+		open *unapproved
 		stop *interrupted
 		p    *client.Problem
 		un   *client.Unreachable
@@ -120,6 +129,8 @@ func (a *app) exitCode(ctx context.Context, err error) int {
 		return exitOfJob(job.job.Status)
 	case errors.As(err, &late):
 		return exitTimeout
+	case errors.As(err, &open):
+		return exitApproval
 	case errors.As(err, &p):
 		if p.Code == string(fault.DirectFailed) {
 			return exitFailed // the work, not the server
@@ -154,12 +165,18 @@ func (a *app) explain(err error, code int) {
 		f    *fault.Error
 		stop *interrupted
 		late *timedOut
+		open *unapproved
 	)
 	var places []string
 	switch {
 	case errors.As(err, &stop):
 	case errors.As(err, &late):
 		hint = "see: runsheet job watch " + late.job.JobID
+	case errors.As(err, &open):
+		hint = "see: runsheet approval ls"
+		if id := open.job.ApprovalID; id != nil {
+			hint = "see: runsheet approval show " + *id
+		}
 	case code == exitInterrupted:
 		text = "interrupted"
 	case lostLock(err):

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/calendar"
 	"github.com/runsheet/runsheet/internal/clock"
@@ -15,7 +17,9 @@ import (
 )
 
 func (a *app) scheduleCommand() *cobra.Command {
-	return a.noun("schedule", "See when things happen", a.scheduleNext())
+	return a.noun("schedule", "Start jobs at certain times",
+		a.scheduleAdd(), a.scheduleList(), a.scheduleGet(), a.scheduleEdit(), a.scheduleRemove(), a.scheduleNext(), a.scheduleRunNow(),
+		a.schedulePause("disable", "pause"), a.scheduleResume("enable", "resume"), a.scheduleHistory(), a.scheduleBackfill(), a.scheduleSkipNext(), a.scheduleVersions())
 }
 
 // shippedCalendars finds calendars of this program, without a server. One alone is
@@ -41,9 +45,12 @@ type timingFlags struct {
 	every, offset, repeat                 string
 	event, zone, calendar, onNonSession   string
 	onlyIn, gap, overlap, from, seed      string
+	anchor, on, subject, delay            string
 	at, excludeDates, excludeCalendars    []string
+	excludeCron                           []string
 	count                                 int
 	allowNever, duringBreaks, strict, kor bool
+	afterCompletion                       bool
 }
 
 func (t *timingFlags) add(c *cobra.Command) {
@@ -51,6 +58,8 @@ func (t *timingFlags) add(c *cobra.Command) {
 	f.StringArrayVar(&t.cron, "cron", nil, "cron `expression`; several are united")
 	f.BoolVar(&t.quartz, "quartz", false, "the expressions are in the Quartz dialect")
 	f.StringVar(&t.every, "every", "", "`time` from one to the next, such as 90m")
+	f.StringVar(&t.anchor, "anchor", "", "with --every: a `time` to count from, RFC 3339 (the beginning of 1970)")
+	f.BoolVar(&t.afterCompletion, "after-completion", false, "with --every: count from the end of the run before")
 	f.StringVar(&t.event, "event", "", "market `event`, such as MARKET_OPEN, MARKET_CLOSE or SESSION_END_OF_MONTH; needs --calendar")
 	f.StringVar(&t.offset, "offset", "", "`time` from the event, such as -10m")
 	f.StringVar(&t.repeat, "repeat", "", "with --event MARKET_OPEN: every such `time` up to the close")
@@ -61,11 +70,30 @@ func (t *timingFlags) add(c *cobra.Command) {
 	f.StringVar(&t.onNonSession, "on-non-session", "", "on a day off: skip, next_session or previous_session")
 	f.StringVar(&t.onlyIn, "only-in", "", "only in session, regular_hours or outside_hours")
 	f.StringSliceVar(&t.excludeDates, "exclude", nil, "local `dates` to leave out")
+	f.StringArrayVar(&t.excludeCron, "exclude-cron", nil, "`expression` whose times are left out; repeatable")
 	f.StringSliceVar(&t.excludeCalendars, "exclude-calendar", nil, "`calendars` whose dates are left out")
 	f.StringVar(&t.gap, "dst-gap", "", "times that a change of the clock leaves out: auto or skip")
 	f.StringVar(&t.overlap, "dst-overlap", "", "times that occur twice: auto, first, second or both")
 	f.BoolVar(&t.strict, "strict", false, "skip dates that the calendar does not reach")
-	f.StringVar(&t.seed, "schedule-id", "", "`id` that H in an expression is made from")
+	f.BoolVar(&t.allowNever, "allow-never", false, "accept what never fires")
+	complete(c, "on-non-session", "skip", "next_session", "previous_session")
+	complete(c, "only-in", "session", "regular_hours", "outside_hours")
+	complete(c, "dst-gap", "auto", "skip")
+	complete(c, "dst-overlap", "auto", "first", "second", "both")
+	complete(c, "event", "MARKET_OPEN", "MARKET_CLOSE", "BREAK_START", "BREAK_END", "SESSION_START_OF_WEEK", "SESSION_END_OF_WEEK", "SESSION_START_OF_MONTH", "SESSION_END_OF_MONTH")
+}
+
+// kinds are the types of trigger that the flags speak of.
+func (t *timingFlags) kinds() (out []string) {
+	for _, k := range []struct {
+		given bool
+		kind  string
+	}{{len(t.cron) > 0, "CRON"}, {t.every != "", "INTERVAL"}, {t.event != "", "EVENT"}, {len(t.at) > 0, "AT"}, {t.on != "", "ON"}} {
+		if k.given {
+			out = append(out, k.kind)
+		}
+	}
+	return out
 }
 
 // input is what the flags say, as the API would get it.
@@ -74,19 +102,10 @@ func (t *timingFlags) input() (wire.TimingInput, error) {
 		Timezone: t.zone, OnNonSession: t.onNonSession, OnlyIn: t.onlyIn, DSTGap: t.gap, DSTOverlap: t.overlap, Strict: t.strict,
 		Calendar: calendarFlag(t.calendar),
 	}
-	kinds := 0
-	for _, k := range []struct {
-		given bool
-		kind  string
-	}{{len(t.cron) > 0, "CRON"}, {t.every != "", "INTERVAL"}, {t.event != "", "EVENT"}, {len(t.at) > 0, "AT"}} {
-		if k.given {
-			in.Trigger.Type = k.kind
-			kinds++
-		}
-	}
-	if kinds != 1 {
+	if len(t.kinds()) != 1 {
 		return in, usagef("say when: one of --cron, --every, --event, --at")
 	}
+	in.Trigger.Type = t.kinds()[0]
 	var err error
 	duration := func(flag, text string) *wire.Duration {
 		if text == "" {
@@ -100,8 +119,24 @@ func (t *timingFlags) input() (wire.TimingInput, error) {
 		return &w
 	}
 	x := &in.Trigger
+	if t.anchor != "" {
+		at, wrong := time.Parse(time.RFC3339Nano, t.anchor)
+		if wrong != nil {
+			err = usagef("--anchor %q must be a time such as 2026-01-31T12:00:00Z", t.anchor)
+		}
+		x.Anchor = &at
+	}
+	if t.afterCompletion {
+		x.Mode = string(schedule.AfterCompletion)
+	}
+	if t.on != "" {
+		x.Event, x.Subject, x.Delay = t.on, t.subject, duration("delay", t.delay)
+	}
 	x.Interval, x.Offset, x.Every = duration("every", t.every), duration("offset", t.offset), duration("repeat", t.repeat)
-	x.At, x.Event, x.DuringBreaks = t.at, t.event, t.duringBreaks
+	x.At, x.DuringBreaks = t.at, t.duringBreaks
+	if t.event != "" {
+		x.Event = t.event
+	}
 	if len(t.cron) > 0 {
 		x.Expression, x.Expressions = t.cron[0], t.cron[1:]
 		if len(t.cron) == 1 {
@@ -111,8 +146,8 @@ func (t *timingFlags) input() (wire.TimingInput, error) {
 	if t.quartz {
 		x.Dialect = string(schedule.Quartz)
 	}
-	if t.excludeDates != nil || t.excludeCalendars != nil {
-		in.Exclude = &wire.ExcludeInput{Dates: t.excludeDates}
+	if t.excludeDates != nil || t.excludeCalendars != nil || t.excludeCron != nil {
+		in.Exclude = &wire.ExcludeInput{Dates: t.excludeDates, Cron: t.excludeCron}
 		for _, c := range t.excludeCalendars {
 			in.Exclude.Calendars = append(in.Exclude.Calendars, calendarFlag(c))
 		}
@@ -145,32 +180,43 @@ func nominalView() view[wire.Nominal] {
 	}
 }
 
-// maxNext bounds a list of times.
-const maxNext = 100_000
+// maxNext bounds a list of times, maxNextServer one that the server makes.
+const (
+	maxNext       = 100_000
+	maxNextServer = 1000
+)
 
 func (a *app) scheduleNext() *cobra.Command {
 	var t timingFlags
 	c := &cobra.Command{
-		Use: "next --cron EXPR [flags]", Short: "Show when something would fire; needs no server", Args: noArgs,
+		Use: "next SCHEDULE | --cron EXPR [flags]", Short: "Show when a schedule fires, or would; the latter needs no server", Args: cobra.MaximumNArgs(1),
 		Long: `Next lists the times after --from, those that a calendar takes away too, with the
-reason. It works without a server: calendars are those of this program, without
-packs and overrides.`,
-		Example: `  runsheet schedule next --cron '0 9 * * MON-FRI' --timezone Asia/Seoul
+reason. With the id or name of a schedule, the server is asked. Without, flags say
+when, and no server is needed: calendars are those of this program, without packs
+and overrides.`,
+		Example: `  runsheet schedule next nightly --count 3
+  runsheet schedule next --cron '0 9 * * MON-FRI' --timezone Asia/Seoul
   runsheet schedule next --cron '30 2 * * *' --timezone Europe/Berlin --from 2026-03-28T00:00:00Z --count 3
   runsheet schedule next --event MARKET_CLOSE --offset -10m --calendar XNYS`,
-		RunE: func(*cobra.Command, []string) error {
-			in, err := t.input()
-			if err != nil {
-				return err
-			}
+		ValidArgsFunction: a.completeSchedules(),
+		RunE: func(c *cobra.Command, args []string) error {
 			if t.count < 1 || t.count > maxNext {
 				return usagef("--count must be 1 to %d", maxNext)
 			}
 			from := a.Clock.Now()
 			if t.from != "" {
-				if from, err = time.Parse(time.RFC3339Nano, t.from); err != nil {
-					return usagef("--from %q must be a time such as 2026-01-31T12:00:00Z", t.from)
+				at, err := parseTime("from", t.from)
+				if err != nil {
+					return err
 				}
+				from = at
+			}
+			if len(args) == 1 {
+				return a.nextOf(c, args[0], &t, from)
+			}
+			in, err := t.input()
+			if err != nil {
+				return err
 			}
 			trigger, err := in.Compile(shippedCalendars{}, time.UTC, t.seed)
 			if err != nil {
@@ -203,9 +249,53 @@ packs and overrides.`,
 	f := c.Flags()
 	f.StringVar(&t.from, "from", "", "only after this `time`, RFC 3339 (now)")
 	f.IntVar(&t.count, "count", 10, "this `number` of times")
-	f.BoolVar(&t.allowNever, "allow-never", false, "accept what never fires")
+	f.StringVar(&t.seed, "schedule-id", "", "`id` that H in an expression is made from")
 	f.BoolVar(&t.kor, "ko", false, "describe it in Korean, as with a Korean LANG")
 	return c
+}
+
+// nextOf asks the server about a schedule.
+func (a *app) nextOf(c *cobra.Command, idOrName string, t *timingFlags, from time.Time) error {
+	var other string
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if c.LocalNonPersistentFlags().Lookup(f.Name) != nil && f.Name != "from" && f.Name != "count" {
+			other = f.Name
+		}
+	})
+	if other != "" {
+		return usagef("--%s says when something fires, which %s says itself", other, idOrName)
+	}
+	if t.count > maxNextServer {
+		return usagef("--count must be 1 to %d when the server is asked", maxNextServer)
+	}
+	cl, err := a.connect(c)
+	if err != nil {
+		return err
+	}
+	items, err := cl.ScheduleNext(c.Context(), idOrName, from, t.count)
+	if err != nil {
+		return err
+	}
+	return printList(a, view[client.ScheduleNominal]{
+		id:      func(n client.ScheduleNominal) string { return n.NominalAt.Format(time.RFC3339Nano) },
+		columns: []string{"LOCAL", "UTC", "DUE", "MARKS", "SKIPPED"}, status: -1, spare: []string{"DUE", "MARKS"},
+		row: func(n client.ScheduleNominal) []string {
+			due := ""
+			if n.DueAt != nil && !n.DueAt.Equal(n.NominalAt) {
+				due = n.DueAt.Format(time.RFC3339Nano)
+			}
+			return []string{n.Local, n.NominalAt.Format(time.RFC3339Nano), due, strings.Join(n.Marks, " "), deref(n.Skip)}
+		},
+	}, items)
+}
+
+// parseTime reads a time of a flag.
+func parseTime(flag, text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return at, usagef("--%s %q must be a time such as 2026-01-31T12:00:00Z", flag, text)
+	}
+	return at, nil
 }
 
 // korean reports whether the environment asks for Korean.

@@ -84,6 +84,9 @@ func (a *app) wait(ctx context.Context, cl *client.Client, jobID string, w waitF
 	}
 	last, err := cl.WaitJob(wctx, jobID, func(j client.Job, err error) error {
 		p.update(wctx, j, err)
+		if w.limit == 0 && err == nil && awaitsApproval(j) {
+			return &unapproved{job: j} // it may take for ever
+		}
 		return nil
 	})
 	if p.follow != nil {
@@ -93,12 +96,19 @@ func (a *app) wait(ctx context.Context, cl *client.Client, jobID string, w waitF
 	switch {
 	case ctx.Err() != nil:
 		return &interrupted{jobID: jobID}
+	case wctx.Err() != nil && awaitsApproval(last):
+		return &unapproved{job: last}
 	case wctx.Err() != nil:
 		return &timedOut{job: last}
 	case err != nil:
 		return err
 	}
 	return a.showEnd(ctx, cl, last, p)
+}
+
+// awaitsApproval reports whether a job cannot start before somebody approves it.
+func awaitsApproval(j client.Job) bool {
+	return j.Status == "QUEUED" && j.Waiting != nil && j.Waiting.Code == "approval"
 }
 
 // showEnd prints the outcome: for people on stderr, for programs on stdout.

@@ -15,6 +15,7 @@ const (
 	TopicGroup    Topic = "group"    // what happens to groups as a whole
 	TopicLock     Topic = "lock"     // locks that are held from outside
 	TopicApproval Topic = "approval" // questions to people
+	TopicSchedule Topic = "schedule" // what happens to schedules and their nominals
 )
 
 // Field is one value of an event beside those that all have.
@@ -64,6 +65,17 @@ var catalogue = []Entry{
 	{LockAcquired, TopicLock, "a program outside of the queue takes a lock", fields(lockName)},
 	{ApprovalRequested, TopicApproval, "somebody is asked to approve something", approvalFields},
 	{ApprovalDecided, TopicApproval, "a request for an approval ends: data.status is APPROVED, REJECTED, EXPIRED or SUPERSEDED", approvalFields},
+	{ScheduleCreated, TopicSchedule, "a schedule is created", scheduleFields()},
+	{ScheduleUpdated, TopicSchedule, "a schedule gets a new version", scheduleFields(scheduleVersion)},
+	{SchedulePaused, TopicSchedule, "a schedule is paused: by a person, after too many failed runs, or because its trigger cannot be used", scheduleFields(
+		Field{Name: "data.reason", Doc: "why, for people"}, Field{Name: "data.by", Doc: "who paused it; absent = nobody"}, Field{Name: "data.job_id", Doc: "the job whose failure was one too many"})},
+	{ScheduleResumed, TopicSchedule, "a paused schedule goes on", scheduleFields()},
+	{ScheduleFinished, TopicSchedule, "a schedule has no nominal left, or has fired as often as it may", scheduleFields(Field{Name: "data.reason", Doc: "why, for people"})},
+	{ScheduleDeleted, TopicSchedule, "a schedule is deleted; its jobs stay", scheduleFields()},
+	{ScheduleFired, TopicSchedule, "a nominal becomes a job", scheduleFields(scheduleVersion, Field{Name: "data.nominal_at", Doc: "the nominal"},
+		Field{Name: "data.job_id", Doc: "the job"}, Field{Name: "data.source", Doc: "schedule, catch_up, backfill, manual or event"})},
+	{ScheduleSkipped, TopicSchedule, "one nominal, or several for the same reason, do not fire", scheduleFields(Field{Name: "data.reason", Doc: "why, for programs, for example overlap"},
+		Field{Name: "data.nominal_at", Doc: "the first of them"}, Field{Name: "data.last_at", Doc: "the last of them"}, Field{Name: "data.count", Doc: "how many"})},
 	{LockReleased, TopicLock, "a lock that was taken from outside is free again: given back, expired or taken away", fields(lockName)},
 }
 
@@ -76,10 +88,16 @@ var (
 		{Name: "data.approval_id", Doc: "the approval"}, {Name: "data.status", Doc: "its status"},
 		{Name: "data.subject_type", Doc: "what waits for it, for example job"}, {Name: "data.subject_id", Doc: "its id"},
 	}
+	scheduleVersion = Field{Name: "data.version", Doc: "the version of the schedule"}
+
 	lockName = Field{Name: "data.lock", Doc: "the lock's name"}
 )
 
 func fields(f ...Field) []Field { return f }
+
+func scheduleFields(more ...Field) []Field {
+	return append([]Field{{Name: "data.schedule_id", Doc: "the schedule"}, {Name: "data.name", Doc: "its name"}}, more...)
+}
 
 // Catalogue returns what is known of every type, in the order of the
 // documentation.
@@ -87,7 +105,7 @@ func Catalogue() []Entry { return slices.Clone(catalogue) }
 
 // Topics returns all topics in the order of the documentation.
 func Topics() []Topic {
-	return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock, TopicApproval}
+	return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock, TopicApproval, TopicSchedule}
 }
 
 // Topic is the topic of t, "" for a type that is not in the catalogue: one that

@@ -45,6 +45,15 @@ const (
 	// more: data.status says how it ended.
 	ApprovalRequested Type = "approval.requested"
 	ApprovalDecided   Type = "approval.decided"
+
+	ScheduleCreated  Type = "schedule.created"
+	ScheduleUpdated  Type = "schedule.updated"  // it has a new version
+	SchedulePaused   Type = "schedule.paused"   // by a person, or by itself
+	ScheduleResumed  Type = "schedule.resumed"  // a person lets it go on
+	ScheduleFinished Type = "schedule.finished" // no nominal is left
+	ScheduleDeleted  Type = "schedule.deleted"
+	ScheduleFired    Type = "schedule.fired"   // a nominal became a job
+	ScheduleSkipped  Type = "schedule.skipped" // nominals did not
 )
 
 // Event is one announcement. The zero Seq means that the store has not

@@ -55,6 +55,10 @@ type Metrics struct {
 	direct                                  *prometheus.CounterVec
 	puts                                    *prometheus.CounterVec
 
+	scheduleClaims               prometheus.Counter
+	scheduleLag                  prometheus.Observer
+	scheduleFires, scheduleSkips *prometheus.CounterVec
+
 	webhooks       *prometheus.CounterVec
 	webhookSeconds prometheus.Observer
 	webhookBacklog *prometheus.GaugeVec
@@ -101,6 +105,9 @@ func New(o Options) *Metrics {
 	m.webhooks, m.webhookSeconds = m.counters(webhookAttempts), m.histograms(webhookSeconds).WithLabelValues()
 	m.webhookBacklog = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: webhookBacklog.Name, Help: webhookBacklog.Help}, webhookBacklog.Labels)
 	m.registry.MustRegister(m.webhookBacklog)
+
+	m.scheduleClaims, m.scheduleLag = m.counters(scheduleClaims).WithLabelValues(), m.histograms(scheduleLag).WithLabelValues()
+	m.scheduleFires, m.scheduleSkips = m.counters(scheduleFires), m.counters(scheduleSkips)
 
 	m.llmCalls, m.llmTokens, m.llmUncounted = m.counters(llmCalls), m.counters(llmTokens), m.counters(llmUncounted)
 	m.llmSeconds = m.histograms(llmSeconds)

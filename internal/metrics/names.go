@@ -186,6 +186,26 @@ var (
 		Labels: []string{"server", "model"}, Values: []string{llmServers, llmModels},
 	}
 
+	schedules = Def{
+		Name: "runsheet_schedules", Kind: Gauge, Help: "Schedules of all tenants.",
+		Labels: []string{"status"}, Values: []string{"`active`, `paused`, `finished`"},
+	}
+	scheduleClaims = Def{
+		Name: "runsheet_schedule_claims_total", Kind: Counter, Help: "Schedules that this process claimed because something was due.",
+	}
+	scheduleFires = Def{
+		Name: "runsheet_schedule_fires_total", Kind: Counter, Help: "Nominals of schedules that this process made jobs of.",
+		Labels: []string{"source"}, Values: []string{"`schedule`, `catch_up`, `backfill`, `manual`, `event`"},
+	}
+	scheduleSkips = Def{
+		Name: "runsheet_schedule_skips_total", Kind: Counter, Help: "Nominals of schedules that this process skipped.",
+		Labels: []string{"reason"}, Values: []string{"a reason of the history, such as `overlap` or `missed`"},
+	}
+	scheduleLag = Def{
+		Name: "runsheet_schedule_lag_seconds", Kind: Histogram, Help: "Time from when a nominal that fired was due to its job being in the queue.",
+		Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600, 3600},
+	}
+
 	ready = Def{
 		Name: "runsheet_ready", Kind: Gauge, Help: "The checks of /readyz: 1 ok, 0.5 degraded, 0 failing.",
 		Labels: []string{"check"}, Values: []string{"name of a check, such as `database`"},
@@ -200,6 +220,7 @@ func Defs() []Def {
 		claims, starts, queueWait, runs, runSeconds, jobsFinished, retries, interrupted, fenced,
 		storeSeconds, storeErrors, batchRequests, databaseBytes, walBytes, freeBytes, totalBytes,
 		surveyAge, surveyErrors, eventsLast, eventsLagging, putBytes, putCount,
+		schedules, scheduleClaims, scheduleFires, scheduleSkips, scheduleLag,
 		webhookAttempts, webhookSeconds, webhookBacklog,
 		llmCalls, llmSeconds, llmTokens, llmUncounted,
 		httpRequests, httpSeconds, httpInFlight, httpRefused, httpConnections, httpBytes,

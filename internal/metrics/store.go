@@ -19,6 +19,7 @@ func (m *Metrics) Store(s store.Store) store.Store {
 	s = m.timed(s)
 	s.Jobs = countedJobs{s.Jobs, m}
 	s.Direct = countedDirect{s.Direct, m}
+	s.Schedules = countedSchedules{s.Schedules, m}
 	return s
 }
 

@@ -2,10 +2,12 @@ package metrics
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -62,7 +64,7 @@ func newSurveyor(c clock.Clock) *surveyor {
 	s.state <- surveyed{}
 	for _, d := range []Def{
 		jobs, jobsQueued, oldestSeconds, paused, slots, slotsBusy, instances, attempts, directWaiting, surveyAge, surveyErrors, eventsLast,
-		eventsLagging, databaseBytes, walBytes, freeBytes, totalBytes, httpConnections, ready,
+		eventsLagging, schedules, databaseBytes, walBytes, freeBytes, totalBytes, httpConnections, ready,
 	} {
 		s.descs[d.Name] = prometheus.NewDesc(d.Name, d.Help, d.Labels, nil)
 	}
@@ -167,6 +169,9 @@ func (s *surveyor) collectSurvey(gauge func(Def, float64, ...string)) {
 	gauge(slots, float64(n.Settings.Workers))
 	gauge(slotsBusy, float64(n.Running))
 	gauge(instances, float64(n.Instances))
+	for _, status := range agenda.Statuses() {
+		gauge(schedules, float64(n.Schedules[status]), strings.ToLower(string(status)))
+	}
 	gauge(eventsLast, float64(n.LastEvent))
 	gauge(eventsLagging, float64(n.Unnumbered))
 	gauge(databaseBytes, float64(n.DatabaseBytes))

@@ -169,19 +169,19 @@ func (p *Planner) Backfill(ctx context.Context, a Ask, b agenda.Backfill, dry bo
 // fired lists the nominals of an interval that have fired.
 func (p *Planner) fired(ctx context.Context, a Ask, b agenda.Backfill) (map[int64]bool, error) {
 	out := map[int64]bool{}
-	before := b.To
+	ask := store.ListHistory{Tenant: a.Tenant, ID: a.Schedule, Kind: store.HistoryRun, From: b.From, Before: b.To, Limit: agenda.MaxBackfill}
 	for {
-		page, err := p.o.Store.History(ctx, store.ListHistory{Tenant: a.Tenant, ID: a.Schedule, Before: before, Limit: agenda.MaxBackfill})
+		page, err := p.o.Store.History(ctx, ask)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range page.Entries {
-			before = e.Run.Nominal
-			if e.Reason == "" && e.Run.Reason == "" && e.Run.Source != agenda.SourceManual {
+			ask.After = e.Mark()
+			if e.Run.Reason == "" && e.Run.Source != agenda.SourceManual {
 				out[e.Run.Nominal.UnixMilli()] = true
 			}
 		}
-		if !page.More || before.Before(b.From) {
+		if !page.More {
 			return out, nil
 		}
 	}

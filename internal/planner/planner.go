@@ -352,9 +352,7 @@ func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time
 	c, err := p.o.Compile(ctx, d.Schedule)
 	switch {
 	case errors.As(err, &f) && f.Kind() != fault.Unavailable:
-		// Nobody but a person can help; the nominals wait, as in any pause.
-		item := decided(d, now, agenda.Outcome{State: d.Schedule.State.Pause(now, "", "its trigger cannot be used: "+f.Detail)})
-		return item, nil
+		return unusable(d, now, err), nil
 	case err != nil:
 		return store.Decided{}, err
 	}
@@ -362,12 +360,31 @@ func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time
 	if len(d.Happened) > 0 {
 		in.Trigger = in.Trigger.With(agenda.Nominals(d.Happened, in.Trigger.Spec().Zone))
 	}
+	on, err := agenda.OnOf(c.Trigger)
+	if err != nil {
+		return unusable(d, now, err), nil
+	}
 	item := decided(d, now, agenda.Plan(in))
+	if on != d.Schedule.On {
+		item.On = &on
+	}
 	return item, p.fill(ctx, d.Schedule, &item)
 }
 
+// unusable pauses a schedule whose trigger cannot be asked. Nobody but a person can
+// help; its nominals are skipped, as in any pause.
+func unusable(d store.DueSchedule, now time.Time, err error) store.Decided {
+	return decided(d, now, agenda.Outcome{State: d.Schedule.State.Pause(now, "", PausedByTrigger+": "+fault.From(err).Detail)})
+}
+
+// PausedByTrigger begins the StatusReason of a schedule that cannot be planned.
+const PausedByTrigger = "its trigger cannot be used"
+
 func decided(d store.DueSchedule, now time.Time, o agenda.Outcome) store.Decided {
-	return store.Decided{ID: d.Schedule.ID, Tenant: d.Schedule.Tenant, Version: d.Schedule.Version, Epoch: d.Epoch, Now: now, Outcome: o}
+	return store.Decided{
+		ID: d.Schedule.ID, Tenant: d.Schedule.Tenant, Version: d.Schedule.Version, Epoch: d.Epoch, Now: now, Outcome: o,
+		Name: d.Schedule.Name, Was: d.Schedule.State.Status,
+	}
 }
 
 // fill makes the jobs of a decision. A nominal whose job cannot be made is skipped.

@@ -3,6 +3,7 @@ package store
 import (
 	"time"
 
+	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/job"
@@ -299,6 +300,7 @@ type ListJobs struct {
 	TemplateIDs   []string
 	Labels        map[string]string
 	GroupID       string
+	ScheduleID    string // only what this schedule made; "" = whatever
 	Text          string // substring of the name, any case
 	CreatedAfter  time.Time
 	CreatedBefore time.Time
@@ -400,6 +402,7 @@ type Finish struct {
 type ListRuns struct {
 	Tenant        string
 	JobID         string
+	ScheduleID    string // only of jobs that this schedule made; "" = whatever
 	States        []run.State
 	Types         []string
 	TemplateIDs   []string
@@ -583,6 +586,8 @@ type Survey struct {
 	Settings Settings
 	// Instances is the number of living server processes.
 	Instances int
+	// Schedules counts schedules by status.
+	Schedules map[agenda.Status]int
 	// LastEvent is the highest sequence number of the log of events. Unnumbered
 	// events are committed, but no reader can see them yet; the count stops at
 	// 10,000. It is 0 on SQLite.

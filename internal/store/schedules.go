@@ -16,7 +16,8 @@ type Schedules interface {
 	Create(ctx context.Context, p PutSchedule) (agenda.Schedule, error)
 	// Schedule returns the current version by id or by name; not_found.
 	Schedule(ctx context.Context, tenant, idOrName string) (agenda.Schedule, error)
-	// Version returns the definition that a schedule had; not_found.
+	// Version returns the definition that a schedule had, UpdatedAt and ChangedBy being
+	// when and by whom that version was made; not_found.
 	Version(ctx context.Context, tenant, id string, version int) (agenda.Schedule, error)
 	// List returns a page ordered by name.
 	List(ctx context.Context, p ListSchedules) (SchedulePage, error)
@@ -95,6 +96,7 @@ type ListSchedules struct {
 	Tenant    string
 	Text      string
 	Statuses  []agenda.Status
+	Templates []string // ids of the templates that they start; empty = whatever
 	AfterName string
 	Limit     int
 }
@@ -137,6 +139,9 @@ type DueSchedule struct {
 // Decided is a decision about a schedule.
 type Decided struct {
 	ID, Tenant string
+	// Name and Was are the schedule's name and status before, for those who are told.
+	Name string
+	Was  agenda.Status
 	// Version is the definition that it was made by.
 	Version int
 	Epoch   int64
@@ -144,11 +149,13 @@ type Decided struct {
 	Outcome agenda.Outcome
 	// Jobs has one for each decision that fires, in their order.
 	Jobs []job.Job
+	// On is what the schedule waits for, if that is not what is stored.
+	On *agenda.On
 	// Approvals are requests without which their subjects, which are among Jobs, must
 	// not start.
 	Approvals []approval.Request
 	By        string // who asks for the cancels; "" = the schedule
-	Key       *Key   // only for a single item
+	Key       *Key   // only for a single item; what it renders is the Decided itself
 	Audit     *audit.Entry
 }
 
@@ -173,9 +180,45 @@ type NextDue struct {
 // ListHistory are the parameters of Schedules.History.
 type ListHistory struct {
 	Tenant, ID string
-	// Before is exclusive; zero = from the newest.
-	Before time.Time
-	Limit  int
+	// From is inclusive, Before exclusive, both about nominals; zero = no bound.
+	From, Before time.Time
+	// Kind restricts to runs or to what was skipped; "" = both.
+	Kind HistoryKind
+	// Reasons restricts to what was skipped for them, Sources to runs; empty = no
+	// restriction.
+	Reasons []agenda.Reason
+	Sources []agenda.Source
+	// After continues behind the last entry of an earlier page.
+	After *HistoryMark
+	Limit int
+}
+
+// HistoryKind is what an entry of a history is.
+type HistoryKind string
+
+// The kinds.
+const (
+	HistoryRun  HistoryKind = "run"
+	HistorySkip HistoryKind = "skip"
+)
+
+// HistoryMark is a place in a history: the sort key of one entry. Entries are in the
+// order of nominals, latest first; at the same nominal runs come before what was
+// skipped, runs with the highest Again first, the rest by Reason.
+type HistoryMark struct {
+	Nominal time.Time
+	Kind    HistoryKind
+	Again   int           // of a run
+	Reason  agenda.Reason // of what was skipped
+}
+
+// Mark returns the place of e.
+func (e HistoryEntry) Mark() *HistoryMark {
+	m := &HistoryMark{Nominal: e.Run.Nominal, Kind: HistoryRun, Again: e.Run.Again}
+	if e.Reason != "" {
+		m.Kind, m.Again, m.Reason = HistorySkip, 0, e.Reason
+	}
+	return m
 }
 
 // HistoryPage is a page of a schedule's history.
@@ -195,4 +238,19 @@ type HistoryEntry struct {
 	Reason agenda.Reason
 	Last   time.Time
 	Count  int64
+}
+
+// Fires tells which jobs schedules made.
+type Fires interface {
+	// Of returns what schedules, also deleted ones, made of the given jobs, by the
+	// jobs' ids. Jobs that no schedule made are missing.
+	Of(ctx context.Context, tenant string, jobIDs ...string) (map[string]Fire, error)
+}
+
+// Fire is how a schedule made a job.
+type Fire struct {
+	ScheduleID string
+	// Zone is that of the version of the schedule that made it.
+	Zone string
+	HistoryEntry
 }

@@ -37,6 +37,7 @@ type Store struct {
 	Calendars  Calendars
 	Approvals  Approvals
 	Schedules  Schedules
+	Fires      Fires
 	Happenings Happenings
 	Artifacts  Artifacts
 	Events     Events

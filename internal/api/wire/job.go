@@ -113,6 +113,7 @@ type Job struct {
 	QueuedAt          time.Time         `json:"queued_at" doc:"when it last entered the queue"`
 	StartedAt         *time.Time        `json:"started_at" doc:"start of the current or last attempt"`
 	FinishedAt        *time.Time        `json:"finished_at"`
+	ScheduleFire
 }
 
 // StartRange is when a job is expected to start at the earliest and at the

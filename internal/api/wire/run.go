@@ -84,6 +84,7 @@ type Run struct {
 	LogTruncated    bool                `json:"log_truncated" doc:"the log reached its cap and lost its middle"`
 	ReportMarkdown  *string             `json:"report_markdown" doc:"link to the artifact report.md"`
 	ReportJSON      *string             `json:"report_json" doc:"link to the artifact report.json"`
+	ScheduleFire
 }
 
 // RunList is one page.

@@ -30,8 +30,9 @@ type ruling struct {
 
 func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, error) {
 	var out []error
+	lost := false
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		out = make([]error, len(items))
+		out, lost = make([]error, len(items)), false
 		all := make([]*ruling, len(items))
 		for i, d := range items {
 			v := &ruling{Decided: d}
@@ -46,24 +47,34 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 		if err := s.moveOn(ctx, tx, all); err != nil {
 			return err
 		}
-		done := slices.DeleteFunc(slices.Clone(all), func(v *ruling) bool { return v.err != nil })
-		if err := s.carryOut(ctx, tx, done); err != nil {
-			return err
-		}
-		for _, v := range done {
-			if err := storeKey(ctx, tx, v.Key, v.Outcome.Decisions); err != nil {
-				return err
-			}
-			if err := record(ctx, tx, v.Audit); err != nil {
-				return err
-			}
-		}
 		for i, v := range all {
 			out[i] = v.err
+			if lost = v.err != nil && v.Key != nil; lost {
+				return v.err // nothing must stay of the key either
+			}
 		}
-		return nil
+		return s.finish(ctx, tx, slices.DeleteFunc(all, func(v *ruling) bool { return v.err != nil }))
 	})
+	if lost {
+		return out, nil
+	}
 	return out, err
+}
+
+// finish does what is left to do of decisions that are not in conflict.
+func (s schedules) finish(ctx context.Context, tx Tx, done []*ruling) error {
+	if err := s.carryOut(ctx, tx, done); err != nil {
+		return err
+	}
+	for _, v := range done {
+		if err := storeKey(ctx, tx, v.Key, v.Decided); err != nil {
+			return err
+		}
+		if err := record(ctx, tx, v.Audit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // displaced reads, with their locks, the jobs that give way to new ones.
@@ -134,6 +145,12 @@ func (d *db) moveOn(ctx context.Context, tx Tx, all []*ruling) error {
 func (s schedules) carryOut(ctx context.Context, tx Tx, done []*ruling) error {
 	var ended []ending
 	for _, v := range done {
+		if v.On != nil {
+			if _, err := tx.Exec(ctx, `UPDATE schedules SET on_event = $1, on_subject = $2, on_delay_ms = $3 WHERE schedule_id = $4`,
+				string(v.On.Event), v.On.Subject, v.On.Delay.Milliseconds(), v.ID); err != nil {
+				return fmt.Errorf("note what a schedule waits for: %w", err)
+			}
+		}
 		for _, j := range v.dropped {
 			if err := dropJob(ctx, tx, j, v.Now, string(agenda.ReasonSuperseded)); err != nil {
 				return fmt.Errorf("replace a waiting run: %w", err)
@@ -145,6 +162,11 @@ func (s schedules) carryOut(ctx context.Context, tx Tx, done []*ruling) error {
 		}
 		for _, r := range v.Outcome.Closed {
 			ended = append(ended, ending{v.ID, r})
+		}
+		if v.Was != "" {
+			if err := announceStatus(ctx, tx, plan{v.Tenant, v.ID, v.Name}, v.Was, v.Outcome.State, v.Now); err != nil {
+				return err
+			}
 		}
 		if v.By != "" { // planners look at the time themselves
 			tx.Hint(store.Hint{Topic: store.HintPlans})
@@ -235,8 +257,15 @@ func (s schedules) record(ctx context.Context, tx Tx, done []*ruling) error {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(f *firing) bool { return !f.fired })
-	if len(all) == 0 {
-		return nil
+	news := make([]notice, 0, len(skips)+len(all))
+	for _, x := range skips {
+		news = append(news, notice{Event: skippedEvent(x.of.Decided, x.x)})
+	}
+	for _, f := range all {
+		news = append(news, notice{Event: firedEvent(f.of.Decided, f.x, f.job.ID)})
+	}
+	if err := s.announceMany(ctx, tx, news); err != nil || len(all) == 0 {
+		return err
 	}
 	jobs := make([]job.Job, len(all))
 	var requests []approval.Request
@@ -272,7 +301,7 @@ func (d *db) recordSkips(ctx context.Context, tx Tx, list []skipped) error {
 	}
 	seen := make(map[key]bool, len(list))
 	var again []skipped
-	list = slices.DeleteFunc(list, func(s skipped) bool {
+	list = slices.DeleteFunc(slices.Clone(list), func(s skipped) bool {
 		k := key{s.of.ID, string(s.x.Reason), clock.Millis(s.x.Nominal)}
 		if seen[k] {
 			again = append(again, s)

@@ -16,36 +16,46 @@ import (
 // jobs, schedule, and what ends a job never touches a schedule, so they do not
 // wait for each other in a circle.
 
-// DueSchedules is Hot.DueSchedules; lock is what the engine adds to the query.
-func DueSchedules(ctx context.Context, tx Tx, now time.Time, limit int, lock string) ([]string, error) {
-	ms := clock.Millis(now)
+// claimSlack is what a claim's end may lie beyond a planner's TTL: instances read the
+// clock in another order than they commit.
+const claimSlack = 10 * time.Second
+
+// DueSchedules is Hot.DueSchedules; lock is what the engine adds to the query. A
+// claim that ends later than one that is made now would, comes from before the clock
+// was set back: whoever has it is not waited for, because that may take as long as
+// the step was. If its planner lives, its decision is refused.
+func DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules, lock string) ([]string, error) {
+	ms, latest := clock.Millis(p.Now), clock.Millis(p.Now.Add(p.TTL+claimSlack))
 	ids, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
-		WHERE s.next_ms > 0 AND s.next_ms <= $1 AND s.claimed_until_ms <= $2 ORDER BY s.next_ms LIMIT %d%s`, limit, lock), ms, ms)
+		WHERE s.next_ms > 0 AND s.next_ms <= $1 AND (s.claimed_until_ms <= $2 OR s.claimed_until_ms > $3)
+		ORDER BY s.next_ms LIMIT %d%s`, p.Limit, lock), ms, ms, latest)
 	if err != nil {
 		return nil, fmt.Errorf("look for due schedules: %w", err)
 	}
-	if len(ids) == limit {
+	if len(ids) == p.Limit {
 		return ids, nil
 	}
 	ended, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
-		WHERE s.awaits_end = 1 AND s.claimed_until_ms <= $1 AND NOT EXISTS (SELECT 1 FROM schedule_runs r JOIN jobs j ON j.job_id = r.job_id
+		WHERE s.awaits_end = 1 AND (s.claimed_until_ms <= $1 OR s.claimed_until_ms > $2)
+			AND NOT EXISTS (SELECT 1 FROM schedule_runs r JOIN jobs j ON j.job_id = r.job_id
 			WHERE r.schedule_id = s.schedule_id AND r.open = 1 AND j.finished_ms = 0)
-		ORDER BY s.schedule_id LIMIT %d%s`, limit-len(ids), lock), ms)
+		ORDER BY s.schedule_id LIMIT %d%s`, p.Limit-len(ids), lock), ms, latest)
 	if err != nil {
 		return nil, fmt.Errorf("look for schedules whose run has ended: %w", err)
 	}
 	ids = append(ids, ended...)
-	if len(ids) == limit {
+	if len(ids) == p.Limit {
 		return ids, nil
 	}
 	setOff, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
 		WHERE s.schedule_id IN (SELECT v.schedule_id FROM schedule_events v WHERE v.waiting = 1 AND v.at_ms <= $1)
-		AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $2 ORDER BY s.schedule_id LIMIT %d%s`, limit, lock), ms, ms)
+		AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND (s.claimed_until_ms <= $2 OR s.claimed_until_ms > $3)
+		ORDER BY s.schedule_id LIMIT %d%s`, p.Limit, lock), ms, ms, latest)
 	if err != nil {
 		return nil, fmt.Errorf("look for schedules that something set off: %w", err)
 	}
 	for _, id := range setOff {
-		if len(ids) < limit && !slices.Contains(ids, id) {
+		if len(ids) < p.Limit && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
@@ -59,7 +69,9 @@ func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.Due
 		if out.Now, err = s.Now(ctx, tx, p.Now); err != nil {
 			return err
 		}
-		ids, err := s.DueSchedules(ctx, tx, out.Now, p.Limit)
+		at := p
+		at.Now = out.Now
+		ids, err := s.DueSchedules(ctx, tx, at)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -110,7 +122,7 @@ func openRuns(ctx context.Context, tx Tx, items []store.DueSchedule) error {
 		return fmt.Errorf("read open runs: %w", err)
 	}
 	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
-		id, e, err := scanRunEntry(r)
+		id, e, err := scanRunEntry(r.Scan)
 		if err == nil {
 			items[at[id]].Runs = append(items[at[id]].Runs, e.Run)
 		}
@@ -124,12 +136,12 @@ const runQuery = `SELECT r.schedule_id, r.nominal_ms, r.again, r.previous_ms, r.
 	coalesce(j.state, ''), coalesce(j.started_ms, 0), coalesce(j.finished_ms, 0)
 	FROM schedule_runs r LEFT JOIN jobs j ON j.job_id = r.job_id`
 
-func scanRunEntry(rows *sql.Rows) (id string, e store.HistoryEntry, err error) {
+func scanRunEntry(scan func(...any) error) (id string, e store.HistoryEntry, err error) {
 	r := &e.Run
 	var nominal, previous, due, planned, decided, started, ended, jobStarted, jobEnded int64
 	var open bool
 	var state string
-	if err := rows.Scan(&id, &nominal, &r.Again, &previous, &due, &planned, &decided, &r.Source, &e.Version, &e.Calendars, &r.JobID, &open,
+	if err := scan(&id, &nominal, &r.Again, &previous, &due, &planned, &decided, &r.Source, &e.Version, &e.Calendars, &r.JobID, &open,
 		&r.Status, &r.Reason, &started, &ended, &state, &jobStarted, &jobEnded); err != nil {
 		return id, e, err
 	}
@@ -196,63 +208,18 @@ func (s schedules) NextDue(ctx context.Context, now time.Time) (store.NextDue, e
 	return out, err
 }
 
-func (s schedules) History(ctx context.Context, p store.ListHistory) (store.HistoryPage, error) {
-	before := clock.Millis(p.Before)
-	if before == 0 {
-		before = 1 << 62
-	}
-	var page store.HistoryPage
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
-		d, err := scheduleBy(ctx, tx, p.Tenant, p.ID)
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, fmt.Sprintf(`%s WHERE r.schedule_id = $1 AND r.nominal_ms < $2 ORDER BY r.nominal_ms DESC, r.again DESC LIMIT %d`,
-			runQuery, p.Limit+1), d.Schedule.ID, before)
-		if err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		runs, err := collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
-			_, e, err := scanRunEntry(r)
-			return e, err
-		})
-		if err != nil {
-			return err
-		}
-		rows, err = tx.Query(ctx, fmt.Sprintf(`SELECT nominal_ms, reason, last_ms, nominals, decided_ms, version FROM schedule_skips
-			WHERE schedule_id = $1 AND nominal_ms < $2 ORDER BY nominal_ms DESC LIMIT %d`, p.Limit+1), d.Schedule.ID, before)
-		if err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		skips, err := collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
-			var e store.HistoryEntry
-			var nominal, last, decided int64
-			err := r.Scan(&nominal, &e.Reason, &last, &e.Count, &decided, &e.Version)
-			e.Run.Nominal, e.Last, e.Run.DecidedAt = clock.FromMillis(nominal), clock.FromMillis(last), clock.FromMillis(decided)
-			return e, err
-		})
-		page.Entries = append(runs, skips...)
-		slices.SortStableFunc(page.Entries, func(a, b store.HistoryEntry) int { return b.Run.Nominal.Compare(a.Run.Nominal) })
-		return err
-	})
-	if len(page.Entries) > p.Limit {
-		page.Entries, page.More = page.Entries[:p.Limit], true
-	}
-	return page, err
-}
-
 // replan lets all schedules of a tenant that go by calendars look for their next
-// nominal again. A nominal that the new calendars put before now does not fire:
-// what was due by the old ones is decided first, the rest begins now.
+// nominal again. Cursors stay: agenda.Plan sees that the calendars have changed, and
+// from when on they count by the time that is written here.
 func (d *db) replan(ctx context.Context, tx Tx, tenant string) error {
 	now, err := d.Now(ctx, tx, time.Time{})
 	if err != nil {
 		return err
 	}
 	ms := clock.Millis(now)
-	n, err := tx.Exec(ctx, `UPDATE schedules SET cursor_ms = CASE WHEN next_ms > $1 AND cursor_ms < $2 THEN $3 ELSE cursor_ms END,
-		next_ms = CASE WHEN next_ms > $4 THEN $5 ELSE next_ms END, claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
-		WHERE tenant = $6 AND uses_calendar = 1 AND next_ms > 0`, ms, ms, ms, ms, ms, tenant)
+	n, err := tx.Exec(ctx, `UPDATE schedules SET next_ms = CASE WHEN next_ms > $1 THEN $2 ELSE next_ms END,
+		claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
+		WHERE tenant = $3 AND uses_calendar = 1 AND next_ms > 0`, ms, ms, tenant)
 	if err != nil {
 		return fmt.Errorf("plan schedules again: %w", err)
 	}

@@ -78,7 +78,7 @@ type Hot interface {
 	EventRange(ctx context.Context) (event.Range, error)
 	// DueSchedules locks, where that is needed, and returns the ids of schedules that
 	// are due and not claimed. Those that another transaction holds are passed over.
-	DueSchedules(ctx context.Context, tx Tx, now time.Time, limit int) ([]string, error)
+	DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules) ([]string, error)
 	// LoadPlaces calls each for every waiting job, as of one moment, and returns how
 	// far the log of events had come at that moment.
 	LoadPlaces(ctx context.Context, tx Tx, each func(order.Spot)) (Mark, error)
@@ -96,7 +96,7 @@ type Hot interface {
 func New(e Engine) store.Store {
 	db := &db{Engine: e, places: newPlaces()}
 	return store.Store{
-		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Calendars: calendars{db}, Approvals: approvals{db}, Schedules: schedules{db}, Happenings: happenings{db}, Artifacts: artifacts{db},
+		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Calendars: calendars{db}, Approvals: approvals{db}, Schedules: schedules{db}, Fires: fires{db}, Happenings: happenings{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Order: orders{db}, Groups: groups{db}, Locks: locks{db}, Direct: direct{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
 		Webhooks: webhooks{db}, Outbox: outbox{db},

@@ -111,6 +111,7 @@ func (s runs) List(ctx context.Context, p store.ListRuns) (store.RunPage, error)
 	}
 	in(&w, "job_type", p.Types)
 	in(&w, "template_id", p.TemplateIDs)
+	w.madeBy(p.ScheduleID)
 	w.labels("labels", p.Labels)
 	w.contains("job_name_folded", p.Text)
 	w.between("started_ms", p.StartedAfter, p.StartedBefore)

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -26,13 +28,6 @@ type scheduleBody struct {
 	Mode        agenda.Mode       `json:"mode"`
 	Policy      schedulePolicy    `json:"policy"`
 	Labels      map[string]string `json:"labels,omitempty"`
-	On          onBody            `json:"on,omitzero"`
-}
-
-type onBody struct {
-	Event   agenda.Happening `json:"event"`
-	Subject string           `json:"subject,omitempty"`
-	DelayMS int64            `json:"delay_ms,omitempty"`
 }
 
 // schedulePolicy has the fields of agenda.Policy under names that stay.
@@ -71,8 +66,7 @@ func (b schedulePolicy) policy() agenda.Policy {
 }
 
 func scheduleBodyOf(d agenda.Definition) string {
-	return encode(scheduleBody{d.Description, d.Trigger, d.Zone, d.Target, d.Mode, policyBody(d.Policy), d.Labels,
-		onBody{d.On.Event, d.On.Subject, d.On.Delay.Milliseconds()}})
+	return encode(scheduleBody{d.Description, d.Trigger, d.Zone, d.Target, d.Mode, policyBody(d.Policy), d.Labels})
 }
 
 func readBody(text string, d *agenda.Definition) error {
@@ -82,12 +76,11 @@ func readBody(text string, d *agenda.Definition) error {
 	}
 	d.Description, d.Trigger, d.Zone, d.Target, d.Mode, d.Labels = b.Description, b.Trigger, b.Zone, b.Target, b.Mode, b.Labels
 	d.Policy = b.Policy.policy()
-	d.On = agenda.On{Event: b.On.Event, Subject: b.On.Subject, Delay: fromMS(b.On.DelayMS)}
 	return nil
 }
 
 const scheduleColumns = `schedule_id, tenant, name, version, body, uses_calendar, status, state, cursor_ms, next_ms, awaits_end,
-	claimed_by, claimed_until_ms, created_by, created_ms, updated_ms, claim_epoch, changed_by`
+	claimed_by, claimed_until_ms, created_by, created_ms, updated_ms, claim_epoch, changed_by, on_event, on_subject, on_delay_ms`
 
 // scanned is a row of schedules.
 func scanDue(scan func(...any) error) (store.DueSchedule, error) {
@@ -95,12 +88,14 @@ func scanDue(scan func(...any) error) (store.DueSchedule, error) {
 	s := &out.Schedule
 	var body, state string
 	var status agenda.Status
-	var cursor, next, until, created, updated int64
+	var cursor, next, until, created, updated, delay int64
 	if err := scan(&s.ID, &s.Tenant, &s.Name, &s.Version, &body, &s.UsesCalendar, &status, &state, &cursor, &next, &s.State.AwaitsEnd,
-		&s.ClaimedBy, &until, &s.CreatedBy, &created, &updated, &out.Epoch, &s.ChangedBy); err != nil {
+		&s.ClaimedBy, &until, &s.CreatedBy, &created, &updated, &out.Epoch, &s.ChangedBy,
+		&s.On.Event, &s.On.Subject, &delay); err != nil {
 		return out, err
 	}
 	awaits := s.State.AwaitsEnd
+	s.On.Delay = fromMS(delay)
 	if err := decode(state, &s.State); err != nil {
 		return out, err
 	}
@@ -125,12 +120,12 @@ func (s schedules) Create(ctx context.Context, p store.PutSchedule) (agenda.Sche
 		if err := claimKey(ctx, tx, p.Key); err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, `INSERT INTO schedules (`+scheduleColumns+`, name_folded, deleted_ms, on_event, on_subject, on_delay_ms)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, $12, $13, $14, 1, $15, $16, 0, $17, $18, $19)
+		n, err := tx.Exec(ctx, `INSERT INTO schedules (`+scheduleColumns+`, name_folded, deleted_ms)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, $12, $13, $14, 1, $15, $16, $17, $18, $19, 0)
 			ON CONFLICT (tenant, name) WHERE deleted_ms = 0 DO NOTHING`,
 			d.ID, d.Tenant, d.Name, d.Version, scheduleBodyOf(d.Definition), flag(d.UsesCalendar), string(d.State.Status), encode(d.State),
 			clock.Millis(d.State.Cursor), clock.Millis(d.State.Next), flag(d.State.AwaitsEnd), d.CreatedBy,
-			clock.Millis(d.CreatedAt), clock.Millis(d.UpdatedAt), d.ChangedBy, fold(d.Name), string(d.On.Event), d.On.Subject, d.On.Delay.Milliseconds())
+			clock.Millis(d.CreatedAt), clock.Millis(d.UpdatedAt), d.ChangedBy, string(d.On.Event), d.On.Subject, d.On.Delay.Milliseconds(), fold(d.Name))
 		if err != nil {
 			return fmt.Errorf("insert schedule: %w", err)
 		}
@@ -138,6 +133,9 @@ func (s schedules) Create(ctx context.Context, p store.PutSchedule) (agenda.Sche
 			return scheduleTaken(d.Name)
 		}
 		if err := keepSchedule(ctx, tx, d, p.By); err != nil {
+			return err
+		}
+		if err := announcePlan(ctx, tx, planOf(d), event.ScheduleCreated, d.CreatedAt); err != nil {
 			return err
 		}
 		tx.Hint(store.Hint{Topic: store.HintPlans})
@@ -222,6 +220,7 @@ func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.Sched
 	w.conds = append(w.conds, "deleted_ms = 0")
 	w.contains("name_folded", p.Text)
 	in(&w, "status", p.Statuses)
+	w.targets(p.Templates)
 	if p.AfterName != "" {
 		w.add("name > %s", p.AfterName)
 	}
@@ -292,6 +291,16 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 			if err := forgetHappenings(ctx, tx, d); err != nil {
 				return err
 			}
+			if err := announcePlan(ctx, tx, planOf(d), event.ScheduleUpdated, d.UpdatedAt, "version", strconv.Itoa(d.Version)); err != nil {
+				return err
+			}
+		}
+		at, err := s.Now(ctx, tx, time.Time{})
+		if err != nil {
+			return err
+		}
+		if err := announceStatus(ctx, tx, planOf(d), now.Schedule.State.Status, d.State, at); err != nil {
+			return err
 		}
 		tx.Hint(store.Hint{Topic: store.HintPlans})
 		if err := storeKey(ctx, tx, p.Key, d); err != nil {
@@ -304,14 +313,18 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 
 func (s schedules) Delete(ctx context.Context, p store.DeleteSchedule) error {
 	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		n, err := tx.Exec(ctx, `UPDATE schedules SET deleted_ms = $1, next_ms = 0, awaits_end = 0, uses_calendar = 0, claimed_by = '',
-			claimed_until_ms = 0, claim_epoch = claim_epoch + 1 WHERE schedule_id = $2 AND tenant = $3 AND deleted_ms = 0`,
-			clock.Millis(p.At), p.ID, p.Tenant)
+		gone := plan{tenant: p.Tenant, id: p.ID}
+		err := tx.Row(ctx, `UPDATE schedules SET deleted_ms = $1, next_ms = 0, awaits_end = 0, uses_calendar = 0, claimed_by = '',
+			claimed_until_ms = 0, claim_epoch = claim_epoch + 1 WHERE schedule_id = $2 AND tenant = $3 AND deleted_ms = 0 RETURNING name`,
+			clock.Millis(p.At), p.ID, p.Tenant).Scan(&gone.name)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fault.Newf(fault.NotFound, "no schedule %s", p.ID)
+		}
 		if err != nil {
 			return fmt.Errorf("delete schedule: %w", err)
 		}
-		if n == 0 {
-			return fault.Newf(fault.NotFound, "no schedule %s", p.ID)
+		if err := announcePlan(ctx, tx, gone, event.ScheduleDeleted, p.At); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM lock_capacities WHERE name = $1`, agenda.LockName(p.ID)); err != nil {
 			return fmt.Errorf("forget the capacity of a schedule: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -41,12 +42,31 @@ func (h health) Survey(ctx context.Context) (store.Survey, error) {
 		if err := tx.Row(ctx, `SELECT count(*) FROM instances WHERE ended_ms = 0`).Scan(&out.Instances); err != nil {
 			return fmt.Errorf("count instances: %w", err)
 		}
+		if out.Schedules, err = countSchedules(ctx, tx); err != nil {
+			return err
+		}
 		if out.Ready > 0 {
 			if out.OldestReadyAt, err = oldestReady(ctx, tx); err != nil {
 				return err
 			}
 		}
 		return h.Measure(ctx, tx, &out)
+	})
+	return out, err
+}
+
+func countSchedules(ctx context.Context, tx Tx) (map[agenda.Status]int, error) {
+	rows, err := tx.Query(ctx, `SELECT status, count(*) FROM schedules WHERE deleted_ms = 0 GROUP BY status`)
+	if err != nil {
+		return nil, fmt.Errorf("count schedules: %w", err)
+	}
+	out := map[agenda.Status]int{}
+	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		var status agenda.Status
+		var n int
+		err := r.Scan(&status, &n)
+		out[status] = n
+		return struct{}{}, err
 	})
 	return out, err
 }

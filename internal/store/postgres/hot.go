@@ -185,8 +185,8 @@ func (e *engine) Measure(ctx context.Context, tx portable.Tx, s *store.Survey) e
 func (e *engine) Version(context.Context) (string, error) { return "postgresql " + e.version, nil }
 
 // DueSchedules passes over the schedules that another claim is taking.
-func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, now time.Time, limit int) ([]string, error) {
-	return portable.DueSchedules(ctx, tx, now, limit, " FOR UPDATE OF s SKIP LOCKED")
+func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, p store.ClaimSchedules) ([]string, error) {
+	return portable.DueSchedules(ctx, tx, p, " FOR UPDATE OF s SKIP LOCKED")
 }
 
 // LoadPlaces reads the log's end and the waiting jobs in one statement, because

@@ -101,8 +101,8 @@ func (e *engine) Version(ctx context.Context) (string, error) {
 }
 
 // DueSchedules needs no locks: the writer runs one transaction at a time.
-func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, now time.Time, limit int) ([]string, error) {
-	return portable.DueSchedules(ctx, tx, now, limit, "")
+func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, p store.ClaimSchedules) ([]string, error) {
+	return portable.DueSchedules(ctx, tx, p, "")
 }
 
 // LoadPlaces reads inside one transaction, of which every statement sees the

@@ -26,6 +26,7 @@ func scheduleChecks() []check {
 		{"Schedules/WaitsForTheEndOfARun", scheduleAwaits},
 		{"Schedules/ReplacesWhatWaits", scheduleReplaces},
 		{"Schedules/CalendarsPlanAgain", scheduleReplan},
+		{"Schedules/ClaimFromBeforeTheClockWasSetBack", scheduleClaimAhead},
 		{"Schedules/OtherTenantSeesNothing", scheduleOtherTenant},
 	}
 }
@@ -381,8 +382,26 @@ func scheduleReplan(t *testing.T, s store.Store) {
 	createPlan(t, s, newSchedule("b", func(n *agenda.Schedule) { n.State.Next = far }))
 	putOverrides(t, s, store.PutOverrides{Calendar: "XNYS", List: []calendar.Override{{Date: day(2), Kind: calendar.OverrideClosed}}, By: "a"})
 	due := claimPlans(t, s, "p", far.Add(-time.Hour))
-	if len(due) != 1 || due[0].Schedule.Name != "a" || !due[0].Schedule.State.Cursor.After(base) {
+	if len(due) != 1 || due[0].Schedule.Name != "a" || !due[0].Schedule.State.Next.Before(far.Add(-time.Hour)) {
 		t.Errorf("due after the change: %+v", due)
+	}
+}
+
+// scheduleClaimAhead: the claims of a planner that died before the clock was set back
+// do not last as much longer as the step was.
+func scheduleClaimAhead(t *testing.T, s store.Store) {
+	createPlan(t, s, newSchedule("a"))
+	dead := claimPlans(t, s, "dead", base.Add(time.Hour))[0]
+	if n := len(claimPlans(t, s, "p", base.Add(time.Hour-time.Second))); n != 0 {
+		t.Fatal("a step of a second takes the schedule from a planner that may live")
+	}
+	due := claimPlans(t, s, "p", base)
+	if len(due) != 1 {
+		t.Fatal("the schedule rests until the clock has caught up")
+	}
+	wantCode(t, decideOne(t, s, firing(dead, base, 1)), fault.Conflict)
+	if err := decideOne(t, s, firing(due[0], base, 1)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/runsheet/runsheet/internal/envvar"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/process"
 )
@@ -61,13 +61,13 @@ func (p params) check() error {
 		at := "/env/" + escape(name)
 		value := p.Env[name]
 		switch {
-		case !envName.MatchString(name):
+		case !envvar.Valid(name):
 			bad = bad.At(at, "bad_name", "a variable's name has letters, digits and _ and does not begin with a digit")
 		case strings.HasPrefix(name, "RUNSHEET_"):
 			bad = bad.At(at, "reserved", "names that begin with RUNSHEET_ are set by the server")
 		case name == "PATH":
 			bad = bad.At(at, "reserved", "PATH is set by the server, because it decides which programs run")
-		case injects(name):
+		case envvar.Injects(name):
 			bad = bad.At(at, "unsafe_variable", "this variable makes an allowed program run other code")
 		case strings.ContainsRune(value, 0):
 			bad = bad.At(at, "nul", "a variable cannot contain a NUL character")
@@ -84,33 +84,6 @@ func (p params) check() error {
 		return bad
 	}
 	return nil
-}
-
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// injectors are variables that a loader, a shell or an interpreter takes code
-// from. With them anyone who may set a variable could run anything in the name
-// of an allowed executable. The list is a fence, not a wall: an allowed program
-// may have such variables of its own.
-var injectors = []string{
-	"BASHOPTS", "BASH_ENV", "CLASSPATH", "DOTNET_STARTUP_HOOKS", "ENV", "GCONV_PATH", "GLIBC_TUNABLES", "IFS",
-	"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LESSCLOSE", "LESSOPEN", "LOCPATH", "LUA_CPATH", "LUA_INIT", "LUA_PATH",
-	"GIT_ASKPASS", "GIT_EDITOR", "GIT_EXEC_PATH", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_PROXY_COMMAND",
-	"GIT_SEQUENCE_EDITOR", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_TEMPLATE_DIR", "MAKEFILES", "MAKEFLAGS",
-	"NODE_OPTIONS", "NODE_PATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
-	"PERL5DB", "PERL5LIB", "PERL5OPT", "PERLLIB", "PHPRC", "PHP_INI_SCAN_DIR", "PROMPT_COMMAND", "PS4",
-	"PYTHONBREAKPOINT", "PYTHONHOME", "PYTHONINSPECT", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE",
-	"RSYNC_RSH", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "TAR_OPTIONS", "ZDOTDIR", "_JAVA_OPTIONS",
-}
-
-func injects(name string) bool {
-	up := strings.ToUpper(name)
-	for _, prefix := range []string{"LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG"} {
-		if strings.HasPrefix(up, prefix) {
-			return true
-		}
-	}
-	return slices.Contains(injectors, up)
 }
 
 // escape makes a name a token of a JSON pointer (RFC 6901).

@@ -127,14 +127,15 @@ func (p *Planner) Run(ctx context.Context) error {
 		background.Go(func() { p.listen(ctx, hints) })
 	}
 	for ctx.Err() == nil {
-		again, err := p.Tick(ctx)
+		err := p.Work(ctx)
 		p.note(ctx, err)
 		wait := time.Duration(0)
 		switch {
-		case err != nil && ctx.Err() == nil:
+		case ctx.Err() != nil:
+		case err != nil:
 			p.log.Warn("cannot plan schedules", "error", err)
 			wait = p.o.Poll
-		case !again:
+		default:
 			wait = p.pause(ctx)
 		}
 		if wait > 0 {
@@ -222,40 +223,120 @@ func (p *Planner) sleep(ctx context.Context, d time.Duration) {
 // Tick claims one batch of due schedules and decides about them, by one reading of
 // the clock. It reports whether there is more to do at once.
 func (p *Planner) Tick(ctx context.Context) (more bool, err error) {
-	due, err := p.o.Store.Claim(ctx, store.ClaimSchedules{By: p.o.By, TTL: p.o.TTL, Now: p.now(), Limit: p.o.MaxClaim})
-	if err != nil || len(due.Items) == 0 {
-		return false, err
+	k := keeper{p: p}
+	defer k.end()
+	b := p.take(ctx, &k)
+	p.settle(ctx, b)
+	return p.outcome(ctx, b)
+}
+
+// Work does what Tick does until nothing is due. While the decisions about one batch
+// are written, the next one is claimed and decided, so that they share a commit
+// where the store groups them, and neither waits for the other.
+func (p *Planner) Work(ctx context.Context) error {
+	k := keeper{p: p}
+	defer k.end()
+	written := make(chan struct{}, 1)
+	var before *batch // is being written
+	for {
+		b := p.take(ctx, &k)
+		more, err := false, error(nil)
+		if before != nil {
+			<-written
+			more, err = before.more, before.err
+			before = nil
+		}
+		if err != nil || b.err != nil || ctx.Err() != nil {
+			p.settle(ctx, b)
+			b.err = errors.Join(err, b.err)
+			_, err = p.outcome(ctx, b)
+			return err
+		}
+		if len(b.items) == 0 {
+			if !more {
+				return nil
+			}
+			continue
+		}
+		before = b
+		go func() {
+			p.settle(ctx, b)
+			written <- struct{}{}
+		}()
 	}
-	renewing, end := context.WithCancel(ctx)
-	var renewal sync.WaitGroup
-	renewal.Go(func() { p.renew(renewing) })
-	defer renewal.Wait()
-	defer end()
-	items := make([]store.Decided, 0, len(due.Items))
-	more = len(due.Items) == p.o.MaxClaim
-	var failed error
+}
+
+// batch is what was claimed together.
+type batch struct {
+	items []store.Decided
+	more  bool  // there may be more to do
+	err   error // something of it is still claimed
+}
+
+// take claims a batch and decides about it.
+func (p *Planner) take(ctx context.Context, k *keeper) *batch {
+	due, err := p.o.Store.Claim(ctx, store.ClaimSchedules{By: p.o.By, TTL: p.o.TTL, Now: p.now(), Limit: p.o.MaxClaim})
+	b := &batch{err: err, more: len(due.Items) == p.o.MaxClaim}
+	if len(due.Items) > 0 {
+		k.begin(ctx)
+	}
 	for _, d := range due.Items {
 		item, err := p.decide(ctx, d, due.Now)
 		if err != nil {
 			// The others must not wait for it.
-			failed = errors.Join(failed, fmt.Errorf("plan schedule %s: %w", d.Schedule.ID, err))
+			b.err = errors.Join(b.err, fmt.Errorf("plan schedule %s: %w", d.Schedule.ID, err))
 			continue
 		}
-		more = more || item.Outcome.More
-		items = append(items, item)
+		b.more = b.more || item.Outcome.More
+		b.items = append(b.items, item)
 	}
-	errs, err := p.o.Store.Decide(ctx, items)
+	return b
+}
+
+// settle writes the decisions about a batch.
+func (p *Planner) settle(ctx context.Context, b *batch) {
+	if len(b.items) == 0 {
+		return
+	}
+	errs, err := p.o.Store.Decide(ctx, b.items)
 	for i, e := range errs {
 		if e != nil {
-			p.log.Debug("a decision came too late", "schedule", items[i].ID, "error", e)
-			more = true // if it is still due, it is claimed again
+			p.log.Debug("a decision came too late", "schedule", b.items[i].ID, "error", e)
+			b.more = true // if it is still due, it is claimed again
 		}
 	}
-	if failed = errors.Join(failed, err); failed != nil && ctx.Err() == nil {
-		// Whatever is still claimed is tried again soon, and not when the claim expires.
-		more, failed = false, errors.Join(failed, p.o.Store.Claims(ctx, store.KeepClaims{By: p.o.By, Now: p.now()}))
+	b.err = errors.Join(b.err, err)
+}
+
+// outcome gives back what a failure has left claimed, so that it is tried again soon
+// and not when the claim expires. Nothing may be on its way to the store.
+func (p *Planner) outcome(ctx context.Context, b *batch) (more bool, err error) {
+	if b.err == nil || ctx.Err() != nil {
+		return b.more, b.err
 	}
-	return more, failed
+	return false, errors.Join(b.err, p.o.Store.Claims(ctx, store.KeepClaims{By: p.o.By, Now: p.now()}))
+}
+
+// keeper renews claims from the first begin to the end.
+type keeper struct {
+	p    *Planner
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+func (k *keeper) begin(ctx context.Context) {
+	if k.stop != nil {
+		return
+	}
+	ctx, k.stop = context.WithCancel(ctx)
+	k.done.Go(func() { k.p.renew(ctx) })
+}
+
+func (k *keeper) end() {
+	if k.stop != nil {
+		k.stop()
+	}
+	k.done.Wait()
 }
 
 // renew keeps the claims of a tick that takes long.

@@ -245,16 +245,21 @@ type plan struct{ tenant, id, name string }
 
 func planOf(s agenda.Schedule) plan { return plan{s.Tenant, s.ID, s.Name} }
 
-// announcePlan announces an event about a schedule, with pairs of names and values;
-// those without a value are left out.
-func announcePlan(ctx context.Context, tx Tx, p plan, t event.Type, at time.Time, pairs ...string) error {
+// planEvent is an event about a schedule, with pairs of names and values; those
+// without a value are left out.
+func planEvent(p plan, t event.Type, at time.Time, pairs ...string) event.Event {
 	data := map[string]string{"schedule_id": p.id, "name": p.name}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
 			data[pairs[i]] = pairs[i+1]
 		}
 	}
-	return announce(ctx, tx, []event.Event{{Tenant: p.tenant, Type: t, At: at, Data: data}})
+	return event.Event{Tenant: p.tenant, Type: t, At: at, Data: data}
+}
+
+// announcePlan announces a planEvent.
+func announcePlan(ctx context.Context, tx Tx, p plan, t event.Type, at time.Time, pairs ...string) error {
+	return announce(ctx, tx, []event.Event{planEvent(p, t, at, pairs...)})
 }
 
 // announceStatus announces that a schedule has another status than before.
@@ -275,13 +280,15 @@ func announceStatus(ctx context.Context, tx Tx, p plan, was agenda.Status, st ag
 	return nil
 }
 
-func announceFired(ctx context.Context, tx Tx, d store.Decided, x agenda.Decision, jobID string) error {
-	return announcePlan(ctx, tx, plan{d.Tenant, d.ID, d.Name}, event.ScheduleFired, d.Now, "version", strconv.Itoa(d.Version),
+// firedEvent is announced with the job of a nominal that fires.
+func firedEvent(d store.Decided, x agenda.Decision, jobID string) event.Event {
+	return planEvent(plan{d.Tenant, d.ID, d.Name}, event.ScheduleFired, d.Now, "version", strconv.Itoa(d.Version),
 		"nominal_at", instant(x.Nominal), "job_id", jobID, "source", string(x.Source))
 }
 
-func announceSkipped(ctx context.Context, tx Tx, d store.Decided, x agenda.Decision) error {
-	return announcePlan(ctx, tx, plan{d.Tenant, d.ID, d.Name}, event.ScheduleSkipped, d.Now, "reason", string(x.Reason),
+// skippedEvent is announced with the row of nominals that do not fire.
+func skippedEvent(d store.Decided, x agenda.Decision) event.Event {
+	return planEvent(plan{d.Tenant, d.ID, d.Name}, event.ScheduleSkipped, d.Now, "reason", string(x.Reason),
 		"nominal_at", instant(x.Nominal), "last_at", instant(x.Last), "count", strconv.FormatInt(x.Count, 10))
 }
 

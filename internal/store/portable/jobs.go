@@ -89,8 +89,8 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 	return out, err
 }
 
-// addJob writes and announces a new job that has its rank.
-func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, error) {
+// waiting is a new job as it comes into the queue.
+func waiting(j job.Job, now time.Time) job.Job {
 	j.State, j.Version = job.Queued, 1
 	if j.CreatedAt.IsZero() {
 		j.CreatedAt = now
@@ -98,8 +98,13 @@ func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, erro
 	if j.QueuedAt.IsZero() {
 		j.QueuedAt = now
 	}
-	j = stored(j)
-	if err := insertJob(ctx, tx, j); err != nil {
+	return stored(j)
+}
+
+// addJob writes and announces a new job that has its rank.
+func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, error) {
+	j = waiting(j, now)
+	if err := insertJobs(ctx, tx, j); err != nil {
 		return j, err
 	}
 	return j, announceOf(ctx, tx, []event.Event{{

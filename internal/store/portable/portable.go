@@ -47,6 +47,9 @@ type Engine interface {
 	Watch() (<-chan store.Hint, func())
 	// Snapshot is store.Snapshots'.
 	store.Snapshots
+	// MaxParams is how many parameters a statement may have before several
+	// statements are faster than one for many rows.
+	MaxParams() int
 	// Compact, Version and Close are store.Health's.
 	Compact(ctx context.Context) (bool, error)
 	Version(ctx context.Context) (string, error)

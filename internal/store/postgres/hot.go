@@ -28,6 +28,9 @@ func (e *engine) Now(ctx context.Context, tx portable.Tx, given time.Time) (time
 	return clock.FromMillis(ms), nil
 }
 
+// MaxParams is far below the protocol's limit, 65,535.
+func (e *engine) MaxParams() int { return 8192 }
+
 // LockQueue locks the queue's one row.
 func (e *engine) LockQueue(ctx context.Context, tx portable.Tx) error {
 	var one int

@@ -22,6 +22,10 @@ func (e *engine) Now(_ context.Context, _ portable.Tx, given time.Time) (time.Ti
 	return given, nil
 }
 
+// MaxParams is small: SQLite looks a parameter's name up in a list of all names
+// when it is bound, so the cost grows with the square of their number.
+func (e *engine) MaxParams() int { return 128 }
+
 // LockQueue does nothing: the writer runs one transaction at a time.
 func (e *engine) LockQueue(context.Context, portable.Tx) error { return nil }
 

@@ -142,6 +142,8 @@ type Decided struct {
 	// Name and Was are the schedule's name and status before, for those who are told.
 	Name string
 	Was  agenda.Status
+	// Before is the schedule's state before, if there may be need of it.
+	Before agenda.State
 	// Version is the definition that it was made by.
 	Version int
 	Epoch   int64

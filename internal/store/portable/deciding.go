@@ -28,6 +28,7 @@ type ruling struct {
 	store.Decided
 	dropped, stopped []job.Job
 	err              error // a conflict: nothing of it is done
+	retry            bool  // the schedule is as it was, and is to be decided again
 }
 
 func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, error) {
@@ -35,17 +36,19 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 	lost := false
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		out, lost = make([]error, len(items)), false
-		all, taken := make([]*ruling, len(items)), map[string]bool{}
+		all := make([]*ruling, len(items))
 		for i, d := range items {
-			v := &ruling{Decided: d}
-			all[i] = v
+			all[i] = &ruling{Decided: d}
 			if err := claimKey(ctx, tx, d.Key); err != nil {
 				return err
 			}
-			if err := s.displaced(ctx, tx, v); err != nil {
-				return err
-			}
-			if v.err != nil {
+		}
+		if err := s.hold(ctx, tx, all); err != nil {
+			return err
+		}
+		taken := map[string]bool{}
+		for _, v := range all {
+			if v.err != nil { // its jobs stand in nobody's way
 				continue
 			}
 			var err error
@@ -61,6 +64,9 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 			if lost = v.err != nil && v.Key != nil; lost {
 				return v.err // nothing must stay of the key either
 			}
+		}
+		if err := release(ctx, tx, all); err != nil {
+			return err
 		}
 		return s.finish(ctx, tx, slices.DeleteFunc(all, func(v *ruling) bool { return v.err != nil }))
 	})
@@ -81,34 +87,6 @@ func (s schedules) finish(ctx context.Context, tx Tx, done []*ruling) error {
 		}
 		if err := record(ctx, tx, v.Audit); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// displaced reads, with their locks, the jobs that give way to new ones.
-func (s schedules) displaced(ctx context.Context, tx Tx, v *ruling) error {
-	for _, list := range []struct {
-		ids []string
-		to  *[]job.Job
-	}{{v.Outcome.Supersede, &v.dropped}, {v.Outcome.Cancel, &v.stopped}} {
-		for _, id := range list.ids {
-			if err := s.LockJob(ctx, tx, id); err != nil {
-				return err
-			}
-			j, err := jobByID(ctx, tx, v.Tenant, id)
-			if fault.Is(err, fault.NotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			*list.to = append(*list.to, j)
-		}
-	}
-	for _, j := range v.dropped {
-		if j.State != job.Queued || j.Attempt > 0 {
-			v.err = fault.Newf(fault.Conflict, "job %s is %s by now", j.ID, j.State)
 		}
 	}
 	return nil
@@ -145,14 +123,12 @@ func (s schedules) withoutEqual(ctx context.Context, tx Tx, d store.Decided, tak
 	return d, nil
 }
 
-// equal returns the id of a job that is equal to j and is not replaced by it.
+// equal returns the id of a job that is equal to j and is not replaced by it. The
+// key is locked: of two that come at once, one sees the other.
 func (s schedules) equal(ctx context.Context, tx Tx, d store.Decided, j job.Job) (string, error) {
 	u, is := d.Unique[j.ID]
 	if !is || j.UniqueKey == "" {
 		return "", nil
-	}
-	if err := s.LockContent(ctx, tx, "unique "+j.Tenant+" "+j.UniqueKey); err != nil {
-		return "", err
 	}
 	states := u.States
 	if len(states) == 0 {
@@ -177,7 +153,7 @@ func (d *db) moveOn(ctx context.Context, tx Tx, all []*ruling) error {
 		if v.err != nil {
 			continue
 		}
-		v.err = fault.Newf(fault.Conflict, "schedule %s changed meanwhile", v.ID)
+		v.err = changedMeanwhile(v)
 		if waits[v.ID] == nil { // of two for one schedule the first counts
 			waits[v.ID] = v
 			list = append(list, v)

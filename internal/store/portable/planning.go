@@ -163,6 +163,14 @@ func (s schedules) Claims(ctx context.Context, p store.KeepClaims) error {
 		if err != nil {
 			return err
 		}
+		ids, err := texts(ctx, tx, `SELECT schedule_id FROM schedules WHERE claimed_by <> '' AND (claimed_by = $1) = ($2 = 0) ORDER BY schedule_id`,
+			p.By, flag(p.Others))
+		if err != nil {
+			return fmt.Errorf("look for claims: %w", err)
+		}
+		if err := s.LockSchedules(ctx, tx, ids); err != nil {
+			return err
+		}
 		switch {
 		case p.Others:
 			_, err = tx.Exec(ctx, `UPDATE schedules SET claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
@@ -217,6 +225,13 @@ func (d *db) replan(ctx context.Context, tx Tx, tenant string) error {
 		return err
 	}
 	ms := clock.Millis(now)
+	ids, err := texts(ctx, tx, `SELECT schedule_id FROM schedules WHERE tenant = $1 AND uses_calendar = 1 AND next_ms > 0 ORDER BY schedule_id`, tenant)
+	if err != nil {
+		return fmt.Errorf("look for schedules to plan again: %w", err)
+	}
+	if err := d.LockSchedules(ctx, tx, ids); err != nil {
+		return err
+	}
 	n, err := tx.Exec(ctx, `UPDATE schedules SET next_ms = CASE WHEN next_ms > $1 THEN $2 ELSE next_ms END,
 		claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
 		WHERE tenant = $3 AND uses_calendar = 1 AND next_ms > 0`, ms, ms, tenant)

@@ -29,6 +29,8 @@ func scheduleChecks() []check {
 		{"Schedules/ClaimFromBeforeTheClockWasSetBack", scheduleClaimAhead},
 		{"Schedules/OtherTenantSeesNothing", scheduleOtherTenant},
 		{"Schedules/HistoryHasPages", scheduleHistoryPages},
+		{"Schedules/ConflictStandsInNobodysWay", scheduleConflictUnique},
+		{"Schedules/BatchesDoNotBlockEachOther", scheduleOppositeBatches},
 	}
 }
 
@@ -367,6 +369,11 @@ func scheduleReplaces(t *testing.T, s store.Store) {
 	d := firing(due, base.Add(time.Hour), 3)
 	d.Outcome.Supersede = []string{started.Job.ID}
 	wantCode(t, decideOne(t, s, d), fault.Conflict)
+	if again := claimPlans(t, s, "q", base.Add(time.Hour)); len(again) != 1 {
+		t.Fatal("who came too late keeps the schedule from all others until the claim ends")
+	} else {
+		d.Epoch = again[0].Epoch
+	}
 	d.Outcome.Supersede, d.Outcome.Cancel = []string{due.Runs[1].JobID}, []string{started.Job.ID}
 	if err := decideOne(t, s, d); err != nil {
 		t.Fatal(err)

@@ -204,9 +204,6 @@ func (p *Planner) pause(ctx context.Context) time.Duration {
 	if !next.At.IsZero() {
 		wait = min(max(next.At.Sub(next.Now), time.Millisecond), longestWait)
 	}
-	if next.Awaiting {
-		wait = min(wait, p.o.Poll)
-	}
 	return wait
 }
 

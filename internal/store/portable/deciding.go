@@ -81,6 +81,9 @@ func (s schedules) finish(ctx context.Context, tx Tx, done []*ruling) error {
 	if err := s.carryOut(ctx, tx, done); err != nil {
 		return err
 	}
+	if err := await(ctx, tx, done); err != nil {
+		return err
+	}
 	for _, v := range done {
 		if err := storeKey(ctx, tx, v.Key, v.Decided); err != nil {
 			return err
@@ -230,7 +233,7 @@ func (d *db) closeRuns(ctx context.Context, tx Tx, list []ending) error {
 			r.add(e.id, e.run.JobID, string(e.run.Status), string(e.run.Reason), clock.Millis(e.run.StartedAt), clock.Millis(e.run.EndedAt))
 		}
 		if _, err := tx.Exec(ctx, `WITH v (v_id, v_job, v_status, v_reason, v_started, v_ended) AS (VALUES `+r.String()+`)
-			UPDATE schedule_runs SET open = 0, status = v_status, reason = v_reason, started_ms = v_started, ended_ms = v_ended
+			UPDATE schedule_runs SET open = 0, awaited = 0, status = v_status, reason = v_reason, started_ms = v_started, ended_ms = v_ended
 			FROM v WHERE job_id = v_job AND schedule_id = v_id`, r.args...); err != nil {
 			return fmt.Errorf("record the ends of runs: %w", err)
 		}
@@ -390,7 +393,7 @@ func (d *db) recordRuns(ctx context.Context, tx Tx, all []*firing) error {
 			plain = append(plain, f)
 		}
 	}
-	if err := inChunks(d, 16, plain, func(part []*firing) error { return takeKeys(ctx, tx, part) }); err != nil {
+	if err := inChunks(d, runParams, plain, func(part []*firing) error { return takeKeys(ctx, tx, part) }); err != nil {
 		return err
 	}
 	for _, f := range others { // one after the other: each is numbered behind the one before
@@ -405,8 +408,11 @@ func (d *db) recordRuns(ctx context.Context, tx Tx, all []*firing) error {
 	return nil
 }
 
+// runParams is the number of parameters that takeKeys takes for a run.
+const runParams = 17
+
 func takeKeys(ctx context.Context, tx Tx, part []*firing) error {
-	r := newRows(16)
+	r := newRows(runParams)
 	wanted := make(map[fireKey]*firing, len(part))
 	for _, f := range part {
 		planned := f.x.Due
@@ -417,13 +423,13 @@ func takeKeys(ctx context.Context, tx Tx, part []*firing) error {
 			planned = f.x.NotBefore
 		}
 		r.add(f.of.ID, clock.Millis(f.x.Nominal), f.again, clock.Millis(f.x.Previous), clock.Millis(f.x.Due), clock.Millis(planned),
-			clock.Millis(f.of.Now), string(f.x.Source), f.of.Version, f.of.Outcome.State.Calendars, f.job.ID, 1, "", "", 0, 0)
+			clock.Millis(f.of.Now), string(f.x.Source), f.of.Version, f.of.Outcome.State.Calendars, f.job.ID, 1, "", "", 0, 0, flag(f.of.Outcome.State.AwaitsEnd))
 		if wanted[f.key()] == nil { // the first row of a key is the one that is stored
 			wanted[f.key()] = f
 		}
 	}
 	found, err := tx.Query(ctx, `INSERT INTO schedule_runs (schedule_id, nominal_ms, again, previous_ms, due_ms, planned_ms, decided_ms, source,
-		version, calendar_version, job_id, open, status, reason, started_ms, ended_ms) VALUES `+r.String()+`
+		version, calendar_version, job_id, open, status, reason, started_ms, ended_ms, awaited) VALUES `+r.String()+`
 		ON CONFLICT (schedule_id, nominal_ms, again) DO NOTHING RETURNING schedule_id, nominal_ms, again`, r.args...)
 	if err != nil {
 		return fmt.Errorf("record runs: %w", err)

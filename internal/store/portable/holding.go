@@ -30,7 +30,11 @@ func (s schedules) hold(ctx context.Context, tx Tx, all []*ruling) error {
 			return err
 		}
 	}
-	for _, id := range distinct(jobIDs) {
+	open, err := unawaited(ctx, tx, awaiting(all))
+	if err != nil {
+		return err
+	}
+	for _, id := range distinct(append(jobIDs, open...)) {
 		if err := s.LockJob(ctx, tx, id); err != nil {
 			return err
 		}

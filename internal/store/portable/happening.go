@@ -116,6 +116,9 @@ func (s happenings) Started(ctx context.Context, p store.ServerStarted) error {
 		if err != nil {
 			return fmt.Errorf("set off schedules by the start of a server: %w", err)
 		}
+		if err := s.replanAll(ctx, tx, clock.Millis(now)); err != nil {
+			return err
+		}
 		if n > 0 {
 			tx.Hint(store.Hint{Topic: store.HintPlans})
 		}
@@ -134,6 +137,9 @@ func (s happenings) Expire(ctx context.Context, p store.ExpireHappenings) (int, 
 				WHERE v.at_ms < $1 AND (v.waiting = 0 AND v.nominal_ms <= s.cursor_ms OR s.deleted_ms > 0) LIMIT $2)`,
 			`DELETE FROM schedule_skips WHERE (schedule_id, nominal_ms, reason) IN (SELECT schedule_id, nominal_ms, reason
 				FROM schedule_skips WHERE decided_ms < $1 LIMIT $2)`,
+			`DELETE FROM schedule_runs WHERE (schedule_id, nominal_ms, again) IN (SELECT r.schedule_id, r.nominal_ms, r.again
+				FROM schedules s JOIN schedule_runs r ON r.schedule_id = s.schedule_id WHERE s.deleted_ms > 0 AND s.deleted_ms < $1
+				AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.job_id = r.job_id) LIMIT $2)`,
 		} {
 			n, err := tx.Exec(ctx, query, clock.Millis(p.Before), p.Limit)
 			if err != nil {
@@ -141,7 +147,9 @@ func (s happenings) Expire(ctx context.Context, p store.ExpireHappenings) (int, 
 			}
 			total += n
 		}
-		return nil
+		n, err := s.condense(ctx, tx, p.Limit)
+		total += n
+		return err
 	})
 	return int(total), err
 }

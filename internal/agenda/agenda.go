@@ -360,6 +360,8 @@ type Outcome struct {
 	Cancel, Supersede []string
 	// State is that which follows.
 	State State
+	// Before is the run that was the last one before this decision.
+	Before Run
 	// More: the due nominals were too many for one decision; ask again at once.
 	More bool
 }

@@ -12,10 +12,10 @@ import (
 
 // Begin is the state of a new schedule, or of one whose trigger, zone or calendar
 // was edited: nothing from before at is its business. The cursor does not move back,
-// also if the clock did.
+// also if the clock did, unless it is so far ahead that the clock must have been wrong.
 func (s State) Begin(at time.Time) State {
 	at = at.UTC().Truncate(time.Millisecond)
-	if s.Cursor.Before(at) {
+	if s = s.recount(at); s.Cursor.Before(at) {
 		s.Cursor = at
 	}
 	s.Next, s.NextNominal = at, time.Time{}
@@ -25,6 +25,32 @@ func (s State) Begin(at time.Time) State {
 	}
 	if s.Status == Paused {
 		s.PausedFrom, s.PausedUntil, s.Next = at, time.Time{}, time.Time{}
+	}
+	return s
+}
+
+// maxAhead is how far a cursor may be ahead of the clock before people are told.
+const maxAhead = 24 * time.Hour
+
+// Ahead reports whether everything up to a time far ahead of now is decided, because
+// the clock was wrong for a while. Nothing fires until then, unless a person edits the
+// schedule, or pauses and resumes it.
+func (s State) Ahead(now time.Time) bool { return s.Cursor.Sub(now) > maxAhead }
+
+// recount lets a person count from at, when the clock was wrong. What has fired does
+// not fire again: its fire key is taken.
+func (s State) recount(at time.Time) State {
+	if !s.Ahead(at) {
+		return s
+	}
+	s.Cursor, s.LastSkip, s.CatchingUp = at, Stretch{}, false
+	if s.PausedFrom.After(at) {
+		s.PausedFrom = at
+	}
+	for _, t := range []*time.Time{&s.Last.PlannedAt, &s.Last.StartedAt, &s.LastEnd} { // the minimum interval counts from these
+		if t.After(at) {
+			*t = at
+		}
 	}
 	return s
 }
@@ -56,6 +82,7 @@ func (s State) Resume(at time.Time, catchUp bool) State {
 	}
 	at = at.UTC().Truncate(time.Millisecond)
 	s.Status, s.StatusReason, s.StatusBy, s.StatusRun, s.Failures = Active, "", "", "", 0
+	s = s.recount(at)
 	s.PausedUntil, s.Next = at, at
 	if catchUp {
 		s.PausedFrom, s.PausedUntil = time.Time{}, time.Time{}
@@ -210,10 +237,30 @@ func (o *Outcome) Refuse(i int, reason Reason) {
 		o.State.Skips = map[Reason]int64{}
 	}
 	o.State.Skips[reason]++
-	if o.State.Last.JobID == "" && o.State.Last.Nominal.Equal(d.Nominal) {
-		o.State.Last = Run{}
+	if d.Source.counts() && o.State.Status == Finished && o.State.StatusReason == finishedByRuns {
+		// One more may fire: the planner looks at once.
+		o.State.Status, o.State.StatusReason, o.State.Next = Active, "", d.Due
+	}
+	fires := func(x Decision) bool { return x.Fire }
+	if !slices.ContainsFunc(o.Decisions[i+1:], fires) {
+		o.State.Last = o.lastBefore(i)
 	}
 	d.Fire, d.Reason, d.Last, d.Count = false, reason, d.Nominal, 1
+}
+
+// lastBefore is the last run without the i-th decision and those behind it. One of
+// this outcome has no JobID.
+func (o *Outcome) lastBefore(i int) Run {
+	for _, d := range slices.Backward(o.Decisions[:i]) {
+		if d.Fire {
+			planned := d.Due
+			if d.NotBefore.After(planned) {
+				planned = d.NotBefore
+			}
+			return Run{Nominal: d.Nominal, Due: d.Due, PlannedAt: planned, DecidedAt: o.State.Last.DecidedAt, Source: d.Source, Status: RunQueued}
+		}
+	}
+	return o.Before
 }
 
 // Validate returns a fault that names each wrong field, or nil.

@@ -62,6 +62,7 @@ type plan struct {
 	cancel []string
 	super  []string
 	more   bool
+	before Run // the last one
 	// ahead is the first nominal that is not due yet.
 	ahead nominal
 }
@@ -81,7 +82,7 @@ func newPlan(in Input) *plan {
 	skips := make(map[Reason]int64, len(p.st.Skips))
 	maps.Copy(skips, p.st.Skips)
 	p.st.Skips = skips
-	p.st.SkipNext = slices.Clone(p.st.SkipNext)
+	p.st.SkipNext, p.before = slices.Clone(p.st.SkipNext), p.st.Last
 	return p
 }
 
@@ -106,7 +107,7 @@ func (p *plan) outcome() Outcome {
 	if len(p.st.Skips) == 0 {
 		p.st.Skips = nil
 	}
-	return Outcome{Decisions: p.out, Closed: p.closed, Cancel: p.cancel, Supersede: p.super, State: p.st, More: p.more}
+	return Outcome{Decisions: p.out, Closed: p.closed, Cancel: p.cancel, Supersede: p.super, State: p.st, Before: p.before, More: p.more}
 }
 
 // close takes in the runs that have ended since the last decision, in the order
@@ -114,7 +115,7 @@ func (p *plan) outcome() Outcome {
 func (p *plan) close() {
 	for _, r := range p.in.Runs {
 		if r.JobID == p.st.Last.JobID {
-			p.st.Last = r
+			p.st.Last, p.before = r, r
 		}
 		if r.Status.Open() {
 			p.open = append(p.open, r)
@@ -227,7 +228,7 @@ func (p *plan) decide(list []nominal) {
 	p.collapse(list, verdicts)
 	for i, n := range list {
 		if p.policy.MaxRuns > 0 && p.st.Runs >= p.policy.MaxRuns {
-			p.finish("max_runs reached")
+			p.finish(finishedByRuns)
 			return
 		}
 		p.st.Cursor = n.At
@@ -467,6 +468,9 @@ func (p *plan) skip(n nominal, reason Reason) {
 	p.out = append(p.out, d)
 }
 
+// finishedByRuns is the StatusReason of a schedule that has made all its runs.
+const finishedByRuns = "max_runs reached"
+
 func (p *plan) finish(why string) {
 	p.st.Status, p.st.StatusReason = Finished, why
 	p.st.Next, p.st.NextNominal = time.Time{}, time.Time{}
@@ -477,7 +481,7 @@ func (p *plan) next() {
 	switch {
 	case p.st.Status != Active:
 	case p.policy.MaxRuns > 0 && p.st.Runs >= p.policy.MaxRuns:
-		p.finish("max_runs reached")
+		p.finish(finishedByRuns)
 	case p.more:
 		p.st.Next, p.st.NextNominal = p.now, time.Time{}
 	case p.ahead.ok:
@@ -502,7 +506,7 @@ func (p *plan) afterCompletion() {
 		base = p.st.LastEnd
 	}
 	if p.policy.MaxRuns > 0 && p.st.Runs >= p.policy.MaxRuns {
-		p.finish("max_runs reached")
+		p.finish(finishedByRuns)
 		return
 	}
 	for {

@@ -145,11 +145,11 @@ func uniqueRule(c *api.Composer) func(context.Context, agenda.Schedule) (*store.
 // expireHappenings deletes what is told of nominals that did not fire, and of what
 // set schedules off, when it is as old as runs that are deleted.
 func (a *App) expireHappenings(ctx context.Context) error {
-	days := a.o.Config.RetentionDays
-	if days == 0 {
-		return nil
+	// What paused schedules keep is bounded also when nothing gets too old.
+	var before time.Time
+	if days := a.o.Config.RetentionDays; days > 0 {
+		before = a.o.Clock.Now().AddDate(0, 0, -days)
 	}
-	before := a.o.Clock.Now().AddDate(0, 0, -days)
 	for {
 		n, err := a.store.Happenings.Expire(ctx, store.ExpireHappenings{Before: before, Limit: 10 * expireBatch})
 		if err != nil || n == 0 {

@@ -46,7 +46,7 @@ func trouble(s client.Schedule) string {
 		return "paused"
 	}
 	for _, w := range s.Warnings {
-		if s.State == "active" && w.Code == "trigger_unusable" {
+		if s.State == "active" && (w.Code == "trigger_unusable" || w.Code == "clock_ahead") {
 			return w.Detail
 		}
 	}

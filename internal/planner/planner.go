@@ -390,9 +390,9 @@ func (p *Planner) fill(ctx context.Context, s agenda.Schedule, item *store.Decid
 			o.Refuse(i, agenda.ReasonTarget)
 			continue
 		}
-		if o.State.Last.JobID == "" && o.State.Last.Nominal.Equal(d.Nominal) {
-			o.State.Last.JobID = j.ID
-		}
+	}
+	if n := len(item.Jobs); n > 0 && o.State.Last.JobID == "" {
+		o.State.Last.JobID = item.Jobs[n-1].ID
 	}
 	return nil
 }

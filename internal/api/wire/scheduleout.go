@@ -81,6 +81,10 @@ func (w Schedule) timed(s agenda.Schedule, find timetable.Finder, now time.Time)
 	if ok {
 		w.NextRunAt, w.NextNominalAt = instant(due), instant(next.At)
 	}
+	if s.State.Status == agenda.Active && s.State.Ahead(now) {
+		w.Warnings = append(w.Warnings, ScheduleWarning{Code: "clock_ahead", Detail: "everything up to " + s.State.Cursor.Format(time.RFC3339) +
+			" is decided, because the clock was ahead: nothing fires until then, unless you edit it, or pause and resume it"})
+	}
 	w.Warnings = append(w.Warnings, t.warnings(find, trigger.Spec().Zone, now)...)
 	if ok && next.Marks&schedule.Unverified != 0 {
 		w.Warnings = append(w.Warnings, ScheduleWarning{Code: "unverified", Detail: "the next run is on a date that the calendar does not know for sure"})

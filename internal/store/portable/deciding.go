@@ -123,6 +123,9 @@ func (s schedules) withoutEqual(ctx context.Context, tx Tx, d store.Decided, tak
 		}
 		d.Outcome.Refuse(i, agenda.ReasonUnique)
 	}
+	if n := len(d.Jobs); n > 0 && d.Outcome.State.Last.JobID == "" {
+		d.Outcome.State.Last.JobID = d.Jobs[n-1].ID
+	}
 	return d, nil
 }
 

@@ -140,11 +140,11 @@ func scanRunEntry(scan func(...any) error) (id string, e store.HistoryEntry, err
 		&r.Status, &r.Reason, &started, &ended, &state, &jobStarted, &jobEnded); err != nil {
 		return id, e, err
 	}
-	if open {
+	switch {
+	case open && state != "":
 		r.Status, started, ended = agenda.RunStatus(state), jobStarted, jobEnded
-		if state == "" {
-			r.Status = agenda.RunGone
-		}
+	case open && r.Status == "": // retention notes how a job ended before it goes
+		r.Status = agenda.RunGone
 	}
 	r.Nominal, r.Due, r.PlannedAt = clock.FromMillis(nominal), clock.FromMillis(due), clock.FromMillis(planned)
 	r.DecidedAt, r.StartedAt, r.EndedAt = clock.FromMillis(decided), clock.FromMillis(started), clock.FromMillis(ended)

@@ -102,6 +102,13 @@ func (s retention) expire(ctx context.Context, tx Tx, ids []string, out *store.E
 	if _, err := tx.Exec(ctx, `DELETE FROM approvals WHERE subject_type = 'job' AND subject_id IN (`+list+`)`, args...); err != nil {
 		return fmt.Errorf("delete approvals: %w", err)
 	}
+	// Schedules that are not due for long do not know yet how their runs ended, and
+	// deleted ones never take it in.
+	if _, err := tx.Exec(ctx, `UPDATE schedule_runs SET status = j.state, started_ms = j.started_ms, ended_ms = j.finished_ms,
+		open = CASE WHEN EXISTS (SELECT 1 FROM schedules s WHERE s.schedule_id = schedule_runs.schedule_id AND s.deleted_ms > 0) THEN 0 ELSE 1 END
+		FROM jobs j WHERE j.job_id = schedule_runs.job_id AND schedule_runs.open = 1 AND schedule_runs.job_id IN (`+list+`)`, args...); err != nil {
+		return fmt.Errorf("note the ends of schedules' runs: %w", err)
+	}
 	groupIDs, err := texts(ctx, tx, `DELETE FROM jobs WHERE job_id IN (`+list+`) RETURNING group_id`, args...)
 	if err != nil {
 		return fmt.Errorf("delete jobs: %w", err)

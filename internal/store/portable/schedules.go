@@ -306,6 +306,9 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 				return err
 			}
 		}
+		if err := reviveHappenings(ctx, tx, now.Schedule, d); err != nil {
+			return err
+		}
 		at, err := s.Now(ctx, tx, time.Time{})
 		if err != nil {
 			return err

@@ -33,6 +33,11 @@ func scheduleChecks() []check {
 		{"Schedules/OtherTenantSeesNothing", scheduleOtherTenant},
 		{"Schedules/HistoryHasPages", scheduleHistoryPages},
 		{"Schedules/ConflictStandsInNobodysWay", scheduleConflictUnique},
+		{"Schedules/EndOfARunOutlivesItsJob", scheduleRunExpires},
+		{"Schedules/NewServerPlansCalendarsAgain", scheduleStarted},
+		{"Happenings/DelayedInAPauseIsNotLost", happeningDelayed},
+		{"Happenings/PauseKeepsABoundedNumber", happeningBound},
+		{"Happenings/ClockThatWasAheadHidesNothing", happeningAhead},
 		{"Schedules/BatchesDoNotBlockEachOther", scheduleOppositeBatches},
 	}
 }

@@ -33,7 +33,7 @@ func (s *service) turn(r *request, action audit.Action, reason string, state fun
 		if reason != "" {
 			c.Detail = map[string]string{"reason": reason}
 		}
-		n, err = s.storeSchedule(r, d, n, scheduleChange{c, keyed(r, render)}, set)
+		n, err = s.storeSchedule(r, d, n, scheduleChange{c, keyed(r, render), set})
 		if err != nil {
 			return reply{}, err
 		}

@@ -53,3 +53,23 @@ func TestOwnTokensScheduleIsNotApproved(t *testing.T) {
 	want(t, p.call("POST", path+"/approve", body), 403, "self_approval")
 	want(t, p.as(access.Approver, "POST", path+"/approve", body), 200, "")
 }
+
+// TestCostlySchedules: what has no time to fire at is told at once. Each of these
+// took minutes, for whoever listed the schedules, too.
+func TestCostlySchedules(t *testing.T) {
+	t.Parallel()
+	p := withPlanner(t)
+	for name, timing := range map[string]string{
+		"next":     `"trigger":{"type":"CRON","expression":"0 9 * * *"},"calendar":{"all_of":["XNYS",{"not":"XNYS"}]},"on_non_session":"next_session"`,
+		"previous": `"trigger":{"type":"CRON","expression":"* * * * * *"},"calendar":{"all_of":["XNYS",{"not":"XNYS"}]},"on_non_session":"previous_session"`,
+		"excluded": `"trigger":{"type":"CRON","expression":"* * * * * *"},"exclude":{"cron":["* * * * * *"],"calendars":[{"not":"XNYS"}]}`,
+	} {
+		made := want(t, p.call("POST", "/api/schedules", `{"name":"`+name+`","template_id":"hello","allow_never":true,`+timing+`}`), 201, "").json(t)
+		if made["next_run_at"] != nil {
+			t.Errorf("%s: %v", name, made["next_run_at"])
+		}
+		want(t, p.call("POST", "/api/schedules/"+name+"/backfill", `{"from":"0001-01-01T00:00:00Z","to":"2026-01-01T00:00:00Z","dry_run":true}`), 422, "invalid_input")
+	}
+	want(t, p.call("GET", "/api/schedules", ""), 200, "")
+	want(t, p.call("GET", "/schedules", ""), 200, "")
+}

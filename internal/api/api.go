@@ -143,6 +143,9 @@ type service struct {
 	doc     []byte // openapi.json
 	docYAML []byte
 	backups chan struct{} // has room for one
+	// looks has room for the looks ahead that are under way, each of which may take
+	// previewTime of a processor.
+	looks chan struct{}
 
 	forecast *queue.Forecaster
 }
@@ -187,7 +190,7 @@ func New(o Options) (http.Handler, error) {
 		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), streams: &streams{}, numbers: &numbers{of: map[string]kept{}}}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), looks: make(chan struct{}, maxLooks), streams: &streams{}, numbers: &numbers{of: map[string]kept{}}}
 	s.forecast = queue.NewForecaster(o.Store, o.Clock)
 	t := newRouter(s)
 	s.register(t)

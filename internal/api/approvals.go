@@ -154,6 +154,11 @@ func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.Dec
 	if err != nil {
 		return reply{}, err
 	}
+	if yes && !a.AllowRequester {
+		if err := s.askedByToken(r, a); err != nil {
+			return reply{}, err
+		}
+	}
 	render := approvalReply(http.StatusOK)
 	got, err := s.Store.Approvals.Decide(r.Context(), store.DecideApproval{
 		Tenant: r.tenant(), ID: a.ID, Approve: yes, By: r.person(), Comment: in.Comment, ContentHash: in.ContentHash,
@@ -163,6 +168,31 @@ func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.Dec
 		return reply{}, err
 	}
 	return render(got), nil
+}
+
+// askedByToken returns self_approval when a token that the caller made, or that is
+// of the same maker, asked for what he approves. Of who made, edited and ran a
+// schedule only the names are known, so the tokens are looked up by theirs, also
+// those that are revoked.
+func (s *service) askedByToken(r *request, a approval.Request) error {
+	me := r.person()
+	p := store.ListTokens{Tenant: r.tenant(), Limit: maxPage}
+	for {
+		page, err := s.Store.Tokens.List(r.Context(), p)
+		if err != nil {
+			return err
+		}
+		for _, t := range page.Tokens {
+			p.After = &store.TokenMark{CreatedAt: t.CreatedAt, ID: t.ID}
+			asked := t.Name == a.RequestedBy.Name || t.Name == a.RequestedBy.MadeBy
+			if asked && t.CreatedBy != "" && (t.CreatedBy == me.Name || t.CreatedBy == me.MadeBy) {
+				return fault.Newf(fault.SelfApproval, "%s asked for this, a token that %s made, so somebody else must approve it", t.Name, t.CreatedBy)
+			}
+		}
+		if !page.More {
+			return nil
+		}
+	}
 }
 
 func (s *service) rerequest(r *request) (reply, error) {

@@ -36,10 +36,15 @@ func (s *service) fireChanges(r *request, o *overridden) (*wire.FireChanges, err
 	if err != nil {
 		return nil, err
 	}
+	stop, done, err := s.lookAhead(r)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	now := s.Clock.Now()
 	c := comparison{
 		code: o.code, before: before, after: after, zone: s.Zone, spans: o.spans(now),
-		stop: func() bool { return r.Context().Err() != nil || s.Clock.Now().After(now.Add(previewTime)) },
+		stop: stop,
 		out:  &wire.FireChanges{Items: []wire.FireChange{}, Complete: true},
 	}
 	p := store.ListSchedules{Tenant: r.tenant(), Statuses: []agenda.Status{agenda.Active, agenda.Paused}, Limit: firePage}

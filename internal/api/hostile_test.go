@@ -152,6 +152,26 @@ func bodies(doc *huma.OpenAPI, s *huma.Schema) []string {
 	return out
 }
 
+// hostileFiles are bodies of a media type that is not JSON, and for JSON such as
+// are as large as a body may be.
+func hostileFiles(media string) []string {
+	const limit = 1 << 20
+	full := func(head, line, tail string) string {
+		return head + strings.Repeat(line, (limit-len(head)-len(tail))/len(line)) + tail
+	}
+	switch media {
+	case "text/csv":
+		return append(hostileTexts(), "date,kind\n2026-03-02,closed\n", full("date,kind\n", "2026-03-02,closed\n", ""), full("date,kind\n", ",", ""),
+			full("date,kind\n", `"`, ""), full("date", ",kind", "\n"), "date,date\n1,2\n", full("", "\r", ""))
+	case "text/calendar":
+		const head, tail = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n", "END:VCALENDAR\r\n"
+		const event = "BEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:20260302\r\nDTEND;VALUE=DATE:99991231\r\nRRULE:FREQ=SECONDLY\r\nEND:VEVENT\r\n"
+		return append(hostileTexts(), head+tail, head+event+tail, full(head, event, tail), full(head, "BEGIN:VEVENT\r\n", tail), full(head, " folded\r\n", tail), full(head+"X", "\r\n A", tail),
+			head+"BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20260302\r\nRRULE:FREQ=YEARLY;COUNT=999999999;INTERVAL=-1\r\nEND:VEVENT\r\n"+tail)
+	}
+	return []string{full("[", "{},", "{}]"), full(`{"a":"`, "x", `"}`), full(`{"a":[`, "0,", "0]}"), full("", " ", "{}"), strings.Repeat("x", limit+1)}
+}
+
 // known reports whether a schema has a property.
 func known(doc *huma.OpenAPI, s *huma.Schema, name string) bool {
 	for s.Ref != "" {
@@ -215,7 +235,7 @@ func (p *prey) hunt(short bool) {
 			target := ids.Replace(path)
 			if op.RequestBody != nil {
 				for media, content := range op.RequestBody.Content {
-					list := bodies(doc, content.Schema)
+					list := append(hostileFiles(media), bodies(doc, content.Schema)...)
 					if short {
 						list = list[:min(len(list), 400)]
 					}

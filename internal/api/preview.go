@@ -12,8 +12,10 @@ import (
 	"github.com/runsheet/runsheet/internal/timetable"
 )
 
-// The bounds of previews. previewTime is for a whole request.
+// The bounds of previews. previewTime is for a whole request; maxLooks are worked
+// on at the same time, the others wait.
 const (
+	maxLooks     = 2
 	maxPreviews  = 100
 	previewCount = 10
 	previewTime  = 10 * time.Second
@@ -32,13 +34,28 @@ func (s *service) previewRoutes() []operation {
 	}}
 }
 
+// lookAhead waits for its turn to use a processor for long. The caller calls done
+// at the end, and asks stop in between, which says when the time is over.
+func (s *service) lookAhead(r *request) (stop func() bool, done func(), err error) {
+	select {
+	case s.looks <- struct{}{}:
+	case <-r.Context().Done():
+		return nil, nil, r.Context().Err()
+	}
+	end := s.Clock.Now().Add(previewTime)
+	return func() bool { return r.Context().Err() != nil || s.Clock.Now().After(end) }, func() { <-s.looks }, nil
+}
+
 func (s *service) previewSchedule(r *request) (reply, error) {
 	set, err := s.Calendars.Of(r.Context(), r.tenant())
 	if err != nil {
 		return reply{}, err
 	}
-	end := s.Clock.Now().Add(previewTime)
-	stop := func() bool { return r.Context().Err() != nil || s.Clock.Now().After(end) }
+	stop, done, err := s.lookAhead(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer done()
 	if !isList(r.body) {
 		var in wire.SchedulePreviewInput
 		if err := r.decode(&in); err != nil {

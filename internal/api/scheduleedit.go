@@ -266,6 +266,31 @@ func (s *service) mayDirect(r *request, t agenda.Target) error {
 	return r.principal.RequireTemplate(found.Name)
 }
 
+// mayStart returns nil when the caller might start the target himself: its jobs run
+// with the rights of an admin, so whoever may not start them must not say when and
+// how they start, or that nobody has to approve them. What else is wrong with the
+// target does not count, because an edit may be what puts it right.
+func (s *service) mayStart(r *request, t agenda.Target) error {
+	if err := r.principal.Require(access.JobsWrite); err != nil {
+		return fault.From(err).WithHint("a schedule starts jobs, so who changes one needs this, too")
+	}
+	if r.principal.May(access.TemplatesWrite) && r.principal.May(access.JobsRead) {
+		return nil
+	}
+	body, err := t.Input()
+	if err != nil || body == nil {
+		return err
+	}
+	var in wire.JobInput
+	if err := json.Unmarshal(body, &in); err != nil {
+		return err
+	}
+	if _, err := s.compose(r, in); fault.Is(err, fault.ForbiddenScope) {
+		return err
+	}
+	return nil
+}
+
 // scheduleRef is what the path names a schedule by, an id or a name.
 func scheduleRef(r *request) (string, error) {
 	ref := r.PathValue("schedule_id")
@@ -391,6 +416,11 @@ func (s *service) edit(r *request, d store.DueSchedule, set *calendar.Set, in wi
 	if !changed && !turned {
 		return old, nil
 	}
+	if changed && same(old.Target, n.Target) {
+		if err := s.mayStart(r, old.Target); err != nil {
+			return old, err
+		}
+	}
 	switch {
 	case moved:
 		n.State = n.State.Begin(now)
@@ -408,21 +438,22 @@ func (s *service) edit(r *request, d store.DueSchedule, set *calendar.Set, in wi
 		n.Version++
 	}
 	n.UpdatedAt = now
-	return s.storeSchedule(r, d, n, scheduleChange{change: change{Action: audit.ScheduleUpdated, Detail: map[string]string{"version": itoa(n.Version)}}}, set)
+	return s.storeSchedule(r, d, n, scheduleChange{change: change{Action: audit.ScheduleUpdated, Detail: map[string]string{"version": itoa(n.Version)}}, set: set})
 }
 
 // scheduleChange is the audit entry of a change, without what can be read off the
-// schedules, and the key of its request; nil = none.
+// schedules, the key of its request, nil = none, and the tenant's calendars.
 type scheduleChange struct {
 	change
 	key *store.Key
+	set *calendar.Set
 }
 
 // storeSchedule stores n in the place of d, with an audit entry.
-func (s *service) storeSchedule(r *request, d store.DueSchedule, n agenda.Schedule, x scheduleChange, set *calendar.Set) (agenda.Schedule, error) {
+func (s *service) storeSchedule(r *request, d store.DueSchedule, n agenda.Schedule, x scheduleChange) (agenda.Schedule, error) {
 	c := x.change
 	now := s.now()
-	c.Object, c.Name, c.Before, c.After = n.ID, n.Name, wire.ScheduleOf(d.Schedule, set, now), wire.ScheduleOf(n, set, now)
+	c.Object, c.Name, c.Before, c.After = n.ID, n.Name, wire.ScheduleOf(d.Schedule, x.set, now), wire.ScheduleOf(n, x.set, now)
 	entry, err := s.record(r, c)
 	if err != nil {
 		return n, err

@@ -76,8 +76,11 @@ func (s *service) scheduleNext(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	end := s.Clock.Now().Add(previewTime)
-	stop := func() bool { return r.Context().Err() != nil || s.Clock.Now().After(end) }
+	stop, done, err := s.lookAhead(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer done()
 	from, count := s.Clock.Now(), r.query.number("count", previewCount)
 	if _, given := r.query["from"]; given {
 		from = r.query.time("from")

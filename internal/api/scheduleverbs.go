@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/api/wire"
@@ -13,6 +15,20 @@ import (
 	"github.com/runsheet/runsheet/internal/schedule"
 	"github.com/runsheet/runsheet/internal/store"
 )
+
+// Planner does what persons want of schedules besides editing them; it is a
+// *planner.Planner.
+type Planner interface {
+	// RunNow starts a run beside the plan; conflict when the overlap policy or the
+	// minimum interval stands in the way, *store.Replay when the key was seen.
+	RunNow(ctx context.Context, a planner.Ask, r agenda.RunNow) (job.Job, error)
+	// SkipNext skips the next count nominals that would fire, and returns them.
+	SkipNext(ctx context.Context, a planner.Ask, count int) ([]time.Time, error)
+	// Backfill runs nominals of the past; with dry it only lists them.
+	Backfill(ctx context.Context, a planner.Ask, b agenda.Backfill, dry bool) ([]agenda.Decision, []job.Job, error)
+	// Wake makes it look at once.
+	Wake()
+}
 
 // turn pauses or resumes the schedule that the path names.
 func (s *service) turn(r *request, action audit.Action, reason string, state func(agenda.State) agenda.State) (reply, error) {
@@ -33,7 +49,7 @@ func (s *service) turn(r *request, action audit.Action, reason string, state fun
 		if reason != "" {
 			c.Detail = map[string]string{"reason": reason}
 		}
-		n, err = s.storeSchedule(r, d, n, scheduleChange{c, keyed(r, render)}, set)
+		n, err = s.storeSchedule(r, d, n, scheduleChange{c, keyed(r, render), set})
 		if err != nil {
 			return reply{}, err
 		}

@@ -1,6 +1,7 @@
 package timetable
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/calendar"
@@ -94,10 +95,43 @@ func breaks(c *calendar.Calendar, s calendar.Session) []schedule.Break {
 // Hours are the stretches of time in which a calendar is not closed. For a single
 // market they are its sessions; where one of several markets does, it is closed
 // in between, and stretches that overlap are one. It is immutable.
-type Hours struct{ Sessions }
+type Hours struct {
+	Sessions
+	empty *atomic.Pointer[stretch]
+}
 
 // NewHours adapts a calendar, as NewDays does.
-func NewHours(c *calendar.Calendar) Hours { return Hours{Sessions{c}} }
+func NewHours(c *calendar.Calendar) Hours {
+	return Hours{Sessions{c}, new(atomic.Pointer[stretch])}
+}
+
+// stretch is a time in dates, both included, without a session.
+type stretch struct{ first, last calendar.Date }
+
+// reach is how many dates a calendar is searched at least for a session.
+const reach = 3 * 365
+
+// after is SessionAfter of the calendar, which remembers where there is none: a
+// combination may have none at all, and is asked for each nominal.
+func (a Hours) after(t time.Time) (calendar.Session, bool) {
+	d := calendar.DateOf(t.In(a.c.Location())) - 1
+	known := a.empty.Load()
+	if known == nil || d < known.first || d > known.last {
+		s, ok := a.c.SessionAfter(t)
+		if !ok {
+			a.empty.Store(&stretch{d, d + reach - 1})
+		}
+		return s, ok
+	}
+	if d+reach/2 <= known.last {
+		return calendar.Session{}, false
+	}
+	s, ok := a.c.SessionFrom(known.last + 1)
+	if !ok {
+		a.empty.Store(&stretch{known.first, known.last + reach})
+	}
+	return s, ok
+}
 
 // window is how many dates around an instant are looked at for the stretch that
 // it is in: a session begins on the day before its date at the earliest.
@@ -108,7 +142,7 @@ func (a Hours) SessionAfter(t time.Time) (schedule.Session, bool) {
 	if !a.c.Combined() {
 		return a.Sessions.SessionAfter(t)
 	}
-	s, ok := a.c.SessionAfter(t)
+	s, ok := a.after(t)
 	if !ok {
 		return schedule.Session{}, false
 	}

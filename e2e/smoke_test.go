@@ -83,7 +83,7 @@ func TestSmoke(t *testing.T) {
 // fired waits until a schedule has made a job that completed.
 func (s *server) fired(name string) {
 	s.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); pause(50 * time.Millisecond) {
 		for _, e := range s.all("/api/schedules/" + name + "/history?kind=run") {
 			if e["status"] == "COMPLETED" && e["source"] == "schedule" {
 				s.must(http.MethodPost, "/api/schedules/"+name+"/pause", map[string]any{"reason": "smoke"}, http.StatusOK)

@@ -201,7 +201,7 @@ func TestScheduleSends(t *testing.T) {
 }
 
 // TestWaitForApproval: without a limit nobody can tell how long it takes.
-func TestWaitForApproval(t *testing.T) {
+func TestScheduleWaitsForApproval(t *testing.T) {
 	t.Parallel()
 	f := serve(t, "APPROVAL")
 	_, talk, code := f.invoke(t.Context(), t, "", "schedule", "run-now", "report", "--wait")

@@ -3,6 +3,7 @@ package agenda
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
@@ -62,12 +63,21 @@ func (s State) Resume(at time.Time, catchUp bool) State {
 	return s
 }
 
+// maxSkipNext is how many nominals can wait to be skipped because people want it.
+// Who does not want more than that pauses the schedule.
+const maxSkipNext = 1000
+
 // SkipNextOf returns the state in which the next count nominals that would fire
-// are skipped, and these. conflict when the schedule is not active.
+// are skipped, and these. conflict when the schedule is not active, or with more
+// than maxSkipNext of them.
 func (in Input) SkipNextOf(count int) (State, []time.Time, error) {
 	st := in.Schedule.State
 	if st.Status != Active {
 		return st, nil, fault.Newf(fault.Conflict, "schedule %s is %s", in.Schedule.ID, st.Status)
+	}
+	if n := len(st.SkipNext); n+count > maxSkipNext {
+		return st, nil, fault.Newf(fault.Conflict, "%d nominals of schedule %s are to be skipped already, and %d is the most", n, in.Schedule.ID, maxSkipNext).
+			WithHint("pause the schedule instead")
 	}
 	st.SkipNext = slices.Clone(st.SkipNext)
 	var got []time.Time
@@ -120,6 +130,11 @@ func PlanNow(in Input, r RunNow) (Outcome, error) {
 // MaxBackfill is how many nominals one backfill may have.
 const MaxBackfill = 1000
 
+// maxBackfillLook is how many nominals a backfill looks at, most of which may be
+// skipped or have fired: without a bound, one each second since the year 1 would
+// keep a server busy for days.
+const maxBackfillLook = 100_000
+
 // Backfill is a person's wish to run nominals of the past.
 type Backfill struct {
 	// From is inclusive, To exclusive.
@@ -154,7 +169,12 @@ func PlanBackfill(in Input, b Backfill) (Outcome, error) {
 	p := newPlan(in)
 	var list []Decision
 	previous, _ := in.Trigger.Prev(b.From)
+	looks := 0
 	for n, ok := in.Trigger.Next(b.From.Add(-1)); ok && n.At.Before(b.To); n, ok = in.Trigger.Next(n.At) {
+		if looks++; looks > maxBackfillLook {
+			return Outcome{}, fault.Newf(fault.InvalidInput, "there are more than %d nominals, with those that are skipped, between from and to", maxBackfillLook).
+				At("/from", "out_of_range", "must be later: the first "+strconv.Itoa(maxBackfillLook)+" nominals reach to "+previous.At.UTC().Format(time.RFC3339))
+		}
 		if n.Skip == "" && (b.Rerun || !b.Fired[n.At.UnixMilli()]) {
 			if len(list) == MaxBackfill {
 				return Outcome{}, fault.Newf(fault.InvalidInput, "there are more than %d nominals between from and to", MaxBackfill)

@@ -63,6 +63,41 @@ func TestBackfillBounds(t *testing.T) {
 	}
 }
 
+// TestBackfillOfNothing: also an interval in which everything is skipped is looked
+// at for a bounded time.
+func TestBackfillOfNothing(t *testing.T) {
+	t.Parallel()
+	tr, err := schedule.Compile(schedule.Spec{
+		Kind: schedule.KindCron, Cron: schedule.CronSpec{Expressions: []string{"* * * * * *"}}, Exclude: schedule.Exclude{Cron: []string{"* * * * * *"}},
+	}, schedule.Calendars{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = agenda.PlanBackfill(input(tr, noon), agenda.Backfill{From: noon.AddDate(-1900, 0, 0), To: noon})
+	if f := fault.From(err); f.Code != fault.InvalidInput || len(f.Fields) != 1 || f.Fields[0].Pointer != "/from" {
+		t.Errorf("%+v", err)
+	}
+	if o, err := agenda.PlanBackfill(input(tr, noon), agenda.Backfill{From: noon.Add(-24 * time.Hour), To: noon}); err != nil || len(o.Decisions) != 0 {
+		t.Errorf("a day: %+v %v", o.Decisions, err)
+	}
+}
+
+// TestSkipNextIsBounded: what people ask for does not grow a schedule for ever.
+func TestSkipNextIsBounded(t *testing.T) {
+	t.Parallel()
+	in := input(every(t, time.Second), noon)
+	for range 10 {
+		st, got, err := in.SkipNextOf(100)
+		if err != nil || len(got) != 100 {
+			t.Fatalf("%d %v", len(got), err)
+		}
+		in.Schedule.State = st
+	}
+	if _, _, err := in.SkipNextOf(1); !fault.Is(err, fault.Conflict) {
+		t.Errorf("one more: %v", err)
+	}
+}
+
 func TestPolicyBounds(t *testing.T) {
 	t.Parallel()
 	if err := agenda.NewPolicy().Validate(); err != nil {

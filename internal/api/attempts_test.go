@@ -346,6 +346,8 @@ func TestRunTells(t *testing.T) {
 		expect := map[string]any{
 			"run_id": c.Run.ID, "job_id": j, "name": "s", "job_type": "echo", "template_id": c.Job.TemplateID, "template_version": 1.0, "status": nil,
 			"active": true, "attempt": 1.0, "trigger": "manual", "created_by": "admin", "retry_of": nil, "group_id": nil, "waited_for": []any{},
+			"schedule_id": nil, "nominal_at": nil, "due_at": nil, "decided_at": nil, "source": nil, "schedule_version": nil, "timezone": nil,
+			"calendar_version": nil, "data_interval": nil,
 			"directive": nil, "directive_snapshot": nil,
 			"params": map[string]any{"text": "a"}, "labels": map[string]any{"k": "v"}, "created_at": "2026-01-31T12:00:00Z", "queued_at": "2026-01-31T12:00:00Z",
 			"started_at": "2026-01-31T12:01:30Z", "finished_at": nil, "queue_wait_ms": 90000.0, "duration_ms": nil, "instance_id": c.Run.Instance,

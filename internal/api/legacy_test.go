@@ -463,7 +463,7 @@ func TestLegacyIsTheSameDoor(t *testing.T) {
 	want(t, b.call("GET", "/queue/status/", ""), 200, "")
 	want(t, b.call("GET", "/jobs/", ""), 200, "")
 	want(t, b.call("PUT", "/queue/status", "{}"), 405, "method_not_allowed")
-	for _, path := range []string{"/queue", "/queue/", "/scheduler", "/queue/jobs/x/y", "/jobs/other/trigger", "/schedules", "/schedule/list"} {
+	for _, path := range []string{"/queue", "/queue/", "/scheduler", "/queue/jobs/x/y", "/jobs/other/trigger", "/schedule", "/schedules/x/y"} {
 		want(t, b.call("GET", path, ""), 404, "not_found")
 	}
 	stored, err := b.store.Jobs.List(t.Context(), store.ListJobs{Tenant: access.DefaultTenant, Sort: store.SortCreated, Limit: 10})

@@ -86,8 +86,10 @@ var (
 	templateID     = Field{Name: "template_id", Doc: "the template"}
 	groupID        = Field{Name: "data.group_id", Doc: "the group"}
 	approvalFields = []Field{
-		{Name: "data.approval_id", Doc: "the approval"}, {Name: "data.status", Doc: "its status"},
-		{Name: "data.subject_type", Doc: "what waits for it, for example job"}, {Name: "data.subject_id", Doc: "its id"},
+		{Name: "data.approval_id", Doc: "the approval"},
+		{Name: "data.status", Doc: "its status"},
+		{Name: "data.subject_type", Doc: "what waits for it, for example job"},
+		{Name: "data.subject_id", Doc: "its id"},
 	}
 	scheduleVersion = Field{Name: "data.version", Doc: "the version of the schedule"}
 

@@ -47,7 +47,7 @@ func idPrefix(t Topic) string {
 		return "tmpl_"
 	case TopicApproval:
 		return "appr_"
-	case TopicJob, TopicRun, TopicQueue, TopicGroup, TopicLock:
+	case TopicJob, TopicRun, TopicQueue, TopicGroup, TopicLock, TopicSchedule:
 	}
 	return string(t) + "_"
 }

@@ -45,9 +45,13 @@ type askedJob struct {
 	TemplateID      string          `json:"template_id,omitempty"`
 	TemplateVersion int             `json:"template_version,omitempty"`
 	Params          json.RawMessage `json:"params,omitempty"`
-	Locks           []string        `json:"locks,omitempty"`
-	Priority        int             `json:"priority"`
-	TimeoutMS       int64           `json:"timeout_ms,omitempty"`
+	// What the directive says is a part of what runs: its version must not change
+	// behind an approval.
+	DirectiveID      string   `json:"directive_id,omitempty"`
+	DirectiveVersion int      `json:"directive_version,omitempty"`
+	Locks            []string `json:"locks,omitempty"`
+	Priority         int      `json:"priority"`
+	TimeoutMS        int64    `json:"timeout_ms,omitempty"`
 }
 
 // question asks whether a job of a schedule may run. It can be answered until the
@@ -56,6 +60,7 @@ func question(j job.Job, s agenda.Schedule, d agenda.Decision, by string, now ti
 	content, err := json.Marshal(asked{
 		ScheduleID: s.ID, ScheduleVersion: s.Version, NominalAt: d.Nominal, Source: d.Source, Job: askedJob{
 			Name: j.Name, Type: j.Type, TemplateID: j.TemplateID, TemplateVersion: j.TemplateVersion, Params: j.Params, Locks: j.Locks,
+			DirectiveID: j.Directive.ID, DirectiveVersion: j.Directive.Version,
 			Priority: j.Priority, TimeoutMS: j.Timeout.Milliseconds(),
 		},
 	})

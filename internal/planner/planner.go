@@ -204,9 +204,6 @@ func (p *Planner) pause(ctx context.Context) time.Duration {
 	if !next.At.IsZero() {
 		wait = min(max(next.At.Sub(next.Now), time.Millisecond), longestWait)
 	}
-	if next.Awaiting {
-		wait = min(wait, p.o.Poll)
-	}
 	return wait
 }
 
@@ -281,7 +278,7 @@ func (p *Planner) take(ctx context.Context, k *keeper) *batch {
 		k.begin(ctx)
 	}
 	for _, d := range due.Items {
-		item, err := p.decide(ctx, d, due.Now)
+		item, err := p.guarded(ctx, d, due.Now)
 		if err != nil {
 			// The others must not wait for it.
 			b.err = errors.Join(b.err, fmt.Errorf("plan schedule %s: %w", d.Schedule.ID, err))
@@ -291,21 +288,6 @@ func (p *Planner) take(ctx context.Context, k *keeper) *batch {
 		b.items = append(b.items, item)
 	}
 	return b
-}
-
-// settle writes the decisions about a batch.
-func (p *Planner) settle(ctx context.Context, b *batch) {
-	if len(b.items) == 0 {
-		return
-	}
-	errs, err := p.o.Store.Decide(ctx, b.items)
-	for i, e := range errs {
-		if e != nil {
-			p.log.Debug("a decision came too late", "schedule", b.items[i].ID, "error", e)
-			b.more = true // if it is still due, it is claimed again
-		}
-	}
-	b.err = errors.Join(b.err, err)
 }
 
 // outcome gives back what a failure has left claimed, so that it is tried again soon
@@ -374,19 +356,10 @@ func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time
 	return item, p.fill(ctx, d.Schedule, &item)
 }
 
-// unusable pauses a schedule whose trigger cannot be asked. Nobody but a person can
-// help; its nominals are skipped, as in any pause.
-func unusable(d store.DueSchedule, now time.Time, err error) store.Decided {
-	return decided(d, now, agenda.Outcome{State: d.Schedule.State.Pause(now, "", PausedByTrigger+": "+fault.From(err).Detail)})
-}
-
-// PausedByTrigger begins the StatusReason of a schedule that cannot be planned.
-const PausedByTrigger = "its trigger cannot be used"
-
 func decided(d store.DueSchedule, now time.Time, o agenda.Outcome) store.Decided {
 	return store.Decided{
 		ID: d.Schedule.ID, Tenant: d.Schedule.Tenant, Version: d.Schedule.Version, Epoch: d.Epoch, Now: now, Outcome: o,
-		Name: d.Schedule.Name, Was: d.Schedule.State.Status,
+		Name: d.Schedule.Name, Was: d.Schedule.State.Status, Before: d.Schedule.State,
 	}
 }
 

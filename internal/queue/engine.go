@@ -316,7 +316,7 @@ func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 				e.kick()
 			case store.HintJob:
 				e.lookForCancel(ctx, h.ID)
-			case store.HintEvents, store.HintOutbox, store.HintApprovals: // for those who watch
+			case store.HintEvents, store.HintOutbox, store.HintApprovals, store.HintPlans: // for those who watch
 			case store.HintAll:
 				e.kick()
 				e.lookForCancel(ctx, "")

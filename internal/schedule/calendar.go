@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,16 +52,52 @@ func (t *Trigger) dateIn(days Days, at time.Time) Date {
 	return DateIn(at, zone)
 }
 
+// gap is a stretch of dates, both included, of which a calendar has none.
+type gap struct{ first, last Date }
+
+// longGap is how many dates without a session a search remembers.
+const longGap = 8
+
 // nearest returns the first date of the calendar from d on, d included, in
-// steps of 1 or -1.
+// steps of 1 or -1. It remembers where there was none: a calendar without dates
+// for years must not be searched again for each nominal.
 func (t *Trigger) nearest(d Date, step int) (Date, bool) {
-	for range maxDayWalk {
+	start, known := d, &t.gaps[(step+1)/2]
+	for steps := 0; steps < maxDayWalk; steps++ {
+		if g := known.Load(); g != nil && g.first <= d && d <= g.last {
+			to := g.last + 1
+			if step < 0 {
+				to = g.first - 1
+			}
+			if steps += int(to-d) * step; steps >= maxDayWalk {
+				break
+			}
+			d = to
+		}
 		if t.calendars.Days.Day(d).In {
+			remember(known, gap{min(start, d-Date(step)), max(start, d-Date(step))}, steps)
 			return d, true
 		}
 		d += Date(step)
 	}
+	end := start + Date(step*(maxDayWalk-1))
+	remember(known, gap{min(start, end), max(start, end)}, maxDayWalk)
 	return 0, false
+}
+
+// remember notes a gap of so many dates, and joins it to what is known if they
+// touch.
+func remember(known *atomic.Pointer[gap], g gap, dates int) {
+	if dates < longGap {
+		return
+	}
+	old := known.Load()
+	if old != nil && g.first <= old.last+1 && old.first <= g.last+1 {
+		if g = (gap{min(g.first, old.first), max(g.last, old.last)}); g == *old {
+			return
+		}
+	}
+	known.Store(&g)
 }
 
 // inSession tells whether the nominal's date belongs to the calendar, or its
@@ -136,15 +173,24 @@ func (t *Trigger) judged(n Nominal) Nominal {
 }
 
 func (t *Trigger) excludesDate(at time.Time) bool {
+	_, yes := t.excludedIn(at)
+	return yes
+}
+
+// excludedIn tells whether the whole date is excluded, and in which zone it is one.
+func (t *Trigger) excludedIn(at time.Time) (*time.Location, bool) {
 	if slices.Contains(t.spec.Exclude.Dates, DateIn(at, t.spec.Zone)) {
-		return true
+		return t.spec.Zone, true
 	}
 	for _, days := range t.calendars.Exclude {
 		if days.Day(t.dateIn(days, at)).In {
-			return true
+			if z := days.Zone(); z != nil {
+				return z, true
+			}
+			return t.spec.Zone, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 func (t *Trigger) excludesTime(n Nominal) bool {
@@ -179,6 +225,11 @@ func (t *Trigger) resume(n Nominal) time.Time {
 			return s.Open.Add(-1)
 		}
 	case SkipExcluded:
+		// A whole date of the calendars and dates counts once, the times that an
+		// expression excludes do not.
+		if zone, whole := t.excludedIn(n.At); whole {
+			return t.endOfDate(n.At, zone)
+		}
 	}
 	return n.At
 }

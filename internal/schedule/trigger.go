@@ -3,6 +3,7 @@ package schedule
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
@@ -16,6 +17,9 @@ type Trigger struct {
 	sources   []source
 	excluded  []*Cron
 	reboot    bool
+	// gaps are what searches towards the past and the future found out of Days last.
+	// They save work and change no answer.
+	gaps *[2]atomic.Pointer[gap]
 }
 
 // Compile checks a spec and makes it ready to be asked. Errors are a
@@ -25,7 +29,7 @@ func Compile(spec Spec, calendars Calendars) (*Trigger, error) {
 	if spec.Zone == nil {
 		spec.Zone = zoneOf(spec)
 	}
-	t := &Trigger{spec: spec, calendars: calendars}
+	t := &Trigger{spec: spec, calendars: calendars, gaps: new([2]atomic.Pointer[gap])}
 	if err := t.check(); err != nil {
 		return nil, err
 	}
@@ -209,13 +213,16 @@ func (t *Trigger) Prev(before time.Time) (Nominal, bool) {
 }
 
 // maxSkips bounds how many skipped nominals NextFiring passes over. A date or
-// a session that is skipped as a whole counts once.
+// a session that is skipped as a whole counts once. For a trigger of many parts,
+// each of which is asked for each nominal, it is fewer.
 const maxSkips = 10_000
 
 // NextFiring returns the first nominal strictly after the given time that is
-// not skipped; false if there is none among the next ten thousand.
+// not skipped; false if there is none among the next ten thousand, or, for a
+// trigger of many expressions and calendars, among as many as take the same time.
 func (t *Trigger) NextFiring(after time.Time) (Nominal, bool) {
-	for range maxSkips {
+	parts := max(1, len(t.sources)+len(t.excluded)+len(t.calendars.Exclude))
+	for range max(maxSkips*4/(3+parts), 1000) {
 		n, ok := t.Next(after)
 		if !ok || n.Skip == "" {
 			return n, ok

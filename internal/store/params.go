@@ -567,7 +567,7 @@ const (
 	HintEvents    HintTopic = "events"    // a tenant has new events
 	HintApprovals HintTopic = "approvals" // there is a new request for an approval
 	HintOutbox    HintTopic = "outbox"    // a webhook has something to be sent
-	HintPlans     HintTopic = "plans"     // a person made or changed a schedule, or a calendar
+	HintPlans     HintTopic = "plans"     // a person made or changed a schedule, or a calendar, or what a schedule waits for is there
 	HintAll       HintTopic = "all"       // hints may have been lost: look at everything
 )
 

@@ -143,12 +143,15 @@ type Decided struct {
 	// Name and Was are the schedule's name and status before, for those who are told.
 	Name string
 	Was  agenda.Status
+	// Before is the schedule's state before, if there may be need of it.
+	Before agenda.State
 	// Version is the definition that it was made by.
 	Version int
 	Epoch   int64
 	Now     time.Time
 	Outcome agenda.Outcome
-	// Jobs has one for each decision that fires, in their order.
+	// Jobs has one for each decision that fires, in their order. Their trigger must be
+	// schedule or manual.
 	Jobs []job.Job
 	// Unique says, by the id of one of Jobs, which others stand in its way: then its
 	// nominal is skipped, and a person who asked for the run gets not_unique.
@@ -174,11 +177,10 @@ type KeepClaims struct {
 
 // NextDue is when there is something to decide.
 type NextDue struct {
-	// At is zero when nothing is to come by itself.
-	At time.Time
-	// Awaiting: some schedule waits for the end of a run.
-	Awaiting bool
-	Now      time.Time
+	// At is zero when nothing is to come by itself. What ends a run that a schedule
+	// waits for gives HintPlans.
+	At  time.Time
+	Now time.Time
 }
 
 // ListHistory are the parameters of Schedules.History.

@@ -36,8 +36,10 @@ func (in ScheduleInput) unsupported() error {
 		name  string
 		given bool
 	}{
-		{"workflow_id", in.WorkflowID != ""}, {"inputs", len(in.Inputs) > 0 && string(in.Inputs) != "null"},
-		{"portfolio_id", in.PortfolioID != ""}, {"container_id", in.ContainerID != ""},
+		{"workflow_id", in.WorkflowID != ""},
+		{"inputs", len(in.Inputs) > 0 && string(in.Inputs) != "null"},
+		{"portfolio_id", in.PortfolioID != ""},
+		{"container_id", in.ContainerID != ""},
 	} {
 		if f.given {
 			return fault.Newf(fault.InvalidInput, "this version cannot start what %s names", f.name).
@@ -282,8 +284,11 @@ func (in ScheduleInput) Policy() (agenda.Policy, error) {
 		given *int
 		to    *int
 	}{
-		{in.MaxQueued, &p.MaxQueued}, {in.MaxParallel, &p.MaxParallel}, {in.MaxCatchUp, &p.MaxCatchUp},
-		{in.PauseOnFailure, &p.PauseOnFailure}, {in.MaxRuns, &p.MaxRuns},
+		{in.MaxQueued, &p.MaxQueued},
+		{in.MaxParallel, &p.MaxParallel},
+		{in.MaxCatchUp, &p.MaxCatchUp},
+		{in.PauseOnFailure, &p.PauseOnFailure},
+		{in.MaxRuns, &p.MaxRuns},
 	} {
 		if n.given != nil {
 			*n.to = *n.given

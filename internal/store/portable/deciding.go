@@ -28,6 +28,7 @@ type ruling struct {
 	store.Decided
 	dropped, stopped []job.Job
 	err              error // a conflict: nothing of it is done
+	retry            bool  // the schedule is as it was, and is to be decided again
 }
 
 func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, error) {
@@ -35,17 +36,19 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 	lost := false
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		out, lost = make([]error, len(items)), false
-		all, taken := make([]*ruling, len(items)), map[string]bool{}
+		all := make([]*ruling, len(items))
 		for i, d := range items {
-			v := &ruling{Decided: d}
-			all[i] = v
+			all[i] = &ruling{Decided: d}
 			if err := claimKey(ctx, tx, d.Key); err != nil {
 				return err
 			}
-			if err := s.displaced(ctx, tx, v); err != nil {
-				return err
-			}
-			if v.err != nil {
+		}
+		if err := s.hold(ctx, tx, all); err != nil {
+			return err
+		}
+		taken := map[string]bool{}
+		for _, v := range all {
+			if v.err != nil { // its jobs stand in nobody's way
 				continue
 			}
 			var err error
@@ -62,6 +65,9 @@ func (s schedules) Decide(ctx context.Context, items []store.Decided) ([]error, 
 				return v.err // nothing must stay of the key either
 			}
 		}
+		if err := release(ctx, tx, all); err != nil {
+			return err
+		}
 		return s.finish(ctx, tx, slices.DeleteFunc(all, func(v *ruling) bool { return v.err != nil }))
 	})
 	if lost {
@@ -75,40 +81,15 @@ func (s schedules) finish(ctx context.Context, tx Tx, done []*ruling) error {
 	if err := s.carryOut(ctx, tx, done); err != nil {
 		return err
 	}
+	if err := await(ctx, tx, done); err != nil {
+		return err
+	}
 	for _, v := range done {
 		if err := storeKey(ctx, tx, v.Key, v.Decided); err != nil {
 			return err
 		}
 		if err := record(ctx, tx, v.Audit); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// displaced reads, with their locks, the jobs that give way to new ones.
-func (s schedules) displaced(ctx context.Context, tx Tx, v *ruling) error {
-	for _, list := range []struct {
-		ids []string
-		to  *[]job.Job
-	}{{v.Outcome.Supersede, &v.dropped}, {v.Outcome.Cancel, &v.stopped}} {
-		for _, id := range list.ids {
-			if err := s.LockJob(ctx, tx, id); err != nil {
-				return err
-			}
-			j, err := jobByID(ctx, tx, v.Tenant, id)
-			if fault.Is(err, fault.NotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			*list.to = append(*list.to, j)
-		}
-	}
-	for _, j := range v.dropped {
-		if j.State != job.Queued || j.Attempt > 0 {
-			v.err = fault.Newf(fault.Conflict, "job %s is %s by now", j.ID, j.State)
 		}
 	}
 	return nil
@@ -145,14 +126,12 @@ func (s schedules) withoutEqual(ctx context.Context, tx Tx, d store.Decided, tak
 	return d, nil
 }
 
-// equal returns the id of a job that is equal to j and is not replaced by it.
+// equal returns the id of a job that is equal to j and is not replaced by it. The
+// key is locked: of two that come at once, one sees the other.
 func (s schedules) equal(ctx context.Context, tx Tx, d store.Decided, j job.Job) (string, error) {
 	u, is := d.Unique[j.ID]
 	if !is || j.UniqueKey == "" {
 		return "", nil
-	}
-	if err := s.LockContent(ctx, tx, "unique "+j.Tenant+" "+j.UniqueKey); err != nil {
-		return "", err
 	}
 	states := u.States
 	if len(states) == 0 {
@@ -177,7 +156,7 @@ func (d *db) moveOn(ctx context.Context, tx Tx, all []*ruling) error {
 		if v.err != nil {
 			continue
 		}
-		v.err = fault.Newf(fault.Conflict, "schedule %s changed meanwhile", v.ID)
+		v.err = changedMeanwhile(v)
 		if waits[v.ID] == nil { // of two for one schedule the first counts
 			waits[v.ID] = v
 			list = append(list, v)
@@ -254,7 +233,7 @@ func (d *db) closeRuns(ctx context.Context, tx Tx, list []ending) error {
 			r.add(e.id, e.run.JobID, string(e.run.Status), string(e.run.Reason), clock.Millis(e.run.StartedAt), clock.Millis(e.run.EndedAt))
 		}
 		if _, err := tx.Exec(ctx, `WITH v (v_id, v_job, v_status, v_reason, v_started, v_ended) AS (VALUES `+r.String()+`)
-			UPDATE schedule_runs SET open = 0, status = v_status, reason = v_reason, started_ms = v_started, ended_ms = v_ended
+			UPDATE schedule_runs SET open = 0, awaited = 0, status = v_status, reason = v_reason, started_ms = v_started, ended_ms = v_ended
 			FROM v WHERE job_id = v_job AND schedule_id = v_id`, r.args...); err != nil {
 			return fmt.Errorf("record the ends of runs: %w", err)
 		}
@@ -414,7 +393,7 @@ func (d *db) recordRuns(ctx context.Context, tx Tx, all []*firing) error {
 			plain = append(plain, f)
 		}
 	}
-	if err := inChunks(d, 16, plain, func(part []*firing) error { return takeKeys(ctx, tx, part) }); err != nil {
+	if err := inChunks(d, runParams, plain, func(part []*firing) error { return takeKeys(ctx, tx, part) }); err != nil {
 		return err
 	}
 	for _, f := range others { // one after the other: each is numbered behind the one before
@@ -429,8 +408,11 @@ func (d *db) recordRuns(ctx context.Context, tx Tx, all []*firing) error {
 	return nil
 }
 
+// runParams is the number of parameters that takeKeys takes for a run.
+const runParams = 17
+
 func takeKeys(ctx context.Context, tx Tx, part []*firing) error {
-	r := newRows(16)
+	r := newRows(runParams)
 	wanted := make(map[fireKey]*firing, len(part))
 	for _, f := range part {
 		planned := f.x.Due
@@ -441,13 +423,13 @@ func takeKeys(ctx context.Context, tx Tx, part []*firing) error {
 			planned = f.x.NotBefore
 		}
 		r.add(f.of.ID, clock.Millis(f.x.Nominal), f.again, clock.Millis(f.x.Previous), clock.Millis(f.x.Due), clock.Millis(planned),
-			clock.Millis(f.of.Now), string(f.x.Source), f.of.Version, f.of.Outcome.State.Calendars, f.job.ID, 1, "", "", 0, 0)
+			clock.Millis(f.of.Now), string(f.x.Source), f.of.Version, f.of.Outcome.State.Calendars, f.job.ID, 1, "", "", 0, 0, flag(f.of.Outcome.State.AwaitsEnd))
 		if wanted[f.key()] == nil { // the first row of a key is the one that is stored
 			wanted[f.key()] = f
 		}
 	}
 	found, err := tx.Query(ctx, `INSERT INTO schedule_runs (schedule_id, nominal_ms, again, previous_ms, due_ms, planned_ms, decided_ms, source,
-		version, calendar_version, job_id, open, status, reason, started_ms, ended_ms) VALUES `+r.String()+`
+		version, calendar_version, job_id, open, status, reason, started_ms, ended_ms, awaited) VALUES `+r.String()+`
 		ON CONFLICT (schedule_id, nominal_ms, again) DO NOTHING RETURNING schedule_id, nominal_ms, again`, r.args...)
 	if err != nil {
 		return fmt.Errorf("record runs: %w", err)

@@ -152,6 +152,9 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 	if n == 0 {
 		return "", false, nil
 	}
+	if err := endAwaited(ctx, tx, c); err != nil {
+		return "", false, err
+	}
 	if b.AwaitsApproval() && a.State.Terminal() {
 		if err := withdrawApproval(ctx, tx, a); err != nil {
 			return "", false, err

@@ -9,12 +9,13 @@ import (
 
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
 // This file holds what planners do with schedules. Locks are taken in the order
-// jobs, schedule, and what ends a job never touches a schedule, so they do not
-// wait for each other in a circle.
+// jobs, schedule, and what ends a job never touches a schedule, only the row of its
+// run, so they do not wait for each other in a circle.
 
 // claimSlack is what a claim's end may lie beyond a planner's TTL: instances read the
 // clock in another order than they commit.
@@ -35,17 +36,11 @@ func DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules, lock strin
 	if len(ids) == p.Limit {
 		return ids, nil
 	}
-	ended, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
-		WHERE s.awaits_end = 1 AND (s.claimed_until_ms <= $1 OR s.claimed_until_ms > $2)
-			AND NOT EXISTS (SELECT 1 FROM schedule_runs r JOIN jobs j ON j.job_id = r.job_id
-			WHERE r.schedule_id = s.schedule_id AND r.open = 1 AND j.finished_ms = 0)
-		ORDER BY s.schedule_id LIMIT %d%s`, p.Limit-len(ids), lock), ms, latest)
+	ended, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedule_runs r JOIN schedules s ON s.schedule_id = r.schedule_id
+		WHERE r.awaited = 2 AND s.awaits_end = 1 AND (s.claimed_until_ms <= $1 OR s.claimed_until_ms > $2)
+		ORDER BY r.schedule_id LIMIT %d%s`, p.Limit, lock), ms, latest)
 	if err != nil {
 		return nil, fmt.Errorf("look for schedules whose run has ended: %w", err)
-	}
-	ids = append(ids, ended...)
-	if len(ids) == p.Limit {
-		return ids, nil
 	}
 	setOff, err := texts(ctx, tx, fmt.Sprintf(`SELECT s.schedule_id FROM schedules s
 		WHERE s.schedule_id IN (SELECT v.schedule_id FROM schedule_events v WHERE v.waiting = 1 AND v.at_ms <= $1)
@@ -54,7 +49,7 @@ func DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules, lock strin
 	if err != nil {
 		return nil, fmt.Errorf("look for schedules that something set off: %w", err)
 	}
-	for _, id := range setOff {
+	for _, id := range slices.Concat(ended, setOff) {
 		if len(ids) < p.Limit && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
@@ -163,15 +158,23 @@ func (s schedules) Claims(ctx context.Context, p store.KeepClaims) error {
 		if err != nil {
 			return err
 		}
+		ids, err := texts(ctx, tx, `SELECT schedule_id FROM schedules WHERE claimed_by <> '' AND (claimed_by = $1) = ($2 = 0) ORDER BY schedule_id`,
+			p.By, flag(p.Others))
+		if err != nil {
+			return fmt.Errorf("look for claims: %w", err)
+		}
+		if err := s.LockSchedules(ctx, tx, ids); err != nil {
+			return err
+		}
 		switch {
 		case p.Others:
 			_, err = tx.Exec(ctx, `UPDATE schedules SET claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
-				WHERE claimed_by <> '' AND claimed_by <> $1`, p.By)
+				WHERE claimed_by <> '' AND claimed_until_ms > 0 AND claimed_by <> $1`, p.By)
 		case p.TTL > 0:
-			_, err = tx.Exec(ctx, `UPDATE schedules SET claimed_until_ms = $1 WHERE claimed_by = $2 AND claimed_by <> ''`, clock.Millis(now.Add(p.TTL)), p.By)
+			_, err = tx.Exec(ctx, `UPDATE schedules SET claimed_until_ms = $1 WHERE claimed_by <> '' AND claimed_until_ms > 0 AND claimed_by = $2`, clock.Millis(now.Add(p.TTL)), p.By)
 		default:
 			_, err = tx.Exec(ctx, `UPDATE schedules SET claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
-				WHERE claimed_by = $1 AND claimed_by <> ''`, p.By)
+				WHERE claimed_by <> '' AND claimed_until_ms > 0 AND claimed_by = $1`, p.By)
 		}
 		if err != nil {
 			return fmt.Errorf("keep claims: %w", err)
@@ -186,18 +189,22 @@ func (s schedules) NextDue(ctx context.Context, now time.Time) (store.NextDue, e
 		if out.Now, err = s.Now(ctx, tx, now); err != nil {
 			return err
 		}
-		var next, claimed, happens sql.NullInt64
+		// Each is a look at the beginning of an index, also where the database knows
+		// nothing of the tables yet: with min() PostgreSQL then reads them.
+		var next, claimed, happens, ended sql.NullInt64
+		ms := clock.Millis(out.Now)
 		if err := tx.Row(ctx, `SELECT
 			(SELECT next_ms FROM schedules WHERE next_ms > 0 AND claimed_until_ms <= $1 ORDER BY next_ms LIMIT 1),
-			(SELECT min(claimed_until_ms) FROM schedules WHERE claimed_by <> '' AND claimed_until_ms > $2),
-			(SELECT min(v.at_ms) FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
-				WHERE v.waiting = 1 AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $3),
-			EXISTS (SELECT 1 FROM schedules WHERE awaits_end = 1)`,
-			clock.Millis(out.Now), clock.Millis(out.Now), clock.Millis(out.Now)).Scan(&next, &claimed, &happens, &out.Awaiting); err != nil {
+			(SELECT claimed_until_ms FROM schedules WHERE claimed_by <> '' AND claimed_until_ms > $2 ORDER BY claimed_until_ms LIMIT 1),
+			(SELECT v.at_ms FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
+				WHERE v.waiting = 1 AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $3 ORDER BY v.at_ms LIMIT 1),
+			(SELECT CAST($4 AS BIGINT) FROM schedule_runs r JOIN schedules s ON s.schedule_id = r.schedule_id
+				WHERE r.awaited = 2 AND s.awaits_end = 1 AND s.claimed_until_ms <= $5 ORDER BY r.schedule_id LIMIT 1)`,
+			ms, ms, ms, ms, ms).Scan(&next, &claimed, &happens, &ended); err != nil {
 			return fmt.Errorf("read the next due time: %w", err)
 		}
 		var at int64
-		for _, ms := range []sql.NullInt64{next, claimed, happens} {
+		for _, ms := range []sql.NullInt64{next, claimed, happens, ended} {
 			if ms.Valid && (at == 0 || ms.Int64 < at) {
 				at = ms.Int64
 			}
@@ -217,6 +224,13 @@ func (d *db) replan(ctx context.Context, tx Tx, tenant string) error {
 		return err
 	}
 	ms := clock.Millis(now)
+	ids, err := texts(ctx, tx, `SELECT schedule_id FROM schedules WHERE tenant = $1 AND uses_calendar = 1 AND next_ms > 0 ORDER BY schedule_id`, tenant)
+	if err != nil {
+		return fmt.Errorf("look for schedules to plan again: %w", err)
+	}
+	if err := d.LockSchedules(ctx, tx, ids); err != nil {
+		return err
+	}
 	n, err := tx.Exec(ctx, `UPDATE schedules SET next_ms = CASE WHEN next_ms > $1 THEN $2 ELSE next_ms END,
 		claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
 		WHERE tenant = $3 AND uses_calendar = 1 AND next_ms > 0`, ms, ms, tenant)
@@ -227,4 +241,105 @@ func (d *db) replan(ctx context.Context, tx Tx, tenant string) error {
 		tx.Hint(store.Hint{Topic: store.HintPlans})
 	}
 	return nil
+}
+
+// endAwaited tells planners, with each change that has been written of a job, which of
+// the schedules that wait for the end of a run may go on. The end marks the run's row,
+// and only if its schedule waits. Persons and schedules start the jobs that schedules
+// make, so others do not even pay for the look.
+func endAwaited(ctx context.Context, tx Tx, c job.Change) error {
+	if !c.After.State.Terminal() || c.Before.State.Terminal() || c.After.Trigger != job.TriggerSchedule && c.After.Trigger != job.TriggerManual {
+		return nil
+	}
+	n, err := tx.Exec(ctx, `UPDATE schedule_runs SET awaited = 2 WHERE job_id = $1 AND awaited = 1`, c.After.ID)
+	if err != nil {
+		return fmt.Errorf("note the end of a run: %w", err)
+	}
+	if n > 0 {
+		tx.Hint(store.Hint{Topic: store.HintPlans})
+	}
+	return nil
+}
+
+// unawaited lists the jobs of open runs that schedules have not waited for. They are
+// to be locked: a job that ends at the same moment would not see that it is waited
+// for.
+func unawaited(ctx context.Context, tx Tx, ids []string) ([]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var w where
+	w.conds = append(w.conds, "open = 1", "awaited = 0")
+	in(&w, "schedule_id", ids)
+	list, err := texts(ctx, tx, `SELECT job_id FROM schedule_runs`+w.String()+` ORDER BY job_id`, w.args...)
+	if err != nil {
+		return nil, fmt.Errorf("look for runs to wait for: %w", err)
+	}
+	return list, nil
+}
+
+// awaitEnds lets schedules wait for the ends of all their open runs. One that waits
+// without such a run, because a person or an equal job was faster, is due at once.
+// The caller has locked the jobs of unawaited before it locked the schedules.
+func awaitEnds(ctx context.Context, tx Tx, nowMS int64, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var w where
+	w.conds = append(w.conds, "open = 1", "awaited = 0")
+	in(&w, "schedule_id", ids)
+	if _, err := tx.Exec(ctx, `UPDATE schedule_runs SET awaited = CASE WHEN EXISTS (
+		SELECT 1 FROM jobs j WHERE j.job_id = schedule_runs.job_id AND j.finished_ms = 0) THEN 1 ELSE 2 END`+w.String(), w.args...); err != nil {
+		return fmt.Errorf("wait for the ends of runs: %w", err)
+	}
+	w = where{args: []any{nowMS}}
+	w.conds = append(w.conds, "awaits_end = 1", "NOT EXISTS (SELECT 1 FROM schedule_runs r WHERE r.schedule_id = schedules.schedule_id AND r.open = 1)")
+	in(&w, "schedule_id", ids)
+	if _, err := tx.Exec(ctx, `UPDATE schedules SET next_ms = $1`+w.String(), w.args...); err != nil {
+		return fmt.Errorf("go on without a run: %w", err)
+	}
+	return nil
+}
+
+// forgetAwaited is for schedules that do not wait any more, so that planners do not
+// come upon their runs again and again.
+func forgetAwaited(ctx context.Context, tx Tx, ids ...string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var w where
+	w.conds = append(w.conds, "open = 1", "awaited > 0")
+	in(&w, "schedule_id", ids)
+	if _, err := tx.Exec(ctx, `UPDATE schedule_runs SET awaited = 0`+w.String(), w.args...); err != nil {
+		return fmt.Errorf("stop waiting for the ends of runs: %w", err)
+	}
+	return nil
+}
+
+// await writes what decisions wait for, once their runs are there.
+func await(ctx context.Context, tx Tx, done []*ruling) error {
+	var stopped []string
+	for _, v := range done {
+		if v.Was != v.Outcome.State.Status && !v.Outcome.State.AwaitsEnd {
+			stopped = append(stopped, v.ID)
+		}
+	}
+	if err := forgetAwaited(ctx, tx, stopped...); err != nil {
+		return err
+	}
+	ids := awaiting(done)
+	if len(ids) == 0 {
+		return nil
+	}
+	return awaitEnds(ctx, tx, clock.Millis(done[0].Now), ids)
+}
+
+func awaiting(list []*ruling) []string {
+	var ids []string
+	for _, v := range list {
+		if v.Outcome.State.AwaitsEnd {
+			ids = append(ids, v.ID)
+		}
+	}
+	return ids
 }

@@ -79,6 +79,9 @@ type Hot interface {
 	// DueSchedules locks, where that is needed, and returns the ids of schedules that
 	// are due and not claimed. Those that another transaction holds are passed over.
 	DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules) ([]string, error)
+	// LockSchedules keeps changes of schedules out until the transaction ends. ids are
+	// sorted and locked in that order.
+	LockSchedules(ctx context.Context, tx Tx, ids []string) error
 	// LoadPlaces calls each for every waiting job, as of one moment, and returns how
 	// far the log of events had come at that moment.
 	LoadPlaces(ctx context.Context, tx Tx, each func(order.Spot)) (Mark, error)

@@ -296,6 +296,17 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 		if d.ChangedBy = now.Schedule.ChangedBy; d.Version != now.Schedule.Version {
 			d.ChangedBy = p.By
 		}
+		if d.State.AwaitsEnd {
+			open, err := unawaited(ctx, tx, []string{d.ID})
+			if err != nil {
+				return err
+			}
+			for _, id := range open {
+				if err := s.LockJob(ctx, tx, id); err != nil {
+					return err
+				}
+			}
+		}
 		n, err := tx.Exec(ctx, `UPDATE schedules SET name = $1, name_folded = $2, version = $3, body = $4, uses_calendar = $5, status = $6,
 			state = $7, cursor_ms = $8, next_ms = $9, awaits_end = $10, updated_ms = $11, changed_by = $12, on_event = $13, on_subject = $14,
 			on_delay_ms = $15, claimed_by = '', claimed_until_ms = 0, claim_epoch = claim_epoch + 1
@@ -321,6 +332,14 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 			}
 		}
 		at, err := s.Now(ctx, tx, time.Time{})
+		if err != nil {
+			return err
+		}
+		if d.State.AwaitsEnd {
+			err = awaitEnds(ctx, tx, clock.Millis(at), []string{d.ID})
+		} else {
+			err = forgetAwaited(ctx, tx, d.ID)
+		}
 		if err != nil {
 			return err
 		}
@@ -353,6 +372,9 @@ func (s schedules) Delete(ctx context.Context, p store.DeleteSchedule) error {
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM lock_capacities WHERE name = $1`, agenda.LockName(p.ID)); err != nil {
 			return fmt.Errorf("forget the capacity of a schedule: %w", err)
+		}
+		if err := forgetAwaited(ctx, tx, p.ID); err != nil {
+			return err
 		}
 		if err := forgetHappenings(ctx, tx, agenda.Schedule{ID: p.ID}); err != nil {
 			return err

@@ -184,9 +184,22 @@ func (e *engine) Measure(ctx context.Context, tx portable.Tx, s *store.Survey) e
 // Version implements store.Health.
 func (e *engine) Version(context.Context) (string, error) { return "postgresql " + e.version, nil }
 
-// DueSchedules passes over the schedules that another claim is taking.
+// DueSchedules passes over the schedules that another claim is taking. The lock lets
+// those through that only refer to a schedule: what sets one off must not wait.
 func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, p store.ClaimSchedules) ([]string, error) {
-	return portable.DueSchedules(ctx, tx, p, " FOR UPDATE OF s SKIP LOCKED")
+	return portable.DueSchedules(ctx, tx, p, " FOR NO KEY UPDATE OF s SKIP LOCKED")
+}
+
+// LockSchedules locks rows in the order of a sorted list: an UPDATE of many takes
+// them as it meets them, and two of those could wait for each other.
+func (e *engine) LockSchedules(ctx context.Context, tx portable.Tx, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `SELECT 1 FROM schedules WHERE schedule_id = ANY($1) ORDER BY schedule_id FOR NO KEY UPDATE`, ids); err != nil {
+		return fmt.Errorf("lock schedules: %w", err)
+	}
+	return nil
 }
 
 // LoadPlaces reads the log's end and the waiting jobs in one statement, because

@@ -105,6 +105,9 @@ func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, p store.Claim
 	return portable.DueSchedules(ctx, tx, p, "")
 }
 
+// LockSchedules does nothing: the writer runs one transaction at a time.
+func (e *engine) LockSchedules(context.Context, portable.Tx, []string) error { return nil }
+
 // LoadPlaces reads inside one transaction, of which every statement sees the
 // same.
 func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order.Spot)) (portable.Mark, error) {

@@ -24,11 +24,16 @@ func scheduleChecks() []check {
 		{"Schedules/NominalFiresOnce", scheduleOnce},
 		{"Schedules/RacesOfClaimers", scheduleRace},
 		{"Schedules/WaitsForTheEndOfARun", scheduleAwaits},
+		{"Schedules/WaitsForARunFromBefore", scheduleAwaitsLate},
+		{"Schedules/WaitsForNoRunThatIsNotThere", scheduleAwaitsNothing},
+		{"Schedules/WaitsNoMore", scheduleAwaitsNoMore},
 		{"Schedules/ReplacesWhatWaits", scheduleReplaces},
 		{"Schedules/CalendarsPlanAgain", scheduleReplan},
 		{"Schedules/ClaimFromBeforeTheClockWasSetBack", scheduleClaimAhead},
 		{"Schedules/OtherTenantSeesNothing", scheduleOtherTenant},
 		{"Schedules/HistoryHasPages", scheduleHistoryPages},
+		{"Schedules/ConflictStandsInNobodysWay", scheduleConflictUnique},
+		{"Schedules/BatchesDoNotBlockEachOther", scheduleOppositeBatches},
 	}
 }
 
@@ -69,7 +74,7 @@ func firing(d store.DueSchedule, now time.Time, minutes ...int) store.Decided {
 		at := base.Add(time.Duration(m) * time.Minute)
 		out.Outcome.Decisions = append(out.Outcome.Decisions, agenda.Decision{Nominal: at, Due: at, Fire: true, Source: agenda.SourceSchedule})
 		out.Outcome.State.Cursor, out.Outcome.State.Next = at, at.Add(time.Minute)
-		out.Jobs = append(out.Jobs, newJob(named(fmt.Sprint(d.Schedule.Name, " ", m))))
+		out.Jobs = append(out.Jobs, newJob(named(fmt.Sprint(d.Schedule.Name, " ", m)), func(j *job.Job) { j.Trigger = job.TriggerSchedule }))
 	}
 	return out
 }
@@ -335,24 +340,156 @@ func scheduleRace(t *testing.T, s store.Store) {
 	}
 }
 
-func scheduleAwaits(t *testing.T, s store.Store) {
-	pool(t, s, 1)
-	createPlan(t, s, newSchedule("a"))
+// awaitingPlan makes a schedule that has fired and waits for the end of that run.
+func awaitingPlan(t *testing.T, s store.Store, name string) store.Decided {
+	t.Helper()
+	createPlan(t, s, newSchedule(name))
 	d := firing(claimPlans(t, s, "p", base)[0], base, 1)
 	d.Outcome.State.Next, d.Outcome.State.AwaitsEnd = time.Time{}, true
 	if err := decideOne(t, s, d); err != nil {
 		t.Fatal(err)
 	}
-	if len(claimPlans(t, s, "p", base.Add(time.Hour))) != 0 {
+	return d
+}
+
+// nextPlan is when there is something to decide.
+func nextPlan(t *testing.T, s store.Store, now time.Time) time.Time {
+	t.Helper()
+	n, err := s.Schedules.NextDue(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.At
+}
+
+func scheduleAwaits(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	awaitingPlan(t, s, "a")
+	later := base.Add(time.Hour)
+	if len(claimPlans(t, s, "p", later)) != 0 || !nextPlan(t, s, later).IsZero() {
 		t.Error("it is due while its run waits")
 	}
-	if n, err := s.Schedules.NextDue(t.Context(), base); err != nil || !n.Awaiting || !n.At.IsZero() {
-		t.Errorf("next due %+v, %v", n, err)
+	hints, end := s.Events.Watch()
+	defer end()
+	succeed(t, s, claimOne(t, s))
+	awaitHint(t, hints, store.Hint{Topic: store.HintPlans})
+	same(t, "next due after the end", later, nextPlan(t, s, later).In(later.Location()))
+	due := claimPlans(t, s, "p", later)
+	if len(due) != 1 || due[0].Runs[0].Status != agenda.RunCompleted || due[0].Runs[0].EndedAt.IsZero() {
+		t.Fatalf("after the end: %+v", due)
+	}
+	if len(claimPlans(t, s, "q", later)) != 0 || !nextPlan(t, s, later).After(later) {
+		t.Error("a second planner gets it too")
+	}
+	d := firing(due[0], later, 2)
+	d.Outcome.State.Next, d.Outcome.Closed = time.Time{}, due[0].Runs
+	if err := decideOne(t, s, d); err != nil {
+		t.Fatal(err)
+	}
+	if len(claimPlans(t, s, "p", later)) != 0 {
+		t.Error("the end of a run counts twice")
 	}
 	succeed(t, s, claimOne(t, s))
-	due := claimPlans(t, s, "p", base.Add(time.Hour))
-	if len(due) != 1 || due[0].Runs[0].Status != agenda.RunCompleted || due[0].Runs[0].EndedAt.IsZero() {
-		t.Errorf("after the end: %+v", due)
+	if len(claimPlans(t, s, "p", later)) != 1 {
+		t.Error("the second end does not count")
+	}
+}
+
+// scheduleAwaitsLate: a schedule begins to wait for runs that it has fired before.
+func scheduleAwaitsLate(t *testing.T, s store.Store) {
+	pool(t, s, 2)
+	createPlan(t, s, newSchedule("a"))
+	if err := decideOne(t, s, firing(claimPlans(t, s, "p", base)[0], base, 1)); err != nil {
+		t.Fatal(err)
+	}
+	later := base.Add(time.Hour)
+	first := claimOne(t, s)
+	d := firing(claimPlans(t, s, "p", later)[0], later, 2)
+	d.Outcome.State.Next, d.Outcome.State.AwaitsEnd = time.Time{}, true
+	if err := decideOne(t, s, d); err != nil {
+		t.Fatal(err)
+	}
+	if len(claimPlans(t, s, "p", later)) != 0 {
+		t.Error("it is due while both wait")
+	}
+	succeed(t, s, first)
+	due := claimPlans(t, s, "p", later)
+	if len(due) != 1 {
+		t.Fatal("the end of the run from before does not count")
+	}
+	// It ended before the decision to wait was written.
+	succeed(t, s, claimOne(t, s))
+	d = firing(due[0], later)
+	d.Outcome.Closed = due[0].Runs[:1]
+	if err := decideOne(t, s, d); err != nil {
+		t.Fatal(err)
+	}
+	if len(claimPlans(t, s, "p", later)) != 1 {
+		t.Error("an end during a decision does not count")
+	}
+}
+
+// scheduleAwaitsNothing: what waits for no run, for whatever reason, is due at once
+// and does not wait for ever.
+func scheduleAwaitsNothing(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	createPlan(t, s, newSchedule("a"))
+	d := firing(claimPlans(t, s, "p", base)[0], base, 1)
+	d.Outcome.State.Next, d.Outcome.State.AwaitsEnd = time.Time{}, true
+	d.Outcome.Refuse(0, agenda.ReasonTarget)
+	d.Jobs = nil
+	if err := decideOne(t, s, d); err != nil {
+		t.Fatal(err)
+	}
+	due := claimPlans(t, s, "p", base)
+	if len(due) != 1 {
+		t.Fatal("the nominal was refused, and the schedule waits for its run")
+	}
+	// A person who read the schedule earlier writes that it waits.
+	d = firing(due[0], base)
+	d.Outcome.State.Next, d.Outcome.State.AwaitsEnd = base.Add(time.Hour), false
+	if err := decideOne(t, s, d); err != nil {
+		t.Fatal(err)
+	}
+	n := due[0].Schedule
+	n.State.Next, n.State.AwaitsEnd = time.Time{}, true
+	if _, err := s.Schedules.Update(t.Context(), store.PutSchedule{Schedule: n, By: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(claimPlans(t, s, "p", time.Now().Add(time.Second))) != 1 {
+		t.Error("it waits for a run that is not there")
+	}
+}
+
+// scheduleAwaitsNoMore: the end of a run is nothing to a schedule that was paused or
+// deleted meanwhile, and counts again after the pause.
+func scheduleAwaitsNoMore(t *testing.T, s store.Store) {
+	pool(t, s, 2)
+	for _, name := range []string{"deleted", "paused"} {
+		awaitingPlan(t, s, name)
+	}
+	gone, rests := lookAt(t, s, "deleted").Schedule, lookAt(t, s, "paused").Schedule
+	if err := s.Schedules.Delete(t.Context(), store.DeleteSchedule{Tenant: tenant, ID: gone.ID, At: base}); err != nil {
+		t.Fatal(err)
+	}
+	rests.State = rests.State.Pause(base, "ann", "")
+	rests, err := s.Schedules.Update(t.Context(), store.PutSchedule{Schedule: rests, By: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range claim(t, s, 2) {
+		succeed(t, s, w)
+	}
+	later := base.Add(time.Hour)
+	if got := claimPlans(t, s, "p", later); len(got) != 0 || !nextPlan(t, s, later).IsZero() {
+		t.Errorf("due: %+v", got)
+	}
+	rests.State = rests.State.Resume(later, false)
+	if _, err := s.Schedules.Update(t.Context(), store.PutSchedule{Schedule: rests, By: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	if due := claimPlans(t, s, "p", later); len(due) != 1 || due[0].Runs[0].Status != agenda.RunCompleted {
+		t.Errorf("after the pause: %+v", due)
 	}
 }
 
@@ -367,6 +504,11 @@ func scheduleReplaces(t *testing.T, s store.Store) {
 	d := firing(due, base.Add(time.Hour), 3)
 	d.Outcome.Supersede = []string{started.Job.ID}
 	wantCode(t, decideOne(t, s, d), fault.Conflict)
+	if again := claimPlans(t, s, "q", base.Add(time.Hour)); len(again) != 1 {
+		t.Fatal("who came too late keeps the schedule from all others until the claim ends")
+	} else {
+		d.Epoch = again[0].Epoch
+	}
 	d.Outcome.Supersede, d.Outcome.Cancel = []string{due.Runs[1].JobID}, []string{started.Job.ID}
 	if err := decideOne(t, s, d); err != nil {
 		t.Fatal(err)
@@ -415,4 +557,20 @@ func scheduleOtherTenant(t *testing.T, s store.Store) {
 	wantCode(t, s.Schedules.Delete(t.Context(), store.DeleteSchedule{Tenant: red, ID: ours.ID, At: base}), fault.NotFound)
 	_, err = s.Schedules.History(t.Context(), store.ListHistory{Tenant: red, ID: ours.ID, Limit: 1})
 	wantCode(t, err, fault.NotFound)
+}
+
+// awaitHint waits for a hint, or for one that stands for all.
+func awaitHint(t *testing.T, hints <-chan store.Hint, want store.Hint) {
+	t.Helper()
+	timeout := time.After(10 * time.Second)
+	for {
+		select {
+		case h := <-hints:
+			if h == want || h.Topic == store.HintAll {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("the hint %+v did not come", want)
+		}
+	}
 }

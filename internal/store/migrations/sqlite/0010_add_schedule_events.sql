@@ -23,3 +23,16 @@ CREATE TABLE schedule_events (
 ) STRICT;
 CREATE INDEX schedule_events_due ON schedule_events (at_ms) WHERE waiting = 1;
 CREATE UNIQUE INDEX schedule_events_nominal ON schedule_events (schedule_id, nominal_ms) WHERE nominal_ms > 0;
+
+-- Whose end a schedule waits for: 1 = it has not come, 2 = it has, so that planners
+-- find such a schedule without a look at all that wait.
+ALTER TABLE schedule_runs ADD COLUMN awaited INT NOT NULL DEFAULT 0;
+CREATE INDEX schedule_runs_ended ON schedule_runs (schedule_id) WHERE awaited = 2;
+UPDATE schedule_runs SET awaited = 1 WHERE open = 1 AND schedule_id IN (SELECT schedule_id FROM schedules WHERE awaits_end = 1);
+UPDATE schedule_runs SET awaited = 2 WHERE awaited = 1 AND NOT EXISTS (
+  SELECT 1 FROM jobs j WHERE j.job_id = schedule_runs.job_id AND j.finished_ms = 0);
+DROP INDEX schedules_awaiting;
+
+-- When the first claim ends is asked at each look, who has which claims hardly ever.
+DROP INDEX schedules_claimed;
+CREATE INDEX schedules_claimed ON schedules (claimed_until_ms) WHERE claimed_by <> '';

@@ -2393,6 +2393,8 @@ type ScheduleInput struct {
 	Labels        map[string]string `json:"labels,omitempty"`
 	// Enabled: false: paused; true if absent.
 	Enabled *bool `json:"enabled,omitempty"`
+	// PauseReason: with enabled false: why, for people.
+	PauseReason string `json:"pause_reason,omitempty"`
 }
 
 // ScheduleJobInput is the schema of that name in the API.

@@ -64,6 +64,12 @@ func TestSmoke(t *testing.T) {
 	s.must(http.MethodPost, "/api/jobs/"+text(waiting["job_id"])+"/cancel", map[string]any{}, http.StatusOK, http.StatusAccepted)
 	same(t, "cancelled job", s.must(http.MethodGet, "/api/jobs/"+text(waiting["job_id"]), nil, http.StatusOK), map[string]any{"status": "CANCELLED"})
 
+	every := s.must(http.MethodPost, "/api/schedules", map[string]any{
+		"name": "smoke-often", "template_id": template["template_id"], "trigger": map[string]any{"type": "INTERVAL", "interval": "PT1S"}, "overlap": "allow",
+	}, http.StatusCreated)
+	same(t, "schedule", every, map[string]any{"state": "active"})
+	s.fired("smoke-often")
+
 	workers := s.must(http.MethodPatch, "/api/workers", map[string]any{"count": 3}, http.StatusOK)
 	same(t, "workers", workers, map[string]any{"count": 3.0})
 	same(t, "scheduler", s.must(http.MethodGet, "/api/scheduler", nil, http.StatusOK), map[string]any{"workers": 3.0, "paused": false})
@@ -72,6 +78,20 @@ func TestSmoke(t *testing.T) {
 	same(t, "problem", s.must(http.MethodPost, "/api/jobs", map[string]any{"job_typ": "command"}, http.StatusBadRequest, http.StatusUnprocessableEntity), map[string]any{"code": "unknown_field"})
 	s.must(http.MethodGet, "/livez", nil, http.StatusOK)
 	s.stop()
+}
+
+// fired waits until a schedule has made a job that completed.
+func (s *server) fired(name string) {
+	s.t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); pause(50 * time.Millisecond) {
+		for _, e := range s.all("/api/schedules/" + name + "/history?kind=run") {
+			if e["status"] == "COMPLETED" && e["source"] == "schedule" {
+				s.must(http.MethodPost, "/api/schedules/"+name+"/pause", map[string]any{"reason": "smoke"}, http.StatusOK)
+				return
+			}
+		}
+	}
+	s.t.Fatalf("the schedule %s has fired nothing that completed", name)
 }
 
 // inline is the body of a job that runs a shell script.

@@ -136,7 +136,7 @@ func (s *service) recipe(r *request, in wire.JobInput) (job.Template, error) {
 	t, err := s.Store.Templates.Template(r.Context(), r.tenant(), in.TemplateID)
 	if err != nil {
 		if fault.Is(err, fault.NotFound) {
-			err = fault.From(err).At("/template_id", "not_found", "there is no such template")
+			err = fault.From(err).At("/template_id", "not_found", "there is no such template").WithHint("GET /api/job-templates, or runsheet template ls, lists what there is")
 		}
 		return t, err
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -42,6 +43,9 @@ func (s *service) addSchedule(r *request, in wire.ScheduleInput, show func(wire.
 	if err != nil {
 		return reply{}, err
 	}
+	if err := pauseReason(in); err != nil {
+		return reply{}, err
+	}
 	now := s.now()
 	n := agenda.Schedule{
 		ID: id.New(id.Schedule, now), Tenant: r.tenant(), Version: 1, CreatedBy: r.principal.Name, CreatedAt: now, UpdatedAt: now,
@@ -61,7 +65,7 @@ func (s *service) addSchedule(r *request, in wire.ScheduleInput, show func(wire.
 		n.State.Next = now
 	}
 	if in.Enabled != nil && !*in.Enabled {
-		n.State = n.State.Pause(now, r.principal.Name, "created so")
+		n.State = n.State.Pause(now, r.principal.Name, cmp.Or(in.PauseReason, "made paused"))
 	}
 	render := func(m agenda.Schedule) reply { return show(wire.ScheduleOf(m, set, now), m) }
 	put := func() (agenda.Schedule, error) {
@@ -81,6 +85,14 @@ func (s *service) addSchedule(r *request, in wire.ScheduleInput, show func(wire.
 	}
 	s.wakePlanner()
 	return render(made), nil
+}
+
+// pauseReason refuses a reason for a pause that the input does not ask for.
+func pauseReason(in wire.ScheduleInput) error {
+	if in.PauseReason != "" && (in.Enabled == nil || *in.Enabled) {
+		return fault.New(fault.InvalidInput, "a reason for a pause that there is not").At("/pause_reason", "not_allowed", "only with enabled false")
+	}
+	return nil
 }
 
 // unused makes a name that no other schedule has, out of one that was not given.
@@ -400,6 +412,9 @@ func (s *service) edit(r *request, d store.DueSchedule, set *calendar.Set, in wi
 	if err := s.mayDirect(r, old.Target); err != nil {
 		return old, err
 	}
+	if err := pauseReason(in); err != nil {
+		return old, err
+	}
 	var err error
 	if n.Definition, err = s.definition(r, set, old, in); err != nil {
 		return old, err
@@ -432,7 +447,7 @@ func (s *service) edit(r *request, d store.DueSchedule, set *calendar.Set, in wi
 	if turned && enabled {
 		n.State = n.State.Resume(now, false)
 	} else if turned {
-		n.State = n.State.Pause(now, r.principal.Name, "")
+		n.State = n.State.Pause(now, r.principal.Name, in.PauseReason)
 	}
 	if changed {
 		n.Version++

@@ -22,7 +22,7 @@ func (s *service) listSchedules(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	p := store.ListSchedules{Tenant: r.tenant(), Text: r.query.text("q"), Templates: r.query["template_id"], Limit: r.query.limit()}
+	p := store.ListSchedules{Tenant: r.tenant(), Text: r.query.text("q"), Templates: r.query["template_id"], Labels: r.query.labels(), Limit: r.query.limit()}
 	for _, t := range p.Templates {
 		if err := id.Check(id.Template, t); err != nil {
 			return reply{}, fault.From(err).At("query/template_id", string(fault.WrongIDType), "is not a template's id")

@@ -34,7 +34,7 @@ func (s *service) scheduleRoutes() []operation {
 		},
 		{
 			ID: "list_schedules", Method: http.MethodGet, Path: list, Scope: access.SchedulesRead, Tag: "schedules", Summary: "List schedules, by name",
-			Query: pageParams(listParam("state", "only these states", states...), textParam("q", "part of the name, any case"),
+			Query: pageParams(listParam("state", "only these states", states...), textParam("q", "part of the name, any case"), labelParam(),
 				listParam("template_id", "only those that start these templates, by id")),
 			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.ScheduleList{}}}, Handle: s.listSchedules,

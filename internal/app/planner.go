@@ -123,7 +123,11 @@ func composeSchedule(c *api.Composer) func(context.Context, agenda.Schedule) (jo
 		if body == nil {
 			return job.Job{}, fault.New(fault.InvalidInput, "this server cannot run workflows")
 		}
-		return c.Compose(ctx, author(s), body)
+		j, err := c.Compose(ctx, author(s), body)
+		if len(s.Target.Job) > 0 && j.Name == j.Type {
+			j.Name = s.Name // a list of jobs that are all named "command" helps nobody
+		}
+		return j, err
 	}
 }
 

@@ -284,7 +284,7 @@ func (r Request) MayDecide(p Person, approve bool, comment, hash string, now tim
 			At("/content_hash", string(fault.ApprovalContentChanged), "is not that of the approval: look at it again")
 	case approve && !r.AllowRequester && p.Is(r.RequestedBy):
 		return fault.Newf(fault.SelfApproval, "%s asked for this, so somebody else must approve it", r.RequestedBy.Name).
-			WithHint("another user with the role approver can; so may who asks if the request says allow_requester (job add --self-approval)")
+			WithHint("another user with the role approver can; a token counts as who made it; who asks may if the request says allow_requester (job add --self-approval)")
 	case approve && slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.By.Is(p) }):
 		return fault.Newf(fault.AlreadyDecided, "%s has approved this already; %d of %d approvals are there", p.Name, r.Approvals(), r.MinApprovals)
 	case r.RequireComment && strings.TrimSpace(comment) == "":

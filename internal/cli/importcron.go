@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/crontab"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/schedule"
 )
 
@@ -52,6 +54,8 @@ type imported struct {
 	Error     *string    `json:"error"`
 	// Schedule is what is sent to POST /api/schedules; null for an unreadable line.
 	Schedule *client.ScheduleInput `json:"schedule"`
+
+	disabled bool // failed because the server runs no commands
 }
 
 func importedView() view[imported] {
@@ -191,7 +195,8 @@ func (f *cronFlags) one(a *app, e crontab.Entry) imported {
 		Trigger: &client.TriggerInput{Type: string(schedule.KindCron), Expression: e.Expression},
 		Job:     &client.ScheduleJobInput{JobType: "command", Name: e.Name, Params: params(e), RetryPolicy: &client.RetryPolicyInput{MaxAttempts: 1}},
 		Overlap: f.overlap, Missed: f.missed, Enabled: new(false),
-		Labels: map[string]string{sourceLabel: "crontab"},
+		PauseReason: "imported from a crontab: take its line out there, then enable it",
+		Labels:      map[string]string{sourceLabel: "crontab"},
 	}
 	if in.Description == "" {
 		in.Description = fmt.Sprintf("line %d of %s", e.Line, f.file)
@@ -322,7 +327,7 @@ func (a *app) importApply(c *cobra.Command, f *cronFlags, table crontab.Table, i
 		var p *client.Problem
 		switch {
 		case errors.As(err, &p) && p.Status < 500 && p.Status != 401 && p.Status != 403:
-			i.Status, i.Error = "failed", new(importProblem(p))
+			i.Status, i.Error, i.disabled = "failed", new(importProblem(p)), p.Code == string(fault.JobTypeDisabled)
 		case err != nil:
 			return err
 		}
@@ -334,7 +339,10 @@ func (a *app) importApply(c *cobra.Command, f *cronFlags, table crontab.Table, i
 		if made := count(items, "created"); made > 0 {
 			a.talk("%d made, held until you promote them: take the line out of the crontab, then: runsheet schedule enable NAME", made)
 		} else {
-			a.talk("nothing new; %d unchanged", count(items, "unchanged"))
+			a.talk("nothing made; %d unchanged", count(items, "unchanged"))
+		}
+		if slices.ContainsFunc(items, func(i imported) bool { return i.Status == "failed" && i.disabled }) {
+			a.talk("hint: commands run through the shell: runsheet serve --allow-command /bin/sh; see docs/command-jobs.md")
 		}
 	}
 	return importEnd(items)

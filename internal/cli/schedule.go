@@ -50,28 +50,28 @@ type timingFlags struct {
 	excludeCron                           []string
 	count                                 int
 	allowNever, duringBreaks, strict, kor bool
-	afterCompletion                       bool
+	afterCompletion, firing               bool
 }
 
 func (t *timingFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&t.cron, "cron", nil, "cron `expression`; several are united")
 	f.BoolVar(&t.quartz, "quartz", false, "the expressions are in the Quartz dialect")
-	f.StringVar(&t.every, "every", "", "`time` from one to the next, such as 90m")
+	f.StringVar(&t.every, "every", "", "`duration` from one to the next, such as 90m")
 	f.StringVar(&t.anchor, "anchor", "", "with --every: a `time` to count from, RFC 3339 (the beginning of 1970)")
 	f.BoolVar(&t.afterCompletion, "after-completion", false, "with --every: count from the end of the run before")
 	f.StringVar(&t.event, "event", "", "market `event`, such as MARKET_OPEN, MARKET_CLOSE or SESSION_END_OF_MONTH; needs --calendar")
-	f.StringVar(&t.offset, "offset", "", "`time` from the event, such as -10m")
-	f.StringVar(&t.repeat, "repeat", "", "with --event MARKET_OPEN: every such `time` up to the close")
+	f.StringVar(&t.offset, "offset", "", "`duration` from the event, such as -10m")
+	f.StringVar(&t.repeat, "repeat", "", "with --event MARKET_OPEN: every such `duration` up to the close")
 	f.BoolVar(&t.duringBreaks, "during-breaks", false, "with --repeat: in breaks, too")
 	f.StringArrayVar(&t.at, "at", nil, "a `time`, with an offset or local; repeatable")
 	f.StringVar(&t.zone, "timezone", "", "IANA `zone` of local times (UTC; of a new schedule the server's default)")
-	f.StringVar(&t.calendar, "calendar", "", "`code` of a calendar, such as XNYS, or JSON such as {\"all_of\":[\"XNYS\",\"XTSE\"]}")
+	f.StringVar(&t.calendar, "calendar", "", "fire only on open days of this calendar: a `code` such as XNYS, or US for working days, or JSON such as {\"all_of\":[\"XNYS\",\"XTSE\"]}")
 	f.StringVar(&t.onNonSession, "on-non-session", "", "on a day off: skip, next_session or previous_session")
 	f.StringVar(&t.onlyIn, "only-in", "", "only in session, regular_hours or outside_hours")
 	f.StringSliceVar(&t.excludeDates, "exclude", nil, "local `dates` to leave out")
 	f.StringArrayVar(&t.excludeCron, "exclude-cron", nil, "`expression` whose times are left out; repeatable")
-	f.StringSliceVar(&t.excludeCalendars, "exclude-calendar", nil, "`calendars` whose dates are left out")
+	f.StringSliceVar(&t.excludeCalendars, "exclude-calendar", nil, "`calendars` on whose open days it does not fire; to leave out the holidays of a country, use --calendar US")
 	f.StringVar(&t.gap, "dst-gap", "", "times that a change of the clock leaves out: auto or skip")
 	f.StringVar(&t.overlap, "dst-overlap", "", "times that occur twice: auto, first, second or both")
 	f.BoolVar(&t.strict, "strict", false, "skip dates that the calendar does not reach")
@@ -96,14 +96,25 @@ func (t *timingFlags) kinds() (out []string) {
 	return out
 }
 
+// one checks that the flags speak of one type of trigger.
+func (t *timingFlags) one(of string) error {
+	switch len(t.kinds()) {
+	case 0:
+		return usagef("say when: one of %s", of)
+	case 1:
+		return nil
+	}
+	return usagef("say when in one way: only one of %s", of)
+}
+
 // input is what the flags say, as the API would get it.
 func (t *timingFlags) input() (wire.TimingInput, error) {
 	in := wire.TimingInput{
 		Timezone: t.zone, OnNonSession: t.onNonSession, OnlyIn: t.onlyIn, DSTGap: t.gap, DSTOverlap: t.overlap, Strict: t.strict,
 		Calendar: calendarFlag(t.calendar),
 	}
-	if len(t.kinds()) != 1 {
-		return in, usagef("say when: one of --cron, --every, --event, --at")
+	if err := t.one("--cron, --every, --at, --event"); err != nil {
+		return in, err
 	}
 	in.Trigger.Type = t.kinds()[0]
 	var err error
@@ -227,13 +238,16 @@ and overrides.`,
 					return err
 				}
 			}
-			found, err := timetable.Preview(trigger, from, t.count, nil)
+			items, err := pages(&t, from, func(from time.Time) ([]wire.Nominal, error) {
+				found, err := timetable.Preview(trigger, from, t.count, nil)
+				items := make([]wire.Nominal, 0, len(found))
+				for _, n := range found {
+					items = append(items, wire.NominalOf(n))
+				}
+				return items, err
+			}, func(n wire.Nominal) (time.Time, bool) { return n.NominalAt, n.Skip == nil })
 			if err != nil {
 				return err
-			}
-			items := make([]wire.Nominal, 0, len(found))
-			for _, n := range found {
-				items = append(items, wire.NominalOf(n))
 			}
 			if a.json == nil && !a.quiet {
 				language := schedule.English
@@ -249,6 +263,7 @@ and overrides.`,
 	f := c.Flags()
 	f.StringVar(&t.from, "from", "", "only after this `time`, RFC 3339 (now)")
 	f.IntVar(&t.count, "count", 10, "this `number` of times")
+	f.BoolVar(&t.firing, "firing", false, "only those that fire, without what a calendar, an exclusion or skip-next takes away")
 	f.StringVar(&t.seed, "schedule-id", "", "`id` that H in an expression is made from")
 	f.BoolVar(&t.kor, "ko", false, "describe it in Korean, as with a Korean LANG")
 	return c
@@ -258,7 +273,7 @@ and overrides.`,
 func (a *app) nextOf(c *cobra.Command, idOrName string, t *timingFlags, from time.Time) error {
 	var other string
 	c.Flags().Visit(func(f *pflag.Flag) {
-		if c.LocalNonPersistentFlags().Lookup(f.Name) != nil && f.Name != "from" && f.Name != "count" {
+		if c.LocalNonPersistentFlags().Lookup(f.Name) != nil && f.Name != "from" && f.Name != "count" && f.Name != "firing" {
 			other = f.Name
 		}
 	})
@@ -272,9 +287,16 @@ func (a *app) nextOf(c *cobra.Command, idOrName string, t *timingFlags, from tim
 	if err != nil {
 		return err
 	}
-	items, err := cl.ScheduleNext(c.Context(), idOrName, from, t.count)
+	items, err := pages(t, from, func(from time.Time) ([]client.ScheduleNominal, error) {
+		return cl.ScheduleNext(c.Context(), idOrName, from, t.count)
+	}, func(n client.ScheduleNominal) (time.Time, bool) { return n.NominalAt, n.Skip == nil })
 	if err != nil {
 		return err
+	}
+	if a.json == nil && !a.quiet {
+		if s, err := cl.Schedule(c.Context(), idOrName); err == nil {
+			a.talk("%s", whyNot(s, len(items)))
+		}
 	}
 	return printList(a, view[client.ScheduleNominal]{
 		id:      func(n client.ScheduleNominal) string { return n.NominalAt.Format(time.RFC3339Nano) },
@@ -287,6 +309,47 @@ func (a *app) nextOf(c *cobra.Command, idOrName string, t *timingFlags, from tim
 			return []string{n.Local, n.NominalAt.Format(time.RFC3339Nano), due, strings.Join(n.Marks, " "), deref(n.Skip)}
 		},
 	}, items)
+}
+
+// whyNot says what a list of the next times does not: that a schedule does not fire.
+func whyNot(s client.Schedule, listed int) string {
+	switch {
+	case s.State == "paused":
+		return "paused, so none of them fires before: runsheet schedule enable " + s.Name
+	case s.State == "finished":
+		return "finished, so it fires no more"
+	case listed == 0:
+		return "no time is planned: " + s.Summary
+	}
+	return s.Summary
+}
+
+// maxAsks bounds how often pages asks for more.
+const maxAsks = 50
+
+// pages lists the first times after from. With --firing it leaves out what does not
+// fire and asks again until there are enough.
+func pages[N any](t *timingFlags, from time.Time, load func(from time.Time) ([]N, error), of func(N) (at time.Time, fires bool)) ([]N, error) {
+	var out []N
+	for range maxAsks {
+		page, err := load(from)
+		if err != nil || !t.firing {
+			return page, err
+		}
+		for _, n := range page {
+			at, fires := of(n)
+			if from = at; fires {
+				out = append(out, n)
+			}
+			if len(out) == t.count {
+				return out, nil
+			}
+		}
+		if len(page) < t.count {
+			break
+		}
+	}
+	return out, nil
 }
 
 // parseTime reads a time of a flag.

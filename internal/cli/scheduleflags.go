@@ -22,23 +22,23 @@ func scheduleOptions() []option {
 	return []option{
 		{flag: "description", field: "description", help: "a `sentence` for people"},
 		{
-			flag: "overlap", field: "overlap", help: "`policy` while one of its runs is not over: skip, queue_one, queue_latest, queue_all, cancel_running or allow",
+			flag: "overlap", field: "overlap", help: "`policy` while one of its runs is not over: skip (if absent), queue_one, queue_latest, queue_all, cancel_running or allow",
 			values: []string{"skip", "queue_one", "queue_latest", "queue_all", "cancel_running", "allow"},
 		},
 		{flag: "max-queued", field: "max_queued", help: "with queue_all: at most this `number` waits (100)", number: true},
 		{flag: "max-parallel", field: "max_parallel", help: "with allow: at most this `number` runs at once", number: true},
 		{
-			flag: "missed", field: "missed", help: "`which` of the times run that passed while no server ran: skip, latest, earliest or all",
+			flag: "missed", field: "missed", help: "`which` of the times run that passed while no server ran: skip, latest (if absent; with --event not after the close), earliest or all",
 			values: []string{"skip", "latest", "earliest", "all"},
 		},
-		{flag: "grace", field: "grace", help: "`time` after which one counts as missed (1m)"},
+		{flag: "grace", field: "grace", help: "`duration` after which one counts as missed (1m)"},
 		{flag: "catch-up-window", field: "catch_up_window", help: "`age` up to which a missed one runs (24h)"},
 		{flag: "max-catch-up", field: "max_catch_up", help: "with missed all: at most this `number` (100)", number: true},
-		{flag: "min-interval", field: "min_interval", help: "least `time` between two runs"},
+		{flag: "min-interval", field: "min_interval", help: "least `duration` between two runs"},
 		{flag: "min-interval-from", field: "min_interval_from", help: "count it from the `start` or the end of a run", values: []string{"start", "end"}},
-		{flag: "jitter", field: "jitter", help: "delay each by less than this `time`, always the same"},
-		{flag: "spread", field: "offset", help: "delay all by one `time` below this, made from the schedule's id (the field offset)"},
-		{flag: "start-deadline", field: "start_deadline", help: "skip a run that has not started so `long` after it was due"},
+		{flag: "jitter", field: "jitter", help: "delay each by less than this `duration`, always the same"},
+		{flag: "spread", field: "offset", help: "delay all by one `duration` below this, made from the schedule's id (the field offset)"},
+		{flag: "start-deadline", field: "start_deadline", help: "skip a run that has not started this `duration` after it was due"},
 		{flag: "pause-on-failure", field: "pause_on_failure", help: "pause after this `number` of failed runs in a row", number: true},
 		{flag: "max-runs", field: "max_runs", help: "finished after this `number` of runs", number: true},
 		{flag: "start-at", field: "start_at", help: "not before this `time`, RFC 3339"},
@@ -65,8 +65,8 @@ func (s *scheduleFlags) add(a *app, c *cobra.Command) {
 	s.timingFlags.add(c)
 	f := c.Flags()
 	f.StringVar(&s.on, "on", "", "`event` of this server that it follows, such as job.run.completed")
-	f.StringVar(&s.subject, "subject", "", "with --on: the `id` of what the event must be about")
-	f.StringVar(&s.delay, "delay", "", "with --on: `time` between the event and the start")
+	f.StringVar(&s.subject, "subject", "", "with --on: what the event must be about: the `id` of a job, template or schedule, the name of a job (of a schedule's commands: its name), a job type, or label=value")
+	f.StringVar(&s.delay, "delay", "", "with --on: `duration` between the event and the start")
 	f.StringVarP(&s.file, "file", "f", "", "the schedule as JSON or YAML: a `file`, or - for stdin; other flags are put over it")
 	f.StringVar(&s.template, "template", "", "`template` that it starts, by id or name")
 	f.StringVar(&s.job, "job", "", "job that it starts: a `JSON` object, or @file")
@@ -151,7 +151,7 @@ func (s *scheduleFlags) changes(a *app, c *cobra.Command, command []string, of *
 // timing writes when it fires.
 func (s *scheduleFlags) timing(c *cobra.Command, out map[string]any, required bool) error {
 	if n := len(s.kinds()); n > 1 || n == 0 && required {
-		return usagef("say when: one of --cron, --every, --at, --event, --on")
+		return s.one("--cron, --every, --at, --event, --on")
 	} else if n == 0 {
 		s.every = "1s" // only to read the rest
 		defer func() { s.every = "" }()

@@ -285,12 +285,12 @@ func (e english) on(s OnSpec) string {
 func (e english) constraints(s Spec) []string {
 	var parts []string
 	if s.Calendar != "" {
-		text := "only on days of " + s.Calendar
+		text := "only on open days of " + s.Calendar
 		switch s.OnNonSession {
 		case NextSession:
-			text = "on the next day of " + s.Calendar + " if it is none"
+			text = "on the next open day of " + s.Calendar + " if it is none"
 		case PreviousSession:
-			text = "on the previous day of " + s.Calendar + " if it is none"
+			text = "on the previous open day of " + s.Calendar + " if it is none"
 		case SkipNominal:
 		}
 		parts = append(parts, text)
@@ -309,7 +309,7 @@ func (e english) constraints(s Spec) []string {
 		not = append(not, "on "+d.String())
 	}
 	for _, name := range s.Exclude.Calendars {
-		not = append(not, "on days of "+name)
+		not = append(not, "on open days of "+name)
 	}
 	for _, text := range s.Exclude.Cron {
 		not = append(not, describeCron(e, s, text))

@@ -96,7 +96,8 @@ type ListSchedules struct {
 	Tenant    string
 	Text      string
 	Statuses  []agenda.Status
-	Templates []string // ids of the templates that they start; empty = whatever
+	Templates []string          // ids of the templates that they start; empty = whatever
+	Labels    map[string]string // all of which they must have
 	AfterName string
 	Limit     int
 }

@@ -84,6 +84,7 @@ type ScheduleInput struct {
 	ExecutionMode string            `json:"execution_mode,omitempty" enum:"AUTO,APPROVAL_REQUIRED" doc:"with APPROVAL_REQUIRED each run waits for an approval; AUTO if absent"`
 	Labels        map[string]string `json:"labels,omitempty"`
 	Enabled       *bool             `json:"enabled,omitempty" doc:"false: paused; true if absent"`
+	PauseReason   string            `json:"pause_reason,omitempty" maxLength:"1000" doc:"with enabled false: why, for people"`
 }
 
 // Schedule is what starts jobs at certain times.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -221,26 +223,49 @@ func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.Sched
 	w.contains("name_folded", p.Text)
 	in(&w, "status", p.Statuses)
 	w.targets(p.Templates)
+	for _, k := range slices.Sorted(maps.Keys(p.Labels)) {
+		// A first sieve: the labels of the job that it starts are in the body, too.
+		w.add("replace(body, %s, '') <> body", encode(k)+":"+encode(p.Labels[k]))
+	}
 	if p.AfterName != "" {
 		w.add("name > %s", p.AfterName)
 	}
-	query := fmt.Sprintf(`SELECT %s FROM schedules%s ORDER BY name LIMIT %d`, scheduleColumns, w.String(), p.Limit+1)
+	query := fmt.Sprintf(`SELECT %s FROM schedules%s ORDER BY name`, scheduleColumns, w.String())
+	if len(p.Labels) == 0 {
+		query += fmt.Sprintf(` LIMIT %d`, p.Limit+1)
+	}
 	var page store.SchedulePage
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		rows, err := tx.Query(ctx, query, w.args...)
 		if err != nil {
 			return fmt.Errorf("list schedules: %w", err)
 		}
-		page.Schedules, err = collect(rows, func(r *sql.Rows) (agenda.Schedule, error) {
-			d, err := scanDue(r.Scan)
-			return d.Schedule, err
-		})
-		return err
+		defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+		page.Schedules = nil
+		for len(page.Schedules) <= p.Limit && rows.Next() {
+			d, err := scanDue(rows.Scan)
+			if err != nil {
+				return err
+			}
+			if hasLabels(d.Schedule.Labels, p.Labels) {
+				page.Schedules = append(page.Schedules, d.Schedule)
+			}
+		}
+		return rows.Err()
 	})
 	if len(page.Schedules) > p.Limit {
 		page.Schedules, page.More = page.Schedules[:p.Limit], true
 	}
 	return page, err
+}
+
+func hasLabels(has, wanted map[string]string) bool {
+	for k, v := range wanted {
+		if got, ok := has[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
 }
 
 func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Schedule, error) {

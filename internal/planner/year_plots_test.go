@@ -22,6 +22,7 @@ type plot struct {
 	policy         agenda.Policy
 
 	nominals []moment
+	bounded  bool          // the nominals are all that there are
 	after    time.Duration // after_completion
 	upstream *plot         // ON: the schedule whose jobs it waits for
 	delay    time.Duration
@@ -104,7 +105,10 @@ func (g *ground) plots(rng *rand.Rand, count, dense int) []*plot {
 			p.policy.Jitter, p.policy.Offset = 0, 0 // what follows is not known yet
 		}
 		if p.after > 0 {
-			p.policy.Jitter, p.policy.Offset = 0, 0
+			p.policy.Jitter, p.policy.Offset, p.policy.StartDeadline = 0, 0, 0
+		}
+		if dense == 1 && len(p.nominals) > 0 && !p.bounded {
+			p.season(&plan.Spec, rng, g.end)
 		}
 		var err error
 		if p.trigger, err = timetable.Compile(plan, g.set); err != nil {
@@ -114,6 +118,13 @@ func (g *ground) plots(rng *rand.Rand, count, dense int) []*plot {
 		list = append(list, p)
 	}
 	return list
+}
+
+// season keeps a schedule to a part of the year, so that the whole is over soon.
+func (p *plot) season(spec *schedule.Spec, rng *rand.Rand, end time.Time) {
+	spec.StartAt = beginning.Add(time.Duration(rng.IntN(int(end.Sub(beginning)/time.Minute)))*time.Minute).AddDate(0, 0, -45)
+	spec.EndAt, p.bounded = spec.StartAt.AddDate(0, 0, 90), true
+	p.nominals = slices.DeleteFunc(p.nominals, func(n moment) bool { return n.at.Before(spec.StartAt) || !n.at.Before(spec.EndAt) })
 }
 
 func drawPolicy(rng *rand.Rand) agenda.Policy {
@@ -260,20 +271,20 @@ func (g *ground) interval(p *plot, plan timetable.Plan, rng *rand.Rand, dense in
 // burst is quick, for some days.
 func (g *ground) burst(p *plot, plan timetable.Plan, rng *rand.Rand, dense int) timetable.Plan {
 	every, from := time.Duration(20+rng.IntN(60))*time.Minute, beginning.Add(time.Duration(rng.IntN(int(g.end.Sub(beginning)/time.Hour)))*time.Hour)
-	to := from.Add(time.Duration(dense*70) * time.Hour)
-	p.what = fmt.Sprint("every ", every, " from ", from)
+	to := from.Add(time.Duration(dense*36) * time.Hour)
+	p.what, p.bounded = fmt.Sprint("every ", every, " from ", from), true
 	plan.Spec.Kind, plan.Spec.Interval = schedule.KindInterval, schedule.IntervalSpec{Every: every}
 	plan.Spec.StartAt, plan.Spec.EndAt = from, to
-	p.nominals = slices.DeleteFunc(intervals(time.Unix(0, 0), every, from.Add(-every), to), func(n moment) bool { return n.at.Before(from) || !n.at.Before(to) })
+	p.nominals = slices.DeleteFunc(intervals(time.Unix(0, 0).Add(from.Sub(time.Unix(0, 0)).Truncate(every)), every, from.Add(-every), to), func(n moment) bool { return n.at.Before(from) || !n.at.Before(to) })
 	return plan
 }
 
 // list has instants and local times, some of which do not exist or occur twice.
 func (g *ground) list(p *plot, plan timetable.Plan, rng *rand.Rand, _ int) timetable.Plan {
-	p.what = "at"
+	p.what, p.bounded = "at", true
 	plan.Spec.Kind, plan.Spec.Zone = schedule.KindAt, g.zone("America/New_York")
 	w := g.wall("America/New_York")
-	for range 40 {
+	for range 20 {
 		at := beginning.Add(time.Duration(1+rng.IntN(int(g.end.Sub(beginning)/time.Second))) * time.Second)
 		plan.Spec.At.Instants = append(plan.Spec.At.Instants, at)
 		p.nominals = append(p.nominals, nominalAt(at))
@@ -282,6 +293,9 @@ func (g *ground) list(p *plot, plan timetable.Plan, rng *rand.Rand, _ int) timet
 		time.Date(2026, 3, 8, 2, rng.IntN(60), 0, 0, time.UTC), time.Date(2026, 11, 1, 1, rng.IntN(60), 0, 0, time.UTC),
 		time.Date(2026, 3, 8, 2, rng.IntN(60), 0, 0, time.UTC), time.Date(2026, 2, 3, 4, 5, 0, 0, time.UTC),
 	} {
+		if !d.Before(g.end) {
+			continue
+		}
 		plan.Spec.At.Locals = append(plan.Spec.At.Locals, schedule.LocalOf(schedule.Date(calendar.DateOf(d)), d.Hour()*3600+d.Minute()*60+d.Second()))
 		p.nominals = append(p.nominals, nominalAt(w.when(d.Unix()/60)))
 	}

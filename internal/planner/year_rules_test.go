@@ -383,4 +383,4 @@ func (l *life) allowed() time.Time {
 }
 
 // finished: no nominal is left for it.
-func (l *life) finished() bool { return l.done || l.left == 0 && l.after == 0 && l.upstream == nil }
+func (l *life) finished() bool { return l.done || l.bounded && l.left == 0 }

@@ -21,7 +21,7 @@ import (
 	"github.com/runsheet/runsheet/internal/store"
 )
 
-// plans are the schedules of this test, by name: one that fires each second, one
+// The schedules of this test, by name: one that fires each second, one
 // that is set off by its jobs, and one whose jobs need an approval.
 const (
 	everySecond = "every-second"
@@ -74,12 +74,11 @@ func TestPowerLossOfTicks(t *testing.T) {
 		seconds, times = 10, 5
 	}
 	cuts, bad := 0, 0
-	for time := range times {
+	for again := range times {
 		for at := 1; bad < 5; at++ {
-			w := newClockwork(t, fmt.Sprintf("cut-%d-%d", time, at), scratch)
-			w.rng.Uint64()
+			w := newClockwork(t, fmt.Sprintf("cut-%d-%d", again, at), scratch)
 			name, o := w.diskOptions(Options{CutAt: at})
-			o.Seed += uint64(at*times + time)
+			o.Seed += uint64(at*times + again)
 			w.disk = base.disk.Clone(name, o)
 			whole, err := w.live(t.Context(), seconds)
 			w.close(t)

@@ -128,7 +128,7 @@ type ending struct {
 // take time, over a year with DST, holidays, downtime, crashes and clocks that are
 // set back. What becomes of each nominal, when, and why is what a slow reading of
 // docs/schedules.md says (year_walk_test.go and year_rules_test.go), and there is
-// nothing else. RUNSHEET_CHAOS=full makes it several years with three times as many
+// nothing else. RUNSHEET_CHAOS=full makes it ten years with several times as many
 // nominals each.
 func TestYear(t *testing.T) {
 	t.Parallel()

@@ -100,6 +100,7 @@ e2e: build ## run the end-to-end tests only
 .PHONY: chaos
 chaos: build ## run the crash, freeze and disk tests at full size (long)
 	RUNSHEET_CHAOS=full RUNSHEET_SIM_SEEDS=1000 $(GOTESTSUM) -- -count=1 -timeout 120m -run 'Histories|Simulation|StartsAsShown' ./internal/store/... ./internal/queue
+	RUNSHEET_CHAOS=full $(GOTESTSUM) -- -count=1 -timeout 120m -run '^TestYear$$' ./internal/planner
 	RUNSHEET_CHAOS=full $(GOTESTSUM) -- -count=1 -timeout 120m ./e2e/...
 	cd e2e/powerloss && RUNSHEET_CHAOS=full POWERLOSS_SEEDS=20000 go test -count=1 -timeout 120m ./...
 

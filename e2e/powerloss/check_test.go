@@ -105,7 +105,8 @@ var rules = []struct{ text, query string }{
 	{"a job whose attempts have no runs", `SELECT job_id FROM jobs j WHERE attempt <> (SELECT count(*) FROM runs r WHERE r.job_id = j.job_id)`},
 	{"a job whose version does not fit its events", `SELECT job_id FROM jobs j WHERE version <> 1 + (SELECT count(*) FROM events e
 		WHERE e.job_id = j.job_id AND type IN ('job.started', 'job.run.completed', 'job.run.failed', 'job.run.skipped', 'job.cancel_asked'))
-		+ (state = 'CANCELLED' AND attempt = 0) + (state = 'CANCELLED' AND attempt > 0 AND failures = attempt)`},
+		+ (state = 'CANCELLED' AND attempt = 0) + (state = 'CANCELLED' AND attempt > 0 AND failures = attempt)
+		+ (approval_id <> '' AND approval_until_ms = 0)`},
 	{"a cancelled job without its event", `SELECT job_id FROM jobs j WHERE (state = 'CANCELLED') <> (SELECT count(*) FROM events e
 		WHERE e.job_id = j.job_id AND type = 'job.cancelled')`},
 	{"a running job without its active run", `SELECT job_id FROM jobs j WHERE state = 'RUNNING' AND NOT EXISTS (SELECT 1 FROM runs r

@@ -6,42 +6,25 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
+	"os"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/agenda"
-	"github.com/runsheet/runsheet/internal/calendar"
+	"github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/planner"
-	"github.com/runsheet/runsheet/internal/schedule"
+	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/sqlite"
-	"github.com/runsheet/runsheet/internal/timetable"
 )
 
 const tenant = access.DefaultTenant
-
-// year is the state of a simulation.
-type year struct {
-	t        *testing.T
-	s        store.Store
-	clock    *clocktest.Manual
-	rng      *rand.Rand
-	triggers map[string]*schedule.Trigger
-	planners []*planner.Planner
-	crash    *crashes
-	down     []downtime
-}
-
-type downtime struct{ from, to time.Time }
 
 // crashes makes a planner die at one of the two points that matter: before and
 // after its transaction.
@@ -52,6 +35,8 @@ type crashes struct {
 	dead bool
 	// between is done once between a claim and its decision.
 	between func()
+	// lost are the schedules whose decisions came to nothing.
+	lost map[string]bool
 }
 
 // Claims: who is dead gives nothing back.
@@ -76,6 +61,12 @@ func (c *crashes) Decide(ctx context.Context, items []store.Decided) ([]error, e
 		between()
 	}
 	if point == 1 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.lost = map[string]bool{}
+		for _, d := range items {
+			c.lost[d.ID] = true
+		}
 		return nil, errCrash
 	}
 	errs, err := c.Schedules.Decide(ctx, items)
@@ -106,150 +97,170 @@ func compose(_ context.Context, s agenda.Schedule) (job.Job, error) {
 	}, nil
 }
 
-// policies of the simulated schedules, in turn.
-func policies() []agenda.Missed { return agenda.MissedPolicies() }
+var beginning = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// specs are the triggers of the simulated schedules: DST zones, holidays, sessions.
-func specs(t *testing.T) []func(i int) *schedule.Trigger {
-	t.Helper()
-	set, err := calendar.Shipped()
-	if err != nil {
-		t.Fatal(err)
+// year is the state of a simulation.
+type year struct {
+	t        *testing.T
+	s        store.Store
+	clock    *clocktest.Manual
+	rng      *rand.Rand
+	plots    []*plot
+	byID     map[string]*plot // also by name
+	planners []*planner.Planner
+	crash    *crashes
+	quiet    []silence
+	nextDown time.Time
+	floor    *floor
+	ends     map[string]*ending // of running jobs
+	starts   map[string]int     // by schedule
+	startAt  time.Time          // when a waiting job's time comes
+}
+
+// ending is when a running job ends.
+type ending struct {
+	of      store.Claimed
+	at      time.Time
+	stopped bool
+}
+
+// TestYear: three planners, 200 schedules of all kinds with all policies, whose jobs
+// take time, over a year with DST, holidays, downtime, crashes and clocks that are
+// set back. What becomes of each nominal, when, and why is what a slow reading of
+// docs/schedules.md says (year_walk_test.go and year_rules_test.go), and there is
+// nothing else. RUNSHEET_CHAOS=full makes it ten years with several times as many
+// nominals each.
+func TestYear(t *testing.T) {
+	t.Parallel()
+	seeds, count, end := uint64(1), 200, beginning.AddDate(1, 0, 0)
+	dense := 1
+	switch {
+	case os.Getenv("RUNSHEET_CHAOS") == "full":
+		seeds, dense = 10, 3
+	case testing.Short():
+		count, end = 60, beginning.AddDate(0, 4, 0)
 	}
-	nyse, err := set.Get("XNYS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	build := func(spec schedule.Spec, c schedule.Calendars) *schedule.Trigger {
-		tr, err := schedule.Compile(spec, c)
-		if err != nil {
-			t.Fatal(err)
+	g := newGround(t, end)
+	for seed := uint64(1); seed <= seeds && !t.Failed(); seed++ {
+		y := newYear(t, seed, g, count, dense)
+		y.run(end)
+		y.check()
+		if t.Failed() {
+			t.Logf("seed %d", seed)
 		}
-		return tr
-	}
-	zone := func(name string) *time.Location {
-		l, err := time.LoadLocation(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
-	}
-	cron := func(expression, in string, c schedule.Calendars) *schedule.Trigger {
-		return build(schedule.Spec{Kind: schedule.KindCron, Zone: zone(in), Cron: schedule.CronSpec{Expressions: []string{expression}}}, c)
-	}
-	none := schedule.Calendars{}
-	return []func(int) *schedule.Trigger{
-		func(i int) *schedule.Trigger {
-			return cron(fmt.Sprintf("%d 2 * * *", i%60), "America/New_York", none)
-		},
-		func(i int) *schedule.Trigger {
-			return cron(fmt.Sprintf("%d 1,2 * * SUN", i%60), "Europe/Berlin", none)
-		},
-		func(i int) *schedule.Trigger {
-			return cron(fmt.Sprintf("30 9 * * MON#%d", 1+i%4), "Australia/Lord_Howe", none)
-		},
-		func(int) *schedule.Trigger {
-			return cron("0 16 * * MON-FRI", "America/New_York", schedule.Calendars{Days: timetable.NewDays(nyse)})
-		},
-		func(i int) *schedule.Trigger {
-			return build(schedule.Spec{Kind: schedule.KindInterval, Interval: schedule.IntervalSpec{Every: 36 * time.Hour, Anchor: beginning.Add(time.Duration(i) * time.Minute)}}, none)
-		},
-		func(int) *schedule.Trigger {
-			return build(schedule.Spec{Kind: schedule.KindEvent, Zone: zone("America/New_York"), Event: schedule.EventSpec{
-				Calendar: "XNYS", Event: schedule.EventClose, Offset: -10 * time.Minute,
-			}}, schedule.Calendars{Event: timetable.NewSessions(nyse)})
-		},
-		func(int) *schedule.Trigger { return cron("0 0 L * *", "Asia/Seoul", none) },
-		func(i int) *schedule.Trigger { return cron(fmt.Sprintf("%d 4 */3 * *", i%60), "Africa/Cairo", none) },
 	}
 }
 
-var beginning = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// TestYear: three planners, 200 schedules, a year with DST, holidays, downtime and
-// crashes. What fires is what an independent reckoning says, each nominal once, and
-// every other nominal is in the history with a reason.
-func TestYear(t *testing.T) {
-	t.Parallel()
-	schedules, end := 200, beginning.AddDate(1, 0, 0)
-	if testing.Short() {
-		schedules, end = 40, beginning.AddDate(0, 4, 0)
-	}
+func newYear(t *testing.T, seed uint64, g *ground, count, dense int) *year {
+	t.Helper()
 	c := clocktest.New(beginning)
-	y := &year{t: t, s: openStore(t, c), clock: c, rng: rand.New(rand.NewPCG(1, 2)), triggers: map[string]*schedule.Trigger{}}
+	y := &year{
+		t: t, s: openStore(t, c), clock: c, rng: rand.New(rand.NewPCG(seed, 2)), byID: map[string]*plot{},
+		ends: map[string]*ending{}, starts: map[string]int{},
+	}
+	y.nextDown = beginning.Add(100 * time.Hour)
 	y.crash = &crashes{Schedules: y.s.Schedules}
-	makes := specs(t)
-	names := make([]string, schedules)
-	for i := range schedules {
-		n := agenda.Schedule{ID: id.New(id.Schedule, beginning), Tenant: tenant, CreatedAt: beginning, UpdatedAt: beginning}
-		n.Name, n.Zone, n.Policy, n.State = fmt.Sprint("s", i), "UTC", agenda.NewPolicy(), agenda.State{}.Begin(beginning)
-		n.Policy.Missed, n.Policy.Overlap, n.Policy.MaxCatchUp = policies()[i/len(makes)%4], agenda.OverlapAllow, 2
+	y.plots = g.plots(y.rng, count, dense)
+	for _, p := range y.plots {
+		n := agenda.Schedule{ID: p.id, Tenant: tenant, CreatedAt: beginning, UpdatedAt: beginning}
+		n.Name, n.Zone, n.Policy, n.State = p.name, "UTC", p.policy, agenda.State{}.Begin(beginning)
 		if _, err := y.s.Schedules.Create(t.Context(), store.PutSchedule{Schedule: n}); err != nil {
 			t.Fatal(err)
 		}
-		names[i] = n.ID
-		y.triggers[n.ID] = makes[i%len(makes)](i)
+		y.byID[p.id], y.byID[p.name] = p, p
 	}
 	for i := range 3 {
-		y.planners = append(y.planners, y.planner(i))
+		y.planners = append(y.planners, planner.New(planner.Options{
+			Store: y.crash, Compose: compose, By: fmt.Sprint("p", i), OwnClock: true, Clock: c, TTL: 30 * time.Second, MaxClaim: 20,
+			Compile: func(_ context.Context, s agenda.Schedule) (planner.Compiled, error) {
+				return planner.Compiled{Trigger: y.byID[s.ID].trigger}, nil
+			},
+		}))
 	}
-	y.run(end)
-	for _, id := range names {
-		y.check(id)
-	}
+	y.floor = newFloor(t, y.s, c)
+	return y
 }
 
-func (y *year) planner(i int) *planner.Planner {
-	return planner.New(planner.Options{
-		Store: y.crash, Compose: compose, By: fmt.Sprint("p", i), OwnClock: true, Clock: y.clock, TTL: 30 * time.Second, MaxClaim: 20,
-		Compile: func(_ context.Context, s agenda.Schedule) (planner.Compiled, error) {
-			return planner.Compiled{Trigger: y.triggers[s.ID]}, nil
-		},
-	})
-}
-
-// run goes from one due time to the next. A downtime ends ten seconds after a full
-// minute, so that neither a crash nor the grace leaves in doubt what was missed.
+// run goes from one instant at which there is something to do to the next.
 func (y *year) run(end time.Time) {
 	for step := 0; ; step++ {
-		next, err := y.s.Schedules.NextDue(y.t.Context(), y.clock.Now())
-		if err != nil {
-			y.t.Fatal(err)
-		}
-		now := next.At
-		if next.At.IsZero() || !now.Before(end) {
+		now := y.next()
+		if now.IsZero() || !now.Before(end) {
 			return
 		}
-		if step%100 == 50 {
-			length := []time.Duration{5 * time.Minute, 2 * time.Hour, 30 * time.Hour, 12 * 24 * time.Hour}[y.rng.IntN(4)]
-			from := y.clock.Now()
-			now = now.Add(length).Truncate(time.Minute).Add(10 * time.Second)
-			y.down = append(y.down, downtime{from, now})
-		} else if step%40 == 20 {
+		switch {
+		case now.After(y.nextDown):
+			now = y.down(now)
+		case step%60 == 20:
 			// The clock is set back an hour, and nothing fires again.
-			y.clock.Set(y.clock.Now().Add(-time.Hour))
+			real := y.clock.Now()
+			y.clock.Set(real.Add(-time.Hour))
 			y.tick()
+			y.clock.Set(real)
 		}
 		y.clock.Set(now)
-		if y.rng.IntN(10) == 0 {
-			y.crash.mu.Lock()
-			y.crash.next = 1 + y.rng.IntN(2)
-			y.crash.mu.Unlock()
-			y.tick()
-			y.clock.Advance(31 * time.Second)
-			y.crash.mu.Lock()
-			y.crash.next, y.crash.dead = 0, false
-			y.crash.mu.Unlock()
+		y.finish()
+		if y.rng.IntN(40) == 0 {
+			y.kill()
+			y.finish()
 		}
 		y.tick()
-		y.finish()
+		y.start()
 	}
+}
+
+// next is the first instant at which something is due, a job ends, or one may start.
+func (y *year) next() time.Time {
+	due, err := y.s.Schedules.NextDue(y.t.Context(), y.clock.Now())
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	first := due.At
+	for _, e := range y.ends {
+		if first.IsZero() || e.at.Before(first) {
+			first = e.at
+		}
+	}
+	if !y.startAt.IsZero() && y.startAt.Before(first) {
+		first = y.startAt
+	}
+	return latestOf(first, y.clock.Now())
+}
+
+// down keeps everything from being done for a while. It ends ten seconds after a
+// full minute, at an instant that means nothing to any schedule.
+func (y *year) down(now time.Time) time.Time {
+	lengths := []time.Duration{5 * time.Minute, 2 * time.Hour, 30 * time.Hour, 30 * time.Hour, 5 * 24 * time.Hour}
+	q := silence{from: y.clock.Now(), to: now.Add(lengths[y.rng.IntN(len(lengths))]).Truncate(time.Minute).Add(10 * time.Second)}
+	y.quiet = append(y.quiet, q)
+	y.nextDown = q.to.Add(time.Duration(50+y.rng.IntN(400)) * time.Hour)
+	return q.to
+}
+
+// kill lets a planner die before or after it has written a decision. What it has
+// claimed waits until its claims end.
+func (y *year) kill() {
+	y.crash.mu.Lock()
+	y.crash.next, y.crash.lost = 1+y.rng.IntN(2), nil
+	y.crash.mu.Unlock()
+	y.tick()
+	q := silence{from: y.clock.Now(), to: y.clock.Now().Add(31 * time.Second), crash: true}
+	y.crash.mu.Lock()
+	q.lost = y.crash.lost
+	y.crash.next, y.crash.dead = 0, false
+	y.crash.mu.Unlock()
+	y.quiet = append(y.quiet, q)
+	y.clock.Set(q.to)
 }
 
 // tick lets the planners work at the same time until nothing is due.
 func (y *year) tick() {
+	list := y.planners
+	if y.rng.IntN(4) > 0 { // the others have nothing left to do, mostly
+		list = list[y.rng.IntN(len(list)):][:1]
+	}
 	var all sync.WaitGroup
-	for _, p := range y.planners {
+	for _, p := range list {
 		all.Go(func() {
 			for {
 				more, err := p.Tick(y.t.Context())
@@ -265,103 +276,200 @@ func (y *year) tick() {
 	all.Wait()
 }
 
-// finish ends all jobs, so that the lists of open runs stay short.
-func (y *year) finish() {
-	page, err := y.s.Jobs.List(y.t.Context(), store.ListJobs{Tenant: tenant, States: []job.State{job.Queued}, Sort: store.SortQueue, Limit: 1000})
+// start starts the jobs whose locks are free, and notes who was asked to stop.
+func (y *year) start() {
+	c, err := y.s.Jobs.Claim(y.t.Context(), store.ClaimJobs{Instance: "floor", Now: y.clock.Now(), Room: 1000, Decide: claim.Decide})
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	moves := store.MoveJobs{Tenant: tenant, At: y.clock.Now()}
-	for _, j := range page.Jobs {
-		c, err := job.Apply(j, job.CancelAsked{At: y.clock.Now(), By: "tester"})
-		if err != nil {
+	y.startAt = c.NextAt
+	for id, e := range y.ends {
+		if y.byID[e.of.Job.Name].policy.Overlap != agenda.OverlapCancelRunning || e.stopped {
+			continue
+		}
+		if e.of.Job, err = y.s.Jobs.Job(y.t.Context(), tenant, id); err != nil {
 			y.t.Fatal(err)
 		}
-		moves.Changes = append(moves.Changes, c)
+		if asked := e.of.Job.CancelAskedAt; !asked.IsZero() {
+			e.stopped = true
+			if at := asked.Add(stopTime); at.Before(e.at) {
+				e.at = at
+			}
+		}
 	}
-	if len(moves.Changes) == 0 {
-		return
-	}
-	if _, err := y.s.Jobs.MoveEach(y.t.Context(), moves); err != nil {
-		y.t.Fatal(err)
+	for _, x := range c.Started {
+		p := y.byID[x.Job.Name]
+		y.ends[x.Job.ID] = &ending{of: x, at: y.clock.Now().Add(p.takes(y.starts[p.id]))}
+		y.starts[p.id]++
 	}
 }
 
-// check compares a schedule's history with the reference.
-func (y *year) check(id string) {
+// finish ends the jobs whose time has come.
+func (y *year) finish() {
+	now := y.clock.Now()
+	var list []store.Finish
+	for id, e := range y.ends {
+		if e.at.After(now) {
+			continue
+		}
+		delete(y.ends, id)
+		var jobEvent, runEvent any = job.Succeeded{At: now}, run.Succeeded{At: now}
+		if e.stopped {
+			jobEvent = job.Broke{At: now, Failure: job.Failure{Code: "cancelled"}}
+			runEvent = run.Broke{At: now, Failure: run.Failure{Code: "cancelled"}}
+		}
+		var x store.Finish
+		var err error
+		if x.Job, err = job.Apply(e.of.Job, jobEvent); err == nil {
+			x.Run, err = run.Apply(e.of.Run, runEvent)
+		}
+		if err != nil {
+			y.t.Fatal(err)
+		}
+		list = append(list, x)
+	}
+	if len(list) == 0 {
+		return
+	}
+	for _, err := range y.s.Jobs.Finish(y.t.Context(), list) {
+		if err != nil {
+			y.t.Fatal(err)
+		}
+	}
+}
+
+// check compares what is in the store with the slow reading.
+func (y *year) check() {
 	y.t.Helper()
-	s, err := y.s.Schedules.Schedule(y.t.Context(), tenant, id)
+	jobs, fired, skips := map[string]bool{}, 0, map[agenda.Reason]int{}
+	lives := map[string]*life{}
+	for _, p := range y.plots {
+		l := &life{plot: p, quiet: y.quiet, fates: map[time.Time]*fate{}}
+		if p.upstream != nil {
+			l.setOff(lives[p.upstream.id].good)
+		}
+		l.live(y.clock.Now())
+		lives[p.id] = l
+		for _, f := range l.fates {
+			if f.Reason == "" {
+				fired++
+			}
+			skips[f.Reason]++
+		}
+		y.compare(l, jobs)
+	}
+	page, err := y.s.Jobs.List(y.t.Context(), store.ListJobs{Tenant: tenant, Sort: store.SortCreated, Limit: 1_000_000})
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	want, all := y.reference(s)
-	got, skipped := map[string]bool{}, int64(0)
-	for before := (time.Time{}); ; {
-		page, err := y.s.Schedules.History(y.t.Context(), store.ListHistory{Tenant: tenant, ID: id, Before: before, Limit: 500})
+	for _, j := range page.Jobs {
+		if !jobs[j.ID] {
+			y.t.Errorf("job %s of %s belongs to no nominal", j.ID, j.Name)
+		}
+		delete(jobs, j.ID)
+	}
+	for id := range jobs {
+		y.t.Errorf("job %s of a nominal does not exist", id)
+	}
+	y.t.Logf("%d nominals fired with %d jobs, %d silences, by reason: %v", fired, len(page.Jobs), len(y.quiet), skips)
+	if len(y.plots) < 200 {
+		return
+	}
+	for _, r := range []agenda.Reason{
+		agenda.ReasonOverlap, agenda.ReasonSuperseded, agenda.ReasonBufferFull, agenda.ReasonMissed, agenda.ReasonMissedWindow, agenda.ReasonCoalesced,
+		agenda.ReasonCatchUpLimit, agenda.ReasonMinInterval, agenda.ReasonDeadline, "holiday", "non_session", "only_in", "excluded",
+	} {
+		if skips[r] == 0 {
+			y.t.Errorf("nothing is skipped for the reason %s: the year is too tame", r)
+		}
+	}
+}
+
+// compare compares the history of a schedule with its life, and notes its jobs.
+func (y *year) compare(l *life, jobs map[string]bool) {
+	y.t.Helper()
+	left := map[time.Time]*fate{}
+	for at, f := range l.fates {
+		left[at] = f
+	}
+	bad := func(at time.Time, format string, args ...any) {
+		if l.wrong++; l.wrong <= 3 {
+			y.t.Errorf("%s %s (%s), %s, %+v: %s", l.name, l.what, l.id, at.Format(time.RFC3339Nano), l.policy, fmt.Sprintf(format, args...))
+		}
+	}
+	var all []time.Time
+	for at := range l.fates {
+		all = append(all, at)
+	}
+	for after := (*store.HistoryMark)(nil); ; {
+		page, err := y.s.Schedules.History(y.t.Context(), store.ListHistory{Tenant: tenant, ID: l.id, After: after, Limit: 500})
 		if err != nil {
 			y.t.Fatal(err)
 		}
 		for _, e := range page.Entries {
-			before = e.Run.Nominal
+			after = e.Mark()
 			if e.Reason != "" {
-				skipped += e.Count
+				n := int64(0)
+				for _, at := range all {
+					if at.Before(e.Run.Nominal) || at.After(e.Last) {
+						continue
+					}
+					n++
+					if f := left[at]; f == nil {
+						bad(at, "has two entries in the history")
+					} else if f.Reason != e.Reason {
+						bad(at, "skipped for %s, the reading says %+v", e.Reason, *f)
+					}
+					delete(left, at)
+				}
+				if n != e.Count {
+					bad(e.Run.Nominal, "%d nominals skipped for %s until %v, the reading has %d", e.Count, e.Reason, e.Last, n)
+				}
 				continue
 			}
-			got[e.Run.Nominal.Format(time.RFC3339)] = true
+			f, at := left[e.Run.Nominal], e.Run.Nominal
+			delete(left, at)
+			jobs[e.Run.JobID] = true
+			if f == nil {
+				bad(at, "fired; the reading does not know it, or twice")
+				continue
+			}
+			if e.Run.Reason != f.Reason || e.Run.Source != f.Source || !e.Run.Due.Equal(f.Due) || !e.Run.DecidedAt.Equal(f.Decided) {
+				bad(at, "%+v, the reading says %+v", e.Run, *f)
+			}
+			if f.Reason == "" && (!e.Run.StartedAt.Equal(f.Start) || !e.Run.EndedAt.Equal(f.End)) {
+				bad(at, "ran from %v to %v, the reading says %+v", e.Run.StartedAt, e.Run.EndedAt, *f)
+			}
 		}
 		if !page.More {
 			break
 		}
 	}
-	if d := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); d != "" {
-		y.t.Errorf("%s (missed: %s): fires (-reference +got):\n%s", s.Name, s.Policy.Missed, d)
+	for at, f := range left {
+		bad(at, "is not in the history, the reading says %+v", *f)
 	}
-	if int64(len(got))+skipped != int64(all) {
-		y.t.Errorf("%s: %d fired and %d skipped of %d nominals", s.Name, len(got), skipped, all)
-	}
-	counted := int64(0)
-	for _, n := range s.State.Skips {
-		counted += n
-	}
-	if counted != skipped || s.State.RunCount != len(got) {
-		y.t.Errorf("%s: the counters say %d fired, %d skipped; the history %d, %d", s.Name, s.State.RunCount, counted, len(got), skipped)
-	}
+	y.counters(l)
 }
 
-// reference reckons what a schedule must have fired, from its trigger and the
-// downtimes alone.
-func (y *year) reference(s agenda.Schedule) (fires map[string]bool, all int) {
-	fires = map[string]bool{}
-	missed := make([][]time.Time, len(y.down))
-	for n, ok := y.triggers[s.ID].Next(beginning); ok && !n.At.After(s.State.Cursor); n, ok = y.triggers[s.ID].Next(n.At) {
-		all++
-		if n.Skip != "" {
-			continue
-		}
-		during := slices.IndexFunc(y.down, func(d downtime) bool { return n.At.After(d.from) && !n.At.After(d.to.Add(-time.Minute)) })
-		if during < 0 {
-			fires[n.At.Format(time.RFC3339)] = true
-		} else if y.down[during].to.Sub(n.At) <= 24*time.Hour {
-			missed[during] = append(missed[during], n.At)
+// counters compares what a schedule counts itself.
+func (y *year) counters(l *life) {
+	y.t.Helper()
+	s, err := y.s.Schedules.Schedule(y.t.Context(), tenant, l.id)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	skips, fired := map[agenda.Reason]int64{}, 0
+	for _, f := range l.fates {
+		if f.Reason == "" {
+			fired++
+		} else {
+			skips[f.Reason]++
 		}
 	}
-	for _, list := range missed {
-		if len(list) == 0 {
-			continue
-		}
-		switch s.Policy.Missed {
-		case agenda.MissedLatest:
-			list = list[len(list)-1:]
-		case agenda.MissedEarliest:
-			list = list[:1]
-		case agenda.MissedAll:
-			list = list[max(len(list)-2, 0):]
-		case agenda.MissedSkip, agenda.MissedDefault:
-			list = nil
-		}
-		for _, at := range list {
-			fires[at.Format(time.RFC3339)] = true
-		}
+	if s.State.RunCount != fired || s.State.Runs != fired || !maps.Equal(s.State.Skips, skips) {
+		y.t.Errorf("%s: counts %d, %d runs and %v, the reading %d and %v", l.name, s.State.RunCount, s.State.Runs, s.State.Skips, fired, skips)
 	}
-	return fires, all
+	if (s.State.Status == agenda.Finished) != l.finished() {
+		y.t.Errorf("%s is %s", l.name, s.State.Status)
+	}
 }

@@ -5,8 +5,7 @@ import "time"
 // Schedules says how this server fires schedules. Zero values are the planner's
 // defaults.
 type Schedules struct {
-	// Poll is how often the planner looks when something outside of it decides what
-	// comes next, for example the end of a run.
+	// Poll is how soon the planner tries again after a failure.
 	Poll time.Duration
 	// ClaimTTL is how long a planner that falls silent keeps what it has claimed.
 	ClaimTTL time.Duration
@@ -21,7 +20,7 @@ func defaultSchedules() Schedules {
 func scheduleKeys() []key {
 	return []key{
 		renamed("legacy-timezone", text("legacy.timezone", "IANA time zone of schedules that are made at /schedules without one", func(c *Config) *string { return &c.LegacyTimezone }, checkZone)),
-		renamed("schedules-poll", duration("schedules.poll", "how often schedules are looked at whose next time depends on the end of a run, 100ms to 1m",
+		renamed("schedules-poll", duration("schedules.poll", "how soon the planner tries again after a failure of the database, 100ms to 1m",
 			100*time.Millisecond, time.Minute, func(c *Config) *time.Duration { return &c.Schedules.Poll })),
 		renamed("schedules-claim-ttl", duration("schedules.claim_ttl", "time after which the schedules that a silent instance has claimed are free, 5s to 1h",
 			5*time.Second, time.Hour, func(c *Config) *time.Duration { return &c.Schedules.ClaimTTL })),

@@ -61,6 +61,9 @@ type Options struct {
 	Compile func(ctx context.Context, s agenda.Schedule) (Compiled, error)
 	// Compose makes the job that a schedule starts. A fault means that it cannot be
 	// made: the nominal is skipped. Other errors, and unavailable ones, are tried again.
+	// Only the schedule's Tenant, CreatedBy and Target may decide about the job:
+	// schedules of one batch that have these in common share what was composed of a
+	// template.
 	Compose func(ctx context.Context, s agenda.Schedule) (job.Job, error)
 	// Unique says which jobs stand in the way of one that Compose made with a
 	// UniqueKey; nil function or result = none.
@@ -277,8 +280,9 @@ func (p *Planner) take(ctx context.Context, k *keeper) *batch {
 	if len(due.Items) > 0 {
 		k.begin(ctx)
 	}
+	made := recipes{}
 	for _, d := range due.Items {
-		item, err := p.guarded(ctx, d, due.Now)
+		item, err := p.guarded(ctx, d, due.Now, made)
 		if err != nil {
 			// The others must not wait for it.
 			b.err = errors.Join(b.err, fmt.Errorf("plan schedule %s: %w", d.Schedule.ID, err))
@@ -331,7 +335,7 @@ func (p *Planner) renew(ctx context.Context) {
 }
 
 // decide makes the decision about one schedule and its jobs.
-func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time) (store.Decided, error) {
+func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time, made recipes) (store.Decided, error) {
 	in := agenda.Input{Schedule: d.Schedule, Runs: d.Runs, Now: now}
 	var f *fault.Error
 	c, err := p.o.Compile(ctx, d.Schedule)
@@ -353,7 +357,7 @@ func (p *Planner) decide(ctx context.Context, d store.DueSchedule, now time.Time
 	if on != d.Schedule.On {
 		item.On = &on
 	}
-	return item, p.fill(ctx, d.Schedule, &item)
+	return item, p.fill(ctx, d.Schedule, &item, made)
 }
 
 func decided(d store.DueSchedule, now time.Time, o agenda.Outcome) store.Decided {
@@ -364,14 +368,14 @@ func decided(d store.DueSchedule, now time.Time, o agenda.Outcome) store.Decided
 }
 
 // fill makes the jobs of a decision. A nominal whose job cannot be made is skipped.
-func (p *Planner) fill(ctx context.Context, s agenda.Schedule, item *store.Decided) error {
+func (p *Planner) fill(ctx context.Context, s agenda.Schedule, item *store.Decided, made recipes) error {
 	o := &item.Outcome
 	for i := range o.Decisions {
 		d := &o.Decisions[i]
 		if !d.Fire {
 			continue
 		}
-		j, err := p.o.Compose(ctx, s)
+		j, err := made.compose(ctx, p.o.Compose, s)
 		var f *fault.Error
 		if errors.As(err, &f) && f.Kind() != fault.Unavailable {
 			p.log.Warn("a schedule's job cannot be made", "schedule", s.ID, "error", err)

@@ -269,3 +269,45 @@ func TestRunNowAndBackfill(t *testing.T) {
 		t.Errorf("skip next: %v, %v", got, err)
 	}
 }
+
+// TestAwaitingDoesNotPoll: a schedule that waits for the end of a run is looked at
+// when that comes, and not before.
+func TestAwaitingDoesNotPoll(t *testing.T) {
+	t.Parallel()
+	b := setup(t, plain, func(o *planner.Options) {
+		tr, err := schedule.Compile(schedule.Spec{Kind: schedule.KindInterval, Interval: schedule.IntervalSpec{Every: time.Minute, Mode: schedule.AfterCompletion}}, schedule.Calendars{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Compile = func(context.Context, agenda.Schedule) (planner.Compiled, error) {
+			return planner.Compiled{Trigger: tr}, nil
+		}
+	})
+	stop := b.run(t)
+	defer stop()
+	asleep := func() bool { return b.clock.Timers() == 1 }
+	state := func() agenda.State {
+		s, err := b.s.Schedules.Schedule(t.Context(), tenant, "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.State
+	}
+	eventually(t, "planned", func() bool { return asleep() && state().Next.After(beginning) })
+	b.clock.Advance(time.Minute)
+	eventually(t, "fired", func() bool { return asleep() && state().AwaitsEnd })
+	before := b.calls.claims.Load()
+	b.clock.Advance(20 * time.Second)
+	if n := b.calls.claims.Load(); n != before {
+		t.Errorf("asked %d times while the run waits", n-before)
+	}
+	j := b.queued(t)[0]
+	c, err := job.Apply(j, job.CancelAsked{At: b.clock.Now(), By: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.s.Jobs.Move(t.Context(), store.MoveJob{Change: c}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "planned again", func() bool { return !state().AwaitsEnd && state().Next.Equal(b.clock.Now().Add(time.Minute)) })
+}

@@ -74,12 +74,12 @@ func refused(item store.Decided, err error) store.Decided {
 
 // guarded is decide, and turns a panic into a pause: the server would start and fall
 // over the same schedule for ever.
-func (p *Planner) guarded(ctx context.Context, d store.DueSchedule, now time.Time) (item store.Decided, err error) {
+func (p *Planner) guarded(ctx context.Context, d store.DueSchedule, now time.Time, made recipes) (item store.Decided, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.log.Error("a schedule made the planner panic: it is paused", "schedule", d.Schedule.ID, "panic", v, "stack", string(debug.Stack()))
 			item, err = unusable(d, now, fault.New(fault.InternalError, "this is a fault of the program, please report it")), nil
 		}
 	}()
-	return p.decide(ctx, d, now)
+	return p.decide(ctx, d, now, made)
 }

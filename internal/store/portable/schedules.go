@@ -296,16 +296,8 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 		if d.ChangedBy = now.Schedule.ChangedBy; d.Version != now.Schedule.Version {
 			d.ChangedBy = p.By
 		}
-		if d.State.AwaitsEnd {
-			open, err := unawaited(ctx, tx, []string{d.ID})
-			if err != nil {
-				return err
-			}
-			for _, id := range open {
-				if err := s.LockJob(ctx, tx, id); err != nil {
-					return err
-				}
-			}
+		if err := s.lockUnawaited(ctx, tx, d); err != nil {
+			return err
 		}
 		n, err := tx.Exec(ctx, `UPDATE schedules SET name = $1, name_folded = $2, version = $3, body = $4, uses_calendar = $5, status = $6,
 			state = $7, cursor_ms = $8, next_ms = $9, awaits_end = $10, updated_ms = $11, changed_by = $12, on_event = $13, on_subject = $14,
@@ -338,12 +330,7 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 		if err != nil {
 			return err
 		}
-		if d.State.AwaitsEnd {
-			err = awaitEnds(ctx, tx, clock.Millis(at), []string{d.ID})
-		} else {
-			err = forgetAwaited(ctx, tx, d.ID)
-		}
-		if err != nil {
+		if err := awaitOrForget(ctx, tx, d, at); err != nil {
 			return err
 		}
 		if err := announceStatus(ctx, tx, planOf(d), now.Schedule.State.Status, d.State, at); err != nil {
@@ -356,6 +343,30 @@ func (s schedules) Update(ctx context.Context, p store.PutSchedule) (agenda.Sche
 		return record(ctx, tx, p.Audit)
 	})
 	return d, err
+}
+
+// lockUnawaited locks what unawaited lists, before the schedule's own row.
+func (s schedules) lockUnawaited(ctx context.Context, tx Tx, d agenda.Schedule) error {
+	if !d.State.AwaitsEnd {
+		return nil
+	}
+	open, err := unawaited(ctx, tx, []string{d.ID})
+	if err != nil {
+		return err
+	}
+	for _, id := range open {
+		if err := s.LockJob(ctx, tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func awaitOrForget(ctx context.Context, tx Tx, d agenda.Schedule, at time.Time) error {
+	if d.State.AwaitsEnd {
+		return awaitEnds(ctx, tx, clock.Millis(at), []string{d.ID})
+	}
+	return forgetAwaited(ctx, tx, d.ID)
 }
 
 func (s schedules) Delete(ctx context.Context, p store.DeleteSchedule) error {

@@ -175,14 +175,17 @@ func keepSchedule(ctx context.Context, tx Tx, d agenda.Schedule, by string) erro
 	return nil
 }
 
+// scheduleBy asks by id and then by name: with both in one query, SQLite goes through
+// all schedules of the tenant.
 func scheduleBy(ctx context.Context, tx Tx, tenant, idOrName string) (store.DueSchedule, error) {
-	d, err := scanDue(tx.Row(ctx, `SELECT `+scheduleColumns+` FROM schedules
-		WHERE tenant = $1 AND (schedule_id = $2 OR name = $3) AND deleted_ms = 0
-		ORDER BY CASE WHEN schedule_id = $4 THEN 0 ELSE 1 END LIMIT 1`, tenant, idOrName, idOrName, idOrName).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return d, fault.Newf(fault.NotFound, "no schedule %s", idOrName)
+	for _, column := range []string{"schedule_id", "name"} {
+		d, err := scanDue(tx.Row(ctx, `SELECT `+scheduleColumns+` FROM schedules WHERE tenant = $1 AND `+column+` = $2 AND deleted_ms = 0`,
+			tenant, idOrName).Scan)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return d, err
+		}
 	}
-	return d, err
+	return store.DueSchedule{}, fault.Newf(fault.NotFound, "no schedule %s", idOrName)
 }
 
 func (s schedules) Schedule(ctx context.Context, tenant, idOrName string) (agenda.Schedule, error) {

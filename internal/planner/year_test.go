@@ -388,10 +388,7 @@ func (y *year) check() {
 // compare compares the history of a schedule with its life, and notes its jobs.
 func (y *year) compare(l *life, jobs map[string]bool) {
 	y.t.Helper()
-	left := map[time.Time]*fate{}
-	for at, f := range l.fates {
-		left[at] = f
-	}
+	left := maps.Clone(l.fates)
 	bad := func(at time.Time, format string, args ...any) {
 		if l.wrong++; l.wrong <= 3 {
 			y.t.Errorf("%s %s (%s), %s, %+v: %s", l.name, l.what, l.id, at.Format(time.RFC3339Nano), l.policy, fmt.Sprintf(format, args...))

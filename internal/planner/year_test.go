@@ -16,6 +16,7 @@ import (
 	"github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/planner"
@@ -49,7 +50,8 @@ func (c *crashes) Claims(ctx context.Context, p store.KeepClaims) error {
 	return c.Schedules.Claims(ctx, p)
 }
 
-var errCrash = errors.New("killed")
+// errCrash is of the kind after which a planner that lives on writes nothing either.
+var errCrash = fault.New(fault.StorageUnavailable, "killed")
 
 func (c *crashes) Decide(ctx context.Context, items []store.Decided) ([]error, error) {
 	c.mu.Lock()

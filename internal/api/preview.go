@@ -28,6 +28,7 @@ func (s *service) previewRoutes() []operation {
 		Doc: "Nothing is stored. Times that a calendar, hours or an exclusion take away are listed, too, and count: skip says why. " +
 			"A list of up to 100 bodies gets a list of answers.",
 		Body: wire.SchedulePreviewInput{}, Many: maxPreviews, Pure: true,
+		Hint:    `a preview reads only the canonical form: {"trigger":{"type":"CRON","expression":"0 9 * * *"},"timezone":"Asia/Seoul","count":3}`,
 		Faults:  []fault.Code{fault.CronInvalid, fault.TriggerInvalid, fault.ZoneUnknown, fault.NeverFires},
 		Answers: []answer{{Status: http.StatusOK, Doc: "the next times, in order; a list of answers for a list", Body: wire.SchedulePreview{}}},
 		Handle:  s.previewSchedule,

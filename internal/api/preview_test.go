@@ -154,6 +154,7 @@ func TestPreviewRefuses(t *testing.T) {
 		{`{"trigger":{"type":"EVENT","event":"MARKET_CLOSE","every":"PT5M"},"calendar":"XNYS"}`, "trigger_invalid", "/trigger/every", ""},
 		{`{"trigger":{"type":"SOMETIMES"}}`, "invalid_input", "/trigger/type", ""},
 		{`{"trigger":{"type":"CRON","expression":"@daily"},"timeZone":"UTC"}`, "unknown_field", "/timeZone", ""},
+		{`{"cron":"0 9 * * *","timezone":"Asia/Seoul"}`, "invalid_input", "/cron", "canonical form"},
 		{`[]`, "invalid_input", "", "1 to 100"},
 		{`[{"trigger":{"type":"CRON","expression":"@daily"}},{"trigger":{"type":"CRON","expression":"61 * * * *"}}]`, "cron_invalid", "/1/trigger/expression", "column 1"},
 		{`[{"trigger":{"type":"CRON","expression":"@daily"},"count":5000}]`, "invalid_input", "/0/count", ""},

@@ -302,9 +302,18 @@ func (s *service) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 		return b, nil
 	}
 	if list, ok := doc.([]any); ok && r.op.Many > 0 {
-		return b, s.schemas.checkEach(r.op, list)
+		return b, r.op.advise(s.schemas.checkEach(r.op, list))
 	}
-	return b, s.schemas.check(r.op.Body, doc)
+	return b, r.op.advise(s.schemas.check(r.op.Body, doc))
+}
+
+// advise adds the operation's hint to a fault of a body with an unknown field.
+func (op *operation) advise(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || op.Hint == "" || !slices.ContainsFunc(f.Fields, func(x fault.Field) bool { return x.Code == "unknown" }) {
+		return err
+	}
+	return f.WithHint(op.Hint)
 }
 
 func checkMedia(r *request) error {

@@ -50,6 +50,8 @@ type operation struct {
 	Pure bool
 	// Many: the body may also be a list of up to as many of Body; 0 = it may not.
 	Many int
+	// Hint advises whoever sends a body with an unknown field; "" = what the check says.
+	Hint string
 	// Media are content types beside JSON whose bodies the handler reads itself.
 	Media   []string
 	Answers []answer

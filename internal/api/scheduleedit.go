@@ -329,12 +329,7 @@ func (s *service) look(r *request) (store.DueSchedule, *calendar.Set, error) {
 	if err != nil {
 		return d, nil, err
 	}
-	// The end of the last run is recorded with the next decision only; show it now.
-	for _, x := range d.Runs {
-		if x.JobID == d.Schedule.State.Last.JobID {
-			d.Schedule.State.Last.Status = x.Status
-		}
-	}
+	d.Schedule = d.Current()
 	set, err := s.Calendars.Of(r.Context(), r.tenant())
 	return d, set, err
 }

@@ -192,6 +192,9 @@ func TestScheduleHistory(t *testing.T) {
 	p.tick(time.Minute) // overlap
 	p.tick(time.Minute) // overlap
 	p.finish(p.claim())
+	if got := list(t, p.call("GET", "/api/schedules", ""))[0]["last_status"]; got != "COMPLETED" {
+		t.Errorf("the list shows the ended run as %v", got)
+	}
 	want(t, p.call("POST", path+"/skip-next", `{"count":1}`), 200, "")
 	skips := want(t, p.call("POST", path+"/skip-next", ``, "Idempotency-Key", "k"), 200, "").json(t)
 	again := want(t, p.call("POST", path+"/skip-next", ``, "Idempotency-Key", "k"), 200, "").json(t)

@@ -355,7 +355,7 @@ func (a *app) overrideSet() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use: "set CALENDAR DATE", Short: "Override one date: --closed, --open or --hours", Args: cobra.ExactArgs(2),
-		Example: `  runsheet calendar override set XNYS 2026-12-24 --hours 09:30-13:00 --reason "early close"
+		Example: `  runsheet calendar override set XNYS 2026-12-24 --hours 09:30-12:00 --reason "early close"
   runsheet calendar override set KR 2026-05-04 --closed --fires`,
 		RunE: func(c *cobra.Command, args []string) error {
 			in.Date = args[1]

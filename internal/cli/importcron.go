@@ -339,7 +339,7 @@ func (a *app) importApply(c *cobra.Command, f *cronFlags, table crontab.Table, i
 		if made := count(items, "created"); made > 0 {
 			a.talk("%d made, held until you promote them: take the line out of the crontab, then: runsheet schedule enable NAME", made)
 		} else {
-			a.talk("nothing made; %d unchanged", count(items, "unchanged"))
+			a.talk("nothing made; %d updated, %d unchanged", count(items, "updated"), count(items, "unchanged"))
 		}
 		if slices.ContainsFunc(items, func(i imported) bool { return i.Status == "failed" && i.disabled }) {
 			a.talk("hint: commands run through the shell: runsheet serve --allow-command /bin/sh; see docs/command-jobs.md")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -352,10 +353,17 @@ func pages[N any](t *timingFlags, from time.Time, load func(from time.Time) ([]N
 	return out, nil
 }
 
-// parseTime reads a time of a flag.
+// parseTime reads a time of a flag. A date alone would leave open whose midnight is
+// meant, so the answer says how to write one.
 func parseTime(flag, text string) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
+		if _, e := time.Parse(time.DateOnly, text); e == nil {
+			return at, &usage{
+				text: "--" + flag + " " + strconv.Quote(text) + " has no time of day and no offset",
+				hint: "for its midnight in UTC write " + text + "T00:00:00Z, for another zone an offset, such as " + text + "T00:00:00+09:00",
+			}
+		}
 		return at, usagef("--%s %q must be a time such as 2026-01-31T12:00:00Z", flag, text)
 	}
 	return at, nil

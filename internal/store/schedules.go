@@ -19,7 +19,7 @@ type Schedules interface {
 	// Version returns the definition that a schedule had, UpdatedAt and ChangedBy being
 	// when and by whom that version was made; not_found.
 	Version(ctx context.Context, tenant, id string, version int) (agenda.Schedule, error)
-	// List returns a page ordered by name.
+	// List returns a page ordered by name, with the last runs as their jobs are now.
 	List(ctx context.Context, p ListSchedules) (SchedulePage, error)
 	// Update stores p.Schedule, whose Version must be one above the stored one or,
 	// when only its state was changed, the stored one; version_mismatch, name_taken,
@@ -135,6 +135,18 @@ type DueSchedule struct {
 	Happened []agenda.Happened
 	// Epoch fences the decision.
 	Epoch int64
+}
+
+// Current returns the schedule with its last run as the run's job is now: the end of
+// a run is recorded with the next decision only.
+func (d DueSchedule) Current() agenda.Schedule {
+	n := d.Schedule
+	for _, x := range d.Runs {
+		if x.JobID == n.State.Last.JobID {
+			n.State.Last.Status = x.Status
+		}
+	}
+	return n
 }
 
 // Decided is a decision about a schedule.

@@ -1,9 +1,13 @@
 package strict
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Closest returns the known name that was probably meant by name: the same in
-// another case or key style, or a few letters away. "" = none is close.
+// another case or key style, or a few letters away. Of a short name more than half
+// must be right, unless the letters are only in another order. "" = none is close.
 func Closest(name string, known []string) string {
 	if len(name) > 64 {
 		return ""
@@ -16,7 +20,11 @@ func Closest(name string, known []string) string {
 	}
 	best, dist := "", 1+len(name)/4
 	for _, k := range known {
-		if d := distance(flat, flatten(k)); d <= dist && (best == "" || d < dist) {
+		d := distance(flat, flatten(k))
+		if 2*d >= len(flat) && letters(flat) != letters(flatten(k)) {
+			continue
+		}
+		if d <= dist && (best == "" || d < dist) {
 			best, dist = k, d
 		}
 	}
@@ -25,6 +33,12 @@ func Closest(name string, known []string) string {
 
 func flatten(s string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
+}
+
+func letters(s string) string {
+	b := []byte(s)
+	slices.Sort(b)
+	return string(b)
 }
 
 // distance is the Levenshtein distance.

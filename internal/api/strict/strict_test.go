@@ -96,6 +96,18 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+func TestClosest(t *testing.T) {
+	t.Parallel()
+	known := []string{"count", "from", "name", "priority", "some_name", "type"}
+	for in, want := range map[string]string{
+		"someName": "some_name", "priorty": "priority", "nam": "name", "tpye": "type", "form": "from", "cron": "", "size": "", "": "",
+	} {
+		if got := strict.Closest(in, known); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{`{"a":[1,2]}`, `[`, `{"a":1,"a":2}`, `1e400`, "\"\\u0000\"", `{"a":}`, `[1 2]`, `{"a" 1}`} {
 		f.Add([]byte(s))

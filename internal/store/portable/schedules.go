@@ -237,29 +237,46 @@ func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.Sched
 	if len(p.Labels) == 0 {
 		query += fmt.Sprintf(` LIMIT %d`, p.Limit+1)
 	}
-	var page store.SchedulePage
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
-		rows, err := tx.Query(ctx, query, w.args...)
-		if err != nil {
-			return fmt.Errorf("list schedules: %w", err)
+	var (
+		page  store.SchedulePage
+		items []store.DueSchedule
+	)
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		if items, err = listed(ctx, tx, query, w.args, p); err != nil {
+			return err
 		}
-		defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
-		page.Schedules = nil
-		for len(page.Schedules) <= p.Limit && rows.Next() {
-			d, err := scanDue(rows.Scan)
-			if err != nil {
-				return err
-			}
-			if hasLabels(d.Schedule.Labels, p.Labels) {
-				page.Schedules = append(page.Schedules, d.Schedule)
-			}
+		if page.More = len(items) > p.Limit; page.More {
+			items = items[:p.Limit]
 		}
-		return rows.Err()
+		if len(items) == 0 {
+			return nil
+		}
+		return openRuns(ctx, tx, items)
 	})
-	if len(page.Schedules) > p.Limit {
-		page.Schedules, page.More = page.Schedules[:p.Limit], true
+	for _, d := range items {
+		page.Schedules = append(page.Schedules, d.Current())
 	}
 	return page, err
+}
+
+// listed reads one schedule more than a page, if there are as many.
+func listed(ctx context.Context, tx Tx, query string, args []any, p store.ListSchedules) ([]store.DueSchedule, error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list schedules: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+	var items []store.DueSchedule
+	for len(items) <= p.Limit && rows.Next() {
+		d, err := scanDue(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		if hasLabels(d.Schedule.Labels, p.Labels) {
+			items = append(items, d)
+		}
+	}
+	return items, rows.Err()
 }
 
 func hasLabels(has, wanted map[string]string) bool {

@@ -2238,7 +2238,7 @@ type Schedule struct {
 	// LastRunAt: when its last run was put into the queue, also by a person.
 	LastRunAt *time.Time `json:"last_run_at"`
 	LastJobID *string    `json:"last_job_id"`
-	// LastStatus: of the last run, as the schedule last saw it.
+	// LastStatus: of the last run.
 	LastStatus *string `json:"last_status"`
 	// RunCount: all its runs.
 	RunCount int `json:"run_count"`

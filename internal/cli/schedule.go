@@ -201,7 +201,7 @@ const (
 func (a *app) scheduleNext() *cobra.Command {
 	var t timingFlags
 	c := &cobra.Command{
-		Use: "next SCHEDULE | --cron EXPR [flags]", Short: "Show when a schedule fires, or would; the latter needs no server", Args: cobra.MaximumNArgs(1),
+		Use: "next SCHEDULE | --cron EXPR [flags]", Aliases: []string{"preview"}, Short: "Show when a schedule fires, or would; the latter needs no server", Args: cobra.MaximumNArgs(1),
 		Long: `Next lists the times after --from, those that a calendar takes away too, with the
 reason. With the id or name of a schedule, the server is asked. Without, flags say
 when, and no server is needed: calendars are those of this program, without packs

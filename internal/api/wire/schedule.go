@@ -142,7 +142,7 @@ type Schedule struct {
 	SkipNext            []time.Time      `json:"skip_next" nullable:"false" doc:"nominals that will be skipped because somebody asked for it"`
 	LastRunAt           *time.Time       `json:"last_run_at" doc:"when its last run was put into the queue, also by a person"`
 	LastJobID           *string          `json:"last_job_id"`
-	LastStatus          *string          `json:"last_status" doc:"of the last run, as the schedule last saw it"`
+	LastStatus          *string          `json:"last_status" doc:"of the last run"`
 	RunCount            int              `json:"run_count" doc:"all its runs"`
 	FiredCount          int              `json:"fired_count" doc:"those that max_runs counts: without those that people started"`
 	ConsecutiveFailures int              `json:"consecutive_failures" doc:"failed runs in a row"`

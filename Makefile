@@ -74,7 +74,7 @@ modules: ## run the test modules under e2e/ that have a go.mod of their own
 race: ## run the short tests under the race detector
 	# SQLite is C made into Go: watching its memory finds nothing and triples the time. Hashing
 	# passwords has no goroutines.
-	CGO_ENABLED=1 $(GOTESTSUM) -- -race -short -timeout 15m -gcflags='modernc.org/...=-race=false' -gcflags='golang.org/x/crypto/...=-race=false' ./...
+	CGO_ENABLED=1 $(GOTESTSUM) -- -race -short -timeout 25m -gcflags='modernc.org/...=-race=false' -gcflags='golang.org/x/crypto/...=-race=false' ./...
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target FUZZTIME times (50000x; a duration such as 10m is possible)

@@ -24,9 +24,6 @@ const (
 	ServerStarted Happening = "server.started"
 )
 
-// Happenings lists those that a trigger of the kind ON may name.
-func Happenings() []Happening { return []Happening{JobCompleted, JobFailed, ApprovalDecided} }
-
 // On is what a schedule waits for.
 type On struct {
 	Event Happening // "" = nothing

@@ -9,7 +9,9 @@ package id
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"time"
 
@@ -36,10 +38,13 @@ const (
 	Schedule  Kind = "sched"
 	Directive Kind = "dir"
 	Workflow  Kind = "wf"
-	Webhook   Kind = "hook"
-	Delivery  Kind = "dlv"
-	Approval  Kind = "appr"
-	Execution Kind = "exec"
+	// WorkflowRun is a run of a workflow, Checkpoint one of its steps.
+	WorkflowRun Kind = "wfrun"
+	Checkpoint  Kind = "ckpt"
+	Webhook     Kind = "hook"
+	Delivery    Kind = "dlv"
+	Approval    Kind = "appr"
+	Execution   Kind = "exec"
 )
 
 const (
@@ -60,6 +65,27 @@ func New(k Kind, at time.Time) string {
 	b[6] = b[6]&0x0f | 0x70 // version 7
 	b[8] = b[8]&0x3f | 0x80 // variant 10
 	return string(k) + "_" + encode(b)
+}
+
+// Derive returns the id of kind k that always is the same for the same well-formed
+// base and parts: whoever makes something twice, after a crash, finds the first one.
+// It has the time of base, another id.
+func Derive(k Kind, base string, parts ...string) string {
+	h := sha256.New()
+	for _, p := range append([]string{string(k), base}, parts...) {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(p), p) // a hash takes everything
+	}
+	b := [16]byte(h.Sum(nil))
+	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	body := encode(b)
+	const timeLen = 10 // 48 bits behind two that are always 0
+	if _, from, ok := strings.Cut(base, "_"); ok && len(from) == bodyLen {
+		body = from[:timeLen] + body[timeLen:]
+	} else {
+		body = "0" + body[1:]
+	}
+	return string(k) + "_" + body
 }
 
 // Check returns nil when s is a well-formed id of kind k, and a fault with
@@ -92,7 +118,7 @@ func (k Kind) Noun() string {
 var nouns = map[Kind]string{
 	Template: "template", Artifact: "artifact", Event: "event", Tenant: "tenant", Token: "token", User: "user", Session: "session",
 	Instance: "instance", Request: "request", Schedule: "schedule", Directive: "directive", Workflow: "workflow",
-	Webhook: "webhook", Delivery: "delivery", Approval: "approval", Execution: "execution",
+	Webhook: "webhook", Delivery: "delivery", Approval: "approval", Execution: "execution", WorkflowRun: "workflow run", Checkpoint: "checkpoint",
 }
 
 // encode writes 128 bits as 26 base-32 characters, most significant first, so

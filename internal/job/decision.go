@@ -69,6 +69,9 @@ type Direct struct {
 	Locks    []string
 	Instance string
 	Seq      int64
+	// CreatedBy is who asks, Since when it arrived.
+	CreatedBy string
+	Since     time.Time
 }
 
 // Needs is what the request takes while it runs.
@@ -127,6 +130,9 @@ type Decision struct {
 	Claims []Claim
 	// Overtaken replaces the snapshot's list.
 	Overtaken []Overtaken
+	// Settled says that a decision right after this one would start nothing, as long as
+	// nothing else changes.
+	Settled bool
 }
 
 // Claim starts a job.
@@ -159,6 +165,7 @@ const (
 	WaitNotBefore   WaitCode = "not_before"   // its time has not come
 	WaitRetryDelay  WaitCode = "retry_delay"  // the last attempt failed, the next one waits
 	WaitGroup       WaitCode = "group"        // its group lets others go first
+	WaitParked      WaitCode = "parked"       // its run has begun and waits for something else
 	WaitDirectFirst WaitCode = "direct_first" // a direct request takes what it needs
 )
 
@@ -166,6 +173,9 @@ const (
 type Waiting struct {
 	Code   WaitCode
 	Detail string
+	// For is what a parked run waits for, "" otherwise: a workflow's approval, timer,
+	// event, job, retry_delay, turn, or paused.
+	For string
 	// Holder is the id of what it waits for (a job, a run or the name that a program
 	// gave itself), "" where that does not apply.
 	Holder string

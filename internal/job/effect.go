@@ -15,7 +15,9 @@ import (
 
 func asRejected(err error, r **fsm.Rejected) bool { return errors.As(err, r) }
 
-func notHeld(j Job, _ Claimed) bool { return j.HeldReason == "" && j.ApprovalUntil.IsZero() }
+func notHeld(j Job, _ Claimed) bool {
+	return j.HeldReason == "" && j.Parked == "" && j.ApprovalUntil.IsZero()
+}
 
 func waitsForApproval(j Job, _ Approved) bool { return j.AwaitsApproval() }
 func stillWaits(j Job, _ Rerequested) bool    { return j.AwaitsApproval() }
@@ -30,21 +32,28 @@ func attemptsLeft(j Job, e Broke) bool {
 func emit(t event.Type, at time.Time) event.Event { return event.Event{Type: t, At: at} }
 
 func claim(j Job, e Claimed, c *Change) {
-	j.Attempt++
-	j.RunID, j.Instance, j.Epoch = e.RunID, e.Instance, e.Epoch
-	j.StartedAt = e.At
+	j.Instance, j.Epoch = e.Instance, e.Epoch
+	if !j.Resuming {
+		j.Attempt++
+		j.RunID, j.StartedAt = e.RunID, e.At
+	}
+	started := event.Event{
+		Type: event.JobStarted, At: e.At, RunID: j.RunID,
+		Data: map[string]string{"attempt": strconv.Itoa(j.Attempt)},
+	}
+	if j.Resuming {
+		started.Data["resumed"] = "true"
+	}
+	j.Resuming = false
 	j.NotBefore = time.Time{}
 	j.Failure = Failure{}
 	c.After = j
-	c.Emit = []event.Event{{
-		Type: event.JobStarted, At: e.At, RunID: e.RunID,
-		Data: map[string]string{"attempt": strconv.Itoa(j.Attempt)},
-	}}
+	c.Emit = []event.Event{started}
 }
 
-// leave is common to every end of an attempt.
+// leave is common to every end of an attempt, and to what interrupts one.
 func leave(j Job) Job {
-	j.Instance = ""
+	j.Instance, j.ResumeLocks = "", nil
 	return j
 }
 
@@ -52,6 +61,7 @@ func leave(j Job) Job {
 func finish(j Job, at time.Time) Job {
 	j = leave(j)
 	j.FinishedAt = at
+	j.Resuming, j.Parked = false, ""
 	return j
 }
 
@@ -123,9 +133,14 @@ func requeueCrashed(j Job, e Interrupted, c *Change) {
 	n.QueuedAt = e.At
 	n.Failure = Failure{Code: CodeInterrupted, Message: InterruptedMessage}
 	c.Emit = []event.Event{runEvent(j, event.JobRunFailed, e.At, CodeInterrupted), emit(event.JobQueued, e.At)}
+	poison(n, e.At, c)
+}
+
+// poison holds a job that crashed the server too often.
+func poison(n Job, at time.Time, c *Change) {
 	if n.Crashes >= PoisonCrashes {
 		n.HeldReason = "the server crashed " + strconv.Itoa(n.Crashes) + " times in a row while this job ran"
-		c.Emit = append(c.Emit, emit(event.JobHeld, e.At))
+		c.Emit = append(c.Emit, emit(event.JobHeld, at))
 	}
 	c.After = n
 }
@@ -184,7 +199,7 @@ func edit(j Job, e Edited, c *Change) {
 	c.After = j
 	if e.Priority != nil && *e.Priority != j.Priority {
 		c.After.Priority = *e.Priority
-		if j.GroupID == "" {
+		if j.GroupID == "" && !j.Resuming { // whose lane has no priorities
 			c.After.Rank = "" // the store puts it behind the others of that priority
 		}
 	}
@@ -203,6 +218,9 @@ func edit(j Job, e Edited, c *Change) {
 	if e.StartDeadline != nil {
 		c.After.StartDeadline = *e.StartDeadline
 	}
+	if w := e.Work; w != nil {
+		c.After.Params, c.After.Locks, c.After.Limits, c.After.UniqueKey = w.Params, w.Locks, w.Limits, w.UniqueKey
+	}
 	c.Emit = []event.Event{emit(event.JobUpdated, e.At)}
 }
 
@@ -213,6 +231,10 @@ func place(j Job, e Placed, c *Change) {
 
 func due(j Job, e Due, c *Change) {
 	c.After = j
+	if j.Parked != "" {
+		wake(j, Woken(e), c)
+		return
+	}
 	if !j.NotBefore.IsZero() {
 		c.After.NotBefore = time.Time{}
 		c.Emit = []event.Event{emit(event.JobDue, e.At)}

@@ -42,6 +42,10 @@ const (
 	CrashRetry CrashPolicy = "retry"
 	// CrashAsk ends the job FAILED with code outcome_unknown: a person decides.
 	CrashAsk CrashPolicy = "ask"
+	// CrashResume puts the job into the lane of resumed runs, and its run goes on as
+	// the same attempt. Only durable job types have it, and they have no other: they
+	// also end by themselves after a cancel, and can be parked.
+	CrashResume CrashPolicy = "resume"
 )
 
 // Trigger says what put the job into the queue.
@@ -136,6 +140,16 @@ type Job struct {
 	// it does not. A job that ended while it waited keeps it.
 	ApprovalUntil time.Time
 
+	// Resuming says that the job's run has begun and goes on when the job is claimed:
+	// RunID is still active, and the claim makes no new attempt.
+	Resuming bool
+	// Parked is what a resuming job waits for outside of the order; "" = it is not
+	// parked. It is woken by that, or when NotBefore comes.
+	Parked string
+	// ResumeLocks are what the run needs beside Locks in order to go on, sorted. A claim
+	// takes them, and they stay as they are until the run leaves its slot.
+	ResumeLocks []string
+
 	Attempt  int    // number of the current or last attempt, from 1; 0 = none yet
 	Failures int    // attempts that count against Retry.MaxAttempts
 	Crashes  int    // server crashes in a row during this job
@@ -170,11 +184,13 @@ func demand(ev any) string {
 	case Released:
 		return "only a job that waits can be released"
 	case Edited:
-		return "only a job that waits can be changed"
+		return "only a job that waits can be changed, and when a run goes on that has begun is for the run to say"
 	case Placed:
 		return "only a job that waits can be moved"
 	case Restored:
 		return "only a cancelled job that never started, is in no group and waited for no approval can be restored"
+	case Dropped:
+		return "only a job that waits can be skipped, and not when its run has begun"
 	case Approved, Rerequested:
 		return "only a job that waits for an approval can be approved"
 	}

@@ -18,10 +18,17 @@ import (
 // stands before everything that has not begun.
 const zoneQueue = 2
 
+// zoneResumed is the lane of resumed runs: what had begun, was parked or came back,
+// and goes on.
+const zoneResumed = 1
+
 // Zone is where j enters the order when nobody says otherwise: behind all jobs
 // of an equal or sooner insertion class, which is the priority and, inside one
-// priority, manual jobs before scheduled ones.
+// priority, manual jobs before scheduled ones. A run that goes on is before them all.
 func (j Job) Zone() int {
+	if j.Resuming {
+		return zoneResumed
+	}
 	z := zoneQueue + 2*j.Priority
 	if j.Trigger == TriggerSchedule {
 		z++
@@ -29,19 +36,19 @@ func (j Job) Zone() int {
 	return z
 }
 
-// Spot is what the index of the order knows of j.
+// Spot is what the index of the order knows of j. A parked job waits outside of it.
 func (j Job) Spot() order.Spot {
-	if j.State != Queued || j.Rank == "" {
+	if j.State != Queued || j.Rank == "" || j.Parked != "" {
 		return order.Spot{}
 	}
 	return order.Spot{Rank: j.Rank, Class: j.Class().String(), Listed: !j.GroupActive, Ready: j.Ready()}
 }
 
-// Ready reports whether a claim may look at j at all: it is not held, needs
+// Ready reports whether a claim may look at j at all: it is not held or parked, needs
 // no approval (any more), its time has come, and no group that has begun decides about it. A delayed job gets
 // ready when a claim finds that its time has come.
 func (j Job) Ready() bool {
-	return j.State == Queued && j.HeldReason == "" && j.NotBefore.IsZero() && !j.GroupActive && j.ApprovalUntil.IsZero()
+	return j.State == Queued && j.HeldReason == "" && j.Parked == "" && j.NotBefore.IsZero() && !j.GroupActive && j.ApprovalUntil.IsZero()
 }
 
 // AwaitsApproval reports whether j cannot start before somebody approves it.
@@ -74,8 +81,18 @@ func (j Job) Class() Class {
 func (j Job) Needs() Class {
 	return Class{
 		Type: j.Type, TemplateID: j.TemplateID, Tenant: j.Tenant, MaxTemplate: j.Limits.MaxRunning,
-		Key: j.Limits.Key, MaxKey: j.Limits.MaxPerKey, Locks: j.Locks,
+		Key: j.Limits.Key, MaxKey: j.Limits.MaxPerKey, Locks: j.locks(),
 	}
+}
+
+// locks are all that a claim takes for j.
+func (j Job) locks() []string {
+	if len(j.ResumeLocks) == 0 {
+		return j.Locks
+	}
+	all := slices.Concat(j.Locks, j.ResumeLocks)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 const classSep = "\x1f"

@@ -93,6 +93,15 @@ type (
 		Labels        map[string]string
 		NotBefore     *time.Time
 		StartDeadline *time.Time
+		Work          *Work
+	}
+	// Work is what a job that has not started is to do instead: its params, and what
+	// was made from them.
+	Work struct {
+		Params    []byte
+		Locks     []string
+		Limits    Limits
+		UniqueKey string
 	}
 	// Placed gives the job another rank: a person moved it. It is announced by the
 	// order as a whole, not by the job.
@@ -121,31 +130,51 @@ type (
 	}
 	// GroupBegan says that the job's group has its slot.
 	GroupBegan struct{ At time.Time }
+	// Parked gives the slot of a durable run back while it waits for something: until
+	// it is woken, or Until comes (zero = it does not). With Locks it waits for nothing
+	// but these, in the order.
+	Parked struct {
+		At    time.Time
+		For   string
+		Until time.Time
+		Locks []string // sorted, no duplicates
+		// CancelSeen says that the run knows of the cancel that was asked. One that does
+		// not goes on at once.
+		CancelSeen bool
+	}
+	// Woken lets a run go on that was parked, or that waits for ResumeLocks: there is
+	// something else to do.
+	Woken struct{ At time.Time }
 )
 
 // Table is the job's state machine.
 var Table = fsm.New[State, Job, Change](func(j Job) State { return j.State },
-	fsm.On[Claimed](fsm.From(Queued), fsm.When("not held, and approved", notHeld), fsm.To(Running), fsm.Do(claim)),
+	fsm.On[Claimed](fsm.From(Queued), fsm.When("not held or parked, and approved", notHeld), fsm.To(Running), fsm.Do(claim)),
 	fsm.On[Succeeded](fsm.From(Running), fsm.To(Completed), fsm.Do(succeed)),
 	fsm.On[Passed](fsm.From(Running), fsm.To(Skipped), fsm.Do(pass)),
 	fsm.On[Broke](fsm.From(Running), fsm.When("cancel asked", brokeCancelled), fsm.To(Cancelled), fsm.Do(stop)),
 	fsm.On[Broke](fsm.From(Running), fsm.When("attempts left", attemptsLeft), fsm.To(Queued), fsm.Do(retry)),
 	fsm.On[Broke](fsm.From(Running), fsm.To(Failed), fsm.Do(fail)),
+	fsm.On[CancelAsked](fsm.From(Queued), fsm.When("its run goes on", cancelResuming), fsm.To(Queued), fsm.Do(askWaiting)),
 	fsm.On[CancelAsked](fsm.From(Queued), fsm.To(Cancelled), fsm.Do(withdraw)),
 	fsm.On[CancelAsked](fsm.From(Running), fsm.To(Running), fsm.Do(askCancel)),
+	fsm.On[Interrupted](fsm.From(Running), fsm.When("crash policy resume", crashResume), fsm.To(Queued), fsm.Do(resumeCrashed)),
 	fsm.On[Interrupted](fsm.From(Running), fsm.When("cancel asked", crashCancelled), fsm.To(Cancelled), fsm.Do(stopCrashed)),
 	fsm.On[Interrupted](fsm.From(Running), fsm.When("crash policy retry", crashRetry), fsm.To(Queued), fsm.Do(requeueCrashed)),
 	fsm.On[Interrupted](fsm.From(Running), fsm.To(Failed), fsm.Do(failCrashed)),
+	fsm.On[Returned](fsm.From(Running), fsm.When("crash policy resume", returnResume), fsm.To(Queued), fsm.Do(resumeReturned)),
 	fsm.On[Returned](fsm.From(Running), fsm.When("cancel asked", returnCancelled), fsm.To(Cancelled), fsm.Do(stopReturned)),
 	fsm.On[Returned](fsm.From(Running), fsm.To(Queued), fsm.Do(giveBack)),
 	fsm.On[Held](fsm.From(Queued), fsm.To(Queued), fsm.Do(hold)),
 	fsm.On[Released](fsm.From(Queued), fsm.To(Queued), fsm.Do(release)),
-	fsm.On[Edited](fsm.From(Queued), fsm.To(Queued), fsm.Do(edit)),
+	fsm.On[Edited](fsm.From(Queued), fsm.When("no times of a run that goes on, no work of one that began or waits for an approval", editable), fsm.To(Queued), fsm.Do(edit)),
 	fsm.On[Placed](fsm.From(Queued), fsm.To(Queued), fsm.Do(place)),
 	fsm.On[Due](fsm.From(Queued), fsm.To(Queued), fsm.Do(due)),
-	fsm.On[Dropped](fsm.From(Queued), fsm.To(Skipped), fsm.Do(drop)),
+	fsm.On[Dropped](fsm.From(Queued), fsm.When("no run goes on", dropable), fsm.To(Skipped), fsm.Do(drop)),
 	fsm.On[Restored](fsm.From(Cancelled), fsm.When("never started", neverStarted), fsm.To(Queued), fsm.Do(restore)),
 	fsm.On[Approved](fsm.From(Queued), fsm.When("waits for an approval", waitsForApproval), fsm.To(Queued), fsm.Do(approve)),
 	fsm.On[Rerequested](fsm.From(Queued), fsm.When("waits for an approval", stillWaits), fsm.To(Queued), fsm.Do(rerequest)),
 	fsm.On[GroupBegan](fsm.From(Queued), fsm.To(Queued), fsm.Do(groupBegan)),
+	fsm.On[Parked](fsm.From(Running), fsm.When("crash policy resume", mayPark), fsm.To(Queued), fsm.Do(park)),
+	fsm.On[Woken](fsm.From(Queued), fsm.When("its run goes on", mayWake), fsm.To(Queued), fsm.Do(wake)),
 )

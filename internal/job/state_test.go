@@ -46,6 +46,11 @@ func events() []any {
 		job.Approved{At: noon},
 		job.Rerequested{At: noon, ApprovalID: "appr_2", Until: noon.Add(time.Hour)},
 		job.GroupBegan{At: noon},
+		job.Edited{At: noon, NotBefore: &noon},
+		job.Parked{At: noon, For: "approval", Until: noon.Add(time.Hour)},
+		job.Parked{At: noon, For: "timer", CancelSeen: true},
+		job.Parked{At: noon, Locks: []string{"gpu:0"}},
+		job.Woken{At: noon},
 	}
 }
 
@@ -65,7 +70,25 @@ func variants() []struct {
 		{"retry-left", func(j *job.Job) { j.Retry = job.Retry{MaxAttempts: 3} }},
 		{"crash-retry", func(j *job.Job) { j.OnCrash = job.CrashRetry }},
 		{"crash-ask", func(j *job.Job) { j.OnCrash = job.CrashAsk }},
+		{"crash-resume", resume},
+		{"resume-cancel", func(j *job.Job) { resume(j); j.CancelAskedAt = noon.Add(-time.Second) }},
+		{"resume-third", func(j *job.Job) { resume(j); j.Crashes = job.PoisonCrashes - 1 }},
+		{"parked", func(j *job.Job) { parked(j, "timer", noon.Add(time.Minute)) }},
+		{"parked-held", func(j *job.Job) { parked(j, "event", time.Time{}); j.HeldReason = "by hand" }},
+		{"parked-locks", func(j *job.Job) { resume(j); j.ResumeLocks = []string{"gpu:0"} }},
 		{"third-crash", func(j *job.Job) { j.OnCrash, j.Crashes = job.CrashRetry, job.PoisonCrashes-1 }},
+	}
+}
+
+// resume makes j a job of a durable type, whose run goes on where it waits.
+func resume(j *job.Job) {
+	j.OnCrash = job.CrashResume
+	j.Resuming = j.State == job.Queued
+}
+
+func parked(j *job.Job, why string, until time.Time) {
+	if resume(j); j.Resuming {
+		j.Parked, j.NotBefore = why, until
 	}
 }
 
@@ -93,7 +116,7 @@ func TestVerdicts(t *testing.T) {
 			for _, ev := range events() {
 				j := sample(s)
 				v.set(&j)
-				fmt.Fprintf(&got, "%-9s %-12s %-11s -> %s\n", s, v.name, eventName(ev), verdict(j, ev))
+				fmt.Fprintf(&got, "%-9s %-13s %-11s -> %s\n", s, v.name, eventName(ev), verdict(j, ev))
 			}
 		}
 	}
@@ -118,6 +141,15 @@ func verdict(j job.Job, ev any) string {
 		return "refused: " + string(f.Code)
 	}
 	words := []string{string(c.After.State)}
+	if c.After.Resuming {
+		words = append(words, "resuming")
+	}
+	if c.After.Parked != "" {
+		words = append(words, "parked for "+c.After.Parked)
+	}
+	if len(c.After.ResumeLocks) > 0 {
+		words = append(words, "needs "+strings.Join(c.After.ResumeLocks, " "))
+	}
 	if c.After.HeldReason != "" {
 		words = append(words, "held")
 	}
@@ -170,7 +202,7 @@ func TestLife(t *testing.T) {
 		j := sample(job.Queued)
 		j.Attempt, j.RunID, j.Epoch = 0, "", 0
 		j.Retry = job.Retry{MaxAttempts: rapid.IntRange(0, job.MaxAttempts).Draw(t, "max_attempts")}
-		j.OnCrash = rapid.SampledFrom([]job.CrashPolicy{job.CrashFail, job.CrashRetry, job.CrashAsk}).Draw(t, "on_crash")
+		j.OnCrash = rapid.SampledFrom([]job.CrashPolicy{job.CrashFail, job.CrashRetry, job.CrashAsk, job.CrashResume}).Draw(t, "on_crash")
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			ev := rapid.SampledFrom(events()).Draw(t, "event")
 			before := j
@@ -212,7 +244,8 @@ func checkStep(t *rapid.T, c job.Change) {
 		t.Fatalf("%s finished at %v", a.State, a.FinishedAt)
 	}
 	claimed := b.State == job.Queued && a.State == job.Running
-	if want := b.Attempt; !claimed && a.Attempt != want || claimed && a.Attempt != want+1 {
+	checkRun(t, b, a)
+	if want := b.Attempt; !claimed && a.Attempt != want || claimed && !b.Resuming && a.Attempt != want+1 {
 		t.Fatalf("attempt %d -> %d (%s -> %s)", b.Attempt, a.Attempt, b.State, a.State)
 	}
 	if claimed && b.HeldReason != "" {
@@ -228,6 +261,22 @@ func checkStep(t *rapid.T, c job.Change) {
 		if e.JobID != b.ID || e.Tenant != b.Tenant || e.Type == "" || e.At.IsZero() {
 			t.Fatalf("incomplete event %+v", e)
 		}
+	}
+}
+
+// checkRun checks what holds of runs that outlive their slot.
+func checkRun(t *rapid.T, b, a job.Job) {
+	if a.Resuming && (a.State != job.Queued || a.OnCrash != job.CrashResume || a.Attempt == 0) {
+		t.Fatalf("a run goes on of %+v", a)
+	}
+	if a.Parked != "" && (!a.Resuming || a.Ready()) || a.Parked != "" && len(a.ResumeLocks) > 0 {
+		t.Fatalf("parked: %+v", a)
+	}
+	if b.Resuming && (a.RunID != b.RunID || a.Attempt != b.Attempt || a.State != job.Queued && a.State != job.Running) {
+		t.Fatalf("a run that goes on was left behind: %+v -> %+v", b, a)
+	}
+	if b.Resuming && !a.CancelAskedAt.IsZero() && b.CancelAskedAt.IsZero() && !a.Ready() && !a.GroupActive {
+		t.Fatalf("a cancelled run cannot end: %+v", a)
 	}
 }
 

@@ -25,6 +25,7 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Runs = runs{st.Runs, g}
 	st.Templates = templates{st.Templates, st.Keys, g}
 	st.Directives = directives{st.Directives, st.Keys, g}
+	st.Workflows = workflows{st.Workflows, st.Keys, g}
 	st.Schedules = schedules{st.Schedules, st.Keys, g}
 	st.Calls = calls{st.Calls, g}
 	st.Artifacts = artifacts{st.Artifacts, g}
@@ -40,6 +41,9 @@ func (g *Guard) Wrap(st store.Store) store.Store {
 	st.Sessions = sessions{st.Sessions, g}
 	st.Webhooks = webhooks{st.Webhooks, g}
 	st.Outbox = outbox{st.Outbox, st.Keys, g}
+	st.Secrets = secrets{st.Secrets, g}
+	st.WorkflowRuns = workflowRuns{st.WorkflowRuns, g}
+	st.WorkflowLog = workflowLog{st.WorkflowLog, g}
 	st.Health = health{st.Health, g}
 	return st
 }
@@ -353,6 +357,18 @@ func (l locks) Renew(ctx context.Context, p store.RenewLock) (h job.Holder, err 
 		return err
 	})
 	return h, err
+}
+
+func (l locks) Take(ctx context.Context, p store.TakeLocks) (t store.TakenLocks, err error) {
+	err = l.g.need(func() error {
+		t, err = l.Locks.Take(ctx, p)
+		return err
+	})
+	return t, err
+}
+
+func (l locks) Free(ctx context.Context, p store.FreeLocks) error {
+	return l.g.need(func() error { return l.Locks.Free(ctx, p) })
 }
 
 func (l locks) Release(ctx context.Context, p store.ReleaseLock) (h job.Holder, err error) {

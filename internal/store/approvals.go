@@ -31,6 +31,12 @@ type Approvals interface {
 	// that is PENDING, has not expired and shows p.ContentHash; approval_closed,
 	// approval_content_changed, not_found. A job goes on waiting, for the new one.
 	Rerequest(ctx context.Context, p RerequestApproval) (approval.Request, error)
+	// Withdraw supersedes a request about anything but a job, because nobody needs an
+	// answer any more, and returns it; one that has ended stays as it is. not_found.
+	Withdraw(ctx context.Context, p WithdrawApproval) (approval.Request, error)
+	// Remind announces a PENDING request once more and returns it; of one that has
+	// ended it says nothing. not_found.
+	Remind(ctx context.Context, p RemindApproval) (approval.Request, error)
 	// Expire ends requests whose time is over by the authority's clock, or puts new
 	// ones in their place where they say so.
 	Expire(ctx context.Context, p ExpireApprovals) (ExpiredApprovals, error)
@@ -52,15 +58,19 @@ type ListApprovals struct {
 	// Subject restricts the list to requests about one thing; the zero value does
 	// not. An empty type stands for every type.
 	Subject approval.Subject
-	// After continues behind a request; nil = from the newest.
+	// ByExpiry orders by when they expire, the first first; else the newest request
+	// is the first.
+	ByExpiry bool
+	// After continues behind a request; nil = from the first.
 	After *ApprovalPosition
 	Limit int // at least 1
 }
 
-// ApprovalPosition is a place in a list of requests.
+// ApprovalPosition is a place in a list of requests: when one was made or, by expiry,
+// expires, and its id.
 type ApprovalPosition struct {
-	RequestedAt time.Time
-	ID          string
+	At time.Time
+	ID string
 }
 
 // ApprovalPage is one page. More says that requests follow.
@@ -77,8 +87,11 @@ type DecideApproval struct {
 	Comment    string
 	// ContentHash is the hash of what the person saw.
 	ContentHash string
-	Now         time.Time // zero = the authority's clock
-	Key         *Key
+	// Form is what the person filled in, a JSON object that fits the request's content;
+	// nil = nothing.
+	Form []byte
+	Now  time.Time // zero = the authority's clock
+	Key  *Key
 	// Audit is written with the decision; its Detail gets the status that followed.
 	Audit *audit.Entry
 }
@@ -93,6 +106,19 @@ type RerequestApproval struct {
 	Now         time.Time // zero = the authority's clock
 	Key         *Key
 	Audit       *audit.Entry
+}
+
+// WithdrawApproval are the parameters of Approvals.Withdraw.
+type WithdrawApproval struct {
+	Tenant, ID string
+	Reason     string    // for people
+	Now        time.Time // zero = the authority's clock
+}
+
+// RemindApproval are the parameters of Approvals.Remind.
+type RemindApproval struct {
+	Tenant, ID string
+	Now        time.Time // zero = the authority's clock
 }
 
 // ExpireApprovals are the parameters of Approvals.Expire.

@@ -11,20 +11,6 @@ import (
 	"github.com/runsheet/runsheet/internal/run"
 )
 
-// AddJobs are the parameters of Jobs.Add.
-type AddJobs struct {
-	Jobs []job.Job
-	// Place is where they go, one behind the other; nil = where their zones say.
-	// Only without groups.
-	Place *Place
-	// Unique refuses the jobs that have a UniqueKey when another one with it is there.
-	Unique *Unique
-	// Approvals are requests without which their subjects, which are among Jobs, must
-	// not start.
-	Approvals []approval.Request
-	Key       *Key
-}
-
 // Unique says which other jobs stand in the way of one with the same UniqueKey.
 type Unique struct {
 	// Since: only jobs created later count; zero = all.
@@ -189,16 +175,6 @@ type RenewLock struct {
 	TTL          time.Duration
 	Now          time.Time // zero = the authority's clock
 	Key          *Key
-}
-
-// ReleaseLock are the parameters of Locks.Release.
-type ReleaseLock struct {
-	Tenant, Name string
-	Token        int64
-	Force        bool
-	Now          time.Time // zero = the authority's clock
-	Key          *Key
-	Audit        *audit.Entry
 }
 
 // SetCapacity are the parameters of Locks.SetCapacity.
@@ -384,6 +360,8 @@ type Claims struct {
 	Direct []DirectStarted
 	// NextAt is when the next waiting job's time comes; zero = none waits for a time.
 	NextAt time.Time
+	// Settled says that all that could start has: to claim again right away is in vain.
+	Settled bool
 }
 
 // Claimed is one started attempt.
@@ -403,6 +381,7 @@ type ListRuns struct {
 	Tenant        string
 	JobID         string
 	ScheduleID    string // only of jobs that this schedule made; "" = whatever
+	WorkflowID    string // only runs of this workflow; "" = whatever
 	States        []run.State
 	Types         []string
 	TemplateIDs   []string
@@ -410,9 +389,11 @@ type ListRuns struct {
 	Text          string // substring of the job's name, any case
 	StartedAfter  time.Time
 	StartedBefore time.Time
-	Ascending     bool
-	After         *RunMark
-	Limit         int // at least 1
+	// InWork leaves out active runs that wait without a slot until they go on.
+	InWork    bool
+	Ascending bool
+	After     *RunMark
+	Limit     int // at least 1
 }
 
 // RunMark is a place in a list of runs.
@@ -596,4 +577,21 @@ type Survey struct {
 	// DatabaseBytes and LogBytes are the sizes of the database and of its
 	// write-ahead log; LogBytes is 0 on PostgreSQL, whose log the server keeps.
 	DatabaseBytes, LogBytes int64
+}
+
+// AddJobs are the parameters of Jobs.Add.
+type AddJobs struct {
+	Jobs []job.Job
+	// Place is where they go, one behind the other; nil = where their zones say.
+	// Only without groups.
+	Place *Place
+	// Unique refuses the jobs that have a UniqueKey when another one with it is there.
+	Unique *Unique
+	// Approvals are requests without which their subjects, which are among Jobs, must
+	// not start.
+	Approvals []approval.Request
+	// Seeds are the states with which runs of workflows among Jobs begin; one without
+	// begins at the beginning.
+	Seeds []WorkflowSeed
+	Key   *Key
 }

@@ -99,6 +99,10 @@ type ListSchedules struct {
 	Templates []string          // ids of the templates that they start; empty = whatever
 	Labels    map[string]string // all of which they must have
 	AfterName string
+	// ByNext orders by what State.Next says, then by name; those without come last.
+	// AfterNext is the one of AfterName then.
+	ByNext    bool
+	AfterNext time.Time
 	Limit     int
 }
 

@@ -28,36 +28,41 @@ import (
 
 // Store is the roles of one open database.
 type Store struct {
-	Jobs       Jobs
-	Runs       Runs
-	Templates  Templates
-	Directives Directives
-	Calls      Calls
-	Budgets    Budgets
-	Calendars  Calendars
-	Approvals  Approvals
-	Schedules  Schedules
-	Fires      Fires
-	Happenings Happenings
-	Artifacts  Artifacts
-	Events     Events
-	Leases     Leases
-	Queue      Queue
-	Order      Order
-	Groups     Groups
-	Locks      Locks
-	Direct     Direct
-	Keys       Keys
-	Retention  Retention
-	Tenants    Tenants
-	Users      Users
-	Tokens     Tokens
-	Sessions   Sessions
-	Audit      Audit
-	Webhooks   Webhooks
-	Outbox     Outbox
-	Health     Health
-	Snapshots  Snapshots
+	Jobs         Jobs
+	Runs         Runs
+	Templates    Templates
+	Directives   Directives
+	Calls        Calls
+	Budgets      Budgets
+	Calendars    Calendars
+	Approvals    Approvals
+	Schedules    Schedules
+	Fires        Fires
+	Happenings   Happenings
+	Artifacts    Artifacts
+	Events       Events
+	Leases       Leases
+	Queue        Queue
+	Order        Order
+	Groups       Groups
+	Locks        Locks
+	Direct       Direct
+	Keys         Keys
+	Retention    Retention
+	Tenants      Tenants
+	Users        Users
+	Tokens       Tokens
+	Sessions     Sessions
+	Audit        Audit
+	Webhooks     Webhooks
+	Outbox       Outbox
+	Secrets      Secrets
+	Workflows    Workflows
+	WorkflowRuns WorkflowRuns
+	WorkflowLog  WorkflowLog
+	Health       Health
+	Snapshots    Snapshots
+	Views        Views
 }
 
 // Jobs keeps jobs and their order.
@@ -273,6 +278,15 @@ type Locks interface {
 	// Release gives a unit back; lock_not_held as in Renew. With p.Force it takes
 	// any unit away, also that of an attempt, which goes on without it.
 	Release(ctx context.Context, p ReleaseLock) (job.Holder, error)
+	// Take gives a unit of each lock to an attempt that runs, or of none. What it has
+	// already counts as given: an attempt has one unit of a lock at most. It comes
+	// behind the runs in the lane of resumed runs that could take a lock next, and
+	// behind direct requests that wait for one. stale_lease when p.Epoch is not the
+	// active attempt's. The end of the attempt frees what it has, whatever that end is.
+	Take(ctx context.Context, p TakeLocks) (TakenLocks, error)
+	// Free gives units of an attempt back, those that it was claimed with too. What it
+	// does not have is passed over; stale_lease as in Take.
+	Free(ctx context.Context, p FreeLocks) error
 	// SetCapacity says how many units a lock has; 1 forgets it.
 	SetCapacity(ctx context.Context, p SetCapacity) (Lock, error)
 }
@@ -307,6 +321,9 @@ type Keys interface {
 	// Find returns the stored answer of a key as *Replay error, a fault
 	// (idempotency_mismatch, idempotency_in_flight), or nil if it is new.
 	Find(ctx context.Context, k Key) error
+	// Begin stores the provisional answer of a key, rendered from nil, before what the
+	// request does in several parts; errors as Find.
+	Begin(ctx context.Context, k Key) error
 	// Complete replaces the answer of a key that is in flight.
 	Complete(ctx context.Context, k Key, r Reply) error
 	// BodyKey returns the installation's secret by which requests are recognised

@@ -12,6 +12,8 @@
 //	return task.Fail(code, err)        FAILED, retried if the policy allows
 //	return task.Fatal(code, err)       FAILED, never retried
 //	return task.Retry(code, err, wait) FAILED, retried no sooner than wait
+//	return task.Park(parking)          back to the queue without a slot: the run goes
+//	                                   on when it is woken
 //	return task.Postpone(err, wait)    back to the queue: nothing was done yet, and
 //	                                   not for a reason of the job's
 //
@@ -112,7 +114,15 @@ type Attempt struct {
 	// Dir is an empty private folder that is removed after the attempt.
 	Dir string
 	// Grace is how long work that was asked to stop may take before it is killed.
-	Grace time.Duration
+	Grace   time.Duration
+	Resumed bool
+	// Locks are those that a durable type's run was parked with, which the queue has
+	// taken for it. They are freed with Locks.Free of the store, or when the run leaves
+	// its slot.
+	Locks []string
+	// Cancelled is closed when a person asks a durable type's run to end; nil for
+	// others.
+	Cancelled <-chan struct{}
 	// Until is when work outside of the server must have ended by itself, should
 	// the server fall silent: others may take the job over soon after. It moves on
 	// while the server keeps its lease. nil, or a time of zero = never.
@@ -150,6 +160,51 @@ type Host interface {
 	Artifact(ctx context.Context, name, mediaType string, r io.Reader) (run.Artifact, error)
 }
 
+// Pinned is implemented by a job type whose params name something that changes, and
+// that the job must keep as it is now.
+type Pinned interface {
+	// Pin completes params that met the schema when a job is accepted: it writes down
+	// the version that is meant, checks what that version demands, and encrypts what
+	// is secret. It also names the job, where nobody does. Faults have pointers into
+	// params.
+	Pin(ctx context.Context, tenant string, params json.RawMessage) (Pin, error)
+}
+
+// Pin is what Pinned.Pin answers.
+type Pin struct {
+	Params json.RawMessage
+	Name   string
+}
+
+// Durable is implemented by a job type that keeps its own state in the store: its run
+// goes on after a park, a crash or a restart of the server, as the same attempt, and
+// it ends by itself after a cancel. The context of Run does not end by a cancel then;
+// Attempt.Cancelled does.
+type Durable interface {
+	// Durable marks the type.
+	Durable()
+}
+
+// Parking is why, and until when, a run waits without a slot.
+type Parking struct {
+	// For is what it waits for: a workflow.WaitFor, "paused" or "turn".
+	For string
+	// Until is when it goes on by itself; zero = when it is woken.
+	Until time.Time
+	// Locks are those that it needs to go on: the queue takes them when it starts it
+	// again, and it waits for nothing else then. A run that is parked with locks is
+	// not parked in the queue's eyes but waits for them like other jobs.
+	Locks []string
+	// CancelSeen says that the run knows that its end was asked for, and parks while it
+	// ends. Without it, a cancel that was asked makes the run go on at once.
+	CancelSeen bool
+}
+
+// Park ends the turn of a durable type's run, which is not an end of its attempt.
+func Park(p Parking) error {
+	return &Verdict{Code: "parked", Parking: &p, err: errors.New("it waits for " + p.For)}
+}
+
 // Verdict is the error by which Run says how an attempt ended.
 type Verdict struct {
 	Code    string
@@ -157,8 +212,10 @@ type Verdict struct {
 	Final   bool
 	// Postponed says that the attempt does not count.
 	Postponed bool
-	After     time.Duration
-	err       error
+	// Parking is set when the run waits without a slot.
+	Parking *Parking
+	After   time.Duration
+	err     error
 }
 
 // Error implements error: the message that a person reads on the run.

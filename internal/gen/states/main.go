@@ -15,6 +15,7 @@ import (
 	"github.com/runsheet/runsheet/internal/fsm"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/workflow"
 )
 
 // machine is one state machine, ready to be drawn.
@@ -69,6 +70,17 @@ func write() error {
 			name: "run", title: "States of a run", source: "internal/run/state.go",
 			intro: "On the API an active run has `status` null and `active` true. A cancelled attempt ends `FAILED` with code `cancelled`, one that a crash ended `FAILED` with code `interrupted`.",
 			first: string(run.Active), states: names(run.States()), terminal: terminal(run.States()), rules: run.Table.Rules(),
+		},
+		{
+			name: "node", title: "States of a node", source: "internal/workflow/state.go",
+			intro: "Each node of a [workflow](../workflows.md) run is in one of these states. A rewind puts a node, with all that follows it, back to its beginning; only that and a compensation leave a final state.",
+			first: string(workflow.NodePending), states: names(workflow.NodeStates()), terminal: terminal(workflow.NodeStates()), rules: workflow.NodeTable.Rules(),
+			quasi: []condition{
+				{"waits before another attempt", "an attempt failed, and the policy makes it wait", "`WAITING` for `retry_delay`, with the time", "the delay is over: `READY`"},
+				{"waits for a person", "it needs an approval, or somebody must say what an attempt did that was cut off", "`WAITING` for `approval` or `decision`", "somebody decides, or its time is over"},
+				{"waits for locks", "other work has what its `resources` name", "`WAITING` for `lock`", "the locks are free"},
+				{"parked with its run", "everything that is left of the run waits", "`WAITING`; the job is `QUEUED` with `waiting.code` `parked`, and has no slot", "one of the waits ends"},
+			},
 		},
 	}
 	if err := os.MkdirAll(filepath.Join("docs", "states"), 0o755); err != nil {

@@ -114,7 +114,7 @@ func provider(db *sql.DB, e Engine) (*goose.Provider, fs.FS, error) {
 	if e == Postgres {
 		dialect = goose.DialectPostgres
 	}
-	p, err := goose.NewProvider(dialect, db, dir, goose.WithSlog(slog.New(slog.DiscardHandler)))
+	p, err := goose.NewProvider(dialect, db, whole{dir}, goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read migrations: %w", err)
 	}

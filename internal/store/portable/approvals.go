@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/approval"
@@ -30,6 +31,7 @@ type approvalBody struct {
 	AllowRequester bool              `json:"allow_requester,omitempty"`
 	RequireComment bool              `json:"require_comment,omitempty"`
 	MaxReRequests  int               `json:"max_re_requests"`
+	Approvers      []string          `json:"approvers,omitempty"`
 }
 
 const approvalColumns = `approval_id, tenant, status, version, kind, subject_type, subject_id, body, content, content_hash,
@@ -51,6 +53,7 @@ func scanApprovalWith(scan func(...any) error) (approval.Request, error) {
 	}
 	r.Title, r.Summary, r.Table, r.RequestedBy, r.Remind = b.Title, b.Summary, b.Table, b.RequestedBy, b.Remind
 	r.OnExpire, r.MinApprovals, r.AllowRequester, r.RequireComment, r.MaxReRequests = b.OnExpire, b.MinApprovals, b.AllowRequester, b.RequireComment, b.MaxReRequests
+	r.Approvers = b.Approvers
 	if content != "" {
 		r.Content = []byte(content)
 	}
@@ -107,7 +110,7 @@ func ask(ctx context.Context, tx Tx, r approval.Request) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		ON CONFLICT (tenant, subject_type, subject_id) WHERE status = 'PENDING' DO NOTHING`,
 		r.ID, r.Tenant, string(r.Status), r.Version, string(r.Kind), string(r.Subject.Type), r.Subject.ID, encode(approvalBody{
-			r.Title, r.Summary, r.Table, r.RequestedBy, r.Remind, r.OnExpire, r.MinApprovals, r.AllowRequester, r.RequireComment, r.MaxReRequests,
+			r.Title, r.Summary, r.Table, r.RequestedBy, r.Remind, r.OnExpire, r.MinApprovals, r.AllowRequester, r.RequireComment, r.MaxReRequests, r.Approvers,
 		}), string(r.Content), r.ContentHash, r.Round, r.Replaces, r.ReplacedBy, encode(r.Decisions), r.Reason,
 		clock.Millis(r.RequestedAt), clock.Millis(r.ExpiresAt), clock.Millis(r.DecidedAt))
 	if err != nil {
@@ -134,7 +137,10 @@ func answer(ctx context.Context, tx Tx, c approval.Change) error {
 	if n == 0 {
 		return fault.Newf(fault.Conflict, "approval %s changed meanwhile", b.ID)
 	}
-	return announceApproval(ctx, tx, c.Emit, a)
+	if err := announceApproval(ctx, tx, c.Emit, a); err != nil {
+		return err
+	}
+	return approvalEnded(ctx, tx, a)
 }
 
 // lockApproval keeps others from changing a request, and its job, until the
@@ -211,7 +217,11 @@ func (s approvals) Approval(ctx context.Context, tenant, id string) (approval.Re
 func (s approvals) List(ctx context.Context, p store.ListApprovals) (store.ApprovalPage, error) {
 	var w where
 	w.add("tenant = %s", p.Tenant)
-	in(&w, "status", p.Statuses)
+	if slices.Equal(p.Statuses, []approval.Status{approval.Pending}) {
+		w.conds = append(w.conds, "status = 'PENDING'") // the literal that indexes have
+	} else {
+		in(&w, "status", p.Statuses)
+	}
 	in(&w, "kind", p.Kinds)
 	if p.Subject.Type != "" {
 		w.add("subject_type = %s", string(p.Subject.Type))
@@ -219,10 +229,14 @@ func (s approvals) List(ctx context.Context, p store.ListApprovals) (store.Appro
 	if p.Subject.ID != "" {
 		w.add("subject_id = %s", p.Subject.ID)
 	}
-	if p.After != nil {
-		w.add("(requested_ms, approval_id) < (%s, %s)", clock.Millis(p.After.RequestedAt), p.After.ID)
+	by, beyond := "requested_ms DESC, approval_id DESC", "(requested_ms, approval_id) < (%s, %s)"
+	if p.ByExpiry {
+		by, beyond = "expires_ms, approval_id", "(expires_ms, approval_id) > (%s, %s)"
 	}
-	query := fmt.Sprintf(`SELECT %s FROM approvals%s ORDER BY requested_ms DESC, approval_id DESC LIMIT %d`, approvalColumns, w.String(), p.Limit+1)
+	if p.After != nil {
+		w.add(beyond, clock.Millis(p.After.At), p.After.ID)
+	}
+	query := fmt.Sprintf(`SELECT %s FROM approvals%s ORDER BY %s LIMIT %d`, approvalColumns, w.String(), by, p.Limit+1)
 	var page store.ApprovalPage
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		rows, err := tx.Query(ctx, query, w.args...)

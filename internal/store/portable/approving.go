@@ -38,7 +38,7 @@ func (s approvals) Decide(ctx context.Context, p store.DecideApproval) (approval
 		}
 		var ev any = approval.Reject{At: now, By: p.By, Comment: p.Comment}
 		if p.Approve {
-			ev = approval.Approve{At: now, By: p.By, Comment: p.Comment}
+			ev = approval.Approve{At: now, By: p.By, Comment: p.Comment, Form: p.Form}
 		}
 		c, err := approval.Apply(r, ev)
 		if err != nil {

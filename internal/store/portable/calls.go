@@ -20,9 +20,9 @@ func (s calls) Record(ctx context.Context, p store.RecordCall) error {
 			return err
 		}
 		// The row is locked: two calls of one run do not take one number.
-		update, args := `UPDATE runs SET epoch = epoch WHERE run_id = $1 AND epoch = $2 AND state = 'ACTIVE'`, []any{p.RunID, p.Epoch}
+		update, args := `UPDATE runs SET epoch = epoch WHERE run_id = $1 AND epoch = $2 AND `+activeRun, []any{p.RunID, p.Epoch}
 		if p.Tokens != nil {
-			update = `UPDATE runs SET tokens = $1 WHERE run_id = $2 AND epoch = $3 AND state = 'ACTIVE'`
+			update = `UPDATE runs SET tokens = $1 WHERE run_id = $2 AND epoch = $3 AND ` + activeRun
 			args = []any{encode(p.Tokens), p.RunID, p.Epoch}
 		}
 		n, err := tx.Exec(ctx, update, args...)

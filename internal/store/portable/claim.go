@@ -15,6 +15,7 @@ import (
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/order"
+	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -44,10 +45,7 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		if err != nil {
 			return err
 		}
-		if err := checkLease(ctx, tx, p.Instance, now); err != nil {
-			return err
-		}
-		next, changed, err := s.tidy(ctx, tx, now)
+		next, changed, err := s.tidy(ctx, tx, p.Instance, now)
 		if err != nil {
 			return err
 		}
@@ -57,11 +55,11 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 			again = true
 			return nil
 		}
-		snap, err := snapshot(ctx, tx, now)
+		snap, noted, err := snapshot(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		if err := forgetOvertaken(ctx, tx, snap.Overtaken); err != nil {
+		if err := forgetOvertaken(ctx, tx, snap.Overtaken, noted); err != nil {
 			return err
 		}
 		snap.Room, snap.Self = p.Room, p.Instance
@@ -84,7 +82,11 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 				return err
 			}
 		}
-		return carryOutDecision(ctx, tx, snap, d, &out)
+		if err := carryOutDecision(ctx, tx, snap, d, &out); err != nil {
+			return err
+		}
+		out.Settled = d.Settled && len(out.Started) == len(d.Claims) && len(out.Direct) == len(d.Direct)
+		return nil
 	})
 	if err != nil {
 		return store.Claims{}, false, err
@@ -93,56 +95,63 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 }
 
 // tidy ends what is over at now: delays, start deadlines, locks from outside. It
-// returns when something is over next and whether it changed anything.
-func (s jobs) tidy(ctx context.Context, tx Tx, now time.Time) (next time.Time, changed bool, err error) {
+// returns when something is over next and whether it changed anything. As checkLease,
+// it refuses an instance that must not start anything.
+func (s jobs) tidy(ctx context.Context, tx Tx, instance string, now time.Time) (next time.Time, changed bool, err error) {
 	ms := clock.Millis(now)
-	late, err := queryJobs(ctx, tx, `state = 'QUEUED' AND attempt = 0 AND start_deadline_ms > 0 AND start_deadline_ms <= $1
-		ORDER BY start_deadline_ms LIMIT $2`, ms, housekeeping)
-	if err != nil {
-		return next, false, err
+	var at struct{ due, late, lock, until, ended sql.NullInt64 }
+	if err := tx.Row(ctx, `SELECT
+		(SELECT lease_until_ms FROM instances WHERE instance_id = $1), (SELECT ended_ms FROM instances WHERE instance_id = $2),
+		(SELECT min(not_before_ms) FROM jobs WHERE state = 'QUEUED' AND ready = 0 AND held_reason = '' AND not_before_ms > 0),
+		(SELECT min(start_deadline_ms) FROM jobs WHERE state = 'QUEUED' AND attempt = 0 AND start_deadline_ms > 0),
+		(SELECT min(expires_ms) FROM lock_holders WHERE expires_ms > 0)`, instance, instance).Scan(&at.until, &at.ended, &at.due, &at.late, &at.lock); err != nil {
+		return next, false, fmt.Errorf("look for the next delay: %w", err)
 	}
-	for _, j := range late {
-		if err := dropJob(ctx, tx, j, now, job.ReasonDeadline); err != nil && !fault.Is(err, fault.Conflict) {
-			return next, false, err
-		}
-		changed = true
+	if at.ended.Int64 != 0 || at.until.Int64 <= ms {
+		return next, false, noLease(instance)
 	}
-	if changed {
-		return now, true, nil
-	}
-	due, err := queryJobs(ctx, tx, `state = 'QUEUED' AND ready = 0 AND held_reason = '' AND not_before_ms > 0 AND not_before_ms <= $1
-		ORDER BY not_before_ms LIMIT $2`, ms, housekeeping)
-	if err != nil {
-		return next, false, err
-	}
-	for _, j := range due {
-		c, err := job.Apply(j, job.Due{At: now})
+	over := func(t sql.NullInt64) bool { return t.Valid && t.Int64 <= ms }
+	switch {
+	case over(at.late):
+		late, err := queryJobs(ctx, tx, `state = 'QUEUED' AND attempt = 0 AND start_deadline_ms > 0 AND start_deadline_ms <= $1
+			ORDER BY start_deadline_ms LIMIT $2`, ms, housekeeping)
 		if err != nil {
 			return next, false, err
 		}
-		// One that a person changes at this moment is looked at again.
-		if _, err := change(ctx, tx, c); err != nil {
+		for _, j := range late {
+			if err := dropJob(ctx, tx, j, now, job.ReasonDeadline); err != nil && !fault.Is(err, fault.Conflict) {
+				return next, false, err
+			}
+		}
+		if len(late) > 0 { // on PostgreSQL, another one may have ended it meanwhile
+			return now, true, nil
+		}
+	case over(at.due):
+		due, err := queryJobs(ctx, tx, `state = 'QUEUED' AND ready = 0 AND held_reason = '' AND not_before_ms > 0 AND not_before_ms <= $1
+			ORDER BY not_before_ms LIMIT $2`, ms, housekeeping)
+		if err != nil {
 			return next, false, err
 		}
-		changed = true
-	}
-	if changed {
-		return now, true, nil
-	}
-	var at [3]sql.NullInt64
-	if err := tx.Row(ctx, `SELECT
-		(SELECT min(not_before_ms) FROM jobs WHERE state = 'QUEUED' AND ready = 0 AND held_reason = '' AND not_before_ms > 0),
-		(SELECT min(start_deadline_ms) FROM jobs WHERE state = 'QUEUED' AND attempt = 0 AND start_deadline_ms > 0),
-		(SELECT min(expires_ms) FROM lock_holders WHERE expires_ms > 0)`).Scan(&at[0], &at[1], &at[2]); err != nil {
-		return next, false, fmt.Errorf("look for the next delay: %w", err)
-	}
-	if at[2].Valid && at[2].Int64 <= ms {
+		for _, j := range due {
+			c, err := job.Apply(j, job.Due{At: now})
+			if err != nil {
+				return next, false, err
+			}
+			// One that a person changes at this moment is looked at again.
+			if _, err := change(ctx, tx, c); err != nil {
+				return next, false, err
+			}
+		}
+		if len(due) > 0 {
+			return now, true, nil
+		}
+	case over(at.lock):
 		if err := s.expire(ctx, tx, now); err != nil {
 			return next, false, err
 		}
 		return now, true, nil
 	}
-	for _, a := range at {
+	for _, a := range []sql.NullInt64{at.due, at.late, at.lock} {
 		if t := clock.FromMillis(a.Int64); a.Valid && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -156,9 +165,13 @@ func checkLease(ctx context.Context, tx Tx, instance string, now time.Time) erro
 	var until, ended int64
 	err := tx.Row(ctx, `SELECT lease_until_ms, ended_ms FROM instances WHERE instance_id = $1`, instance).Scan(&until, &ended)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && (ended != 0 || until <= clock.Millis(now)) {
-		return fault.Newf(fault.StaleLease, "instance %s has no living lease", instance)
+		return noLease(instance)
 	}
 	return err
+}
+
+func noLease(instance string) error {
+	return fault.Newf(fault.StaleLease, "instance %s has no living lease", instance)
 }
 
 // carryOutDecision writes what was decided.
@@ -188,7 +201,7 @@ func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decis
 		}
 		if started {
 			out.Started = append(out.Started, s)
-			models = append(models, job.ModelLocks(s.Job.Locks)...)
+			models = append(models, job.ModelLocks(s.Job.Needs().Locks)...)
 		}
 	}
 	if len(models) > 0 {
@@ -210,7 +223,8 @@ func modelsOf(all []job.Direct, runID string) []string {
 	return nil
 }
 
-// start carries one claim out: epoch, job, run, locks. It reports false when a
+// start carries one claim out: epoch, job, run, locks. The run of a resuming job goes
+// on. It reports false when a
 // person cancelled, held or edited the job since it was read: those changes do
 // not wait for claims. The slot stays free until the next claim, which the
 // change's hint brings about.
@@ -220,7 +234,7 @@ func start(ctx context.Context, tx Tx, jobID, instance string, now time.Time) (c
 	if err != nil {
 		return none, false, fmt.Errorf("read job to claim: %w", err)
 	}
-	if j.State != job.Queued || j.HeldReason != "" || j.AwaitsApproval() || !j.NotBefore.IsZero() {
+	if j.State != job.Queued || j.HeldReason != "" || j.Parked != "" || j.AwaitsApproval() || !j.NotBefore.IsZero() {
 		return none, false, nil
 	}
 	epoch, err := nextEpoch(ctx, tx)
@@ -236,17 +250,23 @@ func start(ctx context.Context, tx Tx, jobID, instance string, now time.Time) (c
 	if err != nil || !done {
 		return none, false, err
 	}
-	r := runOf(ch.After)
-	if err := insertRun(ctx, tx, r); err != nil {
+	var r run.Run
+	if j.Resuming {
+		r, err = resumeRun(ctx, tx, ch.After)
+	} else {
+		r = runOf(ch.After)
+		err = insertRun(ctx, tx, r)
+	}
+	if err != nil {
 		return none, false, err
 	}
-	return store.Claimed{Job: ch.After, Run: r}, true, takeLocks(ctx, tx, j.Locks, j.ID, r)
+	return store.Claimed{Job: ch.After, Run: r}, true, takeLocks(ctx, tx, j.Needs().Locks, j.ID, r, now)
 }
 
 // takeLocks takes a unit of each lock for an attempt or a direct request.
-func takeLocks(ctx context.Context, tx Tx, names []string, jobID string, r run.Run) error {
+func takeLocks(ctx context.Context, tx Tx, names []string, jobID string, r run.Run, now time.Time) error {
 	for _, l := range names {
-		if err := takeLock(ctx, tx, job.Holder{Lock: l, Token: r.Epoch, Tenant: r.Tenant, JobID: jobID, RunID: r.ID, HeldAt: r.StartedAt}); err != nil {
+		if err := takeLock(ctx, tx, job.Holder{Lock: l, Token: r.Epoch, Tenant: r.Tenant, JobID: jobID, RunID: r.ID, HeldAt: now}); err != nil {
 			return err
 		}
 		// The decision found a free unit in this very transaction.
@@ -354,7 +374,7 @@ func (s jobs) Situation(ctx context.Context, js []job.Job) (store.Situation, err
 		if err != nil {
 			return err
 		}
-		if out.Snapshot, err = snapshot(ctx, tx, now); err != nil {
+		if out.Snapshot, _, err = snapshot(ctx, tx, now); err != nil {
 			return err
 		}
 		if out.Settings, err = settings(ctx, tx); err != nil {
@@ -362,7 +382,7 @@ func (s jobs) Situation(ctx context.Context, js []job.Job) (store.Situation, err
 		}
 		return s.with(ctx, tx, func(x *order.Index) error {
 			for _, j := range js {
-				if j.State == job.Queued && j.Rank != "" {
+				if j.State == job.Queued && j.Parked == "" && j.Rank != "" {
 					out.Positions[j.ID] = x.Position(j.Rank.Place())
 				}
 			}
@@ -378,7 +398,7 @@ func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 		clear(errs)
 		// Members of groups by group, because each end locks its group.
 		for _, i := range inOrder(items, func(f store.Finish) string { return f.Job.Before.GroupID + " " + f.Job.Before.RunID }) {
-			verdict, err := finish(ctx, tx, items[i])
+			verdict, err := s.finish(ctx, tx, items[i])
 			if err != nil {
 				return err
 			}
@@ -395,10 +415,17 @@ func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 	return errs
 }
 
-// finish ends one attempt. The first result is what the caller learns about
-// this item; the second ends the whole transaction.
-func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
+// finish ends one attempt, or suspends its run. The first result is what the caller
+// learns about this item; the second ends the whole transaction.
+func (s jobs) finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
 	b := it.Job.Before
+	if it.Job.After.Rank == "" {
+		seq, err := s.NextSeq(ctx, tx, 1)
+		if err != nil {
+			return nil, err
+		}
+		it.Job.After.Rank = rank.Natural(it.Job.After.Zone(), seq)
+	}
 	moved, done, err := changeRow(ctx, tx, it.Job)
 	if err != nil {
 		return nil, err
@@ -406,10 +433,18 @@ func finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
 	if !done {
 		return stale(ctx, tx, b)
 	}
-	if err := endRun(ctx, tx, it.Run.After); err != nil {
+	if it.Job.After.Resuming {
+		err = leaveRun(ctx, tx, it.Run.After)
+	} else {
+		err = endRun(ctx, tx, it.Run.After)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := announceChange(ctx, tx, it.Job, moved, stopRest); err != nil {
+		return nil, err
+	}
+	if err := wakeMissed(ctx, tx, it.Job.After); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM lock_holders WHERE run_id = $1 AND token = $2`, b.RunID, b.Epoch); err != nil {

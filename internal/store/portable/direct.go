@@ -191,7 +191,7 @@ func startDirect(ctx context.Context, tx Tx, g job.Grant, now time.Time) (r run.
 	if err := insertRun(ctx, tx, r); err != nil {
 		return r, false, err
 	}
-	if err := takeLocks(ctx, tx, names, "", r); err != nil {
+	if err := takeLocks(ctx, tx, names, "", r, now); err != nil {
 		return r, false, err
 	}
 	return r, true, announce(ctx, tx, []event.Event{{Tenant: r.Tenant, Type: event.DirectStarted, At: now, RunID: r.ID}})

@@ -331,13 +331,14 @@ func memberChanged(ctx context.Context, tx Tx, c job.Change, stop restOfGroup) e
 }
 
 // memberReturned skips a member that comes back to wait for another attempt
-// after its group was stopped: it ran while the others were skipped.
+// after its group was stopped: it ran while the others were skipped. One whose run
+// goes on has begun and ends by itself.
 func memberReturned(ctx context.Context, tx Tx, j job.Job) error {
 	g, err := lockGroup(ctx, tx, nil, j.Tenant, j.GroupID)
 	if err != nil {
 		return err
 	}
-	if g.State != job.GroupRunning || g.OnFailure != job.FailureStop || g.Failed+g.Cancelled == 0 {
+	if j.Resuming || g.State != job.GroupRunning || g.OnFailure != job.FailureStop || g.Failed+g.Cancelled == 0 {
 		return nil
 	}
 	return dropJob(ctx, tx, j, j.QueuedAt, job.ReasonGroupStopped)
@@ -347,7 +348,7 @@ func memberReturned(ctx context.Context, tx Tx, j job.Job) error {
 // this moment is read again: the update has waited for that change.
 func skipRest(ctx context.Context, tx Tx, groupID string, at time.Time) error {
 	for tries := 0; tries < stopTries; {
-		rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' ORDER BY rank LIMIT $2`, groupID, housekeeping)
+		rest, err := queryJobs(ctx, tx, `group_id = $1 AND group_id <> '' AND state = 'QUEUED' AND resuming = 0 ORDER BY rank LIMIT $2`, groupID, housekeeping)
 		if err != nil || len(rest) == 0 {
 			return err
 		}

@@ -1,10 +1,12 @@
 package portable
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -19,7 +21,8 @@ const (
 	retry, timeout_ms, locks, on_crash, labels, trigger_kind, created_by, retry_of, priority, rank,
 	not_before_ms, held_reason, attempt, failures, crashes, run_id, instance_id, epoch, cancel_asked_ms,
 	cancelled_by, failure_code, failure_message, created_ms, queued_ms, started_ms, finished_ms,
-	group_id, group_active, limits, unique_key, start_deadline_ms, webhook, directive, approval_id, approval_until_ms`
+	group_id, group_active, limits, unique_key, start_deadline_ms, webhook, directive, approval_id, approval_until_ms,
+	resuming, parked, resume_locks`
 	jobColumns = jobHead + ` params, ` + jobTail
 	// leanColumns leave out what may be large and is not needed in order to decide
 	// about a job or to move it.
@@ -30,13 +33,14 @@ func scanJob(rows *sql.Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
 
 func scanJobWith(scan func(...any) error) (job.Job, error) {
 	var j job.Job
-	var params, retry, locks, labels, limits, hook, dir string
+	var params, retry, locks, labels, limits, hook, dir, resume string
 	var timeout, notBefore, cancelAsked, created, queued, started, finished, deadline, approval int64
 	if err := scan(&j.ID, &j.Tenant, &j.State, &j.Version, &j.Name, &j.Type, &params, &j.TemplateID, &j.TemplateVersion,
 		&retry, &timeout, &locks, &j.OnCrash, &labels, &j.Trigger, &j.CreatedBy, &j.RetryOf, &j.Priority, &j.Rank,
 		&notBefore, &j.HeldReason, &j.Attempt, &j.Failures, &j.Crashes, &j.RunID, &j.Instance, &j.Epoch, &cancelAsked,
 		&j.CancelledBy, &j.Failure.Code, &j.Failure.Message, &created, &queued, &started, &finished,
-		&j.GroupID, &j.GroupActive, &limits, &j.UniqueKey, &deadline, &hook, &dir, &j.ApprovalID, &approval); err != nil {
+		&j.GroupID, &j.GroupActive, &limits, &j.UniqueKey, &deadline, &hook, &dir, &j.ApprovalID, &approval,
+		&j.Resuming, &j.Parked, &resume); err != nil {
 		return j, err
 	}
 	j.Params = []byte(params)
@@ -46,7 +50,7 @@ func scanJobWith(scan func(...any) error) (job.Job, error) {
 	j.StartedAt, j.FinishedAt = clock.FromMillis(started), clock.FromMillis(finished)
 	j.StartDeadline, j.ApprovalUntil = clock.FromMillis(deadline), clock.FromMillis(approval)
 	return j, errors.Join(decode(retry, &j.Retry), decode(locks, &j.Locks), decode(labels, &j.Labels), decode(limits, &j.Limits), decode(hook, &j.Webhook),
-		decode(dir, &j.Directive))
+		decode(dir, &j.Directive), decode(resume, &j.ResumeLocks))
 }
 
 func encodeLimits(l job.Limits) string {
@@ -80,7 +84,7 @@ func stored(j job.Job) job.Job {
 }
 
 // jobParams is the number of parameters that insertJobs takes for a job.
-const jobParams = 47
+const jobParams = 50
 
 // insertJobs writes new jobs in one statement. They are announced by addJob and
 // addJobs.
@@ -93,12 +97,12 @@ func insertJobs(ctx context.Context, tx Tx, list ...job.Job) error {
 			j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
 			clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
 			j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook), encodeDirective(j.Directive),
-			j.ApprovalID, clock.Millis(j.ApprovalUntil), j.Class().String(), flag(j.Ready()), fold(j.Name))
+			j.ApprovalID, clock.Millis(j.ApprovalUntil), flag(j.Resuming), j.Parked, encode(j.ResumeLocks), j.Class().String(), flag(j.Ready()), fold(j.Name))
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready, name_folded) VALUES `+r.String(), r.args...); err != nil {
 		return fmt.Errorf("insert jobs: %w", err)
 	}
-	return nil
+	return insertWorkflowRuns(ctx, tx, list)
 }
 
 // change writes what a change made of a job, if the row is still as the change
@@ -127,6 +131,9 @@ func announceChange(ctx context.Context, tx Tx, c job.Change, moved string, rest
 	if err := announceOf(ctx, tx, c.Emit, moved, &c.After); err != nil {
 		return err
 	}
+	if err := workflowChanged(ctx, tx, c); err != nil {
+		return err
+	}
 	return memberChanged(ctx, tx, c, rest)
 }
 
@@ -138,19 +145,23 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 		not_before_ms = $6, held_reason = $7, ready = $8, attempt = $9, failures = $10, crashes = $11, run_id = $12,
 		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
 		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21, group_active = $22, start_deadline_ms = $23,
-		name = $24, name_folded = $25, timeout_ms = $26, approval_id = $27, approval_until_ms = $28
-		WHERE job_id = $29 AND tenant = $30 AND version = $31 AND state = $32 AND epoch = $33`,
+		name = $24, name_folded = $25, timeout_ms = $26, approval_id = $27, approval_until_ms = $28,
+		resuming = $29, parked = $30, resume_locks = $31, class = $32
+		WHERE job_id = $33 AND tenant = $34 AND version = $35 AND state = $36 AND epoch = $37`,
 		string(a.State), a.Version, encodeLabels(a.Labels), a.Priority, string(a.Rank),
 		clock.Millis(a.NotBefore), a.HeldReason, flag(a.Ready()), a.Attempt, a.Failures, a.Crashes, a.RunID,
 		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
 		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),
 		flag(a.GroupActive), clock.Millis(a.StartDeadline), a.Name, fold(a.Name), a.Timeout.Milliseconds(),
-		a.ApprovalID, clock.Millis(a.ApprovalUntil), b.ID, b.Tenant, b.Version, string(b.State), b.Epoch)
+		a.ApprovalID, clock.Millis(a.ApprovalUntil), flag(a.Resuming), a.Parked, encode(a.ResumeLocks), a.Class().String(), b.ID, b.Tenant, b.Version, string(b.State), b.Epoch)
 	if err != nil {
 		return "", false, fmt.Errorf("change job: %w", err)
 	}
 	if n == 0 {
 		return "", false, nil
+	}
+	if err := rework(ctx, tx, b, a); err != nil {
+		return "", false, err
 	}
 	if err := endAwaited(ctx, tx, c); err != nil {
 		return "", false, err
@@ -161,6 +172,18 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 		}
 	}
 	return deltaText(b.Spot(), a.Spot()), true, nil
+}
+
+// rework writes what a job is to do, which a person has changed. It is rare, and long.
+func rework(ctx context.Context, tx Tx, b, a job.Job) error {
+	if bytes.Equal(b.Params, a.Params) && slices.Equal(b.Locks, a.Locks) && encodeLimits(b.Limits) == encodeLimits(a.Limits) && b.UniqueKey == a.UniqueKey {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `UPDATE jobs SET params = $1, locks = $2, limits = $3, unique_key = $4 WHERE job_id = $5`,
+		string(a.Params), encode(a.Locks), encodeLimits(a.Limits), a.UniqueKey, a.ID); err != nil {
+		return fmt.Errorf("change what a job does: %w", err)
+	}
+	return nil
 }
 
 func jobByID(ctx context.Context, tx Tx, tenant, id string) (job.Job, error) {

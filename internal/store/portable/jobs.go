@@ -83,6 +83,9 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 			}
 			out = append(out, store.Added{Job: j, Position: at[i]})
 		}
+		if err := s.seedWorkflows(ctx, tx, p.Seeds, now); err != nil {
+			return err
+		}
 		tx.Hint(store.Hint{Topic: store.HintQueue})
 		return storeKey(ctx, tx, p.Key, out)
 	})
@@ -142,7 +145,7 @@ func (s jobs) equalJob(ctx context.Context, tx Tx, p store.AddJobs) (*store.Adde
 				At("/unique", string(fault.NotUnique), other.ID)
 		}
 		out := store.Added{Job: other, Existing: true}
-		if other.State != job.Queued || other.Rank == "" {
+		if other.State != job.Queued || other.Parked != "" || other.Rank == "" {
 			return &out, nil
 		}
 		return &out, s.with(ctx, tx, func(x *order.Index) error {

@@ -103,6 +103,15 @@ func (s keys) Find(ctx context.Context, k store.Key) error {
 	return known
 }
 
+func (s keys) Begin(ctx context.Context, k store.Key) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if err := claimKey(ctx, tx, &k); err != nil {
+			return err
+		}
+		return storeKey(ctx, tx, &k, nil)
+	})
+}
+
 func (s keys) Complete(ctx context.Context, k store.Key, r store.Reply) error {
 	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		return putReply(ctx, tx, k, r, time.Time{})

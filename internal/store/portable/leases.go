@@ -84,11 +84,17 @@ func (s leases) Condemn(ctx context.Context, p store.Condemn) error {
 	})
 }
 
+// ofEnded holds for what an ended instance runs. It looks up the few instances that run
+// something, not what each instance of the past may have left.
+func ofEnded(table string) string {
+	return `EXISTS (SELECT 1 FROM instances i WHERE i.instance_id = ` + table + `.instance_id AND i.ended_ms <> 0)`
+}
+
 func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 	var out []store.Leftover
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		out = nil
-		left, err := running(ctx, tx, `instance_id IN (SELECT instance_id FROM instances WHERE ended_ms <> 0)`)
+		left, err := running(ctx, tx, ofEnded("jobs"))
 		if err != nil {
 			return err
 		}
@@ -99,7 +105,7 @@ func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 			}
 			out = append(out, l)
 		}
-		rs, err := directRuns(ctx, tx, `instance_id IN (SELECT instance_id FROM instances WHERE ended_ms <> 0)`)
+		rs, err := directRuns(ctx, tx, ofEnded("runs"))
 		if err != nil {
 			return err
 		}

@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -335,4 +338,86 @@ func (s locks) SetCapacity(ctx context.Context, p store.SetCapacity) (store.Lock
 		return record(ctx, tx, p.Audit)
 	})
 	return out, err
+}
+
+// laneDepth is how many runs of the lane of resumed runs Take looks at for those that
+// come first.
+const laneDepth = 256
+
+func (s locks) Take(ctx context.Context, p store.TakeLocks) (store.TakenLocks, error) {
+	var out store.TakenLocks
+	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		out = store.TakenLocks{}
+		// As a claim does: the decision and what it gives away are one.
+		if err := s.LockQueue(ctx, tx); err != nil {
+			return err
+		}
+		r, err := s.lockAttempt(ctx, tx, p.JobID, p.RunID, p.Epoch)
+		if err != nil {
+			return err
+		}
+		now, err := s.Now(ctx, tx, p.Now)
+		if err != nil {
+			return err
+		}
+		if err := s.expire(ctx, tx, now); err != nil {
+			return err
+		}
+		snap, _, err := snapshot(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		names := slices.DeleteFunc(distinct(p.Names), func(l string) bool {
+			return slices.ContainsFunc(snap.Held[l], func(h job.Holder) bool { return h.RunID == r.ID })
+		})
+		js, err := leanJobs(ctx, tx, `state = 'QUEUED' AND resuming = 1 AND ready = 1 ORDER BY rank LIMIT $1`, laneDepth)
+		if err != nil {
+			return err
+		}
+		waiting := make([]job.Candidate, len(js))
+		for i, j := range js {
+			waiting[i] = candidate(j)
+		}
+		if out.Blocked = claim.Take(snap, waiting, names); out.Blocked != "" {
+			return nil
+		}
+		out.Granted = true
+		return takeLocks(ctx, tx, names, p.JobID, r, now)
+	})
+	return out, err
+}
+
+func (s locks) Free(ctx context.Context, p store.FreeLocks) error {
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if _, err := s.lockAttempt(ctx, tx, p.JobID, p.RunID, p.Epoch); err != nil {
+			return err
+		}
+		for _, l := range distinct(p.Names) {
+			if _, err := tx.Exec(ctx, `DELETE FROM lock_holders WHERE name = $1 AND token = $2 AND run_id = $3`, l, p.Epoch, p.RunID); err != nil {
+				return fmt.Errorf("free a lock: %w", err)
+			}
+		}
+		tx.Hint(store.Hint{Topic: store.HintQueue})
+		return nil
+	})
+}
+
+// lockAttempt keeps the end of an attempt out until the transaction ends, and reads
+// its run; stale_lease when it is over.
+func (d *db) lockAttempt(ctx context.Context, tx Tx, jobID, runID string, epoch int64) (run.Run, error) {
+	if err := d.LockJob(ctx, tx, jobID); err != nil {
+		return run.Run{}, err
+	}
+	alive, err := active(ctx, tx, runID, epoch)
+	if err != nil {
+		return run.Run{}, err
+	}
+	if !alive {
+		return run.Run{}, staleRun(runID)
+	}
+	r, err := scanRunWith(tx.Row(ctx, `SELECT `+runColumns+` FROM runs WHERE run_id = $1 AND job_id = $2`, runID, jobID).Scan)
+	if err != nil {
+		return r, fmt.Errorf("read run: %w", err)
+	}
+	return r, nil
 }

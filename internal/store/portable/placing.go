@@ -161,7 +161,7 @@ func (s orders) unit(ctx context.Context, tx Tx, tenant, name string) (u unit, j
 	if j, err = jobByID(ctx, tx, tenant, name); err != nil {
 		return u, j, false, err
 	}
-	return unit{name, j.Rank, false, []job.Job{j}}, j, j.State == job.Queued, nil
+	return unit{name, j.Rank, false, []job.Job{j}}, j, j.State == job.Queued && j.Parked == "", nil
 }
 
 func queryJobs(ctx context.Context, tx Tx, cond string, args ...any) ([]job.Job, error) {
@@ -318,6 +318,7 @@ func (d *db) ranksAt(ctx context.Context, tx Tx, x *order.Index, w wish) ([]rank
 // not at all.
 func reserved(ctx context.Context, tx Tx) ([]rank.Rank, error) {
 	list, err := texts(ctx, tx, `SELECT rank FROM jobs WHERE state = 'RUNNING' AND group_id = ''
+		UNION ALL SELECT rank FROM jobs WHERE parked <> '' AND group_id = ''
 		UNION ALL SELECT rank FROM job_groups WHERE state = 'RUNNING'`)
 	if err != nil {
 		return nil, fmt.Errorf("read the places of what runs: %w", err)
@@ -561,7 +562,7 @@ func (s orders) Front(ctx context.Context, n int) (store.Front, error) {
 	var out store.Front
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
 		out = store.Front{Groups: map[string]job.Group{}}
-		if out.Jobs, err = leanJobs(ctx, tx, `state = 'QUEUED' ORDER BY rank LIMIT $1`, n); err != nil {
+		if out.Jobs, err = leanJobs(ctx, tx, `state = 'QUEUED' AND parked = '' ORDER BY rank LIMIT $1`, n); err != nil {
 			return err
 		}
 		for _, j := range out.Jobs {

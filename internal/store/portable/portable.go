@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/approval"
@@ -53,6 +54,9 @@ type Engine interface {
 	// LockSchedules keeps changes of schedules out until the transaction ends. ids are
 	// sorted and locked in that order.
 	LockSchedules(ctx context.Context, tx Tx, ids []string) error
+	// LockAttempt is Hot.LockJob, and returns what a step of its run asks about it;
+	// sql.ErrNoRows.
+	LockAttempt(ctx context.Context, tx Tx, id string) (Attempt, error)
 	// Compact, Version and Close are store.Health's.
 	Compact(ctx context.Context) (bool, error)
 	Version(ctx context.Context) (string, error)
@@ -99,11 +103,12 @@ type Hot interface {
 func New(e Engine) store.Store {
 	db := &db{Engine: e, places: newPlaces()}
 	return store.Store{
-		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Calendars: calendars{db}, Approvals: approvals{db}, Schedules: schedules{db}, Fires: fires{db}, Happenings: happenings{db}, Artifacts: artifacts{db},
+		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Workflows: workflows{db}, Calendars: calendars{db}, Approvals: approvals{db}, Schedules: schedules{db}, Fires: fires{db}, Happenings: happenings{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Order: orders{db}, Groups: groups{db}, Locks: locks{db}, Direct: direct{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
 		Webhooks: webhooks{db}, Outbox: outbox{db},
-		Snapshots: e,
+		Secrets: secrets{db}, WorkflowRuns: workflowRuns{db}, WorkflowLog: workflowLog{db},
+		Snapshots: e, Views: views{db},
 	}
 }
 
@@ -150,16 +155,7 @@ func ReadEvents(ctx context.Context, tx Tx, tenant string, seq int64, limit int)
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}
-	return collect(rows, func(rows *sql.Rows) (event.Event, error) {
-		var e event.Event
-		var at int64
-		var data string
-		if err := rows.Scan(&e.Seq, &e.Tenant, &e.Type, &at, &e.JobID, &e.RunID, &e.TemplateID, &data); err != nil {
-			return e, err
-		}
-		e.At = clock.FromMillis(at)
-		return e, decode(data, &e.Data)
-	})
+	return collect(rows, scanEvent)
 }
 
 // announce writes events that are not about a job.
@@ -193,7 +189,7 @@ const insertEvent = `INSERT INTO events (tenant, type, at_ms, job_id, run_id, te
 
 func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s webhook.Subject) error {
 	for _, e := range evs {
-		var wanted, awaited bool
+		var wanted, awaited, waited bool
 		args := []any{
 			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), moved,
 			e.Tenant, string(e.Type),
@@ -203,8 +199,19 @@ func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, 
 			query = insertEvent + `, EXISTS (SELECT 1 FROM schedules s WHERE s.tenant = $11 AND s.on_event = $12 AND s.deleted_ms = 0)`
 			args = append(args, e.Tenant, string(happening))
 		}
-		if err := tx.Row(ctx, query, args...).Scan(&wanted, &awaited); err != nil {
+		if s.Job != nil && s.Job.State.Terminal() {
+			args = append(args, s.Job.ID)
+			query += `, EXISTS (SELECT 1 FROM workflow_waits x WHERE x.ref = $` + strconv.Itoa(len(args)) + ` AND x.ref <> '' AND x.kind = 'job')`
+		} else {
+			query += `, 1 = 0`
+		}
+		if err := tx.Row(ctx, query, args...).Scan(&wanted, &awaited, &waited); err != nil {
 			return fmt.Errorf("announce %s: %w", e.Type, err)
+		}
+		if waited {
+			if err := jobEnded(ctx, tx, *s.Job); err != nil {
+				return err
+			}
 		}
 		moved = ""
 		if awaited {

@@ -109,6 +109,9 @@ func (s retention) expire(ctx context.Context, tx Tx, ids []string, out *store.E
 		FROM jobs j WHERE j.job_id = schedule_runs.job_id AND schedule_runs.open = 1 AND schedule_runs.job_id IN (`+list+`)`, args...); err != nil {
 		return fmt.Errorf("note the ends of schedules' runs: %w", err)
 	}
+	if err := expireWorkflows(ctx, tx, ids); err != nil {
+		return err
+	}
 	groupIDs, err := texts(ctx, tx, `DELETE FROM jobs WHERE job_id IN (`+list+`) RETURNING group_id`, args...)
 	if err != nil {
 		return fmt.Errorf("delete jobs: %w", err)

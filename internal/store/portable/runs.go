@@ -11,6 +11,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -83,6 +84,48 @@ func endRun(ctx context.Context, tx Tx, r run.Run) error {
 	return nil
 }
 
+// activeRun are the runs that an attempt works on: those of jobs whose run goes on
+// later are active too, but nobody may write into them.
+const activeRun = `state = 'ACTIVE' AND instance_id <> ''`
+
+// leaveRun writes what a run has left so far and takes it from its instance.
+func leaveRun(ctx context.Context, tx Tx, r run.Run) error {
+	res := r.Result
+	var exit any
+	if res.ExitCode != nil {
+		exit = *res.ExitCode
+	}
+	n, err := tx.Exec(ctx, `UPDATE runs SET instance_id = '', pid = 0, pid_start = '',
+		exit_code = $1, outputs = $2, tokens = $3, stage = $4, done = $5, total = $6, log_bytes = $7, log_truncated = $8
+		WHERE run_id = $9 AND epoch = $10 AND `+activeRun,
+		exit, encode(res.Outputs), encode(res.Tokens), res.Progress.Stage, res.Progress.Done, res.Progress.Total,
+		res.LogBytes, flag(res.LogTruncated), r.ID, r.Epoch)
+	if err != nil {
+		return fmt.Errorf("suspend run: %w", err)
+	}
+	if n == 0 {
+		return fault.Newf(fault.InternalError, "run %s is not active although its job is running", r.ID)
+	}
+	return nil
+}
+
+// resumeRun gives the run of a job that has been claimed again to the new instance.
+func resumeRun(ctx context.Context, tx Tx, j job.Job) (run.Run, error) {
+	n, err := tx.Exec(ctx, `UPDATE runs SET instance_id = $1, epoch = $2 WHERE run_id = $3 AND job_id = $4 AND state = 'ACTIVE' AND instance_id = ''`,
+		j.Instance, j.Epoch, j.RunID, j.ID)
+	if err != nil {
+		return run.Run{}, fmt.Errorf("resume run: %w", err)
+	}
+	if n == 0 {
+		return run.Run{}, fault.Newf(fault.InternalError, "run %s cannot go on although its job waits for that", j.RunID)
+	}
+	r, err := scanRunWith(tx.Row(ctx, `SELECT `+runColumns+` FROM runs WHERE run_id = $1`, j.RunID).Scan)
+	if err != nil {
+		return r, fmt.Errorf("read run to resume: %w", err)
+	}
+	return r, nil
+}
+
 func (s runs) Run(ctx context.Context, tenant, id string) (run.Run, error) {
 	var r run.Run
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
@@ -95,7 +138,8 @@ func (s runs) Run(ctx context.Context, tenant, id string) (run.Run, error) {
 	return r, err
 }
 
-func (s runs) List(ctx context.Context, p store.ListRuns) (store.RunPage, error) {
+// runsWhere is what a list of runs is restricted to.
+func runsWhere(p store.ListRuns) where {
 	var w where
 	if slices.Equal(p.States, []run.State{run.Active}) && p.JobID == "" {
 		// The planner needs the literal to use the index of what runs, and must not
@@ -109,12 +153,23 @@ func (s runs) List(ctx context.Context, p store.ListRuns) (store.RunPage, error)
 	if p.JobID != "" {
 		w.add("job_id = %s", p.JobID)
 	}
+	if p.InWork {
+		w.conds = append(w.conds, "instance_id <> ''")
+	}
 	in(&w, "job_type", p.Types)
 	in(&w, "template_id", p.TemplateIDs)
 	w.madeBy(p.ScheduleID)
+	if p.WorkflowID != "" {
+		w.add("job_id IN (SELECT f.job_id FROM workflow_runs f WHERE f.tenant = %s AND f.workflow_id = %s)", p.Tenant, p.WorkflowID)
+	}
 	w.labels("labels", p.Labels)
 	w.contains("job_name_folded", p.Text)
 	w.between("started_ms", p.StartedAfter, p.StartedBefore)
+	return w
+}
+
+func (s runs) List(ctx context.Context, p store.ListRuns) (store.RunPage, error) {
+	w := runsWhere(p)
 	order, beyond := "started_ms DESC, run_id DESC", "(started_ms, run_id) < (%s, %s)"
 	if p.Ascending {
 		order, beyond = "started_ms, run_id", "(started_ms, run_id) > (%s, %s)"
@@ -200,8 +255,8 @@ func report(ctx context.Context, tx Tx, p store.Report) (verdict, err error) {
 	}
 	args = append(args, p.RunID, p.Epoch)
 	var jobID string
-	err = tx.Row(ctx, fmt.Sprintf(`UPDATE runs SET %s WHERE run_id = $%d AND epoch = $%d AND state = 'ACTIVE' RETURNING job_id`,
-		strings.Join(sets, ", "), len(args)-1, len(args)), args...).Scan(&jobID)
+	err = tx.Row(ctx, fmt.Sprintf(`UPDATE runs SET %s WHERE run_id = $%d AND epoch = $%d AND %s RETURNING job_id`,
+		strings.Join(sets, ", "), len(args)-1, len(args), activeRun), args...).Scan(&jobID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return staleRun(p.RunID), nil
 	}
@@ -244,7 +299,7 @@ func (s runs) SaveCheckpoint(ctx context.Context, c store.Checkpoint) error {
 // active reports whether a run is the active attempt under epoch.
 func active(ctx context.Context, tx Tx, runID string, epoch int64) (bool, error) {
 	var one int
-	err := tx.Row(ctx, `SELECT 1 FROM runs WHERE run_id = $1 AND epoch = $2 AND state = 'ACTIVE'`, runID, epoch).Scan(&one)
+	err := tx.Row(ctx, `SELECT 1 FROM runs WHERE run_id = $1 AND epoch = $2 AND `+activeRun, runID, epoch).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

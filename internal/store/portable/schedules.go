@@ -219,6 +219,12 @@ func (s schedules) Version(ctx context.Context, tenant, id string, version int) 
 	return d.Schedule, err
 }
 
+// nextOrNever orders schedules by when they are due; never is behind all times.
+const (
+	nextOrNever = "CASE WHEN next_ms > 0 THEN next_ms ELSE 9007199254740991 END"
+	never       = 1<<53 - 1
+)
+
 func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.SchedulePage, error) {
 	var w where
 	w.add("tenant = %s", p.Tenant)
@@ -230,10 +236,21 @@ func (s schedules) List(ctx context.Context, p store.ListSchedules) (store.Sched
 		// A first sieve: the labels of the job that it starts are in the body, too.
 		w.add("replace(body, %s, '') <> body", encode(k)+":"+encode(p.Labels[k]))
 	}
-	if p.AfterName != "" {
+	by := "name"
+	switch {
+	case p.ByNext:
+		by = nextOrNever + ", name"
+		if p.AfterName != "" {
+			at := int64(never)
+			if !p.AfterNext.IsZero() {
+				at = clock.Millis(p.AfterNext)
+			}
+			w.add("("+nextOrNever+", name) > (%s, %s)", at, p.AfterName)
+		}
+	case p.AfterName != "":
 		w.add("name > %s", p.AfterName)
 	}
-	query := fmt.Sprintf(`SELECT %s FROM schedules%s ORDER BY name`, scheduleColumns, w.String())
+	query := fmt.Sprintf(`SELECT %s FROM schedules%s ORDER BY %s`, scheduleColumns, w.String(), by)
 	if len(p.Labels) == 0 {
 		query += fmt.Sprintf(` LIMIT %d`, p.Limit+1)
 	}

@@ -16,29 +16,33 @@ import (
 )
 
 // snapshot reads what a decision may look at, but for the waiting jobs. Its cost
-// is that of what runs, however much waits.
-func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
-	s := job.Snapshot{Now: now, Rules: job.DefaultRules(), Held: map[string][]job.Holder{}}
+// is that of what runs, however much waits. noted is how many jobs have a note that they
+// were overtaken; some may not wait at their places any more.
+func snapshot(ctx context.Context, tx Tx, now time.Time) (s job.Snapshot, noted int, err error) {
+	s = job.Snapshot{Now: now, Rules: job.DefaultRules(), Held: map[string][]job.Holder{}}
+	// What the tables that are mostly empty have is asked first, and at once.
 	var rules, loaded string
-	var budgets int
-	if err := tx.Row(ctx, `SELECT workers, paused, rules, loaded, (SELECT count(*) FROM llm_budgets) FROM queue WHERE id = 1`).
-		Scan(&s.Workers, &s.Paused, &rules, &loaded, &budgets); err != nil {
-		return s, fmt.Errorf("read queue: %w", err)
+	var there struct{ budgets, directs, holders, capacities, groups bool }
+	if err := tx.Row(ctx, `SELECT workers, paused, rules, loaded, EXISTS (SELECT 1 FROM llm_budgets), EXISTS (SELECT 1 FROM direct_requests),
+		EXISTS (SELECT 1 FROM lock_holders), EXISTS (SELECT 1 FROM lock_capacities), EXISTS (SELECT 1 FROM job_groups WHERE state = 'RUNNING'),
+		(SELECT count(*) FROM overtaken) FROM queue WHERE id = 1`).
+		Scan(&s.Workers, &s.Paused, &rules, &loaded, &there.budgets, &there.directs, &there.holders, &there.capacities, &there.groups, &noted); err != nil {
+		return s, 0, fmt.Errorf("read queue: %w", err)
 	}
-	if budgets > 0 {
+	if there.budgets {
 		var err error
 		if s.Budgets, err = readBudgets(ctx, tx, now, `1 = 1`); err != nil {
-			return s, err
+			return s, 0, err
 		}
 	}
 	if err := errors.Join(decode(rules, &s.Rules), decode(loaded, &s.Loaded)); err != nil {
-		return s, err
+		return s, 0, err
 	}
 	running := map[string]int{}
 	rows, err := tx.Query(ctx, `SELECT job_id, run_id, tenant, job_type, template_id, locks, limits, group_id, started_ms
 		FROM jobs WHERE state = 'RUNNING'`)
 	if err != nil {
-		return s, fmt.Errorf("read running jobs: %w", err)
+		return s, 0, fmt.Errorf("read running jobs: %w", err)
 	}
 	s.Running, err = collect(rows, func(r *sql.Rows) (o job.Occupant, err error) {
 		var j job.Job
@@ -56,34 +60,44 @@ func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
 		return o, nil
 	})
 	if err != nil {
-		return s, err
+		return s, 0, err
 	}
-	lent, err := directs(ctx, tx, &s)
-	if err != nil {
-		return s, err
+	var lent map[string]bool
+	if there.directs {
+		if lent, err = directs(ctx, tx, &s); err != nil {
+			return s, 0, err
+		}
 	}
-	hs, err := holders(ctx, tx, now, `1 = 1`)
-	if err != nil {
-		return s, err
+	if there.holders {
+		hs, err := holders(ctx, tx, now, `1 = 1`)
+		if err != nil {
+			return s, 0, err
+		}
+		for _, h := range hs {
+			s.Held[h.Lock] = append(s.Held[h.Lock], h)
+		}
 	}
-	for _, h := range hs {
-		s.Held[h.Lock] = append(s.Held[h.Lock], h)
+	if there.capacities {
+		if s.Capacity, err = capacities(ctx, tx); err != nil {
+			return s, 0, err
+		}
 	}
-	if s.Capacity, err = capacities(ctx, tx); err != nil {
-		return s, err
+	if there.groups {
+		if s.Groups, err = runningGroups(ctx, tx, running, lent); err != nil {
+			return s, 0, err
+		}
 	}
-	if s.Groups, err = runningGroups(ctx, tx, running, lent); err != nil {
-		return s, err
+	if noted > 0 {
+		s.Overtaken, err = overtaken(ctx, tx)
 	}
-	s.Overtaken, err = overtaken(ctx, tx)
-	return s, err
+	return s, noted, err
 }
 
 // directs reads the direct lane into s and returns the groups that lend their
 // slots.
 func directs(ctx context.Context, tx Tx, s *job.Snapshot) (map[string]bool, error) {
 	lent := map[string]bool{}
-	rows, err := tx.Query(ctx, `SELECT run_id, seq, tenant, kind, state, locks, instance_id, group_id, lease_until_ms, started_ms
+	rows, err := tx.Query(ctx, `SELECT run_id, seq, tenant, kind, state, locks, instance_id, group_id, lease_until_ms, started_ms, created_by, arrived_ms
 		FROM direct_requests ORDER BY seq`)
 	if err != nil {
 		return nil, fmt.Errorf("read direct requests: %w", err)
@@ -91,10 +105,11 @@ func directs(ctx context.Context, tx Tx, s *job.Snapshot) (map[string]bool, erro
 	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
 		var d job.Direct
 		var state, locks, group string
-		var until, started int64
-		if err := r.Scan(&d.RunID, &d.Seq, &d.Tenant, &d.Kind, &state, &locks, &d.Instance, &group, &until, &started); err != nil {
+		var until, started, arrived int64
+		if err := r.Scan(&d.RunID, &d.Seq, &d.Tenant, &d.Kind, &state, &locks, &d.Instance, &group, &until, &started, &d.CreatedBy, &arrived); err != nil {
 			return struct{}{}, err
 		}
+		d.Since = clock.FromMillis(arrived)
 		if err := decode(locks, &d.Locks); err != nil {
 			return struct{}{}, err
 		}
@@ -167,10 +182,10 @@ func groupWork(ctx context.Context, tx Tx, g job.Group) (job.GroupWork, error) {
 }
 
 // startable are the members of a group that may be claimed now.
-const startable = `group_id <> '' AND state = 'QUEUED' AND held_reason = '' AND not_before_ms = 0 AND approval_until_ms = 0`
+const startable = `group_id <> '' AND state = 'QUEUED' AND held_reason = '' AND not_before_ms = 0 AND approval_until_ms = 0 AND parked = ''`
 
 // unbound reports whether j needs nothing that another job could have.
-func unbound(j job.Job) bool { return len(j.Locks) == 0 && j.Limits.Key == "" }
+func unbound(j job.Job) bool { return len(j.Locks)+len(j.ResumeLocks) == 0 && j.Limits.Key == "" }
 
 // otherNeeds bounds how many members withOtherNeeds adds.
 const otherNeeds = 64
@@ -181,7 +196,7 @@ const otherNeeds = 64
 func withOtherNeeds(ctx context.Context, tx Tx, g job.Group, js []job.Job) ([]job.Job, error) {
 	more, err := leanJobs(ctx, tx, `rank > $1 AND state = 'QUEUED' AND group_id <> '' AND rank IN (SELECT min(rank) FROM jobs
 		WHERE group_id = $2 AND `+startable+`
-		GROUP BY locks, limits, job_type, template_id) ORDER BY rank LIMIT $3`, string(js[len(js)-1].Rank), g.ID, otherNeeds)
+		GROUP BY locks, resume_locks, limits, job_type, template_id) ORDER BY rank LIMIT $3`, string(js[len(js)-1].Rank), g.ID, otherNeeds)
 	return append(js, more...), err
 }
 
@@ -229,11 +244,7 @@ func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
 // forgetOvertaken drops the notes of jobs that do not wait at their places any
 // more, or that are held or delayed: one that comes back begins anew, and is no
 // barrier because of what was before.
-func forgetOvertaken(ctx context.Context, tx Tx, known []job.Overtaken) error {
-	var noted int
-	if err := tx.Row(ctx, `SELECT count(*) FROM overtaken`).Scan(&noted); err != nil {
-		return fmt.Errorf("count overtaken jobs: %w", err)
-	}
+func forgetOvertaken(ctx context.Context, tx Tx, known []job.Overtaken, noted int) error {
 	if noted == len(known) {
 		return nil
 	}

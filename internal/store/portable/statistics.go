@@ -73,6 +73,12 @@ func waitingNumbers(ctx context.Context, tx Tx, tenant string, out *store.Statis
 		}
 	}
 	out.Held = max(0, out.Queued-ready-out.Delayed)
+	// A parked run is neither delayed nor held.
+	var parked int
+	if err := tx.Row(ctx, `SELECT count(*) FROM jobs WHERE parked <> '' AND held_reason = '' AND not_before_ms > 0`+more, args...).Scan(&parked); err != nil {
+		return fmt.Errorf("count parked jobs: %w", err)
+	}
+	out.Delayed = max(0, out.Delayed-parked)
 	if out.Held == 0 {
 		return nil
 	}

@@ -39,6 +39,11 @@ func (h health) Survey(ctx context.Context) (store.Survey, error) {
 				return fmt.Errorf("count jobs: %w", err)
 			}
 		}
+		var parked int // which are not ready, and not delayed either
+		if err := tx.Row(ctx, `SELECT count(*) FROM jobs WHERE parked <> '' AND held_reason = ''`).Scan(&parked); err != nil {
+			return fmt.Errorf("count parked jobs: %w", err)
+		}
+		out.Delayed = max(0, out.Delayed-parked)
 		if err := tx.Row(ctx, `SELECT count(*) FROM instances WHERE ended_ms = 0`).Scan(&out.Instances); err != nil {
 			return fmt.Errorf("count instances: %w", err)
 		}

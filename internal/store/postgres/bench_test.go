@@ -15,16 +15,19 @@ import (
 	"github.com/runsheet/runsheet/internal/testsvc"
 )
 
-func BenchmarkStore(b *testing.B) {
-	storetest.Bench(b, func(b *testing.B) store.Store {
-		s, err := postgres.Open(b.Context(), postgres.Options{URL: testsvc.DurablePostgres(b), MaxConns: 32})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { _ = s.Health.Close() })
-		return s
-	})
+func openBench(b *testing.B) store.Store {
+	b.Helper()
+	s, err := postgres.Open(b.Context(), postgres.Options{URL: testsvc.DurablePostgres(b), MaxConns: 32})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Health.Close() })
+	return s
 }
+
+func BenchmarkStore(b *testing.B) { storetest.Bench(b, openBench) }
+
+func BenchmarkStep(b *testing.B) { storetest.BenchStep(b, openBench) }
 
 // BenchmarkCommit measures what 32 clients pay when each transaction also takes
 // a lock until its commit, or sends a notification. It is why this package does

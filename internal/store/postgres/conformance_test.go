@@ -43,11 +43,14 @@ func open(t *testing.T, o postgres.Options) store.Store {
 }
 
 func TestModelDirect(t *testing.T) {
-	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 60, nil)
+	storetest.RunModel(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.Postgres(t)}) }, 60, nil)
 }
 
 func TestModelPgBouncer(t *testing.T) {
-	storetest.RunModel(t, open(t, postgres.Options{URL: testsvc.PgBouncer(t)}), 20, nil)
+	if testing.Short() {
+		t.Skip("the same code as in the other suite of this engine; run without -short")
+	}
+	storetest.RunModel(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.PgBouncer(t)}) }, 20, nil)
 }
 
 // TestStartsAsShown: 1,000 jobs, 3,000 moves while they start, 10,000 in the

@@ -66,6 +66,11 @@ func (e *engine) LockJob(ctx context.Context, tx portable.Tx, id string) error {
 	return nil
 }
 
+// LockAttempt locks the job's row.
+func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (portable.Attempt, error) {
+	return portable.ScanAttempt(tx.Row(ctx, `SELECT `+portable.AttemptColumns+` FROM jobs WHERE job_id = $1 FOR UPDATE`, id).Scan)
+}
+
 // LockContent takes an advisory lock that ends with the transaction, because
 // there need not be a row of the content.
 func (e *engine) LockContent(ctx context.Context, tx portable.Tx, sum string) error {
@@ -208,7 +213,7 @@ func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order
 	m := portable.Mark{Loose: map[int64]bool{}}
 	rows, err := tx.Query(ctx, `SELECT last_seq, NULL::bigint, '', '', 0, 0 FROM event_log WHERE id = 1
 		UNION ALL SELECT NULL, event_id, '', '', 0, 0 FROM events WHERE seq IS NULL
-		UNION ALL SELECT NULL, NULL, rank, class, group_active, ready FROM jobs WHERE state = 'QUEUED'`)
+		UNION ALL SELECT NULL, NULL, rank, class, group_active, ready FROM jobs WHERE state = 'QUEUED' AND parked = ''`)
 	if err != nil {
 		return m, err
 	}

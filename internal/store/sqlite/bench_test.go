@@ -24,6 +24,8 @@ func openBench(b *testing.B) store.Store {
 
 func BenchmarkStore(b *testing.B) { storetest.Bench(b, openBench) }
 
+func BenchmarkStep(b *testing.B) { storetest.BenchStep(b, openBench) }
+
 // BenchmarkAdd compares group commit with a commit for each request: the same
 // code, but never two requests at a time for the writer to join. Add counts the
 // jobs ahead, so use a fixed and small number of rounds (-benchtime 600x).

@@ -48,9 +48,9 @@ func closing(t *testing.T) func(store.Store, error) store.Store {
 	}
 }
 
-func TestModelMemory(t *testing.T) { storetest.RunModel(t, openMemory(t), 1400, nil) }
+func TestModelMemory(t *testing.T) { storetest.RunModel(t, openMemory, 1400, nil) }
 
-func TestModelFile(t *testing.T) { storetest.RunModel(t, openFile(t), 120, nil) }
+func TestModelFile(t *testing.T) { storetest.RunModel(t, openFile, 120, nil) }
 
 // TestStartsAsShown: 1,000 jobs, 10,000 moves while they start.
 func TestStartsAsShown(t *testing.T) { storetest.RunMoves(t, openFile(t), 1000, 10_000, false) }

@@ -41,6 +41,11 @@ func (e *engine) NextSeq(ctx context.Context, tx portable.Tx, n int) (int64, err
 // LockJob does nothing, as LockQueue.
 func (e *engine) LockJob(context.Context, portable.Tx, string) error { return nil }
 
+// LockAttempt only reads, as LockQueue.
+func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (portable.Attempt, error) {
+	return portable.ScanAttempt(tx.Row(ctx, `SELECT `+portable.AttemptColumns+` FROM jobs WHERE job_id = $1`, id).Scan)
+}
+
 // LockContent does nothing, as LockQueue.
 func (e *engine) LockContent(context.Context, portable.Tx, string) error { return nil }
 
@@ -115,7 +120,7 @@ func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order
 	if err := tx.Row(ctx, lastEvent).Scan(&m.Seq); err != nil {
 		return m, fmt.Errorf("look for the last event: %w", err)
 	}
-	rows, err := tx.Query(ctx, `SELECT `+portable.SpotColumns+` FROM jobs WHERE state = 'QUEUED' ORDER BY rank`)
+	rows, err := tx.Query(ctx, `SELECT `+portable.SpotColumns+` FROM jobs WHERE state = 'QUEUED' AND parked = '' ORDER BY rank`)
 	if err != nil {
 		return m, err
 	}

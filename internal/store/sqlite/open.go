@@ -134,6 +134,7 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	if err := e.keep(ctx); err != nil {
 		return err
 	}
+	e.startReaders()
 	return e.startWriter(ctx)
 }
 
@@ -188,8 +189,8 @@ func (e *engine) keep(ctx context.Context) error {
 func OpenMemory(ctx context.Context, c clock.Clock) (store.Store, error) {
 	o := withDefaults(Options{Clock: c})
 	e := &engine{clock: o.Clock, code: o.Driver.Code, options: o, Watchers: portable.NewWatchers()}
-	// One connection serves readers and writer: a second one would see another
-	// memory.
+	// One connection serves readers and writer, in turn: a second one would see
+	// another memory.
 	db, err := sql.Open(o.Driver.Name, ":memory:?_pragma=foreign_keys(1)")
 	if err != nil {
 		return store.Store{}, fmt.Errorf("open memory: %w", err)
@@ -200,6 +201,7 @@ func OpenMemory(ctx context.Context, c clock.Clock) (store.Store, error) {
 		_ = e.Close() // the first error counts
 		return store.Store{}, err
 	}
+	e.startReaders()
 	if err := e.startWriter(ctx); err != nil {
 		_ = e.Close() // the first error counts
 		return store.Store{}, err

@@ -2,13 +2,11 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
-	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/portable"
 )
 
@@ -36,31 +34,83 @@ func (e *engine) Read(ctx context.Context, f func(context.Context, portable.Tx) 
 var errSlow = errors.New("read took too long")
 
 func (e *engine) read(ctx context.Context, f func(context.Context, portable.Tx) error) error {
-	tx, err := e.readDB.BeginTx(ctx, nil)
-	if err != nil {
+	return e.alone(ctx, func(s *session) error { return e.look(ctx, s, f) })
+}
+
+// alone gives f a reader's connection for itself.
+func (e *engine) alone(ctx context.Context, f func(*session) error) error {
+	var s *session
+	select {
+	case s = <-e.readers:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.stop:
+		return closed()
+	}
+	defer func() { e.readers <- s }()
+	if s.conn == nil {
+		conn, err := e.readDB.Conn(ctx)
+		if err != nil {
+			return e.classify(fmt.Errorf("begin read: %w", err))
+		}
+		s.conn = conn
+	}
+	return f(s)
+}
+
+// look is a read on a connection.
+func (e *engine) look(ctx context.Context, s *session, f func(context.Context, portable.Tx) error) error {
+	if err := s.run(ctx, "BEGIN"); err != nil {
+		e.abandon(s)
 		return e.classify(fmt.Errorf("begin read: %w", err))
 	}
-	defer func() { _ = tx.Rollback() }() // nothing was written
-	return e.classify(f(ctx, reading{tx}))
+	whole := false
+	defer func() {
+		// Nothing was written. What f left behind when it panicked goes with the connection.
+		if s.hints = nil; s.run(context.WithoutCancel(ctx), "ROLLBACK") != nil || !whole {
+			e.abandon(s)
+		}
+	}()
+	err := f(ctx, s)
+	whole = true
+	return e.classify(err)
 }
 
-// reading is the portable.Tx of a read.
-type reading struct{ *sql.Tx }
-
-func (r reading) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := r.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, err
+// abandon gives up a connection of which nobody knows how far it is. The one of a
+// database in memory is the database: it is kept.
+func (e *engine) abandon(s *session) {
+	if !e.shared {
+		s.discard()
+		return
 	}
-	return res.RowsAffected()
+	_ = s.run(context.Background(), "ROLLBACK") // fails when nothing is open
 }
 
-func (r reading) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return r.QueryContext(ctx, query, args...)
+// startReaders makes the readers' sessions, whose connections are opened when they are
+// first needed. They keep prepared statements: to parse one again costs more than most
+// reads.
+func (e *engine) startReaders() {
+	n, most := readers, maxReadStatements
+	if e.shared {
+		n, most = 1, maxStatements // the writer takes its turn with it, too
+	}
+	e.readers = make(chan *session, n)
+	for range n {
+		e.readers <- &session{most: most}
+	}
 }
 
-func (r reading) Row(ctx context.Context, query string, args ...any) *sql.Row {
-	return r.QueryRowContext(ctx, query, args...)
+// stopReaders waits for the reads under way, which readLimit bounds.
+func (e *engine) stopReaders() {
+	if e.readers == nil {
+		return
+	}
+	for range cap(e.readers) {
+		s := <-e.readers
+		s.close()
+	}
 }
 
-func (reading) Hint(store.Hint) {}
+// maxReadStatements bounds the prepared statements of a reader: their memory is
+// SQLite's own, and the server's is small.
+const maxReadStatements = 64

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -8,11 +9,12 @@ import (
 	"github.com/runsheet/runsheet/internal/store"
 )
 
-// session is the writer's connection with its prepared statements. It is the
-// portable.Tx of the request that runs now.
+// session is a connection with its prepared statements, the writer's or a reader's. It
+// is the portable.Tx of the request that runs now.
 type session struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	most  int // of stmts, 0 = maxStatements
 	hints []store.Hint
 	// broken means that the connection must not be used any more.
 	broken bool
@@ -30,7 +32,7 @@ func (s *session) prepare(ctx context.Context, query string) (*sql.Stmt, error) 
 	if err != nil {
 		return nil, err
 	}
-	if s.stmts == nil || len(s.stmts) >= maxStatements {
+	if s.stmts == nil || len(s.stmts) >= cmp.Or(s.most, maxStatements) {
 		s.closeStatements()
 		s.stmts = map[string]*sql.Stmt{}
 	}

@@ -56,14 +56,18 @@ func (e *engine) Snapshot(ctx context.Context, folder string, f func(context.Con
 // copyTo makes a copy on a connection of its own, because the readers' are
 // read-only and the writer's is never free.
 func (e *engine) copyTo(ctx context.Context, path string) (err error) {
-	db := e.writeDB
-	if !e.shared {
-		db, err = sql.Open(e.options.Driver.Name, e.options.Driver.DSN(e.options.Path, []string{"busy_timeout(5000)"}, false))
-		if err != nil {
+	const vacuum = `VACUUM INTO $1`
+	if e.shared {
+		return e.alone(ctx, func(s *session) error {
+			_, err := s.conn.ExecContext(ctx, vacuum, path)
 			return err
-		}
-		defer func() { err = errors.Join(err, db.Close()) }()
+		})
 	}
-	_, err = db.ExecContext(ctx, `VACUUM INTO $1`, path)
+	db, err := sql.Open(e.options.Driver.Name, e.options.Driver.DSN(e.options.Path, []string{"busy_timeout(5000)"}, false))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	_, err = db.ExecContext(ctx, vacuum, path)
 	return err
 }

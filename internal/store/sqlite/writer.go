@@ -25,9 +25,10 @@ type engine struct {
 	lock    interface{ Close() error }
 	writeDB *sql.DB
 	readDB  *sql.DB
-	keeper  *sql.Conn // see keep
-	shared  bool      // readDB is writeDB
-	wal     string    // path of the log, "" = none to watch
+	keeper  *sql.Conn     // see keep
+	shared  bool          // readDB is writeDB
+	readers chan *session // those that are free
+	wal     string        // path of the log, "" = none to watch
 	onBatch func(requests int)
 	era     atomic.Int64 // see Era
 	*portable.Watchers
@@ -47,14 +48,12 @@ type request struct {
 }
 
 func (e *engine) startWriter(ctx context.Context) error {
-	conn, err := e.writeDB.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("open writer: %w", err)
-	}
-	if e.shared {
-		// Readers need the one connection between batches.
-		_ = conn.Close() // returns it to the pool
-		conn = nil
+	var conn *sql.Conn
+	if !e.shared { // else the readers' only one serves the writer, too
+		var err error
+		if conn, err = e.writeDB.Conn(ctx); err != nil {
+			return fmt.Errorf("open writer: %w", err)
+		}
 	}
 	e.requests = make(chan *request, batch)
 	e.stop, e.done = make(chan struct{}), make(chan struct{})
@@ -118,16 +117,7 @@ func (e *engine) write(conn *sql.Conn) {
 				break drain
 			}
 		}
-		if w.conn == nil && !e.shared {
-			// The last batch failed at the disk: start over on a new connection, so
-			// that SQLite looks at the file and its log afresh.
-			var err error
-			if w.conn, err = e.writeDB.Conn(context.Background()); err != nil {
-				answer(group, e.classify(err))
-				continue
-			}
-		}
-		e.commit(w, group)
+		e.serve(w, group)
 		if e.onBatch != nil {
 			e.onBatch(len(group))
 		}
@@ -135,21 +125,27 @@ func (e *engine) write(conn *sql.Conn) {
 	}
 }
 
-// commit runs one batch.
-func (e *engine) commit(w *session, group []*request) {
-	ctx := context.Background() // a caller that gives up must not break the others' commit
+// serve finds the connection for a batch, and runs it.
+func (e *engine) serve(w *session, group []*request) {
 	if e.shared {
-		conn, err := e.writeDB.Conn(ctx)
-		if err != nil {
+		w = <-e.readers
+		defer func() { e.readers <- w }()
+	}
+	if w.conn == nil {
+		// The last batch failed at the disk: start over on a new connection, so
+		// that SQLite looks at the file and its log afresh.
+		var err error
+		if w.conn, err = e.writeDB.Conn(context.Background()); err != nil {
 			answer(group, e.classify(err))
 			return
 		}
-		w.conn = conn
-		defer func() {
-			w.close()
-			w.conn = nil
-		}()
 	}
+	e.commit(w, group)
+}
+
+// commit runs one batch.
+func (e *engine) commit(w *session, group []*request) {
+	ctx := context.Background() // a caller that gives up must not break the others' commit
 	if err := w.run(ctx, "BEGIN IMMEDIATE"); err != nil {
 		if e.fatal(err) {
 			w.discard()
@@ -234,6 +230,7 @@ func (e *engine) Close() error {
 			close(e.stop)
 			<-e.done
 		}
+		e.stopReaders()
 		if e.keeper != nil {
 			err = errors.Join(err, e.keeper.Close())
 		}

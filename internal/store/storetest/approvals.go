@@ -30,6 +30,9 @@ func approvalChecks() []check {
 		{"Approvals/OtherSubjectsAndTenants", approvalOthers},
 		{"Approvals/KeyAndAuditAreOneWithTheDecision", approvalKeys},
 		{"Approvals/CountAsHeld", approvalCounted},
+		{"Approvals/KeepForms", approvalForm},
+		{"Approvals/Withdraw", approvalWithdrawn},
+		{"Approvals/Remind", approvalReminded},
 		{"Approvals/ExactlyOneOutcome", approvalRace},
 	}
 }
@@ -343,7 +346,7 @@ func approvalList(t *testing.T, s store.Store) {
 			}
 			for _, r := range page.Requests {
 				out = append(out, r.ID)
-				p.After = &store.ApprovalPosition{RequestedAt: r.RequestedAt, ID: r.ID}
+				p.After = &store.ApprovalPosition{At: r.RequestedAt, ID: r.ID}
 			}
 			if !page.More {
 				return out

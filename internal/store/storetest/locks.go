@@ -293,3 +293,96 @@ func lockMost(t *testing.T, s store.Store) {
 	}
 	mustAcquire(t, s, "later", "flood", base.Add(time.Hour)) // all have expired
 }
+
+func workLockChecks() []check {
+	return []check{
+		{"WorkLocks/AllOrNone", workAllOrNone},
+		{"WorkLocks/WhoWaitsComesFirst", workWaiting},
+		{"WorkLocks/EndWithTheAttempt", workEnds},
+		{"WorkLocks/OneHolderAtATime", workRace},
+	}
+}
+
+func takeMore(t testing.TB, s store.Store, c store.Claimed, names ...string) store.TakenLocks {
+	t.Helper()
+	got, err := s.Locks.Take(t.Context(), store.TakeLocks{JobID: c.Job.ID, RunID: c.Run.ID, Epoch: c.Run.Epoch, Names: names, Now: base})
+	if err != nil {
+		t.Fatalf("take: %v", err)
+	}
+	return got
+}
+
+func workAllOrNone(t *testing.T, s store.Store) {
+	pool(t, s, 2)
+	if _, err := s.Locks.SetCapacity(t.Context(), store.SetCapacity{Tenant: tenant, Name: "gpu", Capacity: 2, At: base}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, durable(), durable())
+	cs := claim(t, s, 2)
+	granted := store.TakenLocks{Granted: true}
+	same(t, "first", granted, takeMore(t, s, cs[0], "net", "gpu", "net"))
+	same(t, "again", granted, takeMore(t, s, cs[0], "gpu"))
+	same(t, "one is taken", store.TakenLocks{Blocked: "net"}, takeMore(t, s, cs[1], "gpu", "net", "disk"))
+	l, err := s.Locks.Lock(t.Context(), "gpu")
+	if err != nil || len(l.Holders) != 1 || l.Holders[0].RunID != cs[0].Run.ID || l.Holders[0].Token != cs[0].Run.Epoch {
+		t.Errorf("holders %+v, %v", l.Holders, err)
+	}
+	same(t, "the second unit", granted, takeMore(t, s, cs[1], "gpu"))
+	if err := s.Locks.Free(t.Context(), store.FreeLocks{JobID: cs[0].Job.ID, RunID: cs[0].Run.ID, Epoch: cs[0].Run.Epoch, Names: []string{"net"}}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "when it is free", granted, takeMore(t, s, cs[1], "net"))
+	_, err = s.Locks.Take(t.Context(), store.TakeLocks{JobID: cs[0].Job.ID, RunID: cs[0].Run.ID, Epoch: cs[0].Run.Epoch - 1, Names: []string{"x"}})
+	wantCode(t, err, fault.StaleLease)
+}
+
+func workWaiting(t *testing.T, s store.Store) {
+	pool(t, s, 3)
+	add(t, s, durable(), durable(), newJob(locks("gpu")), newJob(locks("net")))
+	cs := claim(t, s, 2)
+	if err := finishWith(t, s, cs[0], job.Parked{At: base, Locks: []string{"gpu"}}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "a run of the lane waits for it", store.TakenLocks{Blocked: "gpu"}, takeMore(t, s, cs[1], "gpu"))
+	same(t, "only work that has not begun waits for it", store.TakenLocks{Granted: true}, takeMore(t, s, cs[1], "net"))
+}
+
+func workEnds(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	add(t, s, durable())
+	for _, ev := range []any{
+		job.Parked{At: base, For: "timer", Until: base.Add(time.Millisecond)}, job.Interrupted{At: base}, job.Returned{At: base}, job.Succeeded{At: base},
+	} {
+		c := claimAt(t, s, "a", 1, base.Add(time.Second)).Started[0]
+		same(t, "taken", true, takeMore(t, s, c, "gpu").Granted)
+		if err := finishWith(t, s, c, ev); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := s.Locks.Lock(t.Context(), "gpu"); err != nil || len(l.Holders) != 0 {
+			t.Errorf("after %T: %+v, %v", ev, l.Holders, err)
+		}
+		_, err := s.Locks.Take(t.Context(), store.TakeLocks{JobID: c.Job.ID, RunID: c.Run.ID, Epoch: c.Run.Epoch, Names: []string{"gpu"}, Now: base})
+		wantCode(t, err, fault.StaleLease)
+	}
+}
+
+func workRace(t *testing.T, s store.Store) {
+	pool(t, s, 4)
+	add(t, s, durable(), durable(), durable(), durable())
+	cs := claim(t, s, 4)
+	got := make([]store.TakenLocks, len(cs))
+	together(len(cs), func(i int) {
+		var err error
+		got[i], err = s.Locks.Take(t.Context(), store.TakeLocks{JobID: cs[i].Job.ID, RunID: cs[i].Run.ID, Epoch: cs[i].Run.Epoch, Names: []string{"a", "b"}, Now: base})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	n := 0
+	for _, g := range got {
+		if g.Granted {
+			n++
+		}
+	}
+	same(t, "granted", 1, n)
+}

@@ -21,7 +21,10 @@ import (
 // ModelSteps is the average number of operations of one sequence.
 const ModelSteps = 50
 
-// RunModel compares a store with a small model of the queue over random
+// modelStore is the number of sequences on one store: each finds what earlier ones left.
+const modelStore = 50
+
+// RunModel compares the stores that open opens with a small model of the queue over random
 // sequences of operations (test T04). checks is the number of sequences; the
 // environment variable RUNSHEET_RAPID_CHECKS multiplies it by a percentage, for
 // longer runs at night. It must not run in parallel with other tests that use
@@ -29,7 +32,7 @@ const ModelSteps = 50
 //
 // decide is the claim decision under test, nil = the suite's own. The model
 // predicts exactly what it must start, so overtaking is not bounded here.
-func RunModel(t *testing.T, s store.Store, checks int, decide func(job.Snapshot) job.Decision) {
+func RunModel(t *testing.T, open func(*testing.T) store.Store, checks int, decide func(job.Snapshot) job.Decision) {
 	if p, err := strconv.Atoi(os.Getenv("RUNSHEET_RAPID_CHECKS")); err == nil && p > 0 {
 		checks = max(1, checks*p/100)
 	}
@@ -42,7 +45,11 @@ func RunModel(t *testing.T, s store.Store, checks int, decide func(job.Snapshot)
 		}
 	}
 	generation := 0
+	var s store.Store
 	rapid.Check(t, func(rt *rapid.T) {
+		if generation%modelStore == 0 {
+			s = open(t)
+		}
 		generation++
 		m := newModel(t, rt, s, generation)
 		m.decide = decide

@@ -37,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]check{
 		jobChecks(), startChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
 		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), placeChecks(), groupChecks(), lockChecks(), directChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
-		webhookChecks(), memberChecks(), laneChecks(), directiveChecks(), callChecks(), budgetChecks(), loadedChecks(), calendarChecks(), approvalChecks(), scheduleChecks(), happeningChecks(),
+		webhookChecks(), memberChecks(), laneChecks(), directiveChecks(), callChecks(), budgetChecks(), loadedChecks(), calendarChecks(), approvalChecks(), workflowChecks(), scheduleChecks(), happeningChecks(), secretChecks(), parkingChecks(), workLockChecks(), workflowRunChecks(), viewChecks(),
 	} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
@@ -159,6 +159,9 @@ func ending(t testing.TB, c store.Claimed, ev any) store.Finish {
 		re = run.Broke{At: e.At, Failure: job.CrashFailure(c.Job)}
 	case job.Returned:
 		re = run.Broke{At: e.At, Failure: run.Failure{Code: job.CodeInterrupted}}
+	}
+	if jc.After.Resuming {
+		re = run.Left{}
 	}
 	rc, err := run.Apply(c.Run, re)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -140,9 +141,22 @@ func (t *Task) Check(raw json.RawMessage) error {
 	return err
 }
 
+// Part is a command that is one of several of a run, such as the node of a workflow.
+// The zero value is the only one.
+type Part struct {
+	// ID is different for all commands of all runs; "" = the run has no other.
+	ID string
+	// Env is added to the command's environment, as KEY=value.
+	Env []string
+	// Stdout also gets what the command writes there; nil = nobody. It is used by one
+	// goroutine, and must neither fail nor block.
+	Stdout io.Writer
+}
+
 // attempt is one Run.
 type attempt struct {
 	task.Attempt
+	part   Part
 	host   task.Host
 	params params
 	clk    clock.Clock
@@ -160,6 +174,11 @@ type attempt struct {
 
 // Run makes one attempt.
 func (t *Task) Run(ctx context.Context, ta task.Attempt, h task.Host) error {
+	return t.RunPart(ctx, ta, h, Part{})
+}
+
+// RunPart is Run for a command that is a part of a run. It has no checkpoint.
+func (t *Task) RunPart(ctx context.Context, ta task.Attempt, h task.Host, part Part) error {
 	// The allow-list and the file system may have changed since the job was
 	// accepted, so everything is checked again.
 	if err := t.Check(ta.Params); err != nil {
@@ -173,7 +192,7 @@ func (t *Task) Run(ctx context.Context, ta task.Attempt, h task.Host) error {
 	if err != nil {
 		return task.Fatal(string(fault.From(err).Code), err)
 	}
-	a := &attempt{Attempt: ta, host: h, params: p, clk: t.clk}
+	a := &attempt{Attempt: ta, part: part, host: h, params: p, clk: t.clk}
 	if err := a.prepare(); diskFull(err) {
 		return task.Postpone(fmt.Errorf("there is no space for the working folder: %w", err), fullDelay)
 	} else if err != nil {
@@ -213,7 +232,7 @@ func (a *attempt) prepare() (err error) {
 	}
 	a.log = &logger{w: a.host.Log()}
 	a.keeper = newKeeper(a.host, a.dir, a.log, a.Checkpoint)
-	a.out = &stream{log: a.log, line: a.hear}
+	a.out = &stream{log: a.log, line: a.hear, tee: a.part.Stdout}
 	a.err = &stream{log: a.log}
 	return nil
 }
@@ -229,7 +248,7 @@ func (a *attempt) run(ctx context.Context, t *Task, exe string) error {
 		Dir: filepath.Join(a.Dir, workName), Stdin: []byte(a.params.Stdin),
 		Stdout: a.out, Stderr: a.err,
 		Limits: tighter(t.limits, a.params.Limits), Grace: a.Grace, GraceFor: a.grace,
-		RunID: a.RunID, Record: a.host.Process, Until: a.Until, Clock: t.clk,
+		RunID: a.RunID, Part: a.part.ID, Record: a.host.Process, Until: a.Until, Clock: t.clk,
 	})
 	switch {
 	case errors.Is(err, process.ErrNotStartable):
@@ -294,11 +313,16 @@ func (a *attempt) environment(path string) []string {
 	for _, k := range a.params.names() {
 		env = append(env, k+"="+a.params.Env[k])
 	}
-	return append(env, // RUNSHEET_RUN_ID comes from package process
+	env = append(env, // RUNSHEET_RUN_ID comes from package process
 		"RUNSHEET_JOB_ID="+a.JobID,
 		"RUNSHEET_ATTEMPT="+strconv.Itoa(a.Number),
-		"RUNSHEET_EPOCH="+strconv.FormatInt(a.Epoch, 10),
-		"RUNSHEET_IDEMPOTENCY_KEY="+a.IdempotencyKey,
+	)
+	key := "RUNSHEET_IDEMPOTENCY_KEY=" + a.IdempotencyKey
+	if a.part.ID != "" {
+		return append(append(env, key), a.part.Env...)
+	}
+	return append(env,
+		"RUNSHEET_EPOCH="+strconv.FormatInt(a.Epoch, 10), key,
 		"RUNSHEET_CHECKPOINT="+filepath.Join(a.Dir, checkpointName),
 	)
 }

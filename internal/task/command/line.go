@@ -138,6 +138,7 @@ func (l *logger) note(format string, args ...any) {
 type stream struct {
 	log  *logger
 	line func([]byte)
+	tee  io.Writer // gets everything too; nil = nobody else does
 
 	mu     sync.Mutex
 	held   []byte // the line that is not complete
@@ -151,6 +152,9 @@ func (s *stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(p)
+	if s.tee != nil {
+		_, _ = s.tee.Write(p) // it never fails, see Part
+	}
 	if end := bytes.LastIndexByte(p, '\n') + 1; end > 0 {
 		s.log.write(s.held[s.logged:], p[:end])
 		s.show(p[:end])

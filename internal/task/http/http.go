@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -34,9 +33,6 @@ import (
 
 // codeStatus is the failure code of a status that was not expected.
 const codeStatus = "http_status"
-
-// maxRetryAfter bounds how long a server may keep a job waiting.
-const maxRetryAfter = 24 * time.Hour
 
 // afterTime bounds what is done for an attempt that was stopped: what it has of
 // the response is recorded.
@@ -145,7 +141,7 @@ func (t *Task) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 		return t.failed(ctx, h, err, timeout)
 	}
 	defer resp.Body.Close()
-	fmt.Fprintf(h.Log(), "%s\n", status(resp.StatusCode))
+	fmt.Fprintf(h.Log(), "%s\n", outbound.Status(resp.StatusCode))
 	h.Progress(run.Progress{Stage: "reading the response"})
 	kept, err := read(resp)
 	if err := t.record(ctx, h, p, resp, kept); err != nil {
@@ -204,30 +200,12 @@ func (t *Task) verdict(p params, resp *http.Response) error {
 	if low != high {
 		want += " to " + strconv.Itoa(high)
 	}
-	err := fmt.Errorf("status %s, expected %s", status(resp.StatusCode), want)
+	err := fmt.Errorf("status %s, expected %s", outbound.Status(resp.StatusCode), want)
 	switch c := resp.StatusCode; {
 	case c == http.StatusRequestTimeout, c == http.StatusTooEarly, c == http.StatusTooManyRequests, c >= 500:
-		return task.Retry(codeStatus, err, t.retryAfter(resp.Header.Get("Retry-After")))
+		return task.Retry(codeStatus, err, outbound.RetryAfter(resp.Header.Get("Retry-After"), t.clk.Now()))
 	case c >= 300 && c < 400 && p.Redirects == 0:
 		return task.Fatal(codeStatus, fmt.Errorf("%w; redirects are followed only if the job says redirects", err))
 	}
 	return task.Fatal(codeStatus, err)
-}
-
-// retryAfter reads seconds or a date (RFC 9110, section 10.2.3); 0 if there is
-// neither.
-func (t *Task) retryAfter(s string) time.Duration {
-	s = strings.TrimSpace(s)
-	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return min(time.Duration(n)*time.Second, maxRetryAfter)
-	}
-	if at, err := http.ParseTime(s); err == nil {
-		return min(max(at.Sub(t.clk.Now()), 0), maxRetryAfter)
-	}
-	return 0
-}
-
-// status has the registered text of a code, not the server's.
-func status(code int) string {
-	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }

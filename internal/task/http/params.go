@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -142,32 +141,4 @@ func (p params) header(key string) http.Header {
 		}
 	}
 	return h
-}
-
-// secrets are the values of request headers that must not come back in what is
-// recorded of a response.
-func (p params) secrets() []string {
-	var out []string
-	for name, value := range p.Headers {
-		if !sensitive(name) {
-			continue
-		}
-		out = append(out, value)
-		if _, credentials, ok := strings.Cut(value, " "); ok { // Bearer x, Basic x
-			out = append(out, credentials)
-		}
-	}
-	// A short value would mask harmless text everywhere.
-	return slices.DeleteFunc(out, func(s string) bool { return len(s) < 8 || !utf8.ValidString(s) })
-}
-
-// sensitive reports whether the value of a header of this name is masked.
-func sensitive(name string) bool {
-	name = strings.ToLower(name)
-	for _, part := range []string{"auth", "cookie", "token", "secret", "key", "session", "password", "passwd", "signature", "credential"} {
-		if strings.Contains(name, part) {
-			return name != "www-authenticate" && name != "idempotency-key"
-		}
-	}
-	return false
 }

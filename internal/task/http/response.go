@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"mime"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -17,18 +15,11 @@ import (
 	"github.com/runsheet/runsheet/internal/task"
 )
 
-// Bounds of what is kept of a response.
-const (
-	maxBody        = 64 << 10 // bytes of the artifact
-	maxHeaders     = 48
-	maxHeaderRunes = 512
-)
+// maxBody bounds what is kept of a response.
+const maxBody = 64 << 10 // bytes of the artifact
 
 // artifactName is the artifact that holds the body.
 const artifactName = "response"
-
-// masked stands for a value that is not shown.
-const masked = "********"
 
 // content is what was read of a body.
 type content struct {
@@ -54,7 +45,7 @@ func read(resp *http.Response) (content, error) {
 // record makes outputs and artifact of a response, also of one that came in part.
 func (t *Task) record(ctx context.Context, h task.Host, p params, resp *http.Response, c content) error {
 	h.Output("status", strconv.Itoa(resp.StatusCode))
-	h.Output("headers", headers(resp.Header, p.secrets()))
+	h.Output("headers", headers(resp.Header, outbound.Credentials(p.header(""))))
 	h.Output("origin", outbound.Origin(resp.Request.URL))
 	h.Output("body_bytes", strconv.FormatInt(c.total, 10))
 	if c.total > int64(len(c.head)) {
@@ -82,33 +73,12 @@ func mediaType(said string, head []byte) string {
 	return http.DetectContentType(head)
 }
 
-// headers is a JSON object of the response's headers in lower case, fit for
-// people: bounded, and without secrets.
+// headers is a JSON object of the response's headers, fit for people.
 func headers(h http.Header, secrets []string) string {
-	out := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if len(out) == maxHeaders {
-			break
-		}
-		value := strings.ToValidUTF8(strings.Join(h[name], ", "), "\uFFFD")
-		for _, s := range secrets {
-			value = strings.ReplaceAll(value, s, masked)
-		}
-		switch {
-		case sensitive(name):
-			value = masked
-		case name == "Location" || name == "Content-Location" || name == "Refresh" || name == "Link":
-			value, _, _ = strings.Cut(value, "?")
-		}
-		if r := []rune(value); len(r) > maxHeaderRunes {
-			value = string(r[:maxHeaderRunes]) + "..."
-		}
-		out[strings.ToLower(name)] = value
-	}
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // keeps the text short
-	if err := e.Encode(out); err != nil {
+	if err := e.Encode(outbound.Shown(h, secrets)); err != nil {
 		return "{}" // strings always encode
 	}
 	return strings.TrimSpace(b.String())

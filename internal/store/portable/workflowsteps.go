@@ -1,0 +1,467 @@
+package portable
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/webhook"
+	"github.com/runsheet/runsheet/internal/workflow"
+)
+
+// This file writes the steps of runs. What can be made before the transaction is:
+// on SQLite all transactions wait for one another.
+
+// Attempt is what a step has to know of the job of its run.
+type Attempt struct {
+	Tenant, State  string
+	Epoch, Crashes int64
+	CancelAsked    int64 // Unix milliseconds, 0 = nobody did
+	CancelledBy    string
+}
+
+// AttemptColumns are the columns of jobs that ScanAttempt reads.
+const AttemptColumns = `tenant, state, epoch, crashes, cancel_asked_ms, cancelled_by`
+
+// ScanAttempt reads AttemptColumns of a row.
+func ScanAttempt(scan func(...any) error) (a Attempt, err error) {
+	err = scan(&a.Tenant, &a.State, &a.Epoch, &a.Crashes, &a.CancelAsked, &a.CancelledBy)
+	return a, err
+}
+
+// batch is a statement with its arguments.
+type batch struct {
+	query string
+	args  []any
+}
+
+// written is a step as it goes into the tables, with those that are written with it.
+type written struct {
+	store.WorkflowStep
+	all    []store.WorkflowStep
+	rest   string
+	deltas []string // of all
+	events []event.Event
+	rows   []batch
+	// waits are the nodes that wait after the step; ends are those of the step that
+	// do not.
+	waits []waitRow
+	ends  map[string]bool
+}
+
+type waitRow struct {
+	node string
+	workflow.Wait
+	woke int64
+	data string
+}
+
+const (
+	upsertNodes = `INSERT INTO workflow_nodes (run_id, node_id, state, outputs, out_seq) VALUES `
+	// A row with out_seq -1 leaves the outputs as they are, one without a state the
+	// state.
+	onNode = ` ON CONFLICT (run_id, node_id) DO UPDATE SET
+		outputs = CASE WHEN excluded.out_seq < 0 THEN workflow_nodes.outputs ELSE excluded.outputs END,
+		out_seq = CASE WHEN excluded.out_seq < 0 THEN workflow_nodes.out_seq ELSE excluded.out_seq END,
+		state = CASE WHEN excluded.state = '' THEN workflow_nodes.state ELSE excluded.state END`
+	upsertMaps     = `INSERT INTO workflow_maps (run_id, node_id, state) VALUES `
+	onMap          = ` ON CONFLICT (run_id, node_id) DO UPDATE SET state = excluded.state`
+	upsertAttempts = `INSERT INTO workflow_attempts (run_id, node_id, number, epoch, started_ms, ended_ms, status, outcome, error) VALUES `
+	onAttempt      = ` ON CONFLICT (run_id, node_id, number) DO UPDATE SET epoch = excluded.epoch, started_ms = excluded.started_ms,
+		ended_ms = excluded.ended_ms, status = excluded.status, outcome = excluded.outcome, error = excluded.error`
+	upsertWaits = `INSERT INTO workflow_waits (run_id, node_id, tenant, kind, ref, event, matches, until_ms, woke_ms, data) VALUES `
+	onWait      = ` ON CONFLICT (run_id, node_id) DO UPDATE SET kind = excluded.kind, ref = excluded.ref, event = excluded.event,
+		matches = excluded.matches, until_ms = excluded.until_ms, woke_ms = excluded.woke_ms, data = excluded.data`
+)
+
+// written prepares a step.
+func (d *db) written(p store.WorkflowStep) (*written, error) {
+	w := &written{WorkflowStep: p, all: p.All(), ends: map[string]bool{}}
+	var nodes nodeRows
+	for i := range w.all {
+		one := &w.all[i]
+		rest, err := json.Marshal(one.Delta.Rest)
+		if err != nil {
+			return nil, unstorable(err)
+		}
+		w.rest = string(rest)
+		var text bytes.Buffer
+		text.Grow(len(rest) + 512*len(one.Delta.Nodes) + 64)
+		text.WriteString(`{"rest":`)
+		text.Write(rest)
+		if err := w.nodes(one, &nodes, &text); err != nil {
+			return nil, err
+		}
+		if err := w.maps(d, one, &text); err != nil {
+			return nil, err
+		}
+		for _, list := range []struct {
+			name  string
+			nodes []string
+		}{{"no_outputs", one.Delta.NoOutputs}, {"no_maps", one.Delta.NoMaps}} {
+			if len(list.nodes) > 0 {
+				fmt.Fprintf(&text, `,%q:%s`, list.name, encode(list.nodes))
+			}
+		}
+		text.WriteByte('}')
+		w.deltas = append(w.deltas, text.String())
+		// A step of an item whose delta is more than its map is needed for what comes later.
+		one.Item = one.Item && len(one.Delta.Nodes) == 0 && len(one.Delta.NoOutputs) == 0 && len(one.Delta.NoMaps) == 0
+		w.events = append(w.events, one.Events...)
+	}
+	w.Item = w.all[len(w.all)-1].Item
+	w.many(d, 5, nodes.list, upsertNodes, onNode)
+	w.attempts(d)
+	return w, nil
+}
+
+// progress reports whether a step has the end of something: of an attempt, a wait or an
+// item. One that only begins does not show that its run does not end the server.
+func (w *written) progress() bool {
+	for _, one := range w.all {
+		for _, n := range one.Delta.Nodes {
+			if n.Status.Terminal() || n.Status == workflow.NodeWaiting {
+				return true
+			}
+		}
+		if len(one.Delta.Maps) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func unstorable(err error) error {
+	return fault.Wrap(err, fault.InvalidInput, "the step has a value that cannot be stored")
+}
+
+// nodeRows are rows of nodes, one a node.
+type nodeRows struct {
+	list [][]any
+	at   map[string]int
+}
+
+// add takes a row, of which the same holds as of one that the database has: see onNode.
+func (l *nodeRows) add(id string, row []any) {
+	i, there := l.at[id]
+	if !there {
+		if l.at == nil {
+			l.at = map[string]int{}
+		}
+		l.at[id] = len(l.list)
+		l.list = append(l.list, row)
+		return
+	}
+	if old := l.list[i]; row[4] == int64(-1) {
+		row[3], row[4] = old[3], old[4]
+	}
+	if row[2] == "" {
+		row[2] = l.list[i][2]
+	}
+	l.list[i] = row
+}
+
+// nodes makes the rows of nodes and adds their states to the delta.
+func (w *written) nodes(one *store.WorkflowStep, list *nodeRows, text *bytes.Buffer) error {
+	var states nameList
+	for _, id := range slices.Sorted(maps.Keys(one.Delta.Nodes)) {
+		n := one.Delta.Nodes[id]
+		state, err := json.Marshal(n)
+		if err != nil {
+			return unstorable(err)
+		}
+		states.add(text, "nodes", id, state)
+		if n.Status == workflow.NodeWaiting && n.Wait != nil {
+			w.waits = append(w.waits, waitRow{node: id, Wait: *n.Wait})
+			delete(w.ends, id)
+		} else {
+			w.ends[id] = true
+		}
+		o, set := one.Delta.Outputs[id]
+		if !set && !slices.Contains(one.Delta.NoOutputs, id) {
+			list.add(id, []any{w.RunID, id, string(state), "", int64(-1)})
+			continue
+		}
+		r, err := outputsRow(w.RunID, one.Seq, id, string(state), o)
+		if err != nil {
+			return err
+		}
+		list.add(id, r)
+	}
+	states.end(text)
+	// Outputs of nodes whose state is as it was.
+	for _, id := range slices.Sorted(maps.Keys(one.Delta.Outputs)) {
+		if _, done := one.Delta.Nodes[id]; !done {
+			r, err := outputsRow(w.RunID, one.Seq, id, "", one.Delta.Outputs[id])
+			if err != nil {
+				return err
+			}
+			list.add(id, r)
+		}
+	}
+	for _, id := range one.Delta.NoOutputs {
+		if _, done := one.Delta.Nodes[id]; !done {
+			list.add(id, []any{w.RunID, id, "", "", one.Seq})
+		}
+	}
+	return nil
+}
+
+func outputsRow(runID string, seq int64, id, state string, o map[string]any) ([]any, error) {
+	if o == nil {
+		return []any{runID, id, state, "", seq}, nil
+	}
+	b, err := json.Marshal(o)
+	if err != nil {
+		return nil, unstorable(err)
+	}
+	return []any{runID, id, state, string(b), seq}, nil
+}
+
+func (w *written) maps(d *db, one *store.WorkflowStep, text *bytes.Buffer) error {
+	if len(one.Delta.Maps) == 0 && len(one.Delta.NoMaps) == 0 {
+		return nil
+	}
+	var list [][]any
+	var states nameList
+	for _, id := range slices.Sorted(maps.Keys(one.Delta.Maps)) {
+		state, err := json.Marshal(one.Delta.Maps[id])
+		if err != nil {
+			return unstorable(err)
+		}
+		states.add(text, "maps", id, state)
+		list = append(list, []any{w.RunID, id, string(state)})
+	}
+	states.end(text)
+	w.many(d, 3, list, upsertMaps, onMap)
+	if len(one.Delta.NoMaps) > 0 {
+		marks, args := values(append([]string{w.RunID}, one.Delta.NoMaps...))
+		w.rows = append(w.rows, batch{`DELETE FROM workflow_maps WHERE run_id = $1 AND node_id IN (` + marks[len("$1, "):] + `)`, args})
+	}
+	return nil
+}
+
+// attempts makes the rows of attempts; of one that comes twice the later counts.
+func (w *written) attempts(d *db) {
+	type key struct {
+		node   string
+		number int
+	}
+	var list [][]any
+	at := map[key]int{}
+	for _, one := range w.all {
+		for _, a := range one.Attempts {
+			failure := ""
+			if a.Error != nil {
+				failure = encode(a.Error)
+			}
+			row := []any{w.RunID, a.NodeID, a.Number, a.Epoch, clock.Millis(a.StartedAt), clock.Millis(a.EndedAt), string(a.Status), a.Outcome, failure}
+			if i, there := at[key{a.NodeID, a.Number}]; there {
+				list[i] = row
+				continue
+			}
+			at[key{a.NodeID, a.Number}] = len(list)
+			list = append(list, row)
+		}
+	}
+	w.many(d, 9, list, upsertAttempts, onAttempt)
+}
+
+// many adds statements that write rows.
+func (w *written) many(d *db, columns int, list [][]any, head, tail string) {
+	// It fails only when the function does.
+	_ = inChunks(d, columns, list, func(part [][]any) error {
+		r := newRows(columns)
+		for _, values := range part {
+			r.add(values...)
+		}
+		w.rows = append(w.rows, batch{head + r.String() + tail, r.args})
+		return nil
+	})
+}
+
+// nameList writes a member of a JSON object that is an object itself.
+type nameList struct{ begun bool }
+
+func (l *nameList) add(b *bytes.Buffer, member, name string, value []byte) {
+	if !l.begun {
+		fmt.Fprintf(b, `,%q:{`, member)
+	} else {
+		b.WriteByte(',')
+	}
+	l.begun = true
+	b.WriteString(encode(name))
+	b.WriteByte(':')
+	b.Write(value)
+}
+
+func (l *nameList) end(b *bytes.Buffer) {
+	if l.begun {
+		b.WriteByte('}')
+	}
+}
+
+func (s workflowRuns) Step(ctx context.Context, p store.WorkflowStep) (store.WorkflowSignals, error) {
+	w, err := s.written(p)
+	if err != nil {
+		return store.WorkflowSignals{}, err
+	}
+	var out store.WorkflowSignals
+	err = s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		out, err = s.step(ctx, tx, w)
+		return err
+	})
+	return out, err
+}
+
+func (s workflowRuns) step(ctx context.Context, tx Tx, w *written) (store.WorkflowSignals, error) {
+	var out store.WorkflowSignals
+	// What is waited for is locked before the run's own job, as those go who end it.
+	if err := s.lockAwaited(ctx, tx, w.waits); err != nil {
+		return out, err
+	}
+	a, err := s.fence(ctx, tx, w.JobID, w.Epoch)
+	if err != nil {
+		return out, err
+	}
+	at, err := s.Now(ctx, tx, w.At)
+	if err != nil {
+		return out, err
+	}
+	ms := clock.Millis(at)
+	var paused string
+	var awaits bool
+	err = tx.Row(ctx, `UPDATE workflow_runs SET seq = $1, epoch = $2, rest = $3, updated_ms = $4,
+		started_ms = CASE WHEN started_ms = 0 THEN $5 ELSE started_ms END WHERE run_id = $6 AND job_id = $7 AND seq = $8
+		RETURNING paused_by, EXISTS (SELECT 1 FROM workflow_waits x WHERE x.run_id = workflow_runs.run_id)`,
+		w.Seq, w.Epoch, w.rest, ms, ms, w.RunID, w.JobID, w.all[0].Seq-1).Scan(&paused, &awaits)
+	if errors.Is(err, sql.ErrNoRows) {
+		return out, refuseStep(ctx, tx, w)
+	}
+	if err != nil {
+		return out, fmt.Errorf("begin step: %w", err)
+	}
+	if a.Crashes > 0 && w.progress() {
+		if _, err := tx.Exec(ctx, `UPDATE jobs SET crashes = 0, version = version + 1 WHERE job_id = $1`, w.JobID); err != nil {
+			return out, fmt.Errorf("clear crashes: %w", err)
+		}
+	}
+	for _, b := range w.rows {
+		if _, err := tx.Exec(ctx, b.query, b.args...); err != nil {
+			return out, fmt.Errorf("write step: %w", err)
+		}
+	}
+	if err := s.writeWaits(ctx, tx, w, a.Tenant, ms); err != nil {
+		return out, err
+	}
+	if err := s.logStep(ctx, tx, w, at); err != nil {
+		return out, err
+	}
+	if err := s.announceStep(ctx, tx, w.events); err != nil {
+		return out, err
+	}
+	out = store.WorkflowSignals{Paused: paused != "", CancelAskedAt: clock.FromMillis(a.CancelAsked), CancelledBy: a.CancelledBy}
+	if awaits || len(w.waits) > 0 {
+		out.Woken, err = s.settleWaits(ctx, tx, w)
+	}
+	return out, err
+}
+
+// fence locks the job of a run, and refuses who does not have its active attempt.
+func (d *db) fence(ctx context.Context, tx Tx, jobID string, epoch int64) (Attempt, error) {
+	a, err := d.LockAttempt(ctx, tx, jobID)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (a.State != "RUNNING" || a.Epoch != epoch) {
+		return a, staleStep(jobID)
+	}
+	if err != nil {
+		return a, fmt.Errorf("check attempt: %w", err)
+	}
+	return a, nil
+}
+
+// refuseStep says why a step does not follow the one before.
+func refuseStep(ctx context.Context, tx Tx, w *written) error {
+	var seq int64
+	err := tx.Row(ctx, `SELECT seq FROM workflow_runs WHERE run_id = $1 AND job_id = $2`, w.RunID, w.JobID).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return noWorkflowRun(w.RunID)
+	}
+	if err != nil {
+		return fmt.Errorf("read the last step: %w", err)
+	}
+	return fault.Newf(fault.Conflict, "run %s is at step %d, and %d does not follow", w.RunID, seq, w.all[0].Seq)
+}
+
+// logStep adds a step to the log, and those that are written with it. Of the steps of
+// items the latest are kept: each new one pushes the oldest out.
+func (d *db) logStep(ctx context.Context, tx Tx, w *written, at time.Time) error {
+	next := 0
+	if err := inChunks(d, 8, w.all, func(part []store.WorkflowStep) error {
+		r := newRows(8)
+		for _, one := range part {
+			r.add(w.RunID, one.Seq, one.CheckpointID, one.NodeID, flag(one.Item), w.Epoch, clock.Millis(at), w.deltas[next])
+			next++
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO workflow_checkpoints (run_id, seq, checkpoint_id, node_id, item, epoch, at_ms, delta) VALUES `+r.String(), r.args...); err != nil {
+			return fmt.Errorf("log step: %w", err)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if !w.Item {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM workflow_checkpoints WHERE run_id = $1 AND seq = (SELECT seq FROM workflow_checkpoints
+		WHERE run_id = $2 AND node_id = $3 AND item = 1 ORDER BY seq DESC LIMIT 1 OFFSET $4)`,
+		w.RunID, w.RunID, w.NodeID, store.KeepItems); err != nil {
+		return fmt.Errorf("shorten the log of items: %w", err)
+	}
+	return nil
+}
+
+// announceStep announces the events of a step in one statement, which also asks who
+// wants them. They set off no schedule, and say nothing of the job that HintJob is
+// for, which would be read anew at each step.
+func (d *db) announceStep(ctx context.Context, tx Tx, evs []event.Event) error {
+	wanted := map[string]bool{}
+	if err := inChunks(d, 8, evs, func(part []event.Event) error {
+		r := newRows(8)
+		for _, e := range part {
+			r.add(e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), "")
+		}
+		rows, err := tx.Query(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places) VALUES `+r.String()+`
+			RETURNING type, EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = events.tenant AND w.type IN (events.type, '*'))`, r.args...)
+		if err != nil {
+			return fmt.Errorf("announce a step: %w", err)
+		}
+		_, err = collect(rows, func(r *sql.Rows) (typ string, err error) {
+			var wants bool
+			err = r.Scan(&typ, &wants)
+			wanted[typ] = wants
+			return typ, err
+		})
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, e := range evs {
+		if wanted[string(e.Type)] {
+			if err := note(ctx, tx, e, webhook.Subject{}); err != nil {
+				return err
+			}
+		}
+		tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
+	}
+	return nil
+}

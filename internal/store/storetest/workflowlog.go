@@ -1,0 +1,158 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/workflow"
+)
+
+func logChecks() []check {
+	return []check{
+		{"Workflows/CheckpointHasTheStateOfThen", workflowCheckpoint},
+		{"Workflows/ItemsKeepTheLatestCheckpoints", workflowItems},
+		{"Workflows/ForgetShortensTheLog", workflowForget},
+		{"Workflows/AttemptsAreReplaced", workflowAttempts},
+	}
+}
+
+func workflowCheckpoint(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	f := begun(t, s)
+	var then []workflow.State
+	note := func() { then = append(then, f.state) }
+	f.completed("a", map[string]any{"v": "a1"})
+	note()
+	m := f.state.Clone()
+	m.Maps, m.Context["k"] = map[string]workflow.MapState{"m": {Items: "i", Total: 2}}, "v"
+	f.to(m)
+	note()
+	f.completed("b", map[string]any{"v": "b1"})
+	note()
+	back := f.state.Clone()
+	back.Nodes["a"] = workflow.NodeState{Status: workflow.NodePending}
+	delete(back.Outputs, "a")
+	delete(back.Maps, "m")
+	f.to(back)
+	note()
+	f.completed("a", map[string]any{"v": "a2"})
+	note()
+	page, err := s.WorkflowLog.Checkpoints(t.Context(), store.ListCheckpoints{Tenant: tenant, RunID: f.id, Limit: 3})
+	if err != nil || len(page.Checkpoints) != 3 || !page.More || page.Checkpoints[0].Seq != 5 {
+		t.Fatalf("page %+v, %v", page, err)
+	}
+	rest, err := s.WorkflowLog.Checkpoints(t.Context(), store.ListCheckpoints{Tenant: tenant, RunID: f.id, BeforeSeq: page.Checkpoints[2].Seq, Limit: 3})
+	if err != nil || len(rest.Checkpoints) != 2 || rest.More {
+		t.Fatalf("page %+v, %v", rest, err)
+	}
+	for _, c := range append(page.Checkpoints, rest.Checkpoints...) {
+		got, err := s.WorkflowLog.Checkpoint(t.Context(), tenant, f.id, c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := then[c.Seq-1].Clone()
+		if c.Seq < 5 {
+			delete(want.Outputs, "a") // it ran again
+		}
+		same(t, fmt.Sprintf("state of step %d", c.Seq), plain(t, want), plain(t, got.State))
+		same(t, "at", base.Add(time.Duration(c.Seq)*time.Second), got.At)
+	}
+	last, err := s.WorkflowLog.Checkpoint(t.Context(), tenant, f.id, "")
+	if err != nil || last.Seq != 5 {
+		t.Errorf("the latest is %d, %v", last.Seq, err)
+	}
+	_, err = s.WorkflowLog.Checkpoint(t.Context(), tenant, f.id, "cp_none")
+	wantCode(t, err, fault.NotFound)
+}
+
+// item makes a step about an item of the map m.
+func (f *flow) item(i int) {
+	f.t.Helper()
+	after := f.state.Clone()
+	after.Maps = map[string]workflow.MapState{"m": {Items: "i", Total: 1000, Next: i}}
+	f.to(after, func(p *store.WorkflowStep) { p.Item, p.NodeID = true, "m" })
+}
+
+func workflowItems(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	f := begun(t, s)
+	f.node("m", workflow.NodeState{Status: workflow.NodeRunning})
+	const more = 7
+	for i := range store.KeepItems + more {
+		f.item(i + 1)
+	}
+	f.node("m", workflow.NodeState{Status: workflow.NodeCompleted})
+	page, err := s.WorkflowLog.Checkpoints(t.Context(), store.ListCheckpoints{Tenant: tenant, RunID: f.id, Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "checkpoints", store.KeepItems+2, len(page.Checkpoints))
+	same(t, "the oldest of an item", int64(more+2), page.Checkpoints[len(page.Checkpoints)-2].Seq)
+	c, err := s.WorkflowLog.Checkpoint(t.Context(), tenant, f.id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "state", plain(t, f.state), plain(t, c.State))
+}
+
+func workflowForget(t *testing.T, s store.Store) {
+	pool(t, s, 2)
+	f, open := begun(t, s), begun(t, s)
+	var then []workflow.State
+	for i := range 20 {
+		f.node(fmt.Sprintf("n%02d", i), workflow.NodeState{Status: workflow.NodeRunning})
+		open.node("a", workflow.NodeState{Status: workflow.NodeRunning, Attempt: i})
+		then = append(then, f.state)
+	}
+	succeed(t, s, f.Claimed)
+	total := 0
+	for _, want := range []int{6, 6, 3, 0} {
+		n, err := s.WorkflowLog.Forget(t.Context(), store.ForgetCheckpoints{Before: base.Add(time.Hour), Keep: 5, Limit: 6})
+		if err != nil || n != want {
+			t.Fatalf("forgot %d, %v, want %d", n, err, want)
+		}
+		total += n
+	}
+	page, err := s.WorkflowLog.Checkpoints(t.Context(), store.ListCheckpoints{Tenant: tenant, RunID: f.id, Limit: 100})
+	if err != nil || len(page.Checkpoints) != 5 {
+		t.Fatalf("%d are left, %v", len(page.Checkpoints), err)
+	}
+	for _, c := range page.Checkpoints {
+		got, err := s.WorkflowLog.Checkpoint(t.Context(), tenant, f.id, c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, fmt.Sprintf("state of step %d", c.Seq), plain(t, then[c.Seq-1]), plain(t, got.State))
+	}
+	page, err = s.WorkflowLog.Checkpoints(t.Context(), store.ListCheckpoints{Tenant: tenant, RunID: open.id, Limit: 100})
+	if err != nil || len(page.Checkpoints) != 20 {
+		t.Errorf("a run that goes on has %d checkpoints, %v", len(page.Checkpoints), err)
+	}
+}
+
+func workflowAttempts(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	f := begun(t, s)
+	first := store.NodeAttempt{RunID: f.id, NodeID: "a", Number: 1, Epoch: f.Job.Epoch, StartedAt: base, Status: workflow.NodeRunning}
+	write := func(as ...store.NodeAttempt) { f.to(f.state, func(p *store.WorkflowStep) { p.Attempts = as }) }
+	write(first)
+	done := first
+	done.EndedAt, done.Status, done.Error = base.Add(time.Second), workflow.NodeFailed, &workflow.Failure{Code: "x", Message: "m"}
+	second := store.NodeAttempt{RunID: f.id, NodeID: "a", Number: 2, Epoch: f.Job.Epoch, StartedAt: base.Add(time.Minute), Status: workflow.NodeRunning}
+	other := store.NodeAttempt{RunID: f.id, NodeID: "b", Number: 1, Epoch: f.Job.Epoch, StartedAt: base.Add(time.Hour), Status: workflow.NodeCompleted, Outcome: "success"}
+	write(done, second, other)
+	for node, want := range map[string][]store.NodeAttempt{"": {done, second, other}, "a": {done, second}, "b": {other}, "c": nil} {
+		got, err := s.WorkflowLog.Attempts(t.Context(), tenant, f.id, node, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "attempts of "+node, want, got)
+	}
+	got, err := s.WorkflowLog.Attempts(t.Context(), tenant, f.id, "", 2)
+	if err != nil || len(got) != 2 {
+		t.Errorf("%d attempts, %v, want 2", len(got), err)
+	}
+}

@@ -1,0 +1,111 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/workflow"
+)
+
+// workflowTogether: steps that are written at once are as those that are written one
+// after the other: state, outputs, checkpoints, attempts, events. They are fenced as
+// one, and there are all of them or none.
+func workflowTogether(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	f := begun(t, s)
+	f.node("z", workflow.NodeState{Status: workflow.NodeRunning, Attempt: 1})
+	const many = 40 // more than one statement can take
+	list, state := f.ahead(many)
+	seq := list[many-1].Seq
+	last := list[many-1]
+	last.Before = list[:many-1]
+	for what, edit := range map[string]func(*store.WorkflowStep){
+		"of another attempt": func(p *store.WorkflowStep) { p.Epoch++ },
+		"that leave one out": func(p *store.WorkflowStep) { p.Before = p.Before[1:] },
+		"that come twice": func(p *store.WorkflowStep) {
+			p.Before = append([]store.WorkflowStep{list[0]}, p.Before...)
+			p.Before[0].Seq--
+		},
+	} {
+		p := last
+		edit(&p)
+		if _, err := s.WorkflowRuns.Step(t.Context(), p); !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.StaleLease) {
+			t.Errorf("steps %s: %v", what, err)
+		}
+	}
+	if r := f.stored(); r.Seq != f.seq {
+		t.Fatalf("step %d after refusals, want %d", r.Seq, f.seq)
+	}
+	if _, err := s.WorkflowRuns.Step(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	r := f.stored()
+	same(t, "seq", seq, r.Seq)
+	same(t, "state", plain(t, state), plain(t, r.State))
+	page, err := s.WorkflowLog.Checkpoints(t.Context(), store.ListCheckpoints{Tenant: tenant, RunID: f.id, Limit: 200})
+	if err != nil || len(page.Checkpoints) != many+1 {
+		t.Fatalf("%d checkpoints, %v, want %d", len(page.Checkpoints), err, many+1)
+	}
+	// In the middle: the tenth node is at work, those before it have their outputs.
+	half, err := s.WorkflowLog.Checkpoint(t.Context(), tenant, f.id, list[18].CheckpointID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := half.State; got.Status("n09") != workflow.NodeRunning || got.Status("n10") != "" && got.Status("n10") != workflow.NodePending ||
+		got.Outputs["n08"]["x"] != "17" || got.Outputs["n09"] != nil {
+		t.Errorf("state at checkpoint %d: %s", half.Seq, plain(t, got))
+	}
+	attempts, err := s.WorkflowLog.Attempts(t.Context(), tenant, f.id, "n03", 10)
+	if err != nil || len(attempts) != 1 || attempts[0].Status != workflow.NodeCompleted {
+		t.Errorf("attempts %+v, %v", attempts, err)
+	}
+	evs, err := s.Events.Since(t.Context(), tenant, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, e := range evs {
+		if e.Type != event.WorkflowNodeCompleted {
+			continue
+		}
+		if want := fmt.Sprint(list[n].Seq); e.Data["step"] != want {
+			t.Errorf("event %d is of step %s, want %s", n, e.Data["step"], want)
+		}
+		n++
+	}
+	same(t, "events", many, n)
+	f.seq, f.state = seq, state
+	f.completed("z", map[string]any{"done": true})
+	same(t, "after", plain(t, f.state), plain(t, f.stored().State))
+}
+
+// ahead are the next n steps of a run, and the state after them. Each node begins in one
+// step and ends in the next. Nothing is written.
+func (f *flow) ahead(n int) (list []store.WorkflowStep, state workflow.State) {
+	state, seq := f.state, f.seq
+	for i := range n {
+		after := state.Clone()
+		node := fmt.Sprintf("n%02d", i/2)
+		ns := workflow.NodeState{Status: workflow.NodeRunning, Attempt: 1}
+		if i%2 == 1 {
+			ns.Status, ns.Outcome = workflow.NodeCompleted, "success"
+			after.Outputs[node] = map[string]any{"x": fmt.Sprint(i)}
+			after.Completed++
+		}
+		after.Nodes[node] = ns
+		seq++
+		at := base.Add(time.Duration(seq) * time.Second)
+		list = append(list, store.WorkflowStep{
+			RunID: f.id, JobID: f.Job.ID, Epoch: f.Job.Epoch, Seq: seq, CheckpointID: fmt.Sprintf("cp_%s_%d", f.id, seq), NodeID: node, At: at,
+			Delta:    workflow.Difference(state, after, nil),
+			Attempts: []store.NodeAttempt{{RunID: f.id, NodeID: node, Number: 1, Epoch: f.Job.Epoch, StartedAt: at, Status: ns.Status, Outcome: ns.Outcome}},
+			Events:   []event.Event{{Tenant: tenant, Type: event.WorkflowNodeCompleted, At: at, JobID: f.Job.ID, Data: map[string]string{"node_id": node, "step": fmt.Sprint(seq)}}},
+		})
+		state = after
+	}
+	return list, state
+}

@@ -370,11 +370,15 @@ type Outcome struct {
 // whose Decision is Serial have it. It has MaxParallel units.
 func LockName(scheduleID string) string { return "schedule:" + scheduleID }
 
-// Input returns the target as a body of POST /api/jobs; nil for a workflow.
+// Input returns the target as a body of POST /api/jobs.
 func (t Target) Input() (json.RawMessage, error) {
 	switch {
 	case t.WorkflowID != "":
-		return nil, nil
+		params := map[string]any{"workflow_id": t.WorkflowID}
+		if len(t.Inputs) > 0 {
+			params["inputs"] = t.Inputs
+		}
+		return json.Marshal(map[string]any{"job_type": "workflow", "params": params})
 	case len(t.Job) > 0:
 		return t.Job, nil
 	}

@@ -109,6 +109,8 @@ type Decision struct {
 	Approved bool      `json:"approved"`
 	Comment  string    `json:"comment,omitempty"`
 	At       time.Time `json:"at"`
+	// Form is what was filled in, a JSON object; nil = nothing was asked for.
+	Form json.RawMessage `json:"form,omitempty"`
 }
 
 // ValueType says how to show a value. The text is part of the API.
@@ -171,6 +173,9 @@ type Request struct {
 	// Remind is how long before ExpiresAt people are to be reminded, longest first.
 	Remind   []time.Duration
 	OnExpire OnExpire
+	// Approvers are who may say yes, each role:NAME or user:NAME; none = everybody who
+	// may decide approvals. Everybody may say no.
+	Approvers []string
 	// MinApprovals is how many different people must say yes; one no is enough.
 	MinApprovals int
 	// AllowRequester lets whoever asked decide, too.
@@ -221,6 +226,8 @@ func (r Request) check() error {
 		return bad("/title", "must have 1 to 500 bytes")
 	case life < MinLife || life > MaxLife:
 		return bad("/expires_in", "must be 1 second to 90 days")
+	case len(r.Approvers) > maxFields || slices.ContainsFunc(r.Approvers, func(a string) bool { return !ApproverOK(a) }):
+		return bad("/approvers", "must be role:NAME or user:NAME each, 100 at most")
 	case r.MinApprovals > MaxApprovals:
 		return bad("/min_approvals", "must be 20 at most")
 	case r.MaxReRequests < 0 || r.MaxReRequests > MaxReRequests:
@@ -340,6 +347,11 @@ func (r Request) Requested() event.Event {
 	return r.event(event.Event{Type: event.ApprovalRequested, At: r.RequestedAt})
 }
 
+// Reminder is the event by which people are reminded of a request.
+func (r Request) Reminder(at time.Time) event.Event {
+	return r.event(event.Event{Type: event.ApprovalReminder, At: at})
+}
+
 // event fills in what all events about r carry.
 func (r Request) event(e event.Event) event.Event {
 	e.Tenant = r.Tenant
@@ -348,6 +360,9 @@ func (r Request) event(e event.Event) event.Event {
 	}
 	if r.Subject.Type == SubjectJob {
 		e.JobID = r.Subject.ID
+	}
+	if runID, nodeID, ok := r.Subject.Node(); ok {
+		e.Data["workflow_run_id"], e.Data["node_id"] = runID, nodeID
 	}
 	return e
 }
@@ -358,6 +373,7 @@ func (r Request) Rules(n Request) Request {
 	n.ExpiresAt = n.RequestedAt.Add(r.ExpiresAt.Sub(r.RequestedAt))
 	n.Remind, n.OnExpire, n.MaxReRequests = slices.Clone(r.Remind), r.OnExpire, r.MaxReRequests
 	n.MinApprovals, n.AllowRequester, n.RequireComment = r.MinApprovals, r.AllowRequester, r.RequireComment
+	n.Approvers = slices.Clone(r.Approvers)
 	return n
 }
 

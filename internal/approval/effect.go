@@ -25,11 +25,11 @@ func end(r Request, at time.Time, c *Change) {
 }
 
 func count(r Request, e Approve, c *Change) {
-	c.After = r.with(Decision{By: e.By, Approved: true, Comment: e.Comment, At: e.At})
+	c.After = r.with(Decision{By: e.By, Approved: true, Comment: e.Comment, At: e.At, Form: e.Form})
 }
 
 func approve(r Request, e Approve, c *Change) {
-	end(r.with(Decision{By: e.By, Approved: true, Comment: e.Comment, At: e.At}), e.At, c)
+	end(r.with(Decision{By: e.By, Approved: true, Comment: e.Comment, At: e.At, Form: e.Form}), e.At, c)
 }
 
 func reject(r Request, e Reject, c *Change) {

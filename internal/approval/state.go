@@ -39,6 +39,8 @@ type (
 		At      time.Time
 		By      Person
 		Comment string
+		// Form is what the person filled in, a JSON object; nil = nothing.
+		Form []byte
 	}
 	// Reject is one person's no, which is enough.
 	Reject struct {

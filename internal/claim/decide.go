@@ -34,13 +34,22 @@ const maxStuck = 64
 func Decide(s job.Snapshot) job.Decision {
 	d := newDecider(s)
 	if s.Paused {
-		return job.Decision{Overtaken: s.Overtaken}
+		return job.Decision{Overtaken: s.Overtaken, Settled: true}
 	}
 	d.direct()
 	d.groups()
 	d.queue()
 	d.out.Overtaken = d.count()
+	d.out.Settled = d.settles(s)
 	return d.out
+}
+
+// settles reports whether the decision has taken all that can start, because no slot is
+// left. While one is, what starts may let others start for which something was kept free;
+// groups have a slot already, and direct requests may borrow one.
+func (d *decider) settles(s job.Snapshot) bool {
+	groups := len(s.Groups) > 0 || slices.ContainsFunc(d.out.Claims, func(c job.Claim) bool { return c.Group != "" })
+	return !d.open() && !groups && len(s.Direct) == 0
 }
 
 // decider is one decision on the way.

@@ -48,6 +48,8 @@ func (e *Explainer) Explain(j job.Job, ahead int) job.Waiting {
 	switch {
 	case j.HeldReason != "":
 		return job.Waiting{Code: job.WaitHeld, Detail: j.HeldReason}
+	case j.Parked != "":
+		return job.Waiting{Code: job.WaitParked, For: j.Parked, Detail: parkedText(j.Parked), Until: j.NotBefore}
 	case j.AwaitsApproval():
 		return job.Waiting{Code: job.WaitApproval, Detail: "somebody must approve it first", Holder: j.ApprovalID, Until: j.ApprovalUntil}
 	case j.NotBefore.After(d.s.Now) && j.Failures > 0:
@@ -77,6 +79,27 @@ func (e *Explainer) Explain(j job.Job, ahead int) job.Waiting {
 		return w
 	}
 	return e.next(j)
+}
+
+// parkedText says what a parked run waits for.
+func parkedText(what string) string {
+	switch what {
+	case "approval":
+		return "its run waits until somebody approves"
+	case "timer":
+		return "its run waits for a time"
+	case "event":
+		return "its run waits for an event"
+	case "job":
+		return "its run waits for another job"
+	case "retry_delay":
+		return "a step of its run failed; the next attempt waits"
+	case "paused":
+		return "its run is paused: it goes on when somebody resumes it"
+	case "turn":
+		return "its run waits until others of its workflow have ended"
+	}
+	return "its run has begun and waits"
 }
 
 // member explains a member of a group that has its slot.

@@ -351,6 +351,10 @@ func (w *world) round(t *rapid.T) job.Decision {
 	}
 	d := w.decide(t)
 	w.fillsSlots(t)
+	// Nobody looks again right after a decision that is settled.
+	if again := claim.Decide(w.snapshot()); d.Settled && len(again.Claims)+len(again.Direct) > 0 {
+		t.Fatalf("right after a decision that is settled, %+v and %+v start too", again.Claims, again.Direct)
+	}
 	return d
 }
 

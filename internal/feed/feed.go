@@ -67,7 +67,7 @@ const (
 	defaultPoll   = time.Second
 	// gap is the least time between two reads of a follower: what is announced
 	// meanwhile shares the next one.
-	gap = 20 * time.Millisecond
+	gap = 3 * time.Millisecond
 	// batch bounds what one read of the log and one Take return.
 	batch = 256
 	// catchers is how many readers may read the log by themselves at once.

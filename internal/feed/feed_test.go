@@ -17,7 +17,10 @@ import (
 	"github.com/runsheet/runsheet/internal/store/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The server that all tests share outlives them.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/runsheet/runsheet/internal/testsvc.account.serve.func1"))
+}
 
 const tenant = "default"
 

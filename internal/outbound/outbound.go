@@ -139,6 +139,9 @@ type Request struct {
 	// CheckHeader. It is not modified.
 	Header http.Header
 	Body   []byte
+	// Stream is sent instead of Body, in chunks; nil = Body is sent. It is closed, also
+	// when Do fails, but maybe a moment after that.
+	Stream io.ReadCloser
 	// Redirects is how many redirects are followed, at most MaxRedirects; with 0
 	// the redirect itself is the response.
 	Redirects int
@@ -148,19 +151,11 @@ type Request struct {
 // returns faults too, response_too_large beyond Options.MaxResponse. When ctx
 // is cancelled the error is its cause; when its deadline passes, target_timeout.
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
-	u, err := c.Check(r.URL)
+	req, u, err := c.first(ctx, r)
 	if err != nil {
-		return nil, err
-	}
-	for name, values := range r.Header {
-		for _, v := range values {
-			if err := CheckHeader(name, v); err != nil {
-				return nil, err
-			}
+		if r.Stream != nil {
+			_ = r.Stream.Close() // nothing of it was read
 		}
-	}
-	req, err := c.request(ctx, r, u)
-	if err != nil {
 		return nil, err
 	}
 	for followed := 0; ; followed++ {
@@ -186,10 +181,30 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	}
 }
 
+// first makes the first request.
+func (c *Client) first(ctx context.Context, r Request) (*http.Request, *url.URL, error) {
+	u, err := c.Check(r.URL)
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, values := range r.Header {
+		for _, v := range values {
+			if err := CheckHeader(name, v); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	req, err := c.request(ctx, r, u)
+	return req, u, err
+}
+
 // request makes the request of one hop.
 func (c *Client) request(ctx context.Context, r Request, u *url.URL) (*http.Request, error) {
 	var body io.Reader
-	if len(r.Body) > 0 {
+	switch {
+	case r.Stream != nil:
+		body = r.Stream
+	case len(r.Body) > 0:
 		body = bytes.NewReader(r.Body)
 	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), body)

@@ -51,11 +51,14 @@ func (c *Client) follow(r Request, from *url.URL, location string, status int) (
 	}
 	post := r.Method == http.MethodPost && (status == http.StatusMovedPermanently || status == http.StatusFound)
 	if post || status == http.StatusSeeOther && r.Method != http.MethodHead {
-		r.Method, r.Body = http.MethodGet, nil
+		r.Method, r.Body, r.Stream = http.MethodGet, nil, nil
 		r.Header = r.Header.Clone()
 		for _, name := range []string{"Content-Type", "Content-Encoding", "Content-Language", "Idempotency-Key"} {
 			r.Header.Del(name)
 		}
+	}
+	if r.Stream != nil {
+		return refuse("a body that can be sent only once")
 	}
 	r.URL = to.String()
 	if origin(from) == origin(to) {

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -25,6 +27,10 @@ type attempt struct {
 	job    job.Job
 	run    run.Run
 	cancel context.CancelCauseFunc
+	// cancelled is closed by the first cancel that a person asks for, of a durable type;
+	// nil for others, whose context ends. stopOnce guards it.
+	cancelled chan struct{}
+	stopOnce  sync.Once
 	// call is the direct request that it is for, nil for a job. A request whose
 	// caller has gone has none either; then job is zero too.
 	call *call
@@ -40,7 +46,34 @@ type attempt struct {
 // start runs a claimed attempt in a goroutine of its own. If the lease was lost
 // since the claim, the attempt is stopped before it begins.
 func (e *Engine) start(live context.Context, c store.Claimed) {
-	e.launch(live, &attempt{job: c.Job, run: c.Run}, e.attend)
+	a := &attempt{job: c.Job, run: c.Run}
+	if e.durable(c.Job.Type) {
+		a.cancelled = make(chan struct{})
+		if !c.Job.CancelAskedAt.IsZero() {
+			a.stop()
+		}
+	}
+	e.launch(live, a, e.attend)
+}
+
+// durable reports whether the runs of a job type outlive their slot.
+func (e *Engine) durable(jobType string) bool {
+	t, err := e.o.Tasks.Find(jobType)
+	if err != nil {
+		return false
+	}
+	_, is := t.(task.Durable)
+	return is
+}
+
+// stop ends the work because a person wants that: at once, or by asking a durable
+// type to end it.
+func (a *attempt) stop() {
+	if a.cancelled == nil {
+		a.cancel(task.ErrCancelled)
+		return
+	}
+	a.stopOnce.Do(func() { close(a.cancelled) })
 }
 
 // launch runs attend in a goroutine of its own, under the attempt's context.
@@ -54,11 +87,16 @@ func (e *Engine) launch(live context.Context, a *attempt, attend func(ctx, live 
 	}
 	e.mu.Unlock()
 	e.attempts.Go(func() {
-		defer e.kick()
 		defer func() {
 			e.mu.Lock()
-			defer e.mu.Unlock()
-			delete(e.active, a.run.ID)
+			full := len(e.active) >= store.MaxWorkers
+			if e.active[a.run.ID] == a { // its run may go on already
+				delete(e.active, a.run.ID)
+			}
+			e.mu.Unlock()
+			if full { // else the store has told already that a slot is free
+				e.kick()
+			}
 		}()
 		defer cancel(nil)
 		attend(ctx, live, a)
@@ -116,6 +154,9 @@ func (e *Engine) record(live context.Context, log *slog.Logger, write func() err
 // is when they are written, because a cancel may have come meanwhile.
 func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.Job) (any, any) {
 	at := e.o.Clock.Now()
+	if cause == nil && !errors.Is(err, task.ErrLeaseLost) && a.job.OnCrash == job.CrashResume {
+		return e.durableVerdict(at, task.VerdictOf(err), res)
+	}
 	broke := func(f run.Failure, fatal bool, after time.Duration) func(job.Job) (any, any) {
 		return func(j job.Job) (any, any) {
 			if !j.CancelAskedAt.IsZero() {
@@ -126,6 +167,9 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 	}
 	returned := func(code, why string, after time.Duration) func(job.Job) (any, any) {
 		return func(j job.Job) (any, any) {
+			if j.OnCrash == job.CrashResume {
+				return job.Returned{At: at, After: after}, run.Left{Result: res}
+			}
 			f := run.Failure{Code: code, Message: why + "; the job went back to the queue"}
 			if !j.CancelAskedAt.IsZero() {
 				f = run.Failure{Code: job.CodeCancelled, Message: "cancelled" + by(j.CancelledBy)}
@@ -149,9 +193,7 @@ func (e *Engine) verdict(cause, err error, res run.Result, a *attempt) func(job.
 	if errors.Is(err, task.ErrLeaseLost) {
 		// The work was ended while the server was frozen, and nobody has taken the
 		// job over, else this is refused. The crash policy decides.
-		return func(j job.Job) (any, any) {
-			return job.Interrupted{At: at}, run.Broke{At: at, Failure: job.CrashFailure(j), Result: res}
-		}
+		return interrupted(at, res)
 	}
 	v := task.VerdictOf(err)
 	switch {
@@ -194,8 +236,8 @@ func text(s string, n int) string {
 func (e *Engine) prepare(ctx context.Context, a *attempt, dir string) (checkpoint []byte, err error) {
 	for {
 		err := os.MkdirAll(dir, 0o700)
-		if err == nil && a.job.ID == "" {
-			return nil, nil // nothing went before a direct request
+		if err == nil && (a.job.ID == "" || a.cancelled != nil) {
+			return nil, nil // nothing went before a direct request; a durable type has its own
 		}
 		if err == nil {
 			if checkpoint, err = e.o.Store.Runs.Checkpoint(ctx, a.job.ID); err == nil {
@@ -230,7 +272,9 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	if err != nil {
 		return err
 	}
-	defer e.limitTime(a, timeout(a.job.Timeout, under))()
+	if a.cancelled == nil { // a durable type has its own
+		defer e.limitTime(a, timeout(a.job.Timeout, under))()
+	}
 	defer e.recovered(a, &err)
 	if ctx.Err() != nil { // cancelled between the claim and now
 		return context.Cause(ctx)
@@ -244,6 +288,7 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	return t.Run(ctx, task.Attempt{
 		JobID: a.job.ID, RunID: a.run.ID, Tenant: a.job.Tenant, JobName: a.job.Name, Number: a.run.Attempt, Epoch: a.run.Epoch,
 		Params: a.job.Params, IdempotencyKey: a.job.ID, Directive: under, Checkpoint: checkpoint, Open: e.opener(a, h), Dir: dir, Grace: e.o.Grace, Until: e.workUntil(a),
+		Locks: slices.Clone(a.job.ResumeLocks), Cancelled: a.cancelled,
 	}, h)
 }
 

@@ -63,7 +63,7 @@ func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
 		for _, s := range c.Started {
 			e.start(live, s)
 		}
-		if len(c.Started)+len(c.Direct) == 0 {
+		if c.Settled || len(c.Started)+len(c.Direct) == 0 {
 			return c.NextAt, nil
 		}
 	}
@@ -92,7 +92,8 @@ func (e *Engine) adopt(ctx, live context.Context) error {
 		}
 	}
 	for _, c := range held {
-		if known[c.Run.ID] == nil {
+		// The run may have been here before, and its last turn not be over in full.
+		if a := known[c.Run.ID]; a == nil || a.run.Epoch != c.Run.Epoch {
 			e.log.Warn("starting a job whose claim had an unknown outcome", "job_id", c.Job.ID, "run_id", c.Run.ID)
 			e.start(live, c)
 		}

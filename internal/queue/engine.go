@@ -353,7 +353,7 @@ func (e *Engine) lookForCancel(ctx context.Context, jobID string) {
 		case j.Epoch != a.job.Epoch || j.State != job.Running:
 			a.cancel(task.ErrLeaseLost) // rescued by another instance
 		case !j.CancelAskedAt.IsZero():
-			a.cancel(task.ErrCancelled)
+			a.stop()
 		}
 	}
 }

@@ -101,7 +101,7 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 	switch {
 	case f.at.IsZero():
 		return forecast.Estimate{Reason: forecast.ReasonNoDurations}
-	case j.HeldReason != "" || j.AwaitsApproval():
+	case j.HeldReason != "" || j.Parked != "" || j.AwaitsApproval():
 		return forecast.Estimate{Reason: forecast.ReasonHeld}
 	case f.in.Paused:
 		return forecast.Estimate{Reason: forecast.ReasonPaused}
@@ -120,6 +120,14 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 		e.From = later(e.From, j.NotBefore)
 	}
 	return e
+}
+
+// Typical is what is known of how long runs of a kind take that end well, as of the
+// last Refresh, for kinds that ran or waited then. It does no I/O.
+func (f *Forecaster) Typical(jobType, template string) forecast.Span {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.span(jobType, template)
 }
 
 // Direct returns the estimate of the direct request that waits behind ahead

@@ -41,7 +41,10 @@ type host struct {
 }
 
 func newHost(e *Engine, a *attempt) *host {
-	h := &host{e: e, a: a, stop: make(chan struct{}), done: make(chan struct{})}
+	h := &host{e: e, a: a, res: a.run.Result, stop: make(chan struct{}), done: make(chan struct{})}
+	if a.cancelled != nil {
+		h.calls = a.run.Epoch << 20 // the run may have made calls in earlier turns
+	}
 	log, err := e.o.OpenLog(a.run.ID)
 	if err != nil {
 		// Output is worth less than the work.

@@ -158,9 +158,7 @@ func (e *Engine) interrupt(ctx context.Context, l store.Leftover) error {
 		return e.interruptDirect(ctx, l.Run)
 	}
 	at := e.o.Clock.Now()
-	return e.conclude(ctx, l.Job, l.Run, func(j job.Job) (any, any) {
-		return job.Interrupted{At: at}, run.Broke{At: at, Failure: job.CrashFailure(j), Result: l.Run.Result}
-	})
+	return e.conclude(ctx, l.Job, l.Run, interrupted(at, l.Run.Result))
 }
 
 // conclude ends an attempt. events makes the job's and the run's event from

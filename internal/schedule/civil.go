@@ -18,11 +18,6 @@ const (
 // Dates compare and add as numbers.
 type Date int
 
-// DateOf makes a date; day and month are normalised as time.Date does.
-func DateOf(year int, month time.Month, day int) Date {
-	return Date(floorDiv(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix(), daySeconds))
-}
-
 // DateIn returns the date that a clock in zone shows at t.
 func DateIn(t time.Time, zone *time.Location) Date {
 	_, offset := t.In(zone).Zone()

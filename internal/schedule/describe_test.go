@@ -37,7 +37,7 @@ func TestDescribe(t *testing.T) {
 		{"union", cronSpec(seoul, "0 9 * * *", "30 17 * * FRI")},
 		{"interval", Spec{Kind: KindInterval, Interval: IntervalSpec{Every: 26*time.Hour + 3*time.Minute + 1500*time.Millisecond, Anchor: year(2026)}}},
 		{"after completion", Spec{Kind: KindInterval, Interval: IntervalSpec{Every: 5 * time.Minute, Mode: AfterCompletion}}},
-		{"at", Spec{Kind: KindAt, Zone: seoul, At: AtSpec{Instants: []time.Time{year(2026)}, Locals: []LocalTime{LocalOf(DateOf(2026, 3, 1), 34215)}}}},
+		{"at", Spec{Kind: KindAt, Zone: seoul, At: AtSpec{Instants: []time.Time{year(2026)}, Locals: []LocalTime{LocalOf(dateOf(2026, 3, 1), 34215)}}}},
 		{"at many", Spec{Kind: KindAt, At: AtSpec{Instants: []time.Time{year(2026), year(2027), year(2028), year(2029), year(2030)}}}},
 		{"open every", Spec{Kind: KindEvent, Event: EventSpec{Calendar: "XNYS", Event: EventOpen, Every: 15 * time.Minute}}},
 		{"open every, later", Spec{Kind: KindEvent, Event: EventSpec{Calendar: "XTKS", Event: EventOpen, Offset: 5 * time.Minute, Every: time.Hour, DuringBreaks: true}}},
@@ -46,7 +46,7 @@ func TestDescribe(t *testing.T) {
 		{"constraints", Spec{
 			Kind: KindCron, Zone: seoul, Cron: CronSpec{Expressions: []string{"0 0 12 ? * 2-6"}, Dialect: Quartz}, Calendar: "XKRX", OnNonSession: NextSession, OnlyIn: InRegularHours,
 			StartAt: year(2026), EndAt: year(2027),
-			Exclude: Exclude{Dates: []Date{DateOf(2026, 5, 1)}, Calendars: []string{"holidays-kr"}, Cron: []string{"0 * 12 L * ?"}},
+			Exclude: Exclude{Dates: []Date{dateOf(2026, 5, 1)}, Calendars: []string{"holidays-kr"}, Cron: []string{"0 * 12 L * ?"}},
 		}},
 		{"previous", Spec{Kind: KindCron, Cron: CronSpec{Expressions: []string{"H H * * *"}, HashSeed: "sched_1"}, Calendar: "XNYS", OnNonSession: PreviousSession, OnlyIn: OutsideHours}},
 		{"session", Spec{Kind: KindCron, Cron: CronSpec{Expressions: []string{"* * * * *"}}, Calendar: "XNYS", OnlyIn: InSession}},
@@ -83,4 +83,9 @@ func TestDescribe(t *testing.T) {
 	if Describe(cronSpec(nil, "0 9 * * *"), "fr") != Describe(cronSpec(nil, "0 9 * * *"), English) {
 		t.Error("an unknown language is not English")
 	}
+}
+
+// dateOf makes a date; day and month are normalised as time.Date does.
+func dateOf(year int, month time.Month, day int) Date {
+	return DateIn(time.Date(year, month, day, 0, 0, 0, 0, time.UTC), time.UTC)
 }

@@ -297,7 +297,7 @@ func TestEvents(t *testing.T) {
 		})
 	}
 	m := tokyo(t)
-	m.verifiedUpTo = DateOf(2026, 1, 15)
+	m.verifiedUpTo = dateOf(2026, 1, 15)
 	strict := mustCompile(t, Spec{Kind: KindEvent, Strict: true, Event: EventSpec{Event: EventOpen}}, Calendars{Event: m})
 	want := []string{"2026-01-15T00:00:00+00:00", "2026-01-16T00:00:00+00:00 early_close+unverified skip:calendar_expired"}
 	if diff := cmp.Diff(want, listNext(t, strict, "2026-01-14T00:00:00Z", 2)); diff != "" {
@@ -315,7 +315,7 @@ func TestEvents(t *testing.T) {
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	m := tokyo(t)
-	m.verifiedUpTo = DateOf(2026, 1, 15)
+	m.verifiedUpTo = dateOf(2026, 1, 15)
 	s := cronSpec(m.zone, "0 9 * * *")
 	for _, c := range []struct {
 		name   string
@@ -356,7 +356,7 @@ func TestSessions(t *testing.T) {
 			"2026-01-09T08:00:00+09:00", "2026-01-09T09:00:00+09:00 skip:only_in", "2026-01-09T12:00:00+09:00",
 		}},
 		{"excluded", func(s *Spec) {
-			s.Exclude = Exclude{Dates: []Date{DateOf(2026, 1, 13)}, Cron: []string{"* 9 14 * *", "CRON_TZ=Asia/Tokyo * * 15 * *"}}
+			s.Exclude = Exclude{Dates: []Date{dateOf(2026, 1, 13)}, Cron: []string{"* 9 14 * *", "CRON_TZ=Asia/Tokyo * * 15 * *"}}
 			s.Cron.Expressions = []string{"30 0 9 13-16 * *"}
 		}, []string{
 			"2026-01-13T09:00:30+09:00 skip:excluded", "2026-01-14T09:00:30+09:00 skip:excluded", "2026-01-15T09:00:30+09:00 skip:excluded",

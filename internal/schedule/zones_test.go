@@ -145,10 +145,20 @@ func mustZone(tb testing.TB, name string) *time.Location {
 	return zone
 }
 
+// alone skips a comparison with -short, which the race detector runs: it is one
+// long computation that nobody shares.
+func alone(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("one goroutine computes: nothing for the race detector; run without -short")
+	}
+}
+
 // TestOddZones compares with the reference in the years in which clocks did
 // unusual things.
 func TestOddZones(t *testing.T) {
 	t.Parallel()
+	alone(t)
 	refs := make([]*refSpec, len(zoneSpecs))
 	for i, s := range zoneSpecs {
 		refs[i] = newRef(s.expr, s.dst)
@@ -167,6 +177,7 @@ func TestOddZones(t *testing.T) {
 // full minute, and around some that are.
 func TestOddSeconds(t *testing.T) {
 	t.Parallel()
+	alone(t)
 	for _, c := range []struct{ zone, around string }{
 		{"Africa/Monrovia", "1972-01-07"},  // 44:30 forward
 		{"Asia/Seoul", "1908-04-01"},       // from local mean time
@@ -199,6 +210,7 @@ func TestOddSeconds(t *testing.T) {
 // a zone over one year.
 func TestEveryZone(t *testing.T) {
 	t.Parallel()
+	alone(t)
 	full := os.Getenv("RUNSHEET_ZONES") == "full"
 	zones := slimZones(t)
 	names := slices.Sorted(maps.Keys(zones))

@@ -96,12 +96,14 @@ func (c *conn) do(args ...string) (answer, error) {
 	return read(c.in)
 }
 
-func (c *conn) send(args ...string) error {
+func (c *conn) send(args ...string) error { return c.write(in(ioTimeout), args...) }
+
+func (c *conn) write(limit time.Time, args ...string) error {
 	b := fmt.Appendf(nil, "*%d\r\n", len(args))
 	for _, a := range args {
 		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(a), a)
 	}
-	if err := c.SetWriteDeadline(in(ioTimeout)); err != nil {
+	if err := c.SetWriteDeadline(limit); err != nil {
 		return err
 	}
 	_, err := c.Write(b)

@@ -251,7 +251,8 @@ func (c *Client) post(ctx context.Context, path string, in any, call Call, out a
 	return c.postBody(ctx, request{path: path, call: call}, in, out)
 }
 
-// postSecret is post for operations that take no idempotency key.
+// postSecret is post for operations that take no idempotency key: those with secrets,
+// and those that may be repeated as they are.
 func (c *Client) postSecret(ctx context.Context, path string, in, out any) error {
 	return c.postBody(ctx, request{path: path, plain: true}, in, out)
 }

@@ -7,6 +7,27 @@ import (
 	"time"
 )
 
+// Applied is the schema of that name in the API.
+type Applied struct {
+	Items []AppliedDocument `json:"items"`
+}
+
+// AppliedDocument is the schema of that name in the API.
+type AppliedDocument struct {
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Result: of a workflow: created is a new version; activated: its content was there already as a draft, or it was archived.
+	Result  string `json:"result"`
+	Version int    `json:"version"`
+	// ContentHash: of a workflow.
+	ContentHash *string `json:"content_hash"`
+	// Active: of a workflow: this version is the one that new runs use.
+	Active *bool `json:"active"`
+	// PreviousVersion: of a workflow: which version was active before; null: none.
+	PreviousVersion *int `json:"previous_version"`
+}
+
 // Approval is the schema of that name in the API.
 type Approval struct {
 	ApprovalID string `json:"approval_id"`
@@ -57,6 +78,14 @@ type Approval struct {
 	Replaces *string `json:"replaces"`
 	// ReplacedBy: id of the request that took its place.
 	ReplacedBy *string `json:"replaced_by"`
+	// Approvers: who may approve, each role:NAME or user:NAME; empty = everybody who may decide approvals.
+	Approvers []string `json:"approvers"`
+	// WorkflowRunID: the run of a workflow that waits, null = none does.
+	WorkflowRunID *string `json:"workflow_run_id"`
+	// NodeID: its node.
+	NodeID *string `json:"node_id"`
+	// Form: inputs by name, as those of a workflow, that who approves fills in; empty = none. It is a part of content.
+	Form json.RawMessage `json:"form"`
 }
 
 // ApprovalColumn is the schema of that name in the API.
@@ -73,6 +102,8 @@ type ApprovalDecision struct {
 	DecidedBy string    `json:"decided_by"`
 	Comment   *string   `json:"comment"`
 	DecidedAt time.Time `json:"decided_at"`
+	// Form: what the person filled in; empty where the approval asks for nothing.
+	Form json.RawMessage `json:"form"`
 }
 
 // ApprovalField is the schema of that name in the API.
@@ -362,6 +393,14 @@ type CalendarChange struct {
 	Fires *FireChanges `json:"fires"`
 }
 
+// CalendarClosure is the schema of that name in the API.
+type CalendarClosure struct {
+	Date   string `json:"date"`
+	Reason string `json:"reason"`
+	// Verified: the exchange has announced it, or an override says it.
+	Verified bool `json:"verified"`
+}
+
 // CalendarList is the schema of that name in the API.
 type CalendarList struct {
 	Items []Calendar `json:"items"`
@@ -430,8 +469,144 @@ type CalendarSession struct {
 // CalendarSessions is the schema of that name in the API.
 type CalendarSessions struct {
 	Items []CalendarSession `json:"items"`
+	// Closed: days off that have a reason, by date.
+	Closed []CalendarClosure `json:"closed"`
 	// NextCursor: always null: the period bounds the list.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// CheckpointApproval is the schema of that name in the API.
+type CheckpointApproval struct {
+	NodeID     string     `json:"node_id"`
+	ApprovalID string     `json:"approval_id"`
+	Until      *time.Time `json:"until"`
+}
+
+// CheckpointDocument is the schema of that name in the API.
+type CheckpointDocument struct {
+	// Schema: version of this form.
+	Schema       int    `json:"schema"`
+	CheckpointID string `json:"checkpoint_id"`
+	// Seq: number of the step, from 1.
+	Seq int64 `json:"seq"`
+	// RunID: the run of the workflow.
+	RunID      string `json:"run_id"`
+	WorkflowID string `json:"workflow_id"`
+	// Version: of the workflow.
+	Version int `json:"version"`
+	// CompletedNodes: in the order in which they ended.
+	CompletedNodes []string `json:"completed_nodes"`
+	SkippedNodes   []string `json:"skipped_nodes"`
+	// CurrentNode: the one that works, else waits, for the longest time.
+	CurrentNode *string `json:"current_node"`
+	// CurrentNodes: all that work or wait.
+	CurrentNodes []string `json:"current_nodes"`
+	// Context: counters of the map that works, and what nodes have set.
+	Context json.RawMessage `json:"context"`
+	// Maps: by node.
+	Maps    map[string]CheckpointMap `json:"maps"`
+	Pending CheckpointPending        `json:"pending"`
+	// Outputs: by node; what language models wrote is not here.
+	Outputs json.RawMessage `json:"outputs"`
+}
+
+// CheckpointEvent is the schema of that name in the API.
+type CheckpointEvent struct {
+	NodeID string `json:"node_id"`
+	// Event: its name.
+	Event string `json:"event"`
+	// Match: an expression over it; null: any event of the name.
+	Match *string    `json:"match"`
+	Until *time.Time `json:"until"`
+}
+
+// CheckpointItem is the schema of that name in the API.
+type CheckpointItem struct {
+	Index   int    `json:"index"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// CheckpointMap is the schema of that name in the API.
+type CheckpointMap struct {
+	// ItemsRef: the artifact with the list.
+	ItemsRef    string `json:"items_ref"`
+	ItemsSHA256 string `json:"items_sha256"`
+	Total       int    `json:"total"`
+	// NextIndex: the first item that has not ended.
+	NextIndex int `json:"next_index"`
+	// DoneAbove: items behind next_index that have ended.
+	DoneAbove []int            `json:"done_above"`
+	Failed    []CheckpointItem `json:"failed"`
+}
+
+// CheckpointPending is the schema of that name in the API.
+type CheckpointPending struct {
+	Timers    []CheckpointTimer    `json:"timers"`
+	Approvals []CheckpointApproval `json:"approvals"`
+	Events    []CheckpointEvent    `json:"events"`
+}
+
+// CheckpointTimer is the schema of that name in the API.
+type CheckpointTimer struct {
+	NodeID string    `json:"node_id"`
+	Until  time.Time `json:"until"`
+}
+
+// ConfigList is the schema of that name in the API.
+type ConfigList struct {
+	Items []ConfigSetting `json:"items"`
+}
+
+// ConfigSetting is the schema of that name in the API.
+type ConfigSetting struct {
+	Key string `json:"key"`
+	// Value: secrets are masked.
+	Value string `json:"value"`
+	// Origin: default, file F:LINE:COLUMN, environment NAME or flag --name.
+	Origin string `json:"origin"`
+	// Hot: it can be changed while the server runs, by the operation in change.
+	Hot bool `json:"hot"`
+	// Change: the operation that changes it, as in PATCH /api/workers; null: it needs a restart.
+	Change *string `json:"change"`
+}
+
+// CrontabInput is the schema of that name in the API.
+type CrontabInput struct {
+	// Text: the table, as crontab -l shows it.
+	Text string `json:"text"`
+	// System: it has a column for the user, as /etc/crontab.
+	System bool `json:"system,omitempty"`
+	// Prefix: goes before each name.
+	Prefix string `json:"prefix,omitempty"`
+	// Timezone: IANA zone of the table, unless CRON_TZ in it says otherwise; the server's if absent.
+	Timezone string `json:"timezone,omitempty"`
+	// Home: folder in which commands begin, unless HOME in the table says otherwise.
+	Home string `json:"home,omitempty"`
+}
+
+// CrontabLine is the schema of that name in the API.
+type CrontabLine struct {
+	Line int `json:"line"`
+	// Status: exists: there is a schedule of this name.
+	Status  string  `json:"status"`
+	Name    *string `json:"name"`
+	Command *string `json:"command"`
+	User    *string `json:"user"`
+	// Summary: when it fires, in words.
+	Summary   *string    `json:"summary"`
+	NextRunAt *time.Time `json:"next_run_at"`
+	Warnings  []string   `json:"warnings"`
+	// Error: why it cannot be read.
+	Error *string `json:"error"`
+	// Schedule: body of POST /api/schedules that makes it, paused.
+	Schedule *ScheduleInput `json:"schedule"`
+}
+
+// CrontabPlan is the schema of that name in the API.
+type CrontabPlan struct {
+	// Items: by line.
+	Items []CrontabLine `json:"items"`
 }
 
 // DataInterval is the schema of that name in the API.
@@ -454,6 +629,8 @@ type DecisionInput struct {
 	ContentHash string `json:"content_hash"`
 	// Comment: for people.
 	Comment string `json:"comment,omitempty"`
+	// Form: the values of the approval's form by their names, where it has one.
+	Form json.RawMessage `json:"form,omitempty"`
 }
 
 // DeliveryAttempt is the schema of that name in the API.
@@ -464,6 +641,28 @@ type DeliveryAttempt struct {
 	Status *int `json:"status"`
 	// Error: null when the receiver took it.
 	Error *Error `json:"error"`
+}
+
+// DeliveryRate is the schema of that name in the API.
+type DeliveryRate struct {
+	// Deliveries: the latest, 100 at most.
+	Deliveries int `json:"deliveries"`
+	Delivered  int `json:"delivered"`
+	// Failed: will be tried again.
+	Failed int `json:"failed"`
+	// Dead: given up.
+	Dead    int `json:"dead"`
+	Pending int `json:"pending"`
+}
+
+// Demo is the schema of that name in the API.
+type Demo struct {
+	// Templates: names.
+	Templates []string `json:"templates"`
+	// Jobs: ids of those that wait or run, 100 at most.
+	Jobs []string `json:"jobs"`
+	// Workflows: ids.
+	Workflows []string `json:"workflows"`
 }
 
 // DirectQueued is the schema of that name in the API.
@@ -680,6 +879,8 @@ type ExecutionDecisionInput struct {
 	ContentHash string `json:"content_hash,omitempty"`
 	// Comment: for people.
 	Comment string `json:"comment,omitempty"`
+	// Form: the values of the approval's form by their names, where it has one.
+	Form json.RawMessage `json:"form,omitempty"`
 }
 
 // Explanation is the schema of that name in the API.
@@ -772,10 +973,11 @@ type Job struct {
 	Locks         []string        `json:"locks"`
 	Limits        JobLimits       `json:"limits"`
 	// UniqueKey: equal for equal jobs; null: it may have equals.
-	UniqueKey      *string           `json:"unique_key"`
-	RetryOnRestart bool              `json:"retry_on_restart"`
-	CrashPolicy    string            `json:"crash_policy"`
-	Labels         map[string]string `json:"labels"`
+	UniqueKey      *string `json:"unique_key"`
+	RetryOnRestart bool    `json:"retry_on_restart"`
+	// CrashPolicy: resume: its run goes on, which only some job types can do.
+	CrashPolicy string            `json:"crash_policy"`
+	Labels      map[string]string `json:"labels"`
 	// WebhookURL: who is told how it fares.
 	WebhookURL *string `json:"webhook_url"`
 	// WebhookEvents: by their full names; the ends of attempts if empty.
@@ -829,6 +1031,13 @@ type JobCounts struct {
 	Failed    int `json:"failed"`
 	Skipped   int `json:"skipped"`
 	Cancelled int `json:"cancelled"`
+}
+
+// JobEventList is the schema of that name in the API.
+type JobEventList struct {
+	Items []Event `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
 }
 
 // JobGroup is the schema of that name in the API.
@@ -1007,7 +1216,9 @@ type JobMove struct {
 
 // JobPatch is the schema of that name in the API.
 type JobPatch struct {
-	Name *string `json:"name,omitempty"`
+	// Params: what the job works with: before its first attempt, and not while it waits for an approval or if it runs a workflow. Like those of a retry.
+	Params json.RawMessage `json:"params,omitempty"`
+	Name   *string         `json:"name,omitempty"`
 	// Priority: moves the job behind the others of that priority.
 	Priority *int `json:"priority,omitempty"`
 	// Labels: a null value removes a label.
@@ -1018,6 +1229,20 @@ type JobPatch struct {
 	RunAt *time.Time `json:"run_at,omitempty"`
 	// StartDeadline: if it has not started by then, it is SKIPPED; null = never.
 	StartDeadline *string `json:"start_deadline,omitempty"`
+}
+
+// JobSegment is the schema of that name in the API.
+type JobSegment struct {
+	Kind string `json:"kind"`
+	// Detail: with parked: what the run waits for.
+	Detail *string `json:"detail"`
+	// Attempt: with running.
+	Attempt *int `json:"attempt"`
+	// RunID: with running and parked.
+	RunID *string   `json:"run_id"`
+	From  time.Time `json:"from"`
+	// To: null: it goes on.
+	To *time.Time `json:"to"`
 }
 
 // JobTemplate is the schema of that name in the API.
@@ -1098,6 +1323,15 @@ type JobTemplateList struct {
 	Items []JobTemplate `json:"items"`
 	// NextCursor: give it as cursor to get the next page; null on the last.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// JobTimeline is the schema of that name in the API.
+type JobTimeline struct {
+	JobID string `json:"job_id"`
+	// Segments: in order, without gaps; the last has no end unless the job has ended.
+	Segments []JobSegment `json:"segments"`
+	// Complete: false: the beginning was removed from the log of events, or there are more events than are looked at.
+	Complete bool `json:"complete"`
 }
 
 // JobType is the schema of that name in the API.
@@ -1603,6 +1837,8 @@ type Lock struct {
 	Capacity int          `json:"capacity"`
 	Free     int          `json:"free"`
 	Holders  []LockHolder `json:"holders"`
+	// Waiters: who needs it, in order, among the first 1000 jobs of the queue; with include=waiters.
+	Waiters []LockWaiter `json:"waiters,omitempty"`
 }
 
 // LockGrant is the schema of that name in the API.
@@ -1667,6 +1903,19 @@ type LockToken struct {
 	Token int64 `json:"token"`
 }
 
+// LockWaiter is the schema of that name in the API.
+type LockWaiter struct {
+	Kind string `json:"kind"`
+	// OtherTenant: it belongs to another tenant, and its name and ids are not shown.
+	OtherTenant bool    `json:"other_tenant"`
+	JobID       *string `json:"job_id"`
+	// RunID: of a direct request.
+	RunID *string `json:"run_id"`
+	Name  *string `json:"name"`
+	// Position: number of waiting jobs before it; null for direct requests, which come first.
+	Position *int `json:"position"`
+}
+
 // Login is the schema of that name in the API.
 type Login struct {
 	Name     string `json:"name"`
@@ -1680,6 +1929,16 @@ type LoginMethods struct {
 	OIDC *OIDCMethod `json:"oidc"`
 	// Setup: the first administrator can still be made with the link that the server printed.
 	Setup bool `json:"setup"`
+}
+
+// MapProgress is the schema of that name in the API.
+type MapProgress struct {
+	NodeID string `json:"node_id"`
+	// Processed: how many items have ended.
+	Processed int `json:"processed"`
+	Total     int `json:"total"`
+	// Failed: how many of those that ended failed.
+	Failed int `json:"failed"`
 }
 
 // Me is the schema of that name in the API.
@@ -1772,6 +2031,34 @@ type OtherTenants struct {
 	Running int `json:"running"`
 }
 
+// Overview is the schema of that name in the API.
+type Overview struct {
+	// Seq: position in the log of events that is not newer than the answer: follow events since it.
+	Seq int64 `json:"seq"`
+	// Time: the server's clock.
+	Time time.Time `json:"time"`
+	// Version: of the server.
+	Version string `json:"version"`
+	// StartedAt: of the server.
+	StartedAt time.Time `json:"started_at"`
+	// Restored: jobs that waited when the server had started, and were there before; 10000 = that many or more; null for who may not read jobs.
+	Restored *int `json:"restored"`
+	Paused   bool `json:"paused"`
+	// PausedBy: null for other tenants than the default one.
+	PausedBy *string `json:"paused_by"`
+	// PausedReason: null for other tenants than the default one.
+	PausedReason *string `json:"paused_reason"`
+	// Workers: number of slots.
+	Workers int `json:"workers"`
+	// Queued: jobs that wait.
+	Queued  int `json:"queued"`
+	Running int `json:"running"`
+	// FailedToday: since midnight in the installation's time zone.
+	FailedToday int `json:"failed_today"`
+	// PendingApprovals: null for who may not read approvals.
+	PendingApprovals *int `json:"pending_approvals"`
+}
+
 // PasswordChange is the schema of that name in the API.
 type PasswordChange struct {
 	Current string `json:"current_password"`
@@ -1846,6 +2133,8 @@ type QueueSettings struct {
 
 // QueueState is the schema of that name in the API.
 type QueueState struct {
+	// Seq: position in the log of events that is not newer than the answer: follow events since it.
+	Seq int64 `json:"seq"`
 	// Revision: of the order: it changes only when a person changes the order. The ETag holds it too.
 	Revision int64 `json:"revision"`
 	// Paused: running jobs finish, none starts.
@@ -1866,6 +2155,10 @@ type QueueState struct {
 	Groups []QueueGroup `json:"groups"`
 	// Statistics: may be some seconds old.
 	Statistics QueueStatistics `json:"statistics"`
+	// DrainedAt: when the last of the waiting jobs is likely to start; held ones do not count; null while unknown, and when none waits.
+	DrainedAt *time.Time `json:"drained_at"`
+	// Drained: four of five times it lies in this.
+	Drained *StartRange `json:"drained_range"`
 }
 
 // QueueStatistics is the schema of that name in the API.
@@ -1907,6 +2200,23 @@ type ReadinessCheck struct {
 type Reason struct {
 	// Reason: for people.
 	Reason string `json:"reason,omitempty"`
+}
+
+// RedeliverInput is the schema of that name in the API.
+type RedeliverInput struct {
+	// Since: only messages that were made later.
+	Since time.Time `json:"since"`
+	// Limit: at most this many, the newest; 100 if absent.
+	Limit int `json:"limit,omitempty"`
+}
+
+// Redelivered is the schema of that name in the API.
+type Redelivered struct {
+	Redelivered int `json:"redelivered"`
+	// Items: ids of the deliveries.
+	Items []string `json:"items"`
+	// More: more failed since: repeat the request.
+	More bool `json:"more"`
 }
 
 // ResearchAnswer is the schema of that name in the API.
@@ -2135,11 +2445,35 @@ type Run struct {
 	DataInterval *DataInterval `json:"data_interval"`
 }
 
+// RunBar is the schema of that name in the API.
+type RunBar struct {
+	// At: its beginning.
+	At        time.Time `json:"at"`
+	Active    int       `json:"active"`
+	Completed int       `json:"completed"`
+	Failed    int       `json:"failed"`
+	Skipped   int       `json:"skipped"`
+}
+
+// RunHistogram is the schema of that name in the API.
+type RunHistogram struct {
+	// BucketMs: what one bar counts.
+	BucketMs int64 `json:"bucket_ms"`
+	// Bars: oldest first; times without runs are left out.
+	Bars []RunBar `json:"bars"`
+	// Complete: false: only the newest 200000 runs are counted, the oldest bar of them in part.
+	Complete bool `json:"complete"`
+}
+
 // RunList is the schema of that name in the API.
 type RunList struct {
 	Items []Run `json:"items"`
 	// NextCursor: give it as cursor to get the next page; null on the last.
 	NextCursor *string `json:"next_cursor"`
+	// Histogram: with include=histogram.
+	Histogram *RunHistogram `json:"histogram,omitempty"`
+	// Typical: of the kinds of runs on the page, with include=typical.
+	Typical []TypicalDuration `json:"typical,omitempty"`
 }
 
 // RunNowInput is the schema of that name in the API.
@@ -2168,6 +2502,11 @@ type RunningJob struct {
 	InstanceID *string   `json:"instance_id"`
 	// CancelRequestedAt: it is being stopped.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	// Locks: which it holds.
+	Locks []string `json:"locks"`
+	// TypicalMs: how long such runs take: the median of the latest that ended well; null while unknown.
+	TypicalMs *int64 `json:"typical_ms"`
+	Tokens    Tokens `json:"tokens"`
 }
 
 // Schedule is the schema of that name in the API.
@@ -2177,8 +2516,12 @@ type Schedule struct {
 	Description string `json:"description"`
 	// Version: counts its changes from 1.
 	Version int `json:"version"`
-	// TemplateID: the template that it starts; null: job says what.
+	// TemplateID: the template that it starts; null: job or workflow_id says what.
 	TemplateID *string `json:"template_id"`
+	// WorkflowID: the workflow that it starts, with the version that is active then.
+	WorkflowID *string `json:"workflow_id"`
+	// Inputs: of the workflow.
+	Inputs json.RawMessage `json:"inputs"`
 	// Params: merged over the template's.
 	Params json.RawMessage `json:"params"`
 	// Job: the job that it starts; null: template_id says what.
@@ -2254,6 +2597,10 @@ type Schedule struct {
 	CreatedBy    string     `json:"created_by"`
 	CreatedAt    time.Time  `json:"created_at"`
 	UpdatedAt    time.Time  `json:"updated_at"`
+	// Next: the next three nominals; in lists with include=next.
+	Next []ScheduleNominal `json:"next,omitempty"`
+	// Results: the latest 20 runs, latest first; in lists with include=results.
+	Results []ScheduleResult `json:"results,omitempty"`
 }
 
 // ScheduleConstraints is the schema of that name in the API.
@@ -2264,6 +2611,18 @@ type ScheduleConstraints struct {
 	SkipHolidays bool `json:"skip_holidays,omitempty"`
 	// MinIntervalHours: the same as min_interval, in hours.
 	MinIntervalHours *float64 `json:"min_interval_hours,omitempty"`
+}
+
+// ScheduleDuration is the schema of that name in the API.
+type ScheduleDuration struct {
+	ScheduleID string `json:"schedule_id"`
+	JobType    string `json:"job_type"`
+	// TemplateID: null: of the job type, whatever the template.
+	TemplateID *string `json:"template_id"`
+	MedianMs   int64   `json:"median_ms"`
+	P90Ms      int64   `json:"p90_ms"`
+	// Runs: how many of the latest it was made of.
+	Runs int `json:"runs"`
 }
 
 // ScheduleEntry is the schema of that name in the API.
@@ -2298,6 +2657,32 @@ type ScheduleEntry struct {
 	DataInterval    *DataInterval `json:"data_interval"`
 }
 
+// ScheduleFireAt is the schema of that name in the API.
+type ScheduleFireAt struct {
+	ScheduleID string    `json:"schedule_id"`
+	NominalAt  time.Time `json:"nominal_at"`
+	// DueAt: with jitter and offset; null if it is skipped.
+	DueAt *time.Time `json:"due_at"`
+	// Local: nominal_at as clocks in the schedule's zone show it.
+	Local string `json:"local"`
+	// Marks: dst_moved, dst_repeated, session_moved, early_close, unverified.
+	Marks []string `json:"marks"`
+	// Skip: why it does not fire: holiday, non_session, only_in, excluded, calendar_expired, requested; null = it does.
+	Skip *string `json:"skip"`
+}
+
+// ScheduleFires is the schema of that name in the API.
+type ScheduleFires struct {
+	// Items: by time.
+	Items []ScheduleFireAt `json:"items"`
+	// Schedules: those of which there are fires, by name.
+	Schedules []ScheduleOfFires `json:"schedules"`
+	// Durations: how long what they start takes; those of which nothing is known are left out.
+	Durations []ScheduleDuration `json:"durations"`
+	// Complete: false: a bound was reached, and there are more; ask for less time.
+	Complete bool `json:"complete"`
+}
+
 // ScheduleHistory is the schema of that name in the API.
 type ScheduleHistory struct {
 	Items []ScheduleEntry `json:"items"`
@@ -2318,9 +2703,9 @@ type ScheduleInput struct {
 	Job *ScheduleJobInput `json:"job,omitempty"`
 	// JobKey: another way to say template_id or job: the name of a template, or else a job type.
 	JobKey string `json:"job_key,omitempty"`
-	// WorkflowID: refused: this version starts jobs only.
+	// WorkflowID: the workflow that it starts, in place of template_id.
 	WorkflowID string `json:"workflow_id,omitempty"`
-	// Inputs: refused: they are for workflows.
+	// Inputs: of the workflow.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
 	// PortfolioID: refused: this version starts jobs only.
 	PortfolioID string `json:"portfolio_id,omitempty"`
@@ -2454,6 +2839,15 @@ type ScheduleNominal struct {
 	Skip *string `json:"skip"`
 }
 
+// ScheduleOfFires is the schema of that name in the API.
+type ScheduleOfFires struct {
+	ScheduleID string `json:"schedule_id"`
+	Name       string `json:"name"`
+	Timezone   string `json:"timezone"`
+	// Truncated: it fires more often than is shown: the first 300 are.
+	Truncated bool `json:"truncated"`
+}
+
 // SchedulePreview is the schema of that name in the API.
 type SchedulePreview struct {
 	Items []Nominal `json:"items"`
@@ -2487,6 +2881,17 @@ type SchedulePreviewInput struct {
 	From *time.Time `json:"from,omitempty"`
 	// Count: how many; 10 if absent.
 	Count int `json:"count,omitempty"`
+}
+
+// ScheduleResult is the schema of that name in the API.
+type ScheduleResult struct {
+	NominalAt time.Time `json:"nominal_at"`
+	Source    string    `json:"source"`
+	// Status: GONE: its job was removed.
+	Status    string     `json:"status"`
+	JobID     *string    `json:"job_id"`
+	StartedAt *time.Time `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
 }
 
 // ScheduleVersion is the schema of that name in the API.
@@ -2544,6 +2949,51 @@ type Scheduler struct {
 	UptimeMs  int64     `json:"uptime_ms"`
 	// Time: the server's clock.
 	Time time.Time `json:"time"`
+}
+
+// Secret is the schema of that name in the API.
+type Secret struct {
+	Name        string        `json:"name"`
+	Description string        `json:"description"`
+	Grants      []SecretGrant `json:"grants"`
+	// Version: grows with every change; the ETag.
+	Version int64 `json:"version"`
+	// ValueVersion: how many values it has had.
+	ValueVersion int64     `json:"value_version"`
+	ValueSetAt   time.Time `json:"value_set_at"`
+	CreatedBy    string    `json:"created_by"`
+	CreatedAt    time.Time `json:"created_at"`
+	UpdatedBy    string    `json:"updated_by"`
+	UpdatedAt    time.Time `json:"updated_at"`
+	// LastUsedAt: exact to a minute; null = never.
+	LastUsedAt *time.Time `json:"last_used_at"`
+	// Warnings: what to know about a value that was just set; null otherwise.
+	Warnings []string `json:"warnings"`
+}
+
+// SecretGrant is the schema of that name in the API.
+type SecretGrant struct {
+	// WorkflowID: id of a workflow; * and ? stand for anything.
+	WorkflowID string `json:"workflow_id"`
+	// Kinds: kinds of nodes; * and ? stand for anything.
+	Kinds []string `json:"kinds"`
+	// Hosts: where the nodes may send to: host, host:port, *.suffix or *; none for kinds without a target, such as action/command.
+	Hosts []string `json:"hosts,omitempty"`
+}
+
+// SecretInput is the schema of that name in the API.
+type SecretInput struct {
+	// Value: kept encrypted and never shown; required for a new secret.
+	Value *string `json:"value,omitempty"`
+	// Grants: who may use it; takes the place of all grants that it has. Without one nobody can.
+	Grants      []SecretGrant `json:"grants,omitempty"`
+	Description *string       `json:"description,omitempty"`
+}
+
+// SecretList is the schema of that name in the API.
+type SecretList struct {
+	Items      []Secret `json:"items"`
+	NextCursor *string  `json:"next_cursor"`
 }
 
 // Session is the schema of that name in the API.
@@ -2610,6 +3060,22 @@ type Slot struct {
 type StartRange struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
+}
+
+// Storage is the schema of that name in the API.
+type Storage struct {
+	DatabaseBytes int64 `json:"database_bytes"`
+	// LogBytes: of the database's write-ahead log; 0 on PostgreSQL.
+	LogBytes int64 `json:"log_bytes"`
+	// Engine: the database and its version.
+	Engine string `json:"engine"`
+	// ArtifactBytes: sum of the sizes of all artifacts, as if each had its own content.
+	ArtifactBytes int64 `json:"artifact_bytes"`
+	ArtifactCount int64 `json:"artifact_count"`
+	// ArtifactQuotaBytes: what they may take; null for no limit.
+	ArtifactQuotaBytes *int64 `json:"artifact_quota_bytes"`
+	// ArtifactRunMaxBytes: what those of one run may take; null for no limit.
+	ArtifactRunMaxBytes *int64 `json:"artifact_run_max_bytes"`
 }
 
 // StoryAnswer is the schema of that name in the API.
@@ -2812,6 +3278,17 @@ type TriggerInput struct {
 	Delay *string `json:"delay,omitempty"`
 }
 
+// TypicalDuration is the schema of that name in the API.
+type TypicalDuration struct {
+	JobType string `json:"job_type"`
+	// TemplateID: null: of the job type, whatever the template.
+	TemplateID *string `json:"template_id"`
+	MedianMs   int64   `json:"median_ms"`
+	P90Ms      int64   `json:"p90_ms"`
+	// Runs: how many of the latest it was made of.
+	Runs int `json:"runs"`
+}
+
 // Usage is the schema of that name in the API.
 type Usage struct {
 	// ArtifactBytes: sum of the sizes of all artifacts, as if each had its own content.
@@ -2871,11 +3348,23 @@ type UserPatch struct {
 	Password *string `json:"password,omitempty"`
 }
 
+// VersionResults is the schema of that name in the API.
+type VersionResults struct {
+	Runs      int        `json:"runs"`
+	Completed int        `json:"completed"`
+	Failed    int        `json:"failed"`
+	Cancelled int        `json:"cancelled"`
+	Skipped   int        `json:"skipped"`
+	LastRunAt *time.Time `json:"last_run_at"`
+}
+
 // Waiting is the schema of that name in the API.
 type Waiting struct {
 	Code string `json:"code"`
 	// Detail: for people.
 	Detail string `json:"detail"`
+	// For: with parked: what the run waits for, for example approval, timer, event, job, retry_delay, paused or turn.
+	For *string `json:"for"`
 	// Holder: id of what it waits for.
 	Holder *string `json:"holder"`
 	// Until: when the reason ends by itself; null if unknown.
@@ -2890,6 +3379,11 @@ type WaitingDirect struct {
 	// Position: number of direct requests before it.
 	Position int      `json:"position"`
 	Locks    []string `json:"locks"`
+	// CreatedBy: who asks.
+	CreatedBy    string    `json:"created_by"`
+	WaitingSince time.Time `json:"waiting_since"`
+	// Deadline: when it is given up unless it has its slot; null: never.
+	Deadline *time.Time `json:"deadline"`
 }
 
 // Webhook is the schema of that name in the API.
@@ -2909,9 +3403,11 @@ type Webhook struct {
 	MaxAttempts int               `json:"max_attempts"`
 	Enabled     bool              `json:"enabled"`
 	// DisabledReason: gone: it answered 410; failing: nothing reached it for three days.
-	DisabledReason  *string       `json:"disabled_reason"`
-	DisabledAt      *time.Time    `json:"disabled_at"`
-	Health          WebhookHealth `json:"health"`
+	DisabledReason *string       `json:"disabled_reason"`
+	DisabledAt     *time.Time    `json:"disabled_at"`
+	Health         WebhookHealth `json:"health"`
+	// Rate: in lists with include=rate.
+	Rate            *DeliveryRate `json:"rate,omitempty"`
 	SecretRotatedAt *time.Time    `json:"secret_rotated_at"`
 	// PreviousSecretUntil: until then messages carry a signature by the previous secret too.
 	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
@@ -3020,4 +3516,680 @@ type Workers struct {
 type WorkersPatch struct {
 	// Count: number of slots of the installation; shrinking never stops a running job.
 	Count int `json:"count"`
+}
+
+// Workflow is the schema of that name in the API.
+type Workflow struct {
+	WorkflowID string `json:"workflow_id"`
+	// Name: of the active version, or of the newest where none is active, like description and labels.
+	Name        string            `json:"name"`
+	Description string            `json:"description"`
+	Labels      map[string]string `json:"labels"`
+	// ActiveVersion: the version that new runs use; null: none does.
+	ActiveVersion *int `json:"active_version"`
+	NewestVersion int  `json:"newest_version"`
+	// ContentHash: SHA-256 of the active version, or of the newest where none is active.
+	ContentHash string `json:"content_hash"`
+	// Archived: no new run begins; it is left out of lists.
+	Archived  bool      `json:"archived"`
+	CreatedBy string    `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	// Definition: of the same version; not in lists.
+	Definition json.RawMessage `json:"definition,omitempty"`
+	// Results: the latest 20 runs, newest first; in lists with include=results.
+	Results []WorkflowResult `json:"results,omitempty"`
+	// NextRunAt: when a schedule starts it next; in lists with include=next.
+	NextRunAt *time.Time `json:"next_run_at,omitempty"`
+	// NextScheduleID: that schedule.
+	NextScheduleID *string `json:"next_schedule_id,omitempty"`
+	// PendingApprovals: requests about its runs; in lists with include=approvals.
+	PendingApprovals *int `json:"pending_approvals,omitempty"`
+}
+
+// WorkflowActivation is the schema of that name in the API.
+type WorkflowActivation struct {
+	WorkflowID string `json:"workflow_id"`
+	Version    int    `json:"version"`
+	// FromVersion: null: none was active.
+	FromVersion *int `json:"from_version"`
+	// Source: node: a node of a workflow rolled it back.
+	Source string    `json:"source"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
+// WorkflowActivationList is the schema of that name in the API.
+type WorkflowActivationList struct {
+	Items []WorkflowActivation `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// WorkflowCheckpoint is the schema of that name in the API.
+type WorkflowCheckpoint struct {
+	CheckpointID  string `json:"checkpoint_id"`
+	WorkflowRunID string `json:"workflow_run_id"`
+	// NodeID: what the step was mostly about; null: the run.
+	NodeID *string `json:"node_id"`
+	// Seq: number of the step, from 1.
+	Seq int64 `json:"seq"`
+	// Epoch: grows with each claim of the run by a server.
+	Epoch     int64     `json:"epoch"`
+	Timestamp time.Time `json:"timestamp"`
+}
+
+// WorkflowCheckpointList is the schema of that name in the API.
+type WorkflowCheckpointList struct {
+	Items      []WorkflowCheckpoint `json:"items"`
+	NextCursor *string              `json:"next_cursor"`
+}
+
+// WorkflowDecisionInput is the schema of that name in the API.
+type WorkflowDecisionInput struct {
+	// Decision: retry: run it again; completed: it had done its work; failed: it had not, and must not run again.
+	Decision string `json:"decision"`
+	// Reason: for people.
+	Reason string `json:"reason,omitempty"`
+}
+
+// WorkflowDiff is the schema of that name in the API.
+type WorkflowDiff struct {
+	WorkflowID string `json:"workflow_id"`
+	From       int    `json:"from"`
+	To         int    `json:"to"`
+	// Text: unified difference of the canonical YAML; empty: nothing differs.
+	Text string `json:"text"`
+	// Added: nodes.
+	Added []string `json:"added"`
+	// Removed: nodes.
+	Removed []string `json:"removed"`
+	// Changed: nodes.
+	Changed []WorkflowNodeDiff `json:"changed"`
+	// Fields: fields of the document that differ.
+	Fields       []string `json:"fields"`
+	EdgesAdded   []string `json:"edges_added"`
+	EdgesRemoved []string `json:"edges_removed"`
+}
+
+// WorkflowDocument is the schema of that name in the API.
+type WorkflowDocument struct {
+	// Kind: what it is; Workflow if absent.
+	Kind string `json:"kind,omitempty"`
+	// WorkflowID: identity over all versions.
+	WorkflowID string `json:"workflow_id,omitempty"`
+}
+
+// WorkflowEventInput is the schema of that name in the API.
+type WorkflowEventInput struct {
+	// Name: as wait nodes name it.
+	Name string `json:"name"`
+	// Data: result in the match of a wait node; becomes the node's output event.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// WorkflowEventResult is the schema of that name in the API.
+type WorkflowEventResult struct {
+	// Woken: how many waiting nodes it was for.
+	Woken int `json:"woken"`
+	// Items: the first 100 of them.
+	Items []WorkflowWoken `json:"items"`
+}
+
+// WorkflowFailedItem is the schema of that name in the API.
+type WorkflowFailedItem struct {
+	// Index: from 0.
+	Index   int    `json:"index"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// WorkflowFailure is the schema of that name in the API.
+type WorkflowFailure struct {
+	// NodeID: null: it is no node's.
+	NodeID *string `json:"node_id"`
+	// Code: stable, for programs.
+	Code string `json:"code"`
+	// Message: for people.
+	Message string `json:"message"`
+	// Attempt: of the node; 0: none.
+	Attempt int `json:"attempt"`
+}
+
+// WorkflowFrame is the schema of that name in the API.
+type WorkflowFrame struct {
+	// InstanceID: the run of the workflow.
+	InstanceID string `json:"instance_id"`
+	// PreviousState: status before.
+	PreviousState string `json:"previous_state"`
+	// NewState: status now.
+	NewState string `json:"new_state"`
+	// NodeID: the node; null: it is about the run as a whole.
+	NodeID *string `json:"node_id"`
+	// Reason: why, for people.
+	Reason *string `json:"reason"`
+	// Seq: position in the log of events; come back with since.
+	Seq       int64     `json:"seq"`
+	Timestamp time.Time `json:"timestamp"`
+}
+
+// WorkflowItem is the schema of that name in the API.
+type WorkflowItem struct {
+	// Index: from 0.
+	Index int `json:"index"`
+	// Status: running is known only of items that a crash must not repeat.
+	Status string `json:"status"`
+	// Code: why it failed.
+	Code    *string `json:"code"`
+	Message *string `json:"message"`
+}
+
+// WorkflowItemList is the schema of that name in the API.
+type WorkflowItemList struct {
+	Items []WorkflowItem `json:"items"`
+	// Total: all items of the map.
+	Total     int `json:"total"`
+	Processed int `json:"processed"`
+	Failed    int `json:"failed"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// WorkflowList is the schema of that name in the API.
+type WorkflowList struct {
+	Items []Workflow `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// WorkflowMapPreview is the schema of that name in the API.
+type WorkflowMapPreview struct {
+	NodeID string `json:"node_id"`
+	Total  int    `json:"total"`
+	// Kept: items that do not run again.
+	Kept int `json:"kept"`
+}
+
+// WorkflowMoveInput is the schema of that name in the API.
+type WorkflowMoveInput struct {
+	Version int `json:"version"`
+	// Reason: for the log.
+	Reason string `json:"reason,omitempty"`
+	// Running: what happens to runs that have begun: they keep their version, are cancelled, or go on with the new one; keep if absent.
+	Running string `json:"running,omitempty"`
+}
+
+// WorkflowMoved is the schema of that name in the API.
+type WorkflowMoved struct {
+	Success    bool   `json:"success"`
+	WorkflowID string `json:"workflow_id"`
+	Version    int    `json:"version"`
+	// PreviousVersion: null: none was active.
+	PreviousVersion *int `json:"previous_version"`
+	// RunsChanged: running runs that were cancelled or migrated.
+	RunsChanged int `json:"runs_changed"`
+}
+
+// WorkflowNode is the schema of that name in the API.
+type WorkflowNode struct {
+	NodeID string `json:"node_id"`
+	Status string `json:"status"`
+	// Attempt: number of the latest attempt, 0 = none began.
+	Attempt int     `json:"attempt"`
+	Outcome *string `json:"outcome"`
+	// Reason: why it was skipped, or the message of its failure.
+	Reason *string `json:"reason"`
+	// ErrorCode: why it failed, for programs.
+	ErrorCode *string `json:"error_code"`
+	// WaitsFor: retry_delay, timer, approval, event, job, decision or lock.
+	WaitsFor *string `json:"waits_for"`
+	// WaitUntil: when the wait ends by itself.
+	WaitUntil *time.Time `json:"wait_until"`
+	StartedAt *time.Time `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
+}
+
+// WorkflowNodeAttempt is the schema of that name in the API.
+type WorkflowNodeAttempt struct {
+	NodeID string `json:"node_id"`
+	// Number: from 1, over rounds.
+	Number int `json:"number"`
+	// Epoch: grows with each claim of the run by a server.
+	Epoch int64 `json:"epoch"`
+	// Status: of the node after it.
+	Status    string           `json:"status"`
+	Outcome   *string          `json:"outcome"`
+	Error     *WorkflowFailure `json:"error"`
+	StartedAt *time.Time       `json:"started_at"`
+	// EndedAt: null: it has not ended, or its server died.
+	EndedAt *time.Time `json:"ended_at"`
+}
+
+// WorkflowNodeAttemptList is the schema of that name in the API.
+type WorkflowNodeAttemptList struct {
+	Items []WorkflowNodeAttempt `json:"items"`
+}
+
+// WorkflowNodeDiff is the schema of that name in the API.
+type WorkflowNodeDiff struct {
+	NodeID string   `json:"node_id"`
+	Fields []string `json:"fields"`
+}
+
+// WorkflowPlan is the schema of that name in the API.
+type WorkflowPlan struct {
+	WorkflowID string `json:"workflow_id"`
+	// Nodes: in an order in which they may run.
+	Nodes []WorkflowPlanNode `json:"nodes"`
+	Edges []WorkflowPlanEdge `json:"edges"`
+	// Locks: as they are written.
+	Locks   []WorkflowPlanUse `json:"locks"`
+	Secrets []WorkflowPlanUse `json:"secrets"`
+	// Calls: nodes that reach for something outside of the server.
+	Calls []WorkflowPlanCall `json:"calls"`
+	// People: nodes that wait for somebody.
+	People []WorkflowPlanPerson `json:"people"`
+	// Schedules: those that start it.
+	Schedules []WorkflowSchedule `json:"schedules"`
+}
+
+// WorkflowPlanCall is the schema of that name in the API.
+type WorkflowPlanCall struct {
+	NodeID string `json:"node_id"`
+	Kind   string `json:"kind"`
+	// Target: the address, program or recipient as it is written; null: the server's settings say.
+	Target *string `json:"target"`
+	// Effect: it changes something there.
+	Effect bool `json:"effect"`
+}
+
+// WorkflowPlanEdge is the schema of that name in the API.
+type WorkflowPlanEdge struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Outcome: null: on every good one.
+	Outcome *string `json:"outcome"`
+}
+
+// WorkflowPlanNode is the schema of that name in the API.
+type WorkflowPlanNode struct {
+	NodeID  string  `json:"node_id"`
+	Type    string  `json:"type"`
+	Subtype *string `json:"subtype"`
+	// Within: the map that it belongs to.
+	Within *string `json:"within"`
+	// Handler: only on_error or compensate leads to it.
+	Handler     bool     `json:"handler"`
+	When        *string  `json:"when"`
+	MaxAttempts int      `json:"max_attempts"`
+	Locks       []string `json:"locks"`
+}
+
+// WorkflowPlanPerson is the schema of that name in the API.
+type WorkflowPlanPerson struct {
+	NodeID string `json:"node_id"`
+	// Why: crash: somebody says what an attempt did whose server died.
+	Why string `json:"why"`
+	// Who: empty: all who may decide approvals.
+	Who []string `json:"who"`
+}
+
+// WorkflowPlanUse is the schema of that name in the API.
+type WorkflowPlanUse struct {
+	Name  string   `json:"name"`
+	Nodes []string `json:"nodes"`
+}
+
+// WorkflowPlans is the schema of that name in the API.
+type WorkflowPlans struct {
+	Items []WorkflowPlan `json:"items"`
+}
+
+// WorkflowProblem is the schema of that name in the API.
+type WorkflowProblem struct {
+	File string `json:"file"`
+	// Line: from 1; 0: it is about the whole file.
+	Line   int     `json:"line"`
+	Column int     `json:"column"`
+	NodeID *string `json:"node_id"`
+	Code   string  `json:"code"`
+	Detail string  `json:"detail"`
+	// Suggestion: what may have been meant.
+	Suggestion *string `json:"suggestion"`
+}
+
+// WorkflowProgress is the schema of that name in the API.
+type WorkflowProgress struct {
+	Type string `json:"type"`
+	// InstanceID: the run of the workflow.
+	InstanceID string `json:"instance_id"`
+	// NodeID: the map.
+	NodeID string `json:"node_id"`
+	// Processed: how many items have ended.
+	Processed int `json:"processed"`
+	Total     int `json:"total"`
+	// Seq: position in the log of events.
+	Seq       int64     `json:"seq"`
+	Timestamp time.Time `json:"timestamp"`
+}
+
+// WorkflowRestoreInput is the schema of that name in the API.
+type WorkflowRestoreInput struct {
+	CheckpointID string `json:"checkpoint_id"`
+	// Version: another version, in which all that is kept must be unchanged; that of the run if absent.
+	Version int `json:"version,omitempty"`
+	// Inputs: in place of inputs of the run with the same names. Secret ones must be given again: they are not kept.
+	Inputs json.RawMessage `json:"inputs,omitempty"`
+	// Preview: only tell what would run again.
+	Preview bool `json:"preview,omitempty"`
+}
+
+// WorkflowResult is the schema of that name in the API.
+type WorkflowResult struct {
+	WorkflowRunID string `json:"workflow_run_id"`
+	Version       int    `json:"version"`
+	// Status: null until it ends.
+	Status    *string    `json:"status"`
+	StartedAt *time.Time `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
+}
+
+// WorkflowRetryInput is the schema of that name in the API.
+type WorkflowRetryInput struct {
+	// FromNode: this node and all that follows it run again; from the nodes that failed if absent.
+	FromNode string `json:"from_node,omitempty"`
+	// FailedItems: the failed items of maps run again, and what follows these maps.
+	FailedItems bool `json:"failed_items,omitempty"`
+	// Version: another version, in which all that is kept must be unchanged; that of the run if absent.
+	Version int `json:"version,omitempty"`
+	// Inputs: in place of inputs of the run with the same names. Secret ones must be given again: they are not kept.
+	Inputs json.RawMessage `json:"inputs,omitempty"`
+	// Preview: only tell what would run again.
+	Preview bool `json:"preview,omitempty"`
+}
+
+// WorkflowRetryPreview is the schema of that name in the API.
+type WorkflowRetryPreview struct {
+	WorkflowID string `json:"workflow_id"`
+	Version    int    `json:"version"`
+	// Runs: nodes that run, or may run, in the order of the document.
+	Runs []string `json:"runs"`
+	// Kept: nodes that stay as they are.
+	Kept []string `json:"kept"`
+	// Recomputed: nodes among those kept that run again, because what they said is not stored and is still needed.
+	Recomputed []string `json:"recomputed"`
+	// Maps: maps that keep items.
+	Maps []WorkflowMapPreview `json:"maps"`
+}
+
+// WorkflowRolledBack is the schema of that name in the API.
+type WorkflowRolledBack struct {
+	Success             bool   `json:"success"`
+	WorkflowID          string `json:"workflow_id"`
+	RolledBackToVersion int    `json:"rolled_back_to_version"`
+	// PreviousVersion: null: none was active.
+	PreviousVersion *int `json:"previous_version"`
+	// RunsChanged: running runs that were cancelled or migrated.
+	RunsChanged int `json:"runs_changed"`
+}
+
+// WorkflowRun is the schema of that name in the API.
+type WorkflowRun struct {
+	WorkflowRunID string `json:"workflow_run_id"`
+	WorkflowID    string `json:"workflow_id"`
+	// Version: which it keeps, unless it is migrated.
+	Version int    `json:"version"`
+	Name    string `json:"name"`
+	// Status: WAITING: it has begun, and needs no slot now.
+	Status string `json:"status"`
+	// Paused: a person let it start nothing more.
+	Paused   bool    `json:"paused"`
+	PausedBy *string `json:"paused_by"`
+	// JobID: its place in the queue.
+	JobID string `json:"job_id"`
+	// RunID: the job run that has its log and artifacts; null before it starts.
+	RunID *string `json:"run_id"`
+	// RetryOf: the run of a workflow with whose state it began.
+	RetryOf           *string           `json:"retry_of"`
+	Labels            map[string]string `json:"labels"`
+	Priority          int               `json:"priority"`
+	Trigger           string            `json:"trigger"`
+	CreatedBy         string            `json:"created_by"`
+	CreatedAt         time.Time         `json:"created_at"`
+	StartedAt         *time.Time        `json:"started_at"`
+	EndedAt           *time.Time        `json:"ended_at"`
+	UpdatedAt         time.Time         `json:"updated_at"`
+	CancelRequestedAt *time.Time        `json:"cancel_requested_at"`
+	CancelledBy       *string           `json:"cancelled_by"`
+}
+
+// WorkflowRunDocument is the schema of that name in the API.
+type WorkflowRunDocument struct {
+	WorkflowRunID string `json:"workflow_run_id"`
+	WorkflowID    string `json:"workflow_id"`
+	// Version: which it keeps, unless it is migrated.
+	Version int    `json:"version"`
+	Name    string `json:"name"`
+	// Status: WAITING: it has begun, and needs no slot now.
+	Status string `json:"status"`
+	// Paused: a person let it start nothing more.
+	Paused   bool    `json:"paused"`
+	PausedBy *string `json:"paused_by"`
+	// JobID: its place in the queue.
+	JobID string `json:"job_id"`
+	// RunID: the job run that has its log and artifacts; null before it starts.
+	RunID *string `json:"run_id"`
+	// RetryOf: the run of a workflow with whose state it began.
+	RetryOf           *string           `json:"retry_of"`
+	Labels            map[string]string `json:"labels"`
+	Priority          int               `json:"priority"`
+	Trigger           string            `json:"trigger"`
+	CreatedBy         string            `json:"created_by"`
+	CreatedAt         time.Time         `json:"created_at"`
+	StartedAt         *time.Time        `json:"started_at"`
+	EndedAt           *time.Time        `json:"ended_at"`
+	UpdatedAt         time.Time         `json:"updated_at"`
+	CancelRequestedAt *time.Time        `json:"cancel_requested_at"`
+	CancelledBy       *string           `json:"cancelled_by"`
+	// Phase: what it is about: running, stopping, compensating, handling, over.
+	Phase string `json:"phase"`
+	// CheckpointSeq: number of its latest step, 0 = it never began.
+	CheckpointSeq int64 `json:"checkpoint_seq"`
+	// Inputs: secret ones are shown as ***.
+	Inputs json.RawMessage `json:"inputs"`
+	// Outputs: of the run, once it has completed.
+	Outputs json.RawMessage `json:"outputs"`
+	// Reason: why it ended as it did, or ends.
+	Reason *string `json:"reason"`
+	// Error: why it failed.
+	Error *WorkflowFailure `json:"error"`
+	// HandlerError: why its on_error failed, too.
+	HandlerError *WorkflowFailure `json:"handler_error"`
+	// CompensationErrors: what could not be undone.
+	CompensationErrors []WorkflowFailure `json:"compensation_errors"`
+	// Waiting: why it is not at work; null: it is, or has ended.
+	Waiting  *Waiting            `json:"waiting"`
+	Progress WorkflowRunProgress `json:"progress"`
+	// Nodes: all of its version, in the order of the document.
+	Nodes []WorkflowRunNode `json:"nodes"`
+	Maps  []WorkflowRunMap  `json:"maps"`
+	// Definition: of its version, with include=definition.
+	Definition json.RawMessage `json:"definition,omitempty"`
+}
+
+// WorkflowRunInput is the schema of that name in the API.
+type WorkflowRunInput struct {
+	// Inputs: as the version declares them.
+	Inputs json.RawMessage `json:"inputs,omitempty"`
+	// Version: the active one if absent.
+	Version int `json:"version,omitempty"`
+	// Name: for people; the workflow's id if absent.
+	Name string `json:"name,omitempty"`
+	// Priority: lower is sooner; 5 if absent.
+	Priority *int              `json:"priority,omitempty"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	// Hold: do not start before a release of its job.
+	Hold bool `json:"hold,omitempty"`
+	// RunAt: do not start before this time.
+	RunAt *time.Time `json:"run_at,omitempty"`
+	// StartDeadline: if it has not started by then, it is SKIPPED with reason deadline.
+	StartDeadline *string `json:"start_deadline,omitempty"`
+	// WebhookURL: is told how its job fares.
+	WebhookURL string `json:"webhook_url,omitempty"`
+	// WebhookEvents: what it is told; the ends of attempts if absent.
+	WebhookEvents []string `json:"webhook_events,omitempty"`
+	// Position: in the order, from 0; at most one of position, before, after, top and bottom.
+	Position *int `json:"position,omitempty"`
+	// Before: id of the waiting job or group that comes next.
+	Before string `json:"before,omitempty"`
+	// After: id of the waiting job or group that comes just before.
+	After string `json:"after,omitempty"`
+	// Top: to the very front.
+	Top bool `json:"top,omitempty"`
+	// Bottom: to the very end.
+	Bottom bool `json:"bottom,omitempty"`
+}
+
+// WorkflowRunList is the schema of that name in the API.
+type WorkflowRunList struct {
+	Items []WorkflowRun `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// WorkflowRunMap is the schema of that name in the API.
+type WorkflowRunMap struct {
+	NodeID string `json:"node_id"`
+	Total  int    `json:"total"`
+	// Processed: items that have ended.
+	Processed int `json:"processed"`
+	// Failed: those of them that failed.
+	Failed int `json:"failed"`
+	// FailedItems: the first 100.
+	FailedItems []WorkflowFailedItem `json:"failed_items"`
+}
+
+// WorkflowRunNode is the schema of that name in the API.
+type WorkflowRunNode struct {
+	NodeID string `json:"node_id"`
+	// Type: null: it is not in the version.
+	Type *string `json:"type"`
+	// After: the nodes before it.
+	After []string `json:"after"`
+	// Handler: it runs only when others fail.
+	Handler bool   `json:"handler"`
+	Status  string `json:"status"`
+	// Attempt: number of the latest attempt since it was last put back, 0 = none began.
+	Attempt int `json:"attempt"`
+	// Round: how often it was put back to its beginning.
+	Round   int     `json:"round"`
+	Outcome *string `json:"outcome"`
+	// Reason: why it was skipped.
+	Reason *string `json:"reason"`
+	// Error: why it, or its latest attempt, failed.
+	Error *WorkflowFailure `json:"error"`
+	// Wait: what it waits for.
+	Wait *WorkflowWait `json:"wait"`
+	// Outputs: what is stored of them.
+	Outputs json.RawMessage `json:"outputs"`
+	// OutputsOmitted: they are too large to be shown here; a checkpoint has them.
+	OutputsOmitted bool `json:"outputs_omitted"`
+	// Ephemeral: a part of its outputs is kept in memory only.
+	Ephemeral bool `json:"ephemeral"`
+	// Recompute: it runs again when the run goes on after a restart: what it said is not stored, and is still needed.
+	Recompute bool       `json:"will_be_recomputed"`
+	ReadyAt   *time.Time `json:"ready_at"`
+	StartedAt *time.Time `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
+}
+
+// WorkflowRunProgress is the schema of that name in the API.
+type WorkflowRunProgress struct {
+	// Ended: nodes that have ended.
+	Ended int `json:"ended"`
+	// Total: nodes, without those that run only when others fail.
+	Total int `json:"total"`
+}
+
+// WorkflowSchedule is the schema of that name in the API.
+type WorkflowSchedule struct {
+	ScheduleID string     `json:"schedule_id"`
+	Name       string     `json:"name"`
+	State      string     `json:"state"`
+	NextRunAt  *time.Time `json:"next_run_at"`
+}
+
+// WorkflowSnapshot is the schema of that name in the API.
+type WorkflowSnapshot struct {
+	Type string `json:"type"`
+	// InstanceID: the run of the workflow.
+	InstanceID string `json:"instance_id"`
+	WorkflowID string `json:"workflow_id"`
+	Version    int    `json:"version"`
+	Status     string `json:"status"`
+	// Paused: a person let it start nothing more.
+	Paused bool `json:"paused"`
+	// Phase: what it is about: running, stopping, compensating, handling, over.
+	Phase string `json:"phase"`
+	// Nodes: those that were reached, by id; all others are PENDING.
+	Nodes []WorkflowNode `json:"nodes"`
+	// Progress: its maps, by node.
+	Progress []MapProgress `json:"progress"`
+	// CheckpointSeq: number of the step that is shown, 0 = it never began.
+	CheckpointSeq int64 `json:"checkpoint_seq"`
+	// Seq: position in the log of events that was the newest when the state was read.
+	Seq int64 `json:"seq"`
+	// Timestamp: the server's clock.
+	Timestamp time.Time `json:"timestamp"`
+}
+
+// WorkflowValidation is the schema of that name in the API.
+type WorkflowValidation struct {
+	Valid    bool              `json:"valid"`
+	Problems []WorkflowProblem `json:"problems"`
+}
+
+// WorkflowVersion is the schema of that name in the API.
+type WorkflowVersion struct {
+	VersionID  string `json:"version_id"`
+	WorkflowID string `json:"workflow_id"`
+	Version    int    `json:"version"`
+	// ContentHash: SHA-256 of the canonical JSON of definition.
+	ContentHash string    `json:"content_hash"`
+	Active      bool      `json:"active"`
+	CreatedBy   string    `json:"created_by"`
+	CreatedAt   time.Time `json:"created_at"`
+	Message     string    `json:"message"`
+	// Definition: not in lists.
+	Definition json.RawMessage `json:"definition,omitempty"`
+	// Results: in lists with include=results.
+	Results *VersionResults `json:"results,omitempty"`
+}
+
+// WorkflowVersionList is the schema of that name in the API.
+type WorkflowVersionList struct {
+	Items []WorkflowVersion `json:"items"`
+	// NextCursor: give it as cursor to get the next page; null on the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// WorkflowWait is the schema of that name in the API.
+type WorkflowWait struct {
+	// For: decision: a person says what an attempt did that a crash cut off.
+	For string `json:"for"`
+	// Until: when it ends by itself; null: never.
+	Until *time.Time `json:"until"`
+	// Ref: id of the approval or the job.
+	Ref *string `json:"ref"`
+	// Event: name of the event.
+	Event *string `json:"event"`
+	// Match: condition over the event.
+	Match *string `json:"match"`
+}
+
+// WorkflowWoken is the schema of that name in the API.
+type WorkflowWoken struct {
+	WorkflowRunID string `json:"workflow_run_id"`
+	NodeID        string `json:"node_id"`
 }

@@ -17,3 +17,8 @@ func migrate(ctx context.Context, m cli.Migrate) (cli.Migrated, error) {
 	done, err := app.Migrate(ctx, app.MigrateOptions(m))
 	return cli.Migrated(done), err
 }
+
+func rotateKey(ctx context.Context, c config.Config, r cli.RotateKey) (cli.RotatedKey, error) {
+	done, err := app.RotateKey(ctx, c, app.RotateKeyOptions(r))
+	return cli.RotatedKey(done), err
+}

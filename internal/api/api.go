@@ -20,22 +20,29 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/runsheet/runsheet/internal/almanac"
 	"github.com/runsheet/runsheet/internal/api/guard"
 	"github.com/runsheet/runsheet/internal/api/viewer"
+	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/checkpoint"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/feed"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/llm"
 	"github.com/runsheet/runsheet/internal/metrics"
+	"github.com/runsheet/runsheet/internal/node/kinds"
 	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
+	"github.com/runsheet/runsheet/internal/workflow"
 	"github.com/runsheet/runsheet/ui"
 )
 
@@ -51,8 +58,17 @@ type Logs interface {
 	// Read returns the log as it is now, from its last n lines on (runlog.All:
 	// from the beginning). The caller closes it; log_gone.
 	Read(ctx context.Context, runID string, n int) (io.ReadCloser, error)
+	// ReadBefore is Read of what comes before a place of the whole log, in bytes.
+	ReadBefore(ctx context.Context, runID string, n int, before int64) (io.ReadCloser, error)
 	// Follow is Read that goes on until o.Done is closed or ctx ends.
 	Follow(ctx context.Context, runID string, o runlog.FollowOptions) (io.ReadCloser, error)
+}
+
+// Demo adds and removes what shows a new user how things work.
+type Demo interface {
+	// Start adds it, unless it is there, and returns what there is.
+	Start(ctx context.Context) (wire.Demo, error)
+	Remove(ctx context.Context) error
 }
 
 // Options are what New needs. Store, Tasks and Identity must be given.
@@ -126,6 +142,20 @@ type Options struct {
 	// model of jobs that name none.
 	LLM      *llm.Pool
 	LLMModel string
+	// Checkpoints finds steps of runs of workflows; nil: in Store only.
+	Checkpoints *checkpoint.Tiers
+	// Vault keeps values of secrets; nil: none can be set.
+	Vault Vault
+	// Running changes running runs of workflows when another version is used; nil: they
+	// can only keep theirs.
+	Running RunningWorkflows
+	// Versions finds checked definitions of workflows; nil: they are read anew each time.
+	Versions Versions
+	// Config is the configuration that the server was started with, secrets masked;
+	// nil: it is not shown.
+	Config func() []wire.ConfigSetting
+	// Demo adds and removes demonstration data; nil: there is none.
+	Demo Demo
 	// Metrics counts requests and answers /metrics; nil: nothing is counted.
 	Metrics *metrics.Metrics
 }
@@ -134,20 +164,24 @@ type Options struct {
 // connections and numbers that are kept for a moment.
 type service struct {
 	Options
-	log     *slog.Logger
-	schemas *schemas
-	started time.Time
-	streams *streams
-	numbers *numbers
-	bodies  *guard.Bodies
-	doc     []byte // openapi.json
-	docYAML []byte
-	backups chan struct{} // has room for one
+	log      *slog.Logger
+	schemas  *schemas
+	started  time.Time
+	streams  *streams
+	numbers  *numbers
+	restored *restored
+	frames   *frames
+	bodies   *guard.Bodies
+	// doc and docYAML make openapi.json and openapi.yaml when somebody asks for them
+	// first: that takes longer than the rest of a start.
+	doc, docYAML func() ([]byte, error)
+	backups      chan struct{} // has room for one
 	// looks has room for the looks ahead that are under way, each of which may take
 	// previewTime of a processor.
 	looks chan struct{}
 
 	forecast *queue.Forecaster
+	kinds    workflow.Kinds
 }
 
 // minBodyKey is the least size of Options.BodyKey, in bytes.
@@ -177,6 +211,10 @@ func New(o Options) (http.Handler, error) {
 	if o.Calendars == nil {
 		o.Calendars = almanac.New(almanac.Options{Store: o.Store.Calendars, Logger: o.Logger})
 	}
+	if o.Checkpoints == nil {
+		// Without Redis there is nothing to close.
+		o.Checkpoints = checkpoint.New(checkpoint.Options{Runs: o.Store.WorkflowRuns, Log: o.Store.WorkflowLog, Clock: o.Clock, Logger: o.Logger})
+	}
 	if o.InstanceID == nil {
 		o.InstanceID = func() string { return "" }
 	}
@@ -190,21 +228,17 @@ func New(o Options) (http.Handler, error) {
 		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), looks: make(chan struct{}, maxLooks), streams: &streams{}, numbers: &numbers{of: map[string]kept{}}}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), looks: make(chan struct{}, maxLooks), streams: &streams{}, frames: &frames{of: map[int64][]byte{}}, numbers: &numbers{of: map[string]kept{}}, restored: &restored{of: map[string]int{}}}
+	s.kinds = kinds.Registry()
 	s.forecast = queue.NewForecaster(o.Store, o.Clock)
 	t := newRouter(s)
 	s.register(t)
-	doc := document(t.table)
+	doc := sync.OnceValue(func() *huma.OpenAPI { return document(t.table) })
 	var err error
-	if s.schemas, err = compileSchemas(doc, t.table, o.Tasks); err != nil {
+	if s.schemas, err = newSchemas(doc, t.table, o.Tasks); err != nil {
 		return nil, err
 	}
-	if s.doc, err = doc.MarshalJSON(); err != nil {
-		return nil, err
-	}
-	if s.docYAML, err = doc.YAML(); err != nil {
-		return nil, err
-	}
+	s.doc, s.docYAML = sync.OnceValues(func() ([]byte, error) { return doc().MarshalJSON() }), sync.OnceValues(func() ([]byte, error) { return doc().YAML() })
 	missing := func(w http.ResponseWriter, r *http.Request) { t.missing(w, r, false) }
 	t.mux.Handle("/ui/api/", viewer.Handler("/ui/api/", missing))
 	t.mux.Handle("/ui/account/", viewer.Account("/ui/account/", missing))
@@ -238,7 +272,8 @@ func (s *service) register(t *router) {
 		s.queueStateRoutes(), s.orderRoutes(), s.bulkRoutes(), s.limitRoutes(), s.budgetRoutes(), s.llmRoutes(), s.eventRoutes(), s.systemRoutes(),
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 		s.groupRoutes(), s.lockRoutes(), s.directRoutes(),
-		s.webhookRoutes(), s.deliveryRoutes(), s.scheduleRoutes(), s.scheduleVerbs(), s.previewRoutes(), s.calendarRoutes(), s.approvalRoutes(),
+		s.webhookRoutes(), s.deliveryRoutes(), s.scheduleRoutes(), s.scheduleVerbs(), s.previewRoutes(), s.calendarRoutes(), s.approvalRoutes(), s.workflowLiveRoutes(), s.secretRoutes(), s.workflowRoutes(), s.workflowVersionRoutes(), s.workflowRunRoutes(),
+		s.overviewRoutes(), s.jobViewRoutes(), s.scheduleFireRoutes(), s.crontabRoutes(), s.redeliverRoutes(), s.workflowItemRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/workflow"
 )
 
 // Only POST decides: a link in a message opens a page, and whatever fetches links
@@ -30,7 +32,8 @@ func (s *service) approvalRoutes() []operation {
 		{
 			ID: "list_approvals", Method: http.MethodGet, Path: list, Scope: access.ApprovalsRead, Tag: "approvals", Summary: "List requests for approvals, newest first",
 			Query: pageParams(listParam("status", "only these statuses", statuses...), listParam("kind", "only these kinds, for example run_job"),
-				textParam("subject_type", "only about things of this type, for example job"), textParam("subject_id", "only about this thing")),
+				textParam("subject_type", "only about things of this type, for example job"), textParam("subject_id", "only about this thing"),
+				enumParam("sort", "order of the list; -requested_at if absent. expires_at: those that expire first come first", "-requested_at", "expires_at")),
 			Faults:  []fault.Code{fault.CursorInvalid},
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.ApprovalList{}}}, Handle: s.listApprovals,
 		},
@@ -109,8 +112,9 @@ func (s *service) listApprovals(r *request) (reply, error) {
 	for _, x := range r.query["kind"] {
 		p.Kinds = append(p.Kinds, approval.Kind(x))
 	}
+	p.ByExpiry = r.query.text("sort") == "expires_at"
 	if c != nil {
-		p.After = &store.ApprovalPosition{RequestedAt: c.at(), ID: c.ID}
+		p.After = &store.ApprovalPosition{At: c.at(), ID: c.ID}
 	}
 	page, err := s.Store.Approvals.List(r.Context(), p)
 	if err != nil {
@@ -119,7 +123,11 @@ func (s *service) listApprovals(r *request) (reply, error) {
 	out := wire.ApprovalList{Items: []wire.Approval{}}
 	for _, a := range page.Requests {
 		out.Items = append(out.Items, wire.ApprovalOf(a))
-		out.NextCursor = r.next(page.More, cursor{ID: a.ID, AtMs: a.RequestedAt.UnixMilli()})
+		at := a.RequestedAt
+		if p.ByExpiry {
+			at = a.ExpiresAt
+		}
+		out.NextCursor = r.next(page.More, cursor{ID: a.ID, AtMs: at.UnixMilli()})
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }
@@ -154,6 +162,10 @@ func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.Dec
 	if err != nil {
 		return reply{}, err
 	}
+	form, err := allowed(r, a, yes, in)
+	if err != nil {
+		return reply{}, err
+	}
 	if yes && !a.AllowRequester {
 		if err := s.askedByToken(r, a); err != nil {
 			return reply{}, err
@@ -161,7 +173,7 @@ func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.Dec
 	}
 	render := approvalReply(http.StatusOK)
 	got, err := s.Store.Approvals.Decide(r.Context(), store.DecideApproval{
-		Tenant: r.tenant(), ID: a.ID, Approve: yes, By: r.person(), Comment: in.Comment, ContentHash: in.ContentHash,
+		Tenant: r.tenant(), ID: a.ID, Approve: yes, By: r.person(), Comment: in.Comment, ContentHash: in.ContentHash, Form: form,
 		Key: keyed(r, render), Audit: entry,
 	})
 	if err != nil {
@@ -282,5 +294,48 @@ func (s *service) decideExecution(r *request) (reply, error) {
 	if hash == "" {
 		hash = a.ContentHash
 	}
-	return s.decideOn(r, a, in.Approved, wire.DecisionInput{ContentHash: hash, Comment: in.Comment})
+	return s.decideOn(r, a, in.Approved, wire.DecisionInput{ContentHash: hash, Comment: in.Comment, Form: in.Form})
+}
+
+// allowed checks what a yes needs beside the rules of approvals: that the caller is
+// among those who are asked, and that he filled in the form. It returns the form with
+// its defaults; nil = there is none. A no needs nothing, and nothing of it is kept.
+func allowed(r *request, a approval.Request, yes bool, in wire.DecisionInput) ([]byte, error) {
+	if !yes || a.Status != approval.Pending {
+		return nil, nil
+	}
+	var roles []string
+	for _, role := range r.principal.Roles {
+		roles = append(roles, string(role))
+	}
+	if !a.Names(r.person(), roles) {
+		return nil, fault.Newf(fault.ForbiddenScope, "this is for %s to approve", strings.Join(a.Approvers, ", ")).
+			WithHint("anybody who may decide approvals may reject it")
+	}
+	declared := wire.ApprovalForm(a)
+	if len(declared) == 0 || string(declared) == "null" {
+		if len(in.Form) > 0 && string(in.Form) != "null" {
+			return nil, fault.New(fault.InvalidInput, "the approval has no form").At("/form", "not_allowed", "the approval asks for nothing")
+		}
+		return nil, nil
+	}
+	var doc any
+	if err := json.Unmarshal(declared, &doc); err != nil {
+		return nil, err
+	}
+	form, err := workflow.FormOf(doc)
+	if err != nil {
+		return nil, err
+	}
+	given := map[string]any{}
+	if len(in.Form) > 0 {
+		if err := json.Unmarshal(in.Form, &given); err != nil {
+			return nil, fault.New(fault.InvalidInput, "the form must be an object").At("/form", "wrong_type", "must be an object")
+		}
+	}
+	whole, err := form.Complete(given, "/form")
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(whole)
 }

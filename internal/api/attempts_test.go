@@ -313,7 +313,7 @@ func TestEditWaitingJob(t *testing.T) {
 				t.Errorf("%s: %d %s", patch, a.StatusCode, a.body)
 			}
 		}
-		want(t, b.call("PATCH", path, `{"params":{"text":"b"}}`), 422, "unknown_field")
+		want(t, b.call("PATCH", path, `{"locks":["gpu:0"]}`), 422, "unknown_field")
 		v = want(t, b.call("PATCH", path, `{"run_at":null,"start_deadline":null,"timeout":null,"priority":1}`), 200, "").json(t)
 		if v["run_at"] != nil || v["start_deadline"] != nil || v["timeout"] != nil || v["name"] != "b" || v["position"] != 0.0 {
 			t.Errorf("%v", v)

@@ -3,12 +3,15 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/calendar"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/schedule"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/timetable"
@@ -173,4 +176,138 @@ func (w *witness) note(spec calendar.Spec) {
 	if spec.Not != nil {
 		w.note(*spec.Not)
 	}
+}
+
+// Bounds of what a calendar shows.
+const (
+	maxFireDays     = 62
+	maxFires        = 10_000
+	maxFiresOf      = 300 // of one schedule
+	maxFireSchedule = 2_000
+)
+
+func (s *service) scheduleFireRoutes() []operation {
+	return []operation{{
+		ID: "list_schedule_fires", Method: http.MethodGet, Path: "/api/schedule-fires", Scope: access.SchedulesRead, Tag: "schedules",
+		Summary: "List the fires of all schedules in a stretch of time",
+		Doc: "Those to come of all active schedules, with those that are skipped and why, for calendars. What is past is in the history of each schedule. " +
+			"At most 62 days; complete says whether that is all.",
+		Query: []param{
+			timeParam("from", "the beginning; now if absent, or if that is past"), timeParam("to", "the end; a week after from if absent"),
+			listParam("schedule_id", "only of these schedules, by id"),
+		},
+		Faults:  []fault.Code{fault.InvalidParameter},
+		Answers: []answer{{Status: http.StatusOK, Doc: "the fires", Body: wire.ScheduleFires{}}}, Handle: s.listScheduleFires,
+	}}
+}
+
+func (s *service) listScheduleFires(r *request) (reply, error) {
+	now := s.Clock.Now()
+	from, to := r.query.time("from"), r.query.time("to")
+	if from.Before(now) {
+		from = now
+	}
+	if to.IsZero() {
+		to = from.AddDate(0, 0, 7)
+	}
+	if given := r.query.time("from"); !given.IsZero() && to.Before(given) {
+		return reply{}, fault.New(fault.InvalidParameter, "it ends before it begins").At("query/to", "out_of_range", "must not be before from")
+	}
+	if to.Sub(from) > maxFireDays*24*time.Hour {
+		return reply{}, fault.Newf(fault.InvalidParameter, "at most %d days", maxFireDays).At("query/to", "out_of_range", "must be closer to from")
+	}
+	set, err := s.Calendars.Of(r.Context(), r.tenant())
+	if err != nil {
+		return reply{}, err
+	}
+	stop, done, err := s.lookAhead(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer done()
+	c := &fireList{s: s, find: set, from: from, to: to, stop: stop, out: wire.ScheduleFires{
+		Items: []wire.ScheduleFireAt{}, Schedules: []wire.ScheduleOfFires{}, Durations: []wire.ScheduleDuration{}, Complete: true,
+	}}
+	only := r.query["schedule_id"]
+	if err := s.eachSchedule(r, []agenda.Status{agenda.Active}, func(x agenda.Schedule) {
+		if len(only) == 0 || slices.Contains(only, x.ID) {
+			c.add(x)
+		}
+	}); err != nil {
+		return reply{}, err
+	}
+	if r.Context().Err() != nil {
+		return reply{}, r.Context().Err()
+	}
+	slices.SortStableFunc(c.out.Items, func(a, b wire.ScheduleFireAt) int { return a.NominalAt.Compare(b.NominalAt) })
+	if c.out.Durations, err = s.fireDurations(r, c.kinds); err != nil {
+		return reply{}, err
+	}
+	return reply{Status: http.StatusOK, Body: c.out}, nil
+}
+
+// fireList collects the fires of schedules.
+type fireList struct {
+	s        *service
+	find     timetable.Finder
+	from, to time.Time
+	stop     func() bool
+	seen     int
+	kinds    []scheduleKind
+	out      wire.ScheduleFires
+}
+
+// scheduleKind is what a schedule starts.
+type scheduleKind struct {
+	id   string
+	kind store.Kind
+}
+
+func (c *fireList) add(x agenda.Schedule) {
+	c.seen++
+	if !c.out.Complete || c.seen > maxFireSchedule || len(c.out.Items) >= maxFires {
+		c.out.Complete = false
+		return
+	}
+	// A fire exactly at from belongs to it.
+	list, err := c.s.nominals(x, c.find, c.from.Add(-time.Nanosecond), maxFiresOf+1, func() bool { return c.stop() })
+	if errors.Is(err, timetable.ErrStopped) {
+		c.out.Complete = false
+	} else if err != nil {
+		return // its list of schedules shows why it cannot fire
+	}
+	within := len(list)
+	for within > 0 && !list[within-1].At.Before(c.to) {
+		within--
+	}
+	if within == 0 {
+		return
+	}
+	one := wire.ScheduleOfFires{ScheduleID: x.ID, Name: x.Name, Timezone: x.Zone, Truncated: within > maxFiresOf}
+	for _, n := range wire.NominalsOf(list, shown(x), min(within, maxFiresOf)) {
+		c.out.Items = append(c.out.Items, wire.ScheduleFireAt{ScheduleID: x.ID, ScheduleNominal: n})
+	}
+	c.out.Schedules = append(c.out.Schedules, one)
+	c.kinds = append(c.kinds, scheduleKind{x.ID, wire.TargetKind(x.Target)})
+}
+
+// fireDurations is how long what the schedules start takes.
+func (s *service) fireDurations(r *request, starts []scheduleKind) ([]wire.ScheduleDuration, error) {
+	var kinds []store.Kind
+	for _, x := range starts {
+		if x.kind != (store.Kind{}) && !slices.Contains(kinds, x.kind) && len(kinds) < maxTypical {
+			kinds = append(kinds, x.kind)
+		}
+	}
+	found, err := s.typicalOf(r, kinds)
+	if err != nil {
+		return nil, err
+	}
+	out := []wire.ScheduleDuration{}
+	for _, x := range starts {
+		if t, ok := found[x.kind]; ok {
+			out = append(out, wire.ScheduleDuration{ScheduleID: x.id, TypicalDuration: t})
+		}
+	}
+	return out, nil
 }

@@ -34,7 +34,8 @@ func (s *service) calendarRoutes() []operation {
 		},
 		{
 			ID: "list_calendar_sessions", Method: http.MethodGet, Path: one + "/sessions", Scope: access.CalendarsRead, Tag: "calendars",
-			Summary: "List the sessions of a period", Doc: "Overrides of this tenant count. The period is 20 years at most.",
+			Summary: "List the sessions of a period", Doc: "Overrides of this tenant count. The period is 20 years at most. " +
+				"closed has the days without a session that have a reason, such as holidays; days of the week without sessions are in neither list.",
 			Query: []param{
 				dayParam("from", "first date; today without it"), dayParam("to", "last date; a year after from without it"),
 				textParam("timezone", "zone of a calendar that has none of its own; UTC without it"),
@@ -154,9 +155,14 @@ func (s *service) listMarketSessions(r *request) (reply, error) {
 	case to-from > maxSessionDays:
 		return reply{}, fault.New(fault.InvalidParameter, "the period is longer than 20 years").At("query/to", "out_of_range", "must be 20 years after from at most")
 	}
-	out := wire.CalendarSessions{Items: []wire.CalendarSession{}}
+	out := wire.CalendarSessions{Items: []wire.CalendarSession{}, Closed: []wire.CalendarClosure{}}
 	for x := range c.Sessions(from, to) {
 		out.Items = append(out.Items, wire.CalendarSessionOf(x))
+	}
+	for d := from; d <= to; d++ {
+		if reason := c.Reason(d); reason != "" && reason != calendar.DayOff && !c.IsSession(d) {
+			out.Closed = append(out.Closed, wire.CalendarClosure{Date: d.String(), Reason: reason, Verified: c.Verified(d)})
+		}
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }

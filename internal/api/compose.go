@@ -78,6 +78,15 @@ func (s *service) composeFrom(r *request, in wire.JobInput, t job.Template) (job
 	if j.Params, j.Directive, err = s.guided(r, kind, t, in); err != nil {
 		return job.Job{}, err
 	}
+	if pinned, is := kind.(task.Pinned); is {
+		pin, err := pinned.Pin(r.Context(), r.tenant(), j.Params)
+		if err != nil {
+			return job.Job{}, within(err, "/params")
+		}
+		if j.Params = pin.Params; j.Name == j.Type {
+			j.Name = pin.Name
+		}
+	}
 	j.Locks = union(t.Locks, in.Locks, kind.Locks(j.Params))
 	return s.ruled(r, j, in, t)
 }

@@ -163,3 +163,57 @@ func (s *service) redeliver(r *request) (reply, error) {
 	}
 	return render(d), nil
 }
+
+// redeliverMost is how many messages one request sends again unless it says so.
+const redeliverMost = 100
+
+func (s *service) redeliverRoutes() []operation {
+	return []operation{{
+		ID: "redeliver_failed", Method: http.MethodPost, Path: "/api/webhooks/{webhook_id}/redeliver", Scope: access.WebhooksWrite, Tag: "webhooks",
+		Summary: "Send again what did not arrive",
+		Doc: "All messages to the webhook that were made since and given up, the newest first, with their ids and bodies. " +
+			"Repeating it is harmless: what is on its way is not sent twice.",
+		Body: wire.RedeliverInput{}, Pure: true, Faults: []fault.Code{fault.WebhookDisabled},
+		Answers: []answer{{Status: http.StatusAccepted, Doc: "on their way", Body: wire.Redelivered{}}}, Handle: s.redeliverFailed,
+	}}
+}
+
+func (s *service) redeliverFailed(r *request) (reply, error) {
+	var in wire.RedeliverInput
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if in.Limit == 0 {
+		in.Limit = redeliverMost
+	}
+	e, err := s.webhook(r)
+	if err != nil {
+		return reply{}, err
+	}
+	if !e.Enabled {
+		return reply{}, fault.Newf(fault.WebhookDisabled, "the webhook %s is disabled", e.Name)
+	}
+	page, err := s.Store.Outbox.List(r.Context(), store.ListDeliveries{
+		Tenant: r.tenant(), WebhookID: e.ID, Statuses: []webhook.Status{webhook.Dead}, CreatedAfter: in.Since, Limit: in.Limit,
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	out := wire.Redelivered{Items: []string{}, More: page.More}
+	for _, d := range page.Deliveries {
+		entry, err := s.record(r, change{Action: audit.WebhookRedelivered, Object: d.ID})
+		if err != nil {
+			return reply{}, err
+		}
+		_, err = s.Store.Outbox.Redeliver(r.Context(), store.Redeliver{Tenant: r.tenant(), ID: d.ID, Now: time.Time{}, Life: deliveryLife, Audit: entry})
+		if fault.Is(err, fault.NotFound) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return reply{}, err
+		}
+		out.Items = append(out.Items, d.ID)
+	}
+	out.Redelivered = len(out.Items)
+	return reply{Status: http.StatusAccepted, Body: out}, nil
+}

@@ -46,8 +46,10 @@ func document(table []*operation) *huma.OpenAPI {
 			{Name: "job-groups"},
 			{Name: "direct", Description: "calls that wait for their result, before every queued job"},
 			{Name: "locks"},
+			{Name: "workflows", Description: "steps that depend on one another, in versions"},
 			{Name: "schedules", Description: "when things happen"},
 			{Name: "calendars", Description: "when exchanges trade and countries work"},
+			{Name: "workflows", Description: "jobs of several nodes, and what happens to them"},
 			{Name: "queue"},
 			{Name: "llm", Description: "language models: what they cost and what they may"},
 			{Name: "events"},
@@ -103,6 +105,9 @@ func describe(doc *huma.OpenAPI, reg huma.Registry, problem *huma.Schema, op *op
 			Content:  map[string]*huma.MediaType{media: {Schema: sch}},
 		}
 		for _, m := range op.Media {
+			if m == media {
+				continue
+			}
 			o.RequestBody.Content[m] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 		}
 	}

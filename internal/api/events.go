@@ -34,7 +34,8 @@ const (
 )
 
 func (s *service) eventRoutes() []operation {
-	topics := listParam("topics", "only these: job, run, template, queue, or one object's, as in run:run_01jh0000000000000000000000")
+	topics := listParam("topics", "only these: job, run, template, queue, workflow, or one object's, as in run:run_01jh0000000000000000000000")
+	ofRun := textParam("workflow_run_id", "only what happens to this run of a workflow")
 	since := param{Name: "since", Doc: "continue behind this seq; 0 = from the oldest event that is kept; without it, from now on", Schema: seqSchema()}
 	return []operation{
 		{
@@ -42,7 +43,7 @@ func (s *service) eventRoutes() []operation {
 			Summary: "Follow events (Server-Sent Events)",
 			Doc: "The id of each event is its seq, and Last-Event-ID or since continues behind one without a gap. An event named reset " +
 				"says that the position does not fit the log any more: read what you show anew. A comment comes every 20 seconds.",
-			Query: []param{topics, since},
+			Query: []param{topics, ofRun, since},
 			Answers: []answer{{
 				Status: http.StatusOK, Doc: "events until the client goes; data is an Event, or an EventReset in an event named reset",
 				Media: []string{"text/event-stream"}, Frames: []any{wire.Event{}, wire.EventReset{}},
@@ -55,7 +56,7 @@ func (s *service) eventRoutes() []operation {
 			Doc: "Text frames of JSON, told apart by type: first a snapshot, then the events behind since or, without it, behind the snapshot, " +
 				"each as on /api/events, with a ping every 20 seconds and a reset where the position does not fit the log. The client sends nothing. " +
 				"Close codes: 1013 too slow, come back with since; 4401 the right to watch has ended; 1001 the server stops; 1008 the client talks too much.",
-			Query: []param{topics, since, textParam("ticket", "of POST /api/session/ticket, in place of a token or a cookie")}, Ticket: true,
+			Query: []param{topics, ofRun, since, textParam("ticket", "of POST /api/session/ticket, in place of a token or a cookie")}, Ticket: true,
 			Answers: []answer{{
 				Status: http.StatusSwitchingProtocols, Doc: "the connection becomes a WebSocket",
 				Media:  []string{"application/json"},
@@ -74,13 +75,17 @@ type stream struct {
 	s      *service
 	r      *request
 	reader *feed.Reader
-	filter event.Filter
+	// match chooses the events that are sent.
+	match func(event.Event) bool
+	// thin leaves out, of events that wait to be sent, what a client can do without;
+	// nil = nothing.
+	thin func([]event.Event) []event.Event
 }
 
 // sink is how frames reach the client. Each method returns when the frame is on
 // its way or the client is too slow.
 type sink interface {
-	event(e wire.Event) error
+	event(e event.Event) error
 	reset(r wire.EventReset) error
 	ping(seq int64) error
 }
@@ -117,7 +122,11 @@ func (s *service) openStream(r *request) (*stream, error) {
 		}
 		return nil, err
 	}
-	return &stream{s: s, r: r, reader: reader, filter: filter}, nil
+	match := filter.Match
+	if runID := r.query.text("workflow_run_id"); runID != "" {
+		match = func(e event.Event) bool { return e.Data[event.WorkflowRunKey] == runID && filter.Match(e) }
+	}
+	return &stream{s: s, r: r, reader: reader, match: match}, nil
 }
 
 func (st *stream) close() { st.reader.Close() }
@@ -177,14 +186,20 @@ func (st *stream) forward(ctx context.Context, out sink) (<-chan struct{}, error
 	if err != nil {
 		return nil, err
 	}
+	var wanted []event.Event
 	for _, e := range evs {
-		if !st.filter.Match(e) {
-			continue
+		if st.match(e) {
+			wanted = append(wanted, e)
 		}
+	}
+	if st.thin != nil {
+		wanted = st.thin(wanted)
+	}
+	for _, e := range wanted {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := out.event(wire.EventOf(e)); err != nil {
+		if err := out.event(e); err != nil {
 			return nil, err
 		}
 	}
@@ -240,7 +255,7 @@ func (o *eventSender) begin(seq int64) error {
 	return o.send(fmt.Sprintf("retry: %d\nid: %d\n\n", retryWait.Milliseconds(), seq))
 }
 
-func (o *eventSender) event(e wire.Event) error { return o.frame("", e.Seq, e) }
+func (o *eventSender) event(e event.Event) error { return o.frame("", e.Seq, wire.EventOf(e)) }
 
 func (o *eventSender) reset(r wire.EventReset) error { return o.frame("reset", r.Seq, r) }
 

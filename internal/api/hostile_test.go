@@ -26,14 +26,21 @@ import (
 // gets every hostile value. Whatever it is, the answer is below 500, and a
 // problem document that does not repeat megabytes.
 
-// hostileTexts are texts that have broken somebody.
-func hostileTexts() []string {
+// Values that are long. As a body of its own, for a few operations, and in the first
+// field of every body, each has its full size: what they meet there, the limits of the
+// parser, does not know fields. In the other fields it is longer than a problem document
+// may be: that finds a rule that repeats what it refuses.
+const whole, reduced = 1, 20
+
+// hostileTexts are texts that have broken somebody, the long ones divided by a
+// number.
+func hostileTexts(by int) []string {
 	traversal := []string{
 		"..", "../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/", "....//....//", `..\..\windows\win.ini`, "/etc/passwd", "file:///etc/passwd",
 		"..%c0%af..%c0%af", "..%252f..%252f", "\u2025/", ".", "/", "//", "con", "nul.txt",
 	}
 	texts := []string{
-		"", " ", "\u0000", "a\u0000b", "\x7f", "\u202e", "\ufeff", "\U0010ffff", "e\u0301", "İ", "ß", "\ufffd", strings.Repeat("ü", 70_000), strings.Repeat("A", 900_000),
+		"", " ", "\u0000", "a\u0000b", "\x7f", "\u202e", "\ufeff", "\U0010ffff", "e\u0301", "İ", "ß", "\ufffd", strings.Repeat("ü", 70_000/min(by, 3)), strings.Repeat("A", 900_000/by),
 		"'", `"`, `\`, "';--", "' OR 1=1 --", `"; DROP TABLE jobs; --`, "$1", "%s%s%s%n", "{{7*7}}", "${jndi:ldap://x}", "$(id)", "`id`", "| id", "\r\nSet-Cookie: a=b",
 		"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "javascript:alert(1)", "\x1b[2J\x1b]0;x\a", "=cmd|' /C calc'!A0", "null", "true", "NaN",
 		"-1", "0", "9223372036854775808", "1e400", "0x10", "١٢٣", "PT", "P-1D", "PT9999999999999H", "2026-02-30T00:00:00Z", "0000-00-00T00:00:00Z", "9999-12-31T23:59:59Z",
@@ -42,13 +49,14 @@ func hostileTexts() []string {
 	return append(texts, traversal...)
 }
 
-// hostileValues are JSON texts that stand for any value.
-func hostileValues() []string {
+// hostileValues are JSON texts that stand for any value, the long ones divided by a
+// number.
+func hostileValues(by int) []string {
 	out := []string{
 		"null", "true", "0", "-1", "1.5", "1e308", "1e999", "9223372036854775807", "9223372036854775808", "-0", "[]", "{}", "[[]]", "[null]", `{"a":null}`, `{"":0}`,
-		`{"__proto__":{"admin":true}}`, strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "[" + strings.Repeat("0,", 20_000) + "0]", `{"a":1,"a":2}`, `"\ud800"`,
+		`{"__proto__":{"admin":true}}`, strings.Repeat("[", 5000/by) + strings.Repeat("]", 5000/by), "[" + strings.Repeat("0,", 20_000/by) + "0]", `{"a":1,"a":2}`, `"\ud800"`,
 	}
-	for _, s := range hostileTexts() {
+	for _, s := range hostileTexts(by) {
 		b, err := json.Marshal(s)
 		if err != nil {
 			panic(err)
@@ -103,8 +111,9 @@ func sample(doc *huma.OpenAPI, s *huma.Schema, depth int) any {
 }
 
 // bodies returns hostile bodies of a schema: in a good one, each field in turn
-// has each hostile value, is missing, or has a sister of another case.
-func bodies(doc *huma.OpenAPI, s *huma.Schema) []string {
+// has each hostile value, is missing, or has a sister of another case. The long values
+// are divided by one number as bodies of their own, and by another in the first field.
+func bodies(doc *huma.OpenAPI, s *huma.Schema, by, first int) []string {
 	good, ok := sample(doc, s, 0).(map[string]any)
 	if !ok {
 		good = map[string]any{}
@@ -129,8 +138,9 @@ func bodies(doc *huma.OpenAPI, s *huma.Schema) []string {
 		}
 		return string(b)
 	}
-	out := append([]string{text(good), "", "{", "\xff", "null", "[]", `"x"`, "{}", text(good) + text(good), "\ufeff" + text(good)}, hostileValues()...)
-	for _, name := range slices.Sorted(maps.Keys(good)) {
+	out := append([]string{text(good), "", "{", "\xff", "null", "[]", `"x"`, "{}", text(good) + text(good), "\ufeff" + text(good)}, hostileValues(by)...)
+	long, short := hostileValues(first), hostileValues(reduced)
+	for i, name := range slices.Sorted(maps.Keys(good)) {
 		less := maps.Clone(good)
 		delete(less, name)
 		out = append(out, text(less))
@@ -139,7 +149,11 @@ func bodies(doc *huma.OpenAPI, s *huma.Schema) []string {
 			more[other] = good[name]
 			out = append(out, text(more))
 		}
-		for _, v := range hostileValues() {
+		values := short
+		if i == 0 {
+			values = long
+		}
+		for _, v := range values {
 			changed := maps.Clone(good)
 			changed[name] = json.RawMessage(v)
 			b, err := json.Marshal(changed)
@@ -153,20 +167,20 @@ func bodies(doc *huma.OpenAPI, s *huma.Schema) []string {
 }
 
 // hostileFiles are bodies of a media type that is not JSON, and for JSON such as
-// are as large as a body may be.
-func hostileFiles(media string) []string {
+// are as large as a body may be, divided by a number.
+func hostileFiles(media string, by int) []string {
 	const limit = 1 << 20
 	full := func(head, line, tail string) string {
-		return head + strings.Repeat(line, (limit-len(head)-len(tail))/len(line)) + tail
+		return head + strings.Repeat(line, (limit/by-len(head)-len(tail))/len(line)) + tail
 	}
 	switch media {
 	case "text/csv":
-		return append(hostileTexts(), "date,kind\n2026-03-02,closed\n", full("date,kind\n", "2026-03-02,closed\n", ""), full("date,kind\n", ",", ""),
+		return append(hostileTexts(whole), "date,kind\n2026-03-02,closed\n", full("date,kind\n", "2026-03-02,closed\n", ""), full("date,kind\n", ",", ""),
 			full("date,kind\n", `"`, ""), full("date", ",kind", "\n"), "date,date\n1,2\n", full("", "\r", ""))
 	case "text/calendar":
 		const head, tail = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n", "END:VCALENDAR\r\n"
 		const event = "BEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:20260302\r\nDTEND;VALUE=DATE:99991231\r\nRRULE:FREQ=SECONDLY\r\nEND:VEVENT\r\n"
-		return append(hostileTexts(), head+tail, head+event+tail, full(head, event, tail), full(head, "BEGIN:VEVENT\r\n", tail), full(head, " folded\r\n", tail), full(head+"X", "\r\n A", tail),
+		return append(hostileTexts(whole), head+tail, head+event+tail, full(head, event, tail), full(head, "BEGIN:VEVENT\r\n", tail), full(head, " folded\r\n", tail), full(head+"X", "\r\n A", tail),
 			head+"BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20260302\r\nRRULE:FREQ=YEARLY;COUNT=999999999;INTERVAL=-1\r\nEND:VEVENT\r\n"+tail)
 	}
 	return []string{full("[", "{},", "{}]"), full(`{"a":"`, "x", `"}`), full(`{"a":[`, "0,", "0]}"), full("", " ", "{}"), strings.Repeat("x", limit+1)}
@@ -225,17 +239,26 @@ func (p *prey) send(method, target, body string, headers ...string) {
 	}
 }
 
-// hunt sends everything to every route. Streams of bytes that only end with the
-// caller are left out by asking briefly.
+// hunt sends everything to every route, or only what another database could take
+// otherwise: few bodies, and none as long as the parser's limits, which come before it.
+// Streams of bytes that only end with the caller are left out by asking briefly.
 func (p *prey) hunt(few bool) {
 	doc := api.Document()
-	texts := hostileTexts()
-	for path, item := range doc.Paths {
-		for method, op := range operations(item) {
+	texts := hostileTexts(whole)
+	seen := map[string]int{} // operations that take a media type
+	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
+		for method, op := range operations(doc.Paths[path]) {
 			target := ids.Replace(path)
 			if op.RequestBody != nil {
 				for media, content := range op.RequestBody.Content {
-					list := append(hostileFiles(media), bodies(doc, content.Schema)...)
+					by, first := whole, whole // JSON is read before it is known for whom: a few times is enough
+					if seen[media]++; few || media == "application/json" && seen[media] > 3 {
+						by = reduced
+					}
+					if few {
+						first = reduced
+					}
+					list := append(hostileFiles(media, by), bodies(doc, content.Schema, by, first)...)
 					if few {
 						list = list[:min(len(list), 400)]
 					}

@@ -121,6 +121,9 @@ func (s *service) explained(e *claim.Explainer, j job.Job, at int) wire.Job {
 		return wire.JobOf(j, nil, nil)
 	}
 	why := e.Explain(j, at)
+	if j.Parked != "" { // it waits outside of the order
+		return wire.JobOf(j, nil, &why)
+	}
 	out := wire.JobOf(j, &at, &why)
 	if f := s.forecast.Of(j, at); f.Known && why.Code != job.WaitPaused {
 		now := s.Clock.Now()
@@ -405,6 +408,7 @@ func (s *service) cancelJob(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	s.cancelChildren(r.Context(), j, r.principal.Name, 0)
 	if r.wait > 0 {
 		return s.awaitReply(r, j, http.StatusOK)
 	}

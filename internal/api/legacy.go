@@ -193,7 +193,11 @@ func (s *service) legacyViews(ctx context.Context, tenant string, jobs ...job.Jo
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, wire.LegacyJobOf(j, now, &at, wire.LegacyTrace{Run: runs[j.RunID], Artifacts: artifacts[j.RunID], Sent: sent}))
+		place := &at
+		if j.Parked != "" {
+			place = nil
+		}
+		out = append(out, wire.LegacyJobOf(j, now, place, wire.LegacyTrace{Run: runs[j.RunID], Artifacts: artifacts[j.RunID], Sent: sent}))
 	}
 	return out, nil
 }

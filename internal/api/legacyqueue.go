@@ -233,7 +233,7 @@ func (s *service) legacyQueue(r *request) (reply, error) {
 func (s *service) legacyRunning(r *request) (wire.LegacyRunning, error) {
 	out := wire.LegacyRunning{Jobs: []wire.LegacyRunningJob{}, Groups: []wire.LegacyGroup{}}
 	runs, err := s.Store.Runs.List(r.Context(), store.ListRuns{
-		Tenant: r.tenant(), States: []run.State{run.Active}, Ascending: true, Limit: maxRunning,
+		Tenant: r.tenant(), States: []run.State{run.Active}, InWork: true, Ascending: true, Limit: maxRunning,
 	})
 	if err != nil {
 		return out, err

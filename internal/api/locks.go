@@ -33,7 +33,7 @@ func (s *service) lockRoutes() []operation {
 		{
 			ID: "list_locks", Method: http.MethodGet, Path: "/api/locks", Scope: access.LocksRead, Tag: "locks", Summary: "List locks and who holds them",
 			Doc:   "Those that somebody holds or that have a capacity other than 1, by name. Holders of other tenants have no names.",
-			Query: pageParams(), Faults: []fault.Code{fault.CursorInvalid}, Handle: s.listLocks,
+			Query: pageParams(includeParam("waiters")), Faults: []fault.Code{fault.CursorInvalid}, Handle: s.listLocks,
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.LockList{}}},
 		},
 		{
@@ -108,7 +108,7 @@ func (s *service) listLocks(r *request) (reply, error) {
 		out.Items = append(out.Items, wire.LockOf(l.Name, l.Capacity, l.Holders, r.tenant()))
 		out.NextCursor = r.next(page.More, cursor{Name: l.Name})
 	}
-	return reply{Status: http.StatusOK, Body: out}, nil
+	return reply{Status: http.StatusOK, Body: out}, s.includeWaiters(r, out.Items)
 }
 
 // lock reads the lock that the path names.

@@ -25,9 +25,12 @@ func (s *service) logRoutes() []operation {
 		Summary: "Read a run's log",
 		Doc: "Plain text without terminal control sequences. With follow=true the answer ends when the run does; " +
 			"with Accept: text/event-stream it is a stream of log events and an end event. The id of a log event is an offset that Last-Event-ID " +
-			"continues from; with tail there is none.",
+			"continues from; with tail there is none. The header Runsheet-Log-From says at which place of the log the answer begins, in bytes: " +
+			"with tail=1000, and then with before, a program reads a huge log from its end.",
 		Query: []param{
-			numberParam("tail", "only the last N lines", 0, 100000), flagParam("follow", "keep sending until the run has ended"),
+			numberParam("tail", "only the last N lines", 0, 100000),
+			{Name: "before", Doc: "only what comes before this place, in bytes of the log: the Runsheet-Log-From of an answer, to read on towards the beginning. Not with follow", Schema: seqSchema()},
+			flagParam("follow", "keep sending until the run has ended"),
 			flagParam("raw", "keep terminal control sequences"),
 		},
 		Answers: []answer{{Status: http.StatusOK, Doc: "the log", Media: []string{"text/plain", "text/event-stream"}}},
@@ -41,6 +44,9 @@ func (s *service) getLogs(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if r.query.flag("follow") {
+		if r.query.text("before") != "" {
+			return fault.New(fault.InvalidParameter, "what comes before a place does not go on").At("query/before", "not_allowed", "not with follow")
+		}
 		if err := guard.Last(r.Context()); err != nil {
 			return err
 		}
@@ -62,6 +68,7 @@ func (s *service) getLogs(w http.ResponseWriter, r *request) error {
 	defer done()
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Runsheet-Log-From", strconv.FormatInt(log.from, 10))
 	if out.sse {
 		h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	}
@@ -70,7 +77,7 @@ func (s *service) getLogs(w http.ResponseWriter, r *request) error {
 		return nil
 	}
 	// The head is out: what fails from here on can only end the stream.
-	if err := s.sendLog(r, log, out, skip); err != nil && r.Context().Err() == nil {
+	if err := s.sendLog(r, log.Reader, out, skip); err != nil && r.Context().Err() == nil {
 		s.log.WarnContext(r.Context(), "log stream ended early", "run_id", v.ID, "error", err)
 		panic(http.ErrAbortHandler) // what was sent must not look complete
 	}
@@ -79,9 +86,9 @@ func (s *service) getLogs(w http.ResponseWriter, r *request) error {
 
 // openLog opens the log of a run, from its last lines on, and follows it while
 // the run executes if the request asks for that. done frees what it took.
-func (s *service) openLog(r *request, v run.Run, lines int) (log io.Reader, done func(), err error) {
+func (s *service) openLog(r *request, v run.Run, lines int) (log placedLog, done func(), err error) {
 	if s.Logs == nil {
-		return nil, nil, fault.Newf(fault.LogGone, "the log of %s is not on this server", v.ID)
+		return log, nil, fault.Newf(fault.LogGone, "the log of %s is not on this server", v.ID)
 	}
 	done = func() {}
 	var open io.ReadCloser
@@ -94,14 +101,25 @@ func (s *service) openLog(r *request, v run.Run, lines int) (log io.Reader, done
 		}
 		open, err = s.Logs.Follow(ctx, v.ID, runlog.FollowOptions{Lines: lines, Done: ended})
 	} else {
-		open, err = s.Logs.Read(r.Context(), v.ID, lines)
+		if before := r.query.text("before"); before != "" {
+			place, parseErr := strconv.ParseInt(before, 10, 64)
+			if parseErr != nil {
+				return log, nil, parseErr // parseQuery has checked it
+			}
+			open, err = s.Logs.ReadBefore(r.Context(), v.ID, lines, place)
+		} else {
+			open, err = s.Logs.Read(r.Context(), v.ID, lines)
+		}
 		if fault.Is(err, fault.LogGone) && (!v.State.Terminal() || v.Result.LogBytes == 0) {
 			open, err = io.NopCloser(strings.NewReader("")), nil // nothing was written, so nothing is gone
 		}
 	}
 	if err != nil {
 		done()
-		return nil, nil, err
+		return log, nil, err
+	}
+	if p, ok := open.(interface{ From() int64 }); ok {
+		log.from = p.From()
 	}
 	stop := done
 	done = func() {
@@ -109,9 +127,17 @@ func (s *service) openLog(r *request, v run.Run, lines int) (log io.Reader, done
 		_ = open.Close() // opened for reading: nothing can be lost
 	}
 	if r.query.flag("raw") {
-		return open, done, nil
+		log.Reader = open
+		return log, done, nil
 	}
-	return runlog.StripReader(open), done, nil
+	log.Reader = runlog.StripReader(open)
+	return log, done, nil
+}
+
+// placedLog is a log from a place on.
+type placedLog struct {
+	io.Reader
+	from int64 // in bytes of the whole log
 }
 
 // watchEnd returns a channel that is closed when the run has ended, and a

@@ -99,6 +99,9 @@ func crashPolicy(p access.Principal, kind task.Task, in wire.JobInput, t job.Tem
 		under = kind.OnCrash()
 	}
 	own, err := wire.Crash(in.CrashPolicy, in.RetryOnRestart)
+	if durable(kind) && err == nil {
+		return job.CrashResume, noCrashPolicy(own)
+	}
 	if err != nil || own == "" {
 		return under, err
 	}
@@ -107,6 +110,22 @@ func crashPolicy(p access.Principal, kind task.Task, in wire.JobInput, t job.Tem
 			At("/crash_policy", "forbidden", "is ask, so that a person looks at what a crash left behind")
 	}
 	return own, nil
+}
+
+// durable reports whether runs of a job type go on after a crash, whatever anybody
+// says.
+func durable(kind task.Task) bool {
+	_, is := kind.(task.Durable)
+	return is
+}
+
+// noCrashPolicy refuses a crash policy for a durable job type.
+func noCrashPolicy(own job.CrashPolicy) error {
+	if own == "" {
+		return nil
+	}
+	return fault.New(fault.InvalidInput, "runs of this job type go on after a crash of the server").
+		At("/crash_policy", "not_allowed", "must be absent, and retry_on_restart too")
 }
 
 // uniqueRule is the rule in force; nil = the job may have equals.
@@ -188,7 +207,9 @@ func ruleTemplate(t *job.Template, kind task.Task, in wire.JobTemplateInput) err
 		return fault.New(fault.InvalidInput, "start_deadline must be longer than a millisecond").At("/start_deadline", "out_of_range", "must be at least PT0.001S")
 	}
 	var err error
-	t.OnCrash, err = wire.Crash(in.CrashPolicy, in.RetryOnRestart)
+	if t.OnCrash, err = wire.Crash(in.CrashPolicy, in.RetryOnRestart); err == nil && durable(kind) {
+		return noCrashPolicy(t.OnCrash)
+	}
 	return err
 }
 
@@ -212,7 +233,8 @@ func oneCrashPolicy(body []byte, in *wire.JobTemplateInput) {
 // edited is the event of a merge patch of a waiting job.
 func (s *service) edited(r *request, j job.Job, now time.Time) (any, error) {
 	is := wire.JobPatch{
-		Name: &j.Name, Priority: &j.Priority, Labels: j.Labels, Timeout: wire.DurationOf(j.Timeout), StartDeadline: wire.MomentOf(j.StartDeadline),
+		Params: wire.Object(j.Params),
+		Name:   &j.Name, Priority: &j.Priority, Labels: j.Labels, Timeout: wire.DurationOf(j.Timeout), StartDeadline: wire.MomentOf(j.StartDeadline),
 	}
 	if !j.NotBefore.IsZero() {
 		is.RunAt = &j.NotBefore
@@ -248,9 +270,14 @@ func (s *service) edited(r *request, j job.Job, now time.Time) (any, error) {
 			err = checkDeadline(late, notBefore)
 		}
 	}
+	if err != nil {
+		return nil, err
+	}
+	work, err := s.rework(r, j)
 	timeout := in.Timeout.Or(0)
 	return job.Edited{
-		At: now, Name: in.Name, Timeout: &timeout, Priority: in.Priority, Labels: in.Labels, NotBefore: &notBefore, StartDeadline: &late,
+		Work: work,
+		At:   now, Name: in.Name, Timeout: &timeout, Priority: in.Priority, Labels: in.Labels, NotBefore: &notBefore, StartDeadline: &late,
 	}, err
 }
 

@@ -23,7 +23,7 @@ var ids = strings.NewReplacer("{template_id}", "tmpl_01jh0000000000000000000000"
 	"{token_id}", "tok_01jh0000000000000000000000", "{user_id}", "usr_01jh0000000000000000000000", "{tenant_id}", "ten_01jh0000000000000000000000",
 	"{webhook_id}", "hook_01jh0000000000000000000000", "{delivery_id}", "dlv_01jh0000000000000000000000", "{code}", "not_found",
 	"{directive_id}", "dir_01jh0000000000000000000000", "{version}", "1", "{group_id}", "group_01jh0000000000000000000000", "{name}", "gpu:0", "{budget}", "tenant", "{mic}", "XNYS",
-	"{schedule_id}", "sched_01jh0000000000000000000000", "{approval_id}", "appr_01jh0000000000000000000000", "{execution_id}", "exec_01jh0000000000000000000000")
+	"{workflow_id}", "etl", "{node_id}", "a", "{schedule_id}", "sched_01jh0000000000000000000000", "{workflow_run_id}", "wfrun_01jh0000000000000000000000", "{checkpoint_id}", "ckpt_01jh0000000000000000000000", "{approval_id}", "appr_01jh0000000000000000000000", "{execution_id}", "exec_01jh0000000000000000000000")
 
 func operations(item *huma.PathItem) map[string]*huma.Operation {
 	m := map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch, "PUT": item.Put, "DELETE": item.Delete}

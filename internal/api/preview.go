@@ -2,13 +2,18 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/crontab"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/schedule"
 	"github.com/runsheet/runsheet/internal/timetable"
 )
 
@@ -139,4 +144,113 @@ func neverAt(t wire.TriggerInput) string {
 		return "/event"
 	}
 	return ""
+}
+
+func (s *service) crontabRoutes() []operation {
+	return []operation{{
+		ID: "plan_crontab", Method: http.MethodPost, Path: "/api/import/crontab", Scope: access.SchedulesRead, Tag: "schedules", Pure: true,
+		Summary: "Tell which schedules a table of cron would make",
+		Doc: "It makes nothing: each line comes with the body of POST /api/schedules that makes its schedule, paused, so that nothing runs twice while cron still has it. " +
+			"As in cron, it runs beside a run that is not over, and times that pass while no server runs are not made up.",
+		Body: wire.CrontabInput{}, Faults: []fault.Code{fault.ZoneUnknown},
+		Answers: []answer{{Status: http.StatusOK, Doc: "every line that says what to run, and those that cannot be read", Body: wire.CrontabPlan{}}}, Handle: s.planCrontab,
+	}}
+}
+
+func (s *service) planCrontab(r *request) (reply, error) {
+	var in wire.CrontabInput
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if in.Timezone == "" {
+		in.Timezone = s.Zone.String()
+	}
+	if _, err := schedule.LoadZone(in.Timezone); err != nil {
+		f := fault.From(err)
+		return reply{}, f.At("/timezone", string(f.Code), f.Detail)
+	}
+	set, err := s.Calendars.Of(r.Context(), r.tenant())
+	if err != nil {
+		return reply{}, err
+	}
+	there := map[string]bool{}
+	if err := s.eachSchedule(r, nil, func(x agenda.Schedule) { there[x.Name] = true }); err != nil {
+		return reply{}, err
+	}
+	table := crontab.Parse(in.Text, crontab.Options{System: in.System, Home: in.Home})
+	out := wire.CrontabPlan{Items: []wire.CrontabLine{}}
+	for _, e := range table.Entries {
+		line := s.cronLine(in, e, set)
+		if line.Name != nil && there[*line.Name] && line.Schedule != nil {
+			line.Status = "exists"
+		}
+		out.Items = append(out.Items, line)
+	}
+	for _, p := range table.Problems {
+		out.Items = append(out.Items, wire.CrontabLine{Line: p.Line, Status: "unreadable", Warnings: []string{}, Error: new(p.String())})
+	}
+	slices.SortStableFunc(out.Items, func(a, b wire.CrontabLine) int { return a.Line - b.Line })
+	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+// cronLine is the schedule for one line.
+func (s *service) cronLine(in wire.CrontabInput, e crontab.Entry, find timetable.Finder) wire.CrontabLine {
+	zone := e.Zone
+	if zone == "" {
+		zone = in.Timezone
+	}
+	name := in.Prefix + e.Name
+	out := wire.CrontabLine{Line: e.Line, Status: "new", Name: &name, Command: &e.Command, User: filled(e.User), Warnings: append([]string{}, e.Notes...)}
+	timing := wire.TimingInput{Trigger: wire.TriggerInput{Type: string(schedule.KindCron), Expression: e.Expression}, Timezone: zone}
+	trigger, err := timing.Compile(find, s.Zone, name)
+	if err != nil {
+		out.Status, out.Error = "unreadable", new(fault.From(err).Detail)
+		return out
+	}
+	body := &wire.ScheduleInput{
+		Name: name, Description: e.Description, Timezone: zone, Trigger: &timing.Trigger, Overlap: "allow", Missed: "skip", Enabled: new(false),
+		PauseReason: "imported from a crontab: take its line out there, then enable it", Labels: map[string]string{"source": "crontab"},
+		Job: &wire.ScheduleJobInput{JobType: "command", Name: e.Name, Params: cronParams(e), RetryPolicy: &wire.RetryPolicyInput{MaxAttempts: 1}},
+	}
+	if body.Description == "" {
+		body.Description = "line " + itoa(e.Line) + " of a crontab"
+	}
+	if e.Offset > 0 {
+		body.Offset = new(wire.Duration(e.Offset))
+	}
+	if e.User != "" {
+		body.Labels["cron_user"] = e.User
+	}
+	out.Summary = new(schedule.Describe(trigger.Spec(), schedule.English))
+	if n, ok := trigger.Next(s.Clock.Now()); ok {
+		out.NextRunAt = new(n.At.UTC())
+	} else if !trigger.Reboot() {
+		body.AllowNever = true
+		out.Warnings = append(out.Warnings, "it never fires")
+	}
+	if trigger.Reboot() {
+		out.Warnings = append(out.Warnings, "it runs when the server starts, not the machine")
+	}
+	out.Schedule = body
+	return out
+}
+
+// cronParams are those of the command job.
+func cronParams(e crontab.Entry) wire.Object {
+	p := struct {
+		Argv  []string          `json:"argv"`
+		Env   map[string]string `json:"env,omitempty"`
+		Stdin string            `json:"stdin,omitempty"`
+	}{Argv: e.Argv(), Stdin: e.Stdin}
+	for _, v := range e.Env {
+		if p.Env == nil {
+			p.Env = map[string]string{}
+		}
+		p.Env[v.Name] = v.Value
+	}
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic("api: params have no JSON: " + err.Error()) // strings always encode
+	}
+	return b
 }

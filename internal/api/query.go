@@ -232,12 +232,12 @@ type cursor struct {
 }
 
 // filterHash identifies a list: its path, tenant, and every parameter except
-// the page's.
+// the page's and those that only add something beside the items.
 func (r *request) filterHash() string {
 	h := sha256.New()
 	h.Write([]byte(r.op.Path + "\x00" + r.tenant()))
 	for _, name := range sortedKeys(r.query) {
-		if name == "cursor" || name == "limit" {
+		if name == "cursor" || name == "limit" || name == "include" || name == "bucket" {
 			continue
 		}
 		values := slices.Sorted(slices.Values(r.query[name]))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"sync"
@@ -56,11 +57,16 @@ const maxRunning = 8 * store.MaxWorkers
 // queueState reads the queue with one page of the waiting jobs.
 func (s *service) queueState(r *request, after *store.JobMark, limit int) (wire.QueueState, error) {
 	out := wire.QueueState{Running: []wire.RunningJob{}, Direct: []wire.WaitingDirect{}, Groups: []wire.QueueGroup{}}
+	seq, err := s.seq(r.Context())
+	if err != nil {
+		return out, err
+	}
+	out.Seq = seq
 	page, sit, err := s.queuePage(r, after, limit)
 	if err != nil {
 		return out, err
 	}
-	if len(page.Jobs) > 0 {
+	if len(page.Jobs) > 0 || len(sit.Snapshot.Running) > 0 {
 		s.foresee(r.Context())
 	}
 	out.Queued.Items = make([]wire.Job, 0, len(page.Jobs))
@@ -79,11 +85,15 @@ func (s *service) queueState(r *request, after *store.JobMark, limit int) (wire.
 	out.PausedBy, out.PausedReason = pause.PausedBy, pause.PausedReason
 	for i, d := range sit.Snapshot.Direct {
 		if d.Tenant == r.tenant() {
-			out.Direct = append(out.Direct, wire.WaitingDirect{RunID: d.RunID, Kind: d.Kind, Position: i, Locks: append([]string{}, d.Locks...)})
+			out.Direct = append(out.Direct, waitingDirect(d, i, sit.Snapshot.Rules))
 		}
 	}
 	running, err := s.runningJobs(r, &out)
 	if err != nil {
+		return out, err
+	}
+	s.detail(&out, sit.Snapshot)
+	if err := s.drained(r, &out); err != nil {
 		return out, err
 	}
 	if err := s.groupsOf(r, &out, slices.Concat(running, page.Jobs), sit.Positions); err != nil {
@@ -124,7 +134,7 @@ func (s *service) queuePage(r *request, after *store.JobMark, limit int) (store.
 // runningJobs writes into out what runs, and returns its jobs.
 func (s *service) runningJobs(r *request, out *wire.QueueState) ([]job.Job, error) {
 	runs, err := s.Store.Runs.List(r.Context(), store.ListRuns{
-		Tenant: r.tenant(), States: []run.State{run.Active}, Ascending: true, Limit: maxRunning,
+		Tenant: r.tenant(), States: []run.State{run.Active}, InWork: true, Ascending: true, Limit: maxRunning,
 	})
 	if err != nil || len(runs.Runs) == 0 {
 		return nil, err
@@ -242,4 +252,93 @@ func (n *numbers) drop(tenant string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.of, tenant)
+}
+
+// seq is a position in the log of events that is not newer than what is read from
+// now on: who follows events since it misses nothing.
+func (s *service) seq(ctx context.Context) (int64, error) {
+	r, err := s.Store.Events.Range(ctx)
+	return r.Last, err
+}
+
+// waitingDirect shows a direct request that waits behind ahead others.
+func waitingDirect(d job.Direct, ahead int, rules job.Rules) wire.WaitingDirect {
+	out := wire.WaitingDirect{
+		RunID: d.RunID, Kind: d.Kind, Position: ahead, Locks: append([]string{}, d.Locks...), CreatedBy: d.CreatedBy, WaitingSince: d.Since.UTC(),
+	}
+	if rules.DirectTimeout > 0 && !d.Since.IsZero() {
+		out.Deadline = new(d.Since.Add(rules.DirectTimeout).UTC())
+	}
+	return out
+}
+
+// detail adds to what runs which locks it holds and how long such runs take.
+func (s *service) detail(out *wire.QueueState, snap job.Snapshot) {
+	held := map[string][]string{}
+	for name, holders := range snap.Held {
+		for _, h := range holders {
+			if h.RunID != "" {
+				held[h.RunID] = append(held[h.RunID], name)
+			}
+		}
+	}
+	for i := range out.Running {
+		v := &out.Running[i]
+		v.Locks = union(held[v.RunID])
+		if v.Locks == nil {
+			v.Locks = []string{}
+		}
+		template := ""
+		if v.TemplateID != nil {
+			template = *v.TemplateID
+		}
+		if span := s.forecast.Typical(v.JobType, template); span.Count > 0 {
+			v.TypicalMs = new(span.Median.Milliseconds())
+		}
+	}
+}
+
+// drained estimates when the last waiting job starts: when one would that was added
+// now. What other tenants have in the queue counts.
+func (s *service) drained(r *request, out *wire.QueueState) error {
+	if len(out.Queued.Items) == 0 {
+		return nil
+	}
+	places, err := s.Store.Order.Places(r.Context())
+	if err != nil {
+		return err
+	}
+	e := s.forecast.Of(job.Job{}, places)
+	if !e.Known {
+		return nil
+	}
+	out.DrainedAt, out.Drained = new(e.Start.UTC()), &wire.StartRange{From: e.From.UTC(), To: e.To.UTC()}
+	return nil
+}
+
+// overviewCap bounds how many restored jobs are counted.
+const overviewCap = 10_000
+
+// getOverview is one answer for the frame of every page.
+func (s *service) getOverview(r *request) (reply, error) {
+	seq, err := s.seq(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	set, err := s.Store.Queue.Settings(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	numbers, err := s.statistics(r)
+	if err != nil {
+		return reply{}, err
+	}
+	var pause wire.Scheduler
+	showPause(r, &pause, set)
+	out := wire.Overview{
+		Seq: seq, Time: s.Clock.Now().UTC().Truncate(time.Millisecond), Version: s.Version, StartedAt: s.started.UTC().Truncate(time.Millisecond),
+		Paused: set.Paused, PausedBy: pause.PausedBy, PausedReason: pause.PausedReason, Workers: set.Workers,
+		Queued: numbers.Queued, Running: numbers.Running, FailedToday: numbers.Failed,
+	}
+	return s.overviewOf(r, out)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/task"
 )
 
 // TestRouterRefuses: a route without a scope cannot exist.
@@ -74,4 +75,24 @@ func FuzzRebase(f *testing.F) {
 			t.Errorf("%q became %q", p, c.URL.Path)
 		}
 	})
+}
+
+// TestSchemasCompile: they are compiled when somebody needs them, each of them works.
+func TestSchemasCompile(t *testing.T) {
+	t.Parallel()
+	s := &service{Options: Options{Direct: DirectRoutes()}}
+	r := newRouter(s)
+	s.register(r)
+	all, err := newSchemas(Document, r.table, task.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all.of) < 40 {
+		t.Errorf("only %d kinds of bodies", len(all.of))
+	}
+	for body, schema := range all.of {
+		if sch, err := schema(); err != nil || sch == nil {
+			t.Errorf("%v: %v", body, err)
+		}
+	}
 }

@@ -27,6 +27,7 @@ func (s *service) runRoutes() []operation {
 				textParam("job_id", "only runs of this job"), textParam("schedule_id", "only runs of this schedule, by id"), listParam("job_type", "only these job types"),
 				listParam("template_id", "only runs of these templates, by id"), labelParam(), textParam("q", "part of the job's name, any case"),
 				timeParam("started_after", "started later than this"), timeParam("started_before", "started earlier than this"),
+				textParam("workflow_id", "only runs of this workflow"), includeParam("histogram", "typical"), numberParam("bucket", "seconds of a bar of the histogram; 3600 if absent", 60, maxBucket),
 				enumParam("sort", "order of the list", "started_at", "-started_at")),
 			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.RunList{}}},
@@ -130,7 +131,7 @@ func (s *service) listRuns(r *request) (reply, error) {
 		return reply{}, err
 	}
 	p := store.ListRuns{
-		Tenant: r.tenant(), JobID: r.query.text("job_id"), ScheduleID: scheduleID, Types: r.query["job_type"], TemplateIDs: r.query["template_id"],
+		Tenant: r.tenant(), JobID: r.query.text("job_id"), ScheduleID: scheduleID, WorkflowID: r.query.text("workflow_id"), Types: r.query["job_type"], TemplateIDs: r.query["template_id"],
 		Labels: r.query.labels(), Text: r.query.text("q"), StartedAfter: r.query.time("started_after"),
 		StartedBefore: r.query.time("started_before"), Ascending: r.query.text("sort") == "started_at",
 		After: c.runMark(), Limit: r.query.limit(),
@@ -171,7 +172,8 @@ func (s *service) listRuns(r *request) (reply, error) {
 		out.Items = append(out.Items, one)
 		out.NextCursor = r.next(page.More, cursor{ID: v.ID, AtMs: clock.Millis(v.StartedAt)})
 	}
-	return reply{Status: http.StatusOK, Body: out}, nil
+	err = s.includeRuns(r, p, page.Runs, &out)
+	return reply{Status: http.StatusOK, Body: out}, err
 }
 
 func (s *service) listArtifacts(r *request) (reply, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/runsheet/runsheet/internal/calendar"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/schedule"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/timetable"
@@ -123,6 +124,25 @@ func (s *service) wakePlanner() {
 // the schedule as it is: its id counts, and its target is not checked again if it
 // stays.
 func (s *service) definition(r *request, set timetable.Finder, n agenda.Schedule, in wire.ScheduleInput) (agenda.Definition, error) {
+	d, err := s.rules(set, n, in)
+	if err != nil {
+		return d, err
+	}
+	if in, err = in.Plain(); err != nil {
+		return d, err
+	}
+	var name string
+	if d.Target, name, err = s.target(r, n.Target, in); err != nil {
+		return d, err
+	}
+	if d.Name == "" {
+		d.Name = name
+	}
+	return d, nil
+}
+
+// rules is definition without what the schedule starts.
+func (s *service) rules(set timetable.Finder, n agenda.Schedule, in wire.ScheduleInput) (agenda.Definition, error) {
 	var d agenda.Definition
 	in, err := in.Plain()
 	if err != nil {
@@ -164,13 +184,6 @@ func (s *service) definition(r *request, set timetable.Finder, n agenda.Schedule
 	if d.Mode = agenda.Mode(in.ExecutionMode); d.Mode == "" {
 		d.Mode = agenda.ModeAuto
 	}
-	var name string
-	if d.Target, name, err = s.target(r, n.Target, in); err != nil {
-		return d, err
-	}
-	if d.Name == "" {
-		d.Name = name
-	}
 	return d, nil
 }
 
@@ -178,16 +191,22 @@ func (s *service) definition(r *request, set timetable.Finder, n agenda.Schedule
 // name for a schedule of it. old stays as it is, if the input says the same.
 func (s *service) target(r *request, old agenda.Target, in wire.ScheduleInput) (agenda.Target, string, error) {
 	given := 0
-	for _, yes := range []bool{in.TemplateID != "", in.Job != nil, in.JobKey != ""} {
+	for _, yes := range []bool{in.TemplateID != "", in.WorkflowID != "", in.Job != nil, in.JobKey != ""} {
 		if yes {
 			given++
 		}
 	}
 	if given != 1 {
-		return old, "", fault.New(fault.InvalidInput, "a schedule starts one thing: template_id, or job, or job_key").
+		return old, "", fault.New(fault.InvalidInput, "a schedule starts one thing: template_id, or workflow_id, or job, or job_key").
 			At("/template_id", "one_of", "give exactly one of template_id, job and job_key").At("/job", "one_of", "give exactly one of template_id, job and job_key")
 	}
 	var t agenda.Target
+	if in.WorkflowID != "" {
+		return s.workflowTarget(r, old, in)
+	}
+	if len(in.Inputs) > 0 && !same(in.Inputs, wire.Object("{}")) && !same(in.Inputs, wire.Object("null")) {
+		return t, "", fault.New(fault.InvalidInput, "inputs are for workflows").At("/inputs", "not_allowed", "only with workflow_id")
+	}
 	body, at := wire.JobInput{}, ""
 	if in.JobKey != "" {
 		if err := s.jobKey(r, &in); err != nil {
@@ -226,6 +245,36 @@ func (s *service) target(r *request, old agenda.Target, in wire.ScheduleInput) (
 		t.TemplateID = j.TemplateID // by id, so that the template may be renamed
 	}
 	return t, strings.TrimSpace(strings.ReplaceAll(clipName(j.Name), "/", "-")), nil
+}
+
+// workflowTarget is a workflow that the input starts. Its inputs are checked against the
+// version that is active now; each run takes the one that is active when it is made.
+func (s *service) workflowTarget(r *request, old agenda.Target, in wire.ScheduleInput) (agenda.Target, string, error) {
+	t := agenda.Target{WorkflowID: in.WorkflowID}
+	if len(in.Params) > 0 && !same(in.Params, wire.Object("{}")) {
+		return t, "", fault.New(fault.InvalidInput, "params beside workflow_id").At("/params", "not_allowed", "a workflow takes inputs")
+	}
+	if len(in.Inputs) > 0 && !same(in.Inputs, wire.Object("{}")) && !same(in.Inputs, wire.Object("null")) {
+		t.Inputs = json.RawMessage(in.Inputs)
+	}
+	if same(old, t) {
+		return old, "", s.mayDirect(r, old)
+	}
+	if err := r.principal.Require(access.JobsWrite); err != nil {
+		return t, "", fault.From(err).WithHint("a schedule starts jobs, so who makes one needs this, too")
+	}
+	if err := r.principal.RequireTemplate(""); err != nil {
+		return t, "", err
+	}
+	params, err := flowParams{WorkflowID: t.WorkflowID, Inputs: t.Inputs}.object()
+	if err != nil {
+		return t, "", err
+	}
+	template := job.Template{Name: t.WorkflowID, Type: workflowType, Params: []byte("{}"), Priority: job.PriorityNormal}
+	if _, err := s.composeFrom(r, wire.JobInput{JobType: workflowType, Params: params}, template); err != nil {
+		return t, "", outOf(err, "/params")
+	}
+	return t, t.WorkflowID, nil
 }
 
 // clipName is a name of a job in the length that a schedule's may have.
@@ -386,10 +435,15 @@ func (s *service) patchedSchedule(r *request, old agenda.Schedule) (wire.Schedul
 		base.MinInterval = nil
 	}
 	switch {
+	case has("workflow_id") && !has("job", "template_id", "job_key"):
+		if patch["workflow_id"] != base.WorkflowID {
+			base.Inputs = nil
+		}
+		base.Job, base.TemplateID, base.Params = nil, "", nil
 	case has("template_id", "job_key") && !has("job"):
-		base.Job, base.TemplateID = nil, ""
+		base.Job, base.TemplateID, base.WorkflowID, base.Inputs = nil, "", "", nil
 	case has("job") && !has("template_id"):
-		base.TemplateID, base.Params = "", nil
+		base.TemplateID, base.Params, base.WorkflowID, base.Inputs = "", nil, "", nil
 	}
 	return patched(s, r, base)
 }

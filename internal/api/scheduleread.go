@@ -8,6 +8,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
@@ -35,8 +36,8 @@ func (s *service) listSchedules(r *request) (reply, error) {
 			}
 		}
 	}
-	if c != nil {
-		p.AfterName = c.Name
+	if p.ByNext = r.query.text("sort") == "next_run_at"; c != nil {
+		p.AfterName, p.AfterNext = c.Name, c.at()
 	}
 	page, err := s.Store.Schedules.List(r.Context(), p)
 	if err != nil {
@@ -49,9 +50,9 @@ func (s *service) listSchedules(r *request) (reply, error) {
 	out, now := wire.ScheduleList{Items: []wire.Schedule{}}, s.now()
 	for _, d := range page.Schedules {
 		out.Items = append(out.Items, wire.ScheduleOf(d, set, now))
-		out.NextCursor = r.next(page.More, cursor{Name: d.Name})
+		out.NextCursor = r.next(page.More, cursor{Name: d.Name, AtMs: clock.Millis(d.State.Next)})
 	}
-	return reply{Status: http.StatusOK, Body: out}, nil
+	return reply{Status: http.StatusOK, Body: out}, s.includeSchedules(r, set, page.Schedules, out.Items)
 }
 
 func (s *service) getSchedule(r *request) (reply, error) {

@@ -33,9 +33,10 @@ func (s *service) scheduleRoutes() []operation {
 			Answers: []answer{{Status: http.StatusCreated, Doc: "created", Body: wire.Schedule{}}}, Handle: s.createSchedule,
 		},
 		{
-			ID: "list_schedules", Method: http.MethodGet, Path: list, Scope: access.SchedulesRead, Tag: "schedules", Summary: "List schedules, by name",
+			ID: "list_schedules", Method: http.MethodGet, Path: list, Scope: access.SchedulesRead, Tag: "schedules", Summary: "List schedules",
 			Query: pageParams(listParam("state", "only these states", states...), textParam("q", "part of the name, any case"), labelParam(),
-				listParam("template_id", "only those that start these templates, by id")),
+				listParam("template_id", "only those that start these templates, by id"), includeParam("next", "results"),
+				enumParam("sort", "order of the list; name if absent. next_run_at: those that fire next come first, those that never do last", "name", "next_run_at")),
 			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.ScheduleList{}}}, Handle: s.listSchedules,
 		},

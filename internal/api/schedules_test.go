@@ -217,7 +217,7 @@ func TestScheduleRefused(t *testing.T) {
 		`{"template_id":"hello","trigger":{"type":"INTERVAL","expression":"0 0 * * *"}}`:                               "422 /trigger/expression",
 		`{"template_id":"hello","trigger":{"type":"INTERVAL","interval":"PT0.5S"}}`:                                    "422 /trigger/interval",
 		`{"container_id":"pf_1","trigger":{"type":"CRON","expression":"0 9 * * *"}}`:                                   "422 /container_id",
-		`{"workflow_id":"wf_1","cron":"0 9 * * *"}`:                                                                    "422 /workflow_id",
+		`{"workflow_id":"wf_1","cron":"0 9 * * *"}`:                                                                    "422 /job_type",
 		`{"template_id":"hello","cron":"0 9 * * *","constraints":{"skip_holidays":true}}`:                              "422 /calendar",
 		`{"template_id":"hello","cron":"0 9 * * *","grace":"PT0.5S"}`:                                                  "422 /grace",
 		`{"template_id":"hello","cron":"0 9 * * *","jitter":"PT0.0000001S"}`:                                           "422 /jitter",

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -19,7 +20,7 @@ import (
 // schemas are the compiled schemas of request bodies, by type. What the
 // document promises is what is checked.
 type schemas struct {
-	of map[reflect.Type]*strict.Schema
+	of map[reflect.Type]func() (*strict.Schema, error)
 	// params are the schemas of the job types.
 	params map[string]*strict.Schema
 }
@@ -43,16 +44,17 @@ func formats() strict.Formats {
 	}
 }
 
-func compileSchemas(doc *huma.OpenAPI, table []*operation, tasks *task.Registry) (*schemas, error) {
-	raw, err := json.Marshal(map[string]any{"components": map[string]any{"schemas": doc.Components.Schemas.Map()}})
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := strict.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	out := &schemas{of: map[reflect.Type]*strict.Schema{}, params: map[string]*strict.Schema{}}
+// newSchemas takes those of the bodies from the document when a request first needs one:
+// most programs that make an API need few of them.
+func newSchemas(doc func() *huma.OpenAPI, table []*operation, tasks *task.Registry) (*schemas, error) {
+	parsed := sync.OnceValues(func() (any, error) {
+		raw, err := json.Marshal(map[string]any{"components": map[string]any{"schemas": doc().Components.Schemas.Map()}})
+		if err != nil {
+			return nil, err
+		}
+		return strict.Parse(raw)
+	})
+	out := &schemas{of: map[reflect.Type]func() (*strict.Schema, error){}}
 	for _, op := range table {
 		if op.Body == nil {
 			continue
@@ -61,13 +63,18 @@ func compileSchemas(doc *huma.OpenAPI, table []*operation, tasks *task.Registry)
 		if out.of[t] != nil {
 			continue
 		}
-		if out.of[t], err = strict.Compile(parsed, "#/components/schemas/"+t.Name(), formats()); err != nil {
-			return nil, err
-		}
+		out.of[t] = sync.OnceValues(func() (*strict.Schema, error) {
+			all, err := parsed()
+			if err != nil {
+				return nil, err
+			}
+			return strict.Compile(all, "#/components/schemas/"+t.Name(), formats())
+		})
 	}
-	if out.of[nil], err = strict.Compile(map[string]any{"type": "object", "additionalProperties": false}, "", nil); err != nil {
-		return nil, err
-	}
+	out.of[nil] = sync.OnceValues(func() (*strict.Schema, error) {
+		return strict.Compile(map[string]any{"type": "object", "additionalProperties": false}, "", nil)
+	})
+	var err error
 	out.params, err = paramSchemas(tasks)
 	return out, err
 }
@@ -94,12 +101,20 @@ func paramSchemas(tasks *task.Registry) (map[string]*strict.Schema, error) {
 // keysOf refuses keys of a merge patch that the body's type does not have: a
 // null there would otherwise vanish without a word.
 func (s *schemas) keysOf(body, patch any) error {
-	return s.of[reflect.TypeOf(body)].CheckKeys(patch)
+	sch, err := s.of[reflect.TypeOf(body)]()
+	if err != nil {
+		return err
+	}
+	return sch.CheckKeys(patch)
 }
 
 // check checks doc against the schema of body's type; a nil body takes {} only.
 func (s *schemas) check(body, doc any) error {
-	return s.of[reflect.TypeOf(body)].Check(doc, "")
+	sch, err := s.of[reflect.TypeOf(body)]()
+	if err != nil {
+		return err
+	}
+	return sch.Check(doc, "")
 }
 
 // checkEach checks the elements of a body that is a list.
@@ -108,8 +123,12 @@ func (s *schemas) checkEach(op *operation, list []any) error {
 		return fault.Newf(fault.InvalidInput, "the list has %d items, and 1 to %d are allowed", len(list), op.Many).
 			At("", "out_of_range", "must have 1 to "+itoa(op.Many)+" items")
 	}
+	sch, err := s.of[reflect.TypeOf(op.Body)]()
+	if err != nil {
+		return err
+	}
 	for i, item := range list {
-		if err := s.of[reflect.TypeOf(op.Body)].Check(item, "/"+itoa(i)); err != nil {
+		if err := sch.Check(item, "/"+itoa(i)); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/sqlite"
 	"github.com/runsheet/runsheet/internal/task"
+	"github.com/runsheet/runsheet/internal/vault"
 )
 
 // echo is a job type that only the API looks at: nothing executes here.
@@ -122,6 +123,7 @@ func setupOn(t *testing.T, s store.Store, change ...func(*api.Options)) *bundle 
 	tokens = tokens.With(b.tokens["stranger"], access.Principal{Name: "stranger", Tenant: "other", Roles: []access.Role{access.Admin}})
 	o := api.Options{
 		Store: b.store, Tasks: task.NewRegistry(echo{}), Identity: identity.New(identity.Options{Store: b.store, Static: tokens, Digest: api.DigestUser, Clock: b.clock}), Blobs: b.blobs, Logs: b.logs, Feed: b.feed, Clock: b.clock, Version: "test",
+		Vault:  vault.New(vault.Options{Store: b.store.Secrets, Key: strings.Repeat("0f", 32), Clock: b.clock}),
 		Direct: api.DirectRoutes(), BodyKey: bytes.Repeat([]byte("k"), 32),
 	}
 	for _, c := range change {

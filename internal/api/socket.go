@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/feed"
 )
@@ -50,6 +51,23 @@ var errSlow = errors.New("too slow: come back with since")
 var errTalk = errors.New("send nothing here")
 
 func (s *service) watchEvents(w http.ResponseWriter, r *request) error {
+	return s.watch(w, r, func(st *stream) (live, error) {
+		first, err := s.snapshot(r, st.reader.Seq())
+		return live{first: first, out: func(k *socket) sink { return k }}, err
+	})
+}
+
+// live is what a WebSocket shows.
+type live struct {
+	// first is its first frame.
+	first any
+	// out writes all others.
+	out func(k *socket) sink
+}
+
+// watch is the life of a WebSocket. begin is called when the position in the log
+// was taken, so that what changes meanwhile comes as an event.
+func (s *service) watch(w http.ResponseWriter, r *request, begin func(*stream) (live, error)) error {
 	if err := checkUpgrade(r.Request); err != nil {
 		if fault.Is(err, fault.UpgradeRequired) {
 			w.Header().Set("Connection", "Upgrade")
@@ -71,8 +89,7 @@ func (s *service) watchEvents(w http.ResponseWriter, r *request) error {
 	}
 	// The last to go: the server waits for readers, and so for this function.
 	defer st.close()
-	// After the position was taken, so that what changes meanwhile comes as an event.
-	first, err := s.snapshot(r, st.reader.Seq())
+	l, err := begin(st)
 	if err != nil {
 		return err
 	}
@@ -81,22 +98,22 @@ func (s *service) watchEvents(w http.ResponseWriter, r *request) error {
 		s.log.DebugContext(r.Context(), "websocket not accepted", "request_id", requestID(r.Context()), "error", err)
 		return nil // Accept has answered
 	}
-	s.serveSocket(r, st, conn, first)
+	s.serveSocket(r, st, conn, l)
 	return nil
 }
 
 // serveSocket sends frames until something ends the connection, and then says
 // why.
-func (s *service) serveSocket(r *request, st *stream, conn *websocket.Conn, first wire.EventSnapshot) {
+func (s *service) serveSocket(r *request, st *stream, conn *websocket.Conn, l live) {
 	ctx, end := context.WithCancelCause(r.Context())
 	conn.SetReadLimit(maxFrame)
 	sock := &socket{conn: conn, ctx: ctx, s: s}
 	var others sync.WaitGroup
 	others.Go(func() { end(sock.listen()) })
 	others.Go(func() { end(sock.keepAlive()) })
-	err := sock.send(first)
+	err := sock.send(l.first)
 	if err == nil {
-		err = st.run(ctx, sock)
+		err = st.run(ctx, l.out(sock))
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errAccess) && !errors.Is(err, errSlow) {
 		err = cause
@@ -192,7 +209,7 @@ type socket struct {
 	s    *service
 }
 
-func (k *socket) event(e wire.Event) error      { return k.send(e) }
+func (k *socket) event(e event.Event) error     { return k.send(wire.EventOf(e)) }
 func (k *socket) reset(r wire.EventReset) error { return k.send(r) }
 func (k *socket) ping(seq int64) error          { return k.send(wire.EventPing{Type: "ping", Seq: seq}) }
 
@@ -203,6 +220,10 @@ func (k *socket) send(v any) error {
 	if err != nil {
 		return err
 	}
+	return k.write(text)
+}
+
+func (k *socket) write(text []byte) error {
 	ctx, cancel := context.WithTimeout(k.ctx, writeWait)
 	defer cancel()
 	start := k.s.Clock.Now()

@@ -64,12 +64,12 @@ func (s *service) systemRoutes() []operation {
 		},
 		{
 			ID: "get_openapi_json", Method: http.MethodGet, Path: "/api/openapi.json", Scope: access.SystemRead, Tag: "system",
-			Summary: "This document as JSON", Stream: s.static("application/json", func() []byte { return s.doc }),
+			Summary: "This document as JSON", Stream: s.static("application/json", func() ([]byte, error) { return s.doc() }),
 			Answers: []answer{{Status: http.StatusOK, Doc: "OpenAPI 3.1", Media: []string{"application/json"}}},
 		},
 		{
 			ID: "get_openapi_yaml", Method: http.MethodGet, Path: "/api/openapi.yaml", Scope: access.SystemRead, Tag: "system",
-			Summary: "This document as YAML", Stream: s.static("application/yaml", func() []byte { return s.docYAML }),
+			Summary: "This document as YAML", Stream: s.static("application/yaml", func() ([]byte, error) { return s.docYAML() }),
 			Answers: []answer{{Status: http.StatusOK, Doc: "OpenAPI 3.1", Media: []string{"application/yaml"}}},
 		},
 		{
@@ -143,11 +143,15 @@ func (s *service) getMetrics(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-func (s *service) static(media string, body func() []byte) func(http.ResponseWriter, *request) error {
+func (s *service) static(media string, body func() ([]byte, error)) func(http.ResponseWriter, *request) error {
 	return func(w http.ResponseWriter, r *request) error {
+		b, err := body()
+		if err != nil {
+			return err
+		}
 		w.Header().Set("Content-Type", media)
 		if r.Method != http.MethodHead {
-			_, _ = w.Write(body()) // the client is gone: nobody is left to tell
+			_, _ = w.Write(b) // on an error the client is gone: nobody is left to tell
 		}
 		return nil
 	}
@@ -166,9 +170,14 @@ func (s *service) listJobTypes(*request) (reply, error) {
 }
 
 func (s *service) getUsage(r *request) (reply, error) {
+	u, err := s.usage(r)
+	return reply{Status: http.StatusOK, Body: u}, err
+}
+
+func (s *service) usage(r *request) (wire.Usage, error) {
 	u, err := s.Store.Artifacts.Usage(r.Context(), r.tenant())
 	if err != nil {
-		return reply{}, err
+		return wire.Usage{}, err
 	}
 	out := wire.Usage{ArtifactBytes: u.Bytes, ArtifactCount: u.Count}
 	if s.ArtifactLimits.Tenant > 0 {
@@ -177,7 +186,7 @@ func (s *service) getUsage(r *request) (reply, error) {
 	if s.ArtifactLimits.Run > 0 {
 		out.ArtifactRunMaxBytes = &s.ArtifactLimits.Run
 	}
-	return reply{Status: http.StatusOK, Body: out}, nil
+	return out, nil
 }
 
 // workers shows the slots. Slots belong to the installation: those that other
@@ -189,7 +198,7 @@ func (s *service) workers(r *request, set store.Settings) (wire.Workers, error) 
 		return out, err
 	}
 	page, err := s.Store.Runs.List(r.Context(), store.ListRuns{
-		Tenant: r.tenant(), States: []run.State{run.Active}, Ascending: true, Limit: store.MaxWorkers,
+		Tenant: r.tenant(), States: []run.State{run.Active}, InWork: true, Ascending: true, Limit: store.MaxWorkers,
 	})
 	if err != nil {
 		return out, err

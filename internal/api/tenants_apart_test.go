@@ -15,20 +15,20 @@ import (
 func TestNoRouteReachesAnotherTenant(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	tmpl := want(t, b.call("POST", "/api/job-templates", `{"name":"canary","job_type":"echo","params":{"text":"a"}}`), 201, "").text(t, "template_id")
+	tmpl := want(t, b.call("POST", "/api/job-templates", `{"name":"nightjar","job_type":"echo","params":{"text":"a"}}`), 201, "").text(t, "template_id")
 	jobID := b.addJob(`{"template_id":"` + tmpl + `"}`)
 	c := b.claim()
 	sum := strings.Repeat("ab", 32)
-	b.blobs[sum] = "canary"
+	b.blobs[sum] = "nightjar"
 	art := run.Artifact{
-		ID: id.New(id.Artifact, start), Tenant: access.DefaultTenant, RunID: c.Run.ID, Name: "canary", Size: 6, SHA256: sum, MediaType: "text/plain", CreatedAt: start,
+		ID: id.New(id.Artifact, start), Tenant: access.DefaultTenant, RunID: c.Run.ID, Name: "nightjar", Size: 6, SHA256: sum, MediaType: "text/plain", CreatedAt: start,
 	}
 	if err := b.store.Artifacts.Put(t.Context(), art, c.Run.Epoch, store.ArtifactLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	if w, err := b.logs.Writer(c.Run.ID); err != nil {
 		t.Fatal(err)
-	} else if _, err = w.Write([]byte("canary\n")); err != nil {
+	} else if _, err = w.Write([]byte("nightjar\n")); err != nil {
 		t.Fatal(err)
 	} else {
 		w.Close()
@@ -49,7 +49,7 @@ func TestNoRouteReachesAnotherTenant(t *testing.T) {
 		switch {
 		case exists && r.safe() && a.StatusCode != 404, exists && a.StatusCode < 400:
 			t.Errorf("%s of another tenant: %d %s", r.name(), a.StatusCode, a.body)
-		case strings.Contains(string(a.body), "canary"), !exists && strings.Contains(string(a.body), jobID), !exists && strings.Contains(string(a.body), c.Run.ID):
+		case strings.Contains(string(a.body), "nightjar"), !exists && strings.Contains(string(a.body), jobID), !exists && strings.Contains(string(a.body), c.Run.ID):
 			t.Errorf("%s shows another tenant's: %s", r.name(), a.body)
 		}
 		if exists && r.safe() {

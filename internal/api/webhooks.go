@@ -29,7 +29,7 @@ func (s *service) webhookRoutes() []operation {
 		},
 		{
 			ID: "list_webhooks", Method: http.MethodGet, Path: list, Scope: access.WebhooksRead, Tag: "webhooks", Summary: "List webhooks, by name",
-			Query:  pageParams(textParam("q", "part of the name"), flagParam("enabled", "only enabled, or only disabled, webhooks")),
+			Query:  pageParams(textParam("q", "part of the name"), flagParam("enabled", "only enabled, or only disabled, webhooks"), includeParam("rate")),
 			Faults: []fault.Code{fault.CursorInvalid}, Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.WebhookList{}}}, Handle: s.listWebhooks,
 		},
 		{
@@ -240,7 +240,7 @@ func (s *service) listWebhooks(r *request) (reply, error) {
 		out.Items = append(out.Items, wire.WebhookOf(e, r.principal.May(access.WebhooksWrite)))
 		out.NextCursor = r.next(page.More, cursor{Name: e.Name})
 	}
-	return reply{Status: http.StatusOK, Body: out}, nil
+	return reply{Status: http.StatusOK, Body: out}, s.includeRates(r, out.Items)
 }
 
 // webhook finds the webhook that the path names by id or by name.

@@ -57,13 +57,13 @@ func TestFirstStartOffersALink(t *testing.T) {
 	}
 	link := strings.TrimSpace(string(written))
 	page, code, found := strings.Cut(link, "#setup=")
-	if !found || page != a.URL()+"/ui/account/" || !strings.Contains(said.String(), link) {
+	if !found || page != a.URL()+"/ui/setup" || !strings.Contains(said.String(), link) {
 		t.Errorf("link %q, said %q", link, said.String())
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
-	if status, body := call(t, "GET", page, ""); status != 200 || !strings.Contains(body, "account.js") {
+	if status, body := call(t, "GET", page, ""); status != 200 || !strings.Contains(body, `id="root"`) {
 		t.Errorf("page: %d %s", status, body)
 	}
 	body := fmt.Sprintf(`{"code":%q,"name":"ann","password":"correct horse battery"}`, code)

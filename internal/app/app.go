@@ -28,7 +28,10 @@ import (
 
 	"github.com/runsheet/runsheet/internal/almanac"
 	"github.com/runsheet/runsheet/internal/api"
+	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/bus/redis"
 	"github.com/runsheet/runsheet/internal/certificate"
+	"github.com/runsheet/runsheet/internal/checkpoint"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -45,6 +48,7 @@ import (
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/task"
+	"github.com/runsheet/runsheet/internal/vault"
 )
 
 // Options of a server.
@@ -66,32 +70,37 @@ type App struct {
 	stopping sync.Once
 	stopErr  error
 
-	reserve  *reserve.Guard
-	store    store.Store
-	blobs    files
-	shared   bool   // other machines may reach blobs
-	owned    bool   // blobs are of this database
-	place    string // id of blobs, if they are shared
-	sweptOn  string // day of the last sweep, of housekeeping only
-	logs     *runlog.Folder
-	gpus     llm.GPUs // which models share a device
-	tasks    *task.Registry
-	engine   *queue.Engine
-	feed     *feed.Feed
-	hooks    *outbound.Client // reaches the receivers of webhooks
-	listener net.Listener
-	conns    *conns
-	almanac  *almanac.Almanac
-	planner  *planner.Planner
-	llm      *llm.Pool
-	metrics  *metrics.Metrics
-	checks   []health.Check // of optional parts, for startHealth
-	health   *health.Monitor
-	identity *identity.Service
-	oidc     *oidc.Service     // nil = no provider is configured
-	pair     *certificate.Pair // nil = plain HTTP
-	local    string            // token of the local CLI
-	failed   chan error
+	reserve     *reserve.Guard
+	store       store.Store
+	vault       *vault.Vault
+	flows       *workflows
+	blobs       files
+	shared      bool   // other machines may reach blobs
+	owned       bool   // blobs are of this database
+	place       string // id of blobs, if they are shared
+	sweptOn     string // day of the last sweep, of housekeeping only
+	logs        *runlog.Folder
+	gpus        llm.GPUs   // which models share a device
+	demoMu      sync.Mutex // one at a time adds or removes demonstration data
+	tasks       *task.Registry
+	engine      *queue.Engine
+	feed        *feed.Feed
+	checkpoints *checkpoint.Tiers
+	kept        *redis.Keep      // nil = there is no Redis
+	hooks       *outbound.Client // reaches the receivers of webhooks
+	listener    net.Listener
+	conns       *conns
+	almanac     *almanac.Almanac
+	planner     *planner.Planner
+	llm         *llm.Pool
+	metrics     *metrics.Metrics
+	checks      []health.Check // of optional parts, for startHealth
+	health      *health.Monitor
+	identity    *identity.Service
+	oidc        *oidc.Service     // nil = no provider is configured
+	pair        *certificate.Pair // nil = plain HTTP
+	local       string            // token of the local CLI
+	failed      chan error
 }
 
 // closer is one step of Stop.
@@ -121,7 +130,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox, a.startPlanner,
+		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openVault, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.openCheckpoints, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox, a.startPlanner,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
@@ -289,13 +298,22 @@ func (a *App) artifactLimits() store.ArtifactLimits {
 // apiOptions are what the API and what makes the jobs of schedules have in common.
 func (a *App) apiOptions() api.Options {
 	return api.Options{
-		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
+		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Checkpoints: a.checkpoints, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
 		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, LegacyZone: a.legacyZone(), ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
-		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log,
+		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log, Vault: a.vault,
 		Direct: api.DirectRoutes(), Lane: a.engine, CreateMissingDirective: a.o.Config.LLMCreateMissing,
-		Calendars: a.almanac, LLM: a.llm, LLMModel: a.o.Config.LLM.Model,
+		Config: a.settings, Demo: demo{a}, Calendars: a.almanac, LLM: a.llm, LLMModel: a.o.Config.LLM.Model, Versions: a.flows, Running: a.flows,
 	}
+}
+
+// settings is the configuration as the API shows it.
+func (a *App) settings() []wire.ConfigSetting {
+	var out []wire.ConfigSetting
+	for _, x := range a.o.Config.Settings() {
+		out = append(out, wire.ConfigSetting{Key: x.Key, Value: x.Value, Origin: x.Origin})
+	}
+	return out
 }
 
 // serve answers requests.

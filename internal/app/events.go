@@ -32,5 +32,6 @@ func (a *App) startFeed(context.Context) error {
 	a.feed = feed.New(o)
 	// The HTTP server, which is closed before, ends the readers that this waits for.
 	a.onStop("events", a.feed.Close)
+	a.startMirror()
 	return nil
 }

@@ -177,6 +177,7 @@ func (a *App) makeTasks(context.Context) error {
 	a.tasks = task.NewRegistry(cmd, taskhttp.New(taskhttp.Options{Client: out, Clock: a.o.Clock}),
 		logtriage.New(logtriage.Options{Closed: closed, Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
 		research.New(research.Options{Closed: closed, Chat: a.llm, Client: out, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
+		a.makeWorkflows(cmd, out, closed),
 		story.New(story.Options{Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}))
 	return nil
 }

@@ -45,6 +45,9 @@ func approvalDetail(x client.Approval) []pair {
 		{"title", x.Title},
 		{"status", x.Status},
 		{"subject", x.Subject.Type + " " + x.Subject.ID},
+		{"workflow run", deref(x.WorkflowRunID)},
+		{"node", deref(x.NodeID)},
+		{"approvers", strings.Join(x.Approvers, ", ")},
 	}
 	for _, f := range x.Fields {
 		out = append(out, pair{strings.ToLower(f.Label), f.Value})
@@ -71,6 +74,9 @@ func approvalDetail(x client.Approval) []pair {
 		text := stamp(&d.DecidedAt) + " by " + d.DecidedBy
 		if d.Comment != nil {
 			text += ": " + *d.Comment
+		}
+		if form := compact(d.Form); form != "{}" && form != "null" && form != "" {
+			text += " with " + form
 		}
 		out = append(out, pair{word, text})
 	}
@@ -145,8 +151,9 @@ func (a *app) approvalShow() *cobra.Command {
 
 func (a *app) approvalDecide(yes bool) *cobra.Command {
 	var (
-		in   client.DecisionInput
-		sure bool
+		in     client.DecisionInput
+		sure   bool
+		fields []string
 	)
 	verb, short := "reject", "Reject: what waits ends without having run"
 	if yes {
@@ -161,6 +168,9 @@ asked; --yes takes it as it is now.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
+				return err
+			}
+			if in.Form, err = filledIn(fields); err != nil {
 				return err
 			}
 			if in.ContentHash == "" {
@@ -186,7 +196,32 @@ asked; --yes takes it as it is now.`,
 	fs.StringVar(&in.Comment, "comment", "", "a `sentence` for people")
 	fs.StringVar(&in.ContentHash, "content-hash", "", "the `hash` of what you saw")
 	fs.BoolVarP(&sure, "yes", "y", false, "do not ask")
+	if yes {
+		fs.StringArrayVar(&fields, "field", nil, "a value of the approval's form, `NAME=VALUE`; the value is JSON, or a text if it is none (repeatable)")
+	}
 	return c
+}
+
+// filledIn is a form of flags, nil if there are none.
+func filledIn(fields []string) (json.RawMessage, error) {
+	if len(fields) == 0 {
+		return nil, nil
+	}
+	form := map[string]json.RawMessage{}
+	for _, f := range fields {
+		name, value, ok := strings.Cut(f, "=")
+		if _, twice := form[name]; !ok || name == "" || twice {
+			return nil, usagef("--field must be NAME=VALUE, each name once")
+		}
+		if form[name] = json.RawMessage(value); !json.Valid(form[name]) {
+			raw, err := json.Marshal(value)
+			if err != nil {
+				return nil, err
+			}
+			form[name] = raw
+		}
+	}
+	return json.Marshal(form)
 }
 
 // lookedAt shows a request, asks, and returns the hash of what was shown.

@@ -32,6 +32,8 @@ type Options struct {
 	// commands of these names.
 	Restore func(ctx context.Context, cfg config.Config, r Restore) (archive.Manifest, error)
 	Migrate func(ctx context.Context, m Migrate) (Migrated, error)
+	// RotateKey changes the master key of secrets. Required for `secret rotate-key`.
+	RotateKey func(ctx context.Context, cfg config.Config, r RotateKey) (RotatedKey, error)
 	// Version is what `version` prints.
 	Version string
 	// Env looks up environment variables; nil = os.LookupEnv.
@@ -123,9 +125,9 @@ func (a *app) root() *cobra.Command {
 	config.AddDataFlag(f)
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.groupCommand(), a.lockCommand(), a.runCommand(), a.templateCommand(), a.directiveCommand(), a.storyCommand(), a.researchCommand(), a.workerCommand(),
-		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(), a.importCommand(),
-		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(), a.webhookCommand(),
-		a.versionCommand(),
+		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.workflowCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(), a.importCommand(),
+		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(), a.webhookCommand(), a.secretCommand(),
+		a.demoCommand(), a.storageCommand(), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usage{text: flagText(err.Error()), hint: "see: " + c.CommandPath() + " --help"}

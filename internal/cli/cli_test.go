@@ -95,7 +95,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 	page := func(items ...any) any { return map[string]any{"items": items, "next_cursor": nil} }
 	var out any
 	path := strings.TrimPrefix(r.URL.Path, "/api")
-	if scheduleAnswer(w, r.Method+" "+path) || approvalAnswer(w, r.Method+" "+path) || accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) || webhookAnswer(w, r.Method+" "+path) || groupAnswer(w, r.Method+" "+path) || calendarAnswer(w, r.Method+" "+path) || directiveAnswer(w, r.Method+" "+path, r.Header.Get("Accept")) {
+	if lookAnswer(w, r.Method+" "+path, r.URL.RawQuery) || scheduleAnswer(w, r.Method+" "+path) || approvalAnswer(w, r.Method+" "+path) || accessAnswer(w, r.Method+" "+path, r.URL.Query().Get("tenant")) || webhookAnswer(w, r.Method+" "+path) || secretAnswer(w, r.Method+" "+path) || groupAnswer(w, r.Method+" "+path) || calendarAnswer(w, r.Method+" "+path) || directiveAnswer(w, r.Method+" "+path, r.Header.Get("Accept")) {
 		return
 	}
 	switch r.Method + " " + path {

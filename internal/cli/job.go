@@ -14,7 +14,7 @@ import (
 
 func (a *app) jobCommand() *cobra.Command {
 	return a.noun("job", "Put jobs into the queue and look after them",
-		a.jobAdd(), a.jobList(), a.jobGet(), a.jobWatch(), a.jobLogs(), a.jobRetry(), a.jobEdit(),
+		a.jobAdd(), a.jobList(), a.jobGet(), a.jobWatch(), a.jobLogs(), a.jobEvents(), a.jobRetry(), a.jobDuplicate(), a.jobEdit(),
 		a.jobVerb("cancel", "Take jobs out of the queue, or stop them", true, func(ctx context.Context, c *client.Client, id, _ string) (client.Job, error) {
 			return c.CancelJob(ctx, id, client.Call{})
 		}),
@@ -248,6 +248,35 @@ func (a *app) jobRetry() *cobra.Command {
 				return err
 			}
 			j, err := cl.RetryRun(c.Context(), runID, in, client.Call{})
+			if err != nil {
+				return err
+			}
+			return a.added(c.Context(), cl, j, w)
+		},
+	}
+	g.add(c)
+	w.add(c)
+	return c
+}
+
+func (a *app) jobDuplicate() *cobra.Command {
+	var (
+		w waitFlags
+		g again
+	)
+	c := &cobra.Command{
+		Use: "duplicate JOB", Short: "Put another job like this one into the queue, whatever became of it", Args: oneArg,
+		ValidArgsFunction: a.completeJobs(),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			in, err := g.input(a)
+			if err != nil {
+				return err
+			}
+			j, err := cl.DuplicateJob(c.Context(), args[0], in, client.Call{})
 			if err != nil {
 				return err
 			}

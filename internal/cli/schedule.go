@@ -19,7 +19,7 @@ import (
 
 func (a *app) scheduleCommand() *cobra.Command {
 	return a.noun("schedule", "Start jobs at certain times",
-		a.scheduleAdd(), a.scheduleList(), a.scheduleGet(), a.scheduleEdit(), a.scheduleRemove(), a.scheduleNext(), a.scheduleRunNow(),
+		a.scheduleAdd(), a.scheduleList(), a.scheduleGet(), a.scheduleEdit(), a.scheduleRemove(), a.scheduleNext(), a.scheduleFires(), a.scheduleRunNow(),
 		a.schedulePause("disable", "pause"), a.scheduleResume("enable", "resume"), a.scheduleHistory(), a.scheduleBackfill(), a.scheduleSkipNext(), a.scheduleVersions())
 }
 

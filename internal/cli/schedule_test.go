@@ -27,6 +27,9 @@ func aSchedule(name string) client.Schedule {
 		Warnings:  []client.ScheduleWarning{{Code: "calendar_expires", Detail: "the calendar ends soon"}},
 		CreatedBy: "ann", CreatedAt: now.Add(-48 * time.Hour), UpdatedAt: now.Add(-time.Hour),
 	}
+	if name == "flow" {
+		s.TemplateID, s.WorkflowID, s.Params, s.Inputs = nil, new("etl"), nil, json.RawMessage(`{"day":1}`)
+	}
 	if name == "inline" {
 		s.TemplateID, s.Job, s.Params = nil, &client.ScheduleJobInput{JobType: "command", Params: json.RawMessage(`{"argv":["/bin/x"]}`)}, nil
 	}
@@ -100,6 +103,9 @@ func TestScheduleGolden(t *testing.T) {
 		"schedule_add_when":       "schedule add report --template nightly",
 		"schedule_add_two":        "schedule add report --every 1h --at 2026-01-01T00:00 --template nightly",
 		"schedule_add_what":       "schedule add report --every 15m",
+		"schedule_add_inputs":     "schedule add report --every 15m --template nightly --input x=1",
+		"schedule_add_input_of":   "schedule add report --every 15m --input x=1",
+		"schedule_edit_flow":      "schedule edit flow --priority low",
 		"schedule_ls":             "schedule ls",
 		"schedule_ls_fields":      "schedule ls --json=name,state",
 		"schedule_get":            "schedule get report",
@@ -166,6 +172,18 @@ func TestScheduleSends(t *testing.T) {
 		{"schedule edit inline --template t", "PATCH /api/schedules/inline", `{"template_id":"t","job":null}`},
 		{"schedule edit report --rename b -- /bin/x", "PATCH /api/schedules/report", `{"name":"b","template_id":null,"params":null,"job":{"job_type":"command","params":{"argv":["/bin/x"]}}}`},
 		{"schedule edit report --priority low", "PATCH /api/schedules/report", `{"template_id":null,"params":null,"job":{"template_id":"tmpl_1","priority":8}}`},
+		{
+			"schedule add a --every 1h --workflow etl --input day=monday --input n=3", "POST /api/schedules",
+			`{"name":"a","workflow_id":"etl","inputs":{"day":"monday","n":3},"trigger":{"type":"INTERVAL","interval":"PT1H"}}`,
+		},
+		{
+			"schedule add a --every 1h --workflow etl", "POST /api/schedules",
+			`{"name":"a","workflow_id":"etl","trigger":{"type":"INTERVAL","interval":"PT1H"}}`,
+		},
+		{"schedule edit flow --inputs {\"day\":2}", "PATCH /api/schedules/flow", `{"inputs":{"day":2}}`},
+		{"schedule edit flow --template t", "PATCH /api/schedules/flow", `{"template_id":"t","workflow_id":null,"inputs":null}`},
+		{"schedule edit report --workflow etl", "PATCH /api/schedules/report", `{"workflow_id":"etl","template_id":null,"params":null}`},
+		{"schedule edit inline --workflow etl --input x=1", "PATCH /api/schedules/inline", `{"workflow_id":"etl","inputs":{"x":1},"job":null}`},
 		{"schedule disable report --reason x", "POST /api/schedules/report/pause", `{"reason":"x"}`},
 		{"schedule resume report --catch-up", "POST /api/schedules/report/resume", `{"catch_up":true}`},
 		{"schedule run-now report --force", "POST /api/schedules/report/run-now", `{"force":true}`},

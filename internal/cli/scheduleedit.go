@@ -38,6 +38,9 @@ func (a *app) scheduleView() view[client.Schedule] {
 
 func scheduleDetail(s client.Schedule) []pair {
 	target := "template " + deref(s.TemplateID)
+	if s.WorkflowID != nil {
+		target = "workflow " + *s.WorkflowID
+	}
 	if s.Job != nil {
 		b, err := json.Marshal(s.Job)
 		if err != nil {

@@ -58,6 +58,8 @@ type scheduleFlags struct {
 	jobName, params, priority     string
 	timeout                       string
 	param, locks, labels, jobTags []string
+	given                         []string
+	workflow, inputs              string
 	retry                         int
 }
 
@@ -73,6 +75,9 @@ func (s *scheduleFlags) add(a *app, c *cobra.Command) {
 	f.StringVar(&s.jobType, "type", "", "`type` of the job that it starts; command when a command follows --")
 	f.StringVar(&s.params, "params", "", "params as `JSON`, @file, or - for stdin")
 	f.StringArrayVar(&s.param, "param", nil, "one param, `key=value`; the value is JSON or else text; repeatable")
+	f.StringVar(&s.workflow, "workflow", "", "`workflow` that it starts, by id")
+	f.StringArrayVar(&s.given, "input", nil, "one input of the workflow, `key=value`; the value is JSON or else text; repeatable")
+	f.StringVar(&s.inputs, "inputs", "", "all inputs of the workflow, as a JSON `object`, @file or -")
 	f.StringVar(&s.jobName, "job-name", "", "`name` of the jobs")
 	f.StringVar(&s.directive, "directive", "", "`directive` that the jobs work under, by id or name")
 	f.StringVar(&s.priority, "priority", "", "`0-9` of the jobs, lower is sooner; or high, normal, low")
@@ -92,7 +97,7 @@ func (s *scheduleFlags) add(a *app, c *cobra.Command) {
 		}
 	}
 	complete(c, "priority", "high", "normal", "low")
-	for flag, f := range map[string]completer{"template": a.completeTemplates(), "directive": a.completeDirectives()} {
+	for flag, f := range map[string]completer{"template": a.completeTemplates(), "workflow": a.completeWorkflows(), "directive": a.completeDirectives()} {
 		if err := c.RegisterFlagCompletionFunc(flag, f); err != nil {
 			panic("cli: " + err.Error()) // the flag was added above
 		}
@@ -192,6 +197,12 @@ func (s *scheduleFlags) target(a *app, out map[string]any, command []string, of 
 		return err
 	}
 	inline := s.jobType != "" || len(command) > 0
+	if s.workflow != "" || s.given != nil || s.inputs != "" {
+		if s.template != "" || s.job != "" || inline || len(job) > 0 {
+			return usagef("a workflow excludes --template, --job and flags about a job")
+		}
+		return s.workflowTarget(a, out, of)
+	}
 	if s.template != "" && inline {
 		return usagef("--template excludes --type and a command")
 	}
@@ -224,7 +235,7 @@ func (s *scheduleFlags) target(a *app, out map[string]any, command []string, of 
 		job["template_id"] = s.template
 	case len(job) == 0:
 		if _, ok := anyOf(out, "job", "template_id", "job_key", "workflow_id", "portfolio_id", "container_id"); of == nil && !ok {
-			return &usage{text: "what shall it start?", hint: "give a command behind --, or --template, --job or --type; see: runsheet schedule add --help"}
+			return &usage{text: "what shall it start?", hint: "give a command behind --, or --template, --workflow, --job or --type; see: runsheet schedule add --help"}
 		}
 		return nil
 	case inline:
@@ -237,7 +248,9 @@ func (s *scheduleFlags) target(a *app, out map[string]any, command []string, of 
 			maps.Copy(given, job)
 			return nil
 		}
-		return &usage{text: "what shall it start?", hint: "give a command behind --, or --template, --job or --type; see: runsheet schedule add --help"}
+		return &usage{text: "what shall it start?", hint: "give a command behind --, or --template, --workflow, --job or --type; see: runsheet schedule add --help"}
+	case of.WorkflowID != nil:
+		return usagef("it starts a workflow: give --input, or another target with --template, --type or a command")
 	case of.Job == nil:
 		job["template_id"] = deref(of.TemplateID)
 	default:
@@ -248,16 +261,39 @@ func (s *scheduleFlags) target(a *app, out map[string]any, command []string, of 
 	return s.only(out, "job", of)
 }
 
+// workflowTarget writes the workflow that it starts.
+func (s *scheduleFlags) workflowTarget(a *app, out map[string]any, of *client.Schedule) error {
+	_, named := out["workflow_id"]
+	if s.workflow == "" && !named && (of == nil || of.WorkflowID == nil) {
+		return usagef("--input and --inputs are a workflow's: name it with --workflow")
+	}
+	inputs, err := a.inputsOf(s.given, s.inputs)
+	if err != nil {
+		return err
+	}
+	if inputs != nil {
+		out["inputs"] = inputs
+	}
+	if s.workflow == "" {
+		return nil
+	}
+	out["workflow_id"] = s.workflow
+	return s.only(out, "workflow_id", of)
+}
+
 // only removes the other target of a schedule that is changed.
 func (s *scheduleFlags) only(out map[string]any, keep string, of *client.Schedule) error {
 	if of == nil {
 		return nil
 	}
-	switch {
-	case keep == "job" && of.TemplateID != nil:
+	if keep != "template_id" && of.TemplateID != nil {
 		out["template_id"], out["params"] = nil, nil
-	case keep == "template_id" && of.Job != nil:
+	}
+	if keep != "job" && of.Job != nil {
 		out["job"] = nil
+	}
+	if keep != "workflow_id" && of.WorkflowID != nil {
+		out["workflow_id"], out["inputs"] = nil, nil
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ not ask a running server, which keeps what it was started with.`,
 		},
 	}
 	config.AddFlags(c.Flags())
-	return a.noun("config", "Look at the configuration", c)
+	return a.noun("config", "Look at the configuration", c, a.configEffective())
 }
 
 func (a *app) versionCommand() *cobra.Command {

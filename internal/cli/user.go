@@ -75,26 +75,35 @@ func (a *app) secret(fromStdin bool) (string, error) {
 		}
 		return line, nil
 	}
-	f, ok := a.in.(*os.File)
-	if !ok || !a.inTTY || !a.errTTY {
+	if !a.inTTY || !a.errTTY {
 		e := usagef("there is no terminal to ask for the password")
 		e.hint = "give it with --password-stdin"
 		return "", e
 	}
+	return a.ask("password")
+}
+
+// ask reads something secret from the terminal, twice and without echo.
+func (a *app) ask(what string) (string, error) {
+	f, ok := a.in.(*os.File)
+	if !ok {
+		return "", usagef("there is no terminal to ask for the %s", what)
+	}
+	title := strings.ToUpper(what[:1]) + what[1:]
 	var said [2]string
-	for i, prompt := range []string{"Password: ", "Password again: "} {
+	for i, prompt := range []string{title + ": ", title + " again: "} {
 		if _, err := io.WriteString(a.err, prompt); err != nil {
 			return "", err
 		}
 		b, err := term.ReadPassword(int(f.Fd()))
 		fmt.Fprintln(a.err) // nobody is left to tell
 		if err != nil {
-			return "", fmt.Errorf("read the password: %w", err)
+			return "", fmt.Errorf("read the %s: %w", what, err)
 		}
 		said[i] = string(b)
 	}
 	if said[0] != said[1] {
-		return "", usagef("the two passwords differ")
+		return "", usagef("the two %ss differ", what)
 	}
 	return said[0], nil
 }

@@ -487,12 +487,24 @@ func (a *app) webhookDelivery() *cobra.Command {
 }
 
 func (a *app) webhookRedeliver() *cobra.Command {
-	return &cobra.Command{
-		Use: "redeliver DELIVERY...", Short: "Send messages again, with the same ids and bodies", Args: cobra.MinimumNArgs(1),
+	var hook, since string
+	c := &cobra.Command{
+		Use: "redeliver DELIVERY... | --webhook WEBHOOK", Short: "Send messages again, with the same ids and bodies",
+		Example: `  runsheet webhook redeliver dlv_01jh0000000000000000000000
+  runsheet webhook redeliver --webhook chat --since 24h`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if (hook == "") == (len(args) == 0) {
+				return usagef("name deliveries, or a webhook with --webhook")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
+			}
+			if hook != "" {
+				return a.redeliverFailed(c.Context(), cl, hook, since)
 			}
 			for _, ref := range args {
 				d, err := cl.Redeliver(c.Context(), ref, client.Call{})
@@ -509,4 +521,30 @@ func (a *app) webhookRedeliver() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().StringVar(&hook, "webhook", "", "all that this `webhook` did not get and that was given up")
+	c.Flags().StringVar(&since, "since", "24h", "with --webhook: made within this `time`, or later than this one")
+	return c
+}
+
+// redeliverFailed sends again what was given up, as often as there is more.
+func (a *app) redeliverFailed(ctx context.Context, cl *client.Client, hook, since string) error {
+	from, err := a.since("since", since)
+	if err != nil {
+		return err
+	}
+	all := 0
+	for {
+		done, err := cl.RedeliverFailed(ctx, hook, client.RedeliverInput{Since: from})
+		if err != nil {
+			return err
+		}
+		for _, id := range done.Items {
+			fmt.Fprintln(a.out, id)
+		}
+		if all += done.Redelivered; !done.More || done.Redelivered == 0 {
+			break
+		}
+	}
+	a.talk("%d messages are on their way again", all)
+	return nil
 }

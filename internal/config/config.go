@@ -49,6 +49,8 @@ type Config struct {
 	// RedisURL leads to a Redis server that carries hints between instances, as
 	// redis.CheckURL wants it; "" = none.
 	RedisURL Secret
+	// CheckpointTTL is how long Redis keeps checkpoints of workflows; 0 = 1 h.
+	CheckpointTTL time.Duration
 	// BlobURL says where artifacts are kept, as blob.ParsePlace reads it, valid;
 	// "" = inside Data.
 	BlobURL string
@@ -79,6 +81,10 @@ type Config struct {
 	OutboundAllow []string
 	// OIDC is logging in at an OpenID provider.
 	OIDC OIDC
+	// Notify is how workflows tell people something.
+	Notify Notify
+	// Readable is what workflows may read.
+	Readable Readable
 	// LLM is the servers of language models.
 	LLM LLM
 	// Demo adds demonstration data and allows a few harmless commands.
@@ -93,6 +99,8 @@ type Config struct {
 	// CalendarsDir is the folder of calendar packs; "" = calendars inside Data,
 	// which need not exist.
 	CalendarsDir string
+	// Secrets says where their master key is.
+	Secrets Secrets
 	// Schedules says how schedules are fired.
 	Schedules Schedules
 	// Timezone is the IANA zone of new schedules, valid.

@@ -70,7 +70,7 @@ func keys() []key {
 				return c.DatabaseURL.String()
 			},
 		},
-		redisURL(),
+		redisURL(), duration("checkpoint_ttl", "time that Redis keeps checkpoints of workflows, 1m to 24h; the database has them all", time.Minute, 24*time.Hour, func(c *Config) *time.Duration { return &c.CheckpointTTL }),
 		text("blob_url", "where artifacts and run logs are kept: file:///folder or s3://bucket/prefix?endpoint=https://host; without it in the data folder",
 			func(c *Config) *string { return &c.BlobURL }, checkBlob),
 		secret("blob_access_key", "access key of an S3 bucket", func(c *Config) *Secret { return &c.BlobAccessKey }),
@@ -111,7 +111,7 @@ func keys() []key {
 		text("timezone", "IANA time zone of new schedules", func(c *Config) *string { return &c.Timezone }, checkZone),
 		renamed("legacy-enabled", flag("legacy.enabled", "answer at /queue, /jobs, /schedules and /scheduler as well, for programs of an earlier time", func(c *Config) *bool { return &c.Legacy })),
 		renamed("llm-create-missing-directive", flag("llm.create_missing_directive", "a job that names a directive which does not exist makes one that says and allows nothing", func(c *Config) *bool { return &c.LLMCreateMissing })),
-	}, slices.Concat(scheduleKeys(), fileKeys(), oidcKeys(), llmKeys(), gpuKeys())...)
+	}, slices.Concat(secretsKeys(), scheduleKeys(), fileKeys(), oidcKeys(), llmKeys(), gpuKeys(), notifyKeys(), sourceKeys())...)
 }
 
 // levels has slog's levels -4, 0, 4 and 8. Read-only.

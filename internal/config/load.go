@@ -74,14 +74,15 @@ func (v *value) Type() string {
 // defaults is the configuration of someone who says nothing.
 func defaults(env func(string) (string, bool)) Config {
 	c := Config{
-		Listen:      "127.0.0.1:8420",
-		Workers:     1,
-		StopGrace:   10 * time.Second,
-		LeaseTTL:    30 * time.Second,
-		Schedules:   defaultSchedules(),
-		LogLevel:    slog.LevelInfo,
-		LogFormat:   "text",
-		LogMaxBytes: runlog.DefaultMaxBytes,
+		Listen:        "127.0.0.1:8420",
+		Workers:       1,
+		StopGrace:     10 * time.Second,
+		CheckpointTTL: time.Hour,
+		LeaseTTL:      30 * time.Second,
+		Schedules:     defaultSchedules(),
+		LogLevel:      slog.LevelInfo,
+		LogFormat:     "text",
+		LogMaxBytes:   runlog.DefaultMaxBytes,
 
 		ArtifactMaxBytes: 1 << 30, RunMaxBytes: 4 << 30,
 		RetentionDays: 30, RetentionRuns: 100_000, RetentionEventsDays: 30,
@@ -91,6 +92,7 @@ func defaults(env func(string) (string, bool)) Config {
 
 		LegacyTimezone: "Asia/Seoul",
 		OIDC:           defaultOIDC(),
+		Notify:         defaultNotify(),
 		LLM:            defaultLLM(),
 		origins:        map[string]string{},
 	}
@@ -192,6 +194,11 @@ func (c *Config) finish() (Config, error) {
 		return Config{}, fault.Newf(fault.InvalidInput, "data (%s): %v", c.origin("data"), err)
 	}
 	c.Data = abs
+	if c.Secrets.KeyFile != "" {
+		if c.Secrets.KeyFile, err = filepath.Abs(c.Secrets.KeyFile); err != nil {
+			return Config{}, fault.Newf(fault.InvalidInput, "secrets.key_file (%s): %v", c.origin("secrets.key_file"), err)
+		}
+	}
 	if err := c.checkTLS(); err != nil {
 		return Config{}, err
 	}
@@ -199,6 +206,9 @@ func (c *Config) finish() (Config, error) {
 		return Config{}, fault.Newf(fault.InvalidInput,
 			"listen (%s): %q can be reached from other machines, and this server does not speak TLS", c.origin("listen"), c.Listen).
 			WithHint("listen on 127.0.0.1, set tls_cert and tls_key (--tls-cert, --tls-key), or put a reverse proxy with TLS in front and set behind_proxy (--behind-proxy)")
+	}
+	if err := c.finishNotify(); err != nil {
+		return Config{}, err
 	}
 	if err := c.finishOIDC(); err != nil {
 		return Config{}, err

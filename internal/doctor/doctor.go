@@ -81,6 +81,7 @@ func Examine(ctx context.Context, o Options) Report {
 	e.certificate()
 	e.commands()
 	e.folder()
+	e.secrets()
 	e.lock()
 	e.database(ctx)
 	e.redis(ctx)

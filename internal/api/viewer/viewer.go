@@ -13,7 +13,6 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
-	"strings"
 )
 
 //go:embed static
@@ -44,31 +43,4 @@ func folder(files embed.FS, name string) fs.FS {
 		panic("viewer: " + err.Error()) // the folder is embedded: cannot happen
 	}
 	return sub
-}
-
-// Files serves files below prefix, which ends in a slash. A path that is no
-// file and has no extension gets index.html, so that pages have URLs; anything
-// else is given to missing.
-func Files(prefix string, files fs.FS, missing http.HandlerFunc) http.Handler {
-	server := http.FileServerFS(files)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			missing(w, r)
-			return
-		}
-		name := strings.TrimPrefix(r.URL.Path, prefix)
-		info, err := fs.Stat(files, strings.TrimSuffix(name, "/"))
-		switch {
-		case name == "" || err != nil && !strings.Contains(name, "."):
-			name = ""
-		case err != nil || info.IsDir() || name == "index.html":
-			missing(w, r)
-			return
-		}
-		w.Header().Set("Content-Security-Policy", CSP)
-		w.Header().Set("Cache-Control", "no-cache")
-		c := r.Clone(r.Context())
-		c.URL.Path = "/" + name
-		server.ServeHTTP(w, c)
-	})
 }

@@ -41,6 +41,7 @@ type ApprovalDecision struct {
 	DecidedBy string    `json:"decided_by"`
 	Comment   *string   `json:"comment"`
 	DecidedAt time.Time `json:"decided_at"`
+	Form      Object    `json:"form" doc:"what the person filled in; empty where the approval asks for nothing"`
 }
 
 // Approval is a question to people, and how it was answered.
@@ -74,6 +75,10 @@ type Approval struct {
 	MaxReRequests int                `json:"max_re_requests"`
 	Replaces      *string            `json:"replaces" doc:"id of the request whose place it took"`
 	ReplacedBy    *string            `json:"replaced_by" doc:"id of the request that took its place"`
+	Approvers     []string           `json:"approvers" doc:"who may approve, each role:NAME or user:NAME; empty = everybody who may decide approvals"`
+	WorkflowRunID *string            `json:"workflow_run_id" doc:"the run of a workflow that waits, null = none does"`
+	NodeID        *string            `json:"node_id" doc:"its node"`
+	Form          Object             `json:"form" doc:"inputs by name, as those of a workflow, that who approves fills in; empty = none. It is a part of content"`
 }
 
 // ApprovalList is one page.
@@ -112,6 +117,7 @@ func (in ApprovalRules) On(r approval.Request) approval.Request {
 type DecisionInput struct {
 	ContentHash string `json:"content_hash" minLength:"1" maxLength:"100" doc:"that of the approval as the person saw it" example:"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 	Comment     string `json:"comment,omitempty" maxLength:"4000" doc:"for people"`
+	Form        Object `json:"form,omitempty" doc:"the values of the approval's form by their names, where it has one"`
 }
 
 // ExecutionDecisionInput decides the approval that is pending about something.
@@ -119,6 +125,7 @@ type ExecutionDecisionInput struct {
 	Approved    bool   `json:"approved" doc:"false rejects it"`
 	ContentHash string `json:"content_hash,omitempty" maxLength:"100" doc:"refused if it is given and is not that of the pending approval"`
 	Comment     string `json:"comment,omitempty" maxLength:"4000" doc:"for people"`
+	Form        Object `json:"form,omitempty" doc:"the values of the approval's form by their names, where it has one"`
 }
 
 // ApprovalOf shows r.
@@ -131,6 +138,10 @@ func ApprovalOf(r approval.Request) Approval {
 		OnExpire: string(r.OnExpire), Status: string(r.Status), EndedAt: instant(r.DecidedAt), Reason: str(r.Reason),
 		MinApprovals: r.MinApprovals, Decisions: []ApprovalDecision{}, AllowSelf: r.AllowRequester, NeedsComment: r.RequireComment,
 		Round: r.Round, MaxReRequests: r.MaxReRequests, Replaces: str(r.Replaces), ReplacedBy: str(r.ReplacedBy),
+		Approvers: append([]string{}, r.Approvers...), Form: ApprovalForm(r),
+	}
+	if runID, nodeID, ok := r.Subject.Node(); ok {
+		w.WorkflowRunID, w.NodeID = &runID, &nodeID
 	}
 	if w.Table.Rows == nil {
 		w.Table.Rows = [][]string{}
@@ -142,7 +153,7 @@ func ApprovalOf(r approval.Request) Approval {
 		w.Table.Columns = append(w.Table.Columns, ApprovalColumn{Name: c.Name, Label: orName(c.Label, c.Name), Type: string(c.Type)})
 	}
 	for _, d := range r.Decisions {
-		w.Decisions = append(w.Decisions, ApprovalDecision{Approved: d.Approved, DecidedBy: d.By.Name, Comment: str(d.Comment), DecidedAt: d.At.UTC()})
+		w.Decisions = append(w.Decisions, ApprovalDecision{Approved: d.Approved, DecidedBy: d.By.Name, Comment: str(d.Comment), DecidedAt: d.At.UTC(), Form: Object(d.Form)})
 	}
 	if d := r.Last(); d != nil {
 		word := strings.ToLower(string(r.Status))
@@ -152,6 +163,21 @@ func ApprovalOf(r approval.Request) Approval {
 		}
 	}
 	return w
+}
+
+// ApprovalForm is the form of a request about a node of a workflow, nil = there is
+// none.
+func ApprovalForm(r approval.Request) Object {
+	if r.Subject.Type != approval.SubjectWorkflowNode {
+		return nil
+	}
+	var c struct {
+		Form json.RawMessage `json:"form"`
+	}
+	if json.Unmarshal(r.Content, &c) != nil {
+		return nil
+	}
+	return Object(c.Form)
 }
 
 func orName(label, name string) string {

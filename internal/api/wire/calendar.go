@@ -74,7 +74,15 @@ type CalendarSession struct {
 // CalendarSessions lists sessions by date.
 type CalendarSessions struct {
 	Items      []CalendarSession `json:"items" nullable:"false"`
+	Closed     []CalendarClosure `json:"closed" nullable:"false" doc:"days off that have a reason, by date"`
 	NextCursor *string           `json:"next_cursor" doc:"always null: the period bounds the list"`
+}
+
+// CalendarClosure is a day without a session, for a reason.
+type CalendarClosure struct {
+	Date     string `json:"date" example:"2026-12-25"`
+	Reason   string `json:"reason" example:"Christmas Day"`
+	Verified bool   `json:"verified" doc:"the exchange has announced it, or an override says it"`
 }
 
 // CalendarSessionOf shows a session.

@@ -40,6 +40,7 @@ type JobInput struct {
 
 // JobPatch is what may be changed while a job waits; a merge patch.
 type JobPatch struct {
+	Params        Object            `json:"params,omitempty" doc:"what the job works with: before its first attempt, and not while it waits for an approval or if it runs a workflow. Like those of a retry"`
 	Name          *string           `json:"name,omitempty" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$"`
 	Priority      *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"moves the job behind the others of that priority"`
 	Labels        map[string]string `json:"labels,omitempty" doc:"a null value removes a label"`
@@ -64,8 +65,9 @@ type Reason struct {
 
 // Waiting is why a job does not run yet.
 type Waiting struct {
-	Code   string     `json:"code" enum:"position,no_slot,lock,limit,paused,held,not_before,group,direct_first,retry_delay,approval,event"`
+	Code   string     `json:"code" enum:"position,no_slot,lock,limit,paused,held,not_before,group,direct_first,retry_delay,approval,event,parked"`
 	Detail string     `json:"detail" doc:"for people"`
+	For    *string    `json:"for" doc:"with parked: what the run waits for, for example approval, timer, event, job, retry_delay, paused or turn"`
 	Holder *string    `json:"holder" doc:"id of what it waits for"`
 	Until  *time.Time `json:"until" doc:"when the reason ends by itself; null if unknown"`
 }
@@ -96,7 +98,7 @@ type Job struct {
 	Limits            JobLimits         `json:"limits"`
 	UniqueKey         *string           `json:"unique_key" doc:"equal for equal jobs; null: it may have equals"`
 	RetryOnRestart    bool              `json:"retry_on_restart"`
-	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask"`
+	CrashPolicy       string            `json:"crash_policy" enum:"fail,retry,ask,resume" doc:"resume: its run goes on, which only some job types can do"`
 	Labels            map[string]string `json:"labels"`
 	WebhookURL        *string           `json:"webhook_url" doc:"who is told how it fares"`
 	WebhookEvents     []string          `json:"webhook_events" doc:"by their full names; the ends of attempts if empty"`

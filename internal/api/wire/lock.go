@@ -56,6 +56,7 @@ type Lock struct {
 	Capacity int          `json:"capacity"`
 	Free     int          `json:"free"`
 	Holders  []LockHolder `json:"holders"`
+	Waiters  []LockWaiter `json:"waiters,omitempty" doc:"who needs it, in order, among the first 1000 jobs of the queue; with include=waiters"`
 }
 
 // LockList is one page.

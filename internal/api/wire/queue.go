@@ -67,14 +67,20 @@ type RunningJob struct {
 	InstanceID *string   `json:"instance_id"`
 	// CancelRequestedAt is set while it is being stopped.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at" doc:"it is being stopped"`
+	Locks             []string   `json:"locks" doc:"which it holds"`
+	TypicalMs         *int64     `json:"typical_ms" doc:"how long such runs take: the median of the latest that ended well; null while unknown"`
+	Tokens            Tokens     `json:"tokens"`
 }
 
 // WaitingDirect is a direct request that waits for its slot.
 type WaitingDirect struct {
-	RunID    string   `json:"run_id"`
-	Kind     string   `json:"kind" doc:"the work" example:"story"`
-	Position int      `json:"position" doc:"number of direct requests before it"`
-	Locks    []string `json:"locks"`
+	RunID        string     `json:"run_id"`
+	Kind         string     `json:"kind" doc:"the work" example:"story"`
+	Position     int        `json:"position" doc:"number of direct requests before it"`
+	Locks        []string   `json:"locks"`
+	CreatedBy    string     `json:"created_by" doc:"who asks"`
+	WaitingSince time.Time  `json:"waiting_since"`
+	Deadline     *time.Time `json:"deadline" doc:"when it is given up unless it has its slot; null: never"`
 }
 
 // QueueGroup is a group of which jobs are on the page.
@@ -106,6 +112,7 @@ type QueueStatistics struct {
 
 // QueueState is the queue: what runs, what waits in which order, and how many.
 type QueueState struct {
+	Seq          int64           `json:"seq" doc:"position in the log of events that is not newer than the answer: follow events since it"`
 	Revision     int64           `json:"revision" doc:"of the order: it changes only when a person changes the order. The ETag holds it too"`
 	Paused       bool            `json:"paused" doc:"running jobs finish, none starts"`
 	PausedBy     *string         `json:"paused_by" doc:"null for other tenants than the default one"`
@@ -116,6 +123,8 @@ type QueueState struct {
 	Queued       JobList         `json:"queued" doc:"one page of the order"`
 	Groups       []QueueGroup    `json:"groups" doc:"the groups of the jobs that run or are on the page"`
 	Statistics   QueueStatistics `json:"statistics" doc:"may be some seconds old"`
+	DrainedAt    *time.Time      `json:"drained_at" doc:"when the last of the waiting jobs is likely to start; held ones do not count; null while unknown, and when none waits"`
+	Drained      *StartRange     `json:"drained_range" doc:"four of five times it lies in this"`
 }
 
 // RunningJobOf shows an attempt. j is its job, the zero value for a direct
@@ -124,7 +133,7 @@ func RunningJobOf(v run.Run, j job.Job) RunningJob {
 	out := RunningJob{
 		JobID: str(v.JobID), RunID: v.ID, Name: v.JobName, JobType: v.JobType, TemplateID: str(v.TemplateID), GroupID: str(v.GroupID),
 		Attempt: v.Attempt, StartedAt: v.StartedAt.UTC(), Progress: progress(v.Result.Progress), InstanceID: str(v.Instance),
-		CancelRequestedAt: instant(j.CancelAskedAt),
+		CancelRequestedAt: instant(j.CancelAskedAt), Locks: []string{}, Tokens: tokens(v.Result.Tokens),
 	}
 	if j.ID != "" {
 		out.Priority, out.GroupID = &j.Priority, str(j.GroupID)

@@ -89,8 +89,10 @@ type Run struct {
 
 // RunList is one page.
 type RunList struct {
-	Items      []Run   `json:"items"`
-	NextCursor *string `json:"next_cursor" doc:"give it as cursor to get the next page; null on the last"`
+	Items      []Run             `json:"items"`
+	NextCursor *string           `json:"next_cursor" doc:"give it as cursor to get the next page; null on the last"`
+	Histogram  *RunHistogram     `json:"histogram,omitempty" doc:"with include=histogram"`
+	Typical    []TypicalDuration `json:"typical,omitempty" doc:"of the kinds of runs on the page, with include=typical"`
 }
 
 // ArtifactOf shows a.

@@ -43,8 +43,8 @@ type ScheduleInput struct {
 	Params      Object            `json:"params,omitempty" doc:"merged (JSON merge patch) over the template's"`
 	Job         *ScheduleJobInput `json:"job,omitempty" doc:"the job that it starts, in place of template_id"`
 	JobKey      string            `json:"job_key,omitempty" maxLength:"100" doc:"another way to say template_id or job: the name of a template, or else a job type"`
-	WorkflowID  string            `json:"workflow_id,omitempty" nullable:"true" maxLength:"100" doc:"refused: this version starts jobs only"`
-	Inputs      Object            `json:"inputs,omitempty" nullable:"true" doc:"refused: they are for workflows"`
+	WorkflowID  string            `json:"workflow_id,omitempty" nullable:"true" maxLength:"100" doc:"the workflow that it starts, in place of template_id"`
+	Inputs      Object            `json:"inputs,omitempty" nullable:"true" doc:"of the workflow"`
 	PortfolioID string            `json:"portfolio_id,omitempty" nullable:"true" maxLength:"100" doc:"refused: this version starts jobs only"`
 	ContainerID string            `json:"container_id,omitempty" nullable:"true" maxLength:"100" doc:"another name of portfolio_id"`
 
@@ -94,7 +94,9 @@ type Schedule struct {
 	Description string `json:"description"`
 	Version     int    `json:"version" doc:"counts its changes from 1"`
 
-	TemplateID *string           `json:"template_id" doc:"the template that it starts; null: job says what"`
+	TemplateID *string           `json:"template_id" doc:"the template that it starts; null: job or workflow_id says what"`
+	WorkflowID *string           `json:"workflow_id" doc:"the workflow that it starts, with the version that is active then"`
+	Inputs     Object            `json:"inputs" doc:"of the workflow"`
 	Params     Object            `json:"params" doc:"merged over the template's"`
 	Job        *ScheduleJobInput `json:"job" doc:"the job that it starts; null: template_id says what"`
 
@@ -153,6 +155,9 @@ type Schedule struct {
 	CreatedBy string    `json:"created_by"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+
+	Next    []ScheduleNominal `json:"next,omitempty" doc:"the next three nominals; in lists with include=next"`
+	Results []ScheduleResult  `json:"results,omitempty" doc:"the latest 20 runs, latest first; in lists with include=results"`
 }
 
 // ScheduleWarning is something about a schedule that a person should look at.

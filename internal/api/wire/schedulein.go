@@ -21,7 +21,7 @@ func (in ScheduleInput) Plain() (ScheduleInput, error) {
 	if err := in.unsupported(); err != nil {
 		return in, err
 	}
-	in.WorkflowID, in.Inputs, in.PortfolioID, in.ContainerID = "", nil, "", ""
+	in.PortfolioID, in.ContainerID = "", ""
 	trigger, err := in.trigger()
 	if err != nil {
 		return in, err
@@ -36,14 +36,12 @@ func (in ScheduleInput) unsupported() error {
 		name  string
 		given bool
 	}{
-		{"workflow_id", in.WorkflowID != ""},
-		{"inputs", len(in.Inputs) > 0 && string(in.Inputs) != "null"},
 		{"portfolio_id", in.PortfolioID != ""},
 		{"container_id", in.ContainerID != ""},
 	} {
 		if f.given {
 			return fault.Newf(fault.InvalidInput, "this version cannot start what %s names", f.name).
-				At("/"+f.name, "unsupported", "must be absent: a schedule starts a template (template_id, params) or a job (job)").
+				At("/"+f.name, "unsupported", "must be absent: a schedule starts a template (template_id, params), a workflow (workflow_id, inputs) or a job (job)").
 				WithHint("leave " + f.name + " out and give template_id or job; all the rest of this form is accepted")
 		}
 	}
@@ -323,18 +321,28 @@ func ScheduleInputOf(d agenda.Definition, enabled bool) (ScheduleInput, error) {
 	p := d.Policy
 	grace, window := Duration(p.Grace), Duration(p.CatchUpWindow)
 	in := ScheduleInput{
-		Name: d.Name, Description: d.Description, TemplateID: d.Target.TemplateID, Params: Object(d.Target.Inputs),
+		Name: d.Name, Description: d.Description, TemplateID: d.Target.TemplateID, WorkflowID: d.Target.WorkflowID,
 		Overlap: string(p.Overlap), MaxQueued: &p.MaxQueued, MaxParallel: positive(p.MaxParallel), Missed: string(p.Missed),
 		Grace: &grace, CatchUpWindow: &window, MaxCatchUp: &p.MaxCatchUp,
 		MinInterval: DurationOf(p.MinInterval), MinIntervalFrom: string(p.MinIntervalFrom), Jitter: DurationOf(p.Jitter), Offset: DurationOf(p.Offset),
 		StartDeadline: DurationOf(p.StartDeadline), PauseOnFailure: positive(p.PauseOnFailure), MaxRuns: positive(p.MaxRuns),
 		ExecutionMode: string(d.Mode), Labels: d.Labels, Enabled: &enabled,
 	}
+	in.Params, in.Inputs = overOf(d.Target)
 	if in.Job, err = scheduleJob(d.Target); err != nil {
 		return in, err
 	}
 	in.setTiming(t)
 	return in, nil
+}
+
+// overOf are the params of a target that is a template, and the inputs of one that is
+// a workflow.
+func overOf(t agenda.Target) (params, inputs Object) {
+	if t.WorkflowID != "" {
+		return nil, Object(t.Inputs)
+	}
+	return Object(t.Inputs), nil
 }
 
 func scheduleJob(t agenda.Target) (*ScheduleJobInput, error) {

@@ -24,7 +24,7 @@ func ScheduleOf(s agenda.Schedule, find timetable.Finder, now time.Time) Schedul
 	p, st := s.Policy, s.State
 	w := Schedule{
 		ScheduleID: s.ID, Name: s.Name, Description: s.Description, Version: s.Version,
-		TemplateID: str(s.Target.TemplateID), Params: Object(s.Target.Inputs), Timezone: s.Zone,
+		TemplateID: str(s.Target.TemplateID), WorkflowID: str(s.Target.WorkflowID), Timezone: s.Zone,
 		Overlap: string(p.Overlap), MaxQueued: p.MaxQueued, MaxParallel: positive(p.MaxParallel), Grace: Duration(p.Grace),
 		CatchUpWindow: Duration(p.CatchUpWindow), MaxCatchUp: p.MaxCatchUp, MinInterval: DurationOf(p.MinInterval), MinIntervalFrom: "start",
 		Jitter: DurationOf(p.Jitter), Offset: DurationOf(p.Offset), StartDeadline: DurationOf(p.StartDeadline),
@@ -34,6 +34,7 @@ func ScheduleOf(s agenda.Schedule, find timetable.Finder, now time.Time) Schedul
 		SkipNext: []time.Time{}, LastJobID: str(st.Last.JobID), LastStatus: str(string(st.Last.Status)), RunCount: st.RunCount, FiredCount: st.Runs,
 		ConsecutiveFailures: st.Failures, SkippedCounts: map[string]int64{}, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
+	w.Params, w.Inputs = overOf(s.Target)
 	if p.MinIntervalFrom != agenda.FromStart {
 		w.MinIntervalFrom = string(p.MinIntervalFrom)
 	}

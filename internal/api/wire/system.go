@@ -91,7 +91,7 @@ type Usage struct {
 type JobType struct {
 	JobType      string `json:"job_type" example:"command"`
 	ParamsSchema Object `json:"params_schema" doc:"JSON Schema (2020-12) of params"`
-	CrashPolicy  string `json:"crash_policy" enum:"fail,retry,ask" doc:"what a crash of the server does to a running job of this type, unless the job says otherwise"`
+	CrashPolicy  string `json:"crash_policy" enum:"fail,retry,ask,resume" doc:"what a crash of the server does to a running job of this type, unless the job says otherwise"`
 }
 
 // JobTypeList is all job types.

@@ -48,6 +48,7 @@ type Webhook struct {
 	DisabledReason      *string           `json:"disabled_reason" enum:"by_hand,gone,failing" doc:"gone: it answered 410; failing: nothing reached it for three days"`
 	DisabledAt          *time.Time        `json:"disabled_at"`
 	Health              WebhookHealth     `json:"health"`
+	Rate                *DeliveryRate     `json:"rate,omitempty" doc:"in lists with include=rate"`
 	SecretRotatedAt     *time.Time        `json:"secret_rotated_at"`
 	PreviousSecretUntil *time.Time        `json:"previous_secret_until" doc:"until then messages carry a signature by the previous secret too"`
 	CreatedBy           string            `json:"created_by"`

@@ -1,0 +1,374 @@
+package api_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runsheet/runsheet/internal/access"
+	"github.com/runsheet/runsheet/internal/api"
+	"github.com/runsheet/runsheet/internal/api/wire"
+)
+
+func objects(t *testing.T, v any) []map[string]any {
+	t.Helper()
+	list, ok := v.([]any)
+	if !ok {
+		t.Fatalf("not a list: %v", v)
+	}
+	var out []map[string]any
+	for _, x := range list {
+		m, ok := x.(map[string]any)
+		if !ok {
+			t.Fatalf("not an object: %v", x)
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func TestOverview(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.addJob(echoJob)
+	v := want(t, b.as(access.Viewer, "GET", "/api/overview", ""), 200, "").json(t)
+	got := map[string]any{}
+	for _, k := range []string{"paused", "queued", "running", "pending_approvals", "restored", "version"} {
+		got[k] = v[k]
+	}
+	// The job was added after the start, so nothing was restored.
+	if diff := cmp.Diff(map[string]any{"paused": false, "queued": 1.0, "running": 0.0, "pending_approvals": 0.0, "restored": 0.0, "version": "test"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if n, _ := v["seq"].(float64); n < 1 {
+		t.Errorf("seq %v", v["seq"])
+	}
+	want(t, b.call("POST", "/api/jobs", `{"job_type":"echo","params":{"text":"hi"},"approval":{}}`), 201, "")
+	want(t, b.call("POST", "/api/queue/pause", `{"reason":"lunch"}`), 200, "")
+	v = b.call("GET", "/api/overview", "").json(t)
+	if v["pending_approvals"] != 1.0 || v["paused"] != true || v["paused_reason"] != "lunch" {
+		t.Errorf("overview %v", v)
+	}
+	if v := want(t, b.as("stranger", "GET", "/api/overview", ""), 200, "").json(t); v["queued"] != 0.0 || v["paused_reason"] != nil {
+		t.Errorf("a stranger sees %v", v)
+	}
+}
+
+func TestOverviewTellsWhatARestartBroughtBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.addJob(echoJob)
+	b.clock.Advance(time.Minute)
+	again := setupOn(t, b.store, func(o *api.Options) { o.Clock = b.clock })
+	for range 2 { // it stays when the queue changes
+		if v := again.call("GET", "/api/overview", "").json(t); v["restored"] != 1.0 {
+			t.Errorf("restored %v", v["restored"])
+		}
+		again.addJob(echoJob)
+	}
+}
+
+func TestQueueShowsLocksAndWhenItIsDrained(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.call("PATCH", "/api/workers", `{"count":1}`), 200, "")
+	for range 3 {
+		b.addJob(`{"job_type":"echo","params":{"text":"x"}}`)
+		c := b.claim()
+		b.clock.Advance(10 * time.Second)
+		b.finish(c)
+	}
+	b.addJob(`{"job_type":"echo","params":{"text":"x","model":"m"}}`)
+	b.claim()
+	b.addJob(`{"job_type":"echo","params":{"text":"x","model":"m"}}`)
+	b.clock.Advance(time.Second)
+	v := want(t, b.call("GET", "/api/queue", ""), 200, "").json(t)
+	one := objects(t, v["running"])[0]
+	if diff := cmp.Diff([]any{"model:m"}, one["locks"]); diff != "" || one["typical_ms"] != 10000.0 {
+		t.Errorf("%s%v", diff, one)
+	}
+	if n, _ := v["seq"].(float64); n < 1 || v["drained_at"] == nil || v["drained_range"] == nil {
+		t.Errorf("seq %v, drained %v %v", v["seq"], v["drained_at"], v["drained_range"])
+	}
+	locks := list(t, b.call("GET", "/api/locks?include=waiters", ""))
+	if w := objects(t, locks[0]["waiters"]); len(w) != 1 || w[0]["position"] != 0.0 || w[0]["job_id"] == nil {
+		t.Errorf("waiters %v", w)
+	}
+	if _, there := list(t, b.call("GET", "/api/locks", ""))[0]["waiters"]; there {
+		t.Error("waiters although nobody asked")
+	}
+}
+
+func TestRunsIncluded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.call("PATCH", "/api/workers", `{"count":1}`), 200, "")
+	for range 3 {
+		b.addJob(echoJob)
+		c := b.claim()
+		b.clock.Advance(15 * time.Minute)
+		b.finish(c)
+	}
+	v := want(t, b.call("GET", "/api/job-runs?include=histogram,typical&limit=1&bucket=1800", ""), 200, "").json(t)
+	h, _ := v["histogram"].(map[string]any)
+	bars := objects(t, h["bars"])
+	if len(bars) != 2 || bars[0]["completed"] != 2.0 || bars[1]["completed"] != 1.0 || bars[0]["at"] != "2026-01-31T12:00:00Z" || h["complete"] != true {
+		t.Errorf("histogram %v", h)
+	}
+	if ty := objects(t, v["typical"]); len(ty) != 1 || ty[0]["median_ms"] != 900000.0 || ty[0]["runs"] != 3.0 {
+		t.Errorf("typical %v", ty)
+	}
+	// What is shown beside the items is no part of the list: later pages need not ask for it again.
+	cursor, _ := v["next_cursor"].(string)
+	if n := len(list(t, b.call("GET", "/api/job-runs?cursor="+url.QueryEscape(cursor), ""))); n != 2 {
+		t.Errorf("%d runs on the second page", n)
+	}
+	v = want(t, b.call("GET", "/api/job-runs?include=histogram&status=FAILED&bucket=86400", ""), 200, "").json(t)
+	if h, _ := v["histogram"].(map[string]any); len(h["bars"].([]any)) != 0 || h["bucket_ms"] != 86400000.0 {
+		t.Errorf("histogram of failed runs %v", h)
+	}
+	want(t, b.call("GET", "/api/job-runs?include=everything", ""), 400, "invalid_parameter")
+	if n := len(list(t, b.call("GET", "/api/job-runs?workflow_id=etl", ""))); n != 0 {
+		t.Errorf("%d runs of a workflow that is not there", n)
+	}
+}
+
+func TestJobHistory(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.call("PATCH", "/api/workers", `{"count":1}`), 200, "")
+	j := b.addJob(`{"job_type":"echo","params":{"text":"hi"},"hold":true}`)
+	b.clock.Advance(time.Minute)
+	want(t, b.call("POST", "/api/jobs/"+j+"/release", ""), 200, "")
+	b.clock.Advance(time.Minute)
+	c := b.claim()
+	b.clock.Advance(time.Minute)
+	b.finish(c)
+	var types []string
+	first := b.call("GET", "/api/jobs/"+j+"/events?limit=2", "")
+	rest := b.call("GET", "/api/jobs/"+j+"/events?limit=2&cursor="+first.text(t, "next_cursor"), "")
+	for _, e := range append(list(t, first), list(t, rest)...) {
+		types = append(types, e["type"].(string))
+	}
+	if diff := cmp.Diff([]string{"job.queued", "job.released", "job.started", "job.run.completed"}, types); diff != "" {
+		t.Error(diff)
+	}
+	v := want(t, b.call("GET", "/api/jobs/"+j+"/timeline", ""), 200, "").json(t)
+	var kinds []string
+	for _, s := range objects(t, v["segments"]) {
+		kinds = append(kinds, s["kind"].(string)+" "+s["from"].(string)[11:19]+" "+s["to"].(string)[11:19])
+	}
+	if diff := cmp.Diff([]string{"queued 12:00:00 12:01:00", "queued 12:01:00 12:02:00", "running 12:02:00 12:03:00"}, kinds); diff != "" || v["complete"] != true {
+		t.Error(diff, v["complete"])
+	}
+	want(t, b.as("stranger", "GET", "/api/jobs/"+j+"/events", ""), 404, "not_found")
+	want(t, b.as("stranger", "GET", "/api/jobs/"+j+"/timeline", ""), 404, "not_found")
+}
+
+func TestDuplicate(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.addJob(`{"job_type":"echo","name":"n","params":{"text":"hi","model":"m"},"priority":2,"labels":{"a":"b"},"unique":{"by":["/text"]}}`)
+	a := want(t, b.call("POST", "/api/jobs/"+j+"/duplicate", "", "Idempotency-Key", "k"), 201, "")
+	v := a.json(t)
+	if v["job_id"] == j || v["name"] != "n" || v["priority"] != 2.0 || v["trigger"] != "manual" || v["retry_of"] != nil || v["params"].(map[string]any)["text"] != "hi" {
+		t.Errorf("duplicate %s", a.body)
+	}
+	if again := want(t, b.call("POST", "/api/jobs/"+j+"/duplicate", "", "Idempotency-Key", "k"), 201, ""); again.text(t, "job_id") != v["job_id"] {
+		t.Error("the repetition made another job")
+	}
+	v = want(t, b.call("POST", "/api/jobs/"+j+"/duplicate", `{"params":{"text":"other"},"hold":true}`), 201, "").json(t)
+	if v["params"].(map[string]any)["text"] != "other" || v["hold"] != true {
+		t.Errorf("duplicate %v", v)
+	}
+	// Without a template the params are an author's.
+	want(t, b.as(access.Operator, "POST", "/api/jobs/"+j+"/duplicate", `{"params":{"text":"other"}}`), 403, "forbidden")
+	want(t, b.as(access.Operator, "POST", "/api/jobs/"+j+"/duplicate", ""), 201, "")
+	want(t, b.as("stranger", "POST", "/api/jobs/"+j+"/duplicate", ""), 404, "not_found")
+}
+
+func TestParamsOfAWaitingJob(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.addJob(`{"job_type":"echo","params":{"text":"hi","model":"m"},"locks":["gpu:0"]}`)
+	path := "/api/jobs/" + j
+	v := want(t, b.call("PATCH", path, `{"params":{"text":"ho","model":"n","times":2}}`), 200, "").json(t)
+	if diff := cmp.Diff([]any{"gpu:0", "model:n"}, v["locks"]); diff != "" {
+		t.Error(diff)
+	}
+	v = want(t, b.call("PATCH", path, `{"params":{"times":null},"name":"new"}`), 200, "").json(t)
+	if diff := cmp.Diff(map[string]any{"text": "ho", "model": "n"}, v["params"]); diff != "" || v["name"] != "new" {
+		t.Error(diff, v["name"])
+	}
+	if a := want(t, b.call("PATCH", path, `{"params":{"text":7}}`), 422, "invalid_input"); !strings.Contains(string(a.body), "/params/text") {
+		t.Errorf("no pointer: %s", a.body)
+	}
+	want(t, b.call("PATCH", path, `{"params":null}`), 422, "invalid_input")
+	want(t, b.as(access.Operator, "PATCH", path, `{"params":{"text":"x"}}`), 403, "forbidden")
+	want(t, b.as(access.Operator, "PATCH", path, `{"name":"operators may"}`), 200, "")
+	want(t, b.call("PATCH", "/api/workers", `{"count":1}`), 200, "")
+	if c := b.claim(); string(c.Run.Params) != `{"model":"n","text":"ho"}` && !strings.Contains(string(c.Run.Params), `"ho"`) {
+		t.Errorf("the attempt has %s", c.Run.Params)
+	}
+	asking := want(t, b.call("POST", "/api/jobs", `{"job_type":"echo","params":{"text":"hi"},"approval":{}}`), 201, "").text(t, "job_id")
+	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"params":{"text":"x"}}`), 422, "invalid_input")
+}
+
+func TestCrontabPlan(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	body := `{"text":"# backup\n0 3 * * * /usr/bin/backup --all\nnonsense\n","prefix":"ann-","timezone":"Asia/Seoul"}`
+	v := want(t, b.as(access.Viewer, "POST", "/api/import/crontab", body), 200, "").json(t)
+	items := objects(t, v["items"])
+	if len(items) != 2 || items[0]["status"] != "new" || items[1]["status"] != "unreadable" || items[0]["line"] != 2.0 || items[0]["next_run_at"] != "2026-01-31T18:00:00Z" {
+		t.Fatalf("items %v", items)
+	}
+	in, _ := items[0]["schedule"].(map[string]any)
+	if in["enabled"] != false || in["timezone"] != "Asia/Seoul" || !strings.HasPrefix(in["name"].(string), "ann-") {
+		t.Errorf("schedule %v", in)
+	}
+	want(t, b.call("POST", "/api/import/crontab", `{"text":"0 3 * * * x","timezone":"Mars/Base"}`), 422, "zone_unknown")
+}
+
+func TestScheduleFires(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	body := func(name, cron string) string {
+		return `{"name":"` + name + `","timezone":"UTC","trigger":{"type":"CRON","expression":"` + cron + `"},"job":{"job_type":"echo","params":{"text":"x"}}}`
+	}
+	want(t, b.call("POST", "/api/schedules", body("late", "0 20 * * *")), 201, "")
+	want(t, b.call("POST", "/api/schedules", body("soon", "0 13 * * *")), 201, "")
+	want(t, b.call("POST", "/api/schedules", strings.Replace(body("off", "0 14 * * *"), `{"name"`, `{"enabled":false,"name"`, 1)), 201, "")
+	// Without a planner nothing is decided yet: those that run are due at once, in the
+	// order of their names. The order by time is the store's, and tested there.
+	var names []string
+	cursor := ""
+	for range 3 {
+		a := want(t, b.call("GET", "/api/schedules?sort=next_run_at&include=next,results&limit=1"+cursor, ""), 200, "")
+		one := list(t, a)[0]
+		names = append(names, one["name"].(string))
+		if n, _ := one["next"].([]any); one["name"] != "off" && len(n) != 3 {
+			t.Errorf("next of %v: %v", one["name"], one["next"])
+		}
+		cursor = "&cursor=" + a.text(t, "next_cursor")
+	}
+	if diff := cmp.Diff([]string{"late", "soon", "off"}, names); diff != "" {
+		t.Error(diff)
+	}
+	v := want(t, b.call("GET", "/api/schedule-fires?to=2026-02-02T00:00:00Z", ""), 200, "").json(t)
+	var fires []string
+	for _, f := range objects(t, v["items"]) {
+		fires = append(fires, f["nominal_at"].(string))
+	}
+	if diff := cmp.Diff([]string{"2026-01-31T13:00:00Z", "2026-01-31T20:00:00Z", "2026-02-01T13:00:00Z", "2026-02-01T20:00:00Z"}, fires); diff != "" || v["complete"] != true {
+		t.Error(diff, v["complete"])
+	}
+	if s := objects(t, v["schedules"]); len(s) != 2 || s[0]["name"] != "late" {
+		t.Errorf("schedules %v", s)
+	}
+	want(t, b.call("GET", "/api/schedule-fires?to=2027-01-01T00:00:00Z", ""), 400, "invalid_parameter")
+	if v := want(t, b.as("stranger", "GET", "/api/schedule-fires", ""), 200, "").json(t); len(v["items"].([]any)) != 0 {
+		t.Errorf("a stranger sees %v", v)
+	}
+}
+
+func TestApprovalsByExpiry(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, life := range []string{"PT3H", "PT1H", "PT2H"} {
+		want(t, b.call("POST", "/api/jobs", `{"job_type":"echo","params":{"text":"hi"},"approval":{"title":"`+life+`","expires_in":"`+life+`"}}`), 201, "")
+	}
+	var titles []string
+	cursor := ""
+	for range 3 {
+		a := want(t, b.call("GET", "/api/approvals?status=PENDING&sort=expires_at&limit=1"+cursor, ""), 200, "")
+		titles = append(titles, list(t, a)[0]["title"].(string))
+		cursor = "&cursor=" + a.text(t, "next_cursor")
+	}
+	if diff := cmp.Diff([]string{"PT1H", "PT2H", "PT3H"}, titles); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWebhookRateAndRedelivery(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	h := want(t, b.call("POST", "/api/webhooks", `{"name":"chat","url":"https://example.com/x","events":["*"]}`), 201, "").text(t, "webhook_id")
+	want(t, b.call("POST", "/api/webhooks/chat/test", ""), 202, "")
+	hooks := list(t, b.call("GET", "/api/webhooks?include=rate", ""))
+	if rate, _ := hooks[0]["rate"].(map[string]any); rate["pending"] != 1.0 || rate["deliveries"] != 1.0 {
+		t.Errorf("rate %v", hooks[0]["rate"])
+	}
+	v := want(t, b.call("POST", "/api/webhooks/"+h+"/redeliver", `{"since":"2026-01-01T00:00:00Z"}`), 202, "").json(t)
+	if v["redelivered"] != 0.0 || v["more"] != false { // what is on its way is not sent twice
+		t.Errorf("redelivered %v", v)
+	}
+	want(t, b.call("POST", "/api/webhooks/"+h+"/redeliver", `{}`), 422, "invalid_input")
+	want(t, b.call("PATCH", "/api/webhooks/"+h, `{"enabled":false}`), 200, "")
+	want(t, b.call("POST", "/api/webhooks/"+h+"/redeliver", `{"since":"2026-01-01T00:00:00Z"}`), 409, "webhook_disabled")
+}
+
+func TestConfigAndStorage(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *api.Options) {
+		o.Config = func() []wire.ConfigSetting {
+			return []wire.ConfigSetting{{Key: "workers", Value: "1", Origin: "default"}, {Key: "data", Value: "x", Origin: "flag --data"}}
+		}
+	})
+	items := list(t, want(t, b.call("GET", "/api/config", ""), 200, ""))
+	if items[0]["hot"] != true || items[0]["change"] != "PATCH /api/workers" || items[1]["hot"] != false || items[1]["origin"] != "flag --data" {
+		t.Errorf("config %v", items)
+	}
+	want(t, b.as(access.Operator, "GET", "/api/config", ""), 403, "forbidden")
+	want(t, b.as("stranger", "GET", "/api/config", ""), 403, "forbidden")
+	if v := want(t, b.as(access.Viewer, "GET", "/api/storage", ""), 200, "").json(t); v["engine"] == "" || v["artifact_bytes"] != 0.0 {
+		t.Errorf("storage %v", v)
+	}
+	want(t, b.call("POST", "/api/demo", ""), 404, "not_found")
+	want(t, b.as(access.Operator, "POST", "/api/demo", ""), 403, "forbidden")
+}
+
+// TestLogBackwards reads a log from its end towards its beginning.
+func TestLogBackwards(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.addJob(echoJob)
+	c := b.claim()
+	path := "/api/job-runs/" + c.Run.ID + "/logs"
+	w, err := b.logs.Writer(c.Run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := ""
+	for i := range 7 {
+		line := strings.Repeat("x", i) + "\x1b[31m!\x1b[0m\n"
+		whole += line
+		if _, err := w.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	got, target := "", path+"?raw=true&tail=3"
+	for range 3 {
+		a := want(t, b.call("GET", target, ""), 200, "")
+		from := a.Header.Get("Runsheet-Log-From")
+		got = string(a.body) + got
+		target = path + "?raw=true&tail=3&before=" + from
+		if from == "0" {
+			break
+		}
+	}
+	if got != whole {
+		t.Errorf("read %q, want %q", got, whole)
+	}
+	if a := want(t, b.call("GET", path+"?tail=1&before=0", ""), 200, ""); len(a.body) != 0 {
+		t.Errorf("before the beginning: %q", a.body)
+	}
+	if a := want(t, b.call("GET", path+"?tail=1&before=9999", ""), 200, ""); string(a.body) != "xxxxxx!\n" {
+		t.Errorf("before what is beyond the end: %q", a.body)
+	}
+	want(t, b.call("GET", path+"?follow=true&before=3", ""), 400, "invalid_parameter")
+}

@@ -5,10 +5,14 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 HOME=$(scripts/home.sh) && export HOME
 export CGO_ENABLED=0
+export GOFLAGS="${GOFLAGS:-} -trimpath" # as in the Makefile, with which this shares what is compiled
 
-max_binary_bytes=$((46 * 1000 * 1000)) # the budget is 50 MB, with the web UI
+max_binary_bytes=$((50 * 1000 * 1000))
 max_readme_words=900
-platforms="linux/arm64 darwin/amd64 darwin/arm64 windows/amd64"
+# What is built of another system or processor than this machine's. darwin/amd64, which the release
+# has too, is neither: there, each package must have its files.
+platforms="linux/arm64 darwin/arm64 windows/amd64"
+listed="darwin/amd64"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -27,7 +31,7 @@ modules() { git ls-files -co --exclude-standard -- go.mod '*/go.mod' | xargs -n1
 # tools/ollama cannot be read without its C; it is a few lines.
 testmodules() { modules | grep -vx -e . -e tools -e tools/ollama; }
 # Everything that is generated, as "hash path" lines.
-generated() { git ls-files -co --exclude-standard | grep -E '^(deps\.txt|docs/(states/.*|errors\.md|events\.md|licences\.md)|.*/gen/.*\.ts|.*\.gen\.[a-z]+|.*openapi\.(yaml|json))$' | while read -r f; do [ ! -f "$f" ] || echo "$(git hash-object "$f") $f"; done; }
+generated() { git ls-files -co --exclude-standard | grep -E '^(deps\.txt|docs/(states/.*|errors\.md|events\.md|workflow-kinds\.md|licences\.md)|.*/gen/.*\.ts|.*\.gen\.[a-z]+|.*openapi\.(yaml|json))$' | while read -r f; do [ ! -f "$f" ] || echo "$(git hash-object "$f") $f"; done; }
 
 fresh() {
 	generated >"$tmp/before"
@@ -71,7 +75,8 @@ dead() {
 }
 cross() {
 	local p
-	for p in $platforms; do GOOS=${p%/*} GOARCH=${p#*/} go build -trimpath -o "$tmp/cross" ./cmd/runsheet || { echo "does not build for $p"; return 1; }; done
+	for p in $platforms; do GOOS=${p%/*} GOARCH=${p#*/} go build -o "$tmp/cross" ./cmd/runsheet || { echo "does not build for $p"; return 1; }; done
+	for p in $listed; do GOOS=${p%/*} GOARCH=${p#*/} go list -deps ./cmd/runsheet >/dev/null || { echo "lacks files for $p"; return 1; }; done
 }
 size() {
 	make -s build || return 1
@@ -92,6 +97,7 @@ readme() {
 }
 
 check "generated files, deps.txt and licences are up to date" fresh
+check "web pages: types, lint, tests, budgets, ui/dist" scripts/ui.sh verify
 check "gofumpt" format
 check "golangci-lint" lint
 check "go mod tidy" tidy

@@ -10,16 +10,21 @@ import (
 	"github.com/runsheet/runsheet/ui"
 )
 
-// TestFirstPageLeadsOn: to where people log in, and to the API's description.
-func TestFirstPageLeadsOn(t *testing.T) {
+// TestFirstPage: it loads the application, and leads on without a script.
+func TestFirstPage(t *testing.T) {
 	t.Parallel()
 	page, err := fs.ReadFile(ui.Files(), "index.html")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, link := range []string{`href="/ui/account/"`, `href="/ui/api/"`} {
-		if !strings.Contains(string(page), link) {
-			t.Errorf("no %s", link)
+	for _, part := range []string{`<div id="root">`, `src="/ui/assets/`, `href="/ui/account/"`, `href="/ui/api/"`} {
+		if !strings.Contains(string(page), part) {
+			t.Errorf("no %s", part)
+		}
+	}
+	for _, inline := range []string{"<style", "onload=", "<script>"} {
+		if strings.Contains(string(page), inline) {
+			t.Errorf("%s is forbidden by the policy", inline)
 		}
 	}
 }

@@ -11,3 +11,7 @@ export const approvalTerminal: readonly ApprovalState[] = ["APPROVED", "REJECTED
 export const runStates = ["ACTIVE", "COMPLETED", "FAILED", "SKIPPED"] as const;
 export type RunState = (typeof runStates)[number];
 export const runTerminal: readonly RunState[] = ["COMPLETED", "FAILED", "SKIPPED"];
+
+export const nodeStates = ["PENDING", "READY", "RUNNING", "WAITING", "COMPLETED", "FAILED", "SKIPPED", "CANCELLED", "COMPENSATED"] as const;
+export type NodeState = (typeof nodeStates)[number];
+export const nodeTerminal: readonly NodeState[] = ["COMPLETED", "FAILED", "SKIPPED", "CANCELLED", "COMPENSATED"];

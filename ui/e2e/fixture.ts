@@ -1,0 +1,268 @@
+// Starts the real binary with an empty database and a browser that is logged in.
+import { spawn, type ChildProcess } from "node:child_process";
+import { createReadStream, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium, type Browser, type BrowserContext, type Page, type Request } from "playwright-core";
+
+const binary = process.env.RUNSHEET_BIN ?? join(import.meta.dirname, "..", "..", "bin", "runsheet");
+const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+export const password = "correct horse battery staple";
+
+/** One call to the API that a page made. */
+export interface Call {
+  method: string;
+  path: string;
+  body: unknown;
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const s = createServer();
+    s.once("error", reject);
+    s.listen(0, "127.0.0.1", () => {
+      const a = s.address();
+      s.close(() => (typeof a === "object" && a ? resolve(a.port) : reject(new Error("no port"))));
+    });
+  });
+}
+
+async function ended(p: ChildProcess): Promise<void> {
+  if (p.exitCode !== null || p.signalCode !== null) return;
+  await new Promise<void>((resolve) => p.once("exit", () => resolve()));
+}
+
+interface Database {
+  /** "" = SQLite in the server's folder. */
+  url: string;
+  stop: () => Promise<void>;
+}
+
+const repository = join(import.meta.dirname, "..", "..");
+
+/** An empty database: SQLite, the PostgreSQL database that RUNSHEET_E2E_DB names, or with "postgres" in it one of a server of our own. */
+async function database(engine: string): Promise<Database> {
+  if (engine !== "postgres") return { url: engine, stop: async () => undefined };
+  const p = spawn("go", ["run", "./internal/testsvc/pg"], { cwd: repository, stdio: ["pipe", "pipe", "inherit"] });
+  const url = await new Promise<string>((resolve, reject) => {
+    let text = "";
+    p.stdout.on("data", (d: Buffer) => {
+      text += d.toString();
+      if (text.includes("\n")) resolve(text.trim());
+    });
+    p.once("error", reject);
+    p.once("exit", (code) => reject(new Error(`no PostgreSQL: go run ended with ${code}`)));
+  });
+  return {
+    url,
+    stop: async () => {
+      p.stdin.end();
+      await ended(p);
+    },
+  };
+}
+
+export interface ServerOptions {
+  /** Further arguments of "runsheet serve". */
+  args?: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  /** "postgres", "sqlite" or a URL; RUNSHEET_E2E_DB, else SQLite. */
+  db?: string;
+}
+
+/** A server under test. */
+export class Server {
+  private process: ChildProcess | null = null;
+  /** All that it has printed. */
+  output = "";
+  private constructor(readonly port: number, readonly folder: string, private readonly db: Database, private readonly options: ServerOptions) {}
+
+  static async start(options: ServerOptions = {}): Promise<Server> {
+    if (!existsSync(binary)) throw new Error(`${binary} is not there: make build`);
+    const s = new Server(await freePort(), mkdtempSync(join(tmpdir(), "runsheet-e2e-")), await database((options.db ?? process.env.RUNSHEET_E2E_DB ?? "").replace("sqlite", "")), options);
+    await s.run();
+    return s;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts the process; again after kill(). */
+  async run(): Promise<void> {
+    const args = ["serve", "--listen", `127.0.0.1:${this.port}`, "--data", join(this.folder, "data"), "--allow-command", "*", ...(this.options.args ?? [])];
+    if (this.db.url) args.push("--database-url", this.db.url);
+    const p = spawn(binary, args, { cwd: this.folder, env: { PATH: process.env.PATH ?? "", HOME: this.folder, ...this.options.env }, stdio: ["ignore", "pipe", "pipe"] });
+    this.process = p;
+    const take = (d: Buffer) => (this.output += d.toString());
+    p.stdout?.on("data", take);
+    p.stderr?.on("data", take);
+    for (let i = 0; i < 600; i++) {
+      if (p.exitCode !== null) throw new Error(`the server has ended:\n${this.output}`);
+      if (await fetch(`${this.url}/readyz`).then((r) => r.ok, () => false)) return;
+      await new Promise((r) => setTimeout(r, 50));
+    }
+    throw new Error(`the server does not answer:\n${this.output}`);
+  }
+
+  /** Freezes the process (SIGSTOP), or lets it go on. Its sockets stay open and say nothing. */
+  freeze(on: boolean): void {
+    this.process?.kill(on ? "SIGSTOP" : "SIGCONT");
+  }
+
+  /** kill -9. */
+  async kill(): Promise<void> {
+    const p = this.process;
+    this.process = null;
+    if (!p) return;
+    p.kill("SIGKILL");
+    await ended(p);
+  }
+
+  async stop(): Promise<void> {
+    const p = this.process;
+    this.process = null;
+    if (p) {
+      p.kill("SIGTERM");
+      await ended(p);
+    }
+    await this.db.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** The setup link that it printed. */
+  async setupLink(): Promise<string> {
+    for (let i = 0; i < 200; i++) {
+      const m = /http:\/\/\S+#setup=\S+/.exec(this.output);
+      if (m) return m[0];
+      await new Promise((r) => setTimeout(r, 50));
+    }
+    throw new Error(`no setup link:\n${this.output}`);
+  }
+}
+
+/** A server, a browser, and an administrator who is logged in. */
+export class Fixture {
+  private cookie = "";
+  private constructor(readonly server: Server, readonly browser: Browser) {}
+
+  static async start(options: ServerOptions = {}): Promise<Fixture> {
+    const server = await Server.start(options);
+    const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+    const f = new Fixture(server, browser);
+    await f.setUp();
+    return f;
+  }
+
+  private async setUp(): Promise<void> {
+    const code = decodeURIComponent((await this.server.setupLink()).split("#setup=")[1] ?? "");
+    const res = await fetch(`${this.server.url}/api/setup`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code, name: "admin", password }) });
+    if (res.status !== 201) throw new Error(`setup: ${res.status} ${await res.text()}`);
+    this.cookie = res.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+  }
+
+  async stop(): Promise<void> {
+    await this.browser.close();
+    await this.server.stop();
+  }
+
+  /** Closes all windows. */
+  async closePages(): Promise<void> {
+    await Promise.all(this.browser.contexts().map((c) => c.close()));
+  }
+
+  /** What a request of the administrator has. */
+  headers(): Record<string, string> {
+    return { Cookie: this.cookie, Origin: this.server.url };
+  }
+
+  /** Calls the API as the administrator. Throws unless it went well. */
+  async call<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
+    const res = await fetch(this.server.url + path, {
+      method, headers: { Cookie: this.cookie, Origin: this.server.url, "Content-Type": "application/json" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await res.text();
+    if (!res.ok) throw new Error(`${method} ${path}: ${res.status} ${text}`);
+    return (text ? JSON.parse(text) : null) as T;
+  }
+
+  /** A window that is logged in, unless anonymous. Errors of the page fail the test through errors(). */
+  async context(options: { width?: number; height?: number; theme?: "light" | "dark"; locale?: string; timezone?: string; anonymous?: boolean; touch?: boolean } = {}): Promise<BrowserContext> {
+    const c = await this.browser.newContext({
+      viewport: { width: options.width ?? 1440, height: options.height ?? 900 }, colorScheme: options.theme ?? "light", locale: options.locale ?? "en-US", timezoneId: options.timezone ?? "UTC",
+      reducedMotion: "reduce", hasTouch: options.touch ?? false,
+    });
+    const [name = "", value = ""] = this.cookie.split("=");
+    if (!options.anonymous) await c.addCookies([{ name, value, url: this.server.url, httpOnly: true, sameSite: "Lax" }]);
+    return c;
+  }
+
+  /** A page at a path such as "/queue", with what went wrong in it. */
+  async page(path: string, options: Parameters<Fixture["context"]>[0] = {}): Promise<Page> {
+    const page = await (await this.context(options)).newPage();
+    watch(page);
+    await page.goto(`${this.server.url}/ui${path}`);
+    return page;
+  }
+}
+
+const troubles = new WeakMap<Page, string[]>();
+
+/** Collects errors of a page: exceptions, and everything that the content policy refused. */
+export function watch(page: Page): void {
+  const list: string[] = [];
+  troubles.set(page, list);
+  page.on("pageerror", (e) => list.push(String(e)));
+  page.on("console", (m) => {
+    if (m.type() === "error" && !/Failed to load resource|WebSocket connection/.test(m.text())) list.push(m.text());
+  });
+}
+
+/** What went wrong in a page so far. */
+export function errors(page: Page): string[] {
+  return troubles.get(page) ?? [];
+}
+
+/** Records the calls that a page makes to change something. */
+export function changes(page: Page): Call[] {
+  const out: Call[] = [];
+  page.on("request", (r: Request) => {
+    const u = new URL(r.url());
+    if (r.method() !== "GET" && u.pathname.startsWith("/api/")) out.push({ method: r.method(), path: u.pathname, body: r.postDataJSON() as unknown });
+  });
+  return out;
+}
+
+/** The serious and critical findings of axe, as "rule: element" lines. */
+export async function axe(page: Page): Promise<string[]> {
+  const source = await new Promise<string>((resolve, reject) => {
+    let text = "";
+    createReadStream(join(import.meta.dirname, "..", "node_modules", "axe-core", "axe.min.js"), "utf8").on("data", (d) => (text += d.toString())).on("end", () => resolve(text)).on("error", reject);
+  });
+  await page.evaluate(source);
+  return page.evaluate(async () => {
+    const run = (window as unknown as { axe: { run: (o: object) => Promise<{ violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run;
+    const { violations } = await run({ resultTypes: ["violations"] });
+    return violations.filter((v) => v.impact === "serious" || v.impact === "critical").flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html.slice(0, 160)} ${n.failureSummary.slice(0, 200)}`));
+  });
+}
+
+/** How many pixels the page is wider than the window. */
+export async function overflow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+/** Saves a picture for people in the folder that SHOTS names. */
+export async function shot(page: Page, name: string): Promise<void> {
+  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
+}
+
+/** Waits until f is true, at most 15 s or as long as said. */
+export async function until(f: () => boolean | Promise<boolean>, what: string, seconds = 15): Promise<void> {
+  for (let i = 0; i < seconds * 20; i++) {
+    if (await f()) return;
+    await new Promise((r) => setTimeout(r, 50));
+  }
+  throw new Error(`waited in vain: ${what}`);
+}

@@ -1,0 +1,260 @@
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { axe, changes, errors, Fixture, overflow, shot, until, type Call } from "./fixture";
+
+let f: Fixture;
+beforeAll(async () => {
+  f = await Fixture.start();
+});
+afterAll(() => f?.stop());
+// Contexts share the session, and with it the number of sockets that it may have.
+afterEach(() => f?.closePages());
+
+interface Queue {
+  queued: { items: { job_id: string; name: string; estimated_start_at: string | null }[]; next_cursor: string | null };
+  drained_at: string | null;
+}
+const nap = (name: string) => ({ trigger: "manual", job_type: "command", name, params: { argv: ["sleep", "60"] } });
+const waiting = async () => (await f.call<Queue>("GET", "/api/queue?limit=200")).queued.items;
+const order = async () => (await waiting()).map((j) => j.name);
+const idOf = async (name: string) => (await waiting()).find((j) => j.name === name)?.job_id ?? "";
+const seen = (page: Page) => page.locator("[data-row]").evaluateAll((all) => all.map((e) => [e.getBoundingClientRect().top, e.getAttribute("aria-label") ?? ""] as const).sort((a, b) => a[0] - b[0]).map((e) => e[1]));
+// Estimates are computed at each read, from how long what runs has run by then.
+const near = (a: string | null, b: string | null) => a !== null && b !== null && Math.abs(Date.parse(a) - Date.parse(b)) < 5_000;
+const row = (page: Page, name: string) => page.getByRole("listitem", { name, exact: true });
+
+// A fresh order of six waiting jobs; nothing starts.
+beforeEach(async () => {
+  await f.call("POST", "/api/queue/pause", {});
+  await f.call("PATCH", "/api/workers", { count: 1 });
+  while ((await f.call<{ more: boolean }>("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED", "RUNNING"] } })).more);
+  await until(async () => (await f.call<{ running: unknown[] }>("GET", "/api/queue")).running.length === 0, "nothing runs");
+  for (const n of ["a", "b", "c", "d", "e", "f"]) await f.call("POST", "/api/jobs", nap(n));
+});
+
+it("gives the same call for a drag, a key, a button and the menu", async () => {
+  const page = await f.page("/queue");
+  await row(page, "d").waitFor();
+  const calls = changes(page);
+  const ways: ((p: Page) => Promise<void>)[] = [
+    async (p) => {
+      const from = await row(p, "d").getByRole("button", { name: "Move d" }).boundingBox();
+      const to = await row(p, "c").boundingBox();
+      if (!from || !to) throw new Error("no boxes");
+      await p.mouse.move(from.x + 6, from.y + 20);
+      await p.mouse.down();
+      await p.mouse.move(from.x + 6, from.y - 10, { steps: 4 });
+      await p.mouse.move(from.x + 6, to.y + 3, { steps: 4 });
+      await p.locator("[data-drop='2']").waitFor({ state: "attached" });
+      await p.mouse.up();
+    },
+    (p) => row(p, "d").press("Alt+ArrowUp"),
+    async (p) => {
+      await row(p, "d").hover();
+      await row(p, "d").getByRole("button", { name: "Up", exact: true }).click();
+    },
+    async (p) => {
+      await row(p, "d").getByRole("button", { name: "Actions of d" }).click();
+      await p.getByRole("menuitem", { name: /^Up/ }).click();
+    },
+    async (p) => {
+      for (const key of ["Space", "ArrowUp", "Space"]) await row(p, "d").press(key);
+    },
+  ];
+  const made: Call[] = [];
+  for (const way of ways) {
+    const before = calls.length;
+    await way(page);
+    await until(() => calls.length > before, "the call");
+    await until(async () => (await order()).join("") === "abdcef", "the move");
+    made.push(calls[before] as Call);
+    await f.call("PUT", "/api/queue/order", { job_id: await idOf("d"), position: 3 });
+    await until(async () => (await seen(page)).join("") === "abcdef", "the old order");
+  }
+  for (const c of made) expect(c).toEqual(made[0]);
+  expect(errors(page)).toEqual([]);
+});
+
+it("keeps the focus at the job, and says where it went", async () => {
+  const page = await f.page("/queue");
+  await row(page, "a").focus();
+  for (let i = 0; i < 3; i++) await row(page, "a").press("Alt+ArrowDown");
+  await until(async () => (await order()).join("") === "bcdaef", "three moves");
+  expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("a");
+  expect(await page.locator("#announce").textContent()).toContain("a moved to position 4 of 6");
+});
+
+it("moves several, cancels, and takes back", async () => {
+  const page = await f.page("/queue");
+  await row(page, "b").press("x");
+  await row(page, "e").press("x");
+  await page.getByRole("button", { name: "To the top" }).click();
+  await until(async () => (await order()).join("") === "beacdf", "both at the top");
+  await page.getByRole("button", { name: "Clear selection" }).click();
+  await row(page, "c").press("c");
+  await until(async () => (await order()).join("") === "beadf", "cancelled");
+  await page.getByRole("button", { name: "Undo" }).click();
+  await until(async () => (await order()).join("") === "beacdf", "back");
+});
+
+it("ends equal to the server when two browsers race with 200 moves", async () => {
+  const pages = await Promise.all([f.page("/queue"), f.page("/queue")]);
+  for (const p of pages) await row(p, "a").waitFor();
+  const calls = pages.map(changes);
+  // Each move is one that changes something, so each is a call.
+  await Promise.all(pages.map(async (p, n) => {
+    for (let i = 0; i < 100; i++) {
+      const name = (await seen(p))[i % 2 ? 0 : 5 - n] ?? "a";
+      await row(p, name).press(i % 2 ? "Alt+End" : "Alt+Home");
+    }
+  }));
+  for (const p of pages) await until(async () => (await seen(p)).join("") === (await order()).join(""), "the same order");
+  expect((await seen(pages[0] as Page)).join("")).toBe((await seen(pages[1] as Page)).join(""));
+  expect(calls.flat().length).toBeGreaterThanOrEqual(200);
+  for (const p of pages) expect(errors(p)).toEqual([]);
+});
+
+it("survives kill -9 in the middle of a drag", async () => {
+  const page = await f.page("/queue");
+  const handle = await row(page, "f").getByRole("button", { name: "Move f" }).boundingBox();
+  if (!handle) throw new Error("no handle");
+  await page.mouse.move(handle.x + 6, handle.y + 20);
+  await page.mouse.down();
+  await page.mouse.move(handle.x + 6, handle.y - 60, { steps: 4 });
+  await f.server.kill();
+  await page.mouse.up();
+  await page.locator("[data-banner=lost]").waitFor();
+  await f.server.run();
+  await page.locator("[data-link=live]").waitFor({ timeout: 60_000 });
+  await until(async () => (await seen(page)).join("") === (await order()).join(""), "the server's order");
+});
+
+it("adds a job with the form of its type", async () => {
+  const page = await f.page("/queue");
+  await row(page, "a").waitFor();
+  await page.keyboard.press("n");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/^Name/).first().fill("from the form");
+  expect(await axe(page)).toEqual([]);
+  await dialog.getByRole("button", { name: "Add item" }).first().click();
+  await dialog.getByLabel("Item 1").first().fill("true");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await until(async () => (await order()).includes("from the form"), "the new job");
+});
+
+it("shows the same estimate as the API, and when the queue is empty", async () => {
+  // With runs to learn from there are estimates.
+  await f.call("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED"] } });
+  await f.call("POST", "/api/queue/resume", {});
+  for (let i = 0; i < 3; i++) await f.call("POST", "/api/jobs", { trigger: "manual", job_type: "command", name: "short", params: { argv: ["sleep", "1"] } });
+  await until(async () => (await f.call<{ running: unknown[]; queued: { items: unknown[] } }>("GET", "/api/queue").then((q) => q.running.length + q.queued.items.length)) === 0, "they have run");
+  for (let i = 0; i < 4; i++) await f.call("POST", "/api/jobs", nap(`e${i}`));
+  const page = await f.page("/queue");
+  await row(page, "e3").waitFor();
+  const shown = () => page.locator("[data-eta]").evaluateAll((all) => all.map((e) => e.getAttribute("data-eta")));
+  await until(async () => {
+    const api = await f.call<Queue>("GET", "/api/queue");
+    const drained = await page.locator("[data-drained]").getAttribute("data-drained").catch(() => null);
+    return api.drained_at !== null && near(drained, api.drained_at) && api.queued.items.every((j, i) => near(j.estimated_start_at, api.queued.items[i]?.estimated_start_at ?? null)) && (await shown()).length === api.queued.items.filter((j) => j.estimated_start_at).length
+      && (await shown()).every((at, i) => near(at, api.queued.items.filter((j) => j.estimated_start_at)[i]?.estimated_start_at ?? null));
+  }, "the API's estimates");
+  await page.locator("[data-running]").first().waitFor();
+});
+
+for (const theme of ["light", "dark"] as const) {
+  for (const width of [1440, 375]) {
+    it(`has no serious finding and fits, ${theme}, ${width} px`, async () => {
+      const page = await f.page("/queue", { theme, width, height: 812, touch: width === 375 });
+      await row(page, "a").waitFor();
+      expect(await axe(page)).toEqual([]);
+      expect(await overflow(page)).toBeLessThanOrEqual(0);
+      await shot(page, `queue-${theme}-${width}`);
+      expect(errors(page)).toEqual([]);
+    });
+  }
+}
+
+it("edits the input of a waiting job, and duplicates it", async () => {
+  const page = await f.page("/queue");
+  await row(page, "b").getByRole("button", { name: "Actions of b" }).click();
+  await page.getByRole("menuitem", { name: /^Edit/ }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Item 2").first().fill("61");
+  await dialog.getByLabel("Name", { exact: true }).first().fill("b2");
+  expect(await axe(page)).toEqual([]);
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await row(page, "b2").waitFor();
+  expect((await f.call<{ params: unknown }>("GET", `/api/jobs/${await idOf("b2")}`)).params).toEqual({ argv: ["sleep", "61"] });
+  await row(page, "b2").getByRole("button", { name: "Actions of b2" }).click();
+  await page.getByRole("menuitem", { name: "Duplicate" }).click();
+  await until(async () => (await order()).filter((n) => n === "b2").length === 2, "the copy");
+});
+
+it("changes all that match, after saying how many", async () => {
+  const page = await f.page("/queue");
+  await page.getByRole("button", { name: "More of the queue" }).click();
+  await page.getByRole("menuitem", { name: /^By filter/ }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.locator("[data-matched='6']").waitFor();
+  await dialog.getByLabel(/^Name contains/).fill("c");
+  await dialog.locator("[data-matched='1']").waitFor();
+  expect(await axe(page)).toEqual([]);
+  await dialog.getByRole("button", { name: "Apply to 1 job" }).click();
+  await row(page, "c").getByText("held").last().waitFor();
+});
+
+it("moves to a position by what was seen there, when somebody was faster", async () => {
+  const page = await f.page("/queue");
+  await row(page, "f").getByRole("button", { name: "Actions of f" }).click();
+  await page.getByRole("menuitem", { name: /^Move to position/ }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Position").fill("2");
+  // The page learns nothing of what happens now.
+  await page.route("**/api/queue?**", (r) => r.abort());
+  await f.call("PUT", "/api/queue/order", { job_id: await idOf("e"), top: true });
+  await dialog.getByRole("button", { name: "Move" }).click();
+  await page.getByText("The order has changed meanwhile, moved to 4").waitFor();
+  await page.unroute("**/api/queue?**");
+  expect((await order()).join("")).toBe("eabfcd");
+  await page.locator(`[data-row="${await idOf("f")}"].flash`).waitFor();
+});
+
+it("shows what a link names", async () => {
+  const id = await idOf("d");
+  const page = await f.page(`/queue?job=${id}`);
+  await page.locator(`[data-row="${id}"] input:checked`).waitFor({ state: "attached" });
+  await f.call("POST", `/api/jobs/${id}/cancel`);
+  const gone = await f.page(`/queue?job=${id}`);
+  await gone.locator("[data-elsewhere=CANCELLED]").waitFor();
+});
+
+it("starts the demo and removes it", async () => {
+  await f.call("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED"] } });
+  const page = await f.page("/queue");
+  await page.getByRole("heading", { name: "Nothing waits" }).waitFor();
+  expect(await axe(page)).toEqual([]);
+  await shot(page, "queue-empty");
+  await page.getByRole("button", { name: "Start the demo" }).click();
+  await page.locator("[data-row]").first().waitFor();
+  await page.getByRole("button", { name: "More of the queue" }).click();
+  await page.getByRole("menuitem", { name: "Remove the demo" }).click();
+  await page.getByRole("heading", { name: "Nothing waits" }).waitFor();
+});
+
+it("draws only what is seen of 10,000 rows, and scrolls to the last", async () => {
+  await f.call("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED"] } });
+  const total = 10_000;
+  const input = Array.from({ length: total }, (_, i) => ({ ...nap(`n${i}`), params: { argv: ["true"] } }));
+  for (let i = 0; i < total; i += 500) await f.call("POST", "/api/job-groups", { name: `g${i / 500}`, mode: "parallel", jobs: input.slice(i, i + 500) });
+  const page = await f.page("/queue");
+  await page.locator("[data-depth='10000']").waitFor();
+  const scroller = page.locator("[data-scroller]");
+  let most = 0;
+  await until(async () => {
+    await scroller.evaluate((e) => e.scrollTo(0, e.scrollHeight));
+    most = Math.max(most, await page.locator("[data-row]").count());
+    return (await row(page, "n9999").count()) > 0;
+  }, "the last row", 60);
+  expect(most).toBeLessThan(80);
+  expect(errors(page)).toEqual([]);
+});

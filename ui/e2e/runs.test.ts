@@ -1,0 +1,178 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { axe, changes, errors, Fixture, overflow, until } from "./fixture";
+
+interface Job { job_id: string; run_id: string | null; status: string }
+interface Runs { items: { run_id: string; name: string }[] }
+
+let f: Fixture;
+beforeAll(async () => {
+  f = await Fixture.start({ args: ["--workers", "3"] });
+});
+afterAll(() => f?.stop());
+
+const add = (name: string, script: string, more: object = {}) => f.call<Job>("POST", "/api/jobs", { trigger: "manual", job_type: "command", name, params: { argv: ["/bin/sh", "-c", script] }, ...more });
+const job = (id: string) => f.call<Job>("GET", `/api/jobs/${id}`);
+
+/** Adds a job and waits for the end; gives its run. */
+async function done(name: string, script: string, more: object = {}): Promise<string> {
+  const { job_id } = await add(name, script, more);
+  await until(async () => !["QUEUED", "RUNNING"].includes((await job(job_id)).status), `the end of ${name}`);
+  return (await job(job_id)).run_id ?? "";
+}
+
+const log = (page: Page) => page.getByRole("region", { name: "Log of the run" });
+const lines = async (page: Page) => Number(await log(page).getAttribute("data-lines"));
+const names = (page: Page) => page.locator('[role="row"][data-id] a').allTextContents();
+
+it("lists runs, filters them by the URL, and opens them by keys", async () => {
+  await done("good one", "echo fine");
+  await done("bad one", "echo first; exit 3");
+  const page = await f.page("/runs");
+  await page.getByRole("link", { name: "bad one" }).waitFor();
+  expect(await names(page)).toEqual(["bad one", "good one"]);
+  await page.getByText("exit code 3").first().waitFor();
+
+  await page.getByRole("button", { name: "Failed", exact: true }).click();
+  await until(async () => (await names(page)).length === 1, "only the failed one");
+  expect(new URL(page.url()).searchParams.get("status")).toBe("FAILED");
+  await page.goBack();
+  await until(async () => (await names(page)).length === 2, "both again");
+
+  await page.locator("[data-bar]").first().click();
+  await page.getByRole("button", { name: / to / }).first().waitFor();
+  expect(new URL(page.url()).searchParams.get("from")).not.toBeNull();
+  expect(await names(page)).toEqual(["bad one", "good one"]);
+
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "good one" }).waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
+it("shows a run that begins without being asked, and its end", async () => {
+  const page = await f.page("/runs");
+  await page.getByRole("link", { name: "good one" }).waitFor();
+  const { job_id } = await add("newcomer", "sleep 60");
+  await page.locator('[role="row"]', { hasText: "newcomer" }).locator('[data-state="RUNNING"]').waitFor();
+  await page.getByRole("link", { name: "newcomer" }).click();
+  const calls = changes(page);
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await page.getByRole("button", { name: "Stop it" }).click();
+  await page.locator('[data-outcome="CANCELLED"]').waitFor();
+  expect(calls.map((c) => c.path)).toEqual([`/api/jobs/${job_id}/cancel`]);
+  await page.getByText("Cancelled by admin").waitFor();
+});
+
+it("follows a log, stops when somebody scrolls up, and goes on at the end", async () => {
+  const { job_id } = await add("talker", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; [ $i -gt 200 ] && sleep 0.05; done");
+  await until(async () => (await job(job_id)).run_id !== null, "the start");
+  const page = await f.page(`/runs/${(await job(job_id)).run_id}`);
+  await until(async () => (await log(page).count()) === 1 && (await lines(page)) > 200, "the first lines");
+  const distance = () => log(page).evaluate((e) => e.scrollHeight - e.scrollTop - e.clientHeight);
+  await until(async () => (await distance()) < 4, "the end is seen");
+  const at = await lines(page);
+  await until(async () => (await lines(page)) > at, "more lines");
+  expect(await distance()).toBeLessThan(60);
+
+  await log(page).evaluate((e) => e.scrollBy(0, -800));
+  await page.getByRole("button", { name: /new line/ }).waitFor();
+  const top = await log(page).evaluate((e) => e.scrollTop);
+  const then = await lines(page);
+  await until(async () => (await lines(page)) > then + 3, "more lines below");
+  expect(await log(page).evaluate((e) => e.scrollTop)).toBe(top);
+  await page.getByRole("button", { name: /new line/ }).click();
+  await until(async () => (await distance()) < 60, "the end again");
+  await f.call("POST", `/api/jobs/${job_id}/cancel`, {});
+});
+
+it("reads a long log from its end, earlier lines on demand, and finds in it", async () => {
+  const run = await done("long", "seq 1 40000 | sed 's/^/row number /'");
+  const page = await f.page(`/runs/${run}`);
+  await until(async () => (await log(page).count()) === 1 && (await lines(page)) === 5000, "the last lines");
+  await log(page).getByText("row number 40000", { exact: true }).waitFor();
+  expect(await log(page).locator("[data-key]").count()).toBeLessThan(120);
+  await page.getByRole("button", { name: "Load earlier lines" }).click();
+  await until(async () => (await lines(page)) === 25_000, "earlier lines");
+  await page.getByRole("searchbox", { name: "Search the log" }).fill("number 20000");
+  await page.locator("[data-found='1']").waitFor();
+  await page.keyboard.press("Enter");
+  await log(page).locator("mark").waitFor();
+  expect(await log(page).locator("mark").textContent()).toBe("number 20000");
+  await page.getByRole("button", { name: "Load earlier lines" }).click();
+  await until(async () => (await lines(page)) === 40_000, "all lines");
+  expect(await page.getByRole("button", { name: "Load earlier lines" }).count()).toBe(0);
+});
+
+it("shows colours and no control of a terminal, and digits as they were written", async () => {
+  const run = await done("colours", "printf '\\033[31mred\\033[0m plain\\033]0;title\\007\\n'", { params: { argv: ["/bin/sh", "-c", "printf '\\033[31mred\\033[0m plain\\033]0;title\\007\\n'"], env: { N: "1" } } });
+  const page = await f.page(`/runs/${run}`);
+  await log(page).getByText("red", { exact: true }).waitFor();
+  expect(await log(page).locator("[data-key] > span").last().textContent()).toBe("red plain");
+  await page.getByRole("tab", { name: "Input" }).click();
+  await page.getByRole("region", { name: "Input" }).getByText('"argv"').waitFor();
+  expect(new URL(page.url()).searchParams.get("tab")).toBe("input");
+});
+
+it("runs again with edited input, and says what is wrong with it", async () => {
+  const run = await done("again", "exit 4");
+  const page = await f.page(`/runs/${run}`);
+  const calls = changes(page);
+  await page.getByRole("button", { name: "More actions" }).click();
+  await page.getByRole("menuitem", { name: /edited input/ }).click();
+  const field = page.getByRole("textbox", { name: /Input/ });
+  await field.fill("{");
+  await page.getByText(/Must be valid JSON/).waitFor();
+  expect(await page.getByRole("button", { name: "Put into the queue" }).isDisabled()).toBe(true);
+  await field.fill('{"argv": ["/bin/sh", "-c", "exit 0"]}');
+  await page.getByText("1 change").waitFor();
+  await page.getByRole("button", { name: "Put into the queue" }).click();
+  await page.getByText("again is in the queue again").waitFor();
+  expect(calls).toEqual([{ method: "POST", path: `/api/job-runs/${run}/retry`, body: { params: { argv: ["/bin/sh", "-c", "exit 0"] } } }]);
+  await until(async () => (await f.call<Runs>("GET", "/api/job-runs?q=again")).items.length === 2, "the second run");
+});
+
+it("shows attempts in rows, compares runs, and pages through thousands in a few rows", async () => {
+  const run = await done("twice", "exit 5", { retry_policy: { max_attempts: 2, backoff: "fixed", initial: "PT1S" } });
+  const page = await f.page(`/runs/${run}`);
+  await page.getByText("Attempt 2 of 2").first().waitFor();
+  const kinds = await page.getByRole("region", { name: "Timeline" }).locator("[data-kind]").evaluateAll((all) => all.map((e) => e.getAttribute("data-kind")));
+  expect(kinds.filter((k) => k === "running")).toHaveLength(2);
+  expect(kinds).toContain("retry_delay");
+  await page.keyboard.press("[");
+  await page.getByText("Attempt 1 of 2").first().waitFor();
+  await page.getByRole("button", { name: "More actions" }).click();
+  await page.getByRole("menuitem", { name: /Compare/ }).click();
+  await page.locator("tr[data-id]").first().click();
+  await page.locator("tr[data-differs]").first().waitFor();
+  expect(new URL(page.url()).searchParams.get("with")).toBe(run);
+
+  const groups = Array.from({ length: 4 }, (_, g) => g);
+  for (const g of groups) await Promise.all(Array.from({ length: 40 }, (_, i) => add(`many ${g}-${i}`, "true")));
+  await until(async () => (await f.call<{ items: unknown[] }>("GET", "/api/jobs?status=QUEUED,RUNNING&limit=1")).items.length === 0, "all have run");
+  const list = await f.page("/runs?q=many");
+  await list.locator('[role="row"][data-id]').first().waitFor();
+  expect(await list.locator('[role="row"][data-id]').count()).toBeLessThan(80);
+  for (let i = 0; i < 12; i++) await list.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  await list.getByText("These are all runs of the list.").waitFor();
+  await until(async () => (await list.getByRole("table").getAttribute("aria-rowcount")) === "161", "all 160 runs");
+});
+
+it("fits a phone, in both themes and in Korean, without serious findings", async () => {
+  const { items } = await f.call<Runs>("GET", "/api/job-runs?q=twice");
+  const run = items[0]?.run_id ?? "";
+  for (const path of ["/runs", `/runs/${run}`, `/runs/${run}?tab=events`, "/runs?q=nothing-like-this"]) {
+    for (const theme of ["light", "dark"] as const) {
+      for (const width of [375, 1440]) {
+        const page = await f.page(path, { width, theme, locale: theme === "dark" ? "ko-KR" : "en-US" });
+        await page.locator("main h1").waitFor();
+        await page.locator('main [role="row"][data-id], main [role="tablist"], main h2').first().waitFor();
+        expect(await overflow(page), `${path} ${theme} ${width}`).toBe(0);
+        expect(await axe(page), `${path} ${theme} ${width}`).toEqual([]);
+        expect(errors(page)).toEqual([]);
+        await page.context().close();
+      }
+    }
+  }
+});

@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Page } from "playwright-core";
+import { axe, changes, errors, Fixture, overflow, until } from "./fixture";
+
+interface Nominal {
+  nominal_at: string;
+  local: string;
+  skip: string | null;
+  marks: string[];
+}
+interface Schedule {
+  schedule_id: string;
+  name: string;
+  enabled: boolean;
+  skip_next: string[];
+  timezone: string;
+  trigger: { expression?: string };
+  jitter: string | null;
+}
+
+let f: Fixture;
+beforeAll(async () => {
+  f = await Fixture.start();
+  await f.call("POST", "/api/job-templates", { name: "report", job_type: "command", params: { argv: ["/bin/true"] } });
+});
+afterAll(() => f?.stop());
+
+const add = (body: object) => f.call<Schedule>("POST", "/api/schedules", { template_id: "report", ...body });
+const shownRows = (page: Page) => page.locator("tr[data-nominal]").evaluateAll((rows) => rows.map((r) => ({ nominal_at: r.getAttribute("data-nominal"), local: r.getAttribute("data-local"), skip: r.getAttribute("data-skip") })));
+const ready = (page: Page) => page.locator("[data-preview=ready]").waitFor();
+const brief = (list: Nominal[]) => list.map((n) => ({ nominal_at: n.nominal_at, local: n.local, skip: n.skip }));
+
+describe("the editor", () => {
+  it("shows the server's next 20 fires over changes of clocks in three zones, in a browser of a fourth", async () => {
+    const page = await f.page("/schedules?new=1", { timezone: "America/St_Johns" });
+    await page.getByText("Exclusions and clock changes").click();
+    for (const [zone, start] of [["America/New_York", "2027-03-10T00:00:00Z"], ["Europe/Berlin", "2027-10-28T00:00:00Z"], ["Australia/Lord_Howe", "2027-04-01T00:00:00Z"], ["America/New_York", "2027-11-03T00:00:00Z"], ["Europe/Berlin", "2027-03-24T00:00:00Z"], ["Australia/Lord_Howe", "2027-09-30T00:00:00Z"]] as const) {
+      const cron = "*/30 1-2 * * *";
+      await page.getByLabel("Cron expression").fill(cron);
+      await page.getByLabel("Time zone", { exact: true }).fill(zone);
+      await page.getByRole("option", { name: zone, exact: true }).click();
+      await page.getByLabel(/^Not before/).fill(start);
+      const want = await f.call<{ items: Nominal[] }>("POST", "/api/schedules/preview", { trigger: { type: "CRON", expression: cron }, timezone: zone, start_at: start, count: 20 });
+      await until(async () => JSON.stringify(await shownRows(page)) === JSON.stringify(brief(want.items)), `the server's list for ${zone} from ${start}`);
+      // What a person reads is the wall time of the schedule's zone, not the browser's.
+      const first = await page.locator("tr[data-nominal] td").first().innerText();
+      expect(first).toContain(want.items[0]?.local.slice(11, 16));
+      expect(new Set(want.items.map((n) => n.local.slice(19))).size, `${zone} ${start}: clocks change`).toBe(2);
+    }
+    expect(errors(page)).toEqual([]);
+    await page.close();
+  });
+
+  it("makes a schedule with the builder, and changes only what was changed", async () => {
+    const page = await f.page("/schedules");
+    await page.getByRole("button", { name: "New schedule" }).first().click();
+    const calls = changes(page);
+    await page.getByLabel(/^Name/).fill("built");
+    await page.getByRole("button", { name: "New schedule" }).click();
+    await page.getByText("Must be given").first().waitFor();
+    await page.getByRole("combobox", { name: "Template" }).fill("report");
+    await page.getByRole("option", { name: /report/ }).click();
+    await page.getByRole("combobox", { name: "Repeats" }).selectOption({ label: "Daily" });
+    await page.getByLabel("At", { exact: true }).fill("07:45");
+    expect(await page.getByLabel("Cron expression").inputValue()).toBe("45 7 * * *");
+    await ready(page);
+    expect(await axe(page)).toEqual([]);
+    await page.getByRole("button", { name: "New schedule" }).click();
+    await page.getByRole("heading", { level: 1, name: "built" }).waitFor();
+    expect(await f.call<Schedule>("GET", "/api/schedules/built")).toMatchObject({ trigger: { expression: "45 7 * * *" }, timezone: "UTC" });
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByText("Spread and limits").click();
+    await page.getByLabel(/^Jitter/).fill("5m");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { level: 1, name: "built" }).waitFor();
+    expect(calls.filter((c) => c.method === "PATCH").map((c) => c.body)).toEqual([{ jitter: "PT5M" }]);
+    expect(await f.call<Schedule>("GET", "/api/schedules/built")).toMatchObject({ jitter: "PT5M", trigger: { expression: "45 7 * * *" } });
+    await page.close();
+  });
+
+  it("marks the half day of XNYS, and leaves its holiday out", async () => {
+    const page = await f.page("/schedules?new=1");
+    await page.getByText("Market", { exact: true }).click();
+    await page.getByLabel(/^Calendar/).fill("XNYS");
+    await page.getByRole("option", { name: /XNYS/ }).click();
+    await page.getByLabel(/^Offset/).fill("-10m");
+    await page.getByText("Exclusions and clock changes").click();
+    await page.getByLabel(/^Not before/).fill("2027-11-24T00:00:00Z");
+    const half = page.locator('tr[data-nominal="2027-11-26T17:50:00Z"]');
+    await half.waitFor();
+    await half.getByText("Half day").waitFor();
+    expect((await shownRows(page)).map((r) => r.nominal_at?.slice(0, 10))).not.toContain("2027-11-25");
+    await page.close();
+  });
+});
+
+describe("the list", () => {
+  it("is sorted by next fire, and switches, skips and runs by keys and buttons", async () => {
+    await add({ name: "zz-soon", cron: "*/5 * * * *", timezone: "UTC" });
+    await add({ name: "aa-late", cron: "0 0 1 1 *", timezone: "Asia/Seoul" });
+    const page = await f.page("/schedules", { timezone: "Asia/Tokyo" });
+    await page.getByRole("link", { name: "zz-soon" }).waitFor();
+    const names = await page.locator("tbody tr[data-id] a").evaluateAll((all) => all.map((a) => a.textContent));
+    expect(names.indexOf("zz-soon")).toBeLessThan(names.indexOf("aa-late"));
+    const row = page.locator("tr", { has: page.getByRole("link", { name: "aa-late" }) });
+    expect(await row.locator("time").first().innerText()).toMatch(/00:00$/);
+    await page.getByText("My time", { exact: true }).click();
+    await page.waitForURL("**clock=mine**");
+    await row.focus();
+    await page.keyboard.press("e");
+    await until(async () => !(await f.call<Schedule>("GET", "/api/schedules/aa-late")).enabled, "paused by E");
+    await row.getByText("Paused").waitFor();
+    const soon = page.locator("tr", { has: page.getByRole("link", { name: "zz-soon" }) });
+    await soon.focus();
+    await page.keyboard.press("n");
+    await page.getByRole("dialog").getByRole("button", { name: "Run now" }).click();
+    await until(async () => (await f.call<{ items: unknown[] }>("GET", "/api/schedules/zz-soon/history?source=manual")).items.length === 1, "run by N");
+    await soon.getByRole("button", { name: /Actions of/ }).click();
+    await page.getByRole("menuitem", { name: "Skip next…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Skip 1" }).click();
+    await until(async () => (await f.call<Schedule>("GET", "/api/schedules/zz-soon")).skip_next.length === 1, "skipped");
+    await soon.getByText("Skipped by request").filter({ visible: true }).first().waitFor();
+    expect(await axe(page)).toEqual([]);
+    expect(errors(page)).toEqual([]);
+    await page.close();
+  });
+
+  it("backfills only after a look", async () => {
+    const page = await f.page("/schedules/zz-soon");
+    await page.getByRole("button", { name: /Actions of/ }).click();
+    await page.getByRole("menuitem", { name: "Backfill…" }).click();
+    const calls = changes(page);
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("From").fill("2026-01-01T00:00");
+    await dialog.getByLabel("To").fill("2026-01-01T00:15");
+    await dialog.getByRole("button", { name: "Look" }).click();
+    await dialog.getByRole("button", { name: "Run 3" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    expect(calls.filter((c) => c.path.endsWith("/backfill")).map((c) => (c.body as { dry_run: boolean }).dry_run)).toEqual([true, false]);
+    await page.getByRole("tab", { name: "History" }).click();
+    await page.getByText("Backfill", { exact: true }).first().waitFor();
+    await page.close();
+  });
+});
+
+describe("the calendar", () => {
+  it("shows holidays and half days by name, and the fires that the server tells", async () => {
+    await add({ name: "at-close", calendar: "XNYS", timezone: "America/New_York", trigger: { type: "EVENT", event: "MARKET_CLOSE", offset: "-PT10M" } });
+    await add({ name: "daily-ny", calendar: "XNYS", timezone: "America/New_York", cron: "0 9 * * MON-FRI" });
+    const page = await f.page("/schedules/calendar?view=week&date=2027-11-24&zone=America/New_York&mic=XNYS", { timezone: "Asia/Seoul" });
+    await page.locator("[data-holiday='2027-11-25']").getByText("Thanksgiving").waitFor();
+    await page.locator("[data-half='2027-11-26']").getByText(/13:00/).waitFor();
+    await page.locator("[data-session='2027-11-26'][data-early]").waitFor();
+    const from = new Date("2027-11-21T05:00:00Z").toISOString();
+    const to = new Date("2027-11-28T05:00:00Z").toISOString();
+    const want = await f.call<{ items: { nominal_at: string; schedule_id: string }[] }>("GET", `/api/schedule-fires?from=${from}&to=${to}`);
+    const ids = await Promise.all(["at-close", "daily-ny"].map(async (n) => (await f.call<Schedule>("GET", `/api/schedules/${n}`)).schedule_id));
+    const mine = want.items.filter((i) => ids.includes(i.schedule_id));
+    expect(mine.length).toBeGreaterThan(8);
+    for (const i of mine) await page.locator(`a[href$="${i.schedule_id}"][data-at="${new Date(i.nominal_at).toISOString()}"]`).first().waitFor({ state: "attached" });
+    await page.locator("[data-skip=holiday]").first().waitFor({ state: "attached" });
+    expect(await axe(page)).toEqual([]);
+    await page.close();
+  });
+
+  it("marks the days on which clocks change, and turns by keys", async () => {
+    for (const [zone, date, kind] of [["America/New_York", "2027-03-14", "spring"], ["America/New_York", "2027-11-07", "autumn"], ["Europe/Berlin", "2027-03-28", "spring"], ["Europe/Berlin", "2027-10-31", "autumn"], ["Australia/Lord_Howe", "2027-10-03", "spring"], ["Australia/Lord_Howe", "2027-04-04", "autumn"]] as const) {
+      const page = await f.page(`/schedules/calendar?view=week&date=${date}&zone=${zone}&mic=-`, { timezone: "UTC" });
+      await page.locator(`[data-day='${date}'] [data-dst=${kind}]`).waitFor();
+      await page.keyboard.press("ArrowRight");
+      await page.locator(`[data-day='${date}']`).waitFor({ state: "detached" });
+      await page.keyboard.press("ArrowLeft");
+      await page.locator(`[data-day='${date}'] [data-dst=${kind}]`).waitFor();
+      await page.keyboard.press("t");
+      await page.waitForURL((u) => !u.searchParams.has("date"));
+      await page.close();
+    }
+  });
+
+  it("overrides a date after showing what that does", async () => {
+    const page = await f.page("/schedules/calendar?view=month&date=2027-12-01&zone=America/New_York&mic=XNYS");
+    await page.getByRole("button", { name: "Overrides…" }).click();
+    const drawer = page.getByRole("dialog");
+    await drawer.getByLabel("Date", { exact: true }).fill("2027-12-15");
+    await drawer.getByLabel(/^Name or reason/).fill("Company day");
+    await drawer.getByRole("button", { name: "See what changes" }).click();
+    await drawer.getByText("Removed").first().waitFor();
+    await drawer.getByRole("button", { name: "Save override" }).click();
+    await drawer.locator("[data-override='2027-12-15']").waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("[data-holiday='2027-12-15']").getByText("Company day").waitFor();
+    await page.getByRole("button", { name: "Overrides…" }).click();
+    await page.getByRole("button", { name: "Remove override of 2027-12-15" }).click();
+    await page.locator("[data-override='2027-12-15']").waitFor({ state: "detached" });
+    await page.close();
+  });
+});
+
+it("fits a phone in both themes", async () => {
+  for (const theme of ["light", "dark"] as const) {
+    const context = await f.context({ width: 375, height: 812, theme, touch: true });
+    const page = await context.newPage();
+    for (const path of ["/schedules", "/schedules?new=1", "/schedules/daily-ny", "/schedules/daily-ny?tab=history", "/schedules/calendar?date=2027-11-24&mic=XNYS", "/schedules/calendar?view=month&date=2027-11-24&mic=XNYS", "/schedules/calendar?view=week&date=2027-11-24&mic=XNYS"]) {
+      await page.goto(`${f.server.url}/ui${path}`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.locator("[data-ready='1'], tr[data-id], tr[data-nominal], [data-preview], [role=tabpanel]").first().waitFor();
+      expect(await overflow(page), path).toBeLessThanOrEqual(0);
+      expect(await axe(page), path).toEqual([]);
+    }
+    await context.close();
+  }
+});

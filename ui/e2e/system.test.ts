@@ -1,0 +1,248 @@
+import { createServer, type Server as HttpServer } from "node:http";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { axe, changes, errors, Fixture, overflow, password, Server, until, watch } from "./fixture";
+
+let f: Fixture;
+let receiver: HttpServer;
+let refuse = false;
+const got: string[] = [];
+
+beforeAll(async () => {
+  receiver = createServer((req, res) => {
+    got.push(String(req.headers["webhook-signature"]));
+    req.resume();
+    res.writeHead(refuse ? 500 : 204).end();
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+  f = await Fixture.start({ args: ["--allow-outbound", `127.0.0.1:${port()}`] });
+});
+afterAll(async () => {
+  await f?.stop();
+  receiver?.close();
+});
+
+function port(): number {
+  const a = receiver.address();
+  return typeof a === "object" && a ? a.port : 0;
+}
+
+const dom = (page: Page) => page.evaluate(() => document.documentElement.outerHTML + [...document.querySelectorAll("input,textarea")].map((e) => (e as HTMLInputElement).value).join());
+
+it("shows a new token once, ready for a shell, and revokes it", async () => {
+  const page = await f.page("/system/users?tab=tokens");
+  await page.getByRole("button", { name: "Create token" }).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name", { exact: true }).fill("ci");
+  await dialog.getByRole("button", { name: "Create", exact: true }).click();
+  const text = await page.locator("[data-once]").innerText();
+  const token = /export RUNSHEET_TOKEN=(rst_\S+)/.exec(text)?.[1] ?? "";
+  expect(token).not.toBe("");
+  const asToken = () => fetch(`${f.server.url}/api/session`, { headers: { Authorization: `Bearer ${token}` } }).then((r) => r.status);
+  expect(await asToken()).toBe(200);
+  expect(await axe(page)).toEqual([]);
+  await page.getByRole("button", { name: "Done" }).click();
+  await page.getByRole("row", { name: /ci/ }).waitFor();
+  expect(await dom(page)).not.toContain(token);
+  await page.reload();
+  await page.getByRole("row", { name: /ci/ }).waitFor();
+  expect(await dom(page)).not.toContain(token);
+  await page.getByRole("button", { name: "Actions of ci" }).click();
+  await page.getByRole("menuitem", { name: "Revoke…" }).click();
+  await page.getByRole("button", { name: "Revoke the token" }).click();
+  await until(async () => (await asToken()) === 401, "the token ends");
+  expect(errors(page)).toEqual([]);
+});
+
+it("makes a user, who may not do what his role lacks, and is told why", async () => {
+  const page = await f.page("/system/users?add=1");
+  await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill("vera");
+  await page.getByLabel(/^Password/).fill(password);
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.getByRole("row", { name: /vera/ }).waitFor();
+  const other = await (await f.context({ anonymous: true })).newPage();
+  watch(other);
+  await other.goto(`${f.server.url}/ui/system/workers`);
+  await other.getByLabel("Name").fill("vera");
+  await other.getByLabel("Password").fill(password);
+  await other.getByRole("button", { name: "Log in" }).click();
+  const drain = other.getByRole("button", { name: "Drain" });
+  await drain.waitFor();
+  expect(await drain.getAttribute("aria-disabled")).toBe("true");
+  await drain.hover();
+  await other.getByText("Your role does not have the right workers:write").first().waitFor();
+  await page.getByRole("button", { name: "Actions of vera" }).click();
+  await page.getByRole("menuitem", { name: "Disable" }).click();
+  await page.locator("[data-state=DISABLED]").waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
+it("keeps a secret's value out of the page once it is saved", async () => {
+  const value = "correct-horse-7781";
+  const page = await f.page("/system/secrets?add=1");
+  await page.getByRole("dialog").getByLabel("Name").fill("BLOG_TOKEN");
+  await page.getByRole("textbox", { name: "Value" }).fill(value);
+  await page.getByRole("button", { name: "Add grant" }).click();
+  await page.getByLabel("Workflow").fill("blog");
+  await page.getByLabel("Kinds of nodes").fill("action/api_call");
+  await page.getByLabel(/^Hosts/).fill("blog.example.com");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByRole("row", { name: /BLOG_TOKEN/ }).waitFor();
+  expect(await dom(page)).not.toContain(value);
+  await page.getByText("BLOG_TOKEN").first().click();
+  await page.waitForURL("**open=BLOG_TOKEN**");
+  await page.getByRole("textbox", { name: "Value" }).fill(`${value}-2`);
+  await page.getByRole("button", { name: "Set the value" }).click();
+  await page.getByText("BLOG_TOKEN has a new value").waitFor();
+  await until(async () => !(await dom(page)).includes(value), "the value leaves the page");
+  const read = await f.call<{ value_version: number; grants: { hosts: string[] }[] }>("GET", "/api/secrets/BLOG_TOKEN");
+  expect([read.value_version, read.grants[0]?.hosts]).toEqual([2, ["blog.example.com"]]);
+  expect(await axe(page)).toEqual([]);
+  expect(errors(page)).toEqual([]);
+});
+
+it("takes a lock away only after its name was typed", async () => {
+  await f.call("POST", "/api/locks/gpu:0/acquire", { holder: "train.py", ttl: "1h" });
+  await f.call("POST", "/api/jobs", { job_type: "command", params: { argv: ["/bin/true"] }, locks: ["gpu:0"], name: "needs-gpu" }).catch(() => undefined);
+  const page = await f.page("/system/workers");
+  const sent = changes(page);
+  await page.getByRole("button", { name: "Actions of gpu:0" }).click();
+  await page.getByRole("menuitem", { name: "Take away…" }).click();
+  const take = page.getByRole("button", { name: "Take the lock away" });
+  expect(await take.isDisabled()).toBe(true);
+  await page.getByLabel("Type gpu:0 to confirm").fill("gpu:1");
+  expect(await take.isDisabled()).toBe(true);
+  await page.getByLabel("Type gpu:0 to confirm").fill("gpu:0");
+  await take.click();
+  await page.getByText("gpu:0 was taken away").waitFor();
+  expect(sent.map((c) => [c.method, decodeURIComponent(c.path)])).toEqual([["POST", "/api/locks/gpu:0/force-release"]]);
+  const lock = await f.call<{ holders: { kind: string }[] }>("GET", "/api/locks/gpu:0").catch(() => ({ holders: [] }));
+  // The job that waited for it may hold it now.
+  expect(lock.holders.filter((h) => h.kind === "outside")).toEqual([]);
+});
+
+it("scales, limits and drains the workers", async () => {
+  const page = await f.page("/system/workers");
+  await page.getByRole("button", { name: "Worker count: More" }).click();
+  await until(async () => (await f.call<{ count: number }>("GET", "/api/workers")).count === 2, "two workers");
+  await page.getByRole("button", { name: "Add limit" }).click();
+  await page.getByLabel("Name").fill("command");
+  await page.getByLabel("At most").fill("3");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("meter", { name: "command" }).waitFor();
+  await page.getByRole("button", { name: "Drain" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Drain" }).click();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("button", { name: "Drain" }).waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
+it("shows a webhook's secret once, rotates it with an overlap, and sends again what failed", async () => {
+  const page = await f.page("/webhooks?add=1");
+  await page.getByRole("dialog").getByLabel("URL").fill(`http://127.0.0.1:${port()}/hook`);
+  await page.getByRole("dialog").getByLabel(/^Name/).fill("pager");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  const first = await page.locator("[data-once]").innerText();
+  expect(first).toMatch(/whsec_/);
+  await page.getByRole("button", { name: "Done" }).click();
+  await page.getByRole("link", { name: "pager" }).click();
+  await page.waitForURL("**/ui/webhooks/hook_*");
+  await page.getByRole("button", { name: "Send test event" }).click();
+  await until(() => got.length === 1, "the test event arrives");
+  expect(got[0]?.split(" ")).toHaveLength(1);
+  await page.getByRole("button", { name: "Actions of pager" }).click();
+  await page.getByRole("menuitem", { name: "Rotate secret…" }).click();
+  await page.getByRole("button", { name: "Make a new secret" }).click();
+  const second = await page.locator("[data-once]").innerText();
+  expect(second).not.toBe(first);
+  await page.getByRole("button", { name: "Done" }).click();
+  await page.getByText("The old secret signs too until").waitFor();
+  expect(await dom(page)).not.toContain("whsec_");
+  refuse = true;
+  await page.getByRole("button", { name: "Send test event" }).click();
+  await until(() => got.length >= 2, "the second event arrives");
+  expect(got[1]?.split(" ")).toHaveLength(2);
+  refuse = false;
+  await page.reload();
+  const row = page.getByRole("row", { name: /webhook\.test/ });
+  await until(async () => (await row.count()) === 2, "both deliveries are listed");
+  await row.last().click();
+  await page.getByRole("dialog").getByText("webhook.test").first().waitFor();
+  await page.getByRole("button", { name: "Send again" }).click();
+  await until(() => got.length >= 3, "it is sent again");
+  expect(await axe(page)).toEqual([]);
+  expect(errors(page)).toEqual([]);
+});
+
+it("filters the audit record by the URL, and checks it", async () => {
+  await f.call("POST", "/api/queue/pause", { reason: "audit test" });
+  await f.call("POST", "/api/queue/resume");
+  const page = await f.page("/system/audit?action=queue.pause&actor=admin&period=day");
+  await page.getByRole("row", { name: /queue\.pause/ }).first().waitFor();
+  expect(await page.getByRole("row", { name: /queue\.resume/ }).count()).toBe(0);
+  await page.getByRole("row", { name: /queue\.pause/ }).first().click();
+  await page.getByRole("dialog").getByText("audit test").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Clear filters" }).click();
+  await page.getByRole("row", { name: /queue\.resume/ }).first().waitFor();
+  await page.goBack();
+  await page.waitForURL("**action=queue.pause**");
+  await page.getByRole("button", { name: "Verify" }).click();
+  await page.getByRole("button", { name: "Check", exact: true }).click();
+  await page.getByText(/The record is whole/).waitFor();
+  expect(await axe(page)).toEqual([]);
+  expect(errors(page)).toEqual([]);
+});
+
+it("makes a template from the type's schema, and runs it", async () => {
+  const page = await f.page("/templates?add=1");
+  await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill("hello");
+  await page.getByRole("button", { name: "Add item" }).first().click();
+  await page.getByRole("textbox", { name: "Item 1" }).fill("/bin/echo");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.getByRole("row", { name: /hello/ }).waitFor();
+  await page.getByRole("button", { name: "Run now: hello" }).click();
+  await page.getByRole("dialog").getByLabel(/Name of the job/).fill("hello by hand");
+  await page.getByRole("button", { name: "Add job" }).click();
+  await page.getByText("hello by hand was queued").waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
+it("keeps versions of a directive, and shows what changed", async () => {
+  const d = await f.call<{ directive_id: string }>("POST", "/api/directives", { name: "careful", system_prompt: "Write plainly.\nBe brief.", allow: { files: ["/srv/**"] } });
+  const page = await f.page(`/directives?open=${d.directive_id}&edit=1`);
+  await page.getByLabel(/System prompt/).fill("Write plainly.\nBe exact.");
+  await page.getByRole("button", { name: "Save as version 2" }).click();
+  await page.getByRole("tab", { name: /Versions/ }).click();
+  await page.getByText("+ Be exact.").waitFor();
+  await page.getByText("- Be brief.").waitFor();
+  expect(await axe(page)).toEqual([]);
+  expect(errors(page)).toEqual([]);
+});
+
+it("leads from the setup link to a first green run, and takes the demo away", async () => {
+  const server = await Server.start();
+  try {
+    const page = await (await f.browser.newContext({ locale: "en-US", timezoneId: "UTC" })).newPage();
+    watch(page);
+    await page.goto(await server.setupLink());
+    await page.getByLabel("Password", { exact: true }).fill(password);
+    await page.getByLabel("Password, again").fill(password);
+    await page.getByRole("button", { name: "Create and log in" }).click();
+    await page.waitForURL("**/ui/welcome");
+    await page.getByRole("button", { name: "Run the demo" }).click();
+    await page.locator("[data-demo=green]").waitFor({ timeout: 60_000 });
+    await page.getByRole("textbox", { name: "Crontab" }).fill("30 2 * * * /opt/jobs/nightly.sh\nnonsense here");
+    await page.getByRole("button", { name: "Preview" }).click();
+    await page.getByText("unreadable").waitFor();
+    await page.getByRole("button", { name: "Make 1 schedule, paused" }).waitFor();
+    expect(await axe(page)).toEqual([]);
+    expect(await overflow(page)).toBeLessThanOrEqual(0);
+    await page.getByRole("button", { name: "Remove the demo" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Remove the demo" }).click();
+    await page.getByRole("button", { name: "Run the demo" }).waitFor();
+    expect(errors(page)).toEqual([]);
+  } finally {
+    await server.stop();
+  }
+});

@@ -1,0 +1,317 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { axe, changes, errors, Fixture, overflow, until } from "./fixture";
+
+let f: Fixture;
+beforeAll(async () => {
+  f = await Fixture.start();
+});
+afterAll(() => f?.stop());
+
+interface Run { workflow_run_id: string; job_id: string; status: string; version: number; checkpoint_seq: number; nodes: { node_id: string; status: string }[]; maps: { node_id: string; processed: number; total: number }[] }
+interface Frame { type?: string; node_id: string | null; previous_state: string; new_state: string; seq: number }
+
+type Fields = Record<string, unknown>;
+const set = (id: string, more: Fields = {}): Fields => ({ node_id: id, type: "data", data_type: "set", config: { values: { x: 1 } }, ...more });
+const sleep = (id: string, s: string, more: Fields = {}): Fields => ({ node_id: id, type: "action", action_type: "command", on_crash: "retry", config: { argv: ["sleep", s] }, ...more });
+const apply = (id: string, nodes: Fields[], more: Fields = {}) => f.call("POST", "/api/workflows", { kind: "Workflow", workflow_id: id, nodes, ...more });
+const start = (id: string, body: Fields = {}) => f.call<Run>("POST", `/api/workflows/${id}/run`, body);
+const read = (run: Run) => f.call<Run>("GET", `/api/workflow-runs/${run.workflow_run_id}`);
+const ended = (run: Run) => until(async () => ["COMPLETED", "FAILED"].includes((await read(run)).status), "the end of the run");
+
+const twelve = [
+  set("prepare", { next: ["extract", "audit"] }),
+  sleep("extract", "0.3", { next: "check" }),
+  sleep("audit", "0.6", { next: "merge" }),
+  { node_id: "check", type: "judgment", config: { expr: "1 < 2" }, next: { true: "load", false: "nothing" } },
+  set("nothing", { next: "merge" }),
+  { node_id: "load", type: "map", next: "verify", config: { items: "{{0..7}}", nodes: [set("clean"), sleep("upsert", "0.05")] } },
+  set("verify", { next: "merge" }),
+  set("merge", { join: "any", next: ["index", "notify"] }),
+  sleep("index", "0.2", { next: "settle" }),
+  set("notify", { next: "settle" }),
+  { node_id: "settle", type: "wait", wait_type: "duration", config: { for: "1s" }, next: "finish" },
+  set("finish"),
+];
+const etl = (id: string) => apply(id, twelve);
+
+/** Records each state that a node of the graph shows, and each number of a bar, as the page shows them. */
+async function record(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const w = window as unknown as { states: [string, string][]; bars: number[] };
+    w.states = [];
+    w.bars = [];
+    const last = new Map<string, string>();
+    const look = () => {
+      for (const el of document.querySelectorAll<HTMLElement>("[data-node]")) {
+        const { node = "", state = "" } = el.dataset;
+        if (last.get(node) === state) continue;
+        last.set(node, state);
+        w.states.push([node, state]);
+      }
+      const bar = document.querySelector<HTMLElement>("[data-node] [data-processed]")?.dataset["processed"];
+      if (bar !== undefined && w.bars.at(-1) !== Number(bar)) w.bars.push(Number(bar));
+    };
+    look();
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+  });
+}
+const recorded = (page: Page) =>
+  page.evaluate(() => {
+    const { states, bars } = window as unknown as { states: [string, string][]; bars: number[] };
+    return { states, bars };
+  });
+
+/** The log of a run, replayed by its WebSocket from the beginning. */
+const replay = (page: Page, run: Run) =>
+  page.evaluate(
+    ({ id }) =>
+      new Promise<Frame[]>((resolve, reject) => {
+        const frames: Frame[] = [];
+        const ws = new WebSocket(`ws://${location.host}/api/v1/workflows/${id}/subscribe?since=0`);
+        const timer = setTimeout(() => reject(new Error("no end of the log")), 20_000);
+        ws.onmessage = (m) => {
+          const frame = JSON.parse(String(m.data)) as Frame;
+          if (!frame.type) frames.push(frame);
+          if (frame.type || frame.node_id !== null || frame.new_state !== "COMPLETED") return;
+          clearTimeout(timer);
+          ws.close();
+          resolve(frames);
+        };
+      }),
+    { id: run.workflow_run_id },
+  );
+
+it("shows the states of twelve nodes in the order of the event log", async () => {
+  await etl("twelve");
+  const run = await start("twelve", { hold: true });
+  const page = await f.page(`/workflow-runs/${run.workflow_run_id}`);
+  await page.locator("[data-link=live]").waitFor();
+  await page.locator("[data-graph][data-ready][data-nodes='12']").waitFor();
+  expect(await page.locator("[data-node]").count()).toBe(12);
+  await record(page);
+  await f.call("POST", `/api/jobs/${run.job_id}/release`, {});
+  await page.locator("[data-run-state=COMPLETED]").waitFor();
+  await ended(run);
+  const log = (await replay(page, run)).map((x) => `${x.node_id ?? ""} ${x.previous_state} ${x.new_state}`);
+  expect(log.length).toBeGreaterThan(20);
+  // The page's own history is the log, line by line.
+  await until(async () => (await page.locator("[data-change]").count()) >= log.length, "the whole history");
+  const told = await page.locator("li[data-change]").evaluateAll((all) => all.map((e) => e.getAttribute("data-change") ?? "").reverse());
+  expect(told).toEqual(log);
+  // What the graph showed of a node is what the log says of it, in its order; two that came at once may be one.
+  const { states, bars } = await recorded(page);
+  for (const n of (await read(run)).nodes) {
+    const shown = states.filter(([id]) => id === n.node_id).map(([, s]) => s);
+    const said = ["PENDING", ...log.filter((l) => l.startsWith(`${n.node_id} `)).map((l) => l.split(" ")[2] ?? "")];
+    let at = 0;
+    for (const s of shown) {
+      const found = said.indexOf(s, at);
+      expect(found, `${n.node_id}: ${shown.join(" ")} of ${said.join(" ")}`).toBeGreaterThanOrEqual(0);
+      at = found;
+    }
+    expect(shown.at(-1)).toBe(n.status);
+  }
+  expect(bars).toEqual([...bars].sort((a, b) => a - b));
+  expect(bars.at(-1)).toBe(8);
+  await page.locator("[data-edge='check.false -> nothing'][data-taken=false]").waitFor({ state: "attached" });
+  await page.locator("[data-edge='check.true -> load'][data-taken=true]").waitFor({ state: "attached" });
+  expect(errors(page)).toEqual([]);
+});
+
+it("never takes the bar back when the server is killed in the middle of a map", async () => {
+  await apply("long_map", [{ node_id: "load_all", type: "map", config: { items: "{{0..79}}", nodes: [sleep("upsert", "0.05", { on_crash: "retry" })] } }]);
+  const run = await start("long_map");
+  const page = await f.page(`/workflow-runs/${run.workflow_run_id}`);
+  await page.locator("[data-graph][data-ready]").waitFor();
+  await record(page);
+  await until(async () => (await recorded(page)).bars.some((b) => b >= 15), "some items");
+  await f.server.kill();
+  await page.locator("[data-banner=lost]").waitFor();
+  await f.server.run();
+  await page.locator("[data-link=live]").waitFor({ timeout: 60_000 });
+  const banner = page.locator("[data-banner=resumed]");
+  await banner.waitFor({ timeout: 60_000 });
+  expect(await banner.textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);
+  await page.locator("[data-run-state=COMPLETED]").waitFor({ timeout: 60_000 });
+  const { bars } = await recorded(page);
+  expect(bars).toEqual([...bars].sort((a, b) => a - b));
+  expect(bars.at(-1)).toBe(80);
+});
+
+it("lets the keyboard reach every node, open and leave its drawer", async () => {
+  await etl("walk");
+  const run = await start("walk");
+  await ended(run);
+  const page = await f.page(`/workflow-runs/${run.workflow_run_id}`);
+  await page.locator("[data-graph][data-ready]").waitFor();
+  const focused = () => page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset["node"] ?? "");
+  await page.locator("[data-node][tabindex='0']").focus();
+  // By the arrows alone: from each node that was reached, in all four ways.
+  const reached = new Set([await focused()]);
+  for (const id of reached) {
+    for (const key of ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"]) {
+      await page.locator(`[data-node='${id}']`).focus();
+      await page.keyboard.press(key);
+      reached.add(await focused());
+    }
+  }
+  expect([...reached].sort()).toEqual(twelve.map((n) => n["node_id"]).sort());
+  // And one after the other.
+  await page.keyboard.press("Home");
+  const inTurn: string[] = [];
+  for (let i = 0; i < 12; i++) {
+    inTurn.push(await focused());
+    await page.keyboard.press("PageDown");
+  }
+  expect(new Set(inTurn).size).toBe(12);
+  const current = await focused();
+  await page.keyboard.press("Enter");
+  await page.getByRole("complementary", { name: current, exact: true }).waitFor();
+  expect(new URL(page.url()).searchParams.get("node")).toBe(current);
+  await page.keyboard.press("Escape");
+  await page.getByRole("complementary", { name: current, exact: true }).waitFor({ state: "detached" });
+  await page.keyboard.press("v");
+  await page.getByRole("table", { name: /Graph of/ }).waitFor();
+  expect(await page.locator("[data-node-row]").count()).toBe(12);
+  await page.keyboard.press("v");
+  const zoom = async () => Number((await page.locator("[data-graph]").textContent())?.match(/(\d+)%/)?.[1]);
+  await page.locator("[data-graph][data-ready]").waitFor();
+  await page.keyboard.press("0");
+  const fit = await zoom();
+  await page.keyboard.press("+");
+  expect(await zoom()).toBeGreaterThan(fit);
+  await page.keyboard.press("0");
+  expect(await zoom()).toBe(fit);
+  expect(errors(page)).toEqual([]);
+});
+
+it("rolls back with a reason, and the log says so", async () => {
+  await apply("back", [set("a"), set("b")]);
+  await apply("back", [set("a", { config: { values: { x: 2 } } }), set("c")]);
+  const page = await f.page("/workflows/back/versions");
+  await page.getByRole("heading", { name: "v1 → v2" }).waitFor();
+  await page.getByRole("tab", { name: "Structure" }).click();
+  const rows = await page.locator("[data-structure] li").allTextContents();
+  expect(rows.some((r) => r.startsWith("added") && r.includes("c"))).toBe(true);
+  expect(rows.some((r) => r.startsWith("removed") && r.includes("b"))).toBe(true);
+  expect(rows.some((r) => r.startsWith("changed") && r.includes("config"))).toBe(true);
+  await page.keyboard.press("d");
+  await page.locator("[data-graph][data-ready]").waitFor();
+  expect(await page.locator("[data-change=added]").count()).toBe(1);
+  expect(await page.locator("[data-change=removed]").count()).toBe(1);
+  const made = changes(page);
+  await page.locator("h1").focus();
+  await page.keyboard.press("Shift+R");
+  const dialog = page.getByRole("dialog", { name: "Roll back to v1" });
+  await dialog.waitFor();
+  const go = dialog.getByRole("button", { name: "Roll back", exact: true });
+  expect(await go.getAttribute("aria-disabled")).toBe("true");
+  await dialog.getByLabel("Reason").fill("c loses data");
+  await until(async () => (await go.getAttribute("aria-disabled")) === null, "that it can be pressed");
+  expect(await axe(page)).toEqual([]);
+  await go.click();
+  await dialog.waitFor({ state: "detached" });
+  expect(made.filter((c) => c.path.endsWith("/rollback"))).toEqual([{ method: "POST", path: "/api/workflows/back/rollback", body: { version: 1, running: "keep", reason: "c loses data" } }]);
+  await page.getByRole("table", { name: "Activation log" }).getByText("c loses data").waitFor();
+  expect((await start("back")).version).toBe(1);
+  expect(errors(page)).toEqual([]);
+});
+
+it("draws 500 nodes, and keeps in the page only those in sight", async () => {
+  const nodes = Array.from({ length: 500 }, (_, i) => set(`n${i}`, { depends_on: i < 20 ? [] : [`n${i - 20}`, ...(i % 7 === 0 ? [`n${i - 19}`] : [])] }));
+  await apply("large", nodes);
+  const page = await f.page("/workflows/large");
+  const graph = page.locator("[data-graph][data-ready][data-nodes='500']");
+  await graph.waitFor({ timeout: 60_000 });
+  await page.keyboard.press("0");
+  expect(await page.locator("[data-node]").count()).toBe(500);
+  for (let i = 0; i < 12; i++) await page.keyboard.press("+");
+  await until(async () => (await page.locator("[data-node]").count()) < 100, "that the others leave the page");
+  expect(await page.locator("[data-node]").count()).toBeGreaterThan(0);
+  await page.locator("[data-node][tabindex='0']").focus();
+  await page.keyboard.press("End");
+  expect(await page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset["node"])).toMatch(/^n\d+$/);
+  await page.keyboard.press("v");
+  await until(async () => (await page.getByRole("row").count()) >= 501, "the list");
+  expect(errors(page)).toEqual([]);
+});
+
+it("marks what is wrong while a text is edited, and applies what is right", async () => {
+  await apply("edited", [set("a"), set("b")]);
+  const page = await f.page("/workflows/edited?tab=edit");
+  const text = page.getByRole("textbox", { name: "Definition" });
+  await text.waitFor();
+  await page.locator("[data-valid=true]").waitFor();
+  await text.click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("\noutputs:\nx: '{{outputs.zzz.x}}'");
+  await page.locator("[data-valid=false]").waitFor();
+  expect(await page.locator("[data-valid=false] li").count()).toBeGreaterThan(0);
+  expect(await page.locator(".cm-lint-marker-error").count()).toBeGreaterThan(0);
+  const apply2 = page.getByRole("button", { name: "Apply" });
+  expect(await apply2.getAttribute("aria-disabled")).toBe("true");
+  expect(errors(page)).toEqual([]);
+  // Chromium itself tells the policy of the style that such an insertion brings.
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText("kind: Workflow\nworkflow_id: edited\nnodes:\n  - {node_id: a, type: data, data_type: set, config: {values: {x: 1}}}\n  - {node_id: z, type: data, data_type: set, config: {values: {x: 1}}}\n");
+  await page.locator("[data-valid=true]").waitFor();
+  await page.locator("[data-node=z]").waitFor();
+  await apply2.click();
+  await page.waitForURL((u) => !u.search.includes("edit"));
+  await page.locator("[data-node=z]").waitFor();
+});
+
+it("starts a run from the form of its inputs, pauses, cancels and repeats it", async () => {
+  await apply("form", [set("a"), { node_id: "hold", type: "wait", wait_type: "duration", config: { for: "10m" } }, set("z")], { inputs: { n: { type: "integer", required: true, min: 1, max: 5 }, key: { type: "string", secret: true } } });
+  const page = await f.page("/workflows/form");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Run form" });
+  await dialog.getByLabel("N", { exact: true }).fill("9");
+  await dialog.getByLabel(/^key/).fill("hush");
+  await dialog.getByRole("button", { name: "Run", exact: true }).click();
+  await dialog.getByText("Must be at most 5").waitFor();
+  await dialog.getByLabel("N", { exact: true }).fill("3");
+  await dialog.getByRole("button", { name: "Run", exact: true }).click();
+  await page.waitForURL("**/ui/workflow-runs/**");
+  await page.locator("[data-node=hold][data-state=WAITING]").waitFor();
+  expect(await page.content()).not.toContain("hush");
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.locator("[data-banner=paused-run]").waitFor();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.locator("[data-banner=paused-run]").waitFor({ state: "detached" });
+  await page.locator("[data-node=hold]").click();
+  await page.getByRole("button", { name: "Skip node" }).click();
+  const skip = page.getByRole("dialog", { name: "Skip hold?" });
+  await skip.getByLabel("Reason").fill("no need to wait");
+  await skip.getByRole("button", { name: "Skip node" }).click();
+  await page.locator("[data-run-state=COMPLETED]").waitFor();
+  await page.getByRole("button", { name: "Retry…" }).click();
+  const again = page.getByRole("dialog", { name: "Retry" });
+  await again.getByLabel("key").fill("hush again");
+  await again.locator("[data-preview]").waitFor();
+  const old = page.url();
+  await again.getByRole("button", { name: "Start the new run" }).click();
+  await page.waitForURL((u) => u.href.split("?")[0] !== old.split("?")[0]);
+  await page.getByRole("link", { name: "repeats a run" }).waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
+for (const theme of ["light", "dark"] as const) {
+  for (const width of [1440, 375]) {
+    it(`has nothing to complain of, ${theme}, ${width} px`, async () => {
+      await etl("looks");
+      const run = await start("looks");
+      await ended(run);
+      for (const path of ["/workflows", "/workflows?new=1", "/workflows/looks", "/workflows/looks?tab=yaml", "/workflows/looks/versions", `/workflow-runs/${run.workflow_run_id}`, `/workflow-runs/${run.workflow_run_id}?node=load&drawer=items`, `/workflow-runs/${run.workflow_run_id}?tab=steps`]) {
+        const page = await f.page(path, { theme, width, height: width === 375 ? 812 : 900 });
+        await page.locator("h1").first().waitFor({ state: "attached" });
+        await until(async () => (await page.locator("[role=status][aria-label=Loading]").count()) === 0, "the page");
+        expect(await overflow(page), path).toBeLessThanOrEqual(0);
+        expect(await axe(page), path).toEqual([]);
+        expect(errors(page), path).toEqual([]);
+        await page.context().close();
+      }
+    });
+  }
+}

@@ -1,0 +1,145 @@
+import createClient, { type Middleware } from "openapi-fetch";
+import type { components, paths } from "../gen/api";
+import { t } from "../text/kit";
+import { parse, stringify } from "./exact";
+
+/** The API's types by name: Schema<"Job">. */
+export type Schema<K extends keyof components["schemas"]> = components["schemas"][K];
+
+/** What the server says is wrong. It is what every failed call throws. */
+export class Problem extends Error {
+  constructor(
+    /** HTTP status; 0: there was no answer. */
+    readonly status: number,
+    /** The fault's code, such as "conflict"; "offline" without an answer. */
+    readonly code: string,
+    /** What kind of trouble it is, in a few words. */
+    readonly title: string,
+    /** What it is this time; may be empty. */
+    readonly detail: string,
+    readonly requestId: string,
+    /** Which fields are wrong, by JSON pointer. */
+    readonly fields: readonly { pointer: string; detail: string }[] = [],
+    /** The whole answer, for members beside those of a problem (such as the queue in a 412). */
+    readonly body: unknown = null,
+    /** In how many seconds to try again, when the server says so. */
+    readonly retryAfter: number | null = null,
+  ) {
+    super(detail || title);
+    this.name = "Problem";
+  }
+}
+
+/** The same in a form for the page: everything thrown becomes a Problem. */
+export function problemOf(e: unknown): Problem {
+  if (e instanceof Problem) return e;
+  if (e instanceof TypeError) return new Problem(0, "offline", t("offline"), "", "");
+  return new Problem(0, "unknown", t("problem"), e instanceof Error ? e.message : String(e), "");
+}
+
+function text(v: unknown): string {
+  return typeof v === "string" ? v : "";
+}
+
+function problemFrom(res: Response, body: unknown): Problem {
+  const b = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
+  const errors = Array.isArray(b.errors) ? (b.errors as Record<string, unknown>[]) : [];
+  const code = text(b.code) || text(b.type).split("/").pop() || String(res.status);
+  const id = text(b.request_id) || res.headers.get("X-Request-Id") || "";
+  const after = Number(res.headers.get("Retry-After"));
+  return new Problem(res.status, code, text(b.title) || `${res.status} ${res.statusText}`, text(b.detail), id,
+    errors.map((e) => ({ pointer: text(e.pointer), detail: text(e.detail) })), body, after > 0 ? after : null);
+}
+
+/** A text that no other call has. Not crypto.randomUUID: that exists only with TLS. */
+export function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+let onUnauthorized: () => void = () => undefined;
+/** Says what happens when the session is over; the router does it once. */
+export function whenUnauthorized(f: () => void): void {
+  onUnauthorized = f;
+}
+
+// The server keeps nothing of these for a repetition, because they are about secrets.
+const unkept = new Set(["/api/setup", "/api/tokens", "/api/users", "/api/webhooks", "/api/webhooks/{webhook_id}/rotate", "/api/webhook-secret/rotate"]);
+
+const headers: Middleware = {
+  onRequest({ request, schemaPath }) {
+    if (request.method !== "GET" && !schemaPath.startsWith("/api/session") && !unkept.has(schemaPath) && !request.headers.has("Idempotency-Key")) request.headers.set("Idempotency-Key", newKey());
+    return request;
+  },
+  onResponse({ response, schemaPath }) {
+    if (response.status === 401 && schemaPath !== "/api/session") onUnauthorized();
+  },
+};
+
+// The API separates the values of a list by commas; labels alone are repeated.
+function query(values: Record<string, unknown>): string {
+  const out = new URLSearchParams();
+  for (const [name, v] of Object.entries(values)) {
+    if (v === undefined || v === null) continue;
+    if (!Array.isArray(v)) out.append(name, String(v));
+    else if (name === "label") for (const one of v) out.append(name, String(one));
+    else if (v.length > 0) out.append(name, v.join(","));
+  }
+  return out.toString();
+}
+
+/** The typed client. Wrap each call: `await ok(api.GET("/api/queue"))`. Cookies and the browser's own origin headers are what the server wants against cross-site calls; every change carries an Idempotency-Key. */
+export const api = createClient<paths>({
+  baseUrl: "",
+  credentials: "same-origin",
+  cache: "no-store",
+  headers: { Accept: "application/json" },
+  querySerializer: query,
+  bodySerializer: (body: unknown) => (body instanceof FormData || typeof body === "string" ? body : stringify(body)) as string,
+});
+api.use(headers);
+
+/** An answer with its ETag and headers. */
+export interface Answer<T> {
+  data: T;
+  response: Response;
+}
+
+/** The data of a call with its response; throws a Problem. */
+export async function answer<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<Answer<T>> {
+  let result;
+  try {
+    result = await call;
+  } catch (e) {
+    throw e instanceof DOMException && e.name === "AbortError" ? e : problemOf(e);
+  }
+  if (!result.response.ok) throw problemFrom(result.response, result.error);
+  return { data: result.data as T, response: result.response };
+}
+
+/** The data of a call; throws a Problem. */
+export async function ok<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  return (await answer(call)).data;
+}
+
+/** GET of JSON with exact numbers (see exact.ts), for inputs and outputs that are shown. */
+export async function getExact(path: string, signal?: AbortSignal): Promise<unknown> {
+  let res: Response;
+  try {
+    res = await fetch(path, { credentials: "same-origin", cache: "no-store", headers: { Accept: "application/json" }, signal: signal ?? null });
+  } catch (e) {
+    throw e instanceof DOMException && e.name === "AbortError" ? e : problemOf(e);
+  }
+  const body = await res.text();
+  if (!res.ok) {
+    if (res.status === 401) onUnauthorized();
+    let said: unknown = null;
+    try {
+      said = JSON.parse(body);
+    } catch {
+      said = null; // a proxy's page
+    }
+    throw problemFrom(res, said);
+  }
+  return parse(body);
+}

@@ -1,0 +1,90 @@
+import { Dialog } from "@base-ui/react/dialog";
+import { useNavigate, useRouter } from "@tanstack/react-router";
+import { CornerDownLeft, type LucideIcon, Search, SunMoon, Hash, Radio } from "lucide-react";
+import { useId, useState, type KeyboardEvent } from "react";
+import { cx } from "../kit/cx";
+import { Kbd } from "../kit/Kbd";
+import { useLive } from "../live/context";
+import { t as kit } from "../text/kit";
+import { t } from "../text/shell";
+import { navPages, pageOfId } from "./pages";
+import { flipTheme } from "./theme";
+
+interface Entry {
+  label: string;
+  icon: LucideIcon;
+  keys?: string;
+  run: () => void;
+}
+
+/** Goes to pages, runs actions and opens ids by typing. */
+export function Palette({ open, onClose }: { open: boolean; onClose: () => void }) {
+  return (
+    <Dialog.Root open={open} onOpenChange={(o) => !o && onClose()}>
+      <Dialog.Portal>
+        <Dialog.Backdrop className="fixed inset-0 z-40 bg-shade" />
+        <Dialog.Popup aria-label={t("palette")} className="appear fixed top-[12vh] left-1/2 z-40 w-[calc(100vw-24px)] max-w-xl -translate-x-1/2 overflow-hidden rounded-lg border border-line bg-raised shadow-pop outline-none">
+          <Search_ onClose={onClose} />
+        </Dialog.Popup>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}
+
+function useEntries(text: string): Entry[] {
+  const navigate = useNavigate();
+  const router = useRouter();
+  const live = useLive();
+  const id = pageOfId(text);
+  if (id) return [{ label: t("openId", { id: text.trim() }), icon: Hash, run: () => router.history.push(`/ui${id}`) }];
+  const all: Entry[] = [
+    ...navPages.map((p): Entry => ({ label: p.label, icon: p.icon, ...(p.key ? { keys: `g ${p.key}` } : {}), run: () => void navigate({ to: p.to as never }) })),
+    { label: t("scTheme"), icon: SunMoon, keys: "t", run: flipTheme },
+    { label: t("scPause"), icon: Radio, keys: "p", run: live.toggle },
+  ];
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  return all.filter((e) => words.every((w) => e.label.toLowerCase().includes(w)));
+}
+
+function Search_({ onClose }: { onClose: () => void }) {
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const list = useId();
+  const entries = useEntries(text);
+  const chosen = Math.min(at, entries.length - 1);
+  const run = (e: Entry | undefined) => {
+    if (!e) return;
+    onClose();
+    e.run();
+  };
+  const onKeyDown = (e: KeyboardEvent) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+    if (step && entries.length > 0) setAt((chosen + step + entries.length) % entries.length);
+    else if (e.key === "Enter" && !e.nativeEvent.isComposing) run(entries[chosen]);
+    else return;
+    e.preventDefault();
+  };
+  return (
+    <>
+      <div className="flex items-center gap-2.5 border-b border-line px-4">
+        <Search aria-hidden className="size-4 shrink-0 text-faint" strokeWidth={1.75} />
+        <input
+          autoFocus role="combobox" aria-expanded aria-controls={list} aria-activedescendant={entries[chosen] ? `${list}-${chosen}` : undefined} aria-label={t("palette")}
+          placeholder={t("paletteHint")} value={text} onChange={(e) => { setText(e.target.value); setAt(0); }} onKeyDown={onKeyDown} className="h-12 grow bg-transparent text-base outline-none"
+        />
+      </div>
+      <ul id={list} role="listbox" aria-label={t("palette")} className="max-h-[50vh] overflow-y-auto p-1.5">
+        {entries.map((e, i) => (
+          // The field above has the focus and the keys.
+          // eslint-disable-next-line jsx-a11y/click-events-have-key-events
+          <li key={e.label} id={`${list}-${i}`} role="option" aria-selected={i === chosen} onClick={() => run(e)} onMouseMove={() => setAt(i)} className={cx("target flex h-9 cursor-pointer items-center gap-2.5 rounded-md px-2.5", i === chosen && "bg-hover")}>
+            <e.icon aria-hidden className="size-4 text-faint" strokeWidth={1.75} />
+            <span className="grow truncate">{e.label}</span>
+            {e.keys ? <Kbd keys={e.keys} /> : i === chosen ? <CornerDownLeft aria-hidden className="size-3.5 text-faint" /> : null}
+          </li>
+        ))}
+      </ul>
+      {entries.length === 0 ? <p className="px-4 pb-4 text-sm text-dim" role="status">{kit("none")}</p> : null}
+    </>
+  );
+}

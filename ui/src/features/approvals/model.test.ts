@@ -1,0 +1,22 @@
+import { expect, it } from "vitest";
+import type { Approval } from "./api";
+import { barOf, rowChanges } from "./model";
+
+const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", approvers: [], decisions: [] }) as unknown as Approval; // only what is read here
+
+it("tells which rows are new, changed or gone", () => {
+  const before = base([["A", "1"], ["B", "2"], ["C", "3"], ["A", "9"]]);
+  const now = base([["B", "5"], ["A", "1"], ["D", "4"], ["A", "9"]]);
+  expect(rowChanges(now, before).map((r) => [r.cells[0], r.change, r.old[1]])).toEqual([["B", "changed", "2"], ["A", "same", null], ["D", "new", null], ["A", "same", null], ["C", "gone", null]]);
+  expect(rowChanges(now, null).every((r) => r.change === "same")).toBe(true);
+});
+
+it("says why somebody cannot approve", () => {
+  const a = base([]);
+  const ben = { name: "ben", roles: ["approver"], scopes: ["approvals:decide"] };
+  expect(barOf(a, ben)).toBeNull();
+  expect(barOf(a, { ...ben, scopes: [] })).toEqual({ why: "scope" });
+  expect(barOf(a, { ...ben, name: "ann" })).toEqual({ why: "self" });
+  expect(barOf({ ...a, approvers: ["role:admin", "user:eve"] }, ben)).toEqual({ why: "approvers", who: "admin, eve" });
+  expect(barOf({ ...a, approvers: ["role:approver"] }, ben)).toBeNull();
+});

@@ -1,0 +1,324 @@
+import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
+import { Ban, Hand, ListFilter, ListPlus, MoreHorizontal, Pause, Play, Sparkles, Trash2, X } from "lucide-react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type KeyboardEvent } from "react";
+import { useCan } from "../../api/session";
+import { announce } from "../../kit/announce";
+import { Button, IconButton } from "../../kit/Button";
+import { CopyAs } from "../../kit/CopyAs";
+import { cx } from "../../kit/cx";
+import { CheckBox, Stepper } from "../../kit/Field";
+import { duration, parseDuration } from "../../kit/format";
+import { Menu } from "../../kit/Menu";
+import { FilterBar, Page, PageHeader, Section } from "../../kit/Page";
+import { useShortcut } from "../../kit/shortcuts";
+import { Empty, ErrorState, Loading } from "../../kit/States";
+import { text, useUrl } from "../../kit/url";
+import { useLiveEvent } from "../../live/context";
+import { t as kit } from "../../text/kit";
+import { t } from "../../text/queue";
+import { useDrag } from "./drag";
+import { movable, orderFor, stepFrom, type Row } from "./model";
+import { Drained, Elsewhere, Restarted } from "./Notices";
+import { BoardRow, columns, rowName, type RowActions } from "./Row";
+import { DirectBand, RunningBand } from "./Running";
+import { useJobActions, useMove, useQueue } from "./useQueue";
+
+const AddDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.AddDialog })));
+const BulkDialog = lazy(() => import("./BulkDialog").then((m) => ({ default: m.BulkDialog })));
+const EditDialog = lazy(() => import("./EditDialog").then((m) => ({ default: m.EditDialog })));
+const NumberDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.NumberDialog })));
+
+const shape = { q: text, job: text, group: text };
+const emptyCli = "runsheet job add --name hello -- /bin/echo hello";
+
+type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "add" } | { what: "bulk" } | null;
+
+// Rows have two lines where the columns have no room.
+const wide = matchMedia("(min-width: 768px)");
+const watchWide = (f: () => void) => {
+  wide.addEventListener("change", f);
+  return () => wide.removeEventListener("change", f);
+};
+const useRowHeight = () => (useSyncExternalStore(watchWide, () => wide.matches) ? 36 : 56);
+
+/** The queue board: what runs, what is next, and the order of everything that waits. */
+export function Board() {
+  const { query, state, jobs, rows, complete, more } = useQueue();
+  const [url, setUrl] = useUrl(shape);
+  const [asked, setAsked] = useState<Asked>(null);
+  const jobActions = useJobActions();
+  const moving = useMove();
+  const write = useCan("jobs:write");
+    const workers = useCan("workers:write");
+  const demo = useCan("settings:write");
+  useShortcut("n", () => write.can && setAsked({ what: "add" }));
+  useShortcut("Shift+p", () => workers.can && void (state?.paused ? jobActions.resume() : jobActions.pause()));
+  if (query.isPending) return <Page><PageHeader title={t("title")} /><Loading rows={10} /></Page>;
+  if (!state) return <Page><PageHeader title={t("title")} /><ErrorState error={query.error} onRetry={() => void query.refetch()} /></Page>;
+  const wait = parseDuration(state.statistics.average_wait);
+  // The statistics may be some seconds old.
+  const depth = complete ? jobs.length : state.statistics.queued;
+  const facts = (
+    <>
+      <span data-depth={depth}>{t("depth", { n: depth })}</span>
+      {state.drained_at ? <Drained at={state.drained_at} range={state.drained_range} /> : null}
+      {wait === null ? null : <span>{t("avgWait", { time: duration(wait) })}</span>}
+    </>
+  );
+  return (
+    <Page fill>
+      {state.paused ? (
+        <div role="status" data-paused className="-mx-4 -mt-5 mb-5 flex items-center gap-3 bg-warn-soft px-4 py-1.5 text-sm text-warn md:-mx-6 md:justify-center">
+          <Pause aria-hidden className="size-4 shrink-0" strokeWidth={1.75} />
+          <span className="min-w-0 grow md:grow-0">{state.paused_by ? t("pausedBy", { name: state.paused_by }) : t("pausedText")}{state.paused_reason ? ` ${state.paused_reason}` : ""}</span>
+          <Button small icon={Play} onClick={() => void jobActions.resume()} {...(workers.why ? { why: workers.why } : {})}>{t("resume")}</Button>
+        </div>
+      ) : null}
+      <PageHeader
+        title={t("title")} facts={facts}
+        actions={
+          <>
+            <span className="flex items-center gap-2 text-sm text-dim">{t("workers")}<Stepper label={t("workers")} value={state.workers} onChange={(n) => void jobActions.workers(n)} {...(workers.why ? { why: workers.why } : {})} /></span>
+            {state.paused ? null : <Button icon={Pause} onClick={() => void jobActions.pause()} {...(workers.why ? { why: workers.why } : {})}>{t("pause")}</Button>}
+            <span className="max-sm:hidden"><CopyAs action={{ cli: "runsheet queue ls", method: "GET", path: "/api/queue" }} /></span>
+            <Menu
+              trigger={<IconButton icon={MoreHorizontal} label={t("menu")} />}
+              items={[
+                { label: t("bulk"), icon: ListFilter, onSelect: () => setAsked({ what: "bulk" }), ...(write.why ? { why: write.why } : {}) },
+                "-",
+                { label: t("demo"), icon: Sparkles, onSelect: () => void jobActions.demo(), ...(demo.why ? { why: demo.why } : {}) },
+                { label: t("removeDemo"), icon: Trash2, onSelect: () => void jobActions.removeDemo(), ...(demo.why ? { why: demo.why } : {}) },
+              ]}
+            />
+            <Button look="primary" icon={ListPlus} onClick={() => setAsked({ what: "add" })} {...(write.why ? { why: write.why } : {})}>{t("add")}</Button>
+          </>
+        }
+      />
+      <Restarted />
+      <RunningBand state={state} why={write.why} onStop={(r) => r.job_id && void jobActions.stop(r.job_id, r.name)} />
+      <DirectBand state={state} />
+      {url.job && !rows.some((r) => r.id === url.job) ? <Elsewhere id={url.job} onClose={() => setUrl({ job: "" }, true)} /> : null}
+      {rows.length === 0 ? (
+        <Section title={t("waiting")}>
+          <Empty title={t("emptyTitle")} command={emptyCli} action={<Button icon={Sparkles} onClick={() => void jobActions.demo()} {...(demo.why ? { why: demo.why } : {})}>{t("demo")}</Button>}>{t("emptyText")}</Empty>
+        </Section>
+      ) : (
+        <Order rows={rows} total={depth} complete={complete} onMore={more} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
+      )}
+      <Suspense><Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
+    </Page>
+  );
+}
+
+function Asking({ asked, total, query, onClose, actions, move }: { asked: Asked; total: number; query: string; onClose: () => void; actions: ReturnType<typeof useJobActions>; move: Move["move"] }) {
+  if (!asked) return null;
+  if (asked.what === "add") return <AddDialog onClose={onClose} />;
+  if (asked.what === "bulk") return <BulkDialog query={query} onClose={onClose} run={actions.bulk} />;
+  const row = asked.row;
+  const name = rowName(row);
+  if (asked.what === "position") {
+    const now = (row.kind === "job" ? row.job.position : row.group.position) ?? 0;
+    return <NumberDialog title={t("moveTo")} label={t("positionField")} hint={t("positionHint", { m: total })} value={now} max={total} action={t("move")} onClose={onClose} onDone={(n) => move({ call: { job_id: row.id, position: n }, name })} />;
+  }
+  if (row.kind !== "job") return null;
+  if (asked.what === "priority") return <NumberDialog title={t("setPriority")} label={t("priority")} hint={t("priorityHint")} value={row.job.priority} max={9} action={t("save")} onClose={onClose} onDone={(priority) => void actions.patch(row.id, { priority })} />;
+  return <EditDialog id={row.id} name={name} onClose={onClose} />;
+}
+
+interface OrderProps {
+  rows: readonly Row[];
+  total: number;
+  complete: boolean;
+  onMore: () => void;
+  why: string;
+  filter: string;
+  onFilter: (q: string) => void;
+  onAsk: (a: Asked) => void;
+  actions: ReturnType<typeof useJobActions>;
+  moving: Move;
+  /** A job or group that the URL names: it is shown and selected once. */
+  wantedId: string;
+}
+
+type Move = ReturnType<typeof useMove>;
+
+function matches(r: Row, q: string): boolean {
+  if (!q) return true;
+  const text = r.kind === "job" ? `${r.job.name} ${r.job.job_type} ${r.job.job_id}` : `${r.group.name} ${r.group.group_id}`;
+  return text.toLowerCase().includes(q.toLowerCase());
+}
+
+function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId }: OrderProps) {
+  const rows = useMemo(() => all.filter((r) => matches(r, filter)), [all, filter]);
+  const height = useRowHeight();
+  const scroller = useRef<HTMLDivElement>(null);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [active, setActive] = useState(0);
+  const anchor = useRef<string | null>(null);
+  const wanted = useRef<string | null>(null);
+
+  const drop = useCallback(
+    (ids: readonly string[], at: number) => {
+      const moving = movable(rows, new Set(ids));
+      const call = orderFor(rows, moving, at, complete);
+      const first = moving[0];
+      if (!call || !first) return;
+      wanted.current = first.id;
+      move({ call, name: rowName(first) });
+    },
+    [rows, complete, move],
+  );
+  const { lifted, start, setLifted } = useDrag(scroller, height, rows.length, drop);
+
+  // The row that has the focus stays in the page while it is scrolled away.
+  const v = useVirtualizer({
+    count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => height, overscan: 10, getItemKey: (i) => rows[i]?.id ?? i,
+    rangeExtractor: (range) => [...new Set([...defaultRangeExtractor(range), Math.min(active, rows.length - 1)])].filter((i) => i >= 0).sort((a, b) => a - b),
+  });
+  useEffect(() => v.measure(), [v, height]);
+  const items = v.getVirtualItems();
+  const lastSeen = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (lastSeen >= rows.length - 40) onMore();
+  }, [lastSeen, rows.length, onMore]);
+
+  // Focus follows the job, not the place.
+  const focusRow = useCallback(
+    (index: number) => {
+      const id = rows[index]?.id;
+      if (!id) return;
+      setActive(index);
+      v.scrollToIndex(index);
+      requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>(`[data-row="${id}"]`)?.focus({ preventScroll: true }));
+    },
+    [rows, v],
+  );
+  useEffect(() => {
+    if (!wanted.current) return;
+    const index = rows.findIndex((r) => r.id === wanted.current);
+    wanted.current = null;
+    if (index >= 0) focusRow(index);
+  }, [rows, focusRow]);
+
+  // What the URL names is looked for, page by page, and shown once.
+  const shownId = useRef("");
+  useEffect(() => {
+    if (!wantedId || shownId.current === wantedId) return;
+    const index = rows.findIndex((r) => r.id === wantedId);
+    if (index < 0) {
+      if (!complete) onMore();
+      return;
+    }
+    shownId.current = wantedId;
+    setSelected(new Set([wantedId]));
+    focusRow(index);
+  }, [wantedId, rows, complete, onMore, focusRow]);
+
+  const chosen = useCallback((row: Row) => (selected.has(row.id) ? [...selected] : [row.id]), [selected]);
+  const rowActions: RowActions = {
+    step: (row, step) => drop(chosen(row), stepFrom(rows, movable(rows, new Set(chosen(row))), step)),
+    ask: (what, row) => onAsk({ what, row }),
+    duplicate: (job) => void actions.duplicate(job.job_id),
+    hold: (job) => void actions.hold(job.job_id),
+    release: (job) => void actions.release(job.job_id),
+    cancel: (row) => void actions.cancel(chosen(row), rowName(row)),
+    select: (row, on, range) => {
+      const ids = [row.id];
+      const from = rows.findIndex((r) => r.id === anchor.current);
+      const to = rows.indexOf(row);
+      if (range && from >= 0) ids.push(...rows.slice(Math.min(from, to), Math.max(from, to) + 1).map((r) => r.id));
+      anchor.current = row.id;
+      setSelected((old) => (on ? new Set([...old, ...ids]) : new Set([...old].filter((id) => !ids.includes(id)))));
+    },
+    focus: setActive,
+    grab: (e, row) => start(e, chosen(row)),
+    key: (e, row, index) => onKey(e, row, index),
+  };
+
+  const say = (key: "lifted" | "dropAt" | "putBack", row: Row, at: number) => announce(t(key, { name: rowName(row), n: Math.min(at, rows.length - 1) + 1, m: total }));
+  function onKey(e: KeyboardEvent<HTMLElement>, row: Row, index: number): void {
+    if (e.target !== e.currentTarget) return;
+    const done = (f?: () => void) => {
+      e.preventDefault();
+      e.stopPropagation();
+      f?.();
+    };
+    const steps = { ArrowUp: "up", ArrowDown: "down", Home: "top", End: "bottom" } as const;
+    const step = e.key in steps ? steps[e.key as keyof typeof steps] : null;
+    if (e.altKey && step) {
+      done();
+      if (!why) rowActions.step(row, step);
+    } else if (lifted?.by === "keys") {
+      if (step) {
+        const at = step === "up" ? Math.max(0, lifted.at - 1) : step === "down" ? Math.min(rows.length, lifted.at + 1) : step === "top" ? 0 : rows.length;
+        setLifted({ ...lifted, at });
+        v.scrollToIndex(Math.min(at, rows.length - 1));
+        say("dropAt", row, at);
+      } else if (e.key === " " || e.key === "Enter") {
+        setLifted(null);
+        drop(lifted.ids, lifted.at);
+      } else if (e.key === "Escape") {
+        setLifted(null);
+        say("putBack", row, index);
+      } else return;
+      done();
+    } else if (e.ctrlKey || e.metaKey) return;
+    else if (e.key === " " && !why) {
+      done();
+      setLifted({ ids: chosen(row), at: index, by: "keys" });
+      say("lifted", row, index);
+    } else if (e.key === "ArrowDown" || e.key === "j") done(() => focusRow(Math.min(rows.length - 1, index + 1)));
+    else if (e.key === "ArrowUp" || e.key === "k") done(() => focusRow(Math.max(0, index - 1)));
+    else if (e.key === "Home") done(() => focusRow(0));
+    else if (e.key === "End") done(() => focusRow(rows.length - 1));
+    else if (e.key === "x") done(() => rowActions.select(row, !selected.has(row.id), false));
+    else if (e.key === "c" && !why) done(() => rowActions.cancel(row));
+    else if (e.key === ".") done(() => e.currentTarget.querySelector<HTMLElement>("[data-menu]")?.click());
+    else if (e.key === "Escape") setSelected(new Set());
+  }
+
+  useLiveEvent((e) => {
+    // What has started or ended is no longer selected.
+    if (e.job_id && (e.type === "job.started" || e.type === "job.cancelled") && selected.has(e.job_id)) setSelected((old) => new Set([...old].filter((id) => id !== e.job_id)));
+  });
+
+  const top = rows.filter((r) => selected.has(r.id));
+  return (
+    <Section title={t("waiting")} count={total} className="flex min-h-80 grow flex-col">
+      <p id="drag-help" className="sr-only">{t("dragHelp")}</p>
+      {top.length > 0 ? (
+        <div role="toolbar" aria-label={kit("selected", { n: top.length })} className="mb-3 flex h-8 flex-wrap items-center gap-2">
+          <span className="text-sm font-medium">{kit("selected", { n: top.length })}</span>
+          <Button small onClick={() => drop([...selected], 0)} {...(why ? { why } : {})}>{t("toTop")}</Button>
+          <Button small onClick={() => drop([...selected], rows.length)} {...(why ? { why } : {})}>{t("toBottom")}</Button>
+          <Button small icon={Hand} onClick={() => void actions.bulk({ action: "hold", job_ids: [...selected] })} {...(why ? { why } : {})}>{t("hold")}</Button>
+          <Button small icon={Play} onClick={() => void actions.bulk({ action: "release", job_ids: [...selected] })} {...(why ? { why } : {})}>{t("release")}</Button>
+          <Button small look="danger" icon={Ban} onClick={() => void actions.cancel([...selected], "").then(() => setSelected(new Set()))} {...(why ? { why } : {})}>{t("cancel")}</Button>
+          <Button small look="ghost" icon={X} onClick={() => setSelected(new Set())}>{t("clear")}</Button>
+        </div>
+      ) : (
+        <FilterBar query={filter} onQuery={onFilter} placeholder={t("filter")}>{filter && !complete ? <span className="text-xs text-faint">{t("notLoaded")}</span> : null}</FilterBar>
+      )}
+      <div className={cx(columns, "h-8 border-b border-line pr-1 pl-2 text-xs font-medium text-faint")}>
+        <span className="-ml-1 w-5 pointer-coarse:w-11" />
+        <span className="flex"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("selectAll")} checked={top.length > 0 && top.length === rows.length} indeterminate={top.length > 0 && top.length < rows.length} onChange={(on) => setSelected(on ? new Set(rows.map((r) => r.id)) : new Set())} /></span></span>
+        <span className="text-right">{t("position")}</span><span>{t("job")}</span>
+        <span className="hidden md:block">{t("why")}</span><span className="hidden md:block">{t("start")}</span><span className="hidden md:block">{t("age")}</span><span className="w-6 lg:w-18" />
+      </div>
+      <div ref={scroller} data-scroller className="relative max-h-[70vh] min-h-60 overflow-y-auto overscroll-contain [overflow-anchor:none]">
+        <div role="list" aria-label={t("list")} className="relative" style={{ height: v.getTotalSize() }}>
+          {items.map((item) => {
+            const row = rows[item.index];
+            return row ? (
+              <div key={item.key} role="presentation" className="absolute inset-x-0 top-0" style={{ height, transform: `translateY(${item.start}px)` }}>
+                <BoardRow row={row} index={item.index} total={total} selected={selected.has(row.id)} active={item.index === Math.min(active, rows.length - 1)} lifted={lifted?.ids.includes(row.id) ?? false} flash={flashed.has(row.id)} why={why} actions={rowActions} />
+              </div>
+            ) : null;
+          })}
+          {lifted ? <div data-drop={lifted.at} aria-hidden className="pointer-events-none absolute inset-x-0 z-10 h-0.5 rounded-full bg-accent" style={{ top: Math.max(0, lifted.at * height - 1) }} /> : null}
+        </div>
+      </div>
+      {complete ? null : <p className="pt-2 text-xs text-faint">{t("more", { n: Math.max(0, total - rows.length) })}</p>}
+    </Section>
+  );
+}

@@ -1,0 +1,112 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { api, ok, type Schema } from "../../api/client";
+import { parse, stringify } from "../../api/exact";
+import { Button } from "../../kit/Button";
+import { CopyAs } from "../../kit/CopyAs";
+import { Dialog } from "../../kit/Dialog";
+import { CheckBox, Field, Input, TextArea } from "../../kit/Field";
+import { Select } from "../../kit/Select";
+import { check, initial, isRecord, kindOf, type JsonSchema } from "../../kit/schema";
+import { SchemaForm } from "../../kit/SchemaForm";
+import { FormError } from "../../kit/States";
+import { toast } from "../../kit/toast";
+import { t as kit } from "../../text/kit";
+import { t } from "../../text/queue";
+
+/** Asks for one number. */
+export function NumberDialog({ title, label, hint, value, max, action, onClose, onDone }: { title: string; label: string; hint: string; value: number; max: number; action: string; onClose: () => void; onDone: (n: number) => void }) {
+  const [text, setText] = useState(String(value));
+  const n = /^\d+$/.test(text) ? Number(text) : NaN;
+  const fits = n >= 0 && n <= max;
+  const submit = (e: FormEvent) => {
+    e.preventDefault();
+    if (!fits) return;
+    onDone(n);
+    onClose();
+  };
+  return (
+    <Dialog open onClose={onClose} title={title} footer={<Button look="primary" type="submit" form="number" disabled={!fits}>{action}</Button>}>
+      <form id="number" onSubmit={submit}>
+        <Field label={label} hint={hint} error={fits || text === "" ? undefined : kit("tooLarge", { n: max })}>{(ids) => <Input {...ids} autoFocus inputMode="numeric" value={text} onChange={(e) => setText(e.target.value)} onFocus={(e) => e.currentTarget.select()} />}</Field>
+      </form>
+    </Dialog>
+  );
+}
+
+type Source = { id: string; label: string; schema: JsonSchema | null; body: Partial<Schema<"JobInput">>; params: Record<string, unknown> };
+
+function useSources(): { sources: Source[]; loading: boolean } {
+  const types = useQuery({ queryKey: ["job-types"], queryFn: ({ signal }) => ok(api.GET("/api/job-types", { signal })) });
+  const templates = useQuery({ queryKey: ["templates", "all"], queryFn: ({ signal }) => ok(api.GET("/api/job-templates", { signal, params: { query: { limit: 200 } } })) });
+  const schemaOf = (type: string) => types.data?.items.find((x) => x.job_type === type)?.params_schema as JsonSchema | undefined;
+  return {
+    loading: types.isPending || templates.isPending,
+    sources: [
+      ...(templates.data?.items ?? []).map((x): Source => ({ id: x.template_id, label: t("template", { name: x.name }), schema: (x.params_schema as JsonSchema | null) ?? schemaOf(x.job_type) ?? null, body: { template_id: x.template_id }, params: x.params })),
+      ...(types.data?.items ?? []).map((x): Source => ({ id: x.job_type, label: x.job_type, schema: x.params_schema as JsonSchema, body: { job_type: x.job_type }, params: {} })),
+    ],
+  };
+}
+
+/** Adds a job from a template or a job type. */
+export function AddDialog({ onClose }: { onClose: () => void }) {
+  const client = useQueryClient();
+  const { sources, loading } = useSources();
+  const [chosen, setChosen] = useState("");
+  const source = sources.find((s) => s.id === chosen) ?? sources.find((s) => s.id === "command") ?? sources[0];
+  return (
+    <Dialog open onClose={onClose} wide title={t("addTitle")}>
+      <div className="flex flex-col gap-4">
+        <Field label={t("from")}>{(ids) => <Select {...ids} value={source?.id ?? ""} onChange={setChosen} options={sources.map((s) => ({ value: s.id, label: s.label }))} />}</Field>
+        {source && !loading ? <AddForm key={source.id} source={source} onDone={(name) => {
+          toast({ text: t("added", { name }) });
+          void client.invalidateQueries({ queryKey: ["queue"] });
+          onClose();
+        }} /> : null}
+      </div>
+    </Dialog>
+  );
+}
+
+function AddForm({ source, onDone }: { source: Source; onDone: (name: string) => void }) {
+  const formed = source.schema && kindOf(source.schema) === "object" ? source.schema : null;
+  const begin = { ...(formed ? (initial(formed) as Record<string, unknown>) : {}), ...source.params };
+  const [params, setParams] = useState<Record<string, unknown>>(begin);
+  const [text, setText] = useState(() => stringify(begin, 2));
+  const [name, setName] = useState("");
+  const [top, setTop] = useState(false);
+  const [errors, setErrors] = useState<Record<string, string>>({});
+  const body = (p: Record<string, unknown>): Schema<"JobInput"> => ({ trigger: "manual", ...source.body, params: p, ...(name ? { name } : {}), ...(top ? { top } : {}) });
+  const add = useMutation({ mutationFn: (p: Record<string, unknown>) => ok(api.POST("/api/jobs", { body: body(p) })), onSuccess: (j) => onDone(j.name) });
+  const submit = (e: FormEvent) => {
+    e.preventDefault();
+    let p = params;
+    if (!formed) {
+      try {
+        const v = parse(text);
+        if (!isRecord(v)) throw new Error("{…}");
+        p = v;
+      } catch (x) {
+        setErrors({ "": kit("notJson", { why: x instanceof Error ? x.message : "" }) });
+        return;
+      }
+    }
+    const wrong = formed ? check(formed, p) : {};
+    setErrors(wrong);
+    if (Object.keys(wrong).length === 0) add.mutate(p);
+  };
+  const cli = `runsheet job add ${source.body.template_id ? `--template ${source.body.template_id}` : `--type ${source.body.job_type ?? ""}`} --params '${stringify(params).replaceAll("'", `'\\''`)}'${name ? ` --name '${name.replaceAll("'", `'\\''`)}'` : ""}${top ? " --top" : ""}`;
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      <Field label={t("name")} optional>{(ids) => <Input {...ids} autoFocus maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />}</Field>
+      {formed ? <SchemaForm schema={formed} value={params} onChange={setParams} errors={errors} /> : <Field label={t("params")} hint={t("paramsJson")} error={errors[""]}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
+      <CheckBox label={t("top")} checked={top} onChange={setTop} />
+      <FormError error={add.error} />
+      <div className="flex justify-end gap-2">
+        <CopyAs action={{ cli, method: "POST", path: "/api/jobs", body: body(params) }} />
+        <Button type="submit" look="primary" busy={add.isPending}>{t("addAndClose")}</Button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,53 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { RotateCcw, X } from "lucide-react";
+import { useState } from "react";
+import { api, ok, problemOf } from "../../api/client";
+import { overviewQuery } from "../../app/overview";
+import { StateChip } from "../../kit/Badge";
+import { IconButton } from "../../kit/Button";
+import { clockTime, duration } from "../../kit/format";
+import { useNow } from "../../kit/Values";
+import { t } from "../../text/queue";
+import type { QueueState } from "./model";
+
+/** When nothing waits any more, as far as is known. */
+export function Drained({ at, range }: { at: string; range: QueueState["drained_range"] }) {
+  const now = useNow();
+  return <span data-drained={at} title={range ? t("between", { a: clockTime(range.from, now), b: clockTime(range.to, now) }) : undefined}>{t("drainedAt", { time: duration(Math.max(0, Date.parse(at) - now)) })}</span>;
+}
+
+const dismissedKey = "runsheet.restart";
+const young = 15 * 60_000;
+
+/** After a restart people ask first whether everything is still there. */
+export function Restarted() {
+  const { data } = useQuery(overviewQuery);
+  const [dismissed, setDismissed] = useState(() => sessionStorage.getItem(dismissedKey));
+  if (!data?.restored || dismissed === data.started_at || Date.parse(data.time) - Date.parse(data.started_at) > young) return null;
+  const close = () => {
+    sessionStorage.setItem(dismissedKey, data.started_at);
+    setDismissed(data.started_at);
+  };
+  return (
+    <div role="status" data-restored={data.restored} className="mb-4 flex items-center gap-2.5 rounded-md bg-info-soft py-1 pr-1 pl-3 text-sm text-info">
+      <RotateCcw aria-hidden className="size-4 shrink-0" strokeWidth={1.75} />
+      <span className="grow">{t("restart", { n: data.restored })}</span>
+      <IconButton small icon={X} label={t("dismiss")} onClick={close} className="text-info" />
+    </div>
+  );
+}
+
+/** What became of a job that a link names, when it does not wait. */
+export function Elsewhere({ id, onClose }: { id: string; onClose: () => void }) {
+  const { data, error } = useQuery({ queryKey: ["job", id], queryFn: ({ signal }) => ok(api.GET("/api/jobs/{job_id}", { signal, params: { path: { job_id: id } } })) });
+  if (!error && (!data || data.status === "QUEUED")) return null;
+  return (
+    <div role="status" data-elsewhere={data?.status ?? "none"} className="mt-4 flex flex-wrap items-center gap-2.5 rounded-md border border-line bg-panel py-1 pr-1 pl-3 text-sm">
+      {data ? <StateChip state={data.status} bare /> : null}
+      <span className="grow">{data ? t("gone", { name: data.name }) : problemOf(error).title}</span>
+      {data?.run_id ? <Link to="/runs/$id" params={{ id: data.run_id }} className="px-1 font-medium text-accent hover:underline">{t("openRun")}</Link> : null}
+      <IconButton small icon={X} label={t("dismiss")} onClick={onClose} />
+    </div>
+  );
+}

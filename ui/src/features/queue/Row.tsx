@@ -1,0 +1,135 @@
+import { ArrowDown, ArrowDownToLine, ArrowUp, ArrowUpToLine, Ban, Clock, Copy, GripVertical, Hand, Hash, Lock, MoreHorizontal, Pencil, Play, SignalHigh, ListTree, ListOrdered } from "lucide-react";
+import { memo, type KeyboardEvent, type PointerEvent } from "react";
+import { Badge, Chip } from "../../kit/Badge";
+import { IconButton } from "../../kit/Button";
+import { cx } from "../../kit/cx";
+import { CheckBox } from "../../kit/Field";
+import { clockTime, fromNow } from "../../kit/format";
+import { Menu, type MenuItem } from "../../kit/Menu";
+import { Time, useNow } from "../../kit/Values";
+import type { Tone } from "../../states";
+import { t } from "../../text/queue";
+import type { Job, Row } from "./model";
+
+/** What a row can ask for. */
+export interface RowActions {
+  step(row: Row, step: "up" | "down" | "top" | "bottom"): void;
+  ask(what: "position" | "priority" | "edit", row: Row): void;
+  duplicate(job: Job): void;
+  hold(job: Job): void;
+  release(job: Job): void;
+  cancel(row: Row): void;
+  select(row: Row, on: boolean, range: boolean): void;
+  focus(index: number): void;
+  key(e: KeyboardEvent<HTMLElement>, row: Row, index: number): void;
+  grab(e: PointerEvent, row: Row): void;
+}
+
+export const rowName = (r: Row) => (r.kind === "job" ? r.job.name : r.group.name || t("group"));
+
+const tones: Partial<Record<string, Tone>> = { held: "warn", paused: "warn", lock: "info", limit: "info", approval: "warn", retry_delay: "bad", direct_first: "accent" };
+
+function Why({ job }: { job: Job }) {
+  const now = useNow();
+  const w = job.waiting;
+  if (!w) return null;
+  const time = w.until ? clockTime(w.until, now) : job.run_at ? clockTime(job.run_at, now) : "";
+  const icon = w.code === "lock" ? Lock : w.code === "held" ? Hand : w.code === "not_before" || w.code === "retry_delay" ? Clock : undefined;
+  return <Badge tone={tones[w.code] ?? "idle"} title={w.detail} {...(icon ? { icon } : {})}>{w.code === "lock" ? w.detail : t(`code_${w.code}`, { time })}</Badge>;
+}
+
+function Start({ job, bare }: { job: Job; bare?: boolean }) {
+  const now = useNow();
+  const range = job.estimated_start_range;
+  if (!job.estimated_start_at) return bare ? null : <span className="text-faint">–</span>;
+  const title = range ? t("between", { a: clockTime(range.from, now), b: clockTime(range.to, now) }) : undefined;
+  return <span {...(bare ? {} : { "data-eta": job.estimated_start_at })} title={title} className="whitespace-nowrap">{fromNow(Date.parse(job.estimated_start_at), now)}{range ? <span className="ml-1.5 hidden text-xs text-faint xl:inline">{clockTime(range.from, now)}–{clockTime(range.to, now)}</span> : null}</span>;
+}
+
+function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
+  const off = why ? { why } : {};
+  const moves: MenuItem[] = [
+    { label: t("up"), icon: ArrowUp, keys: "Alt ↑", onSelect: () => a.step(row, "up"), ...off },
+    { label: t("down"), icon: ArrowDown, keys: "Alt ↓", onSelect: () => a.step(row, "down"), ...off },
+    { label: t("toTop"), icon: ArrowUpToLine, keys: "Alt Home", onSelect: () => a.step(row, "top"), ...off },
+    { label: t("toBottom"), icon: ArrowDownToLine, keys: "Alt End", onSelect: () => a.step(row, "bottom"), ...off },
+    { label: t("moveTo"), icon: Hash, onSelect: () => a.ask("position", row), ...off },
+  ];
+  if (row.kind === "group") return moves;
+  const held = row.job.hold;
+  return [
+    ...moves,
+    "-",
+    { label: t("setPriority"), icon: SignalHigh, onSelect: () => a.ask("priority", row), ...off },
+    held ? { label: t("release"), icon: Play, onSelect: () => a.release(row.job), ...off } : { label: t("hold"), icon: Hand, onSelect: () => a.hold(row.job), ...off },
+    { label: t("edit"), icon: Pencil, onSelect: () => a.ask("edit", row), ...off },
+    { label: t("duplicate"), icon: Copy, onSelect: () => a.duplicate(row.job), ...off },
+    "-",
+    { label: t("cancel"), icon: Ban, danger: true, keys: "c", onSelect: () => a.cancel(row), ...off },
+  ];
+}
+
+export const columns = "grid grid-cols-[auto_auto_2rem_minmax(0,1fr)_auto] md:grid-cols-[auto_auto_2.5rem_minmax(0,2fr)_minmax(7rem,1fr)_9rem_5rem_auto] xl:grid-cols-[auto_auto_2.5rem_minmax(0,2fr)_minmax(9rem,1fr)_13rem_6rem_auto] items-center gap-x-2.5";
+
+/** One place of the order. */
+export const BoardRow = memo(function BoardRow({ row, index, total, selected, active, lifted, flash, why, actions }: { row: Row; index: number; total: number; selected: boolean; active: boolean; lifted: boolean; flash: boolean; why: string; actions: RowActions }) {
+  const name = rowName(row);
+  const member = row.kind === "job" && row.groupId !== null;
+  return (
+    // A row is a stop of the keyboard's, and all it can do is in its menu too.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
+    <div
+      role="listitem" data-row={row.id} aria-setsize={total} aria-posinset={index + 1} aria-label={name} aria-describedby="drag-help"
+      // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+      tabIndex={active ? 0 : -1}
+      onFocus={() => actions.focus(index)} onKeyDown={(e) => actions.key(e, row, index)}
+      className={cx(columns, "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
+    >
+      <button type="button" aria-label={t("drag", { name })} tabIndex={-1} disabled={!!why} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11">
+        <GripVertical aria-hidden className="size-4" />
+      </button>
+      <span className="flex"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("select", { name })} tabIndex={-1} checked={selected} onChange={() => undefined} onClick={(e) => actions.select(row, !selected, e.shiftKey)} /></span></span>
+      <span className="text-right text-faint">{(row.kind === "job" ? row.job.position : row.group.position) === null || member ? "" : ((row.kind === "job" ? row.job.position : row.group.position) ?? 0) + 1}</span>
+      <div className={cx("flex min-w-0 items-center gap-2 self-stretch", member && "ml-1 border-l-2 border-line-strong pl-3", member && row.last && "mb-1.5")}>
+        {row.kind === "group" ? <GroupHead row={row} /> : (
+          <div className="flex min-w-0 grow flex-col justify-center gap-0.5">
+            <div className="flex min-w-0 items-center gap-2"><JobHead job={row.job} /></div>
+            <div className="flex min-w-0 items-center gap-2 text-xs text-dim md:hidden"><Why job={row.job} /><Start job={row.job} bare /></div>
+          </div>
+        )}
+      </div>
+      <div className="hidden min-w-0 md:block">{row.kind === "job" ? <Why job={row.job} /> : null}</div>
+      <div className="hidden text-dim md:block">{row.kind === "job" ? <Start job={row.job} /> : null}</div>
+      <div className="hidden text-dim md:block">{row.kind === "job" ? <Time at={row.job.queued_at} /> : null}</div>
+      <div className="flex items-center justify-end">
+        <IconButton small icon={ArrowUp} label={t("up")} tabIndex={-1} disabled={!!why} onClick={() => actions.step(row, "up")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
+        <IconButton small icon={ArrowDown} label={t("down")} tabIndex={-1} disabled={!!why} onClick={() => actions.step(row, "down")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
+        <Menu trigger={<IconButton small icon={MoreHorizontal} label={t("actions", { name })} data-menu="" />} items={menuOf(row, actions, why)} />
+      </div>
+    </div>
+  );
+});
+
+function JobHead({ job }: { job: Job }) {
+  return (
+    <>
+      <span className="min-w-0 truncate font-medium" title={job.name}>{job.name}</span>
+      <span className="hidden shrink-0 text-xs text-faint sm:inline">{job.job_type}</span>
+      {job.priority === 5 ? null : <Badge tone={job.priority < 5 ? "accent" : "idle"} title={t("priority")}>P{job.priority}</Badge>}
+      {job.attempt > 0 ? <span className="hidden shrink-0 text-xs whitespace-nowrap text-warn lg:inline">{t("attempts", { n: job.attempt + 1 })}</span> : null}
+      <span className="hidden min-w-0 gap-1 lg:flex">{job.locks.slice(0, 2).map((l) => <Chip key={l} icon={Lock} mono>{l}</Chip>)}</span>
+    </>
+  );
+}
+
+function GroupHead({ row }: { row: Extract<Row, { kind: "group" }> }) {
+  const g = row.group;
+  const Icon = g.mode === "parallel" ? ListTree : ListOrdered;
+  return (
+    <>
+      <Icon aria-hidden className="size-4 shrink-0 text-faint" />
+      <span className="min-w-0 truncate font-semibold">{g.name || t("group")}</span>
+      <span className="truncate text-xs text-faint">{g.mode === "parallel" ? t("parallel", { n: g.max_parallel }) : t("sequential")} · {t("ended", { n: g.completed, m: g.total })}</span>
+    </>
+  );
+}

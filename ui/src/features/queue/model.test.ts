@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { applyOrder, byNeighbour, mergePatch, movable, orderFor, rowsOf, stepFrom, type Group, type Job } from "./model";
+
+const job = (id: string, group: string | null = null) => ({ job_id: id, group_id: group, position: 0 }) as Job;
+const group = (id: string) => ({ group_id: id }) as Group;
+const jobs = [job("a"), job("b"), job("g1", "G"), job("g2", "G"), job("c"), job("d")];
+const rows = rowsOf(jobs, [group("G")]);
+const pick = (...ids: string[]) => movable(rows, new Set(ids));
+const after = (call: ReturnType<typeof orderFor>) => (call ? applyOrder(jobs, call).map((j) => j.job_id).join(" ") : "");
+
+describe("moves on the board", () => {
+  it("shows a group as a head with its members", () => {
+    expect(rows.map((r) => r.id)).toEqual(["a", "b", "G", "g1", "g2", "c", "d"]);
+  });
+  it("gives one call for a drag, a key and a button", () => {
+    const drag = orderFor(rows, pick("d"), 5, true);
+    expect(drag).toEqual({ job_id: "d", before: "c" });
+    expect(orderFor(rows, pick("d"), stepFrom(rows, pick("d"), "up"), true)).toEqual(drag);
+  });
+  it("passes a whole group in one step", () => {
+    expect(orderFor(rows, pick("c"), stepFrom(rows, pick("c"), "up"), true)).toEqual({ job_id: "c", before: "G" });
+    expect(orderFor(rows, pick("b"), stepFrom(rows, pick("b"), "down"), true)).toEqual({ job_id: "b", before: "c" });
+    // A drop between members is a drop behind the group.
+    expect(orderFor(rows, pick("a"), 4, true)).toEqual({ job_id: "a", before: "c" });
+  });
+  it("moves members inside of their group only", () => {
+    expect(orderFor(rows, pick("g2"), 0, true)).toEqual({ job_id: "g2", top: true });
+    expect(after(orderFor(rows, pick("g2"), 0, true))).toBe("a b g2 g1 c d");
+  });
+  it("moves several together", () => {
+    expect(orderFor(rows, pick("a", "c"), rows.length, true)).toEqual({ order: ["a", "c"], bottom: true });
+    expect(orderFor(rows, pick("a", "c"), rows.length, false)).toEqual({ order: ["a", "c"], after: "d" });
+    expect(after(orderFor(rows, pick("a", "c"), rows.length, true))).toBe("b g1 g2 d a c");
+    expect(after(orderFor(rows, pick("G"), 0, true))).toBe("g1 g2 a b c d");
+  });
+  it("makes no call that changes nothing", () => {
+    expect(orderFor(rows, pick("a"), 0, true)).toBeNull();
+    expect(orderFor(rows, pick("a"), 1, true)).toBeNull();
+    expect(orderFor(rows, pick("a"), stepFrom(rows, pick("a"), "up"), true)).toBeNull();
+    expect(orderFor(rows, pick("d"), stepFrom(rows, pick("d"), "down"), true)).toBeNull();
+  });
+});
+
+it("says a place by its neighbour when the order has changed", () => {
+  const shown = applyOrder(jobs, { job_id: "d", position: 1 });
+  expect(byNeighbour(shown, { job_id: "d", position: 1 })).toEqual({ job_id: "d", before: "b" });
+  expect(byNeighbour(applyOrder(jobs, { job_id: "a", position: 1 }), { job_id: "a", position: 1 })).toEqual({ job_id: "a", before: "G" });
+  expect(byNeighbour(applyOrder(jobs, { job_id: "a", position: 9 }), { job_id: "a", position: 9 })).toEqual({ job_id: "a", bottom: true });
+  expect(byNeighbour(jobs, { job_id: "a", before: "c" })).toEqual({ job_id: "a", before: "c" });
+});
+
+it("patches what differs", () => {
+  expect(mergePatch({ a: 1, b: { c: 1, d: 2 }, e: [1] }, { a: 1, b: { c: 3 }, e: [1, 2], f: "x" })).toEqual({ b: { c: 3, d: null }, e: [1, 2], f: "x" });
+  expect(mergePatch({ a: { b: 1 } }, { a: { b: 1 } })).toBeNull();
+});

@@ -1,0 +1,157 @@
+import { useInfiniteQuery, useMutation, useQueryClient, type InfiniteData } from "@tanstack/react-query";
+import { useCallback, useMemo, useState } from "react";
+import { answer, api, ok, problemOf, type Schema } from "../../api/client";
+import { announce } from "../../kit/announce";
+import { toast } from "../../kit/toast";
+import { toastError } from "../../kit/Toasts";
+import { t } from "../../text/queue";
+import { applyOrder, byNeighbour, rowsOf, type Order, type QueueState } from "./model";
+
+interface Page {
+  state: QueueState;
+  etag: string;
+}
+type Data = InfiniteData<Page, string | null>;
+
+const key = ["queue", "board"] as const;
+const pageSize = 200;
+
+/** The board's data: everything of GET /api/queue, and as many pages of the order as were scrolled to. */
+export function useQueue() {
+  const query = useInfiniteQuery({
+    queryKey: key,
+    queryFn: async ({ pageParam, signal }): Promise<Page> => {
+      const a = await answer(api.GET("/api/queue", { signal, params: { query: { limit: pageSize, ...(pageParam ? { cursor: pageParam } : {}) } } }));
+      return { state: a.data, etag: a.response.headers.get("ETag") ?? "" };
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.state.queued.next_cursor,
+  });
+  const pages = query.data?.pages;
+  const jobs = useMemo(() => {
+    const seen = new Set<string>();
+    // A job that moved between two reads may be on two pages.
+    return (pages ?? []).flatMap((p) => p.state.queued.items).filter((j) => !seen.has(j.job_id) && seen.add(j.job_id));
+  }, [pages]);
+  const rows = useMemo(() => rowsOf(jobs, (pages ?? []).flatMap((p) => p.state.groups)), [jobs, pages]);
+  const { fetchNextPage, hasNextPage, isFetchingNextPage } = query;
+  const more = useCallback(() => {
+    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [fetchNextPage, hasNextPage, isFetchingNextPage]);
+  return { query, state: pages?.[0]?.state, jobs, rows, complete: !hasNextPage, more };
+}
+
+function reorder(data: Data | undefined, call: Order): Data | undefined {
+  if (!data) return data;
+  const all = applyOrder(data.pages.flatMap((p) => p.state.queued.items), call);
+  let from = 0;
+  const pages = data.pages.map((p) => {
+    const n = p.state.queued.items.length;
+    const items = all.slice(from, from + n);
+    from += n;
+    return { ...p, state: { ...p.state, queued: { ...p.state.queued, items } } };
+  });
+  return { ...data, pages };
+}
+
+/** Moves jobs. The list shows the new order at once; moves are sent one after another. */
+export function useMove() {
+  const client = useQueryClient();
+  const [flashed, setFlashed] = useState<ReadonlySet<string>>(new Set());
+  const move = useMutation({
+    scope: { id: "queue-order" },
+    mutationFn: async ({ call }: { call: Order; name: string }) => {
+      const etag = client.getQueryData<Data>(key)?.pages[0]?.etag;
+      const put = (match: string | undefined, body = call) => answer(api.PUT("/api/queue/order", { body, params: { header: match ? { "If-Match": match } : {} } }));
+      try {
+        return { ...(await put(etag)), conflict: false };
+      } catch (e) {
+        if (problemOf(e).status !== 412) throw e;
+        // Somebody else has changed the order. Said by a neighbour, the wish still holds.
+        const shown = client.getQueryData<Data>(key)?.pages.flatMap((p) => p.state.queued.items) ?? [];
+        return { ...(await put(undefined, byNeighbour(shown, call))), conflict: true };
+      }
+    },
+    onMutate: async ({ call }) => {
+      await client.cancelQueries({ queryKey: key });
+      client.setQueryData<Data>(key, (d) => reorder(d, call));
+    },
+    onSuccess: ({ data, response, conflict }, { call, name }) => {
+      const etag = response.headers.get("ETag") ?? "";
+      client.setQueryData<Data>(key, (d) => (d ? { ...d, pages: d.pages.map((p) => ({ ...p, etag })) } : d));
+      const total = client.getQueryData<Data>(key)?.pages[0]?.state.statistics.queued ?? 0;
+      const text = data.new_position === null ? t("movedMany", { n: data.moved.length }) : t("moved", { name, n: data.new_position + 1, m: total });
+      announce(text);
+      if (!conflict) return;
+      setFlashed(new Set(call.order ?? (call.job_id ? [call.job_id] : [])));
+      toast({ tone: "warn", text: data.new_position === null ? text : t("changed", { n: data.new_position + 1 }) });
+    },
+    onError: (e) => {
+      const p = problemOf(e);
+      if (p.status === 404 || p.status === 409) toast({ tone: "warn", text: t("notMoved"), detail: p.detail });
+      else toastError(e);
+    },
+    onSettled: () => {
+      if (client.isMutating({ predicate: (m) => m.options.scope?.id === "queue-order" }) <= 1) void client.invalidateQueries({ queryKey: key });
+    },
+  });
+  return { move: move.mutate, flashed };
+}
+
+/** The changes of jobs beside moves; each reads the board anew and shows what was refused. */
+export function useJobActions() {
+  const client = useQueryClient();
+  const run = useCallback(
+    async (work: () => Promise<unknown>): Promise<boolean> => {
+      try {
+        await work();
+        return true;
+      } catch (e) {
+        toastError(e);
+        return false;
+      } finally {
+        void client.invalidateQueries({ predicate: (q) => q.queryKey[0] === "queue" || q.queryKey[0] === "overview" });
+      }
+    },
+    [client],
+  );
+  return useMemo(() => {
+    const path = (job_id: string) => ({ params: { path: { job_id } } });
+    return {
+      hold: (id: string) => run(() => ok(api.POST("/api/jobs/{job_id}/hold", path(id)))),
+      release: (id: string) => run(() => ok(api.POST("/api/jobs/{job_id}/release", path(id)))),
+      patch: (id: string, body: Schema<"JobPatch">) => run(() => ok(api.PATCH("/api/jobs/{job_id}", { ...path(id), body }))),
+      duplicate: (id: string) => run(async () => {
+        const copy = await ok(api.POST("/api/jobs/{job_id}/duplicate", { ...path(id), body: {} }));
+        toast({ text: t("added", { name: copy.name }) });
+      }),
+      demo: () => run(() => ok(api.POST("/api/demo"))),
+      removeDemo: () => run(async () => {
+        await ok(api.DELETE("/api/demo"));
+        toast({ text: t("demoRemoved") });
+      }),
+      stop: (id: string, name: string) => run(async () => {
+        await ok(api.POST("/api/jobs/{job_id}/cancel", path(id)));
+        toast({ text: t("stopping", { name }) });
+      }),
+      /** Cancels waiting jobs; for 8 s it can be taken back. */
+      cancel: (ids: readonly string[], name: string) => run(async () => {
+        if (ids.length === 1 && ids[0]) await ok(api.POST("/api/jobs/{job_id}/cancel", path(ids[0])));
+        else await ok(api.POST("/api/jobs/bulk", { body: { action: "cancel", job_ids: [...ids] } }));
+        const back = () => run(async () => {
+          if (ids.length === 1 && ids[0]) await ok(api.POST("/api/jobs/{job_id}/restore", path(ids[0])));
+          else await ok(api.POST("/api/jobs/bulk", { body: { action: "restore", job_ids: [...ids] } }));
+          announce(t("restored"));
+        });
+        toast({ text: ids.length === 1 ? t("cancelled", { name }) : t("cancelledMany", { n: ids.length }), undo: () => void back() });
+      }),
+      pause: () => run(() => ok(api.POST("/api/queue/pause", {}))),
+      resume: () => run(() => ok(api.POST("/api/queue/resume", {}))),
+      workers: (count: number) => run(() => ok(api.PATCH("/api/workers", { body: { count } }))),
+      bulk: (body: Schema<"BulkInput">) => run(async () => {
+        const { done, refused } = await ok(api.POST("/api/jobs/bulk", { body }));
+        toast({ text: t("done", { n: done }), ...(refused > 0 ? { tone: "warn" as const, detail: t("refused", { n: refused }) } : {}) });
+      }),
+    };
+  }, [run]);
+}

@@ -1,0 +1,74 @@
+import { Link } from "@tanstack/react-router";
+import { useEffect, useMemo, useRef } from "react";
+import { cx } from "../../kit/cx";
+import { clockMinutes } from "../../kit/zone";
+import { t } from "../../text/schedules";
+import type { Shown } from "./CalendarPage";
+import { clockIn, colourOf, DayNotes, fireText, hatch, shortDay } from "./day";
+import { pieces, placeFires, placeSessions } from "./grid";
+
+const hourPx = 40;
+const percent = (part: number): string => `${part * 100}%`;
+
+/** Seven days beside one another; places go by the clock. */
+export function WeekView({ days, fires, names, sessions, market, heat, workers, zone, now }: Shown) {
+  const scroller = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    scroller.current?.scrollTo({ top: 7 * hourPx });
+  }, []);
+  const placed = useMemo(() => placeFires(days, fires, zone, 1 / 70), [days, fires, zone]);
+  const open = useMemo(() => placeSessions(days, sessions, zone), [days, sessions, zone]);
+  const heats = useMemo(() => heat.flatMap((h) => pieces(days, h.from, h.to, zone).map((p) => ({ ...p, ...h, top: p.top, key: `${h.from}${p.from}` }))), [days, heat, zone]);
+  const most = Math.max(workers, 1, ...heat.map((h) => h.jobs));
+  return (
+    // A region that scrolls must be reachable by keys.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div ref={scroller} role="region" aria-label={t("week")} tabIndex={0} className="max-h-[calc(100dvh-15rem)] min-h-96 overflow-auto rounded-lg border border-line">
+      <div className="min-w-[44rem]">
+        <div className="sticky top-0 z-20 grid grid-cols-[3rem_repeat(7,minmax(0,1fr))] border-b border-line bg-bg">
+          <span />
+          {days.map((d, i) => (
+            <div key={d.date} data-day={d.date} className="flex min-w-0 flex-col items-start gap-0.5 border-l border-line px-1.5 py-1">
+              <span className={cx("text-xs", d.today ? "font-semibold text-accent" : "text-dim")}>{shortDay(d)} {Number(d.date.slice(8))}</span>
+              <DayNotes day={d} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} />
+            </div>
+          ))}
+        </div>
+        <div className="grid grid-cols-[3rem_repeat(7,minmax(0,1fr))]" style={{ height: 24 * hourPx }}>
+          <div aria-hidden className="relative">
+            {Array.from({ length: 23 }, (_, h) => <span key={h} className="absolute right-1.5 -translate-y-1/2 text-xs text-faint" style={{ top: (h + 1) * hourPx }}>{String(h + 1).padStart(2, "0")}:00</span>)}
+          </div>
+          {days.map((d, i) => {
+            const kind = market?.[i]?.kind;
+            return (
+              <div key={d.date} className="relative border-l border-line" style={{ backgroundImage: `linear-gradient(to bottom, var(--line) 1px, transparent 1px)`, backgroundSize: `100% ${hourPx}px` }}>
+                {kind === "holiday" || kind === "weekend" ? <span aria-hidden className={cx("absolute inset-0", kind === "weekend" && "opacity-50")} style={hatch} /> : null}
+                {open.filter((s) => s.day === i).map((s) => <span key={s.from} data-session={s.session} data-early={s.early || undefined} title={t("session", { from: clockIn(s.from, zone), to: clockIn(s.to, zone) })} className="absolute inset-x-0 bg-accent-soft/70" style={{ top: percent(s.top), height: percent(s.height) }} />)}
+                {d.change ? <span aria-hidden className="absolute inset-x-0 border-y border-warn/50 bg-warn-soft" style={{ ...(d.change.shift > 0 ? hatch : {}), top: percent(d.change.fromMinute / 1440), height: percent((d.change.toMinute - d.change.fromMinute) / 1440) }} /> : null}
+                {heats.filter((h) => h.day === i).map((h) => <span key={h.key} aria-hidden title={`${t("overlapHeat")}: ${h.jobs}`} className={cx("absolute right-0 min-h-px", h.over ? "bg-bad" : "bg-line-strong")} style={{ top: percent(h.top), height: percent(h.height), width: `${2 + (h.jobs / most) * 6}px` }} />)}
+                {d.today ? <span aria-hidden className="absolute inset-x-0 z-10 border-t-2 border-bad" style={{ top: percent(clockMinutes(now, zone) / 1440) }} /> : null}
+                <ul aria-label={d.date}>
+                  {placed.filter((p) => p.day === i && !p.continued).map((p) => {
+                    const name = names.get(p.fire.schedule) ?? p.fire.schedule;
+                    const wide = p.lanes <= 2;
+                    const colour = colourOf(p.fire.schedule);
+                    return (
+                      <li key={p.fire.id} className="absolute z-10" style={{ top: percent(p.top), left: `calc(${(p.lane / p.lanes) * 92}% + 2px)`, width: `calc(${92 / p.lanes}% - 3px)`, height: percent(Math.max(p.height, 0)), minHeight: 16 }}>
+                        <Link to="/schedules/$id" params={{ id: p.fire.schedule }} title={fireText(p.fire, name, zone)} data-at={new Date(p.fire.at).toISOString()} data-skip={p.fire.skip ?? undefined} data-again={p.again || undefined}
+                          className={cx("flex h-full min-h-4 items-start gap-1 overflow-hidden rounded-sm px-0.5 text-xs leading-4", p.fire.skip ? "text-faint line-through decoration-line-strong" : "bg-raised/80 hover:bg-hover")}
+                          style={p.fire.skip ? {} : { boxShadow: p.height > 0 ? `inset 2px 0 0 ${colour}` : "none" }}>
+                          <span aria-hidden className={cx("mt-1 size-2 shrink-0 rounded-full", p.fire.skip && "border border-line-strong")} style={p.fire.skip ? {} : { background: colour }} />
+                          <span className={wide ? "truncate" : "sr-only"}>{clockIn(p.fire.at, zone)} {name}</span>
+                        </Link>
+                      </li>
+                    );
+                  })}
+                </ul>
+              </div>
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}

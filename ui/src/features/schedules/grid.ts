@@ -1,0 +1,268 @@
+// The calendar of schedules: days of a zone with 23, 24 or 25 hours, where fires and
+// market sessions stand in them, holidays, and how many jobs would run at once. Pure;
+// places go by the clock of the zone, so that hours of neighbouring days are level.
+
+import { addDays, changeWithin, clockMinutes, dateIn, type DateText, startOfDay, weekday } from "../../kit/zone";
+
+/** How much is shown. */
+export type CalendarView = "agenda" | "week" | "month";
+
+/** A change of clocks within a day. */
+export interface ClockChange {
+  /** The instant. */
+  at: number;
+  /** Milliseconds that clocks go forward; negative = back. */
+  shift: number;
+  /** Place of the hours that are left out, or come twice, in minutes since midnight. */
+  fromMinute: number;
+  toMinute: number;
+}
+
+/** A day of the grid. */
+export interface Day {
+  date: DateText;
+  /** 1 = Monday to 7 = Sunday. */
+  weekday: number;
+  /** Its instants, [from, to). */
+  from: number;
+  to: number;
+  /** As 23, 24, 25, or 24.5 where clocks move by half an hour. */
+  hours: number;
+  change: ClockChange | null;
+  today: boolean;
+  /** Of a month: it belongs to the month before or after. */
+  outside: boolean;
+}
+
+/** The days of a view around a date: 7 for agenda and week (the agenda begins at the date), whole weeks for a month. */
+export function daysOf(view: CalendarView, date: DateText, zone: string, options: { weekStart: number; now: number; days?: number }): Day[] {
+  const back = (d: DateText) => addDays(d, -((weekday(d) - options.weekStart + 7) % 7));
+  const today = dateIn(options.now, zone);
+  if (view === "month") {
+    const month = date.slice(0, 7);
+    const out: Day[] = [];
+    for (let d = back(`${month}-01`); out.length % 7 !== 0 || d.slice(0, 7) <= month; d = addDays(d, 1)) out.push(dayOf(d, zone, today, d.slice(0, 7) !== month));
+    return out;
+  }
+  const first = view === "week" ? back(date) : date;
+  return Array.from({ length: options.days ?? 7 }, (_, i) => dayOf(addDays(first, i), zone, today, false));
+}
+
+function dayOf(date: DateText, zone: string, today: DateText, outside: boolean): Day {
+  const from = startOfDay(date, zone);
+  const to = startOfDay(addDays(date, 1), zone);
+  return { date, weekday: weekday(date), from, to, hours: (to - from) / 3_600_000, change: clockChange(from, to, zone), today: date === today, outside };
+}
+
+// clockChange looks one instant before the day too: clocks may change at midnight.
+function clockChange(from: number, to: number, zone: string): ClockChange | null {
+  const c = changeWithin(from - 1, to, zone);
+  if (!c) return null;
+  const minute = (Math.round((clockMinutes(c.at - 1, zone) * 60_000 + 1) / 1000) / 60) % 1440;
+  const before = minute === 0 && c.shift < 0 ? 1440 : minute;
+  const after = before + c.shift / 60_000;
+  return c.shift > 0 ? { ...c, fromMinute: before, toMinute: after } : { ...c, fromMinute: after, toMinute: before };
+}
+
+/** The date one view earlier (-1) or later (1). */
+export function turn(view: CalendarView, date: DateText, by: 1 | -1): DateText {
+  if (view !== "month") return addDays(date, 7 * by);
+  const [y = 0, m = 1] = date.split("-").map(Number);
+  const next = new Date(Date.UTC(y, m - 1 + by, 1));
+  const last = new Date(Date.UTC(y, m + by, 0)).getUTCDate();
+  next.setUTCDate(Math.min(Number(date.slice(8)), last));
+  return next.toISOString().slice(0, 10);
+}
+
+/** A part of a stretch of time within one day, without a change of clocks in it. */
+export interface Piece {
+  /** Index of the day. */
+  day: number;
+  from: number;
+  to: number;
+  /** Parts of the height of a day, from 0 to 1, by the clock. */
+  top: number;
+  height: number;
+  /** It is the second pass of hours that come twice. */
+  again: boolean;
+}
+
+/** Cuts a stretch of time at midnights and where clocks change. What lies outside of the days is left out. */
+export function pieces(days: readonly Day[], from: number, to: number, zone: string): Piece[] {
+  const out: Piece[] = [];
+  days.forEach((d, day) => {
+    const cut = d.change && d.change.at > d.from ? [d.from, d.change.at, d.to] : [d.from, d.to];
+    for (let i = 0; i + 1 < cut.length; i++) {
+      const a = Math.max(from, cut[i] ?? 0);
+      const b = Math.min(to, cut[i + 1] ?? 0);
+      if (b < a || (b === a && (from !== to || b === cut[i + 1]))) continue;
+      const top = clockMinutes(a, zone) / 1440;
+      out.push({ day, from: a, to: b, top, height: Math.min(1 - top, (b - a) / 86_400_000), again: isAgain(d, a) });
+    }
+  });
+  return out;
+}
+
+function isAgain(d: Day, at: number): boolean {
+  const c = d.change;
+  return c !== null && c.shift < 0 && at >= c.at && at < c.at - c.shift;
+}
+
+/** A time at which a schedule fires, or would. */
+export interface Fire {
+  id: string;
+  schedule: string;
+  at: number;
+  /** Typical duration in milliseconds, 0 = unknown. */
+  duration: number;
+  /** Why it does not fire (holiday, non_session, only_in, excluded, calendar_expired, requested); null = it does. */
+  skip: string | null;
+  /** dst_moved, dst_repeated, session_moved, early_close, unverified. */
+  marks: readonly string[];
+}
+
+/** A nominal time as GET /schedules/{id}/next and the preview give it. */
+export interface NominalInput {
+  nominal_at: string;
+  due_at?: string | null;
+  skip: string | null;
+  marks: readonly string[];
+}
+
+/** Makes fires of a schedule's nominal times. */
+export function firesOf(schedule: string, items: readonly NominalInput[], duration = 0): Fire[] {
+  return items.map((n) => ({ id: `${schedule}@${n.nominal_at}`, schedule, at: Date.parse(n.due_at ?? n.nominal_at), duration: Math.max(0, duration), skip: n.skip, marks: n.marks }));
+}
+
+/** A fire in its day; those that would hide one another stand side by side. */
+export interface PlacedFire extends Piece {
+  fire: Fire;
+  /** From 0, of `lanes`. */
+  lane: number;
+  lanes: number;
+  /** The rest of a bar that began earlier. */
+  continued: boolean;
+}
+
+/** Where fires stand; least is the part of the day that a fire needs to be seen (a fortieth if absent). */
+export function placeFires(days: readonly Day[], fires: readonly Fire[], zone: string, least = 1 / 40): PlacedFire[] {
+  const sorted = [...fires].sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1));
+  const placed: PlacedFire[] = sorted.flatMap((fire) =>
+    pieces(days, fire.at, fire.at + (fire.skip === null ? fire.duration : 0), zone).map((p) => ({ ...p, fire, lane: 0, lanes: 1, continued: p.from > fire.at })),
+  );
+  days.forEach((_, day) => lanes(placed.filter((p) => p.day === day), least));
+  return placed;
+}
+
+// lanes gives each the first free lane, and all that touch one another the same number.
+function lanes(list: PlacedFire[], least: number): void {
+  list.sort((a, b) => a.top - b.top || b.height - a.height);
+  let group: PlacedFire[] = [];
+  let ends: number[] = [];
+  const close = () => {
+    for (const p of group) p.lanes = ends.length;
+    group = [];
+    ends = [];
+  };
+  for (const p of list) {
+    if (ends.every((e) => e <= p.top)) close();
+    const free = ends.findIndex((e) => e <= p.top);
+    p.lane = free < 0 ? ends.length : free;
+    ends[p.lane] = p.top + Math.max(p.height, least);
+    group.push(p);
+  }
+  close();
+}
+
+/** The fires of each day, in order; the agenda and the cells of a month. */
+export function firesByDay(days: readonly Day[], fires: readonly Fire[]): Fire[][] {
+  const out: Fire[][] = days.map(() => []);
+  for (const f of [...fires].sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))) {
+    const i = days.findIndex((d) => f.at >= d.from && f.at < d.to);
+    out[i]?.push(f);
+  }
+  return out;
+}
+
+/** A session as GET /calendars/{mic}/sessions gives it. */
+export interface SessionInput {
+  date: DateText;
+  open: string;
+  close: string;
+  break_start: string | null;
+  break_end: string | null;
+  early_close: boolean;
+  late_open: boolean;
+  verified: boolean;
+  reason: string | null;
+}
+
+/** A stretch in which the market is open. */
+export interface SessionPiece extends Piece {
+  session: DateText;
+  early: boolean;
+  late: boolean;
+  verified: boolean;
+}
+
+/** Where sessions stand, without their breaks. */
+export function placeSessions(days: readonly Day[], sessions: readonly SessionInput[], zone: string): SessionPiece[] {
+  return sessions.flatMap((s) => {
+    const open = Date.parse(s.open);
+    const close = Date.parse(s.close);
+    const parts = s.break_start && s.break_end ? [[open, Date.parse(s.break_start)], [Date.parse(s.break_end), close]] : [[open, close]];
+    return parts.flatMap(([a = 0, b = 0]) => (b > a ? pieces(days, a, b, zone) : []).map((p) => ({ ...p, session: s.date, early: s.early_close, late: s.late_open, verified: s.verified })));
+  });
+}
+
+/** What a calendar says of a date. weekend: it never has sessions on that weekday. */
+export interface MarketDay {
+  kind: "open" | "half" | "holiday" | "weekend" | "unknown";
+  /** Name of the holiday, or why the hours are others; null = not known. */
+  name: string | null;
+}
+
+/**
+ * What a calendar says of each day. range are the first and last date that were asked
+ * for: outside of them nothing is known. names are those of closed dates (overrides,
+ * skipped fires). Dates are the calendar's own.
+ */
+export function marketDays(days: readonly Day[], sessions: readonly SessionInput[], range: { from: DateText; to: DateText }, names: Readonly<Record<DateText, string>> = {}): MarketDay[] {
+  const by = new Map(sessions.map((s) => [s.date, s]));
+  const long = Date.parse(range.to) - Date.parse(range.from) >= 13 * 86_400_000 && sessions.length > 0;
+  const usual = new Set(long ? sessions.map((s) => weekday(s.date)) : [1, 2, 3, 4, 5]);
+  return days.map(({ date, weekday: w }) => {
+    const s = by.get(date);
+    if (s) return { kind: s.early_close || s.late_open ? "half" : "open", name: s.reason };
+    if (date < range.from || date > range.to) return { kind: "unknown", name: null };
+    return { kind: usual.has(w) || names[date] !== undefined ? "holiday" : "weekend", name: names[date] ?? null };
+  });
+}
+
+/** A stretch with the same number of jobs at once. */
+export interface Heat {
+  from: number;
+  to: number;
+  jobs: number;
+  /** More than there are workers: some wait. */
+  over: boolean;
+}
+
+/** How many of the fires' jobs run at once, if each starts when it fires; without stretches of none. least is the length of a job of which nothing is known. */
+export function heat(fires: readonly Fire[], workers: number, least = 60_000): Heat[] {
+  const edges: [number, number][] = fires.filter((f) => f.skip === null).flatMap((f) => [[f.at, 1], [f.at + Math.max(f.duration, least), -1]] as [number, number][]);
+  edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  const out: Heat[] = [];
+  let jobs = 0;
+  let from = 0;
+  for (const [at, by] of edges) {
+    if (jobs > 0 && at > from) {
+      const last = out.at(-1);
+      if (last && last.to === from && last.jobs === jobs) last.to = at;
+      else out.push({ from, to: at, jobs, over: jobs > workers });
+    }
+    jobs += by;
+    from = at;
+  }
+  return out;
+}

@@ -1,0 +1,57 @@
+import { Check, Copy, SquareTerminal } from "lucide-react";
+import { useState } from "react";
+import { t } from "../text/kit";
+import { IconButton } from "./Button";
+import { Menu } from "./Menu";
+import { toast } from "./toast";
+import { copyText } from "./Values";
+
+/** The same action outside of the page. */
+export interface Action {
+  /** The command line, beginning with "runsheet". */
+  cli: string;
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Path with its query, beginning with /api. */
+  path: string;
+  body?: unknown;
+}
+
+function quote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The action as a curl command for a shell; the token comes from the environment. */
+export function curl(a: Action): string {
+  const parts = ["curl", "-fsS"];
+  if (a.method !== "GET") parts.push("-X", a.method);
+  parts.push("-H", '"Authorization: Bearer $RUNSHEET_TOKEN"');
+  if (a.body !== undefined) parts.push("-H", "'Content-Type: application/json'", "-d", quote(JSON.stringify(a.body)));
+  parts.push(quote(location.origin + a.path));
+  return parts.join(" ");
+}
+
+/** A menu that copies actions as command line or curl. */
+export function CopyAs({ action }: { action: Action }) {
+  const copy = (text: string) => void copyText(text).then(() => toast({ text: t("copied") }));
+  return (
+    <Menu
+      trigger={<IconButton icon={SquareTerminal} label={t("copyAs")} />}
+      items={[
+        { label: t("copyCli"), onSelect: () => copy(a(action)) },
+        { label: t("copyCurl"), onSelect: () => copy(curl(action)) },
+      ]}
+    />
+  );
+}
+const a = (action: Action) => action.cli;
+
+/** A command that can be copied. */
+export function Command({ text }: { text: string }) {
+  const [done, setDone] = useState(false);
+  return (
+    <div className="flex w-full min-w-0 items-center gap-2 rounded-md border border-line bg-panel py-1 pr-1 pl-3 text-left">
+      <pre className="min-w-0 grow overflow-x-auto font-mono text-xs whitespace-pre-wrap [overflow-wrap:anywhere]">{text}</pre>
+      <IconButton small icon={done ? Check : Copy} label={t("copy")} onClick={() => void copyText(text).then(() => setDone(true))} />
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+import { Inbox, type LucideIcon, RotateCw, TriangleAlert } from "lucide-react";
+import type { ReactNode } from "react";
+import { problemOf } from "../api/client";
+import { t } from "../text/kit";
+import { Button } from "./Button";
+import { Command } from "./CopyAs";
+
+/** An empty page or list: what it is for, one button, one command. */
+export function Empty({ icon: Icon = Inbox, title, children, action, command }: { icon?: LucideIcon; title: string; children?: ReactNode; action?: ReactNode; command?: string | undefined }) {
+  return (
+    <div className="mx-auto flex max-w-xl flex-col items-center gap-3 px-4 py-14 text-center">
+      <Icon aria-hidden className="size-7 text-faint" strokeWidth={1.5} />
+      <h2 className="text-base font-semibold">{title}</h2>
+      {children ? <div className="text-sm text-dim">{children}</div> : null}
+      {action ? <div className="mt-1 flex flex-wrap justify-center gap-2">{action}</div> : null}
+      {command ? <Command text={command} /> : null}
+    </div>
+  );
+}
+
+/** The shape of what is being loaded; it shows after 150 ms. */
+export function Loading({ rows = 6 }: { rows?: number }) {
+  return (
+    <div className="late flex flex-col gap-px" role="status" aria-label={t("loading")}>
+      {Array.from({ length: rows }, (_, i) => (
+        <div key={i} className="flex h-9 items-center gap-4 px-2">
+          <span className="skeleton h-3 w-16" />
+          <span className="skeleton h-3 grow" />
+          <span className="skeleton hidden h-3 w-28 sm:block" />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** What went wrong, with the request's id and a way to try again. */
+export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  const p = problemOf(error);
+  return (
+    <div role="alert" className="mx-auto flex max-w-xl flex-col items-center gap-2 px-4 py-14 text-center">
+      <TriangleAlert aria-hidden className="size-7 text-bad" strokeWidth={1.5} />
+      <h2 className="text-base font-semibold">{p.title || t("failed")}</h2>
+      {p.detail ? <p className="text-sm text-dim">{p.detail}</p> : null}
+      {p.requestId ? <p className="font-mono text-xs text-faint">{t("request", { id: p.requestId })}</p> : null}
+      {onRetry ? <Button icon={RotateCw} onClick={onRetry} className="mt-2">{t("retry")}</Button> : null}
+    </div>
+  );
+}
+
+/** What a form's call was refused with, above its buttons. */
+export function FormError({ error }: { error: unknown }) {
+  if (!error) return null;
+  const p = problemOf(error);
+  return (
+    <div role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad">
+      <p className="font-medium">{p.title}</p>
+      {p.detail ? <p>{p.detail}</p> : null}
+      {p.fields.map((f) => <p key={f.pointer}><code className="font-mono text-xs">{f.pointer}</code> {f.detail}</p>)}
+      {p.requestId ? <p className="font-mono text-xs opacity-80">{t("request", { id: p.requestId })}</p> : null}
+    </div>
+  );
+}

@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+import { bytes, duration, parseDuration, shortId } from "./format";
+
+it("reads durations of ISO 8601", () => {
+  expect(parseDuration("PT1H2M3.5S")).toBe(3_723_500);
+  expect(parseDuration("P1DT2H")).toBe(93_600_000);
+  expect(parseDuration("-PT2S")).toBe(-2000);
+  expect(parseDuration("1h")).toBeNull();
+});
+
+it("writes durations with two units at most, and none below zero", () => {
+  const plain = (ms: number) => duration(ms).replaceAll("\u202f", " ");
+  expect([-5, 12, 1400, 61_000, 3_700_000, 90_000_000].map(plain)).toEqual(["0 ms", "12 ms", "1.4 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+});
+
+it("writes bytes with three digits", () => {
+  expect([999, 1250, 12_345_678].map((n) => bytes(n).replace("\u202f", " "))).toEqual(["999 B", "1.25 kB", "12.3 MB"]);
+});
+
+it("leaves out the middle of long ids only", () => {
+  expect(shortId("job_01jh0000000000000000007f3k")).toBe("job_01jh…7f3k");
+  expect(shortId("job_1")).toBe("job_1");
+});

@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { Exact, parse, stringify } from "../api/exact";
+import { check, initial, kindOf, type JsonSchema } from "./schema";
+
+const schema: JsonSchema = {
+  type: "object",
+  required: ["prompt", "n", "model"],
+  properties: {
+    prompt: { type: "string", minLength: 1, maxLength: 5 },
+    n: { type: "integer", minimum: 1, default: 3 },
+    model: { enum: ["a", "b"] },
+    deep: { type: "object", properties: { on: { type: "boolean" } } },
+    free: { type: "object" },
+    either: { type: ["string", "integer"] },
+    rows: { type: "array", items: { type: "number" } },
+  },
+};
+
+describe("a form's schema", () => {
+  it("finds the control of each field, and JSON where there is none", () => {
+    const kinds = Object.fromEntries(Object.entries(schema.properties ?? {}).map(([k, v]) => [k, kindOf(v)]));
+    expect(kinds).toEqual({ prompt: "text", n: "number", model: "choice", deep: "object", free: "json", either: "json", rows: "list" });
+  });
+  it("begins with the defaults and what is required", () => {
+    expect(initial(schema)).toEqual({ prompt: "", n: 3, model: "a" });
+  });
+  it("says what is wrong, and where", () => {
+    expect(Object.keys(check(schema, { prompt: "too long", n: 0, rows: [1, "x"] })).sort()).toEqual(["/model", "/n", "/prompt", "/rows/1"]);
+    expect(check(schema, { prompt: "ok", n: new Exact("9007199254740993"), model: "a" })).toEqual({});
+    expect(Object.keys(check(schema, { prompt: "ok", n: new Exact("1.50"), model: "a" }))).toEqual(["/n"]);
+  });
+});
+
+describe("exact numbers", () => {
+  it("are written as they were", () => {
+    expect(stringify({ a: new Exact("9007199254740993"), b: [1, new Exact("0.10000000000000000001")] })).toBe('{"a":9007199254740993,"b":[1,0.10000000000000000001]}');
+  });
+  it("leave alone what a number holds", () => {
+    expect(parse('{"a": 1.5, "b": "9007199254740993"}')).toEqual({ a: 1.5, b: "9007199254740993" });
+  });
+});

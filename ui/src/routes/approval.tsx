@@ -1,0 +1,1 @@
+export { ApprovalDetail as Page } from "../features/approvals/Detail";

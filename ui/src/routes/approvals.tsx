@@ -1,0 +1,1 @@
+export { Inbox as Page } from "../features/approvals/Inbox";

@@ -1,0 +1,1 @@
+export { Audit as Page } from "../features/audit/Audit";

@@ -1,0 +1,1 @@
+export { Directives as Page } from "../features/directives/Directives";

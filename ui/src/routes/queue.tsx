@@ -1,0 +1,1 @@
+export { Board as Page } from "../features/queue/Board";

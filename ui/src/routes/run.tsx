@@ -1,0 +1,1 @@
+export { RunPage as Page } from "../features/runs/RunPage";

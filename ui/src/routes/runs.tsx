@@ -1,0 +1,1 @@
+export { RunsPage as Page } from "../features/runs/RunsPage";

@@ -1,0 +1,1 @@
+export { ScheduleDetail as Page } from "../features/schedules/Detail";

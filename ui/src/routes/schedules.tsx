@@ -1,0 +1,1 @@
+export { ScheduleList as Page } from "../features/schedules/List";

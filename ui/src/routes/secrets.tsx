@@ -1,0 +1,1 @@
+export { Secrets as Page } from "../features/secrets/Secrets";

@@ -1,0 +1,1 @@
+export { Settings as Page } from "../features/settings/Settings";

@@ -1,0 +1,1 @@
+export { Setup as Page } from "../features/entrance/Setup";

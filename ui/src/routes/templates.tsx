@@ -1,0 +1,1 @@
+export { Templates as Page } from "../features/templates/Templates";

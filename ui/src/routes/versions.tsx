@@ -1,0 +1,1 @@
+export { VersionsPage as Page } from "../features/workflows/VersionsPage";

@@ -1,0 +1,1 @@
+export { WebhookPage as Page } from "../features/webhooks/WebhookPage";

@@ -1,0 +1,1 @@
+export { Webhooks as Page } from "../features/webhooks/Webhooks";

@@ -1,0 +1,1 @@
+export { Welcome as Page } from "../features/welcome/Welcome";

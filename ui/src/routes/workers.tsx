@@ -1,0 +1,1 @@
+export { Workers as Page } from "../features/workers/Workers";

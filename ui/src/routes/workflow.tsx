@@ -1,0 +1,1 @@
+export { WorkflowPage as Page } from "../features/workflows/WorkflowPage";

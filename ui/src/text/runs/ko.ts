@@ -1,0 +1,30 @@
+import type { Like } from "../catalogue";
+import type { en } from "./en";
+
+export const ko: Like<typeof en> = {
+  runs: "실행", run: "실행", search: "이름으로 검색", statusFilter: "상태", typeFilter: "유형", anyType: "모든 유형", anyTemplate: "모든 템플릿", anyWorkflow: "모든 워크플로", labelFilter: "라벨, 키:값", addLabel: "라벨 필터 추가", removeFilter: "{what} 필터 제거", moreFilters: "필터 더 보기", template: "템플릿", workflow: "워크플로", schedule: "일정", 
+  rangeFilter: "기간", hour: "최근 1시간", day: "최근 24시간", week: "최근 7일", month: "최근 30일", allTime: "전체 기간", between: "{from} ~ {to}", zoomOut: "{range}(으)로 돌아가기",
+  histogram: "시작 시각별 실행", barLabel: "{from} ~ {to}: 실행 {n}건, 그중 실패 {failed}건", incomplete: "최신 200,000건만 집계했습니다.",
+  counted: "실행 {n}건", countFailed: "실패 {n}건", countActive: "실행 중 {n}건", 
+  colStatus: "상태", colRun: "실행", colType: "유형", colTrigger: "시작한 주체", colStart: "시작", colDuration: "소요 시간", colAttempt: "시도", colTokens: "토큰", colArtifacts: "파일",
+  tokensInOut: "입력 토큰 {in}, 출력 {out}", tokensIn: "입력 토큰", tokensOut: "출력 토큰", artifactsN: "산출물 {n}개", attemptN: "{n}번째 시도", attemptOf: "시도 {n}/{m}",
+  vsMedian: "보통 {median}, 10건 중 9건은 {p90} 이내. 최근 성공한 실행 {n}건 기준.", vsUnknown: "비교할 실행이 없습니다", slower: "평소의 {x}배", selectRow: "{name} 선택", newRuns: "실행 목록", loadingMore: "더 불러오는 중", thatsAll: "목록의 모든 실행입니다.",
+  emptyTitle: "아직 실행된 것이 없습니다", emptyText: "작업이 시작될 때마다 여기에 실행이 남습니다. 로그, 입력, 결과와 걸린 시간을 볼 수 있습니다.", emptyAction: "대기열 열기", noneTitle: "일치하는 실행이 없습니다", noneText: "이 기간에 이 필터로 시작된 실행이 없습니다.", showAll: "전체 기간 보기",
+  compare: "비교", compareTwo: "두 실행 비교", compareHint: "{n}개 선택됨. 비교하려면 두 개를 선택하세요.", clearSelection: "선택 해제",
+  byPerson: "사람", bySchedule: "일정", byCatchUp: "일정(지연)", byBackfill: "소급 실행", byEvent: "이벤트", byRetry: "재시도", byDirect: "직접 요청", byWorkflow: "워크플로", byGroup: "그룹", byApi: "API", byWho: "{what} · {who}",
+  reasonDeadline: "시작 기한까지 시작하지 못했습니다.", reasonGroup: "같은 그룹의 앞 작업이 성공하지 못했습니다.", reasonUnknown: "이유가 기록되지 않았습니다.", skippedTitle: "건너뜀", cancelledTitle: "취소됨", cancelledBy: "{who}이(가) 취소했습니다.", cancelledText: "중지를 요청받았습니다.", failedTitle: "실패", outcomeUnknown: "작업이 끝났는지 알 수 없습니다. 다시 시도하기 전에 확인하세요.",
+  cancelAsked: "{when} 중지를 요청했습니다. 끝날 시간을 주고 있습니다.", waitingNow: "기다리는 중이며 이어서 실행됩니다.",
+  queueWait: "대기", durationStat: "소요 시간", exitCode: "종료 코드", logSize: "로그", startedStat: "시작", usually: "보통 {d}", tokensStat: "토큰 입력 / 출력", directive: "지침", version: "버전 {n}", job: "작업", group: "그룹", runId: "실행", instance: "서버", process: "프로세스", retryOf: "재시도한 실행", scheduledFor: "예정 시각", createdBy: "추가한 주체", labels: "라벨", details: "상세", progress: "진행", progressOf: "{total} 중 {done}",
+  retry: "다시 시도", rerun: "다시 실행", rerunEdit: "입력을 고쳐 다시 실행…", cancel: "취소", cancelTitle: "이 실행을 중지할까요?", cancelTextRunning: "프로세스에 중지를 요청하고, 유예 시간이 지나면 강제로 끝냅니다. 이미 한 일은 그대로 남습니다.", cancelAction: "중지", compareWith: "다른 실행과 비교…", downloadLog: "로그 내려받기", downloadRaw: "색이 있는 로그 내려받기", more: "다른 작업", openQueue: "대기열에서 보기",
+  retried: "{name}이(가) 다시 대기열에 들어갔습니다", openJob: "보기", cancelled: "{name}에 중지를 요청했습니다", directNoRetry: "직접 요청에는 다시 할 작업이 없습니다", stillActive: "아직 실행 중입니다", prevAttempt: "이전 시도", nextAttempt: "다음 시도", history: "이 작업의 기록",
+  rerunTitle: "{name} 다시 실행", rerunText: "이 입력으로 새 작업을 만듭니다. 이 실행은 바뀌지 않습니다.", rerunParams: "입력 (JSON)", rerunReset: "되돌리기", rerunChanged: "변경 {n}건", rerunSame: "변경 없음", rerunNotObject: "객체여야 합니다: { … }", rerunPriority: "우선순위", rerunPriorityKeep: "이전과 같이", rerunHold: "해제할 때까지 보류", rerunAction: "대기열에 넣기",
+  timeline: "타임라인", timelineNow: "지금", segQueued: "대기 중", segLock: "잠금 대기", segRunning: "실행 중", segApproval: "승인 대기", segRetry: "재시도 대기", segParked: "주차됨", segHeld: "보류됨", parkedFor: "주차됨: {what}", zoomIn: "확대", zoomOut2: "축소", zoomFit: "전체 보기", expandIdle: "빈 시간을 실제 길이로 보기", collapseIdle: "빈 시간을 짧게 보기", idleFor: "빈 시간 {d}", timelineIncomplete: "시작 부분은 이벤트 기록에 더 이상 없습니다.", segTitle: "{what}, {d}: {from} ~ {to}", goingOn: "계속 중",
+  tabLog: "로그", tabInput: "입력", tabOutput: "출력", tabArtifacts: "산출물", tabEvents: "이벤트", tabWebhooks: "웹훅",
+  logEmpty: "출력된 내용이 없습니다", logEmptyActive: "아직 출력된 내용이 없습니다", logEmptyText: "작업이 출력하는 내용이 바로 여기에 나타납니다.", logGone: "로그가 없어졌습니다", logLabel: "실행 로그", logSearch: "로그 검색", logMatches: "{n} 중 {at}", logNoMatch: "일치 없음", logMany: "{n} 이상", logRegex: "정규식", logCase: "대소문자 구분", logInvalid: "올바른 정규식이 아닙니다", logPrev: "이전 일치", logNext: "다음 일치", logFollow: "따라가기", logFollowing: "따라가는 중", logEarlier: "이전 줄 불러오기", logJump: "끝으로", logUnseen: "새 줄 {n}개", logTruncated: "로그가 한도에 이르러 가운데 부분이 빠졌습니다.", logTailLost: "메모리를 아끼려고 뒤쪽 줄을 뺐습니다.", logReconnect: "연결이 끊겼습니다. 다시 시도하는 중…", logPaused: "실시간 갱신을 멈췄습니다.", logLines: "{n}줄", logHeadLost: "메모리를 아끼려고 앞쪽 줄을 뺐습니다.", 
+  inputEmpty: "입력이 없습니다", outputEmpty: "결과가 없습니다", outputEmptyText: "작업이 기록한 이름 있는 결과가 여기에 나타납니다.", notStored: "프롬프트와 응답은 저장하지 않습니다.", notStoredText: "언어 모델 호출은 횟수와 시간만 기록합니다.", calls: "언어 모델 호출", callModel: "모델", callServer: "서버", callStage: "단계", callOutcome: "결과", callDuration: "소요", callLoad: "적재", callPrompt: "프롬프트", callCompletion: "응답", byModel: "모델별 토큰", results: "결과", 
+  artifactsEmpty: "남긴 파일이 없습니다", artifactsEmptyText: "작업이 산출물 폴더에 둔 파일을 여기에 보관합니다.", artDownload: "내려받기", artPreview: "{name} 미리 보기", artNoPreview: "이런 파일은 미리 볼 수 없습니다.", artTooLarge: "미리 보기에는 너무 큽니다.", artCut: "처음 {size}만 표시합니다.", artSource: "원문", artRendered: "렌더링", artSha: "SHA-256", artNotImage: "표시할 수 있는 이미지가 아닙니다.", artNotJson: "올바른 JSON이 아니어서 텍스트로 표시합니다.",
+  eventsEmpty: "보관된 이벤트가 없습니다", eventsEmptyText: "이벤트는 일정 기간만 보관합니다. 이 작업의 이벤트는 지워졌습니다.", evTime: "시각", evWhat: "이벤트", evFacts: "내용", evSeq: "번호", evMore: "더 불러오기",
+  webhooksEmpty: "보낸 것이 없습니다", webhooksEmptyText: "이 작업을 구독하는 웹훅이 있으면 전달 내역이 여기에 나타납니다.", whEvent: "이벤트", whTarget: "대상", whStatus: "상태", whAttempts: "시도", whAnswer: "응답", whTime: "시각", noJobOfDirect: "직접 요청에는 작업이 없어 작업 이벤트도 없습니다.",
+  compareTitle: "두 실행 비교", compareFacts: "사실", compareInput: "입력", compareOutput: "결과", compareNo: "둘이 같습니다.", comparePick: "비교할 실행을 고르세요", compareNone: "같은 종류의 다른 실행이 아직 없습니다.", compareBack: "실행으로 돌아가기", compareSwap: "좌우 바꾸기", added: "추가됨", removed: "삭제됨", folded: "같은 줄 {n}개", field: "항목", errorField: "오류", template_version: "템플릿 버전",
+  
+};

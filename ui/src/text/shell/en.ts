@@ -1,0 +1,17 @@
+export const en = {
+  queue: "Queue", runs: "Runs", workflows: "Workflows", schedules: "Schedules", approvals: "Approvals", system: "System", calendar: "Calendar", versions: "Versions",
+  workers: "Workers & locks", templates: "Templates", directives: "Directives", webhooks: "Webhooks", secrets: "Secrets", users: "Users & tokens", audit: "Audit", settings: "Settings",
+  welcome: "Welcome", workflowRun: "Workflow run", navigation: "Main navigation", skip: "Skip to the content", home: "Runsheet, to the queue",
+  waiting: { one: "{n} waiting approval", other: "{n} waiting approvals" },
+  live: "Live", livePaused: "Live updates paused", liveLost: "Reconnecting", livePolling: "Polling", liveTip: "Pause or continue live updates (P)",
+  lost: "Live updates are interrupted. Trying to reconnect…", polling: "Live updates are interrupted. The page reads anew every 5 seconds.", pausedBanner: "Live updates are paused. What you see does not change.", goOn: "Continue",
+  queuePaused: "Queue paused", palette: "Go to or search", paletteHint: "Type a page, an action or an id", paletteIds: "Open", palettePages: "Pages", paletteActions: "Actions", openId: "Open {id}",
+  shortcuts: "Keyboard shortcuts", shortcutsOff: "Shortcuts of one key", shortcutsOffHint: "Off: only Ctrl-K and keys inside of a list work.",
+  scPalette: "Command palette", scSheet: "This list", scTheme: "Light or dark", scPause: "Pause live updates", scGo: "Go to {page}", scNext: "Next and previous row", scSelect: "Select the row", scOpen: "Open the row", scClose: "Close", scFilter: "Filter", scActions: "Actions of the row", scNew: "Add a job", scMove: "Move the job up or down", scEnds: "Move the job to the top or bottom", scDrag: "Pick up, and put down", scPauseQueue: "Pause the queue", scLog: "Log of the run", scFollow: "Follow the log", scAttempt: "Attempt before and after", scRun: "Next and previous run", scRetry: "Retry the run", scCancel: "Cancel the run", everywhere: "Everywhere", lists: "Lists", board: "Queue",
+  theme: "Theme", light: "Light", dark: "Dark", auto: "As the system", language: "Language", account: "Account of {name}", logout: "Log out", password: "Password and sessions", apiDocs: "API description",
+  login: "Log in", loginTitle: "Log in to Runsheet", name: "Name", passwordField: "Password", loginWith: "Log in with {name}", or: "or", loginFailed: "Name or password is wrong.", tooMany: "Too many attempts. Try again in {n} s.",
+  setupTitle: "Create the administrator", setupText: "This is the first account of this installation. It may do everything.", setupButton: "Create and log in", repeat: "Password, again", differ: "The two passwords differ.", setupGone: "This link was used, or is older than 30 minutes. Log in, or start the server again for a new link.", setupNoCode: "The link's code is missing. The server prints the whole link when it starts.",
+  notBuilt: "This page is being built", notBuiltText: "What it will show can be read with the command line and the API today.", openMenu: "Open the menu", reload: "Reload",
+  newVersion: "The server has a newer version of this page.",
+  connecting: "Connecting",
+} as const;

@@ -1,0 +1,13 @@
+export const en = {
+  title: "Workers & locks", busy: "{running} of {count} busy", count: "Worker count", paused: "Paused", drain: "Drain", resume: "Resume", drainTitle: "Drain the workers?",
+  drainText: "Running jobs finish, and no other starts, until you resume. Nothing in the queue is lost.", reason: "Reason", drained: "Workers are draining", resumed: "Jobs start again", scaled: { one: "{n} worker", other: "{n} workers" },
+  slots: "Slots", slot: "Slot", state: "State", job: "Job", type: "Type", instance: "Instance", since: "Since", idle: "Idle", busyState: "Busy", surplus: "Ends after its job", otherTenant: "of another tenant",
+  noSlots: "No worker", noSlotsText: "The worker count is 0: jobs wait and none starts.", more: { one: "and {n} more idle slot", other: "and {n} more idle slots" },
+  instances: "Instances", host: "Host", version: "Version", started: "Started", lease: "Heartbeat", leaseLeft: "renews within {left}", leaseLost: "silent: its jobs go back to the queue", process: "Process",
+  locks: "Locks", lock: "Lock", holder: "Holder", ttl: "TTL", token: "Token", waiting: "Waiting", nobody: "free", jobTtl: "until it ends", lost: "Lost", outside: "outside", direct: "direct request", held: "{held} of {capacity} held",
+  noLocks: "No lock is held", noLocksText: "Jobs that name a lock do not run together. A lock exists by being named.", actionsOf: "Actions of {name}", release: "Take away…", capacity: "Set capacity…", history: "History",
+  releaseTitle: "Take {name} away?", releaseText: "This stops nobody. The holder goes on without its lock, and the next job that needs it may start beside it. Stop the holder first.", releaseLost: "Its server is gone. The lock gets free by itself when its processes are known to be gone.",
+  typeName: "Type {name} to confirm", releaseDo: "Take the lock away", released: "{name} was taken away", capacityTitle: "Capacity of {name}", capacityText: "How many may hold it at a time. A smaller number takes it from nobody.", holders: "Holders at a time", save: "Save", capacitySet: "{name}: {n} at a time",
+  limits: "Concurrency limits", limitsText: "In addition to the worker count.", ofAll: "All jobs", ofType: "Job type", ofTemplate: "Template", ofTenant: "Tenant", noLimits: "No limit besides the worker count.", addLimit: "Add limit", editLimit: "Change the limit of {name}", removeLimit: "Remove the limit of {name}",
+  limitTitle: "Concurrency limit", limitText: "How many of these jobs may run at a time. 0 lets none start. What runs is never stopped.", scope: "Limits", name: "Name", max: "At most", limitSet: "Limit saved", limitGone: "Limit removed", wrongNumber: "Must be a whole number from 0 on", full: "full", position: "Position {n}",
+} as const;

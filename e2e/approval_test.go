@@ -36,8 +36,12 @@ func TestApprovals(t *testing.T) {
 	if os.Getenv("RUNSHEET_CHAOS") == "full" {
 		n, kills = 10_000, 40
 	}
-	t.Run("sqlite", func(t *testing.T) { race(t, n, kills, newServer(t, "", "--workers", "8")) })
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		race(t, n, kills, newServer(t, "", "--workers", "8"))
+	})
 	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
 		db, place := testsvc.DurablePostgres(t), "file://"+filepath.Join(t.TempDir(), "shared")
 		one := func() *server { return newServer(t, db, "--workers", "4", "--blob-url", place, "--lease-ttl", "5s") }
 		race(t, n, kills, one(), one())
@@ -67,15 +71,23 @@ type told struct {
 // little later.
 const raceLife = 1500 * time.Millisecond
 
-func race(t *testing.T, n, kills int, servers ...*server) {
+// newRing hires who decides; the servers must be up.
+func newRing(t *testing.T, servers ...*server) *ring {
 	r := &ring{t: t, dir: t.TempDir(), servers: servers, people: map[string]http.Header{}}
 	for _, s := range servers {
-		s.start()
 		r.urls = append(r.urls, s.url)
 	}
 	for _, name := range []string{"ann", "bob", "eve"} {
 		r.hire(name)
 	}
+	return r
+}
+
+func race(t *testing.T, n, kills int, servers ...*server) {
+	for _, s := range servers {
+		s.start()
+	}
+	r := newRing(t, servers...)
 	stop, killed := make(chan struct{}), make(chan int, 1)
 	go func() { killed <- r.murder(kills, stop) }()
 	var wg sync.WaitGroup
@@ -216,14 +228,7 @@ func (r *ring) fight(i int) {
 	}
 	path := func(verb string) string { return "/api/approvals/" + id.Load().(string) + "/" + verb }
 	word := map[string]any{"content_hash": hash}
-	decide := func(by, verb string) {
-		target := id.Load().(string)
-		code, _, a := r.send(r.people[by], http.MethodPost, "/api/approvals/"+target+"/"+verb, word)
-		r.tell(told{target, by, verb, code, text(a["status"])}, a)
-		if verb == "re-request" && code == http.StatusCreated {
-			id.Store(text(a["approval_id"]))
-		}
-	}
+	decide := func(by, verb string) { r.decide(&id, hash, by, verb) }
 	actors := []func(){
 		func() { decide("ann", "approve") },
 		func() { decide("bob", "approve") },
@@ -231,14 +236,7 @@ func (r *ring) fight(i int) {
 		func() { decide("eve", "re-request") },
 		func() { r.send(r.admin(), http.MethodPost, "/api/jobs/"+jobID+"/cancel", map[string]any{}) },
 		func() { r.edit(jobID, id.Load().(string)) },
-		func() {
-			for _, method := range []string{http.MethodGet, http.MethodHead} {
-				for _, verb := range []string{"", "approve", "reject", "re-request"} {
-					r.send(r.people["ann"], method, strings.TrimSuffix(path(verb), "/"), nil)
-				}
-				r.send(r.people["ann"], method, "/api/executions/"+jobID+"/approve", nil)
-			}
-		},
+		func() { r.visit(path, "/api/executions/"+jobID+"/approve") },
 		func() { // who asked
 			code, _, a := r.send(r.admin(), http.MethodPost, path("approve"), word)
 			if code == http.StatusOK {
@@ -246,10 +244,39 @@ func (r *ring) fight(i int) {
 			}
 		},
 	}
+	r.letLoose(actors, func(n int) bool {
+		// Those who end it must not always be faster than the others and the timer.
+		return n >= 2 && n <= 4 && rand.IntN(2) == 0
+	})
+}
+
+// decide says a person's word about a request, or lets him ask again.
+func (r *ring) decide(id *atomic.Value, hash, by, verb string) {
+	target := id.Load().(string)
+	code, _, a := r.send(r.people[by], http.MethodPost, "/api/approvals/"+target+"/"+verb, map[string]any{"content_hash": hash})
+	r.tell(told{target, by, verb, code, text(a["status"])}, a)
+	if verb == "re-request" && code == http.StatusCreated {
+		id.Store(text(a["approval_id"]))
+	}
+}
+
+// visit only looks at what decides when it is posted to.
+func (r *ring) visit(path func(verb string) string, more ...string) {
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		for _, verb := range []string{"", "approve", "reject", "re-request"} {
+			r.send(r.people["ann"], method, strings.TrimSuffix(path(verb), "/"), nil)
+		}
+		for _, p := range more {
+			r.send(r.people["ann"], method, p, nil)
+		}
+	}
+}
+
+// letLoose lets each actor do his thing at a moment of his own, and waits for all.
+func (r *ring) letLoose(actors []func(), stays func(n int) bool) {
 	var wg sync.WaitGroup
 	for n, act := range actors {
-		// Those who end it must not always be faster than the others and the timer.
-		if n >= 2 && n <= 4 && rand.IntN(2) == 0 {
+		if stays(n) {
 			continue
 		}
 		after := rand.N(raceLife + raceLife/4)
@@ -310,6 +337,9 @@ func (r *ring) replay(j *jury) {
 					r.t.Errorf("%s of %s, which is %s: %d %v", verb, id, a.Status, code, out)
 				}
 			}
+		}
+		if a.Subject.Type != "job" {
+			continue
 		}
 		if code, _, out := r.send(r.people["ann"], http.MethodPost, "/api/executions/"+a.Subject.ID+"/approve", map[string]any{"approved": true}); code != http.StatusConflict {
 			r.t.Errorf("the execution of %s, which is %s: %d %v", id, a.Status, code, out)

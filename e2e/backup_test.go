@@ -28,6 +28,7 @@ import (
 // while eight clients add jobs, moves what it left to the other database, and
 // starts there, to and fro. The witness judges as in TestCrash.
 func TestMigrateCrash(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("kills a real server many times")
 	}
@@ -242,6 +243,7 @@ func TestEncryptedBackup(t *testing.T) {
 // TestRestoreKilled kills restore at random moments: a server then refuses the
 // folder, or finds nothing, or everything.
 func TestRestoreKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("kills a real process many times")
 	}

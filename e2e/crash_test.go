@@ -31,8 +31,14 @@ func TestCrash(t *testing.T) {
 	if os.Getenv("RUNSHEET_CHAOS") == "full" {
 		kills = 200
 	}
-	t.Run("sqlite", func(t *testing.T) { crash(t, "", kills) })
-	t.Run("postgres", func(t *testing.T) { crash(t, testsvc.DurablePostgres(t), kills) })
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		crash(t, "", kills)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		crash(t, testsvc.DurablePostgres(t), kills)
+	})
 }
 
 // ledger is what the clients know: ids of acknowledged jobs.
@@ -62,11 +68,11 @@ func crash(t *testing.T, db string, kills int) {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
-		orphans := witnesses()
+		orphans := witnessesOf(dir)
 		begin := time.Now()
 		s.start()
 		t.Logf("kill %d: %d orphans, ready after %v", k+1, len(orphans), time.Since(begin).Round(time.Millisecond))
-		for pid, start := range witnesses() {
+		for pid, start := range witnessesOf(dir) {
 			if orphans[pid] == start {
 				t.Errorf("kill %d: process %d of the dead server survived the restart", k+1, pid)
 			}
@@ -215,7 +221,7 @@ func judge(t *testing.T, s *server, l *ledger, dir string) {
 			}
 		}
 	}
-	for pid := range witnesses() {
+	for pid := range witnessesOf(dir) {
 		t.Errorf("I5: process %d is left", pid)
 	}
 	t.Logf("%d jobs acknowledged, %d witness starts, %d runs, %d jobs interrupted", len(l.acked), started, len(runs), interrupted)

@@ -97,6 +97,7 @@ func brokenSetups(pair certificatetest.Files) map[string]brokenSetup {
 		"PostgreSQL and Redis away": {
 			args: []string{"--database-url", "postgres://ann:geheim@127.0.0.1:1/x", "--redis-url", "redis://:geheim@127.0.0.1:1"},
 			code: 1, want: []string{
+				"warn secrets key: there is none, so no secret can be set -> give all instances the same key: RUNSHEET_SECRETS_KEY or secrets.key_file",
 				"fail database: the database at 127.0.0.1:1 does not answer: connect: connection refused -> Check that PostgreSQL runs there, and host, port, database and user of --database-url (RUNSHEET_DATABASE_URL).",
 				"warn redis: dial tcp 127.0.0.1:1: connect: connection refused -> start Redis or correct redis_url; until then events of other instances arrive by polling",
 			},

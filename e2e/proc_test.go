@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,13 +27,15 @@ func witnesses() map[int]string {
 
 // witnessesIn are the living witness processes, children included, that report
 // to a folder.
-func witnessesIn(dir string) []int {
-	var out []int
-	for pid := range witnesses() {
-		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(b), "\x00"+dir+"\x00") {
-			out = append(out, pid)
-		}
-	}
+func witnessesIn(dir string) []int { return slices.Collect(maps.Keys(witnessesOf(dir))) }
+
+// witnessesOf is witnessesIn with the times at which they started.
+func witnessesOf(dir string) map[int]string {
+	out := witnesses()
+	maps.DeleteFunc(out, func(pid int, _ string) bool {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return err != nil || !strings.Contains(string(b), "\x00"+dir+"\x00")
+	})
 	return out
 }
 

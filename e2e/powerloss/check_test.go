@@ -308,6 +308,10 @@ func (c *checker) goesOn(ctx context.Context) error {
 	}
 	c.w.ledger.answer(true, func() { c.w.ledger.sawAddition(a, added, true) })
 	got, err := s.Jobs.Claim(ctx, store.ClaimJobs{Instance: instance, Room: 4, Decide: claim.Decide})
+	if fault.Is(err, fault.StaleLease) {
+		c.report(lost, "the instance, which was registered: %v", err)
+		return nil
+	}
 	if err != nil || !slices.ContainsFunc(got.Started, func(s store.Claimed) bool { return s.Job.ID == probe.ID }) {
 		c.report(stuck, "claim: %v, %d started", err, len(got.Started))
 		return nil

@@ -55,6 +55,12 @@ const (
 	// DirectivesRead shows system prompts, too.
 	DirectivesRead  Scope = "directives:read"
 	DirectivesWrite Scope = "directives:write"
+	WorkflowsRead   Scope = "workflows:read"
+	// WorkflowsWrite is the right to say what workflows do, which is that to execute
+	// code, and which version is used.
+	WorkflowsWrite Scope = "workflows:write"
+	// WorkflowRollback is the right to go back to another version.
+	WorkflowRollback Scope = "workflow:rollback"
 	// SchedulesRead is the right to see when something fires.
 	SchedulesRead Scope = "schedules:read"
 	// SchedulesRun is the right to run, pause and resume schedules and to skip some of
@@ -81,13 +87,17 @@ const (
 	// WebhooksRead shows webhooks without what is secret of them, and deliveries.
 	WebhooksRead  Scope = "webhooks:read"
 	WebhooksWrite Scope = "webhooks:write"
-	UsersRead     Scope = "users:read"
-	UsersWrite    Scope = "users:write"
-	TokensRead    Scope = "tokens:read"
-	TokensWrite   Scope = "tokens:write"
-	TenantsRead   Scope = "tenants:read"
-	TenantsWrite  Scope = "tenants:write"
-	AuditRead     Scope = "audit:read"
+	// SecretsRead shows names and grants of secrets; nothing shows their values.
+	SecretsRead Scope = "secrets:read"
+	// SecretsWrite is the right to set secrets and to say who may use them.
+	SecretsWrite Scope = "secrets:write"
+	UsersRead    Scope = "users:read"
+	UsersWrite   Scope = "users:write"
+	TokensRead   Scope = "tokens:read"
+	TokensWrite  Scope = "tokens:write"
+	TenantsRead  Scope = "tenants:read"
+	TenantsWrite Scope = "tenants:write"
+	AuditRead    Scope = "audit:read"
 	// SettingsWrite is the right to change the rules of the queue, for all tenants.
 	SettingsWrite Scope = "settings:write"
 	LocksRead     Scope = "locks:read"
@@ -103,8 +113,8 @@ const (
 // Scopes lists all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{
-		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, SchedulesRead, SchedulesRun, SchedulesWrite, CalendarsRead, CalendarsWrite, ApprovalsRead, ApprovalsDecide, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
-		WebhooksRead, WebhooksWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
+		JobsRead, JobsWrite, TemplatesRead, TemplatesWrite, DirectivesRead, DirectivesWrite, WorkflowsRead, WorkflowsWrite, WorkflowRollback, SchedulesRead, SchedulesRun, SchedulesWrite, CalendarsRead, CalendarsWrite, ApprovalsRead, ApprovalsDecide, SystemRead, WorkersWrite, EventsRead, MetricsRead, SessionUse,
+		WebhooksRead, WebhooksWrite, SecretsRead, SecretsWrite, UsersRead, UsersWrite, TokensRead, TokensWrite, TenantsRead, TenantsWrite, AuditRead, SettingsWrite, BackupWrite,
 		LocksRead, LocksUse, LocksWrite,
 	}
 }
@@ -122,7 +132,7 @@ func (s Scope) Installation() bool {
 // templates:write (the right to execute code), which authors have; operators
 // start templates.
 func (r Role) Scopes() []Scope {
-	read := []Scope{JobsRead, TemplatesRead, DirectivesRead, SchedulesRead, CalendarsRead, ApprovalsRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
+	read := []Scope{JobsRead, TemplatesRead, DirectivesRead, WorkflowsRead, SchedulesRead, CalendarsRead, ApprovalsRead, SystemRead, EventsRead, MetricsRead, LocksRead, SessionUse, WebhooksRead}
 	switch r {
 	case Viewer:
 		return read
@@ -131,7 +141,7 @@ func (r Role) Scopes() []Scope {
 	case Operator:
 		return append(read, JobsWrite, SchedulesRun, WorkersWrite, LocksUse)
 	case Author:
-		return append(read, JobsWrite, TemplatesWrite, DirectivesWrite, SchedulesRun, SchedulesWrite, CalendarsWrite, LocksUse)
+		return append(read, JobsWrite, TemplatesWrite, DirectivesWrite, WorkflowsWrite, WorkflowRollback, SchedulesRun, SchedulesWrite, CalendarsWrite, LocksUse)
 	case Admin:
 		return Scopes()
 	}

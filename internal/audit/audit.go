@@ -58,6 +58,9 @@ const (
 	WebhookDisabled      Action = "webhook.disable"       // by the server: it was gone, or failed for days
 	WebhookSecretRotated Action = "webhook_secret.rotate" // what signs the webhooks of jobs
 	WebhookRedelivered   Action = "webhook.redeliver"     // one message was sent again
+	SecretSet            Action = "secret.set"            // a value, grants or the description
+	SecretDeleted        Action = "secret.delete"         //
+	SecretsKeyRotated    Action = "secret.rotate_key"     // another master key
 	DirectiveCreate      Action = "directive.create"      // instructions and permissions for language models
 	DirectiveUpdate      Action = "directive.update"      //
 	DirectiveDelete      Action = "directive.delete"      //
@@ -77,6 +80,16 @@ const (
 	ApprovalRejected     Action = "approval.reject"       //
 	ApprovalRerequested  Action = "approval.re_request"   // a new request took the place of an old one
 	ApprovalExpired      Action = "approval.expire"       // by the server: nobody decided in time
+	WorkflowApplied      Action = "workflow.apply"        // what a workflow does: the right to run code
+	WorkflowActivated    Action = "workflow.activate"     // another version is used
+	WorkflowRolledBack   Action = "workflow.rollback"     // by a person, or by a node of a workflow
+	WorkflowDeleted      Action = "workflow.delete"       // it is archived
+	WorkflowRunPaused    Action = "workflow.run.pause"    // it starts nothing more
+	WorkflowRunResumed   Action = "workflow.run.resume"   // it goes on
+	WorkflowRunMigrated  Action = "workflow.run.migrate"  // it goes on with another version
+	WorkflowNodeSkipped  Action = "workflow.node.skip"    // it ends as if it had gone well
+	WorkflowNodeDecided  Action = "workflow.node.decide"  // what an attempt did that was cut off
+	WorkflowEventPosted  Action = "workflow.event.post"   // it woke nodes
 	AuditExported        Action = "audit.export"          //
 )
 

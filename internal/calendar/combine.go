@@ -14,25 +14,20 @@ import (
 type op string
 
 const (
+	// allOf is the calendar that has a session on the dates on which all members have
+	// one and trade at the same time: from the last opening to the first close. It is
+	// within regular hours when all of them are. The zone is that of the first member
+	// with a zone of its own.
 	allOf op = "all_of"
+	// anyOf is the calendar that has a session on the dates on which a member has one:
+	// from the first opening to the last close. It is within regular hours when one of
+	// them is, so there may be pauses within a session that is none of Session's break.
 	anyOf op = "any_of"
 	not   op = "not"
 )
 
 // maxMembers bounds the calendars of one combination.
 const maxMembers = 16
-
-// AllOf returns the calendar that has a session on the dates on which all
-// members have one and trade at the same time: from the last opening to the
-// first close. It is within regular hours when all of them are. The zone is
-// that of the first member with a zone of its own.
-func AllOf(members ...*Calendar) (*Calendar, error) { return combine(allOf, members) }
-
-// AnyOf returns the calendar that has a session on the dates on which a member
-// has one: from the first opening to the last close. It is within regular hours
-// when one of them is, so there may be pauses within a session that is none of
-// Session's break.
-func AnyOf(members ...*Calendar) (*Calendar, error) { return combine(anyOf, members) }
 
 // Not returns the calendar of the days, from midnight to midnight in the
 // member's zone, on which the member has no session.

@@ -15,8 +15,8 @@ type kind struct {
 	reason string
 }
 
-// dayOff is the reason of a day that the week leaves out.
-const dayOff = "no session on this day of the week"
+// DayOff is the reason of a day that the week leaves out.
+const DayOff = "no session on this day of the week"
 
 // compiler finds what happens on each day of a definition's valid span.
 type compiler struct {
@@ -328,7 +328,7 @@ func (c *compiler) kind(d Date) (kind, error) {
 	is, why := c.status(d)
 	if !is {
 		if why == nil {
-			return kind{reason: dayOff}, nil
+			return kind{reason: DayOff}, nil
 		}
 		return kind{reason: why.reason}, nil
 	}

@@ -26,15 +26,6 @@ const (
 	EventEndOfYear    EventKind = "session_end_of_year"
 )
 
-// EventKinds lists all kinds.
-func EventKinds() []EventKind {
-	return []EventKind{
-		EventOpen, EventClose, EventBreakStart, EventBreakEnd,
-		EventStartOfWeek, EventStartOfMonth, EventStartOfQuarter, EventStartOfYear,
-		EventEndOfWeek, EventEndOfMonth, EventEndOfQuarter, EventEndOfYear,
-	}
-}
-
 // Event is one occurrence.
 type Event struct {
 	Kind EventKind

@@ -50,7 +50,7 @@ func (x *exchange) shipped(d Date) kind {
 		return x.kinds[x.table[d-x.def.valid.from]]
 	}
 	if !x.def.workday(d) {
-		return kind{reason: dayOff}
+		return kind{reason: DayOff}
 	}
 	hours, ok := x.def.regular(d)
 	return kind{session: ok, clocks: hours}

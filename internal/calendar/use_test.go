@@ -76,7 +76,11 @@ func TestEventsWalk(t *testing.T) {
 	t.Parallel()
 	cal := load(t, `closed easter -2 "x"`, `early 11:00 dec 24 "x"`)
 	from, to := instant(t, "2024-06-01T00:00:00Z"), instant(t, "2026-06-01T00:00:00Z")
-	for _, kind := range EventKinds() {
+	for _, kind := range []EventKind{
+		EventOpen, EventClose, EventBreakStart, EventBreakEnd,
+		EventStartOfWeek, EventStartOfMonth, EventStartOfQuarter, EventStartOfYear,
+		EventEndOfWeek, EventEndOfMonth, EventEndOfQuarter, EventEndOfYear,
+	} {
 		var forward, backward []time.Time
 		for at := from; ; {
 			e, ok := cal.NextEvent(kind, at)
@@ -208,17 +212,17 @@ func TestBreaksOfCombinations(t *testing.T) {
 	c := load(t, "hours 08:00-16:00", "break 12:30-13:30")       // a break that overlaps
 	d := load(t, "hours 08:00-20:00", "break none 2024-01-01..") // no break
 	for _, x := range []struct {
-		join func(...*Calendar) (*Calendar, error)
+		join op
 		of   []*Calendar
 		want string
 	}{
-		{AllOf, []*Calendar{a, c}, "07:00-14:00 break 10:00-11:30 verified"},
-		{AnyOf, []*Calendar{a, c}, "06:00-15:00 break 10:30-11:00 verified"},
-		{AllOf, []*Calendar{a, d}, "07:00-15:00 break 10:00-11:00 verified"},
-		{AnyOf, []*Calendar{a, d}, "06:00-18:00 verified"},
-		{AnyOf, []*Calendar{a, b}, "07:00-18:00 verified"},
+		{allOf, []*Calendar{a, c}, "07:00-14:00 break 10:00-11:30 verified"},
+		{anyOf, []*Calendar{a, c}, "06:00-15:00 break 10:30-11:00 verified"},
+		{allOf, []*Calendar{a, d}, "07:00-15:00 break 10:00-11:00 verified"},
+		{anyOf, []*Calendar{a, d}, "06:00-18:00 verified"},
+		{anyOf, []*Calendar{a, b}, "07:00-18:00 verified"},
 	} {
-		joined, err := x.join(x.of...)
+		joined, err := combine(x.join, x.of)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +328,7 @@ func TestWrongOverrides(t *testing.T) {
 	if _, err := base.With([]Override{{Date: day, Kind: OverrideClosed}, {Date: day, Kind: OverrideOpen}}); err == nil {
 		t.Error("two overrides of one date are accepted")
 	}
-	all, err := AllOf(base, base)
+	all, err := combine(allOf, []*Calendar{base, base})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ const (
 	TopicLock     Topic = "lock"     // locks that are held from outside
 	TopicApproval Topic = "approval" // questions to people
 	TopicSchedule Topic = "schedule" // what happens to schedules and their nominals
+	TopicWorkflow Topic = "workflow" // what happens to runs of workflows and to their nodes
 )
 
 // Field is one value of an event beside those that all have.
@@ -37,17 +38,19 @@ type Entry struct {
 
 // catalogue is read-only; each type has exactly one entry.
 var catalogue = []Entry{
-	{JobQueued, TopicJob, "a job enters the queue, is there again after an attempt that failed, or comes back because the server stopped", fields(jobID)},
-	{JobStarted, TopicJob, "a worker takes a job and an attempt begins", fields(jobID, runID, Field{Name: "data.attempt", Doc: "number of the attempt, from 1"})},
+	{JobQueued, TopicJob, "a job enters the queue, is there again after an attempt that failed, or comes back because the server stopped", fields(jobID, Field{Name: "data.code", Doc: "interrupted, when a run that goes on came back because a server stopped or crashed; absent otherwise"})},
+	{JobStarted, TopicJob, "a worker takes a job and an attempt begins, or one that had begun goes on", fields(jobID, runID, Field{Name: "data.attempt", Doc: "number of the attempt, from 1"}, Field{Name: "data.resumed", Doc: "true, when the attempt had begun before and goes on; absent otherwise"})},
 	{JobUpdated, TopicJob, "a person changes a waiting job: its priority or its labels", fields(jobID)},
 	{JobHeld, TopicJob, "a waiting job is held: it will not start until it is released", fields(jobID)},
 	{JobReleased, TopicJob, "a held job may start again", fields(jobID)},
-	{JobCancelAsked, TopicJob, "a running job is asked to stop", fields(jobID)},
+	{JobCancelAsked, TopicJob, "a running job, or one whose run waits to go on, is asked to stop", fields(jobID)},
 	{JobCancelled, TopicJob, "a job has ended by cancel, and none of its processes is left", fields(jobID)},
 	{JobRunCompleted, TopicRun, "an attempt ends well, and with it the job", fields(jobID, runID)},
 	{JobRunFailed, TopicRun, "an attempt fails; the job ends, unless job.queued or job.cancelled follows", fields(jobID, runID, Field{Name: "data.code", Doc: "why, for programs, for example exit_nonzero"})},
 	{JobRunSkipped, TopicRun, "an attempt finds that there is nothing to do, and the job ends", fields(jobID, runID, Field{Name: "data.reason", Doc: "why, for people"})},
 	{JobDue, TopicJob, "the time before which a job must not start has come", fields(jobID)},
+	{JobParked, TopicJob, "a run gives its slot back while it waits for something", fields(jobID, runID, Field{Name: "data.for", Doc: "what it waits for: approval, timer, event, job, retry_delay, paused, turn, or locks"}, Field{Name: "data.until", Doc: "when it goes on by itself; absent where it does not"})},
+	{JobWoken, TopicJob, "what a parked run waited for has come: it goes on when it gets a slot", fields(jobID, runID)},
 	{JobApproved, TopicJob, "the approval that a job waited for is given: it may start", fields(jobID)},
 	{GroupCreated, TopicGroup, "a group of jobs enters the queue; job.queued tells of each member", fields(groupID)},
 	{GroupStarted, TopicGroup, "a group gets its slot", fields(groupID)},
@@ -66,6 +69,7 @@ var catalogue = []Entry{
 	{ApprovalRequested, TopicApproval, "somebody is asked to approve something", approvalFields},
 	{ApprovalDecided, TopicApproval, "a request for an approval ends in time: data.status is APPROVED, REJECTED or SUPERSEDED", approvalFields},
 	{ApprovalExpired, TopicApproval, "a request for an approval ends because nobody decided in time", approvalFields},
+	{ApprovalReminder, TopicApproval, "nobody has decided a request for an approval yet, and its workflow wants people to be reminded", approvalFields},
 	{ScheduleCreated, TopicSchedule, "a schedule is created", scheduleFields()},
 	{ScheduleUpdated, TopicSchedule, "a schedule gets a new version", scheduleFields(scheduleVersion)},
 	{SchedulePaused, TopicSchedule, "a schedule is paused: by a person, after too many failed runs, or because its trigger cannot be used", scheduleFields(
@@ -77,6 +81,22 @@ var catalogue = []Entry{
 		Field{Name: "data.job_id", Doc: "the job"}, Field{Name: "data.source", Doc: "schedule, catch_up, backfill, manual or event"})},
 	{ScheduleSkipped, TopicSchedule, "one nominal, or several for the same reason, do not fire", scheduleFields(Field{Name: "data.reason", Doc: "why, for programs, for example overlap"},
 		Field{Name: "data.nominal_at", Doc: "the first of them"}, Field{Name: "data.last_at", Doc: "the last of them"}, Field{Name: "data.count", Doc: "how many"})},
+	{WorkflowRunStarted, TopicWorkflow, "a run of a workflow works for the first time", workflowFields()},
+	{WorkflowRunWaiting, TopicWorkflow, "all that a run can do now is wait: it gives its slot back", workflowFields()},
+	{WorkflowRunResumed, TopicWorkflow, "a run that waited or was paused works again", workflowFields()},
+	{WorkflowRunPaused, TopicWorkflow, "a person pauses a run: it starts no more nodes", workflowFields()},
+	{WorkflowRunCompleted, TopicWorkflow, "a run ends well", workflowFields()},
+	{WorkflowRunFailed, TopicWorkflow, "a run ends badly, after compensation and its error handler", workflowFields()},
+	{WorkflowRunCancelled, TopicWorkflow, "a run that a person cancelled has ended", workflowFields()},
+	{WorkflowRunSkipped, TopicWorkflow, "a run ends because there is nothing to do", workflowFields()},
+	{WorkflowNodeStarted, TopicWorkflow, "an attempt of a node begins", workflowFields(nodeID)},
+	{WorkflowNodeWaiting, TopicWorkflow, "a node waits for a time, a person, an event, a job, a lock or its next attempt", workflowFields(nodeID)},
+	{WorkflowNodeCompleted, TopicWorkflow, "a node ends well", workflowFields(nodeID)},
+	{WorkflowNodeFailed, TopicWorkflow, "a node fails and has no attempt left", workflowFields(nodeID)},
+	{WorkflowNodeSkipped, TopicWorkflow, "a node does not run: its condition is false, or nothing leads to it", workflowFields(nodeID)},
+	{WorkflowNodeCancelled, TopicWorkflow, "a node is stopped, or never starts, because the run ends", workflowFields(nodeID)},
+	{WorkflowNodeCompensated, TopicWorkflow, "what a node did is undone", workflowFields(nodeID)},
+	{WorkflowProgress, TopicWorkflow, "items of a map have ended; data.reason says how many of how many, as in 750/1000", workflowFields(nodeID)},
 	{LockReleased, TopicLock, "a lock that was taken from outside is free again: given back, expired or taken away", fields(lockName)},
 }
 
@@ -90,8 +110,12 @@ var (
 		{Name: "data.status", Doc: "its status"},
 		{Name: "data.subject_type", Doc: "what waits for it, for example job"},
 		{Name: "data.subject_id", Doc: "its id"},
+		{Name: "data.workflow_run_id", Doc: "the run of a workflow that waits; absent = none does"},
+		{Name: "data.node_id", Doc: "its node"},
 	}
 	scheduleVersion = Field{Name: "data.version", Doc: "the version of the schedule"}
+
+	nodeID = Field{Name: "data.node_id", Doc: "the node"}
 
 	lockName = Field{Name: "data.lock", Doc: "the lock's name"}
 )
@@ -102,13 +126,19 @@ func scheduleFields(more ...Field) []Field {
 	return append([]Field{{Name: "data.schedule_id", Doc: "the schedule"}, {Name: "data.name", Doc: "its name"}}, more...)
 }
 
+func workflowFields(more ...Field) []Field {
+	return append(append([]Field{{Name: "data.workflow_run_id", Doc: "the run of the workflow"}, {Name: "data.workflow_id", Doc: "the workflow"}}, more...),
+		Field{Name: "data.previous_state", Doc: "status before"}, Field{Name: "data.new_state", Doc: "status now"},
+		Field{Name: "data.reason", Doc: "why, for people; absent = there is nothing to say"}, Field{Name: "data.step", Doc: "number of the run's step"})
+}
+
 // Catalogue returns what is known of every type, in the order of the
 // documentation.
 func Catalogue() []Entry { return slices.Clone(catalogue) }
 
 // Topics returns all topics in the order of the documentation.
 func Topics() []Topic {
-	return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock, TopicApproval, TopicSchedule}
+	return []Topic{TopicJob, TopicRun, TopicGroup, TopicTemplate, TopicQueue, TopicLock, TopicApproval, TopicSchedule, TopicWorkflow}
 }
 
 // Topic is the topic of t, "" for a type that is not in the catalogue: one that

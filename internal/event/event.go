@@ -26,6 +26,8 @@ const (
 	JobRunSkipped   Type = "job.run.skipped"   // an attempt had nothing to do
 	JobApproved     Type = "job.approved"      // the approval that a job waited for was given
 	JobDue          Type = "job.due"           // a delayed job's time has come
+	JobParked       Type = "job.parked"        // a run gave its slot back while it waits for something
+	JobWoken        Type = "job.woken"         // a parked run can go on
 	GroupCreated    Type = "group.created"
 	GroupStarted    Type = "group.started"   // a group got its slot
 	GroupFinished   Type = "group.finished"  // the last member of a group ended
@@ -46,6 +48,8 @@ const (
 	ApprovalRequested Type = "approval.requested"
 	ApprovalDecided   Type = "approval.decided"
 	ApprovalExpired   Type = "approval.expired"
+	// ApprovalReminder tells again of a request that nobody has decided yet.
+	ApprovalReminder Type = "approval.reminder"
 
 	ScheduleCreated  Type = "schedule.created"
 	ScheduleUpdated  Type = "schedule.updated"  // it has a new version
@@ -55,6 +59,25 @@ const (
 	ScheduleDeleted  Type = "schedule.deleted"
 	ScheduleFired    Type = "schedule.fired"   // a nominal became a job
 	ScheduleSkipped  Type = "schedule.skipped" // nominals did not
+
+	WorkflowRunStarted   Type = "workflow.run.started"   // a run of a workflow works for the first time
+	WorkflowRunWaiting   Type = "workflow.run.waiting"   // it waits without a slot
+	WorkflowRunResumed   Type = "workflow.run.resumed"   // it works again
+	WorkflowRunPaused    Type = "workflow.run.paused"    // a person stopped it for a while
+	WorkflowRunCompleted Type = "workflow.run.completed" // it ended well
+	WorkflowRunFailed    Type = "workflow.run.failed"    // it ended badly
+	WorkflowRunCancelled Type = "workflow.run.cancelled" // it ended by a person's wish
+	WorkflowRunSkipped   Type = "workflow.run.skipped"   // it ended with nothing to do
+
+	WorkflowNodeStarted     Type = "workflow.node.started"     // an attempt of a node began
+	WorkflowNodeWaiting     Type = "workflow.node.waiting"     // a node waits without a slot
+	WorkflowNodeCompleted   Type = "workflow.node.completed"   // a node ended well
+	WorkflowNodeFailed      Type = "workflow.node.failed"      // a node has no attempt left
+	WorkflowNodeSkipped     Type = "workflow.node.skipped"     // a node does not run
+	WorkflowNodeCancelled   Type = "workflow.node.cancelled"   // a node was stopped with its run
+	WorkflowNodeCompensated Type = "workflow.node.compensated" // what a node did was undone
+
+	WorkflowProgress Type = "workflow.progress" // items of a map have ended
 )
 
 // Event is one announcement. The zero Seq means that the store has not

@@ -9,6 +9,9 @@ import (
 // maxTerms bounds a filter.
 const maxTerms = 50
 
+// WorkflowRunKey is the key of Event.Data that holds the run of a workflow.
+const WorkflowRunKey = "workflow_run_id"
+
 // Filter chooses events. The zero value lets all through. It is immutable.
 type Filter struct{ terms []term }
 
@@ -19,8 +22,8 @@ type term struct {
 }
 
 // ParseFilter reads terms, any of which lets an event through: a topic ("run")
-// lets all its events through, and job:ID, run:ID, template:ID or approval:ID lets through
-// whatever names that object, whichever its topic. No terms let all through.
+// lets all its events through, and job:ID, run:ID, template:ID, approval:ID or
+// workflow:ID (of a run) lets through whatever names that object, whichever its topic. No terms let all through.
 // The error says which term is wrong; it is for the person who wrote it.
 func ParseFilter(terms []string) (Filter, error) {
 	var f Filter
@@ -47,6 +50,8 @@ func idPrefix(t Topic) string {
 		return "tmpl_"
 	case TopicApproval:
 		return "appr_"
+	case TopicWorkflow:
+		return "wfrun_"
 	case TopicJob, TopicRun, TopicQueue, TopicGroup, TopicLock, TopicSchedule:
 	}
 	return string(t) + "_"
@@ -70,7 +75,8 @@ func (t term) match(e Event) bool {
 		return e.Type.Topic() == t.topic
 	}
 	return t.id == e.JobID || t.id == e.RunID || t.id == e.TemplateID ||
-		t.topic == TopicApproval && t.id == e.Data["approval_id"]
+		t.topic == TopicApproval && t.id == e.Data["approval_id"] ||
+		t.topic == TopicWorkflow && t.id == e.Data[WorkflowRunKey]
 }
 
 func clip(s string) string {

@@ -31,6 +31,7 @@ const (
 	WrongIDType            Code = "wrong_id_type"
 	BodyTooLarge           Code = "body_too_large"
 	NotFound               Code = "not_found"
+	VersionNotFound        Code = "version_not_found"
 	MethodNotAllowed       Code = "method_not_allowed"
 	UpgradeRequired        Code = "upgrade_required"
 	Unauthorized           Code = "unauthorized"
@@ -48,6 +49,15 @@ const (
 	HostNotAllowed         Code = "host_not_allowed"
 	CrossOrigin            Code = "cross_origin"
 	Conflict               Code = "conflict"
+	NoActiveVersion        Code = "no_active_version"
+	RollbackLoop           Code = "rollback_loop"
+	WorkflowArchived       Code = "workflow_archived"
+	WorkflowInUse          Code = "workflow_in_use"
+	WorkflowInvalid        Code = "workflow_invalid"
+	RunningNotPossible     Code = "running_not_possible"
+	NothingToRetry         Code = "nothing_to_retry"
+	UnknownNode            Code = "unknown_node"
+	VersionNotPossible     Code = "version_not_possible"
 	AlreadyFinished        Code = "already_finished"
 	ApprovalClosed         Code = "approval_closed"
 	ApprovalContentChanged Code = "approval_content_changed"
@@ -91,6 +101,11 @@ const (
 	SourceUnreadable       Code = "source_unreadable"
 	BudgetSpent            Code = "budget_spent"
 	WebhookDisabled        Code = "webhook_disabled"
+	SecretNotFound         Code = "secret_not_found"
+	SecretNotGranted       Code = "secret_not_granted"
+	SecretUnreadable       Code = "secret_unreadable"
+	SecretsKeyMissing      Code = "secrets_key_missing"
+	SecretsKeyWrong        Code = "secrets_key_wrong"
 	NotUnique              Code = "not_unique"
 	AlreadyStarted         Code = "already_started"
 	WrongGroup             Code = "wrong_group"
@@ -134,6 +149,7 @@ var register = map[Code]Entry{
 	WrongIDType:            {Invalid, "Wrong id type", "Use an id with the prefix that this place expects."},
 	BodyTooLarge:           {Oversized, "Body too large", "Send a smaller body."},
 	NotFound:               {Missing, "Not found", "Check the id or the path; objects of another tenant are not visible."},
+	VersionNotFound:        {Missing, "Version not found", "List the versions and use the number of one of them."},
 	MethodNotAllowed:       {Invalid, "Method not allowed", "Use one of the methods in the Allow header."},
 	UpgradeRequired:        {Invalid, "Upgrade required", "Open a WebSocket here, version 13, or use the address named in detail."},
 	Unauthorized:           {Unauthenticated, "Authentication required", "Send a valid token as Authorization: Bearer."},
@@ -151,6 +167,15 @@ var register = map[Code]Entry{
 	HostNotAllowed:         {Forbidden, "Host not allowed", "Use a host name that the server was told to answer for."},
 	CrossOrigin:            {Forbidden, "Cross-origin request", "Call from a page of this server, or from a program with a token."},
 	Conflict:               {Conflicting, "Conflict", "Read the object again and repeat the change if it still makes sense."},
+	NoActiveVersion:        {Conflicting, "No active version", "Activate a version of the workflow first."},
+	RollbackLoop:           {Conflicting, "Rollback loop", "A node rolls a workflow back once in an hour at most; find out why it failed again, or roll back by hand."},
+	WorkflowArchived:       {Conflicting, "Workflow archived", "Apply its document again to use it."},
+	WorkflowInUse:          {Conflicting, "Workflow in use", "Remove or change what names it first, as errors says."},
+	WorkflowInvalid:        {Invalid, "Workflow not valid", "Correct the places listed in errors; runsheet workflow validate shows them, too."},
+	RunningNotPossible:     {Conflicting, "Not possible for running runs", "Let running runs keep their version, or wait until they have ended."},
+	NothingToRetry:         {Conflicting, "Nothing to retry", "Name a node with from_node, or run the workflow again from its beginning."},
+	UnknownNode:            {Invalid, "Unknown node", "Use a node_id of the run's version; the run shows them."},
+	VersionNotPossible:     {Conflicting, "Not possible with that version", "Retry from a node before those in errors, or keep the version."},
 	ApprovalClosed:         {Conflicting, "Approval closed", "It was decided, has expired or was replaced: read it to see how it ended."},
 	ApprovalContentChanged: {Conflicting, "Approval content changed", "Read the approval again and decide with the content_hash that it shows."},
 	SelfApproval:           {Forbidden, "Self-approval", "Somebody other than the requester must approve it."},
@@ -194,6 +219,11 @@ var register = map[Code]Entry{
 	SourceUnreadable:       {Invalid, "No source could be read", "Look at detail: use files and pages of plain text, Markdown, HTML or PDF that the server may read."},
 	TemplateArchived:       {Conflicting, "Template archived", "Unarchive the template or use another."},
 	WebhookDisabled:        {Conflicting, "Webhook disabled", "Enable the webhook first."},
+	SecretNotFound:         {Missing, "Secret not found", "Look at the names in the list of secrets; an administrator can set it."},
+	SecretNotGranted:       {Forbidden, "Secret not granted", "An administrator must grant the secret to this workflow, kind of node and host."},
+	SecretUnreadable:       {Conflicting, "Secret cannot be read", "What is stored was damaged or belongs to something else: set the value again."},
+	SecretsKeyMissing:      {Unavailable, "Key of secrets missing", "Give the server the key that the secrets were encrypted with: secrets.key_file or RUNSHEET_SECRETS_KEY."},
+	SecretsKeyWrong:        {Unavailable, "Wrong key of secrets", "Give the server the key that the secrets were encrypted with; nothing is overwritten meanwhile."},
 	NotUnique:              {Conflicting, "Not unique", "An equal job is there already; Location and errors name it."},
 	AlreadyStarted:         {Conflicting, "Already started", "The job does not wait any more; name another neighbour."},
 	WrongGroup:             {Invalid, "Wrong group", "A member moves only inside its group; move the group itself, or jobs that are in none."},

@@ -16,6 +16,7 @@ import (
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/secret"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/webhook"
 )
@@ -106,11 +107,26 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	if s.Outbox != nil {
 		s.Outbox = timedOutbox{s.Outbox, m}
 	}
+	if s.Secrets != nil {
+		s.Secrets = timedSecrets{s.Secrets, m}
+	}
+	if s.Workflows != nil {
+		s.Workflows = timedWorkflows{s.Workflows, m}
+	}
+	if s.WorkflowRuns != nil {
+		s.WorkflowRuns = timedWorkflowRuns{s.WorkflowRuns, m}
+	}
+	if s.WorkflowLog != nil {
+		s.WorkflowLog = timedWorkflowLog{s.WorkflowLog, m}
+	}
 	if s.Health != nil {
 		s.Health = timedHealth{s.Health, m}
 	}
 	if s.Snapshots != nil {
 		s.Snapshots = timedSnapshots{s.Snapshots, m}
+	}
+	if s.Views != nil {
+		s.Views = timedViews{s.Views, m}
 	}
 	return s
 }
@@ -466,6 +482,20 @@ func (d timedApprovals) Decide(ctx context.Context, a1 store.DecideApproval) (ap
 func (d timedApprovals) Rerequest(ctx context.Context, a1 store.RerequestApproval) (approval.Request, error) {
 	done := d.m.begin("approvals", "rerequest")
 	r0, err := d.Approvals.Rerequest(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) Withdraw(ctx context.Context, a1 store.WithdrawApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "withdraw")
+	r0, err := d.Approvals.Withdraw(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) Remind(ctx context.Context, a1 store.RemindApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "remind")
+	r0, err := d.Approvals.Remind(ctx, a1)
 	done(err)
 	return r0, err
 }
@@ -877,6 +907,20 @@ func (d timedLocks) Release(ctx context.Context, a1 store.ReleaseLock) (job.Hold
 	return r0, err
 }
 
+func (d timedLocks) Take(ctx context.Context, a1 store.TakeLocks) (store.TakenLocks, error) {
+	done := d.m.begin("locks", "take")
+	r0, err := d.Locks.Take(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedLocks) Free(ctx context.Context, a1 store.FreeLocks) error {
+	done := d.m.begin("locks", "free")
+	err := d.Locks.Free(ctx, a1)
+	done(err)
+	return err
+}
+
 func (d timedLocks) SetCapacity(ctx context.Context, a1 store.SetCapacity) (store.Lock, error) {
 	done := d.m.begin("locks", "set_capacity")
 	r0, err := d.Locks.SetCapacity(ctx, a1)
@@ -939,6 +983,13 @@ type timedKeys struct {
 func (d timedKeys) Find(ctx context.Context, a1 store.Key) error {
 	done := d.m.begin("keys", "find")
 	err := d.Keys.Find(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedKeys) Begin(ctx context.Context, a1 store.Key) error {
+	done := d.m.begin("keys", "begin")
+	err := d.Keys.Begin(ctx, a1)
 	done(err)
 	return err
 }
@@ -1368,6 +1419,243 @@ func (d timedOutbox) Backlog(ctx context.Context) (int, int, error) {
 	return r0, r1, err
 }
 
+type timedSecrets struct {
+	store.Secrets
+	m *Metrics
+}
+
+func (d timedSecrets) Put(ctx context.Context, a1 store.PutSecret) (secret.Secret, error) {
+	done := d.m.begin("secrets", "put")
+	r0, err := d.Secrets.Put(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSecrets) Secret(ctx context.Context, a1 string, a2 string) (store.SealedSecret, error) {
+	done := d.m.begin("secrets", "secret")
+	r0, err := d.Secrets.Secret(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedSecrets) List(ctx context.Context, a1 store.ListSecrets) (store.SecretPage, error) {
+	done := d.m.begin("secrets", "list")
+	r0, err := d.Secrets.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSecrets) Delete(ctx context.Context, a1 store.DeleteSecret) error {
+	done := d.m.begin("secrets", "delete")
+	err := d.Secrets.Delete(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedSecrets) Used(ctx context.Context, a1 string, a2 string, a3 time.Time) error {
+	done := d.m.begin("secrets", "used")
+	err := d.Secrets.Used(ctx, a1, a2, a3)
+	done(err)
+	return err
+}
+
+func (d timedSecrets) Check(ctx context.Context) (string, error) {
+	done := d.m.begin("secrets", "check")
+	r0, err := d.Secrets.Check(ctx)
+	done(err)
+	return r0, err
+}
+
+func (d timedSecrets) FirstCheck(ctx context.Context, a1 string, a2 time.Time) (string, error) {
+	done := d.m.begin("secrets", "first_check")
+	r0, err := d.Secrets.FirstCheck(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedSecrets) DataKey(ctx context.Context, a1 store.DataKey) (string, error) {
+	done := d.m.begin("secrets", "data_key")
+	r0, err := d.Secrets.DataKey(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedSecrets) Rewrap(ctx context.Context, a1 store.Rewrap) (int, error) {
+	done := d.m.begin("secrets", "rewrap")
+	r0, err := d.Secrets.Rewrap(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedWorkflows struct {
+	store.Workflows
+	m *Metrics
+}
+
+func (d timedWorkflows) Apply(ctx context.Context, a1 store.ApplyWorkflow) (store.AppliedWorkflow, error) {
+	done := d.m.begin("workflows", "apply")
+	r0, err := d.Workflows.Apply(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Workflow(ctx context.Context, a1 string, a2 string) (store.Workflow, error) {
+	done := d.m.begin("workflows", "workflow")
+	r0, err := d.Workflows.Workflow(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Version(ctx context.Context, a1 string, a2 string, a3 int) (store.WorkflowVersion, error) {
+	done := d.m.begin("workflows", "version")
+	r0, err := d.Workflows.Version(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) List(ctx context.Context, a1 store.ListWorkflows) (store.WorkflowPage, error) {
+	done := d.m.begin("workflows", "list")
+	r0, err := d.Workflows.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Versions(ctx context.Context, a1 store.ListWorkflowVersions) (store.WorkflowVersionPage, error) {
+	done := d.m.begin("workflows", "versions")
+	r0, err := d.Workflows.Versions(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Activate(ctx context.Context, a1 store.ActivateWorkflow) (store.MovedWorkflow, error) {
+	done := d.m.begin("workflows", "activate")
+	r0, err := d.Workflows.Activate(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Activations(ctx context.Context, a1 store.ListActivations) (store.ActivationPage, error) {
+	done := d.m.begin("workflows", "activations")
+	r0, err := d.Workflows.Activations(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Archive(ctx context.Context, a1 store.ArchiveWorkflow) (store.Workflow, error) {
+	done := d.m.begin("workflows", "archive")
+	r0, err := d.Workflows.Archive(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedWorkflowRuns struct {
+	store.WorkflowRuns
+	m *Metrics
+}
+
+func (d timedWorkflowRuns) Run(ctx context.Context, a1 string, a2 string) (store.WorkflowRun, error) {
+	done := d.m.begin("workflow_runs", "run")
+	r0, err := d.WorkflowRuns.Run(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowRuns) List(ctx context.Context, a1 store.ListWorkflowRuns) (store.WorkflowRunPage, error) {
+	done := d.m.begin("workflow_runs", "list")
+	r0, err := d.WorkflowRuns.List(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowRuns) Load(ctx context.Context, a1 string, a2 int64) (store.WorkflowRun, store.WorkflowSignals, error) {
+	done := d.m.begin("workflow_runs", "load")
+	r0, r1, err := d.WorkflowRuns.Load(ctx, a1, a2)
+	done(err)
+	return r0, r1, err
+}
+
+func (d timedWorkflowRuns) Enter(ctx context.Context, a1 store.EnterWorkflow) (store.Turn, error) {
+	done := d.m.begin("workflow_runs", "enter")
+	r0, err := d.WorkflowRuns.Enter(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowRuns) Step(ctx context.Context, a1 store.WorkflowStep) (store.WorkflowSignals, error) {
+	done := d.m.begin("workflow_runs", "step")
+	r0, err := d.WorkflowRuns.Step(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowRuns) Signals(ctx context.Context, a1 []string) (map[string]store.WorkflowSignals, error) {
+	done := d.m.begin("workflow_runs", "signals")
+	r0, err := d.WorkflowRuns.Signals(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowRuns) Wake(ctx context.Context, a1 store.WakeNode) error {
+	done := d.m.begin("workflow_runs", "wake")
+	err := d.WorkflowRuns.Wake(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedWorkflowRuns) Waiting(ctx context.Context, a1 store.ListWaiting) ([]store.WaitingNode, error) {
+	done := d.m.begin("workflow_runs", "waiting")
+	r0, err := d.WorkflowRuns.Waiting(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowRuns) Pause(ctx context.Context, a1 store.PauseWorkflow) (store.WorkflowRun, error) {
+	done := d.m.begin("workflow_runs", "pause")
+	r0, err := d.WorkflowRuns.Pause(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowRuns) Switch(ctx context.Context, a1 store.SwitchWorkflow) error {
+	done := d.m.begin("workflow_runs", "switch")
+	err := d.WorkflowRuns.Switch(ctx, a1)
+	done(err)
+	return err
+}
+
+type timedWorkflowLog struct {
+	store.WorkflowLog
+	m *Metrics
+}
+
+func (d timedWorkflowLog) Checkpoints(ctx context.Context, a1 store.ListCheckpoints) (store.CheckpointPage, error) {
+	done := d.m.begin("workflow_log", "checkpoints")
+	r0, err := d.WorkflowLog.Checkpoints(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowLog) Checkpoint(ctx context.Context, a1 string, a2 string, a3 string) (store.WorkflowCheckpoint, error) {
+	done := d.m.begin("workflow_log", "checkpoint")
+	r0, err := d.WorkflowLog.Checkpoint(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowLog) Attempts(ctx context.Context, a1 string, a2 string, a3 string, a4 int) ([]store.NodeAttempt, error) {
+	done := d.m.begin("workflow_log", "attempts")
+	r0, err := d.WorkflowLog.Attempts(ctx, a1, a2, a3, a4)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflowLog) Forget(ctx context.Context, a1 store.ForgetCheckpoints) (int, error) {
+	done := d.m.begin("workflow_log", "forget")
+	r0, err := d.WorkflowLog.Forget(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 type timedHealth struct {
 	store.Health
 	m *Metrics
@@ -1411,4 +1699,72 @@ func (d timedSnapshots) Snapshot(ctx context.Context, a1 string, a2 func(context
 	err := d.Snapshots.Snapshot(ctx, a1, a2)
 	done(err)
 	return err
+}
+
+type timedViews struct {
+	store.Views
+	m *Metrics
+}
+
+func (d timedViews) RunsByTime(ctx context.Context, a1 store.RunsByTime) ([]store.RunBar, bool, error) {
+	done := d.m.begin("views", "runs_by_time")
+	r0, r1, err := d.Views.RunsByTime(ctx, a1)
+	done(err)
+	return r0, r1, err
+}
+
+func (d timedViews) WorkflowResults(ctx context.Context, a1 store.AskResults) (map[string][]store.WorkflowResult, error) {
+	done := d.m.begin("views", "workflow_results")
+	r0, err := d.Views.WorkflowResults(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedViews) VersionResults(ctx context.Context, a1 string, a2 string, a3 int) (map[int]store.VersionTally, error) {
+	done := d.m.begin("views", "version_results")
+	r0, err := d.Views.VersionResults(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
+func (d timedViews) ScheduleResults(ctx context.Context, a1 store.AskResults) (map[string][]store.HistoryEntry, error) {
+	done := d.m.begin("views", "schedule_results")
+	r0, err := d.Views.ScheduleResults(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedViews) WaitingApprovals(ctx context.Context, a1 string) (map[string]int, error) {
+	done := d.m.begin("views", "waiting_approvals")
+	r0, err := d.Views.WaitingApprovals(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedViews) PendingApprovals(ctx context.Context, a1 string) (int, error) {
+	done := d.m.begin("views", "pending_approvals")
+	r0, err := d.Views.PendingApprovals(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedViews) QueuedBefore(ctx context.Context, a1 string, a2 time.Time, a3 int) (int, error) {
+	done := d.m.begin("views", "queued_before")
+	r0, err := d.Views.QueuedBefore(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
+func (d timedViews) JobEvents(ctx context.Context, a1 store.ListJobEvents) (store.EventPage, error) {
+	done := d.m.begin("views", "job_events")
+	r0, err := d.Views.JobEvents(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedViews) DeliveryResults(ctx context.Context, a1 store.AskResults) (map[string]store.DeliveryTally, error) {
+	done := d.m.begin("views", "delivery_results")
+	r0, err := d.Views.DeliveryResults(ctx, a1)
+	done(err)
+	return r0, err
 }

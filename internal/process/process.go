@@ -50,6 +50,9 @@ import (
 // inherits. Its value is the run id; Sweep finds processes by it.
 const MarkerVariable = "RUNSHEET_RUN_ID"
 
+// PartVariable marks the processes of one tree of a run that has several.
+const PartVariable = "RUNSHEET_RUN_PART"
+
 const (
 	defaultGrace = 10 * time.Second
 	// drainTime bounds the wait for the end of the output after the tree is gone.
@@ -112,6 +115,10 @@ type Options struct {
 	GraceFor func(cause error) time.Duration
 	// RunID marks every process of the tree. Required.
 	RunID string
+	// Part tells this tree from others of the same run, so that when it loses its
+	// supervisor the others live on. It is different for all trees of all runs; "" =
+	// the run has only this tree.
+	Part string
 	// Record makes the supervisor's identity durable before the command may
 	// begin; its error prevents the start. Nil records nothing.
 	Record func(context.Context, run.Process) error
@@ -121,6 +128,15 @@ type Options struct {
 	Until func() time.Time
 	// Clock measures the grace, and what is left until Until; the system's if nil.
 	Clock clock.Clock
+}
+
+// marks are the variables by which the processes of the tree are found.
+func (o Options) marks() []string {
+	out := []string{MarkerVariable + "=" + o.RunID}
+	if o.Part != "" {
+		out = append(out, PartVariable+"="+o.Part)
+	}
+	return out
 }
 
 // Result is how a command ended.
@@ -208,7 +224,7 @@ func (p *Process) launch() error {
 	defer pp.closeRemote()
 	p.cmd = &exec.Cmd{
 		Path: selfPath(), Args: []string{"runsheet", ShimArg},
-		Env:   []string{MarkerVariable + "=" + p.opts.RunID, "GOMAXPROCS=1", "GOTRACEBACK=none"},
+		Env:   append(p.opts.marks(), "GOMAXPROCS=1", "GOTRACEBACK=none"),
 		Dir:   rootDir(),
 		Stdin: pp.stdin.remote, Stdout: pp.stdout.remote, Stderr: pp.stderr.remote,
 	}
@@ -287,7 +303,7 @@ func (p *Process) begin(ctx context.Context) error {
 	}
 	o := p.opts
 	sp := spec{Path: o.Path, Argv: o.Argv, Env: o.Env, Dir: o.Dir, Limits: o.Limits}
-	sp.Env = append(append([]string(nil), sp.Env...), MarkerVariable+"="+o.RunID)
+	sp.Env = append(append([]string(nil), sp.Env...), o.marks()...)
 	if err := p.tell(order{Spec: &sp}); err != nil {
 		return fmt.Errorf("instruct supervisor: %w", err)
 	}
@@ -344,7 +360,7 @@ func (p *Process) reap(gone bool) {
 	for !gone {
 		// The promise is that nothing is left, so there is no giving up here: a
 		// process that even KILL cannot end keeps its slot.
-		_, err := Sweep(context.Background(), p.clk, []Survivor{{RunID: p.opts.RunID, Process: p.ident}})
+		_, err := Sweep(context.Background(), p.clk, []Survivor{{RunID: p.opts.RunID, Part: p.opts.Part, Process: p.ident}})
 		gone = err == nil
 	}
 }

@@ -16,6 +16,8 @@ const (
 type Survivor struct {
 	// RunID is the marker of its tree.
 	RunID string
+	// Part is that of Options: of the run's trees only this one is dead; "" = all.
+	Part string
 	// Process is the supervisor as it was recorded; zero if none was.
 	Process run.Process
 }

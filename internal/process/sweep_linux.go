@@ -45,7 +45,10 @@ func survivors(boot string, dead []Survivor) []proc {
 	markers := map[string]bool{}
 	recorded := map[int]string{}
 	for _, d := range dead {
-		if d.RunID != "" {
+		switch {
+		case d.Part != "":
+			markers[PartVariable+"="+d.Part] = true
+		case d.RunID != "":
 			markers[MarkerVariable+"="+d.RunID] = true
 		}
 		if d.Process.Pid > 1 {

@@ -170,6 +170,11 @@ func Apply(r Run, ev any) (Change, error) {
 
 func end(r Run, at time.Time, res Result) Run {
 	r.FinishedAt = at
+	return with(r, res)
+}
+
+// with is r with what it has left so far.
+func with(r Run, res Result) Run {
 	if res.Progress == (Progress{}) {
 		res.Progress = r.Result.Progress
 	}
@@ -182,6 +187,11 @@ func succeed(r Run, e Succeeded, c *Change) { c.After = end(r, e.At, e.Result) }
 func pass(r Run, e Passed, c *Change) {
 	c.After = end(r, e.At, e.Result)
 	c.After.Reason = e.Reason
+}
+
+func leave(r Run, e Left, c *Change) {
+	c.After = with(r, e.Result)
+	c.After.Instance, c.After.Process = "", Process{}
 }
 
 func fail(r Run, e Broke, c *Change) {

@@ -47,6 +47,9 @@ type (
 		Failure Failure
 		Result  Result
 	}
+	// Left says that a durable run gave its slot back: it goes on on another day, or
+	// after a restart, and has no instance until then.
+	Left struct{ Result Result }
 )
 
 // Table is the run's state machine.
@@ -54,4 +57,5 @@ var Table = fsm.New[State, Run, Change](func(r Run) State { return r.State },
 	fsm.On[Succeeded](fsm.From(Active), fsm.To(Completed), fsm.Do(succeed)),
 	fsm.On[Passed](fsm.From(Active), fsm.To(Skipped), fsm.Do(pass)),
 	fsm.On[Broke](fsm.From(Active), fsm.To(Failed), fsm.Do(fail)),
+	fsm.On[Left](fsm.From(Active), fsm.To(Active), fsm.Do(leave)),
 )

@@ -27,6 +27,7 @@ func events() []any {
 		run.Succeeded{At: noon},
 		run.Passed{At: noon, Reason: "nothing new"},
 		run.Broke{At: noon, Failure: run.Failure{Code: "timeout"}},
+		run.Left{},
 	}
 }
 
@@ -74,21 +75,29 @@ func TestEventsAreComplete(t *testing.T) {
 	}
 }
 
-// TestEndsOnce applies random events: the first ends the run, and nothing
+// TestEndsOnce applies random events: the first but Left ends the run, and nothing
 // changes it afterwards.
 func TestEndsOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		r := run.Run{ID: "run_1", State: run.Active, StartedAt: noon.Add(-time.Minute)}
+		r := run.Run{ID: "run_1", State: run.Active, Instance: "inst_1", StartedAt: noon.Add(-time.Minute)}
 		for i := range rapid.IntRange(1, 10).Draw(t, "steps") {
-			c, err := run.Apply(r, rapid.SampledFrom(events()).Draw(t, "event"))
-			if (err == nil) != (i == 0) {
+			ev := rapid.SampledFrom(events()).Draw(t, "event")
+			c, err := run.Apply(r, ev)
+			if (err == nil) != (r.State == run.Active) {
 				t.Fatalf("event %d on %s: %v", i, r.State, err)
 			}
 			if err != nil {
 				continue
 			}
-			if r = c.After; !r.State.Terminal() || r.Duration() != time.Minute {
+			r = c.After
+			if _, goesOn := ev.(run.Left); goesOn {
+				if r.State != run.Active || r.Instance != "" || r.Duration() != 0 {
+					t.Fatalf("after it left its slot: %+v", r)
+				}
+				continue
+			}
+			if !r.State.Terminal() || r.Duration() != time.Minute {
 				t.Fatalf("after the first event: %s, duration %v", r.State, r.Duration())
 			}
 		}

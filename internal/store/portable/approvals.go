@@ -37,7 +37,7 @@ type approvalBody struct {
 const approvalColumns = `approval_id, tenant, status, version, kind, subject_type, subject_id, body, content, content_hash,
 	round, replaces, replaced_by, decisions, reason, requested_ms, expires_ms, decided_ms`
 
-func scanApproval(rows *sql.Rows) (approval.Request, error) { return scanApprovalWith(rows.Scan) }
+func scanApproval(rows Rows) (approval.Request, error) { return scanApprovalWith(rows.Scan) }
 
 func scanApprovalWith(scan func(...any) error) (approval.Request, error) {
 	var r approval.Request

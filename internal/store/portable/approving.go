@@ -177,7 +177,7 @@ func (s approvals) Expire(ctx context.Context, p store.ExpireApprovals) (store.E
 		if err != nil {
 			return fmt.Errorf("look for expired approvals: %w", err)
 		}
-		due, err := collect(rows, func(r *sql.Rows) (at [2]string, err error) {
+		due, err := collect(rows, func(r Rows) (at [2]string, err error) {
 			err = r.Scan(&at[0], &at[1])
 			return at, err
 		})

@@ -16,7 +16,7 @@ type artifacts struct{ *db }
 
 const artifactColumns = `artifact_id, tenant, run_id, name, size_bytes, sha256, media_type, created_ms`
 
-func scanArtifact(rows *sql.Rows) (run.Artifact, error) { return scanArtifactWith(rows.Scan) }
+func scanArtifact(rows Rows) (run.Artifact, error) { return scanArtifactWith(rows.Scan) }
 
 func scanArtifactWith(scan func(...any) error) (run.Artifact, error) {
 	var a run.Artifact

@@ -18,7 +18,7 @@ type auditLog struct{ *db }
 const auditColumns = `tenant, seq, at_ms, actor, actor_id, remote, request_id, action, object, object_name,
 	before_hash, after_hash, detail, prev, hash`
 
-func scanEntry(rows *sql.Rows) (audit.Entry, error) { return scanEntryWith(rows.Scan) }
+func scanEntry(rows Rows) (audit.Entry, error) { return scanEntryWith(rows.Scan) }
 
 func scanEntryWith(scan func(...any) error) (audit.Entry, error) {
 	var e audit.Entry

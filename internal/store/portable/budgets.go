@@ -2,7 +2,6 @@ package portable
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -24,7 +23,7 @@ func readBudgets(ctx context.Context, tx Tx, now time.Time, cond string, args ..
 	if err != nil {
 		return nil, fmt.Errorf("read budgets: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (job.Budget, error) {
+	return collect(rows, func(r Rows) (job.Budget, error) {
 		var b job.Budget
 		var updated int64
 		err := r.Scan(&b.Tenant, &b.TemplateID, &b.Tokens, &b.UpdatedBy, &updated, &b.Spent)

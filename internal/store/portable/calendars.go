@@ -54,7 +54,7 @@ func (s calendars) Overrides(ctx context.Context, tenant string) (store.Override
 		if err != nil {
 			return fmt.Errorf("read calendar overrides: %w", err)
 		}
-		out.List, err = collect(rows, func(r *sql.Rows) (store.Override, error) {
+		out.List, err = collect(rows, func(r Rows) (store.Override, error) {
 			var o store.Override
 			var day string
 			var updated int64

@@ -2,7 +2,6 @@ package portable
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -97,7 +96,7 @@ func (s calls) Of(ctx context.Context, tenant, runID string) ([]run.Call, error)
 		if err != nil {
 			return fmt.Errorf("list calls: %w", err)
 		}
-		out, err = collect(rows, func(r *sql.Rows) (run.Call, error) {
+		out, err = collect(rows, func(r Rows) (run.Call, error) {
 			var c run.Call
 			var started int64
 			var ms [4]int64
@@ -134,7 +133,7 @@ func (s calls) Usage(ctx context.Context, p store.ListUsage) ([]store.TokenUsage
 		if err != nil {
 			return fmt.Errorf("list usage: %w", err)
 		}
-		out, err = collect(rows, func(r *sql.Rows) (store.TokenUsage, error) {
+		out, err = collect(rows, func(r Rows) (store.TokenUsage, error) {
 			var u store.TokenUsage
 			var total int64
 			err := r.Scan(&u.Day, &u.TemplateID, &u.JobType, &u.Model, &u.Calls, &u.Prompt, &u.Completion, &u.Unknown, &total)

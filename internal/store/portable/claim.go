@@ -187,6 +187,7 @@ func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decis
 			models = append(models, modelsOf(snap.Direct, r.ID)...)
 		}
 	}
+	var ids []string
 	for _, c := range d.Claims {
 		if c.Group != "" {
 			if there, err := startGroup(ctx, tx, c.Group, snap.Now); err != nil {
@@ -195,14 +196,15 @@ func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decis
 				continue
 			}
 		}
-		s, started, err := start(ctx, tx, c.JobID, snap.Self, snap.Now)
-		if err != nil {
-			return err
-		}
-		if started {
-			out.Started = append(out.Started, s)
-			models = append(models, job.ModelLocks(s.Job.Needs().Locks)...)
-		}
+		ids = append(ids, c.JobID)
+	}
+	started, err := start(ctx, tx, ids, snap.Self, snap.Now)
+	if err != nil {
+		return err
+	}
+	out.Started = started
+	for _, s := range started {
+		models = append(models, job.ModelLocks(s.Job.Needs().Locks)...)
 	}
 	if len(models) > 0 {
 		slices.Sort(models)
@@ -223,44 +225,71 @@ func modelsOf(all []job.Direct, runID string) []string {
 	return nil
 }
 
-// start carries one claim out: epoch, job, run, locks. The run of a resuming job goes
-// on. It reports false when a
-// person cancelled, held or edited the job since it was read: those changes do
+// start carries claims out: epoch, job, run, locks. The run of a resuming job goes
+// on. It leaves out a job that a
+// person cancelled, held or edited since it was read: those changes do
 // not wait for claims. The slot stays free until the next claim, which the
 // change's hint brings about.
-func start(ctx context.Context, tx Tx, jobID, instance string, now time.Time) (c store.Claimed, started bool, err error) {
-	none := store.Claimed{}
-	j, err := scanJobWith(tx.Row(ctx, `SELECT `+jobColumns+` FROM jobs WHERE job_id = $1`, jobID).Scan)
+func start(ctx context.Context, tx Tx, ids []string, instance string, now time.Time) ([]store.Claimed, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	marks, args := values(ids)
+	js, err := queryJobs(ctx, tx, `job_id IN (`+marks+`)`, args...)
 	if err != nil {
-		return none, false, fmt.Errorf("read job to claim: %w", err)
+		return nil, fmt.Errorf("read jobs to claim: %w", err)
 	}
-	if j.State != job.Queued || j.HeldReason != "" || j.Parked != "" || j.AwaitsApproval() || !j.NotBefore.IsZero() {
-		return none, false, nil
+	js = slices.DeleteFunc(js, func(j job.Job) bool {
+		return j.State != job.Queued || j.HeldReason != "" || j.Parked != "" || j.AwaitsApproval() || !j.NotBefore.IsZero()
+	})
+	if len(js) == 0 {
+		return nil, nil
 	}
-	epoch, err := nextEpoch(ctx, tx)
+	// In the order of the decision, and so are the epochs.
+	slices.SortFunc(js, func(a, b job.Job) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
+	last, err := nextEpochs(ctx, tx, len(js))
 	if err != nil {
-		return none, false, err
+		return nil, err
 	}
-	ch, err := job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch})
-	if err != nil {
-		return none, false, err
+	changes := make([]job.Change, len(js))
+	done := make([]bool, len(js))
+	for i, j := range js {
+		epoch := last - int64(len(js)-1-i)
+		if changes[i], err = job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch}); err != nil {
+			return nil, err
+		}
+		// Before's epoch is the old one, and is compared.
+		if err := askRow(ctx, tx, changes[i], &done[i]); err != nil {
+			return nil, err
+		}
 	}
-	// Before's epoch is the old one; change compares it.
-	done, err := change(ctx, tx, ch)
-	if err != nil || !done {
-		return none, false, err
+	if err := tx.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
-	var r run.Run
-	if j.Resuming {
-		r, err = resumeRun(ctx, tx, ch.After)
-	} else {
-		r = runOf(ch.After)
-		err = insertRun(ctx, tx, r)
+	out := make([]store.Claimed, 0, len(js))
+	for i, ch := range changes {
+		if !done[i] {
+			continue
+		}
+		c := store.Claimed{Job: ch.After}
+		if js[i].Resuming {
+			c.Run, err = resumeRun(ctx, tx, ch.After)
+		} else {
+			c.Run = runOf(ch.After)
+			err = insertRun(ctx, tx, c.Run)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := announceChange(ctx, tx, ch, deltaText(ch.Before.Spot(), ch.After.Spot()), stopRest); err != nil {
+			return nil, err
+		}
+		if err := takeLocks(ctx, tx, js[i].Needs().Locks, js[i].ID, c.Run, now); err != nil {
+			return nil, err
+		}
+		out = append(out, c)
 	}
-	if err != nil {
-		return none, false, err
-	}
-	return store.Claimed{Job: ch.After, Run: r}, true, takeLocks(ctx, tx, j.Needs().Locks, j.ID, r, now)
+	return out, nil
 }
 
 // takeLocks takes a unit of each lock for an attempt or a direct request.
@@ -447,7 +476,7 @@ func (s jobs) finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err 
 	if err := wakeMissed(ctx, tx, it.Job.After); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM lock_holders WHERE run_id = $1 AND token = $2`, b.RunID, b.Epoch); err != nil {
+	if err := tx.Later(ctx, `DELETE FROM lock_holders WHERE run_id = $1 AND token = $2`, b.RunID, b.Epoch); err != nil {
 		return nil, fmt.Errorf("free locks: %w", err)
 	}
 	return nil, dropCheckpoint(ctx, tx, it.Job.After)
@@ -458,7 +487,7 @@ func dropCheckpoint(ctx context.Context, tx Tx, j job.Job) error {
 	if !j.State.Terminal() {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE job_id = $1`, j.ID); err != nil {
+	if err := tx.Later(ctx, `DELETE FROM checkpoints WHERE job_id = $1`, j.ID); err != nil {
 		return fmt.Errorf("drop checkpoint: %w", err)
 	}
 	return nil

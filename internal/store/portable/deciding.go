@@ -437,7 +437,7 @@ func takeKeys(ctx context.Context, tx Tx, part []*firing) error {
 	if err != nil {
 		return fmt.Errorf("record runs: %w", err)
 	}
-	keys, err := collect(found, func(rows *sql.Rows) (k fireKey, err error) { return k, rows.Scan(&k.id, &k.nominal, &k.again) })
+	keys, err := collect(found, func(rows Rows) (k fireKey, err error) { return k, rows.Scan(&k.id, &k.nominal, &k.again) })
 	if err != nil {
 		return fmt.Errorf("record runs: %w", err)
 	}

@@ -108,7 +108,7 @@ func dueTargets(ctx context.Context, tx Tx, p webhook.Policy) ([]due, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for due deliveries: %w", err)
 	}
-	out, err := collect(rows, func(r *sql.Rows) (due, error) {
+	out, err := collect(rows, func(r Rows) (due, error) {
 		var d due
 		var h webhook.Health
 		var enabled sql.NullInt64
@@ -185,7 +185,7 @@ func takeFrom(ctx context.Context, tx Tx, t due, p store.TakeDeliveries, now tim
 	return 0, nil
 }
 
-func scanClaim(r *sql.Rows) (store.Claim, error) {
+func scanClaim(r Rows) (store.Claim, error) {
 	var c store.Claim
 	var secret, old sql.NullString
 	var until, rotated sql.NullInt64

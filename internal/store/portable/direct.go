@@ -96,7 +96,7 @@ func (s direct) Beat(ctx context.Context, instance string, ttl time.Duration) ([
 			return fmt.Errorf("list direct requests: %w", err)
 		}
 		ahead := 0
-		_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		_, err = collect(rows, func(r Rows) (struct{}, error) {
 			var d store.DirectState
 			var state, owner string
 			if err := r.Scan(&d.RunID, &state, &owner); err != nil {

@@ -23,7 +23,7 @@ type directiveBody struct {
 
 const directiveColumns = `directive_id, tenant, name, version, archived, body, created_by, created_ms, updated_ms`
 
-func scanDirective(rows *sql.Rows) (directive.Directive, error) { return scanDirectiveWith(rows.Scan) }
+func scanDirective(rows Rows) (directive.Directive, error) { return scanDirectiveWith(rows.Scan) }
 
 func scanDirectiveWith(scan func(...any) error) (directive.Directive, error) {
 	var d directive.Directive

@@ -23,7 +23,7 @@ type groups struct{ *db }
 const groupColumns = `group_id, tenant, name, mode, max_parallel, on_failure, state, version, rank, total, succeeded, failed,
 	skipped, cancelled, next_member, labels, created_by, created_ms, started_ms, finished_ms`
 
-func scanGroup(rows *sql.Rows) (job.Group, error) { return scanGroupWith(rows.Scan) }
+func scanGroup(rows Rows) (job.Group, error) { return scanGroupWith(rows.Scan) }
 
 func scanGroupWith(scan func(...any) error) (job.Group, error) {
 	var g job.Group

@@ -74,7 +74,7 @@ func setOff(ctx context.Context, tx Tx, h agenda.Happening, e event.Event, s web
 	if err != nil {
 		return fmt.Errorf("look for schedules that wait for %s: %w", h, err)
 	}
-	list, err := collect(rows, func(r *sql.Rows) (l listener, err error) {
+	list, err := collect(rows, func(r Rows) (l listener, err error) {
 		var delay int64
 		err = r.Scan(&l.id, &l.status, &l.on.Subject, &delay, &l.madeBy, &l.depth)
 		l.on.Delay = fromMS(delay)
@@ -201,7 +201,7 @@ func waitingHappenings(ctx context.Context, tx Tx, scheduleID string, nowMS int6
 	if err != nil {
 		return nil, nil, fmt.Errorf("read what a schedule waits for: %w", err)
 	}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+	_, err = collect(rows, func(r Rows) (struct{}, error) {
 		var id string
 		var ms int64
 		err := r.Scan(&id, &ms)
@@ -229,7 +229,7 @@ func happened(ctx context.Context, tx Tx, s agenda.Schedule) ([]agenda.Happened,
 	if err != nil {
 		return nil, fmt.Errorf("read the nominals of a schedule: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (h agenda.Happened, err error) {
+	return collect(rows, func(r Rows) (h agenda.Happened, err error) {
 		var ms int64
 		err = r.Scan(&ms, &h.Depth)
 		h.Nominal = clock.FromMillis(ms)
@@ -383,7 +383,7 @@ func condenseOne(ctx context.Context, tx Tx, id string, limit int) (int64, error
 	}
 	var events []string
 	var first, last int64
-	if _, err := collect(rows, func(r *sql.Rows) (struct{}, error) {
+	if _, err := collect(rows, func(r Rows) (struct{}, error) {
 		var event string
 		err := r.Scan(&event, &first)
 		if events = append(events, event); len(events) == 1 {

@@ -2,7 +2,6 @@ package portable
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,7 +92,7 @@ func runEntries(ctx context.Context, tx Tx, p store.ListHistory, id string) ([]s
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
+	return collect(rows, func(r Rows) (store.HistoryEntry, error) {
 		_, e, err := scanRunEntry(r.Scan)
 		return e, err
 	})
@@ -114,7 +113,7 @@ func skipEntries(ctx context.Context, tx Tx, p store.ListHistory, id string) ([]
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (store.HistoryEntry, error) {
+	return collect(rows, func(r Rows) (store.HistoryEntry, error) {
 		var e store.HistoryEntry
 		var nominal, last, decided int64
 		err := r.Scan(&nominal, &e.Reason, &last, &e.Count, &decided, &e.Version)
@@ -141,7 +140,7 @@ func (f fires) Of(ctx context.Context, tenant string, jobIDs ...string) (map[str
 		if err != nil {
 			return fmt.Errorf("read what schedules made: %w", err)
 		}
-		_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		_, err = collect(rows, func(r Rows) (struct{}, error) {
 			var x store.Fire
 			var body string
 			var def agenda.Definition

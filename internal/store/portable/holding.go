@@ -2,7 +2,6 @@ package portable
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 
@@ -71,7 +70,7 @@ func outdated(ctx context.Context, tx Tx, all []*ruling) error {
 		epoch  int64
 	}
 	now := map[string]fence{}
-	if _, err := collect(rows, func(r *sql.Rows) (struct{}, error) {
+	if _, err := collect(rows, func(r Rows) (struct{}, error) {
 		var id string
 		var f fence
 		err := r.Scan(&id, &f.tenant, &f.epoch)

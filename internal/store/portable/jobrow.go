@@ -29,7 +29,7 @@ const (
 	leanColumns = jobHead + ` '{}', ` + jobTail
 )
 
-func scanJob(rows *sql.Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
+func scanJob(rows Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
 
 func scanJobWith(scan func(...any) error) (job.Job, error) {
 	var j job.Job
@@ -128,10 +128,14 @@ func announceChange(ctx context.Context, tx Tx, c job.Change, moved string, rest
 	if moved != "" && len(c.Emit) == 0 {
 		return fmt.Errorf("job %s changed its place, and nothing tells of it", c.Before.ID)
 	}
-	if err := announceOf(ctx, tx, c.Emit, moved, &c.After); err != nil {
+	left, err := workflowChanged(ctx, tx, c)
+	if err != nil {
 		return err
 	}
-	if err := workflowChanged(ctx, tx, c); err != nil {
+	if err := announceOf(ctx, tx, c.Emit, moved, &c.After); err != nil { // and asks what is left
+		return err
+	}
+	if err := left.clear(ctx, tx, c.After); err != nil {
 		return err
 	}
 	return memberChanged(ctx, tx, c, rest)
@@ -141,19 +145,7 @@ func announceChange(ctx context.Context, tx Tx, c job.Change, moved string, rest
 // change did to the order, with an event.
 func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done bool, err error) {
 	b, a := c.Before, c.After
-	n, err := tx.Exec(ctx, `UPDATE jobs SET state = $1, version = $2, labels = $3, priority = $4, rank = $5,
-		not_before_ms = $6, held_reason = $7, ready = $8, attempt = $9, failures = $10, crashes = $11, run_id = $12,
-		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
-		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21, group_active = $22, start_deadline_ms = $23,
-		name = $24, name_folded = $25, timeout_ms = $26, approval_id = $27, approval_until_ms = $28,
-		resuming = $29, parked = $30, resume_locks = $31, class = $32
-		WHERE job_id = $33 AND tenant = $34 AND version = $35 AND state = $36 AND epoch = $37`,
-		string(a.State), a.Version, encodeLabels(a.Labels), a.Priority, string(a.Rank),
-		clock.Millis(a.NotBefore), a.HeldReason, flag(a.Ready()), a.Attempt, a.Failures, a.Crashes, a.RunID,
-		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
-		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),
-		flag(a.GroupActive), clock.Millis(a.StartDeadline), a.Name, fold(a.Name), a.Timeout.Milliseconds(),
-		a.ApprovalID, clock.Millis(a.ApprovalUntil), flag(a.Resuming), a.Parked, encode(a.ResumeLocks), a.Class().String(), b.ID, b.Tenant, b.Version, string(b.State), b.Epoch)
+	n, err := tx.Exec(ctx, updateJob, jobChange(c)...)
 	if err != nil {
 		return "", false, fmt.Errorf("change job: %w", err)
 	}
@@ -172,6 +164,36 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 		}
 	}
 	return deltaText(b.Spot(), a.Spot()), true, nil
+}
+
+const updateJob = `UPDATE jobs SET state = $1, version = $2, labels = $3, priority = $4, rank = $5,
+		not_before_ms = $6, held_reason = $7, ready = $8, attempt = $9, failures = $10, crashes = $11, run_id = $12,
+		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
+		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21, group_active = $22, start_deadline_ms = $23,
+		name = $24, name_folded = $25, timeout_ms = $26, approval_id = $27, approval_until_ms = $28,
+		resuming = $29, parked = $30, resume_locks = $31, class = $32
+		WHERE job_id = $33 AND tenant = $34 AND version = $35 AND state = $36 AND epoch = $37`
+
+// jobChange are the parameters of updateJob.
+func jobChange(c job.Change) []any {
+	b, a := c.Before, c.After
+	return []any{
+		string(a.State), a.Version, encodeLabels(a.Labels), a.Priority, string(a.Rank),
+		clock.Millis(a.NotBefore), a.HeldReason, flag(a.Ready()), a.Attempt, a.Failures, a.Crashes, a.RunID,
+		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
+		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),
+		flag(a.GroupActive), clock.Millis(a.StartDeadline), a.Name, fold(a.Name), a.Timeout.Milliseconds(),
+		a.ApprovalID, clock.Millis(a.ApprovalUntil), flag(a.Resuming), a.Parked, encode(a.ResumeLocks), a.Class().String(), b.ID, b.Tenant, b.Version, string(b.State), b.Epoch,
+	}
+}
+
+// askRow is changeRow of a job that is claimed, with the next statement: it changes
+// nothing but the row.
+func askRow(ctx context.Context, tx Tx, c job.Change, done *bool) error {
+	return tx.Ask(ctx, func(rows Rows) error {
+		*done = rows.Next()
+		return rows.Err()
+	}, updateJob+` RETURNING 1`, jobChange(c)...)
 }
 
 // rework writes what a job is to do, which a person has changed. It is rare, and long.

@@ -183,7 +183,7 @@ func (s jobs) addedAt(ctx context.Context, tx Tx, js []job.Job) (time.Time, erro
 
 func (s jobs) Job(ctx context.Context, tenant, id string) (job.Job, error) {
 	var j job.Job
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+	err := s.Look(ctx, func(ctx context.Context, tx Tx) (err error) {
 		j, err = jobByID(ctx, tx, tenant, id)
 		return err
 	})
@@ -242,7 +242,7 @@ func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error)
 	}
 	query := fmt.Sprintf(`SELECT %s FROM jobs%s ORDER BY %s LIMIT %d`, jobColumns, w.String(), by, p.Limit+1)
 	var page store.JobPage
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+	err := s.Look(ctx, func(ctx context.Context, tx Tx) error {
 		rows, err := tx.Query(ctx, query, w.args...)
 		if err != nil {
 			return fmt.Errorf("list jobs: %w", err)
@@ -301,7 +301,7 @@ func (s jobs) Counts(ctx context.Context, tenant string) (map[job.State]int, err
 		if err != nil {
 			return fmt.Errorf("count jobs: %w", err)
 		}
-		_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		_, err = collect(rows, func(r Rows) (struct{}, error) {
 			var st job.State
 			var n int
 			err := r.Scan(&st, &n)

@@ -144,7 +144,7 @@ func (s leases) Instances(ctx context.Context) ([]store.Instance, error) {
 		if err != nil {
 			return fmt.Errorf("list instances: %w", err)
 		}
-		out, err = collect(rows, func(r *sql.Rows) (store.Instance, error) {
+		out, err = collect(rows, func(r Rows) (store.Instance, error) {
 			var i store.Instance
 			var started, until int64
 			err := r.Scan(&i.ID, &i.HostID, &i.Hostname, &i.Pid, &i.Version, &started, &until, &i.Place)

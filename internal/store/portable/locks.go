@@ -25,7 +25,7 @@ const holderColumns = `h.name, h.token, h.tenant, h.job_id, h.run_id, h.holder, 
 // holderTables join the server that runs the holder.
 const holderTables = `lock_holders h LEFT JOIN runs r ON r.run_id = h.run_id LEFT JOIN instances i ON i.instance_id = r.instance_id`
 
-func scanHolder(r *sql.Rows) (job.Holder, error) {
+func scanHolder(r Rows) (job.Holder, error) {
 	var h job.Holder
 	var held, expires int64
 	err := r.Scan(&h.Lock, &h.Token, &h.Tenant, &h.JobID, &h.RunID, &h.Outside, &held, &expires, &h.Lost)
@@ -51,7 +51,7 @@ func capacities(ctx context.Context, tx Tx) (map[string]int, error) {
 		return nil, fmt.Errorf("read capacities: %w", err)
 	}
 	out := map[string]int{}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+	_, err = collect(rows, func(r Rows) (struct{}, error) {
 		var name string
 		var n int
 		err := r.Scan(&name, &n)
@@ -116,9 +116,12 @@ func readLock(ctx context.Context, tx Tx, now time.Time, name string) (store.Loc
 }
 
 // nextEpoch is the fencing token of whatever is started or taken next.
-func nextEpoch(ctx context.Context, tx Tx) (int64, error) {
+func nextEpoch(ctx context.Context, tx Tx) (int64, error) { return nextEpochs(ctx, tx, 1) }
+
+// nextEpochs takes n epochs and returns the last of them.
+func nextEpochs(ctx context.Context, tx Tx, n int) (int64, error) {
 	var epoch int64
-	if err := tx.Row(ctx, `UPDATE queue SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch`).Scan(&epoch); err != nil {
+	if err := tx.Row(ctx, `UPDATE queue SET epoch = epoch + $1 WHERE id = 1 RETURNING epoch`, n).Scan(&epoch); err != nil {
 		return 0, fmt.Errorf("next epoch: %w", err)
 	}
 	return epoch, nil
@@ -225,7 +228,7 @@ func (d *db) expire(ctx context.Context, tx Tx, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("expire locks: %w", err)
 	}
-	gone, err := collect(rows, func(r *sql.Rows) (h job.Holder, err error) { return h, r.Scan(&h.Lock, &h.Tenant) })
+	gone, err := collect(rows, func(r Rows) (h job.Holder, err error) { return h, r.Scan(&h.Lock, &h.Tenant) })
 	if err != nil {
 		return fmt.Errorf("expire locks: %w", err)
 	}

@@ -73,7 +73,7 @@ func (s outbox) Notes(ctx context.Context, limit int) ([]webhook.Note, error) {
 		if err != nil {
 			return fmt.Errorf("read notes: %w", err)
 		}
-		out, err = collect(rows, func(r *sql.Rows) (webhook.Note, error) {
+		out, err = collect(rows, func(r Rows) (webhook.Note, error) {
 			var n webhook.Note
 			var at int64
 			var data, subject string
@@ -145,7 +145,7 @@ const deliveryColumns = `d.delivery_id, d.tenant, d.webhook_id, d.target, d.url,
 // deliveryWhole are the columns of a delivery with all it has.
 const deliveryWhole = deliveryColumns + `, d.body, d.log`
 
-func scanDelivery(rows *sql.Rows) (webhook.Delivery, error) { return scanDeliveryWith(rows.Scan) }
+func scanDelivery(rows Rows) (webhook.Delivery, error) { return scanDeliveryWith(rows.Scan) }
 
 // scanDeliveryWith reads deliveryColumns, and whatever else is selected into more.
 func scanDeliveryWith(scan func(...any) error, more ...any) (webhook.Delivery, error) {

@@ -77,7 +77,7 @@ func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.Due
 		if err != nil {
 			return fmt.Errorf("claim schedules: %w", err)
 		}
-		if out.Items, err = collect(rows, func(r *sql.Rows) (store.DueSchedule, error) { return scanDue(r.Scan) }); err != nil {
+		if out.Items, err = collect(rows, func(r Rows) (store.DueSchedule, error) { return scanDue(r.Scan) }); err != nil {
 			return err
 		}
 		slices.SortFunc(out.Items, func(a, b store.DueSchedule) int {
@@ -116,7 +116,7 @@ func openRuns(ctx context.Context, tx Tx, items []store.DueSchedule) error {
 	if err != nil {
 		return fmt.Errorf("read open runs: %w", err)
 	}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+	_, err = collect(rows, func(r Rows) (struct{}, error) {
 		id, e, err := scanRunEntry(r.Scan)
 		if err == nil {
 			items[at[id]].Runs = append(items[at[id]].Runs, e.Run)

@@ -29,18 +29,40 @@ import (
 type Tx interface {
 	// Exec runs a statement and returns the number of rows it changed.
 	Exec(ctx context.Context, query string, args ...any) (int64, error)
-	// Query runs a query; the caller closes the rows.
-	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	// Row runs a query of one row.
-	Row(ctx context.Context, query string, args ...any) *sql.Row
+	// Query runs a query; the caller closes the rows before it runs another statement.
+	Query(ctx context.Context, query string, args ...any) (Rows, error)
+	// Row runs a query of one row; sql.ErrNoRows comes from Scan.
+	Row(ctx context.Context, query string, args ...any) Row
+	// Later runs a statement whose outcome nobody asks for, at once or together with the
+	// next one or the commit: a round trip less. What it did wrong may so be reported by
+	// one of those.
+	Later(ctx context.Context, query string, args ...any) error
+	// Ask is Later for a query; scan is given its rows, at once or when the next
+	// statement is run, but before the commit.
+	Ask(ctx context.Context, scan func(Rows) error, query string, args ...any) error
+	// Flush runs what Later and Ask have put off.
+	Flush(ctx context.Context) error
 	// Hint is sent to watchers if, and after, the transaction commits.
 	Hint(h store.Hint)
 }
+
+// Rows are the rows of a query, as those of database/sql.
+type Rows interface {
+	Next() bool
+	Scan(to ...any) error
+	Err() error
+	Close() error
+}
+
+// Row is the row of a query, as that of database/sql.
+type Row interface{ Scan(to ...any) error }
 
 // Engine is what an engine adds. Errors that it returns are classified.
 type Engine interface {
 	// Read runs f in a read-only transaction on a consistent snapshot.
 	Read(ctx context.Context, f func(context.Context, Tx) error) error
+	// Look is Read of one query.
+	Look(ctx context.Context, f func(context.Context, Tx) error) error
 	// Write runs f in a transaction and commits it durably. f may run more than
 	// once and must not keep state between runs.
 	Write(ctx context.Context, f func(context.Context, Tx) error) error
@@ -57,6 +79,8 @@ type Engine interface {
 	// LockAttempt is Hot.LockJob, and returns what a step of its run asks about it;
 	// sql.ErrNoRows.
 	LockAttempt(ctx context.Context, tx Tx, id string) (Attempt, error)
+	// LockStep is LockAttempt of the job of a run, with what a step asks about that.
+	LockStep(ctx context.Context, tx Tx, runID, jobID string) (Begun, error)
 	// Compact, Version and Close are store.Health's.
 	Compact(ctx context.Context) (bool, error)
 	Version(ctx context.Context) (string, error)
@@ -188,8 +212,8 @@ const insertEvent = `INSERT INTO events (tenant, type, at_ms, job_id, run_id, te
 	RETURNING EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $9 AND w.type IN ($10, '*'))`
 
 func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s webhook.Subject) error {
-	for _, e := range evs {
-		var wanted, awaited, waited bool
+	wants := make([]struct{ hook, schedule, wait bool }, len(evs))
+	for i, e := range evs {
 		args := []any{
 			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), moved,
 			e.Tenant, string(e.Type),
@@ -205,21 +229,26 @@ func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, 
 		} else {
 			query += `, 1 = 0`
 		}
-		if err := tx.Row(ctx, query, args...).Scan(&wanted, &awaited, &waited); err != nil {
+		if err := tx.Ask(ctx, single(&wants[i].hook, &wants[i].schedule, &wants[i].wait), query, args...); err != nil {
 			return fmt.Errorf("announce %s: %w", e.Type, err)
 		}
-		if waited {
+		moved = ""
+	}
+	if err := tx.Flush(ctx); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	for i, e := range evs {
+		if wants[i].wait {
 			if err := jobEnded(ctx, tx, *s.Job); err != nil {
 				return err
 			}
 		}
-		moved = ""
-		if awaited {
-			if err := setOff(ctx, tx, happening, e, s); err != nil {
+		if wants[i].schedule {
+			if err := setOff(ctx, tx, happeningOf(e, s), e, s); err != nil {
 				return err
 			}
 		}
-		if wanted || wantedByJob(s.Job, e) {
+		if wants[i].hook || wantedByJob(s.Job, e) {
 			if err := note(ctx, tx, e, s); err != nil {
 				return err
 			}
@@ -232,8 +261,18 @@ func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, 
 	return nil
 }
 
+// single reads the one row of a query, for Tx.Ask; sql.ErrNoRows.
+func single(to ...any) func(Rows) error {
+	return func(rows Rows) error {
+		if !rows.Next() {
+			return errOr(rows.Err(), sql.ErrNoRows)
+		}
+		return rows.Scan(to...)
+	}
+}
+
 // collect reads all rows with scan and closes them.
-func collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
+func collect[T any](rows Rows, scan func(Rows) (T, error)) ([]T, error) {
 	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
 	var out []T
 	for rows.Next() {

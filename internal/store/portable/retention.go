@@ -45,7 +45,7 @@ func (s retention) Cutoff(ctx context.Context, keep int) (time.Time, error) {
 		if err != nil {
 			return fmt.Errorf("look for the oldest run to keep: %w", err)
 		}
-		ends, err := collect(rows, func(r *sql.Rows) (ms int64, err error) { return ms, r.Scan(&ms) })
+		ends, err := collect(rows, func(r Rows) (ms int64, err error) { return ms, r.Scan(&ms) })
 		if ms = 0; len(ends) == 2 {
 			ms = ends[0]
 		}
@@ -133,7 +133,7 @@ func (s retention) expireRuns(ctx context.Context, tx Tx, column string, ids []s
 	if err != nil {
 		return fmt.Errorf("delete artifacts: %w", err)
 	}
-	arts, err := collect(rows, func(r *sql.Rows) (g gone, err error) { return g, r.Scan(&g.tenant, &g.sum, &g.size) })
+	arts, err := collect(rows, func(r Rows) (g gone, err error) { return g, r.Scan(&g.tenant, &g.sum, &g.size) })
 	if err != nil {
 		return fmt.Errorf("delete artifacts: %w", err)
 	}
@@ -195,7 +195,7 @@ func (s retention) ExpireEvents(ctx context.Context, before time.Time, keep, lim
 			return fmt.Errorf("look for the oldest events: %w", err)
 		}
 		young := false
-		if _, err := collect(rows, func(rows *sql.Rows) (struct{}, error) {
+		if _, err := collect(rows, func(rows Rows) (struct{}, error) {
 			var seq, at int64
 			err := rows.Scan(&seq, &at)
 			young = young || at >= clock.Millis(before)
@@ -294,7 +294,7 @@ func texts(ctx context.Context, tx Tx, query string, args ...any) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) })
+	return collect(rows, func(r Rows) (s string, err error) { return s, r.Scan(&s) })
 }
 
 // values makes the placeholders and arguments of an IN list.

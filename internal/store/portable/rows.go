@@ -51,10 +51,17 @@ func (r *rows) String() string {
 // maxRows bounds the rows of one statement.
 const maxRows = 64
 
+// fewRows are rows that are worth a statement of their own number, where a statement
+// costs a message and its parameters little.
+const fewRows = 16
+
 // inChunks gives list to f in parts of 64, 32, 16 and so on: few sizes, because each is a
 // statement of its own that is kept prepared, and few parts. columns is how many
 // parameters a row takes.
 func inChunks[T any](e Engine, columns int, list []T, f func(part []T) error) error {
+	if len(list) > 0 && len(list) <= fewRows && e.MaxParams() >= maxRows*columns {
+		return f(list)
+	}
 	for size := maxRows; len(list) > 0; {
 		for size > 1 && (size > len(list) || size*columns > e.MaxParams()) {
 			size /= 2

@@ -23,7 +23,7 @@ const runColumns = `run_id, tenant, job_id, state, job_name, job_type, template_
 	finished_ms, failure_code, failure_message, reason, exit_code, outputs, tokens, stage, done, total, log_bytes, log_truncated,
 	waited_for, group_id, directive`
 
-func scanRun(rows *sql.Rows) (run.Run, error) { return scanRunWith(rows.Scan) }
+func scanRun(rows Rows) (run.Run, error) { return scanRunWith(rows.Scan) }
 
 func scanRunWith(scan func(...any) error) (run.Run, error) {
 	var r run.Run
@@ -49,7 +49,7 @@ func scanRunWith(scan func(...any) error) (run.Run, error) {
 }
 
 func insertRun(ctx context.Context, tx Tx, r run.Run) error {
-	_, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, job_name_folded) VALUES
+	err := tx.Later(ctx, `INSERT INTO runs (`+runColumns+`, job_name_folded) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
 		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`,
 		r.ID, r.Tenant, r.JobID, string(r.State), r.JobName, r.JobType, r.TemplateID, r.TemplateVersion, string(r.Params), encodeLabels(r.Labels),
@@ -69,19 +69,26 @@ func endRun(ctx context.Context, tx Tx, r run.Run) error {
 	if res.ExitCode != nil {
 		exit = *res.ExitCode
 	}
-	n, err := tx.Exec(ctx, `UPDATE runs SET state = $1, finished_ms = $2, failure_code = $3, failure_message = $4, reason = $5,
+	err := tx.Ask(ctx, stillActive(r), `UPDATE runs SET state = $1, finished_ms = $2, failure_code = $3, failure_message = $4, reason = $5,
 		exit_code = $6, outputs = $7, tokens = $8, stage = $9, done = $10, total = $11, log_bytes = $12, log_truncated = $13
-		WHERE run_id = $14 AND epoch = $15 AND state = 'ACTIVE'`,
+		WHERE run_id = $14 AND epoch = $15 AND state = 'ACTIVE' RETURNING 1`,
 		string(r.State), clock.Millis(r.FinishedAt), r.Failure.Code, r.Failure.Message, r.Reason,
 		exit, encode(res.Outputs), encode(res.Tokens), res.Progress.Stage, res.Progress.Done, res.Progress.Total,
 		res.LogBytes, flag(res.LogTruncated), r.ID, r.Epoch)
 	if err != nil {
 		return fmt.Errorf("end run: %w", err)
 	}
-	if n == 0 {
-		return fault.Newf(fault.InternalError, "run %s is not active although its job is running", r.ID)
-	}
 	return nil
+}
+
+// stillActive sees to it that a change has found the run.
+func stillActive(r run.Run) func(Rows) error {
+	return func(rows Rows) error {
+		if !rows.Next() {
+			return errOr(rows.Err(), fault.Newf(fault.InternalError, "run %s is not active although its job is running", r.ID))
+		}
+		return nil
+	}
 }
 
 // activeRun are the runs that an attempt works on: those of jobs whose run goes on
@@ -128,7 +135,7 @@ func resumeRun(ctx context.Context, tx Tx, j job.Job) (run.Run, error) {
 
 func (s runs) Run(ctx context.Context, tenant, id string) (run.Run, error) {
 	var r run.Run
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+	err := s.Look(ctx, func(ctx context.Context, tx Tx) (err error) {
 		r, err = scanRunWith(tx.Row(ctx, `SELECT `+runColumns+` FROM runs WHERE run_id = $1 AND tenant = $2`, id, tenant).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fault.Newf(fault.NotFound, "no run %s", id)
@@ -179,7 +186,7 @@ func (s runs) List(ctx context.Context, p store.ListRuns) (store.RunPage, error)
 	}
 	query := fmt.Sprintf(`SELECT %s FROM runs%s ORDER BY %s LIMIT %d`, runColumns, w.String(), order, p.Limit+1)
 	var page store.RunPage
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+	err := s.Look(ctx, func(ctx context.Context, tx Tx) error {
 		rows, err := tx.Query(ctx, query, w.args...)
 		if err != nil {
 			return fmt.Errorf("list runs: %w", err)
@@ -336,7 +343,7 @@ func (s runs) Durations(ctx context.Context, p store.Durations) ([]store.Duratio
 			if err != nil {
 				return fmt.Errorf("read durations: %w", err)
 			}
-			took, err := collect(rows, func(r *sql.Rows) (store.Duration, error) {
+			took, err := collect(rows, func(r Rows) (store.Duration, error) {
 				var from, to int64
 				err := r.Scan(&from, &to)
 				return store.Duration{Kind: k, Took: max(0, time.Duration(to-from)*time.Millisecond)}, err

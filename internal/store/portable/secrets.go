@@ -17,7 +17,7 @@ type secrets struct{ *db }
 
 const secretColumns = `tenant, name, description, grants, value_version, value_ms, version, created_by, created_ms, updated_by, updated_ms, used_ms`
 
-func scanSecret(rows *sql.Rows) (secret.Secret, error) { return scanSecretWith(rows.Scan) }
+func scanSecret(rows Rows) (secret.Secret, error) { return scanSecretWith(rows.Scan) }
 
 func scanSecretWith(scan func(...any) error, more ...any) (secret.Secret, error) {
 	var s secret.Secret
@@ -236,7 +236,7 @@ func (s secrets) Rewrap(ctx context.Context, p store.Rewrap) (int, error) {
 		if err != nil {
 			return fmt.Errorf("read data keys: %w", err)
 		}
-		keys, err := collect(rows, func(r *sql.Rows) (k store.WrappedKey, err error) {
+		keys, err := collect(rows, func(r Rows) (k store.WrappedKey, err error) {
 			return k, r.Scan(&k.Tenant, &k.Name, &k.ValueVersion, &k.DataKey)
 		})
 		if err != nil {

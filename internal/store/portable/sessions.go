@@ -77,7 +77,7 @@ func (s sessions) Of(ctx context.Context, userID string) ([]access.Session, erro
 		if err != nil {
 			return fmt.Errorf("list sessions: %w", err)
 		}
-		out, err = collect(rows, func(rows *sql.Rows) (access.Session, error) {
+		out, err = collect(rows, func(rows Rows) (access.Session, error) {
 			var v access.Session
 			fields, done := sessionFields(&v)
 			if err := rows.Scan(fields...); err != nil {

@@ -44,7 +44,7 @@ func snapshot(ctx context.Context, tx Tx, now time.Time) (s job.Snapshot, noted 
 	if err != nil {
 		return s, 0, fmt.Errorf("read running jobs: %w", err)
 	}
-	s.Running, err = collect(rows, func(r *sql.Rows) (o job.Occupant, err error) {
+	s.Running, err = collect(rows, func(r Rows) (o job.Occupant, err error) {
 		var j job.Job
 		var locks, limits string
 		var started int64
@@ -102,7 +102,7 @@ func directs(ctx context.Context, tx Tx, s *job.Snapshot) (map[string]bool, erro
 	if err != nil {
 		return nil, fmt.Errorf("read direct requests: %w", err)
 	}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+	_, err = collect(rows, func(r Rows) (struct{}, error) {
 		var d job.Direct
 		var state, locks, group string
 		var until, started, arrived int64
@@ -211,7 +211,7 @@ func overtaken(ctx context.Context, tx Tx) ([]job.Overtaken, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read overtaken jobs: %w", err)
 	}
-	noted, err := collect(rows, func(r *sql.Rows) (o job.Overtaken, err error) {
+	noted, err := collect(rows, func(r Rows) (o job.Overtaken, err error) {
 		var since int64
 		err = r.Scan(&o.JobID, &o.Rank, &o.Starts, &o.Affinity, &since)
 		o.Since = clock.FromMillis(since)

@@ -2,7 +2,6 @@ package portable
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -26,7 +25,7 @@ func (s jobs) Statistics(ctx context.Context, p store.AskStatistics) (store.Stat
 		if err != nil {
 			return fmt.Errorf("count ended jobs: %w", err)
 		}
-		if _, err := collect(rows, func(r *sql.Rows) (struct{}, error) {
+		if _, err := collect(rows, func(r Rows) (struct{}, error) {
 			var st job.State
 			var n int
 			err := r.Scan(&st, &n)
@@ -103,7 +102,7 @@ func averageWait(ctx context.Context, tx Tx, p store.AskStatistics) (*time.Durat
 	if err != nil {
 		return nil, fmt.Errorf("read waits: %w", err)
 	}
-	waits, err := collect(rows, func(r *sql.Rows) (int64, error) {
+	waits, err := collect(rows, func(r Rows) (int64, error) {
 		var queued, started int64
 		err := r.Scan(&queued, &started)
 		return max(0, started-queued), err

@@ -66,7 +66,7 @@ func countSchedules(ctx context.Context, tx Tx) (map[agenda.Status]int, error) {
 		return nil, fmt.Errorf("count schedules: %w", err)
 	}
 	out := map[agenda.Status]int{}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+	_, err = collect(rows, func(r Rows) (struct{}, error) {
 		var status agenda.Status
 		var n int
 		err := r.Scan(&status, &n)

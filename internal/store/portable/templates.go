@@ -70,7 +70,7 @@ func (b templateBody) fill(t *job.Template) {
 
 const templateColumns = `template_id, tenant, name, version, archived, body, created_by, created_ms, updated_ms`
 
-func scanTemplate(rows *sql.Rows) (job.Template, error) { return scanTemplateWith(rows.Scan) }
+func scanTemplate(rows Rows) (job.Template, error) { return scanTemplateWith(rows.Scan) }
 
 func scanTemplateWith(scan func(...any) error) (job.Template, error) {
 	var t job.Template

@@ -16,7 +16,7 @@ type tenants struct{ *db }
 
 const tenantColumns = `tenant_id, name, disabled, version, created_ms, updated_ms`
 
-func scanTenant(rows *sql.Rows) (access.Tenant, error) { return scanTenantWith(rows.Scan) }
+func scanTenant(rows Rows) (access.Tenant, error) { return scanTenantWith(rows.Scan) }
 
 func scanTenantWith(scan func(...any) error) (access.Tenant, error) {
 	var t access.Tenant

@@ -22,7 +22,7 @@ type tokens struct{ *db }
 const tokenColumns = `t.token_id, t.tenant, t.name, t.hash, t.roles, t.scopes, t.templates, t.rate_per_minute, t.created_by,
 	t.created_ms, t.expires_ms, t.revoked_ms, t.last_used_ms`
 
-func scanToken(rows *sql.Rows) (access.Token, error) { return scanTokenWith(rows.Scan) }
+func scanToken(rows Rows) (access.Token, error) { return scanTokenWith(rows.Scan) }
 
 func scanTokenWith(scan func(...any) error) (access.Token, error) {
 	var t access.Token

@@ -18,7 +18,7 @@ type users struct{ *db }
 const userColumns = `u.user_id, u.tenant, u.name, u.roles, u.password_hash, u.issuer, u.subject, u.disabled, u.created_by,
 	u.version, u.created_ms, u.updated_ms, u.last_login_ms`
 
-func scanUser(rows *sql.Rows) (access.User, error) { return scanUserWith(rows.Scan) }
+func scanUser(rows Rows) (access.User, error) { return scanUserWith(rows.Scan) }
 
 func scanUserWith(scan func(...any) error, more ...any) (access.User, error) {
 	var u access.User

@@ -2,7 +2,6 @@ package portable
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -30,7 +29,7 @@ func (v views) RunsByTime(ctx context.Context, p store.RunsByTime) ([]store.RunB
 			return fmt.Errorf("count runs by time: %w", err)
 		}
 		counted = 0
-		out, err = collect(rows, func(r *sql.Rows) (store.RunBar, error) {
+		out, err = collect(rows, func(r Rows) (store.RunBar, error) {
 			var b store.RunBar
 			var at int64
 			err := r.Scan(&at, &b.State, &b.Count)
@@ -65,7 +64,7 @@ func (v views) WorkflowResults(ctx context.Context, p store.AskResults) (map[str
 			return fmt.Sprintf(`SELECT workflow_id, run_id, version, status, started_ms, ended_ms FROM workflow_runs
 				WHERE tenant = $1 AND workflow_id = %s ORDER BY run_id DESC LIMIT %d`, mark, p.Last)
 		})
-	}, func() { clear(out) }, func(r *sql.Rows) error {
+	}, func() { clear(out) }, func(r Rows) error {
 		var x store.WorkflowResult
 		var id string
 		var started, ended int64
@@ -79,7 +78,7 @@ func (v views) WorkflowResults(ctx context.Context, p store.AskResults) (map[str
 
 // ask runs the statements that query makes of the ids; begin is called before the
 // first row.
-func (v views) ask(ctx context.Context, p store.AskResults, query func(w *where, ids []string) string, begin func(), scan func(*sql.Rows) error) error {
+func (v views) ask(ctx context.Context, p store.AskResults, query func(w *where, ids []string) string, begin func(), scan func(Rows) error) error {
 	return v.Read(ctx, func(ctx context.Context, tx Tx) error {
 		begin()
 		for at := 0; at < len(p.IDs); at += maxEach {
@@ -89,7 +88,7 @@ func (v views) ask(ctx context.Context, p store.AskResults, query func(w *where,
 			if err != nil {
 				return fmt.Errorf("read results: %w", err)
 			}
-			if _, err := collect(rows, func(r *sql.Rows) (struct{}, error) { return struct{}{}, scan(r) }); err != nil {
+			if _, err := collect(rows, func(r Rows) (struct{}, error) { return struct{}{}, scan(r) }); err != nil {
 				return err
 			}
 		}
@@ -106,7 +105,7 @@ func (v views) VersionResults(ctx context.Context, tenant, workflowID string, mo
 		if err != nil {
 			return fmt.Errorf("count runs of versions: %w", err)
 		}
-		_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		_, err = collect(rows, func(r Rows) (struct{}, error) {
 			var version, n int
 			var status string
 			var last int64
@@ -142,7 +141,7 @@ func (v views) ScheduleResults(ctx context.Context, p store.AskResults) (map[str
 			return fmt.Sprintf(`%s WHERE r.schedule_id = %s AND EXISTS (SELECT 1 FROM schedules s WHERE s.schedule_id = r.schedule_id AND s.tenant = $1)
 				ORDER BY r.nominal_ms DESC, r.again DESC LIMIT %d`, runQuery, mark, p.Last)
 		})
-	}, func() { clear(out) }, func(r *sql.Rows) error {
+	}, func() { clear(out) }, func(r Rows) error {
 		id, e, err := scanRunEntry(r.Scan)
 		out[id] = append(out[id], e)
 		return err
@@ -161,7 +160,7 @@ func (v views) WaitingApprovals(ctx context.Context, tenant string) (map[string]
 		if err != nil {
 			return fmt.Errorf("count approvals of workflows: %w", err)
 		}
-		_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		_, err = collect(rows, func(r Rows) (struct{}, error) {
 			var id string
 			var n int
 			err := r.Scan(&id, &n)
@@ -214,7 +213,7 @@ func (v views) JobEvents(ctx context.Context, p store.ListJobEvents) (store.Even
 	return page, err
 }
 
-func scanEvent(rows *sql.Rows) (event.Event, error) {
+func scanEvent(rows Rows) (event.Event, error) {
 	var e event.Event
 	var at int64
 	var data string
@@ -233,7 +232,7 @@ func (v views) DeliveryResults(ctx context.Context, p store.AskResults) (map[str
 			return fmt.Sprintf(`SELECT webhook_id, status FROM webhook_deliveries WHERE webhook_id = %s AND tenant || '' = $1
 				ORDER BY created_ms DESC, delivery_id DESC LIMIT %d`, mark, p.Last)
 		})
-	}, func() { clear(out) }, func(r *sql.Rows) error {
+	}, func() { clear(out) }, func(r Rows) error {
 		var id string
 		var status webhook.Status
 		err := r.Scan(&id, &status)

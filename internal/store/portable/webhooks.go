@@ -24,7 +24,7 @@ const endpointColumns = `w.webhook_id, w.tenant, w.name, w.description, w.url, w
 
 const endpointTables = `webhooks w LEFT JOIN webhook_targets h ON h.target = w.webhook_id`
 
-func scanEndpoint(rows *sql.Rows) (webhook.Endpoint, error) { return scanEndpointWith(rows.Scan) }
+func scanEndpoint(rows Rows) (webhook.Endpoint, error) { return scanEndpointWith(rows.Scan) }
 
 func scanEndpointWith(scan func(...any) error) (webhook.Endpoint, error) {
 	var e webhook.Endpoint

@@ -78,7 +78,7 @@ func (s workflowLog) Checkpoints(ctx context.Context, p store.ListCheckpoints) (
 		if err != nil {
 			return fmt.Errorf("list checkpoints: %w", err)
 		}
-		page.Checkpoints, err = collect(rows, func(r *sql.Rows) (store.WorkflowCheckpoint, error) { return scanWorkflowCheckpoint(r.Scan) })
+		page.Checkpoints, err = collect(rows, func(r Rows) (store.WorkflowCheckpoint, error) { return scanWorkflowCheckpoint(r.Scan) })
 		return err
 	})
 	if len(page.Checkpoints) > p.Limit {
@@ -107,7 +107,7 @@ func (s workflowLog) Checkpoint(ctx context.Context, tenant, runID, id string) (
 			return fmt.Errorf("read steps: %w", err)
 		}
 		var all logged
-		if _, err := collect(rows, func(r *sql.Rows) (struct{}, error) {
+		if _, err := collect(rows, func(r Rows) (struct{}, error) {
 			var text string
 			if err := r.Scan(&text); err != nil {
 				return struct{}{}, err
@@ -136,7 +136,7 @@ func outputsAt(ctx context.Context, tx Tx, runID string, seq int64) (map[string]
 		return nil, fmt.Errorf("read outputs: %w", err)
 	}
 	out := map[string]map[string]any{}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+	_, err = collect(rows, func(r Rows) (struct{}, error) {
 		var node, text string
 		if err := r.Scan(&node, &text); err != nil {
 			return struct{}{}, err
@@ -160,7 +160,7 @@ func (s workflowLog) Attempts(ctx context.Context, tenant, runID, nodeID string,
 		if err != nil {
 			return fmt.Errorf("list attempts: %w", err)
 		}
-		out, err = collect(rows, func(r *sql.Rows) (a store.NodeAttempt, err error) {
+		out, err = collect(rows, func(r Rows) (a store.NodeAttempt, err error) {
 			var started, ended int64
 			var failure string
 			if err := r.Scan(&a.RunID, &a.NodeID, &a.Number, &a.Epoch, &started, &ended, &a.Status, &a.Outcome, &failure); err != nil {
@@ -221,7 +221,7 @@ func shorten(ctx context.Context, tx Tx, runID string, keep, limit int) (deleted
 		return 0, false, fmt.Errorf("read steps: %w", err)
 	}
 	var sum logged
-	seqs, err := collect(rows, func(r *sql.Rows) (seq int64, err error) {
+	seqs, err := collect(rows, func(r Rows) (seq int64, err error) {
 		var text string
 		if err := r.Scan(&seq, &text); err != nil {
 			return 0, err

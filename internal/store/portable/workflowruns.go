@@ -27,7 +27,7 @@ const workflowType = "workflow"
 // workflowColumns leave out the state.
 const workflowColumns = `run_id, tenant, job_id, workflow_id, version, hash, retry_of, status, seq, epoch, paused_by, created_ms, started_ms, ended_ms, updated_ms`
 
-func scanWorkflowRun(rows *sql.Rows) (store.WorkflowRun, error) {
+func scanWorkflowRun(rows Rows) (store.WorkflowRun, error) {
 	r, _, err := scanWorkflowWith(rows.Scan)
 	return r, err
 }
@@ -160,7 +160,7 @@ func readNodes(ctx context.Context, tx Tx, id string) (map[string]workflow.NodeS
 	if err != nil {
 		return nil, nil, fmt.Errorf("read nodes: %w", err)
 	}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+	_, err = collect(rows, func(r Rows) (struct{}, error) {
 		var node, state, out string
 		if err := r.Scan(&node, &state, &out); err != nil {
 			return struct{}{}, err
@@ -189,7 +189,7 @@ func readMaps(ctx context.Context, tx Tx, id string) (map[string]workflow.MapSta
 	if err != nil {
 		return nil, fmt.Errorf("read maps: %w", err)
 	}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+	_, err = collect(rows, func(r Rows) (struct{}, error) {
 		var node, state string
 		if err := r.Scan(&node, &state); err != nil {
 			return struct{}{}, err
@@ -206,19 +206,30 @@ func (s workflowRuns) Load(ctx context.Context, jobID string, epoch int64) (stor
 	var out store.WorkflowRun
 	var sig store.WorkflowSignals
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
-		j, err := scanJobWith(tx.Row(ctx, `SELECT `+jobColumns+` FROM jobs WHERE job_id = $1 AND state = 'RUNNING' AND epoch = $2`, jobID, epoch).Scan)
-		if errors.Is(err, sql.ErrNoRows) {
-			return staleStep(jobID)
-		}
+		// The run's rows come with the job, in one round trip.
+		var j job.Job
+		found := false
+		err := tx.Ask(ctx, func(rows Rows) (err error) {
+			if found = rows.Next(); found {
+				j, err = scanJob(rows)
+			}
+			return err
+		}, `SELECT `+jobColumns+` FROM jobs WHERE job_id = $1 AND state = 'RUNNING' AND epoch = $2`, jobID, epoch)
 		if err != nil {
 			return fmt.Errorf("read the job of a run: %w", err)
 		}
-		if out, err = workflowByID(ctx, tx, store.WorkflowRunID(jobID)); err != nil {
+		out, err = workflowByID(ctx, tx, store.WorkflowRunID(jobID))
+		if !found && (err == nil || fault.Is(err, fault.NotFound)) {
+			return staleStep(jobID)
+		}
+		if err != nil {
 			return err
 		}
 		out.Job = j
 		sig = store.WorkflowSignals{Paused: out.PausedBy != "", CancelAskedAt: j.CancelAskedAt, CancelledBy: j.CancelledBy}
-		sig.Woken, _, err = readWaits(ctx, tx, out.ID)
+		if out.Seq > 0 { // one that has not begun waits for nothing
+			sig.Woken, _, err = readWaits(ctx, tx, out.ID)
+		}
 		return err
 	})
 	return out, sig, err
@@ -322,7 +333,7 @@ func (s workflowRuns) Signals(ctx context.Context, runIDs []string) (map[string]
 		if err != nil {
 			return fmt.Errorf("read signals: %w", err)
 		}
-		if _, err := collect(rows, func(r *sql.Rows) (struct{}, error) {
+		if _, err := collect(rows, func(r Rows) (struct{}, error) {
 			var id, paused string
 			var asked int64
 			var sig store.WorkflowSignals
@@ -338,7 +349,7 @@ func (s workflowRuns) Signals(ctx context.Context, runIDs []string) (map[string]
 		if err != nil {
 			return fmt.Errorf("read what woke: %w", err)
 		}
-		_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		_, err = collect(rows, func(r Rows) (struct{}, error) {
 			var id string
 			n, err := scanWoken(func(to ...any) error { return r.Scan(append([]any{&id}, to...)...) })
 			sig := out[id]

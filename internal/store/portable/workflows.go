@@ -20,7 +20,7 @@ type workflows struct{ *db }
 const definitionColumns = `tenant, workflow_id, name, description, labels, newest, newest_hash, active, active_hash, revision,
 	created_by, created_ms, updated_ms, archived_ms`
 
-func scanWorkflow(rows *sql.Rows) (store.Workflow, error) { return scanDefinitionWith(rows.Scan) }
+func scanWorkflow(rows Rows) (store.Workflow, error) { return scanDefinitionWith(rows.Scan) }
 
 func scanDefinitionWith(scan func(...any) error) (store.Workflow, error) {
 	var w store.Workflow
@@ -192,7 +192,7 @@ const versionColumns = `v.version_id, v.tenant, v.workflow_id, v.version, v.cont
 const versionTables = ` FROM workflow_versions v JOIN workflows w ON w.tenant = v.tenant AND w.workflow_id = v.workflow_id
 	WHERE v.tenant = $1 AND v.workflow_id = $2`
 
-func scanVersion(rows *sql.Rows) (store.WorkflowVersion, error) { return scanVersionWith(rows.Scan) }
+func scanVersion(rows Rows) (store.WorkflowVersion, error) { return scanVersionWith(rows.Scan) }
 
 func scanVersionWith(scan func(...any) error, more ...any) (store.WorkflowVersion, error) {
 	var v store.WorkflowVersion
@@ -353,7 +353,7 @@ func (s workflows) Activations(ctx context.Context, p store.ListActivations) (st
 		if err != nil {
 			return fmt.Errorf("list activations: %w", err)
 		}
-		page.Activations, err = collect(rows, func(rows *sql.Rows) (store.WorkflowActivation, error) {
+		page.Activations, err = collect(rows, func(rows Rows) (store.WorkflowActivation, error) {
 			var a store.WorkflowActivation
 			var at int64
 			err := rows.Scan(&a.Tenant, &a.WorkflowID, &a.Seq, &a.Version, &a.From, &a.Source, &a.By, &at, &a.Reason)

@@ -39,6 +39,32 @@ func ScanAttempt(scan func(...any) error) (a Attempt, err error) {
 	return a, err
 }
 
+// Begun is what a step has to know of its run, besides of the job's attempt.
+type Begun struct {
+	Attempt
+	Seq    int64 // of the last step
+	Paused string
+	Awaits bool      // there are waits
+	Wanted bool      // some webhook of the tenant may want events
+	Now    time.Time // the authority's, zero where that is what a caller gives
+}
+
+// BegunQuery reads Begun. now is the SQL of the authority's clock in Unix milliseconds,
+// lock what follows the query.
+func BegunQuery(now, lock string) string {
+	return `SELECT j.tenant, j.state, j.epoch, j.crashes, j.cancel_asked_ms, j.cancelled_by, w.seq, w.paused_by,
+		EXISTS (SELECT 1 FROM workflow_waits x WHERE x.run_id = w.run_id), EXISTS (SELECT 1 FROM webhook_subscriptions h WHERE h.tenant = j.tenant),
+		` + now + ` FROM jobs j JOIN workflow_runs w ON w.job_id = j.job_id WHERE w.run_id = $1 AND j.job_id = $2` + lock
+}
+
+// ScanBegun reads the row of a BegunQuery.
+func ScanBegun(row Row) (b Begun, err error) {
+	var now int64
+	err = row.Scan(&b.Tenant, &b.State, &b.Epoch, &b.Crashes, &b.CancelAsked, &b.CancelledBy, &b.Seq, &b.Paused, &b.Awaits, &b.Wanted, &now)
+	b.Now = clock.FromMillis(now)
+	return b, err
+}
+
 // batch is a statement with its arguments.
 type batch struct {
 	query string
@@ -330,48 +356,51 @@ func (s workflowRuns) step(ctx context.Context, tx Tx, w *written) (store.Workfl
 	if err := s.lockAwaited(ctx, tx, w.waits); err != nil {
 		return out, err
 	}
-	a, err := s.fence(ctx, tx, w.JobID, w.Epoch)
-	if err != nil {
-		return out, err
-	}
-	at, err := s.Now(ctx, tx, w.At)
-	if err != nil {
-		return out, err
-	}
-	ms := clock.Millis(at)
-	var paused string
-	var awaits bool
-	err = tx.Row(ctx, `UPDATE workflow_runs SET seq = $1, epoch = $2, rest = $3, updated_ms = $4,
-		started_ms = CASE WHEN started_ms = 0 THEN $5 ELSE started_ms END WHERE run_id = $6 AND job_id = $7 AND seq = $8
-		RETURNING paused_by, EXISTS (SELECT 1 FROM workflow_waits x WHERE x.run_id = workflow_runs.run_id)`,
-		w.Seq, w.Epoch, w.rest, ms, ms, w.RunID, w.JobID, w.all[0].Seq-1).Scan(&paused, &awaits)
+	b, err := s.LockStep(ctx, tx, w.RunID, w.JobID)
 	if errors.Is(err, sql.ErrNoRows) {
-		return out, refuseStep(ctx, tx, w)
+		return out, s.refuseStep(ctx, tx, w)
 	}
 	if err != nil {
 		return out, fmt.Errorf("begin step: %w", err)
 	}
-	if a.Crashes > 0 && w.progress() {
-		if _, err := tx.Exec(ctx, `UPDATE jobs SET crashes = 0, version = version + 1 WHERE job_id = $1`, w.JobID); err != nil {
+	if b.State != "RUNNING" || b.Epoch != w.Epoch {
+		return out, staleStep(w.JobID)
+	}
+	if b.Seq != w.all[0].Seq-1 {
+		return out, fault.Newf(fault.Conflict, "run %s is at step %d, and %d does not follow", w.RunID, b.Seq, w.all[0].Seq)
+	}
+	at := w.At
+	if at.IsZero() {
+		at = b.Now
+	}
+	// The rows are locked, so from here on nothing is asked that may refuse.
+	ms := clock.Millis(at)
+	if err := tx.Later(ctx, `UPDATE workflow_runs SET seq = $1, epoch = $2, rest = $3, updated_ms = $4,
+		started_ms = CASE WHEN started_ms = 0 THEN $5 ELSE started_ms END WHERE run_id = $6`,
+		w.Seq, w.Epoch, w.rest, ms, ms, w.RunID); err != nil {
+		return out, fmt.Errorf("begin step: %w", err)
+	}
+	if b.Crashes > 0 && w.progress() {
+		if err := tx.Later(ctx, `UPDATE jobs SET crashes = 0, version = version + 1 WHERE job_id = $1`, w.JobID); err != nil {
 			return out, fmt.Errorf("clear crashes: %w", err)
 		}
 	}
-	for _, b := range w.rows {
-		if _, err := tx.Exec(ctx, b.query, b.args...); err != nil {
+	for _, row := range w.rows {
+		if err := tx.Later(ctx, row.query, row.args...); err != nil {
 			return out, fmt.Errorf("write step: %w", err)
 		}
 	}
-	if err := s.writeWaits(ctx, tx, w, a.Tenant, ms); err != nil {
+	if err := s.writeWaits(ctx, tx, w, b.Tenant, ms); err != nil {
 		return out, err
 	}
 	if err := s.logStep(ctx, tx, w, at); err != nil {
 		return out, err
 	}
-	if err := s.announceStep(ctx, tx, w.events); err != nil {
+	if err := s.announceStep(ctx, tx, w.events, b.Wanted); err != nil {
 		return out, err
 	}
-	out = store.WorkflowSignals{Paused: paused != "", CancelAskedAt: clock.FromMillis(a.CancelAsked), CancelledBy: a.CancelledBy}
-	if awaits || len(w.waits) > 0 {
+	out = store.WorkflowSignals{Paused: b.Paused != "", CancelAskedAt: clock.FromMillis(b.CancelAsked), CancelledBy: b.CancelledBy}
+	if b.Awaits || len(w.waits) > 0 {
 		out.Woken, err = s.settleWaits(ctx, tx, w)
 	}
 	return out, err
@@ -389,17 +418,12 @@ func (d *db) fence(ctx context.Context, tx Tx, jobID string, epoch int64) (Attem
 	return a, nil
 }
 
-// refuseStep says why a step does not follow the one before.
-func refuseStep(ctx context.Context, tx Tx, w *written) error {
-	var seq int64
-	err := tx.Row(ctx, `SELECT seq FROM workflow_runs WHERE run_id = $1 AND job_id = $2`, w.RunID, w.JobID).Scan(&seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return noWorkflowRun(w.RunID)
+// refuseStep says why a job has no step of the run.
+func (d *db) refuseStep(ctx context.Context, tx Tx, w *written) error {
+	if _, err := d.fence(ctx, tx, w.JobID, w.Epoch); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("read the last step: %w", err)
-	}
-	return fault.Newf(fault.Conflict, "run %s is at step %d, and %d does not follow", w.RunID, seq, w.all[0].Seq)
+	return noWorkflowRun(w.RunID)
 }
 
 // logStep adds a step to the log, and those that are written with it. Of the steps of
@@ -412,7 +436,7 @@ func (d *db) logStep(ctx context.Context, tx Tx, w *written, at time.Time) error
 			r.add(w.RunID, one.Seq, one.CheckpointID, one.NodeID, flag(one.Item), w.Epoch, clock.Millis(at), w.deltas[next])
 			next++
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO workflow_checkpoints (run_id, seq, checkpoint_id, node_id, item, epoch, at_ms, delta) VALUES `+r.String(), r.args...); err != nil {
+		if err := tx.Later(ctx, `INSERT INTO workflow_checkpoints (run_id, seq, checkpoint_id, node_id, item, epoch, at_ms, delta) VALUES `+r.String(), r.args...); err != nil {
 			return fmt.Errorf("log step: %w", err)
 		}
 		return nil
@@ -422,7 +446,7 @@ func (d *db) logStep(ctx context.Context, tx Tx, w *written, at time.Time) error
 	if !w.Item {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM workflow_checkpoints WHERE run_id = $1 AND seq = (SELECT seq FROM workflow_checkpoints
+	if err := tx.Later(ctx, `DELETE FROM workflow_checkpoints WHERE run_id = $1 AND seq = (SELECT seq FROM workflow_checkpoints
 		WHERE run_id = $2 AND node_id = $3 AND item = 1 ORDER BY seq DESC LIMIT 1 OFFSET $4)`,
 		w.RunID, w.RunID, w.NodeID, store.KeepItems); err != nil {
 		return fmt.Errorf("shorten the log of items: %w", err)
@@ -430,22 +454,25 @@ func (d *db) logStep(ctx context.Context, tx Tx, w *written, at time.Time) error
 	return nil
 }
 
-// announceStep announces the events of a step in one statement, which also asks who
-// wants them. They set off no schedule, and say nothing of the job that HintJob is
+// announceStep announces the events of a step, and asks who wants them if somebody may. They set off no schedule, and say nothing of the job that HintJob is
 // for, which would be read anew at each step.
-func (d *db) announceStep(ctx context.Context, tx Tx, evs []event.Event) error {
+func (d *db) announceStep(ctx context.Context, tx Tx, evs []event.Event, ask bool) error {
 	wanted := map[string]bool{}
 	if err := inChunks(d, 8, evs, func(part []event.Event) error {
 		r := newRows(8)
 		for _, e := range part {
 			r.add(e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), "")
 		}
-		rows, err := tx.Query(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places) VALUES `+r.String()+`
+		query := `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places) VALUES ` + r.String()
+		if !ask {
+			return tx.Later(ctx, query, r.args...)
+		}
+		rows, err := tx.Query(ctx, query+`
 			RETURNING type, EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = events.tenant AND w.type IN (events.type, '*'))`, r.args...)
 		if err != nil {
 			return fmt.Errorf("announce a step: %w", err)
 		}
-		_, err = collect(rows, func(r *sql.Rows) (typ string, err error) {
+		_, err = collect(rows, func(r Rows) (typ string, err error) {
 			var wants bool
 			err = r.Scan(&typ, &wants)
 			wanted[typ] = wants

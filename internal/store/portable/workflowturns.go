@@ -49,7 +49,7 @@ func turns(ctx context.Context, tx Tx, k concurrencyKey) ([]turn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read places: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (t turn, err error) {
+	return collect(rows, func(r Rows) (t turn, err error) {
 		var asked int64
 		err = r.Scan(&t.run, &t.job, &t.holder, &t.most, &asked)
 		t.asked = asked > 0

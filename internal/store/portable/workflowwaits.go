@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/approval"
@@ -110,7 +109,7 @@ func readWaits(ctx context.Context, tx Tx, runID string) (woken []store.WokenNod
 	if err != nil {
 		return nil, nil, fmt.Errorf("read waits: %w", err)
 	}
-	list, err := collect(rows, func(r *sql.Rows) (store.WokenNode, error) { return scanWoken(r.Scan) })
+	list, err := collect(rows, func(r Rows) (store.WokenNode, error) { return scanWoken(r.Scan) })
 	for _, n := range list {
 		all = append(all, n.NodeID)
 		if !n.At.IsZero() {
@@ -153,7 +152,7 @@ func sleepers(ctx context.Context, tx Tx, tenant, ref string, kind workflow.Wait
 	if err != nil {
 		return nil, fmt.Errorf("look for waits: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (s sleeper, err error) { return s, r.Scan(&s.run, &s.node) })
+	return collect(rows, func(r Rows) (s sleeper, err error) { return s, r.Scan(&s.run, &s.node) })
 }
 
 // wakeAll ends the waits for something, and the parking of their runs.
@@ -283,33 +282,50 @@ func jobEnded(ctx context.Context, tx Tx, j job.Job) error {
 }
 
 // workflowChanged does what the end of a job means for its own run of a workflow.
-func workflowChanged(ctx context.Context, tx Tx, c job.Change) error {
-	over := c.After.State.Terminal()
-	if c.After.Type != workflowType || over == c.Before.State.Terminal() {
-		return nil
+func workflowChanged(ctx context.Context, tx Tx, c job.Change) (*leftover, error) {
+	j, over := c.After, c.After.State.Terminal()
+	if j.Type != workflowType || over == c.Before.State.Terminal() {
+		return nil, nil //nolint:nilnil // nothing is left
 	}
-	return workflowEnded(ctx, tx, c.After, over)
-}
-
-// workflowEnded notes the end of a run, or that it was taken back.
-func workflowEnded(ctx context.Context, tx Tx, j job.Job, over bool) error {
-	status, ms, id := "", clock.Millis(j.FinishedAt), store.WorkflowRunID(j.ID)
+	status, id := "", store.WorkflowRunID(j.ID)
 	if over {
 		status = string(j.State)
 	}
-	if _, err := tx.Exec(ctx, `UPDATE workflow_runs SET status = $1, ended_ms = $2 WHERE run_id = $3`, status, ms, id); err != nil {
-		return fmt.Errorf("end a run: %w", err)
+	if err := tx.Later(ctx, `UPDATE workflow_runs SET status = $1, ended_ms = $2 WHERE run_id = $3`, status, clock.Millis(j.FinishedAt), id); err != nil {
+		return nil, fmt.Errorf("end a run: %w", err)
 	}
 	if !over {
+		return nil, nil //nolint:nilnil // nothing is left
+	}
+	if err := tx.Later(ctx, `DELETE FROM workflow_waits WHERE run_id = $1`, id); err != nil {
+		return nil, fmt.Errorf("end the waits of a run: %w", err)
+	}
+	var l leftover
+	err := tx.Ask(ctx, single(&l.sealed, &l.turn), `SELECT params LIKE '%"sealed"%', EXISTS (SELECT 1 FROM workflow_turns t WHERE t.run_id = $1)
+		FROM jobs WHERE job_id = $2`, id, j.ID)
+	if err != nil {
+		return nil, fmt.Errorf("look for what a run has left: %w", err)
+	}
+	return &l, nil
+}
+
+// leftover is what a run that has ended may have left, to be read by the next statement.
+type leftover struct{ sealed, turn bool }
+
+// clear takes away what a run has left.
+func (l *leftover) clear(ctx context.Context, tx Tx, j job.Job) error {
+	if l == nil {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM workflow_waits WHERE run_id = $1`, id); err != nil {
-		return fmt.Errorf("end the waits of a run: %w", err)
+	if l.sealed {
+		if err := unseal(ctx, tx, j.ID); err != nil {
+			return err
+		}
 	}
-	if err := unseal(ctx, tx, j.ID); err != nil {
-		return err
+	if l.turn {
+		return leaveTurn(ctx, tx, store.WorkflowRunID(j.ID), j.FinishedAt)
 	}
-	return leaveTurn(ctx, tx, id, j.FinishedAt)
+	return nil
 }
 
 // unseal removes the secret inputs of a run that has ended.
@@ -319,17 +335,17 @@ func unseal(ctx context.Context, tx Tx, jobID string) error {
 	if err := tx.Row(ctx, `SELECT params FROM jobs WHERE job_id = $1`, jobID).Scan(&params); err != nil {
 		return fmt.Errorf("look for secret inputs: %w", err)
 	}
-	if !strings.Contains(params, `"`+sealed+`"`) {
-		return nil
-	}
 	var keys map[string]json.RawMessage
 	if err := decode(params, &keys); err != nil {
 		return err
 	}
+	if _, is := keys[sealed]; !is {
+		return nil
+	}
 	delete(keys, sealed)
 	params = encode(keys)
 	for _, table := range []string{"jobs", "runs"} {
-		if _, err := tx.Exec(ctx, `UPDATE `+table+` SET params = $1 WHERE job_id = $2`, params, jobID); err != nil {
+		if err := tx.Later(ctx, `UPDATE `+table+` SET params = $1 WHERE job_id = $2`, params, jobID); err != nil {
 			return fmt.Errorf("remove secret inputs: %w", err)
 		}
 	}
@@ -413,7 +429,7 @@ func (s workflowRuns) Waiting(ctx context.Context, p store.ListWaiting) ([]store
 		if err != nil {
 			return fmt.Errorf("list waits: %w", err)
 		}
-		out, err = collect(rows, func(r *sql.Rows) (n store.WaitingNode, err error) {
+		out, err = collect(rows, func(r Rows) (n store.WaitingNode, err error) {
 			var until int64
 			err = r.Scan(&n.RunID, &n.NodeID, &n.WorkflowID, &n.Version, &n.Wait.For, &n.Wait.Ref, &n.Wait.Event, &n.Wait.Match, &until)
 			n.Wait.Until = clock.FromMillis(until)

@@ -71,6 +71,13 @@ func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (po
 	return portable.ScanAttempt(tx.Row(ctx, `SELECT `+portable.AttemptColumns+` FROM jobs WHERE job_id = $1 FOR UPDATE`, id).Scan)
 }
 
+// LockStep locks the job's row and the run's.
+func (e *engine) LockStep(ctx context.Context, tx portable.Tx, runID, jobID string) (portable.Begun, error) {
+	return portable.ScanBegun(tx.Row(ctx, beginStep, runID, jobID))
+}
+
+var beginStep = portable.BegunQuery(`floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`, ` FOR UPDATE OF j, w`)
+
 // LockContent takes an advisory lock that ends with the transaction, because
 // there need not be a row of the content.
 func (e *engine) LockContent(ctx context.Context, tx portable.Tx, sum string) error {

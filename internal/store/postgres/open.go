@@ -1,7 +1,7 @@
 // Package postgres keeps the store in a PostgreSQL database (13 or newer), for
 // installations of more than one instance or machine.
 //
-// Transactions run at READ COMMITTED through database/sql; what must not race
+// Transactions run at READ COMMITTED; database/sql keeps the connections; what must not race
 // locks rows (hot.go) or compares versions. A commit is never repeated when its
 // outcome is unknown; what the server rolled back is (tx.go). LISTEN has a
 // connection of its own, and its hints are never needed for correctness
@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -230,16 +229,16 @@ func (s server) settings() map[string]string {
 	return out
 }
 
-// localSettings is the statement that begins each transaction behind a pooler,
+// localSettings are the statements that begin each transaction behind a pooler,
 // which refuses settings at connection time.
-func localSettings(cfg *pgx.ConnConfig, settings map[string]string) string {
+func localSettings(cfg *pgx.ConnConfig, settings map[string]string) []string {
 	var sets []string
 	for _, k := range slices.Sorted(maps.Keys(settings)) {
 		if _, given := cfg.RuntimeParams[k]; !given {
 			sets = append(sets, "SET LOCAL "+k+" = '"+settings[k]+"'")
 		}
 	}
-	return strings.Join(sets, "; ")
+	return sets
 }
 
 // migrationLock is the key of the advisory lock under which one instance

@@ -24,7 +24,7 @@ type engine struct {
 	log      *slog.Logger
 	db       *sql.DB
 	pooled   bool
-	settings string // begins each transaction behind a pooler
+	settings []string // begin each transaction behind a pooler
 	version  string
 	*portable.Watchers
 	hints hints
@@ -46,25 +46,34 @@ const txLimit = time.Minute
 
 // Read runs f on a snapshot of the database.
 func (e *engine) Read(ctx context.Context, f func(context.Context, portable.Tx) error) error {
-	return e.run(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, f)
+	return e.run(ctx, "begin isolation level repeatable read read only", f)
+}
+
+// Look runs one query, which has a snapshot of its own: a transaction around it would be
+// two more messages.
+func (e *engine) Look(ctx context.Context, f func(context.Context, portable.Tx) error) error {
+	if len(e.settings) > 0 { // they are those of a transaction
+		return e.Read(ctx, f)
+	}
+	return e.run(ctx, "", f)
 }
 
 // Write runs f in a transaction at READ COMMITTED: each statement sees what
 // was committed before it, so a statement that follows a lock sees what the
 // lock's former holder did.
 func (e *engine) Write(ctx context.Context, f func(context.Context, portable.Tx) error) error {
-	return e.run(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, f)
+	return e.run(ctx, "begin isolation level read committed", f)
 }
 
 // run tries a transaction until its outcome is clear, the caller gives up, or
 // it has failed often.
-func (e *engine) run(ctx context.Context, o *sql.TxOptions, f func(context.Context, portable.Tx) error) error {
+func (e *engine) run(ctx context.Context, begin string, f func(context.Context, portable.Tx) error) error {
 	if !e.enter() {
 		return closed()
 	}
 	defer e.work.Done()
 	for i := 1; ; i++ {
-		err := e.once(ctx, o, f)
+		err := e.once(ctx, begin, f)
 		if err == nil {
 			return nil
 		}
@@ -95,7 +104,7 @@ func closed() error { return fault.New(fault.StorageUnavailable, "the database i
 
 // once runs one transaction. Only a commit can fail with an unknown outcome;
 // everything before it has not happened.
-func (e *engine) once(ctx context.Context, o *sql.TxOptions, f func(context.Context, portable.Tx) error) error {
+func (e *engine) once(ctx context.Context, begin string, f func(context.Context, portable.Tx) error) error {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
 		return &lost{fmt.Errorf("connect: %w", err)}
@@ -107,43 +116,27 @@ func (e *engine) once(ctx context.Context, o *sql.TxOptions, f func(context.Cont
 	// whether it happened. Statements are short, and the server limits them.
 	life, cancel := context.WithTimeout(context.WithoutCancel(ctx), txLimit)
 	defer cancel()
-	tx, err := conn.BeginTx(life, o)
-	if err != nil {
-		return e.gone(conn, fmt.Errorf("begin: %w", err))
-	}
-	defer func() { _ = tx.Rollback() }() // no effect after a commit
-	s := &session{tx: tx, life: life}
-	if e.settings != "" {
-		if _, err := tx.ExecContext(life, e.settings); err != nil {
-			return e.gone(conn, fmt.Errorf("begin: %w", err))
+	var hints []store.Hint
+	// database/sql keeps the connections; the statements go past it, because only the
+	// driver can send several at once.
+	err = conn.Raw(func(c any) error {
+		s := &session{conn: c.(*stdlib.Conn).Conn(), life: life}
+		s.start(begin, e.settings)
+		defer s.end()
+		if err := f(ctx, s); err != nil {
+			return s.gone(err)
 		}
-	}
-	if err := f(ctx, s); err != nil {
-		return e.gone(conn, err)
-	}
-	if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		hints = s.hints
+		return s.commit()
+	})
+	if err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		if rolledBack(err) {
-			return fmt.Errorf("commit: %w", err)
-		}
-		return &uncertain{fmt.Errorf("commit: %w", err)}
-	}
-	e.tell(s.hints)
+	e.tell(hints)
 	return nil
-}
-
-// gone marks err when the connection was lost with it.
-func (e *engine) gone(conn *sql.Conn, err error) error {
-	alive := false
-	if rerr := conn.Raw(func(c any) error {
-		alive = !c.(*stdlib.Conn).Conn().IsClosed()
-		return nil
-	}); rerr != nil || !alive {
-		return &lost{err}
-	}
-	return err
 }
 
 // lost is an error before the commit that took the connection with it.
@@ -157,44 +150,6 @@ type uncertain struct{ cause error }
 
 func (u *uncertain) Error() string { return u.cause.Error() }
 func (u *uncertain) Unwrap() error { return u.cause }
-
-// session is the portable.Tx of one transaction.
-type session struct {
-	tx    *sql.Tx
-	life  context.Context // the transaction's own, see once
-	hints []store.Hint
-}
-
-// patient returns the context of the next statement: the caller's if it has
-// ended already, which refuses the statement, the transaction's otherwise.
-func (s *session) patient(ctx context.Context) context.Context {
-	if ctx.Err() != nil {
-		return ctx
-	}
-	return s.life
-}
-
-// Exec implements portable.Tx.
-func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := s.tx.ExecContext(s.patient(ctx), query, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
-
-// Query implements portable.Tx.
-func (s *session) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.tx.QueryContext(s.patient(ctx), query, args...)
-}
-
-// Row implements portable.Tx.
-func (s *session) Row(ctx context.Context, query string, args ...any) *sql.Row {
-	return s.tx.QueryRowContext(s.patient(ctx), query, args...)
-}
-
-// Hint implements portable.Tx.
-func (s *session) Hint(h store.Hint) { s.hints = append(s.hints, h) }
 
 // Close waits for the methods under way and ends all connections.
 func (e *engine) Close() error {

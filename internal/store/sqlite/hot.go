@@ -46,6 +46,15 @@ func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (po
 	return portable.ScanAttempt(tx.Row(ctx, `SELECT `+portable.AttemptColumns+` FROM jobs WHERE job_id = $1`, id).Scan)
 }
 
+// LockStep only reads, as LockQueue; the time is the caller's.
+func (e *engine) LockStep(ctx context.Context, tx portable.Tx, runID, jobID string) (portable.Begun, error) {
+	b, err := portable.ScanBegun(tx.Row(ctx, beginStep, runID, jobID))
+	b.Now = e.clock.Now().UTC().Truncate(time.Millisecond)
+	return b, err
+}
+
+var beginStep = portable.BegunQuery("0", "")
+
 // LockContent does nothing, as LockQueue.
 func (e *engine) LockContent(context.Context, portable.Tx, string) error { return nil }
 

@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/store/portable"
 )
 
 // session is a connection with its prepared statements, the writer's or a reader's. It
@@ -63,7 +64,7 @@ func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, e
 }
 
 // Query implements portable.Tx.
-func (s *session) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *session) Query(ctx context.Context, query string, args ...any) (portable.Rows, error) {
 	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (s *session) Query(ctx context.Context, query string, args ...any) (*sql.Ro
 }
 
 // Row implements portable.Tx.
-func (s *session) Row(ctx context.Context, query string, args ...any) *sql.Row {
+func (s *session) Row(ctx context.Context, query string, args ...any) portable.Row {
 	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		// QueryRow reports the same error again when it is scanned.
@@ -80,6 +81,28 @@ func (s *session) Row(ctx context.Context, query string, args ...any) *sql.Row {
 	}
 	return st.QueryRowContext(ctx, args...)
 }
+
+// Later implements portable.Tx: there is no round trip to save.
+func (s *session) Later(ctx context.Context, query string, args ...any) error {
+	_, err := s.Exec(ctx, query, args...)
+	return err
+}
+
+// Ask implements portable.Tx.
+func (s *session) Ask(ctx context.Context, scan func(portable.Rows) error, query string, args ...any) error {
+	rows, err := s.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+	if err := scan(rows); err != nil {
+		return err
+	}
+	return rows.Err()
+}
+
+// Flush implements portable.Tx: nothing is put off.
+func (s *session) Flush(context.Context) error { return nil }
 
 // Hint implements portable.Tx.
 func (s *session) Hint(h store.Hint) { s.hints = append(s.hints, h) }

@@ -230,14 +230,17 @@ func text(s string, n int) string {
 	return s
 }
 
-// prepare makes the private folder and reads the checkpoint. A full disk or an
+// prepare makes the private folder and reads the checkpoint, but for a durable type. A full disk or an
 // absent database is not the job's fault and must not use up its attempts, so
 // it is waited for until ctx ends.
 func (e *Engine) prepare(ctx context.Context, a *attempt, dir string) (checkpoint []byte, err error) {
+	if a.cancelled != nil {
+		return nil, nil // a durable type has its own, and makes the folder when it needs it
+	}
 	for {
 		err := os.MkdirAll(dir, 0o700)
-		if err == nil && (a.job.ID == "" || a.cancelled != nil) {
-			return nil, nil // nothing went before a direct request; a durable type has its own
+		if err == nil && a.job.ID == "" {
+			return nil, nil // nothing went before a direct request
 		}
 		if err == nil {
 			if checkpoint, err = e.o.Store.Runs.Checkpoint(ctx, a.job.ID); err == nil {

@@ -111,7 +111,8 @@ type Attempt struct {
 	// caller closes and bounds. runID "" means the job's own runs, the latest that
 	// has it; a direct request has none. artifact_gone.
 	Open func(ctx context.Context, runID, name string) (io.ReadCloser, error)
-	// Dir is an empty private folder that is removed after the attempt.
+	// Dir is an empty private folder that is removed after the attempt. For a durable
+	// type it is not there yet: most of its attempts need none.
 	Dir string
 	// Grace is how long work that was asked to stop may take before it is killed.
 	Grace   time.Duration

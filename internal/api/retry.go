@@ -333,7 +333,7 @@ func (s *service) rework(r *request, j job.Job) (*job.Work, error) {
 		return nil, refused("the run keeps the inputs with which it was added")
 	case j.Attempt > 0:
 		return nil, refused("the job has started before")
-	case j.AwaitsApproval():
+	case j.ApprovalID != "":
 		return nil, refused("people were asked to approve it as it is")
 	}
 	kind, err := s.Tasks.Find(j.Type)

@@ -215,6 +215,11 @@ func TestParamsOfAWaitingJob(t *testing.T) {
 	}
 	asking := want(t, b.call("POST", "/api/jobs", `{"job_type":"echo","params":{"text":"hi"},"approval":{}}`), 201, "").text(t, "job_id")
 	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"params":{"text":"x"}}`), 422, "invalid_input")
+	// Nor is what was approved changed afterwards.
+	r := objects(t, want(t, b.call("GET", "/api/approvals", ""), 200, "").json(t)["items"])[0]
+	want(t, b.as(access.Approver, "POST", "/api/approvals/"+r["approval_id"].(string)+"/approve", `{"content_hash":"`+r["content_hash"].(string)+`"}`), 200, "")
+	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"params":{"text":"x"}}`), 422, "invalid_input")
+	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"name":"approved"}`), 200, "")
 }
 
 func TestCrontabPlan(t *testing.T) {

@@ -122,12 +122,16 @@ func (a *app) jobEdit() *cobra.Command {
 	var (
 		name, priority, timeout, runAt, deadline string
 		labels, unlabel, unset                   []string
+		what                                     recipe
 	)
 	c := &cobra.Command{
 		Use: "edit JOB", Aliases: []string{"set"}, Short: "Change a waiting job", Args: oneArg, ValidArgsFunction: a.completeJobs(),
-		Long: "Edit changes what its flags name and keeps the rest. A job that has started cannot be changed any more.",
+		Long: "Edit changes what its flags name and keeps the rest. A job that has started cannot be changed any more. --params and --param are " +
+			"merged over the job's params, where null takes one away; those of a job that has started before, that needs an approval or that " +
+			"runs a workflow stay as they are.",
 		Example: `  runsheet job edit job_01jh0000000000000000000000 --priority high --run-at +1h
-  runsheet job edit job_01jh0000000000000000000000 --label team=red --unset run_at,start_deadline`,
+  runsheet job edit job_01jh0000000000000000000000 --label team=red --unset run_at,start_deadline
+  runsheet job edit job_01jh0000000000000000000000 --params '{"length":800}' --param topic=null`,
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
@@ -166,6 +170,11 @@ func (a *app) jobEdit() *cobra.Command {
 			for _, field := range unset {
 				patch[field] = nil
 			}
+			if params, err := what.object(a, nil); err != nil {
+				return err
+			} else if params != nil {
+				patch["params"] = params
+			}
 			if len(patch) == 0 {
 				return usagef("nothing to change was given")
 			}
@@ -182,6 +191,8 @@ func (a *app) jobEdit() *cobra.Command {
 	f.StringVar(&timeout, "timeout", "", "time `limit` of one attempt, such as 15m or PT15M")
 	f.StringVar(&runAt, "run-at", "", "do not start before this `time`: RFC 3339, or +10m")
 	f.StringVar(&deadline, "start-deadline", "", "skip the job if it has not started by this `time`, or so long from now or its run_at on")
+	f.StringVar(&what.params, "params", "", "params to change, as `JSON`, @file, or - for stdin")
+	f.StringArrayVar(&what.param, "param", nil, "one param to change, `key=value`; the value is JSON or else text; repeatable")
 	f.StringArrayVar(&labels, "label", nil, "label `key=value`; repeatable")
 	f.StringArrayVar(&unlabel, "unlabel", nil, "`key` of a label to remove; repeatable")
 	f.StringSliceVar(&unset, "unset", nil, "`fields` to set back: run_at, start_deadline, timeout")

@@ -125,6 +125,25 @@ nodes:
 outputs: {y: "{{outputs.b.y}}"}
 `
 
+// retriesAsJob repeats a run of gate as any other job: its inputs are checked, and its
+// secrets are not stored in the clear.
+func (f *flows) retriesAsJob(jobID string) {
+	f.t.Helper()
+	old, err := f.Job(f.ctx, jobID)
+	if err != nil || old.RunID == nil {
+		f.t.Fatalf("%+v, %v", old, err)
+	}
+	_, err = f.RetryRun(f.ctx, *old.RunID, client.RetryInput{Params: json.RawMessage(`{"inputs":{"n":"x"}}`)}, client.Call{})
+	f.refused(err, "invalid_input", "/params/inputs/n")
+	j, err := f.RetryRun(f.ctx, *old.RunID, client.RetryInput{Hold: true, Params: json.RawMessage(`{"inputs":{"pin":"hochgeheim"}}`)}, client.Call{})
+	if err != nil || strings.Contains(string(j.Params), "hochgeheim") {
+		f.t.Fatalf("%s, %v", j.Params, err)
+	}
+	if _, err := f.CancelJob(f.ctx, j.JobID, client.Call{}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func TestWorkflowRunGoesThroughAnApproval(t *testing.T) {
 	t.Parallel()
 	f := startFlows(t)
@@ -149,6 +168,7 @@ func TestWorkflowRunGoesThroughAnApproval(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = f.end(r.WorkflowRunID, "CANCELLED")
+	f.retriesAsJob(r.JobID)
 
 	// What was there is kept, and the approval is asked for again.
 	p, err := f.PreviewWorkflowRetry(f.ctx, r.WorkflowRunID, client.WorkflowRetryInput{})

@@ -125,6 +125,38 @@ nodes:
 outputs: {y: "{{outputs.b.y}}"}
 `
 
+// TestCancelLeavesWhatOthersStarted: a run that only waits for a job does not take the
+// job along when it is cancelled, also where another run has started that one.
+func TestCancelLeavesWhatOthersStarted(t *testing.T) {
+	t.Parallel()
+	f := startFlows(t)
+	f.apply("workflow_id: slow\nnodes: [{node_id: e, type: wait, wait_type: event, config: {name: never}}]")
+	f.apply("workflow_id: parent\nnodes: [{node_id: sub, type: subworkflow, config: {workflow_id: slow}}]")
+	f.apply(`
+workflow_id: watcher
+inputs: {job: {type: string, required: true}}
+nodes: [{node_id: w, type: wait, wait_type: job, config: {job_id: "{{inputs.job}}"}}]`)
+	parent := f.until(f.start("parent", `{}`).WorkflowRunID, waits("sub", "job"))
+	child := *parent.Nodes[0].Wait.Ref
+	watcher := f.start("watcher", `{"job":"`+child+`"}`)
+	f.until(watcher.WorkflowRunID, waits("w", "job"))
+	cancel := func(id string) {
+		t.Helper()
+		if _, err := f.CancelWorkflowRun(f.ctx, id, client.Call{}); err != nil {
+			t.Fatal(err)
+		}
+		f.end(id, "CANCELLED")
+	}
+	cancel(watcher.WorkflowRunID)
+	if j, err := f.Job(f.ctx, child); err != nil || j.CancelRequestedAt != nil || j.FinishedAt != nil {
+		t.Errorf("the job of the other run: %s, %v", j.Status, err)
+	}
+	cancel(parent.WorkflowRunID) // and its own child with it
+	if j, err := f.Job(f.ctx, child); err != nil || j.CancelRequestedAt == nil && j.Status != "CANCELLED" {
+		t.Errorf("its own job: %s, %v", j.Status, err)
+	}
+}
+
 // retriesAsJob repeats a run of gate as any other job: its inputs are checked, and its
 // secrets are not stored in the clear.
 func (f *flows) retriesAsJob(jobID string) {

@@ -377,3 +377,22 @@ func TestLogBackwards(t *testing.T) {
 	}
 	want(t, b.call("GET", path+"?follow=true&before=3", ""), 400, "invalid_parameter")
 }
+
+// TestParamsThatMakeEquals: a change of params does not get around the uniqueness that
+// the template asks for.
+func TestParamsThatMakeEquals(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.call("POST", "/api/job-templates", `{"name":"one","job_type":"echo","params":{"text":"a"},"unique":{"by":["/text"]}}`), 201, "")
+	first := b.addJob(`{"template_id":"one"}`)
+	second := b.addJob(`{"template_id":"one","params":{"text":"b"}}`)
+	a := want(t, b.call("PATCH", "/api/jobs/"+second, `{"params":{"text":"a"}}`), 409, "not_unique")
+	if a.Header.Get("Location") != "/api/jobs/"+first {
+		t.Errorf("location %q", a.Header.Get("Location"))
+	}
+	// What it is already is no obstacle, and what is free is taken.
+	want(t, b.call("PATCH", "/api/jobs/"+second, `{"params":{"text":"b"},"name":"n"}`), 200, "")
+	want(t, b.call("PATCH", "/api/jobs/"+second, `{"params":{"text":"c"}}`), 200, "")
+	want(t, b.call("POST", "/api/jobs", `{"template_id":"one","params":{"text":"c"}}`), 409, "not_unique")
+	want(t, b.call("POST", "/api/jobs", `{"template_id":"one","params":{"text":"b"}}`), 201, "")
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -154,6 +156,42 @@ nodes: [{node_id: w, type: wait, wait_type: job, config: {job_id: "{{inputs.job}
 	cancel(parent.WorkflowRunID) // and its own child with it
 	if j, err := f.Job(f.ctx, child); err != nil || j.CancelRequestedAt == nil && j.Status != "CANCELLED" {
 		t.Errorf("its own job: %s, %v", j.Status, err)
+	}
+}
+
+// TestIncludeNeedsTheRights: a token that reads workflows alone gets nothing of schedules
+// and approvals with them.
+func TestIncludeNeedsTheRights(t *testing.T) {
+	t.Parallel()
+	f := startFlows(t)
+	f.apply("workflow_id: etl\nnodes: [{node_id: a, type: stop, config: {status: COMPLETED}}]")
+	cron := "0 9 * * *"
+	if _, err := f.CreateSchedule(f.ctx, client.ScheduleInput{Name: "nightly", WorkflowID: "etl", Cron: cron, Timezone: "UTC"}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	for scopes, told := range map[string]bool{"workflows:read": false, "workflows:read,schedules:read,approvals:read": true} {
+		made, err := f.CreateToken(f.ctx, client.TokenInput{Name: scopes[len(scopes)-9:], Roles: []string{"viewer"}, Scopes: strings.Split(scopes, ",")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := http.NewRequestWithContext(f.ctx, http.MethodGet, f.URL()+"/api/workflows?include=results,next,approvals", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Authorization", "Bearer "+made.Token)
+		a, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(a.Body)
+		if err = errors.Join(err, a.Body.Close()); err != nil || a.StatusCode != http.StatusOK {
+			t.Fatalf("%s %v: %s", a.Status, err, body)
+		}
+		for _, field := range []string{"next_run_at", "next_schedule_id", "pending_approvals"} {
+			if strings.Contains(string(body), `"`+field+`"`) != told {
+				t.Errorf("%s, %s: %s", scopes, field, body)
+			}
+		}
 	}
 }
 

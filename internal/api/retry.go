@@ -347,6 +347,8 @@ func (s *service) rework(r *request, j job.Job) (*job.Work, error) {
 		return nil, refused("the job has started before")
 	case j.ApprovalID != "":
 		return nil, refused("people were asked to approve it as it is")
+	case j.Trigger == job.TriggerWorkflow:
+		return nil, refused("a run of a workflow has added it, and what it does is the workflow's to say")
 	}
 	kind, err := s.Tasks.Find(j.Type)
 	if err != nil {

@@ -11,6 +11,9 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 func objects(t *testing.T, v any) []map[string]any {
@@ -220,6 +223,16 @@ func TestParamsOfAWaitingJob(t *testing.T) {
 	want(t, b.as(access.Approver, "POST", "/api/approvals/"+r["approval_id"].(string)+"/approve", `{"content_hash":"`+r["content_hash"].(string)+`"}`), 200, "")
 	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"params":{"text":"x"}}`), 422, "invalid_input")
 	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"name":"approved"}`), 200, "")
+	// Nor is a step of a workflow, which may come after an approval in it.
+	now := b.clock.Now()
+	step := job.Job{
+		ID: id.New(id.Job, now), Tenant: access.DefaultTenant, Name: "step", Type: "echo", State: job.Queued, Version: 1, Params: []byte(`{"text":"x"}`),
+		OnCrash: job.CrashFail, Priority: 5, Trigger: job.TriggerWorkflow, CreatedBy: "flow", CreatedAt: now, QueuedAt: now,
+	}
+	if _, err := b.store.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{step}}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, b.call("PATCH", "/api/jobs/"+step.ID, `{"params":{"text":"y"}}`), 422, "invalid_input")
 }
 
 func TestCrontabPlan(t *testing.T) {

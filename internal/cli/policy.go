@@ -127,8 +127,8 @@ func (a *app) jobEdit() *cobra.Command {
 	c := &cobra.Command{
 		Use: "edit JOB", Aliases: []string{"set"}, Short: "Change a waiting job", Args: oneArg, ValidArgsFunction: a.completeJobs(),
 		Long: "Edit changes what its flags name and keeps the rest. A job that has started cannot be changed any more. --params and --param are " +
-			"merged over the job's params, where null takes one away; those of a job that has started before, that needs an approval or that " +
-			"runs a workflow stay as they are.",
+			"merged over the job's params, where null takes one away; those of a job that has started before, that needs an approval, that " +
+			"runs a workflow, or that a node of one has added stay as they are.",
 		Example: `  runsheet job edit job_01jh0000000000000000000000 --priority high --run-at +1h
   runsheet job edit job_01jh0000000000000000000000 --label team=red --unset run_at,start_deadline
   runsheet job edit job_01jh0000000000000000000000 --params '{"length":800}' --param topic=null`,

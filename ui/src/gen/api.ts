@@ -4999,7 +4999,7 @@ export interface components {
                 [key: string]: string;
             };
             name?: string;
-            /** @description what the job works with: before its first attempt, and not if it needs an approval or runs a workflow. Like those of a retry */
+            /** @description what the job works with: before its first attempt, and not if it needs an approval, runs a workflow or is the job of a node of one. Like those of a retry */
             params?: {
                 [key: string]: unknown;
             };

@@ -153,18 +153,9 @@ func (a *app) jobEdit() *cobra.Command {
 			} else if at != nil {
 				patch["run_at"] = at.Format(time.RFC3339Nano)
 			}
-			given, err := assignments(labels, "label")
-			if err != nil {
+			if all, err := labelPatch(labels, unlabel); err != nil {
 				return err
-			}
-			all := map[string]any{}
-			for k, v := range given {
-				all[k] = v
-			}
-			for _, k := range unlabel {
-				all[k] = nil
-			}
-			if len(all) > 0 {
+			} else if len(all) > 0 {
 				patch["labels"] = all
 			}
 			for _, field := range unset {
@@ -198,6 +189,19 @@ func (a *app) jobEdit() *cobra.Command {
 	f.StringSliceVar(&unset, "unset", nil, "`fields` to set back: run_at, start_deadline, timeout")
 	complete(c, "priority", "high", "normal", "low")
 	return c
+}
+
+// labelPatch is what a merge patch says of labels that are set and taken away.
+func labelPatch(set, unset []string) (map[string]any, error) {
+	given, err := assignments(set, "label")
+	all := map[string]any{}
+	for k, v := range given {
+		all[k] = v
+	}
+	for _, k := range unset {
+		all[k] = nil
+	}
+	return all, err
 }
 
 // again are the flags of a retry.

@@ -20796,7 +20796,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description in Location; a failure leads to /ui/account/#error=CODE */
+            /** @description in Location; a failure leads to /ui/login#error=CODE */
             303: {
                 headers: {
                     [name: string]: unknown;
@@ -20848,7 +20848,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description in Location; a failure leads to /ui/account/#error=CODE */
+            /** @description in Location; a failure leads to /ui/login#error=CODE */
             303: {
                 headers: {
                     [name: string]: unknown;

@@ -1216,7 +1216,7 @@ type JobMove struct {
 
 // JobPatch is the schema of that name in the API.
 type JobPatch struct {
-	// Params: what the job works with: before its first attempt, and not while it waits for an approval or if it runs a workflow. Like those of a retry.
+	// Params: what the job works with: before its first attempt, and not if it needs an approval, runs a workflow or is the job of a node of one. Like those of a retry.
 	Params json.RawMessage `json:"params,omitempty"`
 	Name   *string         `json:"name,omitempty"`
 	// Priority: moves the job behind the others of that priority.

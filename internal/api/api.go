@@ -241,7 +241,6 @@ func New(o Options) (http.Handler, error) {
 	s.doc, s.docYAML = sync.OnceValues(func() ([]byte, error) { return doc().MarshalJSON() }), sync.OnceValues(func() ([]byte, error) { return doc().YAML() })
 	missing := func(w http.ResponseWriter, r *http.Request) { t.missing(w, r, false) }
 	t.mux.Handle("/ui/api/", viewer.Handler("/ui/api/", missing))
-	t.mux.Handle("/ui/account/", viewer.Account("/ui/account/", missing))
 	if files := ui.Files(); files != nil {
 		t.mux.Handle("/ui/", viewer.Files("/ui/", files, missing))
 	}

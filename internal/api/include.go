@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/forecast"
@@ -124,7 +125,8 @@ func histogram(bars []store.RunBar, bucket time.Duration, complete bool) *wire.R
 	return out
 }
 
-// includeWorkflows adds to a page of workflows what was asked for.
+// includeWorkflows adds to a page of workflows what was asked for, as far as the caller
+// may read it.
 func (s *service) includeWorkflows(r *request, items []wire.Workflow) error {
 	ids := make([]string, len(items))
 	for i, w := range items {
@@ -139,7 +141,7 @@ func (s *service) includeWorkflows(r *request, items []wire.Workflow) error {
 			items[i].Results = wire.WorkflowResultsOf(found[id])
 		}
 	}
-	if r.includes("approvals") {
+	if r.includes("approvals") && r.principal.May(access.ApprovalsRead) {
 		waiting, err := s.Store.Views.WaitingApprovals(r.Context(), r.tenant())
 		if err != nil {
 			return err
@@ -148,7 +150,7 @@ func (s *service) includeWorkflows(r *request, items []wire.Workflow) error {
 			items[i].PendingApprovals = new(waiting[id])
 		}
 	}
-	if !r.includes("next") {
+	if !r.includes("next") || !r.principal.May(access.SchedulesRead) {
 		return nil
 	}
 	return s.eachSchedule(r, []agenda.Status{agenda.Active}, func(x agenda.Schedule) {

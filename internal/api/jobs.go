@@ -76,7 +76,7 @@ func (s *service) jobRoutes() []operation {
 			ID: "patch_job", Method: http.MethodPatch, Path: one, Scope: access.JobsWrite, Tag: "jobs", Summary: "Change a waiting job",
 			Doc:  "A JSON merge patch (RFC 7396). Refused once the job has started.",
 			Body: wire.JobPatch{}, Patch: true, Matches: true, Answers: shown,
-			Faults: []fault.Code{fault.AlreadyFinished, fault.Conflict}, Handle: s.patchJob,
+			Faults: []fault.Code{fault.AlreadyFinished, fault.Conflict, fault.NotUnique}, Handle: s.patchJob,
 		},
 		cancel,
 		hold,
@@ -388,9 +388,19 @@ func (s *service) moveKey(r *request, j job.Job, status func(job.Job) int) (*sto
 func always(status int) func(job.Job) int { return func(job.Job) int { return status } }
 
 func (s *service) patchJob(r *request) (reply, error) {
-	j, err := s.move(r, func(j job.Job, now time.Time) (any, error) { return s.edited(r, j, now) }, always(http.StatusOK))
+	var unique *store.Unique
+	j, err := s.moveBy(r, func(j job.Job, now time.Time) (any, error) {
+		ev, err := s.edited(r, j, now)
+		if err == nil && ev.Work != nil && ev.Work.UniqueKey != "" {
+			unique, err = s.uniqueAgain(r, j)
+		}
+		return ev, err
+	}, always(http.StatusOK), func(ctx context.Context, p store.MoveJob) (job.Job, error) {
+		p.Unique = unique
+		return s.Store.Jobs.Move(ctx, p)
+	})
 	if err != nil {
-		return reply{}, err
+		return reply{}, notUnique(err)
 	}
 	return s.jobReply(r.Context(), http.StatusOK, j)
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/runsheet/runsheet/internal/oidc"
 )
 
-// accountPage is where people are told why they could not log in.
-const accountPage = "/ui/account/"
+// loginPage is where people are told why they could not log in.
+const loginPage = "/ui/login"
 
 func (s *service) oidcRoutes() []operation {
 	text := &huma.Schema{Type: huma.TypeString}
-	on := []answer{{Status: http.StatusSeeOther, Doc: "in Location; a failure leads to " + accountPage + "#error=CODE"}}
+	on := []answer{{Status: http.StatusSeeOther, Doc: "in Location; a failure leads to " + loginPage + "#error=CODE"}}
 	return []operation{
 		{
 			ID: "get_session_methods", Method: http.MethodGet, Path: "/api/session/methods", Public: true, Tag: "session",
@@ -120,7 +120,7 @@ func (s *service) finishOIDC(w http.ResponseWriter, r *request) error {
 // turnAway shows a person the reason, by a page. The code says it all: the page
 // knows what to do about it, and the log and the record know more.
 func turnAway(w http.ResponseWriter, err error) {
-	seeOther(w, accountPage+"#error="+url.QueryEscape(string(fault.From(err).Code)))
+	seeOther(w, loginPage+"#error="+url.QueryEscape(string(fault.From(err).Code)))
 }
 
 func seeOther(w http.ResponseWriter, to string) {

@@ -237,7 +237,7 @@ func (s *site) user(name string) access.User {
 	return u
 }
 
-const refusedAt = "/ui/account/#error="
+const refusedAt = "/ui/login#error="
 
 func wantEnd(t *testing.T, got, want string) {
 	t.Helper()

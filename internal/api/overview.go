@@ -6,6 +6,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/audit"
 	"github.com/runsheet/runsheet/internal/fault"
 )
 
@@ -47,6 +48,9 @@ func (s *service) startDemo(r *request) (reply, error) {
 	if err := s.mayDemo(r); err != nil {
 		return reply{}, err
 	}
+	if err := s.recordDemo(r, audit.DemoAdded); err != nil {
+		return reply{}, err
+	}
 	v, err := s.Demo.Start(r.Context())
 	return reply{Status: http.StatusOK, Body: v}, err
 }
@@ -55,7 +59,21 @@ func (s *service) removeDemo(r *request) (reply, error) {
 	if err := s.mayDemo(r); err != nil {
 		return reply{}, err
 	}
+	if err := s.recordDemo(r, audit.DemoRemoved); err != nil {
+		return reply{}, err
+	}
 	return reply{Status: http.StatusNoContent}, s.Demo.Remove(r.Context())
+}
+
+// recordDemo comes before the change, which is made of many: what is changed names the
+// server itself as who did it, and part of it stays when the rest fails.
+func (s *service) recordDemo(r *request, what audit.Action) error {
+	entry, err := s.record(r, change{Action: what})
+	if err != nil {
+		return err
+	}
+	_, err = s.Store.Audit.Append(r.Context(), *entry)
+	return err
 }
 
 func (s *service) mayDemo(r *request) error {

@@ -160,6 +160,16 @@ func (s *service) uniqueness(r *request, in wire.JobInput, t job.Template) (*sto
 	return out, nil
 }
 
+// uniqueAgain is what the store looks for when the params of a job from a template
+// change; nil = nothing.
+func (s *service) uniqueAgain(r *request, j job.Job) (*store.Unique, error) {
+	t, err := s.Store.Templates.Version(r.Context(), r.tenant(), j.TemplateID, j.TemplateVersion)
+	if err != nil {
+		return nil, err
+	}
+	return s.uniqueness(r, wire.JobInput{}, t)
+}
+
 // knownParams refuses pointers to params that the job type does not have: a
 // misspelled name would make all jobs equal.
 func knownParams(kind task.Task, pointers []string, at string) error {
@@ -231,7 +241,7 @@ func oneCrashPolicy(body []byte, in *wire.JobTemplateInput) {
 }
 
 // edited is the event of a merge patch of a waiting job.
-func (s *service) edited(r *request, j job.Job, now time.Time) (any, error) {
+func (s *service) edited(r *request, j job.Job, now time.Time) (job.Edited, error) {
 	is := wire.JobPatch{
 		Params: wire.Object(j.Params),
 		Name:   &j.Name, Priority: &j.Priority, Labels: j.Labels, Timeout: wire.DurationOf(j.Timeout), StartDeadline: wire.MomentOf(j.StartDeadline),
@@ -241,19 +251,19 @@ func (s *service) edited(r *request, j job.Job, now time.Time) (any, error) {
 	}
 	in, err := patched(s, r, is)
 	if err != nil {
-		return nil, err
+		return job.Edited{}, err
 	}
 	if in.Priority == nil {
-		return nil, fault.New(fault.InvalidInput, "a job cannot be without priority").At("/priority", "wrong_type", "must be a whole number from 0 to 9")
+		return job.Edited{}, fault.New(fault.InvalidInput, "a job cannot be without priority").At("/priority", "wrong_type", "must be a whole number from 0 to 9")
 	}
 	if in.Name == nil {
-		return nil, fault.New(fault.InvalidInput, "a job cannot be without name").At("/name", "wrong_type", "must be text")
+		return job.Edited{}, fault.New(fault.InvalidInput, "a job cannot be without name").At("/name", "wrong_type", "must be text")
 	}
 	if in.Labels == nil {
 		in.Labels = map[string]string{}
 	}
 	if err := firstOf(checkLabels(in.Labels), checkTimeout(in.Timeout)); err != nil {
-		return nil, err
+		return job.Edited{}, err
 	}
 	var notBefore, late time.Time
 	if in.RunAt != nil {
@@ -261,7 +271,7 @@ func (s *service) edited(r *request, j job.Job, now time.Time) (any, error) {
 	}
 	switch changed := in.StartDeadline != nil && (is.StartDeadline == nil || *in.StartDeadline != *is.StartDeadline); {
 	case changed && j.Attempt > 0:
-		return nil, fault.New(fault.InvalidInput, "the job has started before, so no start deadline counts any more").
+		return job.Edited{}, fault.New(fault.InvalidInput, "the job has started before, so no start deadline counts any more").
 			At("/start_deadline", "not_allowed", "must be absent: the job has started before")
 	case changed:
 		late, err = deadline(in.StartDeadline, notBefore, now)
@@ -271,7 +281,7 @@ func (s *service) edited(r *request, j job.Job, now time.Time) (any, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return job.Edited{}, err
 	}
 	work, err := s.rework(r, j)
 	timeout := in.Timeout.Or(0)

@@ -90,10 +90,22 @@ func (s *service) repeated(r *request, v run.Run, old job.Job, in wire.RetryInpu
 	j.Directive = bound(d)
 	if len(in.Params) == 0 {
 		// They were completed then.
-		_, err := s.checked(r, kind, v.Params, d)
+		_, err = s.checked(r, kind, v.Params, d)
+	} else {
+		j, err = s.withParams(r, j, kind, d, in)
+	}
+	pinned, is := kind.(task.Pinned)
+	if err != nil || !is {
 		return j, err
 	}
-	return s.withParams(r, j, kind, d, in)
+	// Secret inputs are not kept: those that are given now are encrypted, and those
+	// that must be given are asked for.
+	pin, err := pinned.Pin(r.Context(), j.Tenant, j.Params)
+	if err != nil {
+		return j, within(err, "/params")
+	}
+	j.Params = pin.Params
+	return j, nil
 }
 
 // withParams changes the params of a job that repeats a run, and all that was
@@ -333,8 +345,10 @@ func (s *service) rework(r *request, j job.Job) (*job.Work, error) {
 		return nil, refused("the run keeps the inputs with which it was added")
 	case j.Attempt > 0:
 		return nil, refused("the job has started before")
-	case j.AwaitsApproval():
+	case j.ApprovalID != "":
 		return nil, refused("people were asked to approve it as it is")
+	case j.Trigger == job.TriggerWorkflow:
+		return nil, refused("a run of a workflow has added it, and what it does is the workflow's to say")
 	}
 	kind, err := s.Tasks.Find(j.Type)
 	if err != nil {

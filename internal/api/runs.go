@@ -41,7 +41,7 @@ func (s *service) runRoutes() []operation {
 			ID: "retry_job_run", Method: http.MethodPost, Path: one + "/retry", Scope: access.JobsWrite, Tag: "job-runs",
 			Summary: "Do the work of a finished run again", Doc: "Makes a new job of what the run's job had resolved; retry_of names the run. The body changes some of it.", Waits: true,
 			Body: wire.RetryInput{}, BodyOptional: true,
-			Faults: []fault.Code{fault.NotFinished, fault.DirectNotRepeatable, fault.JobTypeUnknown, fault.CommandNotAllowed, fault.StorageFull, fault.DirectiveArchived, fault.SourceNotAllowed},
+			Faults: []fault.Code{fault.NotFinished, fault.DirectNotRepeatable, fault.NotFound, fault.VersionNotFound, fault.JobTypeUnknown, fault.CommandNotAllowed, fault.StorageFull, fault.DirectiveArchived, fault.SourceNotAllowed},
 			Answers: []answer{
 				{Status: http.StatusCreated, Doc: "the new job; with Prefer: wait, ended", Body: wire.Job{}},
 				{Status: http.StatusAccepted, Doc: "the new job, not ended within Prefer: wait", Body: wire.Job{}},

@@ -11,6 +11,9 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 func objects(t *testing.T, v any) []map[string]any {
@@ -215,6 +218,21 @@ func TestParamsOfAWaitingJob(t *testing.T) {
 	}
 	asking := want(t, b.call("POST", "/api/jobs", `{"job_type":"echo","params":{"text":"hi"},"approval":{}}`), 201, "").text(t, "job_id")
 	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"params":{"text":"x"}}`), 422, "invalid_input")
+	// Nor is what was approved changed afterwards.
+	r := objects(t, want(t, b.call("GET", "/api/approvals", ""), 200, "").json(t)["items"])[0]
+	want(t, b.as(access.Approver, "POST", "/api/approvals/"+r["approval_id"].(string)+"/approve", `{"content_hash":"`+r["content_hash"].(string)+`"}`), 200, "")
+	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"params":{"text":"x"}}`), 422, "invalid_input")
+	want(t, b.call("PATCH", "/api/jobs/"+asking, `{"name":"approved"}`), 200, "")
+	// Nor is a step of a workflow, which may come after an approval in it.
+	now := b.clock.Now()
+	step := job.Job{
+		ID: id.New(id.Job, now), Tenant: access.DefaultTenant, Name: "step", Type: "echo", State: job.Queued, Version: 1, Params: []byte(`{"text":"x"}`),
+		OnCrash: job.CrashFail, Priority: 5, Trigger: job.TriggerWorkflow, CreatedBy: "flow", CreatedAt: now, QueuedAt: now,
+	}
+	if _, err := b.store.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{step}}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, b.call("PATCH", "/api/jobs/"+step.ID, `{"params":{"text":"y"}}`), 422, "invalid_input")
 }
 
 func TestCrontabPlan(t *testing.T) {
@@ -371,4 +389,23 @@ func TestLogBackwards(t *testing.T) {
 		t.Errorf("before what is beyond the end: %q", a.body)
 	}
 	want(t, b.call("GET", path+"?follow=true&before=3", ""), 400, "invalid_parameter")
+}
+
+// TestParamsThatMakeEquals: a change of params does not get around the uniqueness that
+// the template asks for.
+func TestParamsThatMakeEquals(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want(t, b.call("POST", "/api/job-templates", `{"name":"one","job_type":"echo","params":{"text":"a"},"unique":{"by":["/text"]}}`), 201, "")
+	first := b.addJob(`{"template_id":"one"}`)
+	second := b.addJob(`{"template_id":"one","params":{"text":"b"}}`)
+	a := want(t, b.call("PATCH", "/api/jobs/"+second, `{"params":{"text":"a"}}`), 409, "not_unique")
+	if a.Header.Get("Location") != "/api/jobs/"+first {
+		t.Errorf("location %q", a.Header.Get("Location"))
+	}
+	// What it is already is no obstacle, and what is free is taken.
+	want(t, b.call("PATCH", "/api/jobs/"+second, `{"params":{"text":"b"},"name":"n"}`), 200, "")
+	want(t, b.call("PATCH", "/api/jobs/"+second, `{"params":{"text":"c"}}`), 200, "")
+	want(t, b.call("POST", "/api/jobs", `{"template_id":"one","params":{"text":"c"}}`), 409, "not_unique")
+	want(t, b.call("POST", "/api/jobs", `{"template_id":"one","params":{"text":"b"}}`), 201, "")
 }

@@ -128,6 +128,11 @@ func TestDemo(t *testing.T) {
 	if d.started != 1 || d.removed != 1 {
 		t.Errorf("started %d times, removed %d", d.started, d.removed)
 	}
+	// The record has who was let in, and nobody else.
+	record := want(t, b.call("GET", "/api/audit?action=demo.add,demo.remove&sort=seq", ""), 200, "").json(t)
+	if e := objects(t, record["items"]); len(e) != 2 || e[0]["action"] != "demo.add" || e[1]["action"] != "demo.remove" {
+		t.Errorf("the record has %v", e)
+	}
 	d.fail = errors.New("the disk is on fire")
 	if a := want(t, b.call("POST", "/api/demo", ""), 500, "internal_error"); strings.Contains(string(a.body), "fire") {
 		t.Errorf("%s", a.body)

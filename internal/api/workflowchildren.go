@@ -32,9 +32,14 @@ func (s *service) cancelChildren(ctx context.Context, j job.Job, by string, dept
 	if err != nil {
 		return
 	}
-	for _, n := range run.State.Nodes {
-		if n.Status == workflow.NodeWaiting && n.Wait != nil && n.Wait.For == workflow.WaitJob {
-			s.cancelChild(ctx, j.Tenant, n.Wait.Ref, by, depth)
+	g, err := s.graph(ctx, run.Tenant, run.WorkflowID, run.Version)
+	if err != nil {
+		return
+	}
+	for _, step := range g.With(run.State, workflow.NodeWaiting) {
+		// What a wait node waits for is another's, maybe another run's.
+		if w := run.State.Nodes[step.ID].Wait; w != nil && w.For == workflow.WaitJob && step.Kind.Type != "wait" {
+			s.cancelChild(ctx, j.Tenant, w.Ref, by, depth)
 		}
 	}
 }
@@ -42,7 +47,7 @@ func (s *service) cancelChildren(ctx context.Context, j job.Job, by string, dept
 func (s *service) cancelChild(ctx context.Context, tenant, jobID, by string, depth int) {
 	for range childTries {
 		child, err := s.Store.Jobs.Job(ctx, tenant, jobID)
-		if err != nil || child.Trigger != job.TriggerWorkflow { // a job that it only waits for is another's
+		if err != nil || child.Trigger != job.TriggerWorkflow {
 			return
 		}
 		c, err := job.Apply(child, job.CancelAsked{At: s.now(), By: by})

@@ -97,7 +97,10 @@ func (s *service) moveWorkflow(r *request, source string, action audit.Action, s
 	}
 	p := store.ActivateWorkflow{
 		Tenant: w.Tenant, ID: w.ID, Version: in.Version, Source: source, By: r.principal.Name, Reason: in.Reason, At: s.now(),
-		Key: keyed(r, render(0)), Audit: entry,
+		Audit: entry,
+	}
+	if finish == nil {
+		p.Key = keyed(r, render(0))
 	}
 	if r.ifMatch != nil {
 		p.IfRevision = w.Revision
@@ -106,13 +109,21 @@ func (s *service) moveWorkflow(r *request, source string, action audit.Action, s
 	if err != nil {
 		return reply{}, err
 	}
-	runs := 0
-	if finish != nil {
-		if runs, err = finish(r.Context()); err != nil {
-			return reply{}, err
-		}
+	if finish == nil {
+		return render(0)(moved), nil
 	}
-	return render(runs)(moved), nil
+	runs, err := finish(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	out := render(runs)(moved)
+	if r.key == nil {
+		return out, nil
+	}
+	// Not before: a repetition has to do the rest.
+	k := *r.key
+	k.Render = func(any) (store.Reply, error) { return encode(out) }
+	return out, s.Store.Keys.Begin(withoutCancel(r.Context()), k)
 }
 
 // running prepares what is to happen to runs that have begun; nil: nothing.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/task"
 )
 
@@ -311,4 +313,41 @@ func TestRollbackNodeNeedsRight(t *testing.T) {
 		want(t, b.as("limited", "POST", "/api/workflows"+query, strings.ReplaceAll(back, "reason: x", "reason: y"), "Content-Type", yamlType), 403, "forbidden")
 	}
 	want(t, b.as("limited", "POST", "/api/workflows", flow("other", "1"), "Content-Type", yamlType), 201, "")
+}
+
+// unsteady changes running runs at the second try.
+type unsteady struct{ tries int }
+
+func (u *unsteady) Prepare(context.Context, api.RunningChange) (func(context.Context) (int, error), error) {
+	return func(context.Context) (int, error) {
+		if u.tries++; u.tries == 1 {
+			return 0, fault.New(fault.StorageBusy, "the database is busy")
+		}
+		return 3, nil
+	}, nil
+}
+
+// TestRepeatedMoveDoesTheRest: what an activation could not do with the running runs is
+// done when the request is repeated with its key, and then never again.
+func TestRepeatedMoveDoesTheRest(t *testing.T) {
+	t.Parallel()
+	u := &unsteady{}
+	b := setup(t, func(o *api.Options) { o.Running = u })
+	want(t, b.apply("", flow("etl", "1")), 201, "")
+	want(t, b.apply("?activate=false", flow("etl", "2")), 201, "")
+	move := func() answer {
+		return b.call("POST", "/api/workflows/etl/activate", `{"version":2,"running":"cancel"}`, "Idempotency-Key", "k")
+	}
+	want(t, move(), 503, "storage_busy")
+	if v := want(t, b.call("GET", "/api/workflows/etl", ""), 200, "").json(t); v["active_version"] != 2.0 {
+		t.Fatalf("active is %v", v["active_version"])
+	}
+	for range 2 {
+		if v := want(t, move(), 200, "").json(t); v["runs_changed"] != 3.0 {
+			t.Errorf("answer %v", v)
+		}
+	}
+	if u.tries != 2 {
+		t.Errorf("the runs were changed %d times", u.tries)
+	}
 }

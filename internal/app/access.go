@@ -11,7 +11,6 @@ import (
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/identity"
-	"github.com/runsheet/runsheet/ui"
 )
 
 // openAccess makes what finds out who asks. It refuses to serve others than this
@@ -68,11 +67,7 @@ func (a *App) offerSetup(ctx context.Context) error {
 	if err != nil || administered {
 		return err
 	}
-	page := "/ui/setup"
-	if ui.Files() == nil {
-		page = "/ui/account/"
-	}
-	link := a.localURL() + page + "#setup=" + a.identity.NewSetupCode()
+	link := a.localURL() + "/ui/setup#setup=" + a.identity.NewSetupCode()
 	if err := os.WriteFile(a.setupPath(), []byte(link+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write setup link: %w", err)
 	}

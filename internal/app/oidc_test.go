@@ -62,7 +62,7 @@ func TestOpenIDProviderIsDown(t *testing.T) {
 	if status, _, text := get("/api/session"); status != http.StatusOK {
 		t.Errorf("a token: %d %s", status, text)
 	}
-	if status, to, _ := get("/api/session/oidc"); status != http.StatusSeeOther || to != "/ui/account/#error=oidc_unavailable" {
+	if status, to, _ := get("/api/session/oidc"); status != http.StatusSeeOther || to != "/ui/login#error=oidc_unavailable" {
 		t.Errorf("login: %d %s", status, to)
 	}
 	p.Start(t)

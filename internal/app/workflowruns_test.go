@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -125,6 +127,93 @@ nodes:
 outputs: {y: "{{outputs.b.y}}"}
 `
 
+// TestCancelLeavesWhatOthersStarted: a run that only waits for a job does not take the
+// job along when it is cancelled, also where another run has started that one.
+func TestCancelLeavesWhatOthersStarted(t *testing.T) {
+	t.Parallel()
+	f := startFlows(t)
+	f.apply("workflow_id: slow\nnodes: [{node_id: e, type: wait, wait_type: event, config: {name: never}}]")
+	f.apply("workflow_id: parent\nnodes: [{node_id: sub, type: subworkflow, config: {workflow_id: slow}}]")
+	f.apply(`
+workflow_id: watcher
+inputs: {job: {type: string, required: true}}
+nodes: [{node_id: w, type: wait, wait_type: job, config: {job_id: "{{inputs.job}}"}}]`)
+	parent := f.until(f.start("parent", `{}`).WorkflowRunID, waits("sub", "job"))
+	child := *parent.Nodes[0].Wait.Ref
+	watcher := f.start("watcher", `{"job":"`+child+`"}`)
+	f.until(watcher.WorkflowRunID, waits("w", "job"))
+	cancel := func(id string) {
+		t.Helper()
+		if _, err := f.CancelWorkflowRun(f.ctx, id, client.Call{}); err != nil {
+			t.Fatal(err)
+		}
+		f.end(id, "CANCELLED")
+	}
+	cancel(watcher.WorkflowRunID)
+	if j, err := f.Job(f.ctx, child); err != nil || j.CancelRequestedAt != nil || j.FinishedAt != nil {
+		t.Errorf("the job of the other run: %s, %v", j.Status, err)
+	}
+	cancel(parent.WorkflowRunID) // and its own child with it
+	if j, err := f.Job(f.ctx, child); err != nil || j.CancelRequestedAt == nil && j.Status != "CANCELLED" {
+		t.Errorf("its own job: %s, %v", j.Status, err)
+	}
+}
+
+// TestIncludeNeedsTheRights: a token that reads workflows alone gets nothing of schedules
+// and approvals with them.
+func TestIncludeNeedsTheRights(t *testing.T) {
+	t.Parallel()
+	f := startFlows(t)
+	f.apply("workflow_id: etl\nnodes: [{node_id: a, type: stop, config: {status: COMPLETED}}]")
+	cron := "0 9 * * *"
+	if _, err := f.CreateSchedule(f.ctx, client.ScheduleInput{Name: "nightly", WorkflowID: "etl", Cron: cron, Timezone: "UTC"}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	for scopes, told := range map[string]bool{"workflows:read": false, "workflows:read,schedules:read,approvals:read": true} {
+		made, err := f.CreateToken(f.ctx, client.TokenInput{Name: scopes[len(scopes)-9:], Roles: []string{"viewer"}, Scopes: strings.Split(scopes, ",")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := http.NewRequestWithContext(f.ctx, http.MethodGet, f.URL()+"/api/workflows?include=results,next,approvals", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Authorization", "Bearer "+made.Token)
+		a, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(a.Body)
+		if err = errors.Join(err, a.Body.Close()); err != nil || a.StatusCode != http.StatusOK {
+			t.Fatalf("%s %v: %s", a.Status, err, body)
+		}
+		for _, field := range []string{"next_run_at", "next_schedule_id", "pending_approvals"} {
+			if strings.Contains(string(body), `"`+field+`"`) != told {
+				t.Errorf("%s, %s: %s", scopes, field, body)
+			}
+		}
+	}
+}
+
+// retriesAsJob repeats a run of gate as any other job: its inputs are checked, and its
+// secrets are not stored in the clear.
+func (f *flows) retriesAsJob(jobID string) {
+	f.t.Helper()
+	old, err := f.Job(f.ctx, jobID)
+	if err != nil || old.RunID == nil {
+		f.t.Fatalf("%+v, %v", old, err)
+	}
+	_, err = f.RetryRun(f.ctx, *old.RunID, client.RetryInput{Params: json.RawMessage(`{"inputs":{"n":"x"}}`)}, client.Call{})
+	f.refused(err, "invalid_input", "/params/inputs/n")
+	j, err := f.RetryRun(f.ctx, *old.RunID, client.RetryInput{Hold: true, Params: json.RawMessage(`{"inputs":{"pin":"hochgeheim"}}`)}, client.Call{})
+	if err != nil || strings.Contains(string(j.Params), "hochgeheim") {
+		f.t.Fatalf("%s, %v", j.Params, err)
+	}
+	if _, err := f.CancelJob(f.ctx, j.JobID, client.Call{}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func TestWorkflowRunGoesThroughAnApproval(t *testing.T) {
 	t.Parallel()
 	f := startFlows(t)
@@ -149,6 +238,7 @@ func TestWorkflowRunGoesThroughAnApproval(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = f.end(r.WorkflowRunID, "CANCELLED")
+	f.retriesAsJob(r.JobID)
 
 	// What was there is kept, and the approval is asked for again.
 	p, err := f.PreviewWorkflowRetry(f.ctx, r.WorkflowRunID, client.WorkflowRetryInput{})

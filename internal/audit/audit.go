@@ -90,6 +90,8 @@ const (
 	WorkflowNodeSkipped  Action = "workflow.node.skip"    // it ends as if it had gone well
 	WorkflowNodeDecided  Action = "workflow.node.decide"  // what an attempt did that was cut off
 	WorkflowEventPosted  Action = "workflow.event.post"   // it woke nodes
+	DemoAdded            Action = "demo.add"              // demonstration data
+	DemoRemoved          Action = "demo.remove"           //
 	AuditExported        Action = "audit.export"          //
 )
 

@@ -52,16 +52,18 @@ func orderAnswer(op string) any {
 func TestOrderSendsWhatWasSaid(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"job move --position 0 " + jobID:                         `POST /api/jobs/` + jobID + `/move {"position":0}`,
-		"job move --before job_9 " + jobID:                       `POST /api/jobs/` + jobID + `/move {"before":"job_9"}`,
-		"queue reorder a b --after c":                            `PUT /api/queue/order {"order":["a","b"],"after":"c"}`,
-		"queue reorder a b":                                      `PUT /api/queue/order {"order":["a","b"]}`,
-		"job bulk priority a --priority low":                     `POST /api/jobs/bulk {"job_ids":["a"],"action":"priority","priority":8}`,
-		"job bulk move --bottom --status queued":                 `POST /api/jobs/bulk {"filter":{"status":["QUEUED"]},"action":"move","to":{"bottom":true}}`,
-		"job bulk cancel --all --dry-run":                        `POST /api/jobs/bulk {"filter":{},"action":"cancel","dry_run":true}`,
-		"limits set --global none --template a=b=2":              `PATCH /api/limits {"max_global":null,"max_per_template":{"a=b":2}}`,
-		"settings set model_affinity=3 direct_group_policy=next": `PATCH /api/settings {"direct_group_policy":"next","model_affinity":3}`,
-		"job add --top -- /bin/true":                             `POST /api/jobs {"job_type":"command","name":"true","params":{"argv":["/bin/true"]},"trigger":"manual","top":true}`,
+		"job move --position 0 " + jobID:                           `POST /api/jobs/` + jobID + `/move {"position":0}`,
+		"job move --before job_9 " + jobID:                         `POST /api/jobs/` + jobID + `/move {"before":"job_9"}`,
+		"queue reorder a b --after c":                              `PUT /api/queue/order {"order":["a","b"],"after":"c"}`,
+		"queue reorder a b":                                        `PUT /api/queue/order {"order":["a","b"]}`,
+		"job edit " + jobID + " --params {\"a\":1} --param b=null": `PATCH /api/jobs/` + jobID + ` {"params":{"a":1,"b":null}}`,
+		"job edit " + jobID + " --priority high --label a=b":       `PATCH /api/jobs/` + jobID + ` {"labels":{"a":"b"},"priority":2}`,
+		"job bulk priority a --priority low":                       `POST /api/jobs/bulk {"job_ids":["a"],"action":"priority","priority":8}`,
+		"job bulk move --bottom --status queued":                   `POST /api/jobs/bulk {"filter":{"status":["QUEUED"]},"action":"move","to":{"bottom":true}}`,
+		"job bulk cancel --all --dry-run":                          `POST /api/jobs/bulk {"filter":{},"action":"cancel","dry_run":true}`,
+		"limits set --global none --template a=b=2":                `PATCH /api/limits {"max_global":null,"max_per_template":{"a=b":2}}`,
+		"settings set model_affinity=3 direct_group_policy=next":   `PATCH /api/settings {"direct_group_policy":"next","model_affinity":3}`,
+		"job add --top -- /bin/true":                               `POST /api/jobs {"job_type":"command","name":"true","params":{"argv":["/bin/true"]},"trigger":"manual","top":true}`,
 	} {
 		f := serve(t, "QUEUED")
 		_, talk, _ := f.invoke(t.Context(), t, "", strings.Fields(args)...)

@@ -122,12 +122,16 @@ func (a *app) jobEdit() *cobra.Command {
 	var (
 		name, priority, timeout, runAt, deadline string
 		labels, unlabel, unset                   []string
+		what                                     recipe
 	)
 	c := &cobra.Command{
 		Use: "edit JOB", Aliases: []string{"set"}, Short: "Change a waiting job", Args: oneArg, ValidArgsFunction: a.completeJobs(),
-		Long: "Edit changes what its flags name and keeps the rest. A job that has started cannot be changed any more.",
+		Long: "Edit changes what its flags name and keeps the rest. A job that has started cannot be changed any more. --params and --param are " +
+			"merged over the job's params, where null takes one away; those of a job that has started before, that needs an approval, that " +
+			"runs a workflow, or that a node of one has added stay as they are.",
 		Example: `  runsheet job edit job_01jh0000000000000000000000 --priority high --run-at +1h
-  runsheet job edit job_01jh0000000000000000000000 --label team=red --unset run_at,start_deadline`,
+  runsheet job edit job_01jh0000000000000000000000 --label team=red --unset run_at,start_deadline
+  runsheet job edit job_01jh0000000000000000000000 --params '{"length":800}' --param topic=null`,
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
@@ -149,22 +153,18 @@ func (a *app) jobEdit() *cobra.Command {
 			} else if at != nil {
 				patch["run_at"] = at.Format(time.RFC3339Nano)
 			}
-			given, err := assignments(labels, "label")
-			if err != nil {
+			if all, err := labelPatch(labels, unlabel); err != nil {
 				return err
-			}
-			all := map[string]any{}
-			for k, v := range given {
-				all[k] = v
-			}
-			for _, k := range unlabel {
-				all[k] = nil
-			}
-			if len(all) > 0 {
+			} else if len(all) > 0 {
 				patch["labels"] = all
 			}
 			for _, field := range unset {
 				patch[field] = nil
+			}
+			if params, err := what.object(a, nil); err != nil {
+				return err
+			} else if params != nil {
+				patch["params"] = params
 			}
 			if len(patch) == 0 {
 				return usagef("nothing to change was given")
@@ -182,11 +182,26 @@ func (a *app) jobEdit() *cobra.Command {
 	f.StringVar(&timeout, "timeout", "", "time `limit` of one attempt, such as 15m or PT15M")
 	f.StringVar(&runAt, "run-at", "", "do not start before this `time`: RFC 3339, or +10m")
 	f.StringVar(&deadline, "start-deadline", "", "skip the job if it has not started by this `time`, or so long from now or its run_at on")
+	f.StringVar(&what.params, "params", "", "params to change, as `JSON`, @file, or - for stdin")
+	f.StringArrayVar(&what.param, "param", nil, "one param to change, `key=value`; the value is JSON or else text; repeatable")
 	f.StringArrayVar(&labels, "label", nil, "label `key=value`; repeatable")
 	f.StringArrayVar(&unlabel, "unlabel", nil, "`key` of a label to remove; repeatable")
 	f.StringSliceVar(&unset, "unset", nil, "`fields` to set back: run_at, start_deadline, timeout")
 	complete(c, "priority", "high", "normal", "low")
 	return c
+}
+
+// labelPatch is what a merge patch says of labels that are set and taken away.
+func labelPatch(set, unset []string) (map[string]any, error) {
+	given, err := assignments(set, "label")
+	all := map[string]any{}
+	for k, v := range given {
+		all[k] = v
+	}
+	for _, k := range unset {
+		all[k] = nil
+	}
+	return all, err
 }
 
 // again are the flags of a retry.

@@ -50,8 +50,6 @@ func (h *host) Call(ctx context.Context, c run.Call) error { return h.t.h.Call(c
 
 func (h *host) Process(ctx context.Context, p run.Process) error { return h.t.h.Process(ctx, p) }
 
-func (h *host) Set(name string, value any) { h.t.inbox <- counter{name, value} }
-
 func (h *host) Dir() string {
 	name := h.step.ID
 	if h.item >= 0 {
@@ -85,12 +83,6 @@ func (h *host) Until() time.Time {
 }
 
 func (h *host) Grace() time.Duration { return h.t.a.Grace }
-
-// counter is a counter of the run's context that a node sets.
-type counter struct {
-	name  string
-	value any
-}
 
 // lines puts a prefix before each line. It is safe for concurrent use.
 type lines struct {

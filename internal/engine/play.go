@@ -384,9 +384,6 @@ func (t *turn) take(m any) error {
 		t.itemBegun(m)
 	case itemEnded:
 		t.itemEnded(m)
-	case counter:
-		t.state.Context[m.name] = m.value
-		t.touch("")
 	}
 	return nil
 }

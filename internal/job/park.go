@@ -17,8 +17,8 @@ func mayWake(j Job, _ Woken) bool              { return j.Resuming }
 func dropable(j Job, _ Dropped) bool           { return !j.Resuming }
 
 func editable(j Job, e Edited) bool {
-	if e.Work != nil && (j.Attempt > 0 || j.AwaitsApproval()) {
-		return false
+	if e.Work != nil && (j.Attempt > 0 || j.ApprovalID != "") {
+		return false // people approve, or have approved, what it is
 	}
 	return !j.Resuming || e.NotBefore == nil && e.StartDeadline == nil
 }

@@ -108,8 +108,6 @@ type Host interface {
 	// Process records a process of the node before it works. It is durable when it
 	// returns.
 	Process(ctx context.Context, p run.Process) error
-	// Set changes a counter of the run's context.
-	Set(name string, value any)
 	// Dir is an empty private folder that is removed after the attempt.
 	Dir() string
 	// Until is when a process of the node must have ended by itself, see task.Attempt.

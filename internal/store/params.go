@@ -302,6 +302,8 @@ type JobPage struct {
 // MoveJob are the parameters of Jobs.Move.
 type MoveJob struct {
 	Change job.Change
+	// Unique, if set, refuses a change after which the job has an equal (not_unique).
+	Unique *Unique
 	Key    *Key
 }
 

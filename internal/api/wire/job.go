@@ -40,7 +40,7 @@ type JobInput struct {
 
 // JobPatch is what may be changed while a job waits; a merge patch.
 type JobPatch struct {
-	Params        Object            `json:"params,omitempty" doc:"what the job works with: before its first attempt, and not while it waits for an approval or if it runs a workflow. Like those of a retry"`
+	Params        Object            `json:"params,omitempty" doc:"what the job works with: before its first attempt, and not if it needs an approval, runs a workflow or is the job of a node of one. Like those of a retry"`
 	Name          *string           `json:"name,omitempty" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$"`
 	Priority      *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"moves the job behind the others of that priority"`
 	Labels        map[string]string `json:"labels,omitempty" doc:"a null value removes a label"`

@@ -121,28 +121,16 @@ func (s jobs) equalJob(ctx context.Context, tx Tx, p store.AddJobs) (*store.Adde
 	if p.Unique == nil {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	states := p.Unique.States
-	if len(states) == 0 {
-		states = []job.State{job.Queued, job.Running}
-	}
 	for _, j := range p.Jobs {
-		if j.UniqueKey == "" {
-			continue
-		}
-		// Two equal jobs that come at once must see each other.
-		if err := s.LockContent(ctx, tx, "unique "+j.Tenant+" "+j.UniqueKey); err != nil {
-			return nil, err
-		}
-		other, err := equalTo(ctx, tx, j, p.Unique.Since, states, nil)
+		other, err := s.lookEqual(ctx, tx, j, p.Unique)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look for an equal job: %w", err)
+			return nil, err
 		}
 		if !p.Unique.Return {
-			return nil, fault.Newf(fault.NotUnique, "job %s does the same and is %s", other.ID, other.State).
-				At("/unique", string(fault.NotUnique), other.ID)
+			return nil, notUnique(other)
 		}
 		out := store.Added{Job: other, Existing: true}
 		if other.State != job.Queued || other.Parked != "" || other.Rank == "" {
@@ -154,6 +142,30 @@ func (s jobs) equalJob(ctx context.Context, tx Tx, p store.AddJobs) (*store.Adde
 		})
 	}
 	return nil, nil //nolint:nilnil // there is none
+}
+
+func notUnique(other job.Job) error {
+	return fault.Newf(fault.NotUnique, "job %s does the same and is %s", other.ID, other.State).At("/unique", string(fault.NotUnique), other.ID)
+}
+
+// lookEqual returns a job that is equal to j and counts; sql.ErrNoRows.
+func (s jobs) lookEqual(ctx context.Context, tx Tx, j job.Job, u *store.Unique) (job.Job, error) {
+	if j.UniqueKey == "" {
+		return job.Job{}, sql.ErrNoRows
+	}
+	// Two equal jobs that come at once must see each other.
+	if err := s.LockContent(ctx, tx, "unique "+j.Tenant+" "+j.UniqueKey); err != nil {
+		return job.Job{}, err
+	}
+	states := u.States
+	if len(states) == 0 {
+		states = []job.State{job.Queued, job.Running}
+	}
+	other, err := equalTo(ctx, tx, j, u.Since, states, []string{j.ID})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("look for an equal job: %w", err)
+	}
+	return other, err
 }
 
 // equalTo returns a job that is equal to j, but for the given ids; sql.ErrNoRows.
@@ -263,6 +275,15 @@ func (s jobs) Move(ctx context.Context, p store.MoveJob) (job.Job, error) {
 			return err
 		}
 		c := p.Change
+		if p.Unique != nil && c.After.UniqueKey != c.Before.UniqueKey {
+			other, err := s.lookEqual(ctx, tx, c.After, p.Unique)
+			if err == nil {
+				return notUnique(other)
+			}
+			if !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+		}
 		if c.After.Rank == "" {
 			seq, err := s.NextSeq(ctx, tx, 1)
 			if err != nil {

@@ -122,24 +122,20 @@ export async function ok<T>(call: Promise<{ data?: T; error?: unknown; response:
   return (await answer(call)).data;
 }
 
-/** GET of JSON with exact numbers (see exact.ts), for inputs and outputs that are shown. */
-export async function getExact(path: string, signal?: AbortSignal): Promise<unknown> {
+/** GET of what is not JSON for the client above: files, logs, exact numbers. Throws a Problem unless the answer is good. */
+export async function getRaw(path: string, init: Pick<RequestInit, "headers" | "cache" | "signal">): Promise<Response> {
   let res: Response;
   try {
-    res = await fetch(path, { credentials: "same-origin", cache: "no-store", headers: { Accept: "application/json" }, signal: signal ?? null });
+    res = await fetch(path, { credentials: "same-origin", ...init });
   } catch (e) {
     throw e instanceof DOMException && e.name === "AbortError" ? e : problemOf(e);
   }
-  const body = await res.text();
-  if (!res.ok) {
-    if (res.status === 401) onUnauthorized();
-    let said: unknown = null;
-    try {
-      said = JSON.parse(body);
-    } catch {
-      said = null; // a proxy's page
-    }
-    throw problemFrom(res, said);
-  }
-  return parse(body);
+  if (res.ok) return res;
+  if (res.status === 401) onUnauthorized();
+  throw problemFrom(res, await res.json().catch(() => null)); // null: a proxy's page
+}
+
+/** GET of JSON with exact numbers (see exact.ts), for inputs and outputs that are shown. */
+export async function getExact(path: string, signal?: AbortSignal): Promise<unknown> {
+  return parse(await (await getRaw(path, { cache: "no-store", headers: { Accept: "application/json" }, signal: signal ?? null })).text());
 }

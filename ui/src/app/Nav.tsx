@@ -1,11 +1,19 @@
-import { Link } from "@tanstack/react-router";
+import { Link, useRouterState } from "@tanstack/react-router";
 import { t } from "../text/shell";
-import { navPages, type NavPage } from "./pages";
+import { navPageOf, navPages, type NavPage } from "./pages";
+
+/** Marks the link of the page of the navigation that is open; the router alone knows only paths below its own. */
+export function useHere(page: NavPage): { "aria-current"?: "page" } {
+  const here = useRouterState({ select: (s) => navPageOf(s.location.pathname)?.to === page.to });
+  return here ? { "aria-current": "page" } : {};
+}
 
 function NavLink({ page, count, onDone }: { page: NavPage; count?: number; onDone?: () => void }) {
+  const here = useHere(page);
   return (
     <Link
       to={page.to as never}
+      {...here}
       {...(onDone ? { onClick: onDone } : {})}
       className="target group flex h-8 items-center gap-2.5 rounded-md px-2 text-sm text-dim hover:bg-hover hover:text-fg aria-[current=page]:bg-press aria-[current=page]:font-medium aria-[current=page]:text-fg"
     >

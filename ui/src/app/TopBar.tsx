@@ -16,21 +16,20 @@ import type { LinkState } from "../live/live";
 import { language, setLanguage } from "../text/catalogue";
 import { t } from "../text/shell";
 import { overviewQuery } from "./overview";
-import { navPages } from "./pages";
+import { navPageOf } from "./pages";
 import { setTheme, useTheme } from "./theme";
 
 function Crumbs() {
   const path = useRouterState({ select: (s) => s.location.pathname });
   const own = useCrumb();
-  const inside = path.replace(/^\/ui/, "");
-  const page = navPages.filter((p) => inside === p.to || inside.startsWith(`${p.to}/`)).sort((a, b) => b.to.length - a.to.length)[0];
-  const deeper = page && inside !== page.to;
+  const page = navPageOf(path);
+  const deeper = !page || !path.endsWith(page.to);
   return (
-    <nav aria-label="Breadcrumb" className="flex min-w-0 items-center gap-1 text-sm">
+    <nav aria-label={t("breadcrumb")} className="flex min-w-0 items-center gap-1 text-sm">
       {page?.system ? <span className="hidden text-faint sm:inline">{t("system")}</span> : null}
       {page?.system ? <ChevronRight aria-hidden className="hidden size-3.5 shrink-0 text-faint sm:block" /> : null}
       {page ? <Link to={page.to as never} className={cx("shrink-0 truncate", deeper ? "text-dim hover:text-fg" : "font-medium")}>{page.label}</Link> : null}
-      {deeper && own ? <ChevronRight aria-hidden className="size-3.5 shrink-0 text-faint" /> : null}
+      {page && deeper && own ? <ChevronRight aria-hidden className="size-3.5 shrink-0 text-faint" /> : null}
       {deeper && own ? <span aria-current="page" className="truncate font-medium">{own}</span> : null}
     </nav>
   );
@@ -82,7 +81,7 @@ function AccountMenu() {
         { label: "English", icon: Languages, checked: language === "en", onSelect: () => setLanguage("en") },
         { label: "한국어", icon: Languages, checked: language === "ko", onSelect: () => setLanguage("ko") },
         "-",
-        { label: t("password"), onSelect: () => location.assign("/ui/account/") },
+        { label: t("password"), onSelect: () => void navigate({ to: "/system/users" as never, search: { tab: "account" } as never }) },
         { label: t("apiDocs"), onSelect: () => location.assign("/ui/api/") },
         { label: t("logout"), icon: LogOut, onSelect: () => void leave() },
       ]}

@@ -28,6 +28,16 @@ export const navPages: readonly NavPage[] = [
   { to: "/system/settings", label: t("settings"), icon: Settings, system: true },
 ];
 
+/** Where a page that is not of the navigation belongs: the run of a workflow below Workflows. */
+const belongs: readonly (readonly [begin: string, to: string])[] = [["/workflow-runs/", "/workflows"]];
+
+/** The page of the navigation that a path is at or below. */
+export function navPageOf(path: string): NavPage | undefined {
+  const inside = path.replace(/^\/ui(?=\/|$)/, "");
+  const at = belongs.find(([begin]) => inside.startsWith(begin))?.[1] ?? inside;
+  return navPages.filter((p) => at === p.to || at.startsWith(`${p.to}/`)).sort((a, b) => b.to.length - a.to.length)[0];
+}
+
 /** Which page shows an object, by the prefix of its id. */
 const byPrefix: Record<string, (id: string) => string> = {
   job: (id) => `/queue?job=${id}`,

@@ -23,8 +23,12 @@ system.addEventListener("change", applyTheme);
 
 export function setTheme(t: Theme): void {
   chosen = t;
-  if (t === "system") localStorage.removeItem(storeKey);
-  else localStorage.setItem(storeKey, t);
+  try {
+    if (t === "system") localStorage.removeItem(storeKey);
+    else localStorage.setItem(storeKey, t);
+  } catch {
+    // no storage: the choice is for this page
+  }
   applyTheme();
   for (const w of watchers) w();
 }

@@ -4999,7 +4999,7 @@ export interface components {
                 [key: string]: string;
             };
             name?: string;
-            /** @description what the job works with: before its first attempt, and not while it waits for an approval or if it runs a workflow. Like those of a retry */
+            /** @description what the job works with: before its first attempt, and not if it needs an approval, runs a workflow or is the job of a node of one. Like those of a retry */
             params?: {
                 [key: string]: unknown;
             };
@@ -20796,7 +20796,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description in Location; a failure leads to /ui/account/#error=CODE */
+            /** @description in Location; a failure leads to /ui/login#error=CODE */
             303: {
                 headers: {
                     [name: string]: unknown;
@@ -20848,7 +20848,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description in Location; a failure leads to /ui/account/#error=CODE */
+            /** @description in Location; a failure leads to /ui/login#error=CODE */
             303: {
                 headers: {
                     [name: string]: unknown;

@@ -22,13 +22,18 @@ export interface GraphProps {
   /** Speed of maps, by node. */
   paces?: ReadonlyMap<string, { perSecond: number; leftMs: number } | null>;
   className?: string;
+  /** The box becomes as high as the graph needs, up to so many pixels. */
+  grow?: number;
 }
 
 const steps: Record<string, Step> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", Home: "first", End: "last", PageDown: "next", PageUp: "previous" };
 // Smaller than this a node's text cannot be read, and is left out.
 const farZoom = 0.42;
 // The first look does not go below this: then it begins at the start of the graph.
-const firstZoom = 0.7;
+const firstZoom = 0.8;
+// Room between the graph and its box, and the lowest box that grows.
+const rim = 12;
+const lowest = 352;
 
 function useSize(): [(el: HTMLDivElement | null) => void, HTMLDivElement | null, Size] {
   const [el, setEl] = useState<HTMLDivElement | null>(null);
@@ -69,12 +74,12 @@ function Heads() {
 }
 
 /** A graph that can be moved, zoomed and walked. Edges are one SVG, nodes are buttons over it; what is out of sight is not in the page. */
-export function Graph({ model, label, selected, onSelect, marks, paces, className }: GraphProps) {
+export function Graph({ model, label, selected, onSelect, marks, paces, className, grow }: GraphProps) {
   const [ref, box, size] = useSize();
   // Once chosen, the direction stays while the structure does.
   const structure = useMemo(() => `${size.width > 0 ? Math.round(size.width / 200) : 0} ${model.nodes.map((n) => n.id).join(" ")} ${model.edges.map((e) => e.id).join(" ")}`, [model, size.width]);
   const chosen = useRef<{ of: string; direction: "right" | "down" } | null>(null);
-  if (size.width > 0 && chosen.current?.of !== structure) chosen.current = { of: structure, direction: directionFor(model, size) };
+  if (size.width > 0 && chosen.current?.of !== structure) chosen.current = { of: structure, direction: directionFor(model, { width: size.width, height: grow ?? size.height }) };
   const direction = chosen.current?.direction ?? null;
   const { layout, failed } = useLayout(model, size.width > 0 ? direction : null);
   const [view, setView] = useState<View | null>(null);
@@ -83,7 +88,7 @@ export function Graph({ model, label, selected, onSelect, marks, paces, classNam
   const moved = useRef(false);
 
   const fit = useCallback(() => {
-    if (layout && size.width > 0) setView(fitView({ x: 0, y: 0, width: layout.width, height: layout.height }, size, 12));
+    if (layout && size.width > 0) setView(fitView({ x: 0, y: 0, width: layout.width, height: layout.height }, size, rim));
     moved.current = false;
   }, [layout, size]);
 
@@ -94,7 +99,7 @@ export function Graph({ model, label, selected, onSelect, marks, paces, classNam
     if (fitted.current === key || (moved.current && fitted.current !== "")) return;
     fitted.current = key;
     const all = { x: 0, y: 0, width: layout.width, height: layout.height };
-    const whole = fitView(all, size, 12);
+    const whole = fitView(all, size, rim);
     if (whole.zoom >= firstZoom || layout.nodes.length > 60) return setView(whole);
     const active = model.nodes.find((n) => n.run?.state === "RUNNING" || n.run?.state === "WAITING") ?? model.nodes.find((n) => n.run?.state === "FAILED");
     const start: View = { zoom: firstZoom, x: layout.direction === "right" ? 0 : (size.width - layout.width * firstZoom) / 2, y: layout.direction === "down" ? 0 : (size.height - layout.height * firstZoom) / 2 };
@@ -164,10 +169,12 @@ export function Graph({ model, label, selected, onSelect, marks, paces, classNam
   const far = (view?.zoom ?? 1) < farZoom;
   const edgeOf = useMemo(() => new Map(model.edges.map((e) => [e.id, e])), [model]);
   const edges = layout && seen ? layout.edges.filter((e) => edgeOf.has(e.id) && meets(boundsOf(e.points.map((p) => ({ ...p, width: 0, height: 0 }))), seen)) : [];
+  const readable = layout ? Math.max(firstZoom, Math.min(1, (size.width - 2 * rim) / layout.width)) : 1;
+  const height = grow && layout && size.width > 0 ? Math.min(grow, Math.max(lowest, Math.ceil(layout.height * readable) + 2 * rim)) : undefined;
   const transform = view ? `translate(${view.x}px, ${view.y}px) scale(${view.zoom})` : undefined;
 
   return (
-    <div className={cx("relative overflow-hidden rounded-lg border border-line bg-panel", className)} data-graph data-nodes={model.nodes.length} data-ready={layout && view ? "" : undefined}>
+    <div className={cx("relative overflow-hidden rounded-lg border border-line bg-panel", className)} style={{ height }} data-graph data-nodes={model.nodes.length} data-ready={layout && view ? "" : undefined}>
       {/* The keys are those of the buttons inside; this only hears them. */}
       {/* eslint-disable-next-line jsx-a11y/no-static-element-interactions */}
       <div

@@ -51,61 +51,6 @@ export function curvePath(points: readonly Point[], direction: "right" | "down")
   return path;
 }
 
-/** The corners of a way with right angles only, which changes its lane in the middle between two points. */
-export function orthogonal(points: readonly Point[], direction: "right" | "down"): Point[] {
-  const out: Point[] = [];
-  const push = (p: Point) => {
-    const last = out.at(-1);
-    const before = out.at(-2);
-    if (last && last.x === p.x && last.y === p.y) return;
-    const straight = last && before && ((before.x === last.x && last.x === p.x) || (before.y === last.y && last.y === p.y));
-    if (straight) out.pop();
-    out.push(p);
-  };
-  points.forEach((q, i) => {
-    const p = points[i - 1];
-    if (p && p.x !== q.x && p.y !== q.y) {
-      if (direction === "right") {
-        const mid = (p.x + q.x) / 2;
-        push({ x: mid, y: p.y });
-        push({ x: mid, y: q.y });
-      } else {
-        const mid = (p.y + q.y) / 2;
-        push({ x: p.x, y: mid });
-        push({ x: q.x, y: mid });
-      }
-    }
-    push(q);
-  });
-  return out;
-}
-
-/** An SVG path along the points with round corners; a corner never takes more than half of a side. */
-export function roundedPath(points: readonly Point[], radius = 8): string {
-  const first = points[0];
-  const last = points.at(-1);
-  if (!first || !last || points.length < 2) return "";
-  let path = `M${at(first)}`;
-  for (let i = 1; i < points.length - 1; i++) {
-    const p = points[i - 1];
-    const c = points[i];
-    const q = points[i + 1];
-    if (!p || !c || !q) continue;
-    const r = Math.min(radius, distance(p, c) / 2, distance(c, q) / 2);
-    path += r === 0 ? ` L${at(c)}` : ` L${at(towards(c, p, r))} Q${at(c)} ${at(towards(c, q, r))}`;
-  }
-  return `${path} L${at(last)}`;
-}
-
-function distance(p: Point, q: Point): number {
-  return Math.hypot(p.x - q.x, p.y - q.y);
-}
-
-function towards(from: Point, to: Point, by: number): Point {
-  const d = distance(from, to) || 1;
-  return { x: from.x + ((to.x - from.x) * by) / d, y: from.y + ((to.y - from.y) * by) / d };
-}
-
 /** The smallest rectangle around all; of nothing it has no size. */
 export function boundsOf(rects: readonly Rect[]): Rect {
   const first = rects[0];
@@ -171,14 +116,6 @@ export function sight(view: View, size: Size, rim = 100): Rect {
 /** Whether two rectangles share anything. */
 export function meets(a: Rect, b: Rect): boolean {
   return a.x <= b.x + b.width && b.x <= a.x + a.width && a.y <= b.y + b.height && b.y <= a.y + a.height;
-}
-
-/** The nodes and edges of which something is in sight. */
-export function visible<N extends Rect, E extends { points: readonly Point[] }>(graph: { nodes: readonly N[]; edges: readonly E[] }, box: Rect): { nodes: N[]; edges: E[] } {
-  return {
-    nodes: graph.nodes.filter((n) => meets(n, box)),
-    edges: graph.edges.filter((e) => meets(boundsOf(e.points.map((p) => ({ ...p, width: 0, height: 0 }))), box)),
-  };
 }
 
 /** A key that goes from node to node. */

@@ -315,13 +315,6 @@ function differing(a: Fields, b: Fields): string[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((k) => JSON.stringify(a[k]) !== JSON.stringify(b[k]));
 }
 
-/** How many nodes have ended, of those that do not run only when others fail. */
-export function progressOf(graph: GraphModel): { ended: number; total: number } {
-  const ways = graph.nodes.filter((n) => !n.handler);
-  const open = new Set<string>(["PENDING", "READY", "RUNNING", "WAITING"]);
-  return { total: ways.length, ended: ways.filter((n) => n.run && !open.has(n.run.state)).length };
-}
-
 /** A moment of a map: how many items had ended. */
 export interface Sample {
   /** Milliseconds since 1970. */

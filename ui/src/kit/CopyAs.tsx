@@ -1,5 +1,6 @@
 import { Check, Copy, SquareTerminal } from "lucide-react";
 import { useState } from "react";
+import { stringify } from "../api/exact";
 import { t } from "../text/kit";
 import { IconButton } from "./Button";
 import { Menu } from "./Menu";
@@ -25,7 +26,7 @@ export function curl(a: Action): string {
   const parts = ["curl", "-fsS"];
   if (a.method !== "GET") parts.push("-X", a.method);
   parts.push("-H", '"Authorization: Bearer $RUNSHEET_TOKEN"');
-  if (a.body !== undefined) parts.push("-H", "'Content-Type: application/json'", "-d", quote(JSON.stringify(a.body)));
+  if (a.body !== undefined) parts.push("-H", "'Content-Type: application/json'", "-d", quote(stringify(a.body)));
   parts.push(quote(location.origin + a.path));
   return parts.join(" ");
 }
@@ -37,13 +38,12 @@ export function CopyAs({ action }: { action: Action }) {
     <Menu
       trigger={<IconButton icon={SquareTerminal} label={t("copyAs")} />}
       items={[
-        { label: t("copyCli"), onSelect: () => copy(a(action)) },
+        { label: t("copyCli"), onSelect: () => copy(action.cli) },
         { label: t("copyCurl"), onSelect: () => copy(curl(action)) },
       ]}
     />
   );
 }
-const a = (action: Action) => action.cli;
 
 /** A command that can be copied. */
 export function Command({ text }: { text: string }) {

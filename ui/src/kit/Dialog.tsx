@@ -20,21 +20,20 @@ export interface DialogProps {
 
 const backdrop = "fixed inset-0 z-40 bg-shade transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0";
 
-/** A question or form over the page. Escape and the cross close it; the focus goes back. */
-export function Dialog({ open, onClose, title, description, children, footer, wide }: DialogProps) {
+function Panel({ open, onClose, title, description, children, footer, look, head, body }: Omit<DialogProps, "wide"> & { look: string; head: string; body: string }) {
   return (
     <Base.Root open={open} onOpenChange={(o) => !o && onClose()}>
       <Base.Portal>
         <Base.Backdrop className={backdrop} />
-        <Base.Popup className={cx("appear fixed top-[8vh] left-1/2 z-40 flex max-h-[84vh] w-[calc(100vw-24px)] -translate-x-1/2 flex-col rounded-lg border border-line bg-raised shadow-pop outline-none", wide ? "max-w-3xl" : "max-w-lg")}>
-          <header className="flex items-start gap-3 px-5 pt-4 pb-3">
+        <Base.Popup className={cx("fixed z-40 flex flex-col border-line bg-raised shadow-pop outline-none", look)}>
+          <header className={cx("flex items-start gap-3 px-5", head)}>
             <div className="min-w-0 grow">
               <Base.Title className="text-lg font-semibold">{title}</Base.Title>
               {description ? <Base.Description className="mt-0.5 text-sm text-dim">{description}</Base.Description> : null}
             </div>
             <IconButton icon={X} label={t("close")} onClick={onClose} className="-mr-2" />
           </header>
-          <div className="min-h-0 grow overflow-y-auto px-5 pb-4">{children}</div>
+          <div className={cx("min-h-0 grow overflow-y-auto px-5", body)}>{children}</div>
           {footer ? <footer className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3">{footer}</footer> : null}
         </Base.Popup>
       </Base.Portal>
@@ -42,26 +41,14 @@ export function Dialog({ open, onClose, title, description, children, footer, wi
   );
 }
 
+/** A question or form over the page. Escape and the cross close it; the focus goes back. */
+export function Dialog({ wide, ...rest }: DialogProps) {
+  return <Panel {...rest} look={cx("appear top-[8vh] left-1/2 max-h-[84vh] w-[calc(100vw-24px)] -translate-x-1/2 rounded-lg border", wide ? "max-w-3xl" : "max-w-lg")} head="pt-4 pb-3" body="pb-4" />;
+}
+
 /** A drawer at the right: details beside the list. On a phone it covers the page. */
-export function Drawer({ open, onClose, title, description, children, footer, wide }: DialogProps) {
-  return (
-    <Base.Root open={open} onOpenChange={(o) => !o && onClose()}>
-      <Base.Portal>
-        <Base.Backdrop className={backdrop} />
-        <Base.Popup className={cx("fixed inset-y-0 right-0 z-40 flex w-full flex-col border-l border-line bg-raised shadow-pop outline-none transition-transform duration-150 data-ending-style:translate-x-8 data-starting-style:translate-x-8", wide ? "sm:max-w-3xl" : "sm:max-w-lg")}>
-          <header className="flex items-start gap-3 border-b border-line px-5 py-3">
-            <div className="min-w-0 grow">
-              <Base.Title className="text-lg font-semibold">{title}</Base.Title>
-              {description ? <Base.Description className="mt-0.5 text-sm text-dim">{description}</Base.Description> : null}
-            </div>
-            <IconButton icon={X} label={t("close")} onClick={onClose} className="-mr-2" />
-          </header>
-          <div className="min-h-0 grow overflow-y-auto px-5 py-4">{children}</div>
-          {footer ? <footer className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3">{footer}</footer> : null}
-        </Base.Popup>
-      </Base.Portal>
-    </Base.Root>
-  );
+export function Drawer({ wide, ...rest }: DialogProps) {
+  return <Panel {...rest} look={cx("inset-y-0 right-0 w-full border-l transition-transform duration-150 data-ending-style:translate-x-8 data-starting-style:translate-x-8", wide ? "sm:max-w-3xl" : "sm:max-w-lg")} head="border-b border-line py-3" body="py-4" />;
 }
 
 /** Asks before something that cannot be undone. */

@@ -1,6 +1,5 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { useEffect, useRef, type KeyboardEvent, type ReactNode } from "react";
+import { type KeyboardEvent, type ReactNode } from "react";
 import { t } from "../text/kit";
 import { cx } from "./cx";
 
@@ -88,44 +87,5 @@ export function Table<T>({ label, columns, rows, id, onOpen, sort, onSort, curre
         ))}
       </tbody>
     </table>
-  );
-}
-
-export interface VirtualListProps<T> {
-  label: string;
-  rows: readonly T[];
-  id: (row: T) => string;
-  /** Height of a row in pixels. */
-  height?: number;
-  row: (row: T, index: number) => ReactNode;
-  /** Called near the end: load more there. */
-  onEnd?: () => void;
-  className?: string;
-}
-
-/** A list of which only what is seen is in the page; for thousands of rows of equal height. */
-export function VirtualList<T>({ label, rows, id, height = 36, row, onEnd, className }: VirtualListProps<T>) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const v = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => height, overscan: 12, getItemKey: (i) => { const r = rows[i]; return r === undefined ? i : id(r); } });
-  const items = v.getVirtualItems();
-  const last = items.at(-1)?.index ?? 0;
-  useEffect(() => {
-    if (onEnd && rows.length > 0 && last >= rows.length - 20) onEnd();
-  }, [last, rows.length, onEnd]);
-  return (
-    // A region that scrolls must be reachable by keys.
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div ref={scroller} role="region" aria-label={label} tabIndex={0} className={cx("min-h-0 grow overflow-y-auto", className)}>
-      <ul className="relative" style={{ height: v.getTotalSize() }}>
-        {items.map((item) => {
-          const r = rows[item.index];
-          return r === undefined ? null : (
-            <li key={item.key} aria-setsize={rows.length} aria-posinset={item.index + 1} className="absolute inset-x-0 top-0" style={{ height: item.size, transform: `translateY(${item.start}px)` }}>
-              {row(r, item.index)}
-            </li>
-          );
-        })}
-      </ul>
-    </div>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "./random";
-import { countChanges, diffLines, foldDiff, sideBySide } from "./textdiff";
+import { diffLines, foldDiff, sideBySide } from "./textdiff";
 
 const show = (a: string, b: string) => diffLines(a, b).map((l) => `${{ same: " ", removed: "-", added: "+" }[l.kind]}${l.text}`);
 
@@ -37,7 +37,8 @@ describe("diffLines", () => {
 
   it("bears texts that share nothing", () => {
     const text = (p: string) => Array.from({ length: 20_000 }, (_, i) => `${p}${i % 7}`).join("\n");
-    expect(countChanges(diffLines(text("a"), text("b")))).toEqual({ added: 20_000, removed: 20_000 });
+    const diff = diffLines(text("a"), text("b"));
+    expect(["added", "removed", "same"].map((k) => diff.filter((l) => l.kind === k).length)).toEqual([20_000, 20_000, 0]);
   });
 
   it("marks words that changed, not in lines that share little", () => {

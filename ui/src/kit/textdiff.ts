@@ -44,12 +44,6 @@ export function diffLines(before: string, after: string): DiffLine[] {
   return out;
 }
 
-/** How many lines were added and removed. */
-export function countChanges(diff: readonly DiffLine[]): { added: number; removed: number } {
-  const count = (kind: DiffLine["kind"]) => diff.filter((l) => l.kind === kind).length;
-  return { added: count("added"), removed: count("removed") };
-}
-
 /** Folds equal lines that are farther than `around` from a change, unless that would hide fewer than four. */
 export function foldDiff(diff: readonly DiffLine[], around = 3): (DiffLine | Fold)[] {
   const near = new Uint8Array(diff.length);

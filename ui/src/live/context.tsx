@@ -54,6 +54,9 @@ function makeInvalidator(client: QueryClient) {
       for (const name of readers[e.topic] ?? [e.topic]) old.add(name);
       timer ??= setTimeout(flush, settle);
     },
+    stop() {
+      if (timer) clearTimeout(timer);
+    },
     all() {
       void client.invalidateQueries({ predicate: (q) => q.queryKey[0] !== "session" }, { cancelRefetch: false });
     },
@@ -89,6 +92,7 @@ export function LiveProvider({ since, children }: { /** The position in the log 
       document.removeEventListener("visibilitychange", wake);
       removeEventListener("online", wake);
       it.stop();
+      invalidator.stop();
     };
   }, [client]);
   const paused = state === "paused";

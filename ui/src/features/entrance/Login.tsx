@@ -65,7 +65,7 @@ export function Login() {
       {oidc ? (
         <>
           <p className="my-3 text-center text-xs text-faint">{t("or")}</p>
-          <a href="/api/session/oidc" className="target flex h-9 items-center justify-center rounded-md border border-line-strong text-sm hover:bg-hover">{t("loginWith", { name: oidc.name })}</a>
+          <a href={`/api/session/oidc?return=${encodeURIComponent(`/ui${safeNext(search.next)}`)}`} className="target flex h-9 items-center justify-center rounded-md border border-line-strong text-sm hover:bg-hover">{t("loginWith", { name: oidc.name })}</a>
         </>
       ) : null}
     </EntranceFrame>

@@ -49,7 +49,7 @@ export function Board() {
   const jobActions = useJobActions();
   const moving = useMove();
   const write = useCan("jobs:write");
-    const workers = useCan("workers:write");
+  const workers = useCan("workers:write");
   const demo = useCan("settings:write");
   useShortcut("n", () => write.can && setAsked({ what: "add" }));
   useShortcut("Shift+p", () => workers.can && void (state?.paused ? jobActions.resume() : jobActions.pause()));
@@ -214,7 +214,10 @@ function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAs
     focusRow(index);
   }, [wantedId, rows, complete, onMore, focusRow]);
 
-  const chosen = useCallback((row: Row) => (selected.has(row.id) ? [...selected] : [row.id]), [selected]);
+  // Only what is shown: a filter, or the end of a job, must not leave ids that nobody sees.
+  const top = useMemo(() => rows.filter((r) => selected.has(r.id)), [rows, selected]);
+  const topIds = useMemo(() => top.map((r) => r.id), [top]);
+  const chosen = useCallback((row: Row) => (selected.has(row.id) ? topIds : [row.id]), [selected, topIds]);
   const rowActions: RowActions = {
     step: (row, step) => drop(chosen(row), stepFrom(rows, movable(rows, new Set(chosen(row))), step)),
     ask: (what, row) => onAsk({ what, row }),
@@ -282,18 +285,17 @@ function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAs
     if (e.job_id && (e.type === "job.started" || e.type === "job.cancelled") && selected.has(e.job_id)) setSelected((old) => new Set([...old].filter((id) => id !== e.job_id)));
   });
 
-  const top = rows.filter((r) => selected.has(r.id));
   return (
     <Section title={t("waiting")} count={total} className="flex min-h-80 grow flex-col">
       <p id="drag-help" className="sr-only">{t("dragHelp")}</p>
       {top.length > 0 ? (
         <div role="toolbar" aria-label={kit("selected", { n: top.length })} className="mb-3 flex h-8 flex-wrap items-center gap-2">
           <span className="text-sm font-medium">{kit("selected", { n: top.length })}</span>
-          <Button small onClick={() => drop([...selected], 0)} {...(why ? { why } : {})}>{t("toTop")}</Button>
-          <Button small onClick={() => drop([...selected], rows.length)} {...(why ? { why } : {})}>{t("toBottom")}</Button>
-          <Button small icon={Hand} onClick={() => void actions.bulk({ action: "hold", job_ids: [...selected] })} {...(why ? { why } : {})}>{t("hold")}</Button>
-          <Button small icon={Play} onClick={() => void actions.bulk({ action: "release", job_ids: [...selected] })} {...(why ? { why } : {})}>{t("release")}</Button>
-          <Button small look="danger" icon={Ban} onClick={() => void actions.cancel([...selected], "").then(() => setSelected(new Set()))} {...(why ? { why } : {})}>{t("cancel")}</Button>
+          <Button small onClick={() => drop(topIds, 0)} {...(why ? { why } : {})}>{t("toTop")}</Button>
+          <Button small onClick={() => drop(topIds, rows.length)} {...(why ? { why } : {})}>{t("toBottom")}</Button>
+          <Button small icon={Hand} onClick={() => void actions.bulk({ action: "hold", job_ids: topIds })} {...(why ? { why } : {})}>{t("hold")}</Button>
+          <Button small icon={Play} onClick={() => void actions.bulk({ action: "release", job_ids: topIds })} {...(why ? { why } : {})}>{t("release")}</Button>
+          <Button small look="danger" icon={Ban} onClick={() => void actions.cancel(topIds, top[0] ? rowName(top[0]) : "").then(() => setSelected(new Set()))} {...(why ? { why } : {})}>{t("cancel")}</Button>
           <Button small look="ghost" icon={X} onClick={() => setSelected(new Set())}>{t("clear")}</Button>
         </div>
       ) : (

@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useMutation, useQueryClient, type InfiniteData } from "@tanstack/react-query";
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { answer, api, ok, problemOf, type Schema } from "../../api/client";
 import { announce } from "../../kit/announce";
 import { toast } from "../../kit/toast";
@@ -58,6 +58,9 @@ function reorder(data: Data | undefined, call: Order): Data | undefined {
 export function useMove() {
   const client = useQueryClient();
   const [flashed, setFlashed] = useState<ReadonlySet<string>>(new Set());
+  // What the list was without the moves that are not answered yet.
+  const answered = useRef<Data | undefined>(undefined);
+  const open = () => client.isMutating({ predicate: (m) => m.options.scope?.id === "queue-order" });
   const move = useMutation({
     scope: { id: "queue-order" },
     mutationFn: async ({ call }: { call: Order; name: string }) => {
@@ -74,10 +77,12 @@ export function useMove() {
     },
     onMutate: async ({ call }) => {
       await client.cancelQueries({ queryKey: key });
+      if (open() <= 1) answered.current = client.getQueryData<Data>(key);
       client.setQueryData<Data>(key, (d) => reorder(d, call));
     },
     onSuccess: ({ data, response, conflict }, { call, name }) => {
       const etag = response.headers.get("ETag") ?? "";
+      answered.current = reorder(answered.current, call);
       client.setQueryData<Data>(key, (d) => (d ? { ...d, pages: d.pages.map((p) => ({ ...p, etag })) } : d));
       const total = client.getQueryData<Data>(key)?.pages[0]?.state.statistics.queued ?? 0;
       const text = data.new_position === null ? t("movedMany", { n: data.moved.length }) : t("moved", { name, n: data.new_position + 1, m: total });
@@ -90,9 +95,11 @@ export function useMove() {
       const p = problemOf(e);
       if (p.status === 404 || p.status === 409) toast({ tone: "warn", text: t("notMoved"), detail: p.detail });
       else toastError(e);
+      // The list must not show a move that was not made, even if the server cannot be asked.
+      if (open() <= 1 && answered.current) client.setQueryData<Data>(key, answered.current);
     },
     onSettled: () => {
-      if (client.isMutating({ predicate: (m) => m.options.scope?.id === "queue-order" }) <= 1) void client.invalidateQueries({ queryKey: key });
+      if (open() <= 1) void client.invalidateQueries({ queryKey: key });
     },
   });
   return { move: move.mutate, flashed };
@@ -137,13 +144,22 @@ export function useJobActions() {
       /** Cancels waiting jobs; for 8 s it can be taken back. */
       cancel: (ids: readonly string[], name: string) => run(async () => {
         if (ids.length === 1 && ids[0]) await ok(api.POST("/api/jobs/{job_id}/cancel", path(ids[0])));
-        else await ok(api.POST("/api/jobs/bulk", { body: { action: "cancel", job_ids: [...ids] } }));
+        let done = ids.length;
+        if (ids.length !== 1) {
+          const all = await ok(api.POST("/api/jobs/bulk", { body: { action: "cancel", job_ids: [...ids] } }));
+          done = all.done;
+          if (all.refused > 0) toast({ tone: "warn", text: t("refused", { n: all.refused }) });
+          if (done === 0) return;
+        }
         const back = () => run(async () => {
           if (ids.length === 1 && ids[0]) await ok(api.POST("/api/jobs/{job_id}/restore", path(ids[0])));
-          else await ok(api.POST("/api/jobs/bulk", { body: { action: "restore", job_ids: [...ids] } }));
+          else {
+            const { refused } = await ok(api.POST("/api/jobs/bulk", { body: { action: "restore", job_ids: [...ids] } }));
+            if (refused > 0) toast({ tone: "warn", text: t("refused", { n: refused }) });
+          }
           announce(t("restored"));
         });
-        toast({ text: ids.length === 1 ? t("cancelled", { name }) : t("cancelledMany", { n: ids.length }), undo: () => void back() });
+        toast({ text: ids.length === 1 ? t("cancelled", { name }) : t("cancelledMany", { n: done }), undo: () => void back() });
       }),
       pause: () => run(() => ok(api.POST("/api/queue/pause", {}))),
       resume: () => run(() => ok(api.POST("/api/queue/resume", {}))),

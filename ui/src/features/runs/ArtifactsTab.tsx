@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download, FileText, FolderOpen } from "lucide-react";
 import { useState } from "react";
-import { Problem, problemOf } from "../../api/client";
+import { getRaw } from "../../api/client";
 import { JsonDoc, parseJson } from "../../kit/json";
 import { cx } from "../../kit/cx";
 import { bytes } from "../../kit/format";
@@ -45,15 +45,8 @@ function DownloadLink({ a }: { a: Artifact }) {
 }
 
 async function head(a: Artifact, most: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  let res: Response;
-  try {
-    res = await fetch(artifactPath(a), { credentials: "same-origin", signal, ...(a.size_bytes > most ? { headers: { Range: `bytes=0-${most - 1}` } } : {}) });
-  } catch (e) {
-    throw e instanceof DOMException && e.name === "AbortError" ? e : problemOf(e);
-  }
-  if (res.ok) return new Uint8Array(await res.arrayBuffer());
-  const said = (await res.json().catch(() => ({}))) as { title?: string; detail?: string; code?: string; request_id?: string };
-  throw new Problem(res.status, said.code ?? "", said.title ?? String(res.status), said.detail ?? "", said.request_id ?? "");
+  const res = await getRaw(artifactPath(a), { signal, ...(a.size_bytes > most ? { headers: { Range: `bytes=0-${most - 1}` } } : {}) });
+  return new Uint8Array(await res.arrayBuffer());
 }
 
 function Preview({ a, name }: { a: Artifact; name: string }) {

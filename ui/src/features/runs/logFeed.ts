@@ -1,4 +1,4 @@
-import { Problem, problemOf } from "../../api/client";
+import { getRaw, Problem } from "../../api/client";
 import { LogBuffer } from "./log";
 
 /** How the reading goes: `lost` = the connection broke and is tried again, `ended` = nothing more will come. */
@@ -87,17 +87,8 @@ export class LogFeed {
     }
   }
 
-  private async ask(query: string, signal: AbortSignal | undefined): Promise<Response> {
-    let res: Response;
-    try {
-      res = await fetch(`${this.path}?raw=true&${query}`, { credentials: "same-origin", cache: "no-store", headers: { Accept: "text/plain" }, signal: signal ?? null });
-    } catch (e) {
-      throw e instanceof DOMException && e.name === "AbortError" ? e : problemOf(e);
-    }
-    if (res.ok) return res;
-    const said = (await res.json().catch(() => ({}))) as Record<string, unknown>;
-    const text = (v: unknown) => (typeof v === "string" ? v : "");
-    throw new Problem(res.status, text(said.code), text(said.title) || `${res.status}`, text(said.detail), text(said.request_id));
+  private ask(query: string, signal: AbortSignal | undefined): Promise<Response> {
+    return getRaw(`${this.path}?raw=true&${query}`, { cache: "no-store", headers: { Accept: "text/plain" }, signal: signal ?? null });
   }
 
   private async read(abort: AbortController): Promise<void> {

@@ -292,12 +292,6 @@ export function xOf(scale: Scale, at: number): number {
   return scale.width;
 }
 
-/** The time at a pixel; null without pieces. */
-export function timeAt(scale: Scale, x: number): number | null {
-  for (const p of scale.pieces) if (x <= p.x + p.width) return p.from + (Math.max(0, x - p.x) / (p.width || 1)) * (p.to - p.from);
-  return scale.pieces.at(-1)?.to ?? null;
-}
-
 /** Place of a segment in pixels; at least `least` wide, never beyond the scale. */
 export function place(scale: Scale, s: { from: number; to: number }, least = 2): { x: number; width: number } {
   const x = Math.min(xOf(scale, s.from), Math.max(0, scale.width - least));

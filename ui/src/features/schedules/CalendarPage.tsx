@@ -8,14 +8,14 @@ import { Combobox, Select } from "../../kit/Field";
 import { Page, PageHeader } from "../../kit/Page";
 import { Segmented } from "../../kit/Segmented";
 import { useShortcut } from "../../kit/shortcuts";
-import { ErrorState, Loading } from "../../kit/States";
+import { ErrorState, FormError, Loading } from "../../kit/States";
 import { oneOf, text, useUrl } from "../../kit/url";
 import { addDays, dateIn, knownZone, weekStart, type DateText } from "../../kit/zone";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/schedules";
 import { AgendaView } from "./AgendaView";
-import { calendarsQuery, firesQuery, sessionsQuery } from "./api";
-import { daysOf, firesOf, heat, marketDays, turn, type CalendarView, type Day, type Fire, type Heat, type MarketDay, type SessionInput } from "./grid";
+import { calendarsQuery, firesQuery, pastQuery, sessionsQuery } from "./api";
+import { daysOf, firesOf, heat, marketDays, pastFires, turn, type CalendarView, type Day, type Fire, type Heat, type MarketDay, type SessionInput } from "./grid";
 import { MonthView } from "./MonthView";
 import { Overrides } from "./Overrides";
 import { WeekView } from "./WeekView";
@@ -58,7 +58,7 @@ function usualMarket(list: readonly Stored[]): string {
 
 const validDate = (d: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(d) && !Number.isNaN(Date.parse(d));
 
-/** All fires to come in a week, a month or a list, with the hours of a market. */
+/** All fires to come in a week, a month or a list, with the hours of a market; of one schedule the past ones too. */
 export function CalendarPage() {
   const [url, setUrl] = useUrl(shape);
   const [overrides, setOverrides] = useState(false);
@@ -79,7 +79,12 @@ export function CalendarPage() {
   const mic = url.mic === "-" ? "" : url.mic || usualMarket(stored.data?.items ?? []);
   const range = { from: addDays(first?.date ?? date, -14), to: addDays(last?.date ?? date, 14) };
   const sessions = useQuery(sessionsQuery(mic, range.from, range.to));
-  const list = useMemo(() => (future ? shownFires(fires.data, url.schedule) : []), [fires.data, url.schedule, future]);
+  const begins = first?.from ?? now;
+  const past = useQuery({ ...pastQuery(url.schedule, from), enabled: url.schedule !== "" && begins < now });
+  const list = useMemo(() => {
+    const before = url.schedule && begins < now ? pastFires(url.schedule, past.data?.items ?? [], begins, now) : [];
+    return [...before, ...(future ? shownFires(fires.data, url.schedule) : [])];
+  }, [fires.data, past.data, url.schedule, future, begins, now]);
   const workers = overview.data?.workers ?? 1;
   const heats = useMemo(() => heat(list, workers), [list, workers]);
   const closed = sessions.data?.closed ?? [];
@@ -88,7 +93,7 @@ export function CalendarPage() {
   useShortcut("ArrowLeft", () => go(-1));
   useShortcut("ArrowRight", () => go(1));
   useShortcut("t", () => setUrl({ date: "" }));
-  const shown: Shown = { days, fires: list, names: new Map((fires.data?.schedules ?? []).map((s) => [s.schedule_id, s.name])), sessions: sessions.data?.items ?? [], market, heat: heats, workers, zone, now };
+  const shown: Shown = { days, fires: list, names: new Map([...(stored.data?.items ?? []), ...(fires.data?.schedules ?? [])].map((s) => [s.schedule_id, s.name])), sessions: sessions.data?.items ?? [], market, heat: heats, workers, zone, now };
   const most = Math.max(0, ...heats.map((h) => h.jobs));
   const cut = (fires.data?.schedules ?? []).filter((s) => s.truncated);
   const zoneList = ["UTC", myZone, ...new Set((stored.data?.items ?? []).map((s) => s.timezone)), ...Intl.supportedValuesOf("timeZone")];
@@ -114,11 +119,12 @@ export function CalendarPage() {
         {mic ? <Button icon={CalendarDays} onClick={() => setOverrides(true)}>{t("overrides")}</Button> : null}
         {list.length > 0 ? <p data-heat={most} className={`ml-auto text-xs ${most > workers ? "text-warn" : "text-faint"}`}>{t("heatText", { n: most, workers })}</p> : null}
       </div>
-      {fires.data && !fires.data.complete ? <p className="pb-2 text-sm text-warn">{t("incomplete")}</p> : null}
+      {(fires.data && !fires.data.complete) || (past.data && !past.data.complete) ? <p className="pb-2 text-sm text-warn">{t("incomplete")}</p> : null}
       {cut.length > 0 ? <p className="pb-2 text-xs text-dim">{t("truncated", { n: cut.length, names: cut.map((s) => s.name).join(", ") })}</p> : null}
-      {(first?.from ?? now) < now ? <p className="pb-2 text-xs text-faint">{t("past")}</p> : null}
+      {begins < now && !url.schedule ? <p className="pb-2 text-xs text-faint">{t("past")}</p> : null}
+      {past.error ? <FormError error={past.error} /> : null}
       {fires.isError && !fires.data ? <ErrorState error={fires.error} onRetry={() => void fires.refetch()} /> : fires.isPending && future ? <Loading rows={12} /> : (
-        <div data-calendar={view} data-ready={!fires.isFetching && (mic === "" || !sessions.isFetching) ? "1" : "0"}>
+        <div data-calendar={view} data-ready={!fires.isFetching && !past.isFetching && (mic === "" || !sessions.isFetching) ? "1" : "0"}>
           {view === "week" ? <WeekView {...shown} /> : view === "month" ? <MonthView {...shown} onDay={(d) => setUrl({ view: "agenda", date: d })} /> : <AgendaView {...shown} />}
         </div>
       )}

@@ -1,21 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { LoaderCircle } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useSettled } from "../../kit/settled";
 import { FormError } from "../../kit/States";
 import { t } from "../../text/schedules";
 import { previewQuery } from "./api";
 import { FireTable } from "./Fires";
 import { previewOf, type Draft } from "./form";
-
-/** A value that follows another one when it has been still for a while. */
-export function useSettled<T>(value: T, ms: number): T {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), ms);
-    return () => clearTimeout(timer);
-  }, [value, ms]);
-  return settled;
-}
 
 /** The next 20 fires of what is being written, from the server, with what is skipped and why. */
 export function Preview({ draft }: { draft: Draft }) {

@@ -56,6 +56,28 @@ export function historyQuery(id: string, f: HistoryFilter) {
   });
 }
 
+const pastPages = 10;
+
+/** What became of the nominals of one schedule since a time, newest first; `complete` is false when there are too many to read. */
+export function pastQuery(id: string, from: string) {
+  return queryOptions({
+    queryKey: ["schedule", id, "history", "since", from],
+    enabled: id !== "",
+    queryFn: async ({ signal }) => {
+      const items: Entry[] = [];
+      let cursor = "";
+      for (let page = 0; page < pastPages; page++) {
+        const part = await ok(api.GET("/api/schedules/{schedule_id}/history", { signal, params: { path: { schedule_id: id }, query: { limit: 100, ...(cursor ? { cursor } : {}) } } }));
+        items.push(...part.items);
+        const last = part.items.at(-1);
+        if (!part.next_cursor || !last || Date.parse(last.last_nominal_at) < Date.parse(from)) return { items, complete: true };
+        cursor = part.next_cursor;
+      }
+      return { items, complete: false };
+    },
+  });
+}
+
 export function versionsQuery(id: string) {
   return queryOptions({ queryKey: ["schedule", id, "versions"], queryFn: ({ signal }) => ok(api.GET("/api/schedules/{schedule_id}/versions", { signal, params: { path: { schedule_id: id }, query: { limit: 100 } } })) });
 }

@@ -43,7 +43,7 @@ export function DayNotes({ day, market, session, zone }: { day: Day; market: Mar
 export function fireText(f: Fire, name: string, zone: string): string {
   return [
     name, `${instantText(f.at, zone, "long")} ${zone}`, f.skip ? t("skipped", { why: reasonWord(f.skip) }) : "", ...f.marks.map(markWord),
-    f.skip === null && f.duration > 0 ? t("typical", { text: duration(f.duration) }) : "",
+    f.skip !== null || f.duration === 0 ? "" : f.took ? duration(f.duration) : t("typical", { text: duration(f.duration) }),
   ].filter(Boolean).join("\n");
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
 import { changeWithin, dateIn, floorWall, knownZone, startOfDay, weekStart, zoneOffset } from "../../kit/zone";
-import { type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, marketDays, pieces, placeFires, placeSessions, type SessionInput, turn } from "./grid";
+import { type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, marketDays, pieces, placeFires, placeSessions, type SessionInput, turn, pastFires } from "./grid";
 
 const zones = ["America/New_York", "Europe/London", "Asia/Seoul", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "America/Havana", "UTC"];
 const day = (date: string, zone: string) => {
@@ -130,5 +130,19 @@ describe("heat", () => {
     const t = Date.parse("2026-01-01T00:00:00Z");
     expect(h.map((x) => [(x.from - t) / min, (x.to - t) / min, x.jobs, x.over])).toEqual([[0, 5, 1, false], [5, 10, 2, true], [10, 16, 1, false]]);
     expect(heat([], 2)).toEqual([]);
+  });
+});
+
+describe("pastFires", () => {
+  it("shows what ran and what was missed, in the stretch and until now", () => {
+    const e = (nominal_at: string, more: Partial<EntryInput> = {}): EntryInput => ({ kind: "run", nominal_at, due_at: null, again: 0, reason: null, started_at: null, finished_at: null, ...more });
+    const list = pastFires("s", [
+      e("2026-01-01T12:00:00Z"),
+      e("2026-01-01T11:00:00Z", { due_at: "2026-01-01T11:00:05Z", started_at: "2026-01-01T11:00:06Z", finished_at: "2026-01-01T11:00:16Z" }),
+      e("2026-01-01T10:00:00Z", { kind: "skip", reason: "missed_window" }),
+      e("2026-01-01T09:00:00Z"),
+    ], Date.parse("2026-01-01T09:30:00Z"), Date.parse("2026-01-01T11:30:00Z"));
+    expect(list.map((f) => [new Date(f.at).toISOString(), f.duration, f.skip])).toEqual([["2026-01-01T11:00:05.000Z", 10_000, null], ["2026-01-01T10:00:00.000Z", 0, "missed_window"]]);
+    expect(new Set(list.map((f) => f.id)).size).toBe(2);
   });
 });

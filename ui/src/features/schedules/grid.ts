@@ -119,6 +119,29 @@ export interface Fire {
   skip: string | null;
   /** dst_moved, dst_repeated, session_moved, early_close, unverified. */
   marks: readonly string[];
+  /** It is past: the duration is its own. */
+  took?: boolean;
+}
+
+/** An entry of the history as GET /schedules/{id}/history gives it. */
+export interface EntryInput {
+  kind: string;
+  nominal_at: string;
+  due_at: string | null;
+  again: number;
+  reason: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+/** Makes fires of what became of a schedule's nominals until now. */
+export function pastFires(schedule: string, items: readonly EntryInput[], from: number, now: number): Fire[] {
+  return items.flatMap((e) => {
+    const at = Date.parse(e.due_at ?? e.nominal_at);
+    if (at < from || at > now) return [];
+    const duration = e.started_at && e.finished_at ? Math.max(0, Date.parse(e.finished_at) - Date.parse(e.started_at)) : 0;
+    return [{ id: `${schedule}@${e.nominal_at}#${e.again}`, schedule, at, duration, skip: e.kind === "skip" ? (e.reason ?? "missed") : null, marks: [], took: true }];
+  });
 }
 
 /** A nominal time as GET /schedules/{id}/next and the preview give it. */

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { CheckCircle2, XCircle } from "lucide-react";
-import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useDeferredValue, useMemo, useRef, useState } from "react";
 import { api, ok, type Schema } from "../../api/client";
 import { useCan } from "../../api/session";
 import { buildGraph, type GraphModel } from "../../graph/model";
@@ -8,6 +8,7 @@ import { Badge } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
 import { CheckBox, Field, Input } from "../../kit/Field";
+import { useSettled } from "../../kit/settled";
 import { FormError } from "../../kit/States";
 import { toast } from "../../kit/toast";
 import { t } from "../../text/workflows";
@@ -18,16 +19,6 @@ import { readYaml } from "./yaml";
 type Problem = Schema<"WorkflowProblem">;
 
 const yamlBody = { headers: { "Content-Type": "application/yaml" } };
-
-// A value that follows after it has been still for a while.
-function useSettled<T>(value: T, ms: number): T {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), ms);
-    return () => clearTimeout(timer);
-  }, [value, ms]);
-  return settled;
-}
 
 /** The editor of a workflow: its text beside the graph that it makes, with marks where the server finds something wrong. */
 export function Editor({ text: begin, etag, onDone, onCancel }: { text: string; etag: string | null; onDone: (id: string) => void; onCancel: () => void }) {

@@ -42,7 +42,7 @@ export function GraphOrList({ model, view, label, selected, onSelect, paces, mar
   if (now === "list") return <NodeList model={model} label={label} current={selected} onOpen={onSelect} {...(paces ? { paces } : {})} />;
   return (
     <Suspense fallback={<Loading rows={8} />}>
-      <Graph model={model} label={label} selected={selected} onSelect={onSelect} className={className ?? "h-[clamp(22rem,calc(100dvh-21rem),56rem)]"} {...(paces ? { paces } : {})} {...(marks ? { marks } : {})} />
+      <Graph model={model} label={label} selected={selected} onSelect={onSelect} {...(className ? { className } : { className: "h-[clamp(22rem,calc(100dvh-21rem),56rem)]", grow: 900 })} {...(paces ? { paces } : {})} {...(marks ? { marks } : {})} />
     </Suspense>
   );
 }

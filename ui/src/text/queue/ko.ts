@@ -3,7 +3,7 @@ import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
   title: "대기열", running: "실행 중", direct: "다음 직접 요청", waiting: "대기 중", directText: "다음에 비는 슬롯을 씁니다. 실행 중인 작업은 중단되지 않습니다.", slots: "슬롯 {m}개 중 {n}개 사용", free: "빈 슬롯", depth: "작업 {n}개 대기", avgWait: "평균 대기 {time}", workers: "슬롯",
-  pause: "정지", resume: "재개", pausedBy: "{name}이(가) 대기열을 정지했습니다. 실행 중인 작업은 끝나고, 새로 시작하지 않습니다.", pausedText: "대기열이 정지되었습니다. 실행 중인 작업은 끝나고, 새로 시작하지 않습니다.", pauseTitle: "대기열 정지", reason: "이유",
+  pause: "정지", resume: "재개", pausedBy: "{name}이(가) 대기열을 정지했습니다. 실행 중인 작업은 끝나고, 새로 시작하지 않습니다.", pausedText: "대기열이 정지되었습니다. 실행 중인 작업은 끝나고, 새로 시작하지 않습니다.", reason: "이유",
   add: "작업 추가", addTitle: "작업 추가", from: "종류", template: "템플릿 {name}", type: "작업 유형", name: "이름", params: "입력", top: "맨 위에", addAndClose: "추가", added: "{name}을(를) 추가했습니다",
   emptyTitle: "대기 중인 작업이 없습니다", emptyText: "추가한 작업이 시작될 순서대로 여기에 놓입니다. 끌어서 옮기거나 Alt와 화살표 키를 쓰세요.",
   position: "#", job: "작업", why: "대기 이유", start: "예상 시작", age: "경과", priority: "우선순위", attempts: "{n}번째 시도", select: "{name} 선택", selectAll: "불러온 작업 모두 선택", list: "순서대로 대기 중인 작업", drag: "{name} 옮기기", dragHelp: "스페이스로 집고, 화살표로 옮기고, 스페이스로 놓습니다. Alt와 화살표는 바로 옮깁니다.",
@@ -13,8 +13,8 @@ export const ko: Like<typeof en> = {
   group: "그룹", parallel: "함께, 한 번에 {n}개", sequential: "차례로", ended: "{m}개 중 {n}개 종료", positionField: "위치", positionHint: "0이 맨 위입니다. {m}개 대기 중.", priorityHint: "0에서 9까지, 작을수록 먼저. 같은 우선순위의 맨 뒤로 갑니다.", save: "저장", move: "이동",
   clear: "선택 해제", filter: "이름이나 유형으로 찾기", more: "스크롤하면 {n}개를 더 불러옵니다", notLoaded: "불러온 작업만 걸러집니다",
   bulkTitle: "일치하는 작업 모두 변경", bulkCount: "작업 {n}개 일치", query: "이름에 포함", types: "작업 유형", all: "전체", apply: "적용", action: "할 일", done: "작업 {n}개 처리함",
-  code_position: "차례를 기다림", code_no_slot: "빈 슬롯 없음", code_lock: "잠금", code_limit: "제한", code_paused: "정지됨", code_held: "보류됨", code_not_before: "{time} 이후", code_group: "그룹", code_direct_first: "직접 요청 먼저", code_retry_delay: "{time} 재시도", code_approval: "승인", code_event: "이벤트", code_parked: "주차됨",
-  stop: "중지", elapsed: "실행 시간", attempt: "{n}번째 시도", about: "약 {time}", between: "{a}에서 {b} 사이", restart: "서버가 다시 시작되었습니다. 대기 중인 작업 {n}개가 그대로입니다.", restartOne: "서버가 다시 시작되었습니다. 대기 중인 작업이 그대로입니다.", waitsSince: "{n}번째", paramsJson: "이 작업 유형에는 스키마가 없습니다. 입력을 JSON으로 쓰세요.", runAt: "시작 제한 시각", editTitle: "{name} 편집", runAtHint: "비우면 가능한 한 빨리.",
+  code_position: "차례를 기다림", code_no_slot: "빈 슬롯 없음", code_lock: "잠금", code_limit: "제한", code_paused: "정지됨", code_held: "보류됨", code_not_before: "{time} 이후", code_group: "그룹", code_direct_first: "직접 요청 먼저", code_retry_delay: "{time} 재시도", code_approval: "승인", code_event: "이벤트", code_parked: "대기 중", parked_approval: "승인 대기", parked_timer: "{time}까지 대기", parked_event: "이벤트 대기", parked_job: "다른 작업 대기", parked_retry_delay: "{time} 단계 재시도", parked_paused: "실행 정지됨", parked_turn: "같은 워크플로의 다른 실행 먼저",
+  stop: "중지", attempt: "{n}번째 시도", about: "약 {time}", between: "{a}에서 {b} 사이", restart: "서버가 다시 시작되었습니다. 대기 중인 작업 {n}개가 그대로입니다.", waitsSince: "{n}번째", paramsJson: "이 작업 유형에는 스키마가 없습니다. 입력을 JSON으로 쓰세요.", runAt: "시작 제한 시각", editTitle: "{name} 편집", runAtHint: "비우면 가능한 한 빨리.",
   demo: "데모 시작", removeDemo: "데모 제거", demoRemoved: "데모를 제거했습니다", refused: "{n}개 거절됨", menu: "대기열 메뉴",
   drainedAt: "약 {time} 뒤 비워짐", tokens: "토큰 입력 {in}, 출력 {out}", typical: "보통 {time}", late: "평소보다 오래 걸림", since: "{time} 동안 대기", until: "{time} 뒤 포기", asks: "요청자 {name}",
   gone: "{name}은(는) 더 이상 대기하지 않습니다.", openRun: "실행 열기", dismiss: "닫기", locked: "첫 시도 뒤에는 입력을 바꿀 수 없습니다.", changedMeanwhile: "그사이 다른 사람이 이 작업을 바꿨습니다. 닫고 다시 여세요.",

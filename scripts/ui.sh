@@ -54,6 +54,7 @@ budgets() {
 # and then a plain line that says the same of its JSON result.
 browser() {
 	local json code=0
+	[ -t 1 ] || export NO_COLOR=1
 	json=$(mktemp)
 	(cd ui && npx vitest run --config vitest.e2e.config.ts --reporter=default --reporter=json --outputFile.json="$json" "$@") || code=$?
 	node ui/count.mjs "$json" || code=1

@@ -129,11 +129,11 @@ it("never takes the bar back when the server is killed in the middle of a map", 
   await f.server.kill();
   await page.locator("[data-banner=lost]").waitFor();
   await f.server.run();
-  await page.locator("[data-link=live]").waitFor({ timeout: 60_000 });
+  await page.locator("[data-link=live]").waitFor();
   const banner = page.locator("[data-banner=resumed]");
-  await banner.waitFor({ timeout: 60_000 });
+  await banner.waitFor();
   expect(await banner.textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);
-  await page.locator("[data-run-state=COMPLETED]").waitFor({ timeout: 60_000 });
+  await page.locator("[data-run-state=COMPLETED]").waitFor();
   const { bars } = await recorded(page);
   expect(bars).toEqual([...bars].sort((a, b) => a - b));
   expect(bars.at(-1)).toBe(80);
@@ -223,7 +223,7 @@ it("draws 500 nodes, and keeps in the page only those in sight", async () => {
   await apply("large", nodes);
   const page = await f.page("/workflows/large");
   const graph = page.locator("[data-graph][data-ready][data-nodes='500']");
-  await graph.waitFor({ timeout: 60_000 });
+  await graph.waitFor();
   await page.keyboard.press("0");
   expect(await page.locator("[data-node]").count()).toBe(500);
   for (let i = 0; i < 12; i++) await page.keyboard.press("+");

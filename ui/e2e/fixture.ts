@@ -27,12 +27,12 @@ const servers = new Set<Server>();
 const fixtures = new Set<Fixture>();
 
 afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") await keep(`${task.file.name.replace(/^e2e\/|\.test\.ts$/g, "")}: ${task.name}`);
+  if (task.result?.state === "fail") await keep(`${task.file.name.replace(/^e2e\/|\.test\.ts$/g, "")}: ${task.name}`, task.result.errors?.map((e) => e.stack ?? e.message).join("\n"));
   for (const f of fixtures) await f.closePages();
 });
 
 /** Writes pictures of all windows, and what the servers have printed, to a folder, and says which. */
-async function keep(name: string): Promise<void> {
+async function keep(name: string, why = ""): Promise<void> {
   const folder = mkdtempSync(join(process.env.RUNSHEET_E2E_FAILED ?? tmpdir(), `runsheet-e2e-failed-${name.replace(/\W+/g, "-").slice(0, 60)}-`));
   let n = 0;
   for (const s of servers) writeFileSync(join(folder, `server-${++n}.log`), s.output);
@@ -42,7 +42,7 @@ async function keep(name: string): Promise<void> {
     writeFileSync(join(folder, `page-${n}.txt`), [page.url(), ...errors(page)].join("\n"));
     await page.screenshot({ path: join(folder, `page-${n}.png`), timeout: 10_000 }).catch((e: unknown) => writeFileSync(join(folder, `page-${n}.txt`), `no picture: ${String(e)}`));
   }
-  console.error(`FAILED ${name}\nPictures and the server's log are in ${folder}`);
+  console.error(`FAILED ${name}\n${why}\nPictures and the server's log are in ${folder}`);
 }
 
 /** A port that nothing listens at, below those that the system gives to clients: one of them could take it while the server is down. */
@@ -129,8 +129,12 @@ export class Server {
   /** Starts the process; again after kill(). */
   async run(): Promise<void> {
     const args = ["serve", "--listen", `127.0.0.1:${this.port}`, "--data", join(this.folder, "data"), "--allow-command", "*", ...(this.options.args ?? [])];
-    if (this.db.url) args.push("--database-url", this.db.url);
-    const p = spawn(binary, args, { cwd: this.folder, env: { PATH: process.env.PATH ?? "", HOME: this.folder, ...this.options.env }, stdio: ["ignore", "pipe", "pipe"] });
+    const env: Record<string, string> = { PATH: process.env.PATH ?? "", HOME: this.folder };
+    if (this.db.url) {
+      args.push("--database-url", this.db.url);
+      env["RUNSHEET_SECRETS_KEY"] = Buffer.alloc(32, "k").toString("base64"); // only beside SQLite does a server make it itself
+    }
+    const p = spawn(binary, args, { cwd: this.folder, env: { ...env, ...this.options.env }, stdio: ["ignore", "pipe", "pipe"] });
     this.process = p;
     process.once("exit", () => p.kill("SIGKILL")); // a run that is given up leaves no server behind
     const take = (d: Buffer) => (this.output += d.toString());

@@ -94,7 +94,8 @@ it("shows the states of twelve nodes in the order of the event log", async () =>
   await page.locator("[data-run-state=COMPLETED]").waitFor();
   await ended(run);
   const log = (await replay(page, run)).map((x) => `${x.node_id ?? ""} ${x.previous_state} ${x.new_state}`);
-  expect(log.length).toBeGreaterThan(20);
+  // Whether the run as a whole waits in between depends on how long the map takes.
+  expect(log.filter((l) => / (COMPLETED|SKIPPED)$/.test(l)).map((l) => l.split(" ")[0]).sort()).toEqual(["", ...twelve.map((n) => n["node_id"])].sort());
   // The page's own history is the log, line by line.
   await until(async () => (await page.locator("[data-change]").count()) >= log.length, "the whole history");
   const told = await page.locator("li[data-change]").evaluateAll((all) => all.map((e) => e.getAttribute("data-change") ?? "").reverse());

@@ -145,7 +145,8 @@ it("shows the estimates of the API, also those that change while nothing happens
   for (let i = 0; i < 3; i++) await f.call("POST", "/api/jobs", { trigger: "manual", job_type: "command", name: "short", params: { argv: ["sleep", "1"] } });
   await until(async () => (await f.call<{ running: unknown[]; queued: { items: unknown[] } }>("GET", "/api/queue").then((q) => q.running.length + q.queued.items.length)) === 0, "they have run");
   for (let i = 0; i < 4; i++) await f.call("POST", "/api/jobs", nap(`e${i}`, "600"));
-  await until(async () => (await waiting()).length === 3, "the first runs");
+  const drainedAt = async () => (await f.call<Queue>("GET", "/api/queue")).drained_at;
+  await until(async () => (await waiting()).length === 3 && (await drainedAt()) !== null, "that the first runs, and what the server learns every 15 s");
   const page = await (await f.context()).newPage();
   await page.clock.install();
   // What the server has told the page last: it computes estimates anew at each read.
@@ -166,6 +167,7 @@ it("shows the estimates of the API, also those that change while nothing happens
   await until(agrees, "the API's estimates");
   const before = told.length;
   const was = told.at(-1)?.drained_at;
+  await until(async () => (await drainedAt()) !== was, "that the server estimates anew");
   await page.clock.fastForward(16_000);
   await until(async () => told.length > before && told.at(-1)?.drained_at !== was && (await agrees()), "newer estimates");
   await page.locator("[data-running]").first().waitFor();

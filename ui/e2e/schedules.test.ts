@@ -71,7 +71,7 @@ describe("the editor", () => {
     await page.getByText("Spread and limits").click();
     await page.getByLabel(/^Jitter/).fill("5m");
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByRole("heading", { level: 1, name: "built" }).waitFor();
+    await page.waitForURL((u) => !u.searchParams.has("edit"));
     expect(calls.filter((c) => c.method === "PATCH").map((c) => c.body)).toEqual([{ jitter: "PT5M" }]);
     expect(await f.call<Schedule>("GET", "/api/schedules/built")).toMatchObject({ jitter: "PT5M", trigger: { expression: "45 7 * * *" } });
   });

@@ -63,9 +63,7 @@ browser() {
 }
 
 # With names, those on the database of RUNSHEET_E2E_DB (SQLite). Without, all on SQLite, and on
-# PostgreSQL what meets the database: the order and the locks under a race (queue, approvals),
-# what is read again after kill -9 (queue, chaos, workflows), times that the database compares
-# (schedules). The pages of smoke, runs and system ask the same questions of both.
+# PostgreSQL those that meet what may differ: docs/ui.md says why each.
 on_postgres="queue approvals chaos workflows schedules"
 e2e() {
 	if [ ! -x "${CHROMIUM:-/usr/bin/chromium}" ]; then

@@ -115,8 +115,8 @@ export class Server {
     try {
       await s.run();
     } catch (e) {
-      await keep("start of the server");
-      await s.stop();
+      await keep("start of the server", String(e));
+      await s.stop().catch(() => undefined); // e says more
       throw e;
     }
     return s;
@@ -199,9 +199,9 @@ export class Fixture {
       await f.setUp();
       return f;
     } catch (e) {
-      await keep("start of the browser");
+      await keep("start of the browser", String(e));
       for (const f of fixtures) await f.browser.close();
-      await server.stop();
+      await server.stop().catch(() => undefined);
       throw e;
     }
   }

@@ -193,6 +193,7 @@ it("rolls back with a reason, and the log says so", async () => {
   const page = await f.page("/workflows/back/versions");
   await page.getByRole("heading", { name: "v1 → v2" }).waitFor();
   await page.getByRole("tab", { name: "Structure" }).click();
+  await page.locator("[data-structure] li").first().waitFor();
   const rows = await page.locator("[data-structure] li").allTextContents();
   expect(rows.some((r) => r.startsWith("added") && r.includes("c"))).toBe(true);
   expect(rows.some((r) => r.startsWith("removed") && r.includes("b"))).toBe(true);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: server binaries for
-# internal/testsvc, strace for the durability test, a C compiler for -race.
+# internal/testsvc, strace for the durability test, a C compiler for -race, Chromium
+# with a font that has Korean and the Node modules for the browser tests.
 # Does nothing when all is there. Starts no system service and touches none:
 # the tests run private copies of the servers.
 set -euo pipefail
@@ -15,6 +16,8 @@ have() {
 	g++) command -v g++ >/dev/null || command -v c++ >/dev/null ;;
 	nlohmann-json3-dev) [ -e /usr/include/nlohmann/json.hpp ] ;;
 	libstb-dev) [ -e /usr/include/stb/stb_image.h ] ;;
+	chromium) [ -x "${CHROMIUM:-/usr/bin/chromium}" ] ;;
+	fonts-noto-cjk) compgen -G '/usr/share/fonts/*/noto*/NotoSansCJK-Regular.*' >/dev/null || [ "$(uname -s)" != Linux ] ;;
 	gcc) command -v gcc >/dev/null || command -v cc >/dev/null ;;
 	*) command -v "$1" >/dev/null ;;
 	esac
@@ -26,13 +29,16 @@ for tool in versitygw oidcprovider; do
 	scripts/tool.sh "$tool" >/dev/null || echo "setup.sh: cannot build $tool" >&2
 done
 
+# The web pages' tools and tests. Without Node they cannot run, and say so.
+scripts/ui.sh modules || echo "setup.sh: cannot install the Node modules of ui" >&2
+
 # The LLM server needs the compiler of the packages below.
 llm() {
 	scripts/tool.sh ollama >/dev/null || echo "setup.sh: cannot build the LLM server" >&2
 }
 
 missing=()
-for p in postgresql redis-server pgbouncer strace gcc libc6-dev; do
+for p in postgresql redis-server pgbouncer strace gcc libc6-dev chromium fonts-noto-cjk; do
 	have "$p" || missing+=("$p")
 done
 # What builds the LLM server is not missed where that is built already.

@@ -1,6 +1,6 @@
 // What breaks beside the page: the server, the socket, too many tabs.
 import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { errors, Fixture, until, watch } from "./fixture";
 
 let f: Fixture;
@@ -9,7 +9,6 @@ beforeAll(async () => {
   await f.call("POST", "/api/queue/pause", {});
 });
 afterAll(() => f?.stop());
-afterEach(() => f?.closePages());
 
 const add = (name: string) => f.call("POST", "/api/jobs", { trigger: "manual", job_type: "command", name, params: { argv: ["true"] } });
 const row = (page: Page, name: string) => page.getByRole("listitem", { name, exact: true });
@@ -49,7 +48,7 @@ it("says that the server is gone, catches up, and that nothing was lost by the r
   await page.locator("[data-banner=lost]").waitFor();
   await f.server.run();
   await add("while away");
-  await page.locator("[data-link=live]").waitFor({ timeout: 60_000 });
+  await page.locator("[data-link=live]").waitFor();
   await row(page, "while away").waitFor();
   expect(await page.locator("[data-banner]").count()).toBe(0);
   await page.reload();

@@ -1,10 +1,13 @@
-// Starts the real binary with an empty database and a browser that is logged in.
+// Starts the real binary with an empty database and a browser that is logged in. After
+// each test it closes all windows; of a test that has failed it keeps pictures of them and
+// what the servers have printed, and says where.
 import { spawn, type ChildProcess } from "node:child_process";
-import { createReadStream, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Browser, type BrowserContext, type Page, type Request } from "playwright-core";
+import { afterEach } from "vitest";
 
 const binary = process.env.RUNSHEET_BIN ?? join(import.meta.dirname, "..", "..", "bin", "runsheet");
 const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -17,15 +20,42 @@ export interface Call {
   body: unknown;
 }
 
+/** How long a page may take for anything: much longer than it does, also beside other work on the machine. */
+const patience = 60_000;
+
+const servers = new Set<Server>();
+const fixtures = new Set<Fixture>();
+
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") await keep(`${task.file.name.replace(/^e2e\/|\.test\.ts$/g, "")}: ${task.name}`, task.result.errors?.map((e) => e.stack ?? e.message).join("\n"));
+  for (const f of fixtures) await f.closePages();
+});
+
+/** Writes pictures of all windows, and what the servers have printed, to a folder, and says which. */
+async function keep(name: string, why = ""): Promise<void> {
+  const folder = mkdtempSync(join(process.env.RUNSHEET_E2E_FAILED ?? tmpdir(), `runsheet-e2e-failed-${name.replace(/\W+/g, "-").slice(0, 60)}-`));
+  let n = 0;
+  for (const s of servers) writeFileSync(join(folder, `server-${++n}.log`), s.output);
+  n = 0;
+  for (const page of [...fixtures].flatMap((f) => f.browser.contexts()).flatMap((c) => c.pages())) {
+    n++;
+    writeFileSync(join(folder, `page-${n}.txt`), [page.url(), ...errors(page)].join("\n"));
+    await page.screenshot({ path: join(folder, `page-${n}.png`), timeout: 10_000 }).catch((e: unknown) => writeFileSync(join(folder, `page-${n}.txt`), `no picture: ${String(e)}`));
+  }
+  console.error(`FAILED ${name}\n${why}\nPictures and the server's log are in ${folder}`);
+}
+
+/** A port that nothing listens at, below those that the system gives to clients: one of them could take it while the server is down. */
 async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const s = createServer();
-    s.once("error", reject);
-    s.listen(0, "127.0.0.1", () => {
-      const a = s.address();
-      s.close(() => (typeof a === "object" && a ? resolve(a.port) : reject(new Error("no port"))));
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const free = await new Promise<boolean>((resolve) => {
+      const s = createServer();
+      s.once("error", () => resolve(false));
+      s.listen(port, "127.0.0.1", () => s.close(() => resolve(true)));
     });
-  });
+    if (free) return port;
+  }
 }
 
 async function ended(p: ChildProcess): Promise<void> {
@@ -81,7 +111,14 @@ export class Server {
   static async start(options: ServerOptions = {}): Promise<Server> {
     if (!existsSync(binary)) throw new Error(`${binary} is not there: make build`);
     const s = new Server(await freePort(), mkdtempSync(join(tmpdir(), "runsheet-e2e-")), await database((options.db ?? process.env.RUNSHEET_E2E_DB ?? "").replace("sqlite", "")), options);
-    await s.run();
+    servers.add(s);
+    try {
+      await s.run();
+    } catch (e) {
+      await keep("start of the server", String(e));
+      await s.stop().catch(() => undefined); // e says more
+      throw e;
+    }
     return s;
   }
 
@@ -92,18 +129,21 @@ export class Server {
   /** Starts the process; again after kill(). */
   async run(): Promise<void> {
     const args = ["serve", "--listen", `127.0.0.1:${this.port}`, "--data", join(this.folder, "data"), "--allow-command", "*", ...(this.options.args ?? [])];
-    if (this.db.url) args.push("--database-url", this.db.url);
-    const p = spawn(binary, args, { cwd: this.folder, env: { PATH: process.env.PATH ?? "", HOME: this.folder, ...this.options.env }, stdio: ["ignore", "pipe", "pipe"] });
+    const env: Record<string, string> = { PATH: process.env.PATH ?? "", HOME: this.folder };
+    if (this.db.url) {
+      args.push("--database-url", this.db.url);
+      env["RUNSHEET_SECRETS_KEY"] = Buffer.alloc(32, "k").toString("base64"); // only beside SQLite does a server make it itself
+    }
+    const p = spawn(binary, args, { cwd: this.folder, env: { ...env, ...this.options.env }, stdio: ["ignore", "pipe", "pipe"] });
     this.process = p;
+    process.once("exit", () => p.kill("SIGKILL")); // a run that is given up leaves no server behind
     const take = (d: Buffer) => (this.output += d.toString());
     p.stdout?.on("data", take);
     p.stderr?.on("data", take);
-    for (let i = 0; i < 600; i++) {
+    await until(async () => {
       if (p.exitCode !== null) throw new Error(`the server has ended:\n${this.output}`);
-      if (await fetch(`${this.url}/readyz`).then((r) => r.ok, () => false)) return;
-      await new Promise((r) => setTimeout(r, 50));
-    }
-    throw new Error(`the server does not answer:\n${this.output}`);
+      return fetch(`${this.url}/readyz`).then((r) => r.ok, () => false);
+    }, "the server to answer");
   }
 
   /** Freezes the process (SIGSTOP), or lets it go on. Its sockets stay open and say nothing. */
@@ -123,22 +163,25 @@ export class Server {
   async stop(): Promise<void> {
     const p = this.process;
     this.process = null;
-    if (p) {
+    servers.delete(this);
+    try {
+      if (!p) return;
+      if (p.exitCode !== null || p.signalCode !== null) throw new Error(`the server has ended by itself:\n${this.output}`);
       p.kill("SIGTERM");
-      await ended(p);
+      await until(() => p.exitCode !== null || p.signalCode !== null, "the end of the server");
+      if (p.exitCode !== 0) throw new Error(`the server has ended with ${p.exitCode ?? p.signalCode}:\n${this.output}`);
+    } finally {
+      p?.kill("SIGKILL");
+      await this.db.stop();
+      rmSync(this.folder, { recursive: true, force: true });
     }
-    await this.db.stop();
-    rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** The setup link that it printed. */
   async setupLink(): Promise<string> {
-    for (let i = 0; i < 200; i++) {
-      const m = /http:\/\/\S+#setup=\S+/.exec(this.output);
-      if (m) return m[0];
-      await new Promise((r) => setTimeout(r, 50));
-    }
-    throw new Error(`no setup link:\n${this.output}`);
+    const link = () => /http:\/\/\S+#setup=\S+/.exec(this.output)?.[0] ?? "";
+    await until(() => link() !== "", "the setup link");
+    return link();
   }
 }
 
@@ -149,10 +192,18 @@ export class Fixture {
 
   static async start(options: ServerOptions = {}): Promise<Fixture> {
     const server = await Server.start(options);
-    const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
-    const f = new Fixture(server, browser);
-    await f.setUp();
-    return f;
+    try {
+      const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+      const f = new Fixture(server, browser);
+      fixtures.add(f);
+      await f.setUp();
+      return f;
+    } catch (e) {
+      await keep("start of the browser", String(e));
+      for (const f of fixtures) await f.browser.close();
+      await server.stop().catch(() => undefined);
+      throw e;
+    }
   }
 
   private async setUp(): Promise<void> {
@@ -163,11 +214,12 @@ export class Fixture {
   }
 
   async stop(): Promise<void> {
+    fixtures.delete(this);
     await this.browser.close();
     await this.server.stop();
   }
 
-  /** Closes all windows. */
+  /** Closes all windows: they share the session, and with it the number of sockets that it may have. */
   async closePages(): Promise<void> {
     await Promise.all(this.browser.contexts().map((c) => c.close()));
   }
@@ -193,6 +245,7 @@ export class Fixture {
       viewport: { width: options.width ?? 1440, height: options.height ?? 900 }, colorScheme: options.theme ?? "light", locale: options.locale ?? "en-US", timezoneId: options.timezone ?? "UTC",
       reducedMotion: "reduce", hasTouch: options.touch ?? false,
     });
+    c.setDefaultTimeout(patience);
     const [name = "", value = ""] = this.cookie.split("=");
     if (!options.anonymous) await c.addCookies([{ name, value, url: this.server.url, httpOnly: true, sameSite: "Lax" }]);
     return c;
@@ -234,13 +287,11 @@ export function changes(page: Page): Call[] {
   return out;
 }
 
+const axeSource = readFileSync(join(import.meta.dirname, "..", "node_modules", "axe-core", "axe.min.js"), "utf8");
+
 /** The serious and critical findings of axe, as "rule: element" lines. */
 export async function axe(page: Page): Promise<string[]> {
-  const source = await new Promise<string>((resolve, reject) => {
-    let text = "";
-    createReadStream(join(import.meta.dirname, "..", "node_modules", "axe-core", "axe.min.js"), "utf8").on("data", (d) => (text += d.toString())).on("end", () => resolve(text)).on("error", reject);
-  });
-  await page.evaluate(source);
+  await page.evaluate(axeSource);
   return page.evaluate(async () => {
     const run = (window as unknown as { axe: { run: (o: object) => Promise<{ violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run;
     const { violations } = await run({ resultTypes: ["violations"] });
@@ -258,9 +309,9 @@ export async function shot(page: Page, name: string): Promise<void> {
   if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
 }
 
-/** Waits until f is true, at most 15 s or as long as said. */
-export async function until(f: () => boolean | Promise<boolean>, what: string, seconds = 15): Promise<void> {
-  for (let i = 0; i < seconds * 20; i++) {
+/** Waits until f is true. */
+export async function until(f: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const end = Date.now() + patience; Date.now() < end; ) {
     if (await f()) return;
     await new Promise((r) => setTimeout(r, 50));
   }

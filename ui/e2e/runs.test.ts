@@ -137,9 +137,10 @@ it("shows attempts in rows, compares runs, and pages through thousands in a few 
   const run = await done("twice", "exit 5", { retry_policy: { max_attempts: 2, backoff: "fixed", initial: "PT1S" } });
   const page = await f.page(`/runs/${run}`);
   await page.getByText("Attempt 2 of 2").first().waitFor();
-  const kinds = await page.getByRole("region", { name: "Timeline" }).locator("[data-kind]").evaluateAll((all) => all.map((e) => e.getAttribute("data-kind")));
-  expect(kinds.filter((k) => k === "running")).toHaveLength(2);
-  expect(kinds).toContain("retry_delay");
+  // The first attempt is on the timeline once the job has been read too.
+  const kinds = () => page.getByRole("region", { name: "Timeline" }).locator("[data-kind]").evaluateAll((all) => all.map((e) => e.getAttribute("data-kind")));
+  await until(async () => (await kinds()).filter((k) => k === "running").length === 2, "both attempts");
+  expect(await kinds()).toContain("retry_delay");
   await page.keyboard.press("[");
   await page.getByText("Attempt 1 of 2").first().waitFor();
   await page.getByRole("button", { name: "More actions" }).click();

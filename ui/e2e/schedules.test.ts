@@ -48,7 +48,6 @@ describe("the editor", () => {
       expect(new Set(want.items.map((n) => n.local.slice(19))).size, `${zone} ${start}: clocks change`).toBe(2);
     }
     expect(errors(page)).toEqual([]);
-    await page.close();
   });
 
   it("makes a schedule with the builder, and changes only what was changed", async () => {
@@ -72,10 +71,9 @@ describe("the editor", () => {
     await page.getByText("Spread and limits").click();
     await page.getByLabel(/^Jitter/).fill("5m");
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByRole("heading", { level: 1, name: "built" }).waitFor();
+    await page.waitForURL((u) => !u.searchParams.has("edit"));
     expect(calls.filter((c) => c.method === "PATCH").map((c) => c.body)).toEqual([{ jitter: "PT5M" }]);
     expect(await f.call<Schedule>("GET", "/api/schedules/built")).toMatchObject({ jitter: "PT5M", trigger: { expression: "45 7 * * *" } });
-    await page.close();
   });
 
   it("marks the half day of XNYS, and leaves its holiday out", async () => {
@@ -90,7 +88,6 @@ describe("the editor", () => {
     await half.waitFor();
     await half.getByText("Half day").waitFor();
     expect((await shownRows(page)).map((r) => r.nominal_at?.slice(0, 10))).not.toContain("2027-11-25");
-    await page.close();
   });
 });
 
@@ -122,7 +119,6 @@ describe("the list", () => {
     await soon.getByText("Skipped by request").filter({ visible: true }).first().waitFor();
     expect(await axe(page)).toEqual([]);
     expect(errors(page)).toEqual([]);
-    await page.close();
   });
 
   it("backfills only after a look", async () => {
@@ -139,7 +135,6 @@ describe("the list", () => {
     expect(calls.filter((c) => c.path.endsWith("/backfill")).map((c) => (c.body as { dry_run: boolean }).dry_run)).toEqual([true, false]);
     await page.getByRole("tab", { name: "History" }).click();
     await page.getByText("Backfill", { exact: true }).first().waitFor();
-    await page.close();
   });
 });
 
@@ -160,7 +155,6 @@ describe("the calendar", () => {
     for (const i of mine) await page.locator(`a[href$="${i.schedule_id}"][data-at="${new Date(i.nominal_at).toISOString()}"]`).first().waitFor({ state: "attached" });
     await page.locator("[data-skip=holiday]").first().waitFor({ state: "attached" });
     expect(await axe(page)).toEqual([]);
-    await page.close();
   });
 
   it("marks the days on which clocks change, and turns by keys", async () => {
@@ -192,7 +186,6 @@ describe("the calendar", () => {
     await page.getByRole("button", { name: "Overrides…" }).click();
     await page.getByRole("button", { name: "Remove override of 2027-12-15" }).click();
     await page.locator("[data-override='2027-12-15']").waitFor({ state: "detached" });
-    await page.close();
   });
 });
 

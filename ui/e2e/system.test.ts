@@ -223,7 +223,7 @@ it("keeps versions of a directive, and shows what changed", async () => {
 it("leads from the setup link to a first green run, and takes the demo away", async () => {
   const server = await Server.start();
   try {
-    const page = await (await f.browser.newContext({ locale: "en-US", timezoneId: "UTC" })).newPage();
+    const page = await (await f.context({ anonymous: true })).newPage();
     watch(page);
     await page.goto(await server.setupLink());
     await page.getByLabel("Password", { exact: true }).fill(password);
@@ -231,7 +231,7 @@ it("leads from the setup link to a first green run, and takes the demo away", as
     await page.getByRole("button", { name: "Create and log in" }).click();
     await page.waitForURL("**/ui/welcome");
     await page.getByRole("button", { name: "Run the demo" }).click();
-    await page.locator("[data-demo=green]").waitFor({ timeout: 60_000 });
+    await page.locator("[data-demo=green]").waitFor();
     await page.getByRole("textbox", { name: "Crontab" }).fill("30 2 * * * /opt/jobs/nightly.sh\nnonsense here");
     await page.getByRole("button", { name: "Preview" }).click();
     await page.getByText("unreadable").waitFor();

@@ -94,7 +94,8 @@ it("shows the states of twelve nodes in the order of the event log", async () =>
   await page.locator("[data-run-state=COMPLETED]").waitFor();
   await ended(run);
   const log = (await replay(page, run)).map((x) => `${x.node_id ?? ""} ${x.previous_state} ${x.new_state}`);
-  expect(log.length).toBeGreaterThan(20);
+  // Whether the run as a whole waits in between depends on how long the map takes.
+  expect(log.filter((l) => / (COMPLETED|SKIPPED)$/.test(l)).map((l) => l.split(" ")[0]).sort()).toEqual(["", ...twelve.map((n) => n["node_id"])].sort());
   // The page's own history is the log, line by line.
   await until(async () => (await page.locator("[data-change]").count()) >= log.length, "the whole history");
   const told = await page.locator("li[data-change]").evaluateAll((all) => all.map((e) => e.getAttribute("data-change") ?? "").reverse());
@@ -129,11 +130,11 @@ it("never takes the bar back when the server is killed in the middle of a map", 
   await f.server.kill();
   await page.locator("[data-banner=lost]").waitFor();
   await f.server.run();
-  await page.locator("[data-link=live]").waitFor({ timeout: 60_000 });
+  await page.locator("[data-link=live]").waitFor();
   const banner = page.locator("[data-banner=resumed]");
-  await banner.waitFor({ timeout: 60_000 });
+  await banner.waitFor();
   expect(await banner.textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);
-  await page.locator("[data-run-state=COMPLETED]").waitFor({ timeout: 60_000 });
+  await page.locator("[data-run-state=COMPLETED]").waitFor();
   const { bars } = await recorded(page);
   expect(bars).toEqual([...bars].sort((a, b) => a - b));
   expect(bars.at(-1)).toBe(80);
@@ -192,6 +193,7 @@ it("rolls back with a reason, and the log says so", async () => {
   const page = await f.page("/workflows/back/versions");
   await page.getByRole("heading", { name: "v1 → v2" }).waitFor();
   await page.getByRole("tab", { name: "Structure" }).click();
+  await page.locator("[data-structure] li").first().waitFor();
   const rows = await page.locator("[data-structure] li").allTextContents();
   expect(rows.some((r) => r.startsWith("added") && r.includes("c"))).toBe(true);
   expect(rows.some((r) => r.startsWith("removed") && r.includes("b"))).toBe(true);
@@ -223,7 +225,7 @@ it("draws 500 nodes, and keeps in the page only those in sight", async () => {
   await apply("large", nodes);
   const page = await f.page("/workflows/large");
   const graph = page.locator("[data-graph][data-ready][data-nodes='500']");
-  await graph.waitFor({ timeout: 60_000 });
+  await graph.waitFor();
   await page.keyboard.press("0");
   expect(await page.locator("[data-node]").count()).toBe(500);
   for (let i = 0; i < 12; i++) await page.keyboard.press("+");

@@ -13668,7 +13668,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not_found */
+            /** @description not_found, version_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14915,7 +14915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description already_finished, conflict */
+            /** @description already_finished, conflict, not_unique */
             409: {
                 headers: {
                     [name: string]: unknown;

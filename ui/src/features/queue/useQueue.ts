@@ -4,6 +4,7 @@ import { answer, api, ok, problemOf, type Schema } from "../../api/client";
 import { announce } from "../../kit/announce";
 import { toast } from "../../kit/toast";
 import { toastError } from "../../kit/Toasts";
+import { useLive } from "../../live/context";
 import { t } from "../../text/queue";
 import { applyOrder, byNeighbour, rowsOf, type Order, type QueueState } from "./model";
 
@@ -15,9 +16,12 @@ type Data = InfiniteData<Page, string | null>;
 
 const key = ["queue", "board"] as const;
 const pageSize = 200;
+// Estimates move on while what runs takes longer than expected, without an event: each page is read as often.
+const estimatesAge = 15_000;
 
 /** The board's data: everything of GET /api/queue, and as many pages of the order as were scrolled to. */
 export function useQueue() {
+  const live = useLive().state === "live";
   const query = useInfiniteQuery({
     queryKey: key,
     queryFn: async ({ pageParam, signal }): Promise<Page> => {
@@ -26,6 +30,7 @@ export function useQueue() {
     },
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.state.queued.next_cursor,
+    refetchInterval: ({ state: { data } }) => (live && data?.pages[0]?.state.running.length && data.pages[0].state.queued.items.length ? estimatesAge * data.pages.length : false),
   });
   const pages = query.data?.pages;
   const jobs = useMemo(() => {

@@ -69,7 +69,7 @@ func (s *session) Query(ctx context.Context, query string, args ...any) (portabl
 	if err != nil {
 		return nil, err
 	}
-	return st.QueryContext(ctx, args...)
+	return st.QueryContext(ctx, args...) //nolint:rowserrcheck // the caller does
 }
 
 // Row implements portable.Tx.

@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { load } from "js-yaml";
 import { chromium, type Browser, type BrowserContext, type Page, type Request } from "playwright-core";
 import { afterEach } from "vitest";
 
@@ -185,9 +186,15 @@ export class Server {
   }
 }
 
+/** The operations of the OpenAPI document, as patterns of "GET /api/jobs". */
+const documented = Object.entries((load(readFileSync(join(import.meta.dirname, "..", "..", "internal", "api", "openapi.yaml"), "utf8")) as { paths: Record<string, object> }).paths)
+  .flatMap(([path, operations]) => Object.keys(operations).map((method) => new RegExp(`^${method.toUpperCase()} ${path.replace(/[.+]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]+")}$`)));
+
 /** A server, a browser, and an administrator who is logged in. */
 export class Fixture {
   private cookie = "";
+  /** What pages have asked of the API, as "GET /api/jobs". */
+  private readonly asked = new Set<string>();
   private constructor(readonly server: Server, readonly browser: Browser) {}
 
   static async start(options: ServerOptions = {}): Promise<Fixture> {
@@ -217,6 +224,8 @@ export class Fixture {
     fixtures.delete(this);
     await this.browser.close();
     await this.server.stop();
+    const unknown = [...this.asked].filter((call) => !documented.some((d) => d.test(call)));
+    if (unknown.length > 0) throw new Error(`pages asked for what the OpenAPI document does not have: ${unknown.join(", ")}`);
   }
 
   /** Closes all windows: they share the session, and with it the number of sockets that it may have. */
@@ -246,6 +255,10 @@ export class Fixture {
       reducedMotion: "reduce", hasTouch: options.touch ?? false,
     });
     c.setDefaultTimeout(patience);
+    c.on("request", (r) => {
+      const path = new URL(r.url()).pathname;
+      if (path.startsWith("/api/")) this.asked.add(`${r.method()} ${path}`);
+    });
     const [name = "", value = ""] = this.cookie.split("=");
     if (!options.anonymous) await c.addCookies([{ name, value, url: this.server.url, httpOnly: true, sameSite: "Lax" }]);
     return c;

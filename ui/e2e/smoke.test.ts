@@ -53,9 +53,16 @@ for (const theme of ["light", "dark"] as const) {
       const context = await f.context({ theme, width, height: width === 375 ? 812 : 900 });
       const page = await context.newPage();
       watch(page);
+      let asked: string[] = [];
+      page.on("request", (r) => {
+        if (r.method() === "GET" && new URL(r.url()).pathname.startsWith("/api/")) asked.push(r.url());
+      });
       for (const path of paths) {
+        asked = [];
         await page.goto(`${f.server.url}/ui${path}`);
         await page.getByRole("heading", { level: 1 }).waitFor();
+        await page.waitForLoadState("networkidle");
+        expect(asked.filter((url, i) => asked.indexOf(url) !== i), `${path} asks twice`).toEqual([]);
         expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe(theme);
         expect(await overflow(page), path).toBeLessThanOrEqual(0);
         expect(await axe(page), path).toEqual([]);

@@ -29,6 +29,9 @@ type cluster struct {
 	err     error
 	dir     string
 	serial  atomic.Int64
+	// preparing makes the template of PostgresLike.
+	preparing  sync.Once
+	unprepared error
 }
 
 // The servers are shared by the tests of a binary, which have no common owner
@@ -45,7 +48,14 @@ var (
 // shows it.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	return fast.database(t)
+	return fast.database(t, emptyDatabase)
+}
+
+// PostgresLike is Postgres with what prepare has made of an empty database. It is
+// called once in a test binary, and must be the same for all; each database is a copy.
+func PostgresLike(t testing.TB, prepare func(url string) error) string {
+	t.Helper()
+	return fast.database(t, fast.prepared(t, prepare))
 }
 
 // ServePostgres is DurablePostgres for a program that is no test, because a server
@@ -63,7 +73,7 @@ func ServePostgres() (string, error) {
 // server does. It is slower; use it where durability is the subject.
 func DurablePostgres(t testing.TB) string {
 	t.Helper()
-	return durable.database(t)
+	return durable.database(t, emptyDatabase)
 }
 
 // PgBouncer is Postgres through a PgBouncer in transaction mode: consecutive
@@ -71,7 +81,18 @@ func DurablePostgres(t testing.TB) string {
 // statements, LISTEN and session settings do not work on it.
 func PgBouncer(t testing.TB) string {
 	t.Helper()
-	direct := fast.database(t)
+	return bounced(t, emptyDatabase)
+}
+
+// PgBouncerLike is PgBouncer as PostgresLike is Postgres.
+func PgBouncerLike(t testing.TB, prepare func(url string) error) string {
+	t.Helper()
+	return bounced(t, fast.prepared(t, prepare))
+}
+
+func bounced(t testing.TB, template string) string {
+	t.Helper()
+	direct := fast.database(t, template)
 	bouncer.once.Do(func() { bouncer.err = bouncer.start(fast.dir) })
 	must(t, bouncer.err)
 	u, err := url.Parse(direct)
@@ -79,12 +100,30 @@ func PgBouncer(t testing.TB) string {
 	return socketURL(bouncer.dir, u.Path[1:])
 }
 
-func (c *cluster) database(t testing.TB) string {
+// emptyDatabase is PostgreSQL's own template.
+const emptyDatabase = "template0"
+
+// prepared returns the name of the database that prepare has made.
+func (c *cluster) prepared(t testing.TB, prepare func(url string) error) string {
+	t.Helper()
+	const name = "prepared"
+	c.once.Do(func() { c.err = c.start() })
+	must(t, c.err)
+	c.preparing.Do(func() {
+		if c.unprepared = c.exec("create database " + name + " template " + emptyDatabase); c.unprepared == nil {
+			c.unprepared = prepare(socketURL(c.dir, name))
+		}
+	})
+	must(t, c.unprepared)
+	return name
+}
+
+func (c *cluster) database(t testing.TB, template string) string {
 	t.Helper()
 	c.once.Do(func() { c.err = c.start() })
 	must(t, c.err)
 	name := "t" + strconv.FormatInt(c.serial.Add(1), 10)
-	must(t, c.exec("create database "+name+" template template0"))
+	must(t, c.exec("create database "+name+" template "+template))
 	t.Cleanup(func() {
 		if err := c.drop(name); err != nil {
 			t.Errorf("drop the test's database: %v", err)

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"os"
 	"testing"
 
@@ -10,9 +11,20 @@ import (
 	"github.com/runsheet/runsheet/internal/testsvc"
 )
 
+// migrated makes the tables once for all tests: that takes longer than most of them.
+func migrated(url string) error {
+	s, err := postgres.Open(context.Background(), postgres.Options{URL: url, AllowUnsafe: true})
+	if err != nil {
+		return err
+	}
+	return s.Health.Close()
+}
+
 func TestConformanceDirect(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.Postgres(t)}) })
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return open(t, postgres.Options{URL: testsvc.PostgresLike(t, migrated)})
+	})
 }
 
 func TestConformancePgBouncer(t *testing.T) {
@@ -20,7 +32,9 @@ func TestConformancePgBouncer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the same code as in the other suite of this engine; run without -short")
 	}
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.PgBouncer(t)}) })
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return open(t, postgres.Options{URL: testsvc.PgBouncerLike(t, migrated)})
+	})
 }
 
 // open opens a store on a throwaway server.
@@ -43,14 +57,18 @@ func open(t *testing.T, o postgres.Options) store.Store {
 }
 
 func TestModelDirect(t *testing.T) {
-	storetest.RunModel(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.Postgres(t)}) }, 60, nil)
+	storetest.RunModel(t, func(t *testing.T) store.Store {
+		return open(t, postgres.Options{URL: testsvc.PostgresLike(t, migrated)})
+	}, 60, nil)
 }
 
 func TestModelPgBouncer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the same code as in the other suite of this engine; run without -short")
 	}
-	storetest.RunModel(t, func(t *testing.T) store.Store { return open(t, postgres.Options{URL: testsvc.PgBouncer(t)}) }, 20, nil)
+	storetest.RunModel(t, func(t *testing.T) store.Store {
+		return open(t, postgres.Options{URL: testsvc.PgBouncerLike(t, migrated)})
+	}, 20, nil)
 }
 
 // TestStartsAsShown: 1,000 jobs, 3,000 moves while they start, 10,000 in the
@@ -60,9 +78,9 @@ func TestStartsAsShown(t *testing.T) {
 	if os.Getenv("RUNSHEET_CHAOS") == "full" {
 		moves = 10_000
 	}
-	storetest.RunMoves(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 1000, moves, true)
+	storetest.RunMoves(t, open(t, postgres.Options{URL: testsvc.PostgresLike(t, migrated)}), 1000, moves, true)
 }
 
 func TestHistories(t *testing.T) {
-	storetest.RunHistories(t, open(t, postgres.Options{URL: testsvc.Postgres(t)}), 50)
+	storetest.RunHistories(t, open(t, postgres.Options{URL: testsvc.PostgresLike(t, migrated)}), 50)
 }

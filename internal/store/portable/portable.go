@@ -81,11 +81,15 @@ type Engine interface {
 	LockAttempt(ctx context.Context, tx Tx, id string) (Attempt, error)
 	// LockStep is LockAttempt of the job of a run, with what a step asks about that.
 	LockStep(ctx context.Context, tx Tx, runID, jobID string) (Begun, error)
-	// Compact, Version and Close are store.Health's.
+	Upkeep
+	Hot
+}
+
+// Upkeep are those of store.Health that the engines have.
+type Upkeep interface {
 	Compact(ctx context.Context) (bool, error)
 	Version(ctx context.Context) (string, error)
 	Close() error
-	Hot
 }
 
 // Hot are the statements in which the engines differ. Each engine has them in

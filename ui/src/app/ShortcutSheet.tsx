@@ -11,7 +11,8 @@ const groups: readonly (readonly [string, readonly Line[]])[] = [
   [t("everywhere"), [["Ctrl K", t("scPalette")], ["?", t("scSheet")], ["T", t("scTheme")], ["P", t("scPause")], ["/", t("scFilter")], ["Esc", t("scClose")], ...navPages.flatMap((p): Line[] => (p.key ? [[`g ${p.key}`, t("scGo", { page: p.label })]] : []))]],
   [t("lists"), [["J K", t("scNext")], ["X", t("scSelect")], ["Enter", t("scOpen")], [".", t("scActions")]]],
   [t("runs"), [["L", t("scLog")], ["F", t("scFollow")], ["[ ]", t("scAttempt")], ["J K", t("scRun")], ["R", t("scRetry")], ["C", t("scCancel")]]],
-  [t("board"), [["Alt ↑ ↓", t("scMove")], ["Alt Home End", t("scEnds")], ["Space", t("scDrag")], ["N", t("scNew")], ["Shift P", t("scPauseQueue")]]],
+  [t("board"), [["Alt ↑ ↓", t("scMove")], ["Alt Home End", t("scEnds")], ["Space", t("scDrag")], ["C", t("scCancelWaiting")], ["N", t("scNew")], ["Shift P", t("scPauseQueue")]]],
+  [t("approvals"), [["A", t("scApprove")], ["Shift A", t("scConfirm")], ["R", t("scReject")]]],
 ];
 
 /** All shortcuts, and their off switch. */

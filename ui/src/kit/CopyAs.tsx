@@ -31,15 +31,16 @@ export function curl(a: Action): string {
   return parts.join(" ");
 }
 
-/** A menu that copies actions as command line or curl. */
-export function CopyAs({ action }: { action: Action }) {
+/** A menu that copies an action, or several, a line for each, as command line or curl. */
+export function CopyAs({ action }: { action: Action | readonly Action[] }) {
+  const lines = (one: (a: Action) => string) => [action].flat().map(one).join("\n");
   const copy = (text: string) => void copyText(text).then(() => toast({ text: t("copied") }));
   return (
     <Menu
       trigger={<IconButton icon={SquareTerminal} label={t("copyAs")} />}
       items={[
-        { label: t("copyCli"), onSelect: () => copy(action.cli) },
-        { label: t("copyCurl"), onSelect: () => copy(curl(action)) },
+        { label: t("copyCli"), onSelect: () => copy(lines((a) => a.cli)) },
+        { label: t("copyCurl"), onSelect: () => copy(lines(curl)) },
       ]}
     />
   );

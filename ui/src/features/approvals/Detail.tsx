@@ -24,7 +24,8 @@ import { approvalQuery, decision, roundsQuery, type Approval, type Verb } from "
 import { Rows, Summary } from "./Content";
 import { Countdown } from "./Countdown";
 import { kindWord } from "./Inbox";
-import { approvals, barOf, formSchema, formStart, roundsLeft, type Bar } from "./model";
+import { barText } from "./bars";
+import { approvals, barOf, formSchema, formStart, roundsLeft } from "./model";
 
 /** One request for an approval. Only its buttons decide; opening it never does. */
 export function ApprovalDetail() {
@@ -149,19 +150,6 @@ function Expired({ a }: { a: Approval }) {
       <FormError error={again.error} />
     </Notice>
   );
-}
-
-function barText(b: Bar): string {
-  switch (b.why) {
-    case "scope":
-      return t("barScope");
-    case "self":
-      return t("barSelf");
-    case "approvers":
-      return t("barApprovers", { who: b.who });
-    case "already":
-      return t("barAlready");
-  }
 }
 
 function Decide({ a, locked }: { a: Approval; locked: boolean }) {

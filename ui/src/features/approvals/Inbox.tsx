@@ -1,25 +1,33 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ShieldCheck } from "lucide-react";
-import type { KeyboardEvent } from "react";
+import { ShieldCheck, X } from "lucide-react";
+import { lazy, Suspense, useState, type KeyboardEvent } from "react";
+import { useCan } from "../../api/session";
 import { Badge, StateChip } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
+import { CheckBox } from "../../kit/Field";
 import { Page, PageHeader } from "../../kit/Page";
 import { Empty, ErrorState, Loading } from "../../kit/States";
+import { cx } from "../../kit/cx";
 import { Segmented } from "../../kit/Segmented";
 import { useShortcut } from "../../kit/shortcuts";
 import { oneOf, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
 import { t } from "../../text/approvals";
+import { t as kit } from "../../text/kit";
 import { inboxQuery, type Approval } from "./api";
 import { Countdown } from "./Countdown";
-import { approvals } from "./model";
+import { approvals, oneKind } from "./model";
+
+const ApproveDialog = lazy(() => import("./ApproveDialog").then((m) => ({ default: m.ApproveDialog })));
 
 const shape = { show: oneOf("pending", "decided") };
 
+const focusedId = () => document.activeElement?.closest<HTMLElement>("li[data-id]")?.dataset.id ?? "";
+
 function step(by: 1 | -1): void {
   const all = [...document.querySelectorAll<HTMLElement>("a[data-approval]")];
-  const at = all.findIndex((x) => x === document.activeElement);
+  const at = all.findIndex((x) => x.dataset.approval === focusedId());
   all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]?.focus();
 }
 
@@ -28,8 +36,22 @@ export function Inbox() {
   const [url, setUrl] = useUrl(shape);
   const query = useInfiniteQuery(inboxQuery(url.show));
   const items = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const decides = useCan("approvals:decide").can;
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  // What the person was shown when the dialog was opened; a decision is for exactly that.
+  const [asked, setAsked] = useState<readonly Approval[] | null>(null);
+  const pick = (id: string) => setSelected((old) => (old.has(id) ? new Set([...old].filter((x) => x !== id)) : new Set([...old, id])));
+  // Only what is shown: a request that is decided meanwhile must not stay selected unseen.
+  const chosen = decides && url.show === "pending" ? items.filter((a) => a.status === "PENDING" && selected.has(a.approval_id)) : [];
+  const mixed = oneKind(chosen) ? "" : t("oneKind");
   useShortcut("j", () => step(1));
   useShortcut("k", () => step(-1));
+  useShortcut("x", () => {
+    const a = items.find((i) => i.approval_id === focusedId());
+    if (a?.status === "PENDING") pick(a.approval_id);
+  });
+  useShortcut("a", () => chosen.length > 0 && !mixed && setAsked(chosen));
+  useShortcut("Escape", () => setSelected(new Set()));
   const onKeyDown = (e: KeyboardEvent) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[e.key];
     if (!by) return;
@@ -39,16 +61,31 @@ export function Inbox() {
   return (
     <Page narrow>
       <PageHeader title={t("title")} actions={<Segmented label={t("show")} value={url.show} onChange={(v) => setUrl({ show: v as typeof url.show })} options={[{ value: "pending", label: t("pending") }, { value: "decided", label: t("decided") }]} />} />
+      {chosen.length > 0 ? (
+        <div role="toolbar" aria-label={kit("selected", { n: chosen.length })} className="mb-3 flex flex-wrap items-center gap-2">
+          <span className="text-sm font-medium">{kit("selected", { n: chosen.length })}</span>
+          <Button small look="primary" icon={ShieldCheck} aria-keyshortcuts="A" why={mixed} onClick={() => setAsked(chosen)}>{t("approveSelected")}</Button>
+          <Button small look="ghost" icon={X} onClick={() => setSelected(new Set())}>{t("clear")}</Button>
+        </div>
+      ) : null}
       {query.isPending ? <Loading /> : query.isError && items.length === 0 ? <ErrorState error={query.error} onRetry={() => void query.refetch()} /> : items.length === 0 ? (
         url.show === "pending" ? <Empty icon={ShieldCheck} title={t("empty")} command="runsheet job add --approval=4h --approvals 2 -- /opt/jobs/release.sh">{t("emptyText")}</Empty> : <Empty icon={ShieldCheck} title={t("noneDecided")} />
       ) : (
         // Arrows only move between the links, which Tab reaches as well.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
         <ul aria-label={t("title")} onKeyDown={onKeyDown} className="flex flex-col border-t border-line">
-          {items.map((a) => <Row key={a.approval_id} a={a} />)}
+          {items.map((a) => <Row key={a.approval_id} a={a} selected={selected.has(a.approval_id)} onSelect={decides && a.status === "PENDING" ? () => pick(a.approval_id) : null} />)}
         </ul>
       )}
       {query.hasNextPage ? <div className="flex justify-center py-4"><Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>{t("more")}</Button></div> : null}
+      {asked ? (
+        <Suspense>
+          <ApproveDialog list={asked} onClose={(approved) => {
+            setSelected((old) => new Set([...old].filter((id) => !approved.includes(id))));
+            setAsked(null);
+          }} />
+        </Suspense>
+      ) : null}
     </Page>
   );
 }
@@ -58,11 +95,14 @@ export function kindWord(a: Approval): string {
   return a.workflow_run_id ? t("kindWorkflow", { node: a.node_id ?? "" }) : a.subject.type === "job" ? t("kindJob") : a.kind;
 }
 
-function Row({ a }: { a: Approval }) {
+// Without onSelect it cannot be selected.
+function Row({ a, selected, onSelect }: { a: Approval; selected: boolean; onSelect: (() => void) | null }) {
+  const title = a.title;
   return (
-    <li data-id={a.approval_id} className="border-b border-line/70">
-      <Link to="/approvals/$id" params={{ id: a.approval_id }} data-approval={a.approval_id} className="target grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-0.5 rounded-sm px-2 py-2.5 hover:bg-hover">
-        <span className="min-w-0 font-medium [overflow-wrap:anywhere]">{a.title}</span>
+    <li data-id={a.approval_id} className={cx("flex items-center border-b border-line/70", selected && "bg-accent-soft")}>
+      {onSelect ? <span className="flex px-2 pointer-coarse:p-0 pointer-coarse:[&>label]:p-3.5"><CheckBox hidden label="" aria-label={t("selectOne", { title })} checked={selected} onChange={onSelect} /></span> : null}
+      <Link to="/approvals/$id" params={{ id: a.approval_id }} data-approval={a.approval_id} className="target grid min-w-0 grow grid-cols-[1fr_auto] items-center gap-x-4 gap-y-0.5 rounded-sm px-2 py-2.5 hover:bg-hover">
+        <span className="min-w-0 font-medium [overflow-wrap:anywhere]">{title}</span>
         <span className="justify-self-end text-sm">{a.status === "PENDING" ? <Countdown a={a} /> : <StateChip state={a.status} />}</span>
         <span className="flex min-w-0 flex-wrap items-center gap-x-3 gap-y-0.5 text-xs text-dim">
           <span>{kindWord(a)}</span>

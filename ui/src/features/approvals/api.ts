@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { api, ok, type Schema } from "../../api/client";
+import { api, ok, problemOf, type Problem, type Schema } from "../../api/client";
 import type { Action } from "../../kit/CopyAs";
 
 export type Approval = Schema<"Approval">;
@@ -40,4 +40,21 @@ export function decision(a: Approval, verb: Verb, body: Schema<"DecisionInput">)
   const comment = body.comment ? ` --comment '${body.comment.replaceAll("'", `'\\''`)}'` : "";
   const fields = Object.entries(body.form ?? {}).map(([k, v]) => ` --field '${k}=${JSON.stringify(v)}'`).join("");
   return { cli: `runsheet approval ${verb} ${a.approval_id} --content-hash ${body.content_hash}${comment}${fields}`, method: "POST", path: `/api/approvals/${a.approval_id}/${verb}`, body };
+}
+
+/** What became of one request: the approval as it is now, or why it was not approved. */
+export type Outcome = { now: Approval } | { problem: Problem };
+
+/** What is sent to approve a request as it was read. */
+export const approvalOf = (a: Approval, comment: string): Schema<"DecisionInput"> => ({ content_hash: a.content_hash, ...(comment ? { comment } : {}) });
+
+/** Approves one after another, each by a request of its own and for the content that was read. A refusal does not stop the others. */
+export async function approveEach(list: readonly Approval[], comment: string, on: (a: Approval, o: Outcome) => void): Promise<void> {
+  for (const a of list) {
+    try {
+      on(a, { now: await ok(api.POST("/api/approvals/{approval_id}/approve", { params: { path: { approval_id: a.approval_id } }, body: approvalOf(a, comment) })) });
+    } catch (e) {
+      on(a, { problem: problemOf(e) });
+    }
+  }
 }

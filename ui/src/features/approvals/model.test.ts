@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Approval } from "./api";
-import { barOf, rowChanges } from "./model";
+import { barOf, bulkBarOf, oneKind, rowChanges } from "./model";
 
 const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", approvers: [], decisions: [] }) as unknown as Approval; // only what is read here
 
@@ -19,4 +19,17 @@ it("says why somebody cannot approve", () => {
   expect(barOf(a, { ...ben, name: "ann" })).toEqual({ why: "self" });
   expect(barOf({ ...a, approvers: ["role:admin", "user:eve"] }, ben)).toEqual({ why: "approvers", who: "admin, eve" });
   expect(barOf({ ...a, approvers: ["role:approver"] }, ben)).toBeNull();
+});
+
+it("says what cannot be approved together with others", () => {
+  const ben = { name: "ben", roles: [], scopes: ["approvals:decide"] };
+  const a = { ...base([]), status: "PENDING", expires_at: "2026-03-02T10:00:00Z", form: {}, kind: "run_job" } as Approval;
+  const at = (time: string) => Date.parse(`2026-03-02T${time}Z`);
+  expect(bulkBarOf(a, ben, at("09:59:59"))).toBeNull();
+  expect(bulkBarOf(a, ben, at("10:00:00"))).toEqual({ why: "over" });
+  expect(bulkBarOf({ ...a, status: "SUPERSEDED" }, ben, at("09:00:00"))).toEqual({ why: "over" });
+  expect(bulkBarOf({ ...a, form: { limit: { type: "integer" } } }, ben, at("09:00:00"))).toEqual({ why: "form" });
+  expect(bulkBarOf(a, { ...ben, name: "ann" }, at("09:00:00"))).toEqual({ why: "self" });
+  expect(oneKind([a, a])).toBe(true);
+  expect(oneKind([a, { ...a, kind: "workflow_approval" }])).toBe(false);
 });

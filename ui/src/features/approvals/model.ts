@@ -67,6 +67,17 @@ export function barOf(a: Approval, me: Person): Bar | null {
   return null;
 }
 
+/** Why a request cannot be one of several that are approved together; null = nothing speaks against it. */
+export function bulkBarOf(a: Approval, me: Person, now: number): Bar | { why: "form" } | { why: "over" } | null {
+  if (a.status !== "PENDING" || Date.parse(a.expires_at) <= now) return { why: "over" };
+  return barOf(a, me) ?? (Object.keys(a.form).length > 0 ? { why: "form" } : null);
+}
+
+/** Whether all are of one kind. */
+export function oneKind(list: readonly Approval[]): boolean {
+  return new Set(list.map((a) => a.kind)).size <= 1;
+}
+
 /** How many have approved. */
 export function approvals(a: Approval): number {
   return a.decisions.filter((d) => d.approved).length;

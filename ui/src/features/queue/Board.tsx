@@ -17,7 +17,7 @@ import { useLiveEvent } from "../../live/context";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
 import { useDrag } from "./drag";
-import { movable, orderFor, stepFrom, type Row } from "./model";
+import { bulkOf, movable, orderFor, stepFrom, type Row } from "./model";
 import { Drained, Elsewhere, Restarted } from "./Notices";
 import { BoardRow, columns, rowName, type RowActions } from "./Row";
 import { DirectBand, RunningBand } from "./Running";
@@ -25,13 +25,14 @@ import { useJobActions, useMove, useQueue } from "./useQueue";
 
 const AddDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.AddDialog })));
 const BulkDialog = lazy(() => import("./BulkDialog").then((m) => ({ default: m.BulkDialog })));
+const CancelDialog = lazy(() => import("./CancelDialog").then((m) => ({ default: m.CancelDialog })));
 const EditDialog = lazy(() => import("./EditDialog").then((m) => ({ default: m.EditDialog })));
 const NumberDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.NumberDialog })));
 
 const shape = { q: text, job: text, group: text };
 const emptyCli = "runsheet job add --name hello -- /bin/echo hello";
 
-type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "add" } | { what: "bulk" } | null;
+type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "cancel"; rows: readonly Row[] } | { what: "add" } | { what: "bulk" } | null;
 
 // Rows have two lines where the columns have no room.
 const wide = matchMedia("(min-width: 768px)");
@@ -114,6 +115,7 @@ function Asking({ asked, total, query, onClose, actions, move }: { asked: Asked;
   if (!asked) return null;
   if (asked.what === "add") return <AddDialog onClose={onClose} />;
   if (asked.what === "bulk") return <BulkDialog query={query} onClose={onClose} run={actions.bulk} />;
+  if (asked.what === "cancel") return <CancelDialog rows={asked.rows} onClose={onClose} actions={actions} />;
   const row = asked.row;
   const name = rowName(row);
   if (asked.what === "position") {
@@ -218,13 +220,20 @@ function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAs
   const top = useMemo(() => rows.filter((r) => selected.has(r.id)), [rows, selected]);
   const topIds = useMemo(() => top.map((r) => r.id), [top]);
   const chosen = useCallback((row: Row) => (selected.has(row.id) ? topIds : [row.id]), [selected, topIds]);
+  // A group asks first: its members cannot be put back.
+  const cancelAll = (list: readonly Row[]) => {
+    if (list.some((r) => r.kind === "group")) return onAsk({ what: "cancel", rows: list });
+    const ids = list.map((r) => r.id);
+    const restorable = list.filter((r) => r.kind === "job" && r.groupId === null).map((r) => r.id);
+    void actions.cancel(ids, list[0] ? rowName(list[0]) : "", restorable).then(() => setSelected((old) => new Set([...old].filter((id) => !ids.includes(id)))));
+  };
   const rowActions: RowActions = {
     step: (row, step) => drop(chosen(row), stepFrom(rows, movable(rows, new Set(chosen(row))), step)),
     ask: (what, row) => onAsk({ what, row }),
     duplicate: (job) => void actions.duplicate(job.job_id),
     hold: (job) => void actions.hold(job.job_id),
     release: (job) => void actions.release(job.job_id),
-    cancel: (row) => void actions.cancel(chosen(row), rowName(row)),
+    cancel: (row) => cancelAll(selected.has(row.id) ? top : [row]),
     select: (row, on, range) => {
       const ids = [row.id];
       const from = rows.findIndex((r) => r.id === anchor.current);
@@ -293,9 +302,9 @@ function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAs
           <span className="text-sm font-medium">{kit("selected", { n: top.length })}</span>
           <Button small onClick={() => drop(topIds, 0)} {...(why ? { why } : {})}>{t("toTop")}</Button>
           <Button small onClick={() => drop(topIds, rows.length)} {...(why ? { why } : {})}>{t("toBottom")}</Button>
-          <Button small icon={Hand} onClick={() => void actions.bulk({ action: "hold", job_ids: topIds })} {...(why ? { why } : {})}>{t("hold")}</Button>
-          <Button small icon={Play} onClick={() => void actions.bulk({ action: "release", job_ids: topIds })} {...(why ? { why } : {})}>{t("release")}</Button>
-          <Button small look="danger" icon={Ban} onClick={() => void actions.cancel(topIds, top[0] ? rowName(top[0]) : "").then(() => setSelected(new Set()))} {...(why ? { why } : {})}>{t("cancel")}</Button>
+          <Button small icon={Hand} onClick={() => void actions.bulk(...bulkOf(top, "hold"))} {...(why ? { why } : {})}>{t("hold")}</Button>
+          <Button small icon={Play} onClick={() => void actions.bulk(...bulkOf(top, "release"))} {...(why ? { why } : {})}>{t("release")}</Button>
+          <Button small look="danger" icon={Ban} onClick={() => cancelAll(top)} {...(why ? { why } : {})}>{t("cancel")}</Button>
           <Button small look="ghost" icon={X} onClick={() => setSelected(new Set())}>{t("clear")}</Button>
         </div>
       ) : (

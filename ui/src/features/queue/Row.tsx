@@ -70,7 +70,8 @@ function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
     { label: t("toBottom"), icon: ArrowDownToLine, keys: "Alt End", onSelect: () => a.step(row, "bottom"), ...off },
     { label: t("moveTo"), icon: Hash, onSelect: () => a.ask("position", row), ...off },
   ];
-  if (row.kind === "group") return moves;
+  const cancel: MenuItem = { label: t("cancel"), icon: Ban, danger: true, keys: "c", onSelect: () => a.cancel(row), ...off };
+  if (row.kind === "group") return [...moves, "-", cancel];
   const held = row.job.hold;
   return [
     ...moves,
@@ -80,7 +81,7 @@ function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
     { label: t("edit"), icon: Pencil, onSelect: () => a.ask("edit", row), ...off },
     { label: t("duplicate"), icon: Copy, onSelect: () => a.duplicate(row.job), ...off },
     "-",
-    { label: t("cancel"), icon: Ban, danger: true, keys: "c", onSelect: () => a.cancel(row), ...off },
+    cancel,
   ];
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applyOrder, byNeighbour, mergePatch, movable, orderFor, rowsOf, stepFrom, type Group, type Job } from "./model";
+import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, orderFor, parts, rowsOf, stepFrom, type Group, type Job } from "./model";
 
 const job = (id: string, group: string | null = null) => ({ job_id: id, group_id: group, position: 0 }) as Job;
 const group = (id: string) => ({ group_id: id }) as Group;
@@ -52,4 +52,12 @@ it("says a place by its neighbour when the order has changed", () => {
 it("patches what differs", () => {
   expect(mergePatch({ a: 1, b: { c: 1, d: 2 }, e: [1] }, { a: 1, b: { c: 3 }, e: [1, 2], f: "x" })).toEqual({ b: { c: 3, d: null }, e: [1, 2], f: "x" });
   expect(mergePatch({ a: { b: 1 } }, { a: { b: 1 } })).toBeNull();
+});
+
+it("asks for a group in place of its members", () => {
+  const chosen = (...ids: string[]) => rows.filter((r) => ids.includes(r.id));
+  expect(parts(chosen("a", "G", "g1", "d"))).toEqual({ groups: ["G"], jobs: ["a", "d"] });
+  expect(bulkOf(chosen("a", "G", "g1", "d"), "hold")).toEqual([{ action: "hold", job_ids: ["a", "d"] }, { action: "hold", filter: { status: ["QUEUED"], group_id: "G" } }]);
+  expect(bulkOf(chosen("G"), "release")).toEqual([{ action: "release", filter: { status: ["QUEUED"], group_id: "G" } }]);
+  expect(bulkOf(chosen("g1", "c"), "hold")).toEqual([{ action: "hold", job_ids: ["g1", "c"] }]);
 });

@@ -26,6 +26,18 @@ export function rowsOf(jobs: readonly Job[], groups: readonly Group[]): Row[] {
   return out;
 }
 
+/** The groups and the jobs among rows; a group stands for its members. */
+export function parts(rows: readonly Row[]): { groups: string[]; jobs: string[] } {
+  const groups = rows.filter((r) => r.kind === "group").map((r) => r.id);
+  return { groups, jobs: rows.filter((r) => r.kind === "job" && !groups.includes(r.groupId ?? "")).map((r) => r.id) };
+}
+
+/** The calls that hold or release rows: one for the jobs, and one for the waiting members of each group. */
+export function bulkOf(rows: readonly Row[], action: "hold" | "release"): Schema<"BulkInput">[] {
+  const { groups, jobs } = parts(rows);
+  return [...(jobs.length > 0 ? [{ action, job_ids: jobs }] : []), ...groups.map((group_id) => ({ action, filter: { status: ["QUEUED"], group_id } }))];
+}
+
 // Whether a row is of the order that a moved row is in: all places, or the members of one group.
 const inOrder = (r: Row, groupId: string | null) => (groupId === null ? r.kind === "group" || r.groupId === null : r.kind === "job" && r.groupId === groupId);
 

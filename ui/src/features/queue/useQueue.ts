@@ -146,8 +146,8 @@ export function useJobActions() {
         await ok(api.POST("/api/jobs/{job_id}/cancel", path(id)));
         toast({ text: t("stopping", { name }) });
       }),
-      /** Cancels waiting jobs; for 8 s it can be taken back. */
-      cancel: (ids: readonly string[], name: string) => run(async () => {
+      /** Cancels waiting jobs. For 8 s it can be taken back for those of `restorable`, which no member of a group is. */
+      cancel: (ids: readonly string[], name: string, restorable: readonly string[]) => run(async () => {
         if (ids.length === 1 && ids[0]) await ok(api.POST("/api/jobs/{job_id}/cancel", path(ids[0])));
         let done = ids.length;
         if (ids.length !== 1) {
@@ -157,21 +157,34 @@ export function useJobActions() {
           if (done === 0) return;
         }
         const back = () => run(async () => {
-          if (ids.length === 1 && ids[0]) await ok(api.POST("/api/jobs/{job_id}/restore", path(ids[0])));
+          if (restorable.length === 1 && restorable[0]) await ok(api.POST("/api/jobs/{job_id}/restore", path(restorable[0])));
           else {
-            const { refused } = await ok(api.POST("/api/jobs/bulk", { body: { action: "restore", job_ids: [...ids] } }));
+            const { refused } = await ok(api.POST("/api/jobs/bulk", { body: { action: "restore", job_ids: [...restorable] } }));
             if (refused > 0) toast({ tone: "warn", text: t("refused", { n: refused }) });
           }
           announce(t("restored"));
         });
-        toast({ text: ids.length === 1 ? t("cancelled", { name }) : t("cancelledMany", { n: done }), undo: () => void back() });
+        toast({ text: ids.length === 1 ? t("cancelled", { name }) : t("cancelledMany", { n: done }), ...(restorable.length > 0 ? { undo: () => void back() } : {}) });
       }),
+      /** Cancels groups, each by a call of its own. One that is refused does not stop the others. */
+      cancelGroups: async (ids: readonly string[]) => {
+        let done = 0;
+        for (const group_id of ids) if (await run(() => ok(api.POST("/api/job-groups/{group_id}/cancel", { params: { path: { group_id } } })))) done++;
+        if (done > 0) toast({ text: t("groupsCancelled", { n: done }) });
+      },
       pause: () => run(() => ok(api.POST("/api/queue/pause", {}))),
       resume: () => run(() => ok(api.POST("/api/queue/resume", {}))),
       workers: (count: number) => run(() => ok(api.PATCH("/api/workers", { body: { count } }))),
-      bulk: (body: Schema<"BulkInput">) => run(async () => {
-        const { done, refused } = await ok(api.POST("/api/jobs/bulk", { body }));
-        toast({ text: t("done", { n: done }), ...(refused > 0 ? { tone: "warn" as const, detail: t("refused", { n: refused }) } : {}) });
+      bulk: (...bodies: Schema<"BulkInput">[]) => run(async () => {
+        let [done, refused, more] = [0, 0, false];
+        for (const body of bodies) {
+          const part = await ok(api.POST("/api/jobs/bulk", { body }));
+          done += part.done;
+          refused += part.refused;
+          more ||= part.more;
+        }
+        const detail = [refused > 0 ? t("refused", { n: refused }) : "", more ? t("limitNote") : ""].filter(Boolean).join(" ");
+        toast({ text: t("done", { n: done }), ...(detail ? { tone: "warn" as const, detail } : {}) });
       }),
     };
   }, [run]);

@@ -10,6 +10,8 @@ package storetest
 import (
 	"errors"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,13 +35,23 @@ type check struct {
 
 // Run runs the whole suite. open returns an empty store, which it closes when
 // its test ends.
-func Run(t *testing.T, open func(t *testing.T) store.Store) {
+func Run(t *testing.T, open func(t *testing.T) store.Store) { RunOnly(t, open) }
+
+// RunOnly runs the checks whose names begin with one of the words; without any, all.
+func RunOnly(t *testing.T, open func(t *testing.T) store.Store, words ...string) {
+	chosen := func(name string) bool {
+		word, _, _ := strings.Cut(name, "/")
+		return len(words) == 0 || slices.Contains(words, word)
+	}
 	for _, group := range [][]check{
 		jobChecks(), startChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
 		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), placeChecks(), groupChecks(), lockChecks(), directChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
 		webhookChecks(), memberChecks(), laneChecks(), directiveChecks(), callChecks(), budgetChecks(), loadedChecks(), calendarChecks(), approvalChecks(), workflowChecks(), scheduleChecks(), happeningChecks(), secretChecks(), parkingChecks(), workLockChecks(), workflowRunChecks(), viewChecks(),
 	} {
 		for _, c := range group {
+			if !chosen(c.name) {
+				continue
+			}
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				c.run(t, open(t))

@@ -992,6 +992,8 @@ type Job struct {
 	Attempt int `json:"attempt"`
 	// RunID: the current or last run.
 	RunID *string `json:"run_id"`
+	// WorkflowRunID: of a job of the type workflow: its run of the workflow; null for others.
+	WorkflowRunID *string `json:"workflow_run_id"`
 	// InstanceID: the server process that runs it.
 	InstanceID *string `json:"instance_id"`
 	// Error: why it, or its last attempt, failed.
@@ -4009,7 +4011,9 @@ type WorkflowRunDocument struct {
 	// CompensationErrors: what could not be undone.
 	CompensationErrors []WorkflowFailure `json:"compensation_errors"`
 	// Waiting: why it is not at work; null: it is, or has ended.
-	Waiting  *Waiting            `json:"waiting"`
+	Waiting *Waiting `json:"waiting"`
+	// Takeover: the latest time that a server went on with it after it was cut off in the middle of its work; null: that never happened.
+	Takeover *WorkflowTakeover   `json:"takeover"`
 	Progress WorkflowRunProgress `json:"progress"`
 	// Nodes: all of its version, in the order of the document.
 	Nodes []WorkflowRunNode `json:"nodes"`
@@ -4142,6 +4146,19 @@ type WorkflowSnapshot struct {
 	Seq int64 `json:"seq"`
 	// Timestamp: the server's clock.
 	Timestamp time.Time `json:"timestamp"`
+}
+
+// WorkflowTakeover is the schema of that name in the API.
+type WorkflowTakeover struct {
+	At time.Time `json:"at"`
+	// After: crash: its server died; shutdown: its server stopped in order.
+	After string `json:"after"`
+	// InstanceID: the server process that went on.
+	InstanceID *string `json:"instance_id"`
+	// NodeID: the node at which it went on; null: none was at work.
+	NodeID *string `json:"node_id"`
+	// Item: how many items of that node had ended; null: it is no map.
+	Item *int `json:"item"`
 }
 
 // WorkflowValidation is the schema of that name in the API.

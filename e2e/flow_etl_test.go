@@ -119,9 +119,14 @@ func etl(t *testing.T, db string, items, concurrency, kills int) {
 		t.Errorf("outputs (-without crashes +with them):\n%s", diff)
 	}
 	repeats := w.judge("rough", items, concurrency)
-	last, seen := -1, 0
+	last, seen, takeovers := -1, 0, 0
 	for _, e := range s.told(id) {
-		if data, _ := e["data"].(map[string]any); e["type"] == "workflow.progress" && data["node_id"] == "load_all" {
+		data, _ := e["data"].(map[string]any)
+		if data["after"] != nil {
+			takeovers++
+			same(t, "a takeover", data, map[string]any{"after": "crash", "at_node_id": "load_all"})
+		}
+		if e["type"] == "workflow.progress" && data["node_id"] == "load_all" {
 			done, _, _ := strings.Cut(text(data["reason"]), "/")
 			n, err := strconv.Atoi(done)
 			if err != nil || n < last {
@@ -130,6 +135,9 @@ func etl(t *testing.T, db string, items, concurrency, kills int) {
 			last = n
 			seen++
 		}
+	}
+	if takeovers != kills {
+		t.Errorf("%d takeovers were told after %d kills", takeovers, kills)
 	}
 	if last != items || seen < 20 {
 		t.Errorf("%d events of progress, the last one says %d of %d", seen, last, items)

@@ -28,13 +28,13 @@ func TestCreateJobFromTemplate(t *testing.T) {
 		t.Errorf("headers %v", a.Header)
 	}
 	got := map[string]any{}
-	for _, k := range []string{"name", "status", "params", "priority", "position", "estimated_wait", "locks", "labels", "trigger", "created_by", "timeout", "retry_on_restart", "attempt", "template_version", "run_id"} {
+	for _, k := range []string{"name", "status", "params", "priority", "position", "estimated_wait", "locks", "labels", "trigger", "created_by", "timeout", "retry_on_restart", "attempt", "template_version", "run_id", "workflow_run_id"} {
 		got[k] = j[k]
 	}
 	expect := map[string]any{
 		"name": "greet", "status": "QUEUED", "params": map[string]any{"text": "a", "model": "m"}, "priority": 3.0, "position": 0.0,
 		"estimated_wait": "PT0S", "locks": []any{"gpu:0", "model:m"}, "labels": map[string]any{"team": "x", "who": "me"}, "trigger": "manual",
-		"created_by": "admin", "timeout": "PT15M", "retry_on_restart": true, "attempt": 0.0, "template_version": 1.0, "run_id": nil,
+		"created_by": "admin", "timeout": "PT15M", "retry_on_restart": true, "attempt": 0.0, "template_version": 1.0, "run_id": nil, "workflow_run_id": nil,
 	}
 	if diff := cmp.Diff(expect, got); diff != "" {
 		t.Error(diff)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,21 +23,29 @@ type flows struct {
 	*client.Client
 	t   *testing.T
 	ctx context.Context //nolint:containedctx // it lives as long as the test
+	// stop ends the server; without it, the end of the test does.
+	stop func()
 }
 
 func startFlows(t *testing.T) *flows {
 	t.Helper()
 	c := settings(t)
 	c.Workers = 2
+	return startFlowsOf(t, c)
+}
+
+func startFlowsOf(t *testing.T, c config.Config) *flows {
+	t.Helper()
 	a := app.New(app.Options{Config: c})
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		if err := a.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
 	local, err := config.ReadLocal(c.Data)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +56,7 @@ func startFlows(t *testing.T) *flows {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)
-	return &flows{cl, t, ctx}
+	return &flows{cl, t, ctx, stop}
 }
 
 func (f *flows) apply(text string) {
@@ -126,6 +136,47 @@ nodes:
   - {node_id: b, type: data, data_type: set, config: {values: {y: "{{outputs.a.x + 1}}"}}}
 outputs: {y: "{{outputs.b.y}}"}
 `
+
+// TestTakeoverIsKept: a run that the next server took over says so, also after its end;
+// and jobs name the runs of workflows that are theirs.
+func TestTakeoverIsKept(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-hold:
+			_, _ = io.WriteString(w, "{}") // who has gone needs no answer
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(outside.Close)
+	c := settings(t)
+	c.OutboundAllow = []string{outside.Listener.Addr().String()}
+	f := startFlowsOf(t, c)
+	f.apply(`
+workflow_id: long
+nodes:
+  - {node_id: a, type: data, data_type: set, config: {values: {x: 1}}}
+  - {node_id: b, type: action, action_type: api_call, on_crash: retry, config: {method: GET, url: "` + outside.URL + `"}}
+`)
+	r := f.start("long", `{}`)
+	r = f.until(r.WorkflowRunID, func(r client.WorkflowRunDocument) bool {
+		return slices.ContainsFunc(r.Nodes, func(n client.WorkflowRunNode) bool { return n.NodeID == "b" && n.Status == "RUNNING" })
+	})
+	if r.Takeover != nil {
+		t.Errorf("nobody took it over: %+v", *r.Takeover)
+	}
+	f.stop()
+	close(hold)
+	f = startFlowsOf(t, c)
+	r = f.end(r.WorkflowRunID, "COMPLETED")
+	if o := r.Takeover; o == nil || o.After != "shutdown" || o.NodeID == nil || *o.NodeID != "b" || o.Item != nil || o.InstanceID == nil || o.At.Before(*r.StartedAt) {
+		t.Errorf("the run has the takeover %+v", o)
+	}
+	if j, err := f.Job(f.ctx, r.JobID); err != nil || j.WorkflowRunID == nil || *j.WorkflowRunID != r.WorkflowRunID {
+		t.Errorf("its job names %v, %v", j.WorkflowRunID, err)
+	}
+}
 
 // TestCancelLeavesWhatOthersStarted: a run that only waits for a job does not take the
 // job along when it is cancelled, also where another run has started that one.

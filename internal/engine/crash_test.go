@@ -139,7 +139,7 @@ func (w *world) outcome(v *task.Verdict) outcome {
 
 // TestCrashAtEachStep is T07: a run that crashes at any of its durable writes, before
 // it or right after it, ends as one that does not; no node works again whose end was
-// written, and of a map no more items than were in flight.
+// written, and of a map no more items than were in flight. The takeover is told once.
 func TestCrashAtEachStep(t *testing.T) {
 	t.Parallel()
 	for name, ex := range examples {
@@ -158,6 +158,9 @@ func TestCrashAtEachStep(t *testing.T) {
 			}
 			steps := whole.memory.Run().Seq
 			once := counts(whole.effects)
+			if got := whole.takeovers(); len(got) != 0 {
+				t.Fatalf("takeovers of a run that was never cut off: %v", got)
+			}
 			for k := int64(1); k <= steps; k++ {
 				for _, after := range []bool{false, true} {
 					w := fresh()
@@ -181,6 +184,9 @@ func TestCrashAtEachStep(t *testing.T) {
 					if !slices.IsSorted(w.done) {
 						t.Fatalf("progress went back: %v", w.done)
 					}
+					if got := w.takeovers(); len(got) != w.cut {
+						t.Fatalf("crash at step %d of %d (after: %v): %d takeovers were told of %d: %v", k, steps, after, len(got), w.cut, got)
+					}
 					w.nothingSaid()
 				}
 			}
@@ -203,6 +209,19 @@ func (w *world) continued(v *task.Verdict, k int64, after bool) *task.Verdict {
 		}
 	}
 	return v
+}
+
+// takeovers returns the data of the events that tell of one.
+func (w *world) takeovers() []map[string]string {
+	var out []map[string]string
+	for _, s := range w.memory.Steps() {
+		for _, e := range s.Events {
+			if e.Data["after"] != "" {
+				out = append(out, e.Data)
+			}
+		}
+	}
+	return out
 }
 
 // nothingSaid looks for what must not be stored.

@@ -48,6 +48,10 @@ type world struct {
 	block     func(ctx context.Context, key string) error
 	cancelled chan struct{}
 	granted   []string
+	// crashes are those since the last step, which the queue and the store count.
+	crashes int
+	// cut counts turns that crashed and left something to go on with.
+	cut int
 	// secrets and mask are the engine's; nil = none.
 	secrets engine.Secrets
 	mask    func() engine.Mask
@@ -222,10 +226,31 @@ func (w *world) Free(_ context.Context, _ engine.Claimed, names []string) error 
 	return nil
 }
 
+// counted is the memory with the count of crashes.
+type counted struct {
+	*engine.Memory
+	w *world
+}
+
+func (c counted) Load(ctx context.Context, jobID string, epoch int64) (store.WorkflowRun, store.WorkflowSignals, error) {
+	r, signals, err := c.Memory.Load(ctx, jobID, epoch)
+	r.Job.Crashes, r.Job.Instance = c.w.crashes, "inst_1"
+	return r, signals, err
+}
+
+func (c counted) Step(ctx context.Context, p store.WorkflowStep) (store.WorkflowSignals, error) {
+	before := c.Memory.Run().Seq
+	signals, err := c.Memory.Step(ctx, p)
+	if c.Memory.Run().Seq > before {
+		c.w.crashes = 0
+	}
+	return signals, err
+}
+
 // turn plays one turn and returns how it ended.
 func (w *world) turn(ctx context.Context) *task.Verdict {
 	w.t.Helper()
-	e := engine.New(engine.Options{Runs: w.memory, Versions: w, Nodes: w, Locks: w, Secrets: w.secrets, Mask: w.mask, Spread: func() float64 { return 0 }})
+	e := engine.New(engine.Options{Runs: counted{w.memory, w}, Versions: w, Nodes: w, Locks: w, Secrets: w.secrets, Mask: w.mask, Spread: func() float64 { return 0 }})
 	err := e.Run(ctx, task.Attempt{
 		JobID: w.memory.Run().JobID, RunID: "run_1", Tenant: "t", Number: 1, Epoch: w.memory.Claim(), Params: w.params, Dir: w.t.TempDir(),
 		Cancelled: w.cancelled, Locks: w.granted,
@@ -240,6 +265,10 @@ func (w *world) turn(ctx context.Context) *task.Verdict {
 		},
 	}, host{w})
 	if errors.Is(err, errCrash) || errors.Is(err, task.ErrLeaseLost) {
+		w.crashes++
+		if r := w.memory.Run(); r.Seq > 0 && r.State.Phase != workflow.PhaseOver {
+			w.cut++
+		}
 		return &task.Verdict{Code: "crashed"}
 	}
 	return task.VerdictOf(err)

@@ -100,6 +100,7 @@ func (t *turn) begin(ctx context.Context) error {
 		t.announceRun(event.WorkflowRunStarted, workflow.ResultRunning, "")
 	} else if t.state.Phase != workflow.PhaseOver {
 		t.announceRun(event.WorkflowRunResumed, workflow.ResultRunning, "")
+		t.noteTakeover()
 	}
 	for _, step := range t.g.With(t.state, workflow.NodeCancelled) {
 		// A server may have died between the step that gave a wait up and its end.

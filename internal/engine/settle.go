@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
@@ -234,6 +235,36 @@ func fatal(err error) error {
 		return nil
 	}
 	return task.Fatal("internal_error", err)
+}
+
+// noteTakeover records that the last turn was cut off. The job counts crashes until a
+// step follows; only a turn that was cut off leaves nodes at work. It is part of the
+// turn's first step, and so there once for each takeover.
+func (t *turn) noteTakeover() {
+	running := t.g.With(t.state, workflow.NodeRunning)
+	o := workflow.Takeover{At: t.since, After: workflow.CutOffCrash, Instance: t.run.Job.Instance}
+	switch {
+	case t.run.Job.Crashes > 0:
+	case len(running) > 0:
+		o.After = workflow.CutOffShutdown
+	default:
+		return
+	}
+	said := t.events[len(t.events)-1].Data
+	said["after"] = string(o.After)
+	if len(running) == 0 {
+		running = t.g.With(t.state, workflow.NodeReady) // not all that begins is written at once
+	}
+	if len(running) > 0 {
+		o.NodeID = running[0].ID
+		said["at_node_id"] = o.NodeID
+	}
+	if m, there := t.state.Maps[o.NodeID]; there {
+		n := m.Processed()
+		o.Items = &n
+		said["at_item"] = strconv.Itoa(n)
+	}
+	t.state.Takeover = &o
 }
 
 // recover puts right what a crash left: nodes that were at work.

@@ -206,6 +206,77 @@ func (w *world) turnCrashingInEffect() *task.Verdict {
 	return w.turn(ctx)
 }
 
+// TestTakeover: a run that was cut off tells where it goes on, once; one that has
+// waited does not.
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "nodes:\n"+act("a", "")+"  - {node_id: e, type: wait, wait_type: event, config: {name: go}}\n"+`
+  - {node_id: m, type: map, config: {items: "{{ 1..9 }}", nodes: [{node_id: put, type: action, action_type: effect, config: {value: "{{ item }}"}}]}}
+  - {node_id: f, type: wait, wait_type: event, config: {name: stop}}
+`+act("b", ""), nil)
+	if v := w.turn(t.Context()); v == nil || v.Parking == nil {
+		t.Fatalf("verdict %+v", v)
+	}
+	w.wake("e", workflow.WaitEvent, `{}`)
+	ctx, crash := context.WithCancelCause(t.Context())
+	defer crash(nil)
+	w.memory.After = func(p store.WorkflowStep) error {
+		if p.Delta.Maps["m"].Processed() == 4 {
+			crash(errCrash)
+			return errCrash
+		}
+		return nil
+	}
+	if v := w.turn(ctx); v == nil || v.Code != "crashed" {
+		t.Fatalf("verdict %+v", v)
+	}
+	w.memory.After = nil
+	if w.memory.Run().State.Takeover != nil || len(w.takeovers()) != 0 {
+		t.Fatalf("it was told before the crash: %v", w.takeovers())
+	}
+	if v := w.turn(t.Context()); v == nil || v.Parking == nil {
+		t.Fatalf("verdict %+v", v)
+	}
+	told := func(after, node, item string) map[string]string {
+		return map[string]string{"after": after, "at_node_id": node, "at_item": item}
+	}
+	check := func(want ...map[string]string) *workflow.Takeover {
+		t.Helper()
+		var got []map[string]string
+		for _, d := range w.takeovers() {
+			got = append(got, told(d["after"], d["at_node_id"], d["at_item"]))
+			if d["node_id"] != "" || d["new_state"] != "RUNNING" {
+				t.Errorf("it is not about the run: %v", d)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		return w.memory.Run().State.Takeover
+	}
+	o := check(told("crash", "m", "4"))
+	if o == nil || o.At.IsZero() || o.After != workflow.CutOffCrash || o.Instance != "inst_1" || o.NodeID != "m" || o.Items == nil || *o.Items != 4 {
+		t.Errorf("the run has the takeover %+v", o)
+	}
+	w.wake("f", workflow.WaitEvent, `{}`)
+	ctx, stop := context.WithCancelCause(t.Context())
+	w.block = func(ctx context.Context, _ string) error {
+		stop(task.ErrShutdown)
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	if v := w.turn(ctx); v == nil || !errors.Is(v, task.ErrShutdown) {
+		t.Fatalf("verdict %+v", v)
+	}
+	w.block = nil
+	if v := w.play(); v != nil {
+		t.Fatalf("verdict %+v", v)
+	}
+	if o := check(told("crash", "m", "4"), told("shutdown", "b", "")); o == nil || o.After != workflow.CutOffShutdown || o.NodeID != "b" || o.Items != nil {
+		t.Errorf("the run has the takeover %+v", o)
+	}
+}
+
 // TestLocksPark: a node whose lock is not free lets the run wait for it in the queue.
 func TestLocksPark(t *testing.T) {
 	t.Parallel()

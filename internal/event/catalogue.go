@@ -83,7 +83,10 @@ var catalogue = []Entry{
 		Field{Name: "data.nominal_at", Doc: "the first of them"}, Field{Name: "data.last_at", Doc: "the last of them"}, Field{Name: "data.count", Doc: "how many"})},
 	{WorkflowRunStarted, TopicWorkflow, "a run of a workflow works for the first time", workflowFields()},
 	{WorkflowRunWaiting, TopicWorkflow, "all that a run can do now is wait: it gives its slot back", workflowFields()},
-	{WorkflowRunResumed, TopicWorkflow, "a run that waited or was paused works again", workflowFields()},
+	{WorkflowRunResumed, TopicWorkflow, "a run that waited or was paused works again, or a server goes on with one that was cut off in the middle of its work", workflowFields(
+		Field{Name: "data.after", Doc: "what cut it off: crash, its server died, or shutdown, its server stopped in order; absent = it had waited"},
+		Field{Name: "data.at_node_id", Doc: "with after: the node at which it goes on; absent = none was at work"},
+		Field{Name: "data.at_item", Doc: "with after: how many items of that node, a map, had ended"})},
 	{WorkflowRunPaused, TopicWorkflow, "a person pauses a run: it starts no more nodes", workflowFields()},
 	{WorkflowRunCompleted, TopicWorkflow, "a run ends well", workflowFields()},
 	{WorkflowRunFailed, TopicWorkflow, "a run ends badly, after compensation and its error handler", workflowFields()},

@@ -91,7 +91,7 @@ func (g *Graph) broken(s State) map[string]bool {
 func (g *Graph) rewound(s State, roots map[string]bool, from string, at time.Time) (State, error) {
 	s = s.Clone()
 	s.Phase, s.Error, s.HandlerError, s.UndoErrors, s.Undo = PhaseRunning, nil, nil, nil, nil
-	s.Result, s.Reason, s.Values, s.Worked = "", "", nil, 0
+	s.Result, s.Reason, s.Values, s.Worked, s.Takeover = "", "", nil, 0, nil
 	again, follows := map[string]bool{}, map[string]bool{}
 	for root := range roots {
 		for _, id := range g.Descendants(root) {

@@ -80,7 +80,31 @@ type State struct {
 	Values map[string]any `json:"values,omitempty"`
 	// Worked is how long the run has worked, without its waits.
 	Worked time.Duration `json:"worked,omitempty"`
+	// Takeover is the latest one; nil = none was needed. It is never changed in place.
+	Takeover *Takeover `json:"takeover,omitempty"`
 }
+
+// Takeover tells that a server went on with a run that another one, or the same one
+// before, had left in the middle of its work.
+type Takeover struct {
+	At    time.Time `json:"at"`
+	After CutOff    `json:"after"`
+	// Instance is the server that went on.
+	Instance string `json:"instance,omitempty"`
+	// NodeID is the node at which the run went on, "" = none was at work. Items is how
+	// many of its items had ended; nil = it is no map.
+	NodeID string `json:"node_id,omitempty"`
+	Items  *int   `json:"items,omitempty"`
+}
+
+// CutOff is what ended the work of a run before the run had ended or waited.
+type CutOff string
+
+// The ways in which a run is cut off.
+const (
+	CutOffCrash    CutOff = "crash"    // its server died
+	CutOffShutdown CutOff = "shutdown" // its server stopped in order
+)
 
 // MapState is how far a map is.
 type MapState struct {

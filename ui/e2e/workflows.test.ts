@@ -138,6 +138,12 @@ it("never takes the bar back when the server is killed in the middle of a map", 
   const { bars } = await recorded(page);
   expect(bars).toEqual([...bars].sort((a, b) => a - b));
   expect(bars.at(-1)).toBe(80);
+  await page.reload();
+  await banner.waitFor();
+  expect(await banner.textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);
+  await page.goto(`${f.server.url}/ui/runs/${(await f.call<{ run_id: string }>("GET", `/api/jobs/${run.job_id}`)).run_id}`);
+  await page.locator("[data-workflow-run]").click();
+  await page.waitForURL(`**/workflow-runs/${run.workflow_run_id}*`);
 });
 
 it("lets the keyboard reach every node, open and leave its drawer", async () => {

@@ -4,7 +4,11 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/store"
 )
+
+// workflowType is the type of jobs whose run is one of a workflow.
+const workflowType = "workflow"
 
 // JobInput puts a job into the queue: from a template, or inline with a
 // job_type.
@@ -108,6 +112,7 @@ type Job struct {
 	ApprovalID        *string           `json:"approval_id" doc:"the approval without which it does not start; null: it needs none"`
 	Attempt           int               `json:"attempt" doc:"number of the current or last attempt; 0 before the first"`
 	RunID             *string           `json:"run_id" doc:"the current or last run"`
+	WorkflowRunID     *string           `json:"workflow_run_id" doc:"of a job of the type workflow: its run of the workflow; null for others"`
 	InstanceID        *string           `json:"instance_id" doc:"the server process that runs it"`
 	Error             *Error            `json:"error" doc:"why it, or its last attempt, failed"`
 	CancelRequestedAt *time.Time        `json:"cancel_requested_at"`
@@ -158,6 +163,9 @@ func JobOf(j job.Job, position *int, waiting *job.Waiting) Job {
 	w.StartDeadline, w.Limits, w.UniqueKey = instant(j.StartDeadline), jobLimits(j.Limits), str(j.UniqueKey)
 	if j.TemplateID != "" {
 		w.TemplateVersion = &j.TemplateVersion
+	}
+	if j.Type == workflowType {
+		w.WorkflowRunID = str(store.WorkflowRunID(j.ID))
 	}
 	if j.Failure != (job.Failure{}) {
 		w.Error = &Error{Code: j.Failure.Code, Message: j.Failure.Message}

@@ -284,7 +284,7 @@ func TargetKind(t agenda.Target) store.Kind {
 	}
 	switch {
 	case t.WorkflowID != "":
-		return store.Kind{JobType: "workflow"}
+		return store.Kind{JobType: workflowType}
 	case len(t.Job) > 0 && json.Unmarshal(t.Job, &inline) == nil && inline.TemplateID == "":
 		return store.Kind{JobType: inline.JobType}
 	}

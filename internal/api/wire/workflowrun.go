@@ -33,7 +33,7 @@ type WorkflowRunInput struct {
 // Job is the body of POST /api/jobs that says the same.
 func (in WorkflowRunInput) Job(params Object) JobInput {
 	return JobInput{
-		JobType: "workflow", Params: params, Name: in.Name, Priority: in.Priority, Labels: in.Labels, Hold: in.Hold, RunAt: in.RunAt, StartDeadline: in.StartDeadline,
+		JobType: workflowType, Params: params, Name: in.Name, Priority: in.Priority, Labels: in.Labels, Hold: in.Hold, RunAt: in.RunAt, StartDeadline: in.StartDeadline,
 		WebhookURL: in.WebhookURL, WebhookEvents: in.WebhookEvents, Position: in.Position, Before: in.Before, After: in.After, Top: in.Top, Bottom: in.Bottom,
 	}
 }
@@ -153,10 +153,27 @@ type WorkflowRunDocument struct {
 	HandlerError       *WorkflowFailure    `json:"handler_error" doc:"why its on_error failed, too"`
 	CompensationErrors []WorkflowFailure   `json:"compensation_errors" doc:"what could not be undone"`
 	Waiting            *Waiting            `json:"waiting" doc:"why it is not at work; null: it is, or has ended"`
+	Takeover           *WorkflowTakeover   `json:"takeover" doc:"the latest time that a server went on with it after it was cut off in the middle of its work; null: that never happened"`
 	Progress           WorkflowRunProgress `json:"progress"`
 	Nodes              []WorkflowRunNode   `json:"nodes" doc:"all of its version, in the order of the document"`
 	Maps               []WorkflowRunMap    `json:"maps"`
 	Definition         Object              `json:"definition,omitempty" doc:"of its version, with include=definition"`
+}
+
+// WorkflowTakeover says how a run went on that was cut off.
+type WorkflowTakeover struct {
+	At         time.Time `json:"at"`
+	After      string    `json:"after" enum:"crash,shutdown" doc:"crash: its server died; shutdown: its server stopped in order"`
+	InstanceID *string   `json:"instance_id" doc:"the server process that went on"`
+	NodeID     *string   `json:"node_id" doc:"the node at which it went on; null: none was at work"`
+	Item       *int      `json:"item" doc:"how many items of that node had ended; null: it is no map"`
+}
+
+func takeoverOf(o *workflow.Takeover) *WorkflowTakeover {
+	if o == nil {
+		return nil
+	}
+	return &WorkflowTakeover{At: o.At.UTC(), After: string(o.After), InstanceID: str(o.Instance), NodeID: str(o.NodeID), Item: o.Items}
 }
 
 // WorkflowRunProgress counts nodes.
@@ -228,7 +245,7 @@ func WorkflowRunDocumentOf(r store.WorkflowRun, g *workflow.Graph, why *job.Wait
 	out := WorkflowRunDocument{
 		WorkflowRun: WorkflowRunOf(r), Phase: string(s.Phase), CheckpointSeq: r.Seq, Inputs: maskedInputs(r.Job.Params, g), Outputs: object(s.Values),
 		Reason: str(s.Verdict()), Error: WorkflowFailureOf(s.Error), HandlerError: WorkflowFailureOf(s.HandlerError),
-		CompensationErrors: []WorkflowFailure{}, Nodes: []WorkflowRunNode{}, Maps: []WorkflowRunMap{},
+		CompensationErrors: []WorkflowFailure{}, Takeover: takeoverOf(s.Takeover), Nodes: []WorkflowRunNode{}, Maps: []WorkflowRunMap{},
 	}
 	if out.Reason == nil {
 		out.Reason = str(s.Reason)

@@ -4706,6 +4706,8 @@ export interface components {
             webhook_events: string[];
             /** @description who is told how it fares */
             webhook_url: string | null;
+            /** @description of a job of the type workflow: its run of the workflow; null for others */
+            workflow_run_id: string | null;
         };
         JobCounts: {
             /** Format: int64 */
@@ -8989,6 +8991,8 @@ export interface components {
              * @enum {string}
              */
             status: "PENDING" | "RUNNING" | "WAITING" | "COMPLETED" | "FAILED" | "CANCELLED" | "SKIPPED";
+            /** @description the latest time that a server went on with it after it was cut off in the middle of its work; null: that never happened */
+            takeover: components["schemas"]["WorkflowTakeover"] | null;
             /** @enum {string} */
             trigger: "api" | "manual" | "schedule" | "retry" | "workflow" | "group";
             /** Format: date-time */
@@ -9177,6 +9181,24 @@ export interface components {
             /** Format: int64 */
             version: number;
             workflow_id: string;
+        };
+        WorkflowTakeover: {
+            /**
+             * @description crash: its server died; shutdown: its server stopped in order
+             * @enum {string}
+             */
+            after: "crash" | "shutdown";
+            /** Format: date-time */
+            at: string;
+            /** @description the server process that went on */
+            instance_id: string | null;
+            /**
+             * Format: int64
+             * @description how many items of that node had ended; null: it is no map
+             */
+            item: number | null;
+            /** @description the node at which it went on; null: none was at work */
+            node_id: string | null;
         };
         WorkflowValidation: {
             problems: components["schemas"]["WorkflowProblem"][];

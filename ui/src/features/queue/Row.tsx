@@ -38,8 +38,9 @@ function Parked({ job, time }: { job: Job; time: string }) {
   const what = parkedFor.find((x) => x === w?.for);
   const icon = what === "approval" ? ShieldCheck : what === "timer" || what === "retry_delay" ? Clock : Hourglass;
   const chip = <Badge tone={what === "approval" || what === "paused" ? "warn" : "idle"} title={w?.detail ?? ""} icon={icon}>{what ? t(`parked_${what}`, { time }).trim() : t("code_parked")}</Badge>;
-  // The inbox has the approval; the run tells of all else.
+  // The inbox has the approval; the run of the workflow tells of all else.
   if (what === "approval") return <Link to="/approvals" data-parked={what} className="hover:underline">{chip}</Link>;
+  if (job.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: job.workflow_run_id }} data-parked={what} className="hover:underline">{chip}</Link>;
   return job.run_id ? <Link to="/runs/$id" params={{ id: job.run_id }} data-parked={what} className="hover:underline">{chip}</Link> : chip;
 }
 

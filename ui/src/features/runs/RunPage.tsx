@@ -62,6 +62,7 @@ function Loaded({ run }: { run: Run }) {
             <span>{run.job_type}</span>
             <span className="inline-flex items-center gap-1.5"><trigger.icon aria-hidden className="size-3.5 text-faint" strokeWidth={1.75} />{t("byWho", { what: trigger.word, who: trigger.who })}</span>
             {run.template_version ? <span>{t("version", { n: run.template_version })}</span> : null}
+            {job.data?.workflow_run_id ? <Link to="/workflow-runs/$id" params={{ id: job.data.workflow_run_id }} data-workflow-run="" className="text-accent hover:underline">{t("workflowRun")}</Link> : null}
             <AttemptSwitch run={run} attempts={list} />
             <CopyId id={run.run_id} />
           </>

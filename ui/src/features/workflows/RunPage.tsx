@@ -67,7 +67,7 @@ function RunView({ run, doc }: { run: LiveRun; doc: RunDocument }) {
   return (
     <Page>
       <Head doc={doc} put={run.put} onDialog={setDialog} />
-      <Banners doc={doc} run={run} />
+      <Banners doc={doc} />
       <Progress doc={doc} />
       <div className="flex items-start gap-4 pt-3">
         <div className="min-w-0 grow">
@@ -154,9 +154,9 @@ function phase(p: string): Parameters<typeof t>[0] {
   return p === "compensating" ? "phaseCompensating" : p === "handling" ? "phaseHandling" : "phaseStopping";
 }
 
-function Banners({ doc, run }: { doc: RunDocument; run: LiveRun }) {
+function Banners({ doc }: { doc: RunDocument }) {
   const now = useNow();
-  const back = run.resumed;
+  const back = doc.takeover;
   const ended = over(doc.status);
   const approval = doc.nodes.find((n) => n.status === "WAITING" && n.wait?.for === "approval" && n.wait.ref);
   const tone = doc.status === "FAILED" ? "bg-bad-soft text-bad" : "bg-warn-soft text-warn";
@@ -164,7 +164,7 @@ function Banners({ doc, run }: { doc: RunDocument; run: LiveRun }) {
     <div className="flex flex-col gap-2 empty:hidden">
       {back ? (
         <p role="status" data-banner="resumed" className="rounded-md bg-info-soft px-3 py-1.5 text-sm text-info">
-          {back.node === "" ? t("resumedPlain", { time: time(back.at, now) }) : back.item === null ? t("resumedAt", { node: back.node, time: time(back.at, now) }) : t("resumedAtItem", { node: back.node, item: back.item, time: time(back.at, now) })}
+          {back.node_id === null ? t("resumedPlain", { time: time(back.at, now) }) : back.item === null ? t("resumedAt", { node: back.node_id, time: time(back.at, now) }) : t("resumedAtItem", { node: back.node_id, item: back.item, time: time(back.at, now) })}
         </p>
       ) : null}
       {doc.paused && !ended ? <p role="status" data-banner="paused-run" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("pausedBanner", { who: doc.paused_by ?? "" })}</p> : null}

@@ -4,7 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { answer, api, ok, type Schema } from "../../api/client";
 import { addSample, pace, type Sample } from "../../graph/model";
 import { useLiveEvent } from "../../live/context";
-import { addChange, changeOf, newer, withChanges, type Change, type Resumption, type RunDocument } from "./runstate";
+import { addChange, changeOf, newer, withChanges, type Change, type RunDocument } from "./runstate";
 
 export type Workflow = Schema<"Workflow">;
 export type WorkflowRun = Schema<"WorkflowRun">;
@@ -55,8 +55,6 @@ export interface LiveRun {
   changes: readonly Change[];
   /** How fast maps are, by node. */
   paces: ReadonlyMap<string, { perSecond: number; leftMs: number } | null>;
-  /** It went on after a restart while the page was open. */
-  resumed: Resumption | null;
   /** Puts the answer of a change in the place of what was known. */
   put: (doc: RunDocument) => void;
 }
@@ -69,8 +67,8 @@ const settleProgress = 3000;
 export function useRun(id: string): LiveRun {
   const client = useQueryClient();
   const query = useQuery(runQuery(id));
-  const [known, setKnown] = useState<{ id: string; changes: readonly Change[]; samples: ReadonlyMap<string, readonly Sample[]>; resumed: Resumption | null }>({ id, changes: [], samples: new Map(), resumed: null });
-  const now = known.id === id ? known : { id, changes: [], samples: new Map<string, readonly Sample[]>(), resumed: null };
+  const [known, setKnown] = useState<{ id: string; changes: readonly Change[]; samples: ReadonlyMap<string, readonly Sample[]> }>({ id, changes: [], samples: new Map() });
+  const now = known.id === id ? known : { id, changes: [], samples: new Map<string, readonly Sample[]>() };
   const base = query.data;
   const doc = useMemo(() => (base ? withChanges(base, now.changes) : undefined), [base, now.changes]);
   const latest = useRef(doc);
@@ -102,30 +100,17 @@ export function useRun(id: string): LiveRun {
     }
     const at = Date.parse(c.at);
     setKnown((old) => {
-      const was = old.id === id ? old : { id, changes: [], samples: new Map<string, readonly Sample[]>(), resumed: null };
+      const was = old.id === id ? old : { id, changes: [], samples: new Map<string, readonly Sample[]>() };
       const changes = addChange(was.changes, c);
       if (changes === was.changes) return was;
       const samples = new Map(was.samples);
       if (c.type === "workflow.progress") samples.set(c.node, addSample(samples.get(c.node) ?? [], { at, processed: Number(c.reason.split("/")[0]) }));
-      // A run that goes on although nobody said that it stopped: its server died.
-      const back = c.type === "workflow.run.resumed" && statusOf(was.changes, latest.current) === "RUNNING" ? resumedAt(c, latest.current) : was.resumed;
-      return { id, changes, samples, resumed: back };
+      return { id, changes, samples };
     });
     later(c.type === "workflow.progress" ? settleProgress : settle);
   });
   const totals = doc?.maps;
   const paces = useMemo(() => new Map((totals ?? []).map((m) => [m.node_id, pace(now.samples.get(m.node_id) ?? [], m.total)])), [totals, now.samples]);
   const put = useCallback((next: RunDocument) => client.setQueryData(runQuery(id).queryKey, (old) => newer(old, next)), [client, id]);
-  return { doc, error: query.error, refetch: () => void query.refetch(), changes: now.changes, paces, resumed: now.resumed, put };
-}
-
-function resumedAt(c: Change, doc: RunDocument | undefined): Resumption {
-  const node = doc?.nodes.find((n) => n.status === "RUNNING");
-  const map = doc?.maps.find((m) => m.node_id === node?.node_id);
-  return { at: c.at, node: node?.node_id ?? "", item: map ? map.processed : null };
-}
-
-// The status of the run before an event, by the events before it, else by the document.
-function statusOf(changes: readonly Change[], doc: RunDocument | undefined): string {
-  return changes.findLast((c) => c.node === "")?.to ?? doc?.status ?? "";
+  return { doc, error: query.error, refetch: () => void query.refetch(), changes: now.changes, paces, put };
 }

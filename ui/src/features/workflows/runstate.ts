@@ -124,10 +124,3 @@ export function over(status: string): boolean {
 export function reached(n: RunNode): boolean {
   return n.status !== "PENDING" && n.status !== "SKIPPED";
 }
-
-/** How a run went on after its server had died: when, at which map, and how far that was. */
-export interface Resumption {
-  at: string;
-  node: string;
-  item: number | null;
-}

@@ -1,5 +1,5 @@
 export const en = {
-  runs: "Runs", run: "Run", search: "Search by name", statusFilter: "Status", typeFilter: "Type", anyType: "Any type", anyTemplate: "Any template", anyWorkflow: "Any workflow", labelFilter: "Label, key:value", addLabel: "Add a label filter", removeFilter: "Remove the filter {what}", moreFilters: "More filters", template: "Template", workflow: "Workflow", schedule: "Schedule", 
+  runs: "Runs", run: "Run", search: "Search by name", statusFilter: "Status", typeFilter: "Type", anyType: "Any type", anyTemplate: "Any template", anyWorkflow: "Any workflow", labelFilter: "Label, key:value", addLabel: "Add a label filter", removeFilter: "Remove the filter {what}", moreFilters: "More filters", template: "Template", workflow: "Workflow", workflowRun: "Workflow run", schedule: "Schedule", 
   rangeFilter: "Time", hour: "Last hour", day: "Last 24 hours", week: "Last 7 days", month: "Last 30 days", allTime: "All time", between: "{from} to {to}", zoomOut: "Back to {range}",
   histogram: "Runs by the time at which they started", barLabel: "{from} to {to}: {n} runs, {failed} of them failed", incomplete: "Only the newest 200,000 runs are counted.",
   counted: { one: "{n} run", other: "{n} runs" }, countFailed: "{n} failed", countActive: "{n} active", 

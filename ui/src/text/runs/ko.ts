@@ -2,7 +2,7 @@ import type { Like } from "../catalogue";
 import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
-  runs: "실행", run: "실행", search: "이름으로 검색", statusFilter: "상태", typeFilter: "유형", anyType: "모든 유형", anyTemplate: "모든 템플릿", anyWorkflow: "모든 워크플로", labelFilter: "라벨, 키:값", addLabel: "라벨 필터 추가", removeFilter: "{what} 필터 제거", moreFilters: "필터 더 보기", template: "템플릿", workflow: "워크플로", schedule: "일정", 
+  runs: "실행", run: "실행", search: "이름으로 검색", statusFilter: "상태", typeFilter: "유형", anyType: "모든 유형", anyTemplate: "모든 템플릿", anyWorkflow: "모든 워크플로", labelFilter: "라벨, 키:값", addLabel: "라벨 필터 추가", removeFilter: "{what} 필터 제거", moreFilters: "필터 더 보기", template: "템플릿", workflow: "워크플로", workflowRun: "워크플로 실행", schedule: "일정", 
   rangeFilter: "기간", hour: "최근 1시간", day: "최근 24시간", week: "최근 7일", month: "최근 30일", allTime: "전체 기간", between: "{from} ~ {to}", zoomOut: "{range}(으)로 돌아가기",
   histogram: "시작 시각별 실행", barLabel: "{from} ~ {to}: 실행 {n}건, 그중 실패 {failed}건", incomplete: "최신 200,000건만 집계했습니다.",
   counted: "실행 {n}건", countFailed: "실패 {n}건", countActive: "실행 중 {n}건", 

@@ -264,6 +264,20 @@ it("marks what is wrong while a text is edited, and applies what is right", asyn
   await page.locator("[data-node=z]").waitFor();
 });
 
+it("starts a run of a workflow without inputs from its page, also after a reload", async () => {
+  await apply("bare", [set("one")]);
+  const page = await f.page("/workflows/bare");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("This workflow has no inputs.").waitFor();
+  await page.reload();
+  await dialog.getByText("This workflow has no inputs.").waitFor();
+  await dialog.getByRole("button", { name: "Run", exact: true }).click();
+  await page.waitForURL(/workflow-runs/);
+  await page.locator("[data-run-state=COMPLETED]").waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
 it("starts a run from the form of its inputs, pauses, cancels and repeats it", async () => {
   await apply("form", [set("a"), { node_id: "hold", type: "wait", wait_type: "duration", config: { for: "10m" } }, set("z")], { inputs: { n: { type: "integer", required: true, min: 1, max: 5 }, key: { type: "string", secret: true } } });
   const page = await f.page("/workflows/form");

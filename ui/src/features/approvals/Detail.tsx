@@ -16,6 +16,7 @@ import { useShortcut } from "../../kit/shortcuts";
 import { ErrorState, FormError, Loading } from "../../kit/States";
 import { toast } from "../../kit/toast";
 import { useRouteId } from "../../kit/url";
+import { focusWrong } from "../../kit/wrong";
 import { CopyId, Time, useNow } from "../../kit/Values";
 import { announce } from "../../kit/announce";
 import { stateLook } from "../../states";
@@ -174,6 +175,7 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
   const [form, setForm] = useState(() => formStart(a));
   const [tried, setTried] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
+  const box = useRef<HTMLElement>(null);
   const schema = formSchema(a);
   const bar = barOf(a, me);
   const over = Date.parse(a.expires_at) <= now;
@@ -207,6 +209,7 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
     if (!step || locked || go.isPending) return;
     setTried(true);
     if (Object.keys(wrong).length === 0 && !lacks) go.mutate(step);
+    else focusWrong(box.current);
   };
   useShortcut("a", () => ask("approve"));
   useShortcut("r", () => ask("reject"));
@@ -215,13 +218,13 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
   if (over) return null;
   const problem = go.isError ? problemOf(go.error) : null;
   return (
-    <section aria-label={t("decide")} data-step={step ?? "none"} className="sticky bottom-14 z-10 -mx-4 mt-6 border-y border-line bg-raised px-4 py-3 min-[800px]:bottom-0 md:mx-0 md:rounded-lg md:border-x">
+    <section ref={box} aria-label={t("decide")} data-step={step ?? "none"} className="sticky bottom-14 z-10 -mx-4 mt-6 border-y border-line bg-raised px-4 py-3 min-[800px]:bottom-0 md:mx-0 md:rounded-lg md:border-x">
       {schema && step !== "reject" && step !== "re-request" ? <div className="max-h-[40vh] overflow-y-auto pb-3"><SchemaForm schema={schema} value={form} onChange={setForm} errors={tried ? wrong : {}} /></div> : null}
       {step ? (
         <div className="flex flex-col gap-3">
           <p className="text-sm font-medium">{t(step === "approve" ? "sureApprove" : step === "reject" ? "sureReject" : "sureAgain")}</p>
           <Field label={t("comment")} optional={!a.require_comment || step === "re-request"} error={tried && lacks ? t("commentNeeded") : undefined}>{(ids) => <TextArea {...ids} ref={field} rows={2} maxLength={2000} value={comment} onChange={(e) => setComment(e.target.value)} />}</Field>
-          {problem ? <div role="alert" data-problem={problem.code} className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad"><p className="font-medium">{problem.title}</p><p>{problem.detail}</p></div> : null}
+          {problem ? <div role="alert" data-problem={problem.code} className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad"><p className="font-medium">{problem.title}</p><p>{problem.detail}</p>{problem.hint ? <p>{problem.hint}</p> : null}</div> : null}
           <div className="flex flex-wrap items-center gap-2">
             <CopyAs action={decision(a, step, body(step))} />
             <Button className="ml-auto" onClick={() => setStep(null)}>{t("back")}</Button>

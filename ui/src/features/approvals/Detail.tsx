@@ -25,7 +25,7 @@ import { approvalQuery, decision, roundsQuery, type Approval, type Verb } from "
 import { Rows, Summary } from "./Content";
 import { Countdown } from "./Countdown";
 import { kindWord } from "./Inbox";
-import { approvals, barOf, formSchema, formStart, roundsLeft, type Bar } from "./model";
+import { approvals, barOf, barredOf, formSchema, formStart, roundsLeft, type Bar } from "./model";
 
 /** One request for an approval. Only its buttons decide; opening it never does. */
 export function ApprovalDetail() {
@@ -41,6 +41,7 @@ function Shown({ a }: { a: Approval }) {
   const [seen, setSeen] = useState(a);
   const rounds = useQuery(roundsQuery(a));
   const before = rounds.data?.items.find((x) => x.approval_id === a.replaces) ?? null;
+  const barred = barredOf(a);
   const moved = seen.content_hash !== a.content_hash;
   return (
     <Page narrow>
@@ -64,6 +65,8 @@ function Shown({ a }: { a: Approval }) {
         <Facts items={[
           [t("needed"), t("count", { n: approvals(a), m: a.min_approvals })],
           [t("who"), a.approvers.length > 0 ? a.approvers.map((x) => x.replace(/^(role|user):/, "")).join(", ") : t("everybody")],
+          ...(barred.length > 0 ? [[t("notWho"), barred.join(", ")] as const] : []),
+          ...(a.author ? [[t(a.workflow_run_id ? "versionBy" : "ruleBy"), a.author] as const] : []),
           [t("onExpire"), a.on_expire === "re_request" ? t("asksAgain", { n: roundsLeft(a) }) : t("endsIt")],
           [t("expires"), <Time key="e" at={a.expires_at} />],
           [t("about"), <About key="a" a={a} />],
@@ -152,12 +155,14 @@ function Expired({ a }: { a: Approval }) {
   );
 }
 
-function barText(b: Bar): string {
+function barText(b: Bar, a: Approval): string {
   switch (b.why) {
     case "scope":
       return t("barScope");
     case "self":
       return t("barSelf");
+    case "author":
+      return t(a.workflow_run_id ? "barVersion" : "barRule", { who: a.requested_by });
     case "approvers":
       return t("barApprovers", { who: b.who });
     case "already":
@@ -233,10 +238,10 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
         </div>
       ) : (
         <div className="flex flex-wrap items-center gap-2">
-          <p className="w-full text-sm text-dim sm:w-auto sm:grow">{locked ? t("lockedText") : bar ? barText(bar) : t("noUndo")}</p>
+          <p className="w-full text-sm text-dim sm:w-auto sm:grow">{locked ? t("lockedText") : bar ? barText(bar, a) : t("noUndo")}</p>
           <Button look="ghost" icon={RotateCw} why={!mayReject ? t("barScope") : roundsLeft(a) === 0 ? t("noRounds") : ""} disabled={locked} onClick={() => ask("re-request")}>{t("askAgain")}</Button>
           <Button icon={X} why={mayReject ? "" : t("barScope")} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="R" onClick={() => ask("reject")}>{t("reject")}</Button>
-          <Button look="primary" icon={ShieldCheck} why={bar ? barText(bar) : ""} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="A" onClick={() => ask("approve")}>{t("approve")}</Button>
+          <Button look="primary" icon={ShieldCheck} why={bar ? barText(bar, a) : ""} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="A" onClick={() => ask("approve")}>{t("approve")}</Button>
         </div>
       )}
     </section>

@@ -89,6 +89,8 @@ it("shows the states of twelve nodes in the order of the event log", async () =>
   await page.locator("[data-link=live]").waitFor();
   await page.locator("[data-graph][data-ready][data-nodes='12']").waitFor();
   expect(await page.locator("[data-node]").count()).toBe(12);
+  // It says why it has not begun.
+  await page.locator("[data-banner=waits]").getByText("It waits in the queue: held.").waitFor();
   await record(page);
   await f.call("POST", `/api/jobs/${run.job_id}/release`, {});
   await page.locator("[data-run-state=COMPLETED]").waitFor();

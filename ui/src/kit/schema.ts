@@ -104,7 +104,7 @@ export function check(s: JsonSchema, value: unknown, pointer = ""): Record<strin
   if (value instanceof Unread) return says(t("notJson", { why: value.why }));
   switch (kindOf(s)) {
     case "object": {
-      if (!isRecord(value)) return says(t("notObject"));
+      if (!isRecord(value)) return {};
       let out: Record<string, string> = {};
       for (const [name, part] of Object.entries(s.properties ?? {})) {
         const v = value[name];

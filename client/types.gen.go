@@ -46,6 +46,8 @@ type Approval struct {
 	ContentHash string    `json:"content_hash"`
 	RequestedBy string    `json:"requested_by"`
 	RequestedAt time.Time `json:"requested_at"`
+	// Author: who wrote the version of the workflow or schedule that asks, or made the token that asked; as little as the requester may he approve it, unless allow_requester; null = nobody else.
+	Author *string `json:"author"`
 	// ExpiresAt: nothing can be decided from then on.
 	ExpiresAt time.Time `json:"expires_at"`
 	// RemindAt: when people are to be reminded.

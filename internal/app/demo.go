@@ -188,8 +188,8 @@ func (d demo) flow(ctx context.Context, c *client.Client, labels map[string]stri
 	if _, err := c.ApplyWorkflows(ctx, []byte(demoWorkflow), client.ApplyOptions{File: "demo.yaml"}, client.Call{}); err != nil {
 		return fmt.Errorf("apply demo workflow: %w", err)
 	}
-	for range 3 {
-		if _, err := c.RunWorkflow(ctx, "demo_pipeline", client.WorkflowRunInput{Labels: labels}, client.Call{}); err != nil {
+	for n := range 3 {
+		if _, err := c.RunWorkflow(ctx, "demo_pipeline", client.WorkflowRunInput{Name: fmt.Sprintf("demo_pipeline, run %d", n+1), Labels: labels}, client.Call{}); err != nil {
 			return fmt.Errorf("run demo workflow: %w", err)
 		}
 	}

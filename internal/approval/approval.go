@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -290,8 +291,7 @@ func (r Request) MayDecide(p Person, approve bool, comment, hash string, now tim
 		return fault.Newf(fault.ApprovalContentChanged, "the content of approval %s has the hash %s", r.ID, r.ContentHash).
 			At("/content_hash", string(fault.ApprovalContentChanged), "is not that of the approval: look at it again")
 	case approve && !r.AllowRequester && p.Is(r.RequestedBy):
-		return fault.Newf(fault.SelfApproval, "%s asked for this, so somebody else must approve it", r.RequestedBy.Name).
-			WithHint("another user with the role approver can; a token counts as who made it; who asks may if the request says allow_requester (job add --self-approval)")
+		return r.self(p)
 	case approve && slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.By.Is(p) }):
 		return fault.Newf(fault.AlreadyDecided, "%s has approved this already; %d of %d approvals are there", p.Name, r.Approvals(), r.MinApprovals)
 	case r.RequireComment && strings.TrimSpace(comment) == "":
@@ -300,6 +300,36 @@ func (r Request) MayDecide(p Person, approve bool, comment, hash string, now tim
 		return fault.New(fault.InvalidInput, "the comment is too long").At("/comment", "too_long", "must have 4096 bytes at most")
 	}
 	return nil
+}
+
+// Author is whose word r is beside that of who asked: who wrote the version of the
+// workflow or of the schedule that asks, or who made the token that asked. "" =
+// nobody else's. As little as the requester may he approve it.
+func (r Request) Author() string { return r.RequestedBy.MadeBy }
+
+// self says by which rule p cannot approve r.
+func (r Request) self(p Person) error {
+	by := r.RequestedBy
+	who := p.Name
+	if p.MadeBy != "" {
+		who = fmt.Sprintf("%s, a token of %s,", p.Name, p.MadeBy)
+	}
+	asked := p.ID != "" && p.ID == by.ID || p.Name == by.Name || p.MadeBy != "" && p.MadeBy == by.Name
+	why := "asked for this"
+	switch {
+	case asked:
+	case r.Subject.Type == SubjectWorkflowNode:
+		why = fmt.Sprintf("wrote the version of the workflow whose run of %s asks for this", by.Name)
+	case by.ID == "":
+		why = "wrote the current version of the schedule that asks for this"
+	default:
+		why = fmt.Sprintf("made the token %s, which asked for this", by.Name)
+	}
+	hint := "another user with the role approver can; a token counts as who made it; who asks may if the request says allow_requester (job add --self-approval)"
+	if r.Subject.Type == SubjectWorkflowNode {
+		hint = "neither who started the run nor who wrote the version may approve, unless the node says allow_requester; another user with the role approver can; a token counts as who made it"
+	}
+	return fault.Newf(fault.SelfApproval, "%s %s, so somebody else must approve it", who, why).WithHint(hint)
 }
 
 // Closed says that nothing can be decided about r any more, and why.

@@ -65,6 +65,38 @@ func TestMayDecide(t *testing.T) {
 	}
 }
 
+// TestSelfApprovalNamesTheRule: who is refused reads which rule refuses him, not
+// only who asked.
+func TestSelfApprovalNamesTheRule(t *testing.T) {
+	t.Parallel()
+	node := approval.NodeSubject("wfrun_1", "ask")
+	for name, c := range map[string]struct {
+		by      approval.Person
+		asked   approval.Person
+		subject approval.Subject
+		want    string
+	}{
+		"the requester":              {by: ann(), asked: ann(), want: "ann asked for this, so somebody else must approve it"},
+		"the author of the version":  {by: ann(), asked: approval.Person{Name: "local", MadeBy: "ann"}, subject: node, want: "ann wrote the version of the workflow whose run of local asks for this, so somebody else must approve it"},
+		"who started the run":        {by: ann(), asked: approval.Person{Name: "ann", MadeBy: "bob"}, subject: node, want: "ann asked for this, so somebody else must approve it"},
+		"the author of the schedule": {by: ann(), asked: approval.Person{Name: "schedule", MadeBy: "ann"}, want: "ann wrote the current version of the schedule that asks for this, so somebody else must approve it"},
+		"who made the token":         {by: ann(), asked: approval.Person{Name: "bot", ID: "tok_9", MadeBy: "ann"}, want: "ann made the token bot, which asked for this, so somebody else must approve it"},
+		"a token of who asked":       {by: approval.Person{Name: "bot", ID: "tok_9", MadeBy: "ann"}, asked: ann(), want: "bot, a token of ann, asked for this, so somebody else must approve it"},
+		"a token of the same person": {by: approval.Person{Name: "bot", ID: "tok_9", MadeBy: "ann"}, asked: approval.Person{Name: "local", MadeBy: "ann"}, subject: node, want: "bot, a token of ann, wrote the version of the workflow whose run of local asks for this, so somebody else must approve it"},
+	} {
+		r := sample(t, func(r *approval.Request) {
+			r.RequestedBy = c.asked
+			if c.subject.ID != "" {
+				r.Subject = c.subject
+			}
+		})
+		err := r.MayDecide(c.by, true, "", r.ContentHash, noon)
+		if !fault.Is(err, fault.SelfApproval) || fault.From(err).Detail != c.want || fault.From(err).Hint == "" {
+			t.Errorf("%s: %v, want %q with a hint", name, err, c.want)
+		}
+	}
+}
+
 // TestHash: everything that a person sees changes the hash, and nothing else does.
 func TestHash(t *testing.T) {
 	t.Parallel()

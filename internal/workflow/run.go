@@ -281,7 +281,7 @@ func (g *Graph) Succeed(s *State, id string, done Done, at time.Time) error {
 		return fault.Newf(fault.NotFound, "no node %s", id)
 	}
 	if !g.Handled(id, done.Outcome) {
-		return g.Fail(s, id, Failure{Code: done.Outcome, Message: fmt.Sprintf("it ended with %q, from where no edge leads on", done.Outcome)}, at)
+		return g.Fail(s, id, Failure{Code: done.Outcome, Message: done.deadEnd()}, at)
 	}
 	if err := s.move(id, Succeeded{At: at, Outcome: done.Outcome, Order: s.Completed + 1, Ephemeral: done.Ephemeral}); err != nil {
 		return err
@@ -289,6 +289,18 @@ func (g *Graph) Succeed(s *State, id string, done Done, at time.Time) error {
 	s.Completed++
 	s.Outputs[id] = done.Outputs
 	return nil
+}
+
+// deadEnd says that nobody goes on from an outcome; of a rejection also whose it was.
+func (d Done) deadEnd() string {
+	said := fmt.Sprintf("it ended with %q", d.Outcome)
+	if d.Outcome == "rejected" {
+		said = "rejected"
+		if by, ok := d.Outputs["decided_by"].(string); ok && by != "" {
+			said += " by " + by
+		}
+	}
+	return said + "; no edge leads on from that outcome"
 }
 
 // Done is how a node ended well.

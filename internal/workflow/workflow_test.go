@@ -256,6 +256,33 @@ func TestAdvance(t *testing.T) {
 	}
 }
 
+// TestDeadEndSaysWhoRejected: a rejection that leads nowhere is a person's word, not
+// a fault of the workflow.
+func TestDeadEndSaysWhoRejected(t *testing.T) {
+	t.Parallel()
+	for want, done := range map[string]workflow.Done{
+		"rejected by ann; no edge leads on from that outcome":         {Outcome: "rejected", Outputs: map[string]any{"decided_by": "ann"}},
+		"rejected; no edge leads on from that outcome":                {Outcome: "rejected", Outputs: map[string]any{"decided_by": nil}},
+		`it ended with "expired"; no edge leads on from that outcome`: {Outcome: "expired"},
+	} {
+		g := read(t, head+"nodes:\n  - {node_id: a, type: approval}\n  - {node_id: b, type: data, data_type: set, config: {values: {}}}\n")
+		s, at := workflow.Begin(), time.Unix(1000, 0)
+		if err := g.Advance(&s, workflow.Scope{}, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.StartNode("a", at); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Succeed(&s, "a", done, at); err != nil {
+			t.Fatal(err)
+		}
+		n := s.Nodes["a"]
+		if n.Status != workflow.NodeFailed || n.Error == nil || n.Error.Code != done.Outcome || n.Error.Message != want {
+			t.Errorf("%+v, want %q", n.Error, want)
+		}
+	}
+}
+
 // TestAnyGraphEnds plays random graphs with random outcomes in random order: a run
 // ends, nobody works any more, and what completed had all it needed.
 func TestAnyGraphEnds(t *testing.T) {

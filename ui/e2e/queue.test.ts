@@ -132,10 +132,45 @@ it("adds a job with the form of its type", async () => {
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel(/^Name/).first().fill("from the form");
   expect(await axe(page)).toEqual([]);
-  await dialog.getByRole("button", { name: "Add item" }).first().click();
-  await dialog.getByLabel("Item 1").first().fill("true");
+  // The list of arguments begins with a row; Enter makes the next one and goes there.
+  await dialog.getByLabel("Item 1").first().fill("echo");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("a b");
   await dialog.getByRole("button", { name: "Add", exact: true }).click();
   await until(async () => (await order()).includes("from the form"), "the new job");
+  expect((await f.call<{ params: { argv: string[] } }>("GET", `/api/jobs/${await idOf("from the form")}`)).params.argv).toEqual(["echo", "a b"]);
+});
+
+it("does not send what is no JSON, goes to the first wrong field, and closes with Back", async () => {
+  const page = await f.page("/queue");
+  await row(page, "a").waitFor();
+  await page.keyboard.press("n");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/^Name/).first().fill("wrong env");
+  const add = dialog.getByRole("button", { name: "Add", exact: true });
+  await add.click();
+  await dialog.getByText("Required").waitFor();
+  await until(() => dialog.getByLabel("Item 1").first().evaluate((e) => e === document.activeElement), "the focus in the first wrong field");
+  await page.keyboard.type("true");
+  const env = dialog.getByLabel(/^Env /);
+  await env.fill('{"A": oops');
+  await dialog.getByText(/Must be valid JSON/).waitFor();
+  const sent: string[] = [];
+  page.on("request", (r) => r.method() === "POST" && sent.push(r.url()));
+  await add.click();
+  await until(() => env.evaluate((e) => e === document.activeElement), "the focus in the text that is no JSON");
+  await dialog.getByText(/Must be valid JSON/).waitFor();
+  expect(sent).toEqual([]);
+  await env.fill('{"A": "fine"}');
+  await add.click();
+  await until(async () => (await order()).includes("wrong env"), "the new job");
+  expect((await f.call<{ params: { env: unknown } }>("GET", `/api/jobs/${await idOf("wrong env")}`)).params.env).toEqual({ A: "fine" });
+  await dialog.waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Add job" }).click();
+  await dialog.waitFor();
+  await page.goBack();
+  await dialog.waitFor({ state: "detached" });
+  expect(new URL(page.url()).pathname).toBe("/ui/queue");
 });
 
 it("shows the estimates of the API, also those that change while nothing happens", async () => {

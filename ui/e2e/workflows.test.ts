@@ -89,6 +89,8 @@ it("shows the states of twelve nodes in the order of the event log", async () =>
   await page.locator("[data-link=live]").waitFor();
   await page.locator("[data-graph][data-ready][data-nodes='12']").waitFor();
   expect(await page.locator("[data-node]").count()).toBe(12);
+  // It says why it has not begun.
+  await page.locator("[data-banner=waits]").getByText("It waits in the queue: held.").waitFor();
   await record(page);
   await f.call("POST", `/api/jobs/${run.job_id}/release`, {});
   await page.locator("[data-run-state=COMPLETED]").waitFor();
@@ -268,6 +270,20 @@ it("marks what is wrong while a text is edited, and applies what is right", asyn
   await apply2.click();
   await page.waitForURL((u) => !u.search.includes("edit"));
   await page.locator("[data-node=z]").waitFor();
+});
+
+it("starts a run of a workflow without inputs from its page, also after a reload", async () => {
+  await apply("bare", [set("one")]);
+  const page = await f.page("/workflows/bare");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("This workflow has no inputs.").waitFor();
+  await page.reload();
+  await dialog.getByText("This workflow has no inputs.").waitFor();
+  await dialog.getByRole("button", { name: "Run", exact: true }).click();
+  await page.waitForURL(/workflow-runs/);
+  await page.locator("[data-run-state=COMPLETED]").waitFor();
+  expect(errors(page)).toEqual([]);
 });
 
 it("starts a run from the form of its inputs, pauses, cancels and repeats it", async () => {

@@ -57,6 +57,7 @@ type Approval struct {
 	ContentHash   string             `json:"content_hash" doc:"of everything above and min_approvals. A decision must send it"`
 	RequestedBy   string             `json:"requested_by"`
 	RequestedAt   time.Time          `json:"requested_at"`
+	Author        *string            `json:"author" doc:"who wrote the version of the workflow or schedule that asks, or made the token that asked; as little as the requester may he approve it, unless allow_requester; null = nobody else"`
 	ExpiresAt     time.Time          `json:"expires_at" doc:"nothing can be decided from then on"`
 	RemindAt      []time.Time        `json:"remind_at" doc:"when people are to be reminded"`
 	OnExpire      string             `json:"on_expire" enum:"reject,re_request" doc:"what an expiry means: the end of the subject, or a new request as often as max_re_requests allows"`
@@ -134,7 +135,7 @@ func ApprovalOf(r approval.Request) Approval {
 		ApprovalID: r.ID, Kind: string(r.Kind), Subject: ApprovalSubject{Type: string(r.Subject.Type), ID: r.Subject.ID},
 		Title: r.Title, Summary: approvalSummary(r.Summary), Fields: []ApprovalField{}, Content: r.Content, ContentHash: r.ContentHash,
 		Table:       ApprovalTable{Columns: []ApprovalColumn{}, Rows: r.Table.Rows},
-		RequestedBy: r.RequestedBy.Name, RequestedAt: r.RequestedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), RemindAt: r.RemindAt(),
+		RequestedBy: r.RequestedBy.Name, Author: str(r.Author()), RequestedAt: r.RequestedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), RemindAt: r.RemindAt(),
 		OnExpire: string(r.OnExpire), Status: string(r.Status), EndedAt: instant(r.DecidedAt), Reason: str(r.Reason),
 		MinApprovals: r.MinApprovals, Decisions: []ApprovalDecision{}, AllowSelf: r.AllowRequester, NeedsComment: r.RequireComment,
 		Round: r.Round, MaxReRequests: r.MaxReRequests, Replaces: str(r.Replaces), ReplacedBy: str(r.ReplacedBy),

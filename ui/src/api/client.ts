@@ -24,6 +24,8 @@ export class Problem extends Error {
     readonly body: unknown = null,
     /** In how many seconds to try again, when the server says so. */
     readonly retryAfter: number | null = null,
+    /** What to do about it; may be empty. */
+    readonly hint: string = "",
   ) {
     super(detail || title);
     this.name = "Problem";
@@ -33,8 +35,13 @@ export class Problem extends Error {
 /** The same in a form for the page: everything thrown becomes a Problem. */
 export function problemOf(e: unknown): Problem {
   if (e instanceof Problem) return e;
-  if (e instanceof TypeError) return new Problem(0, "offline", t("offline"), "", "");
   return new Problem(0, "unknown", t("problem"), e instanceof Error ? e.message : String(e), "");
+}
+
+// What fetch throws: nobody has answered, or the caller has given up.
+function unanswered(e: unknown): unknown {
+  if (e instanceof DOMException && e.name === "AbortError") return e;
+  return e instanceof TypeError ? new Problem(0, "offline", t("offline"), "", "") : problemOf(e);
 }
 
 function text(v: unknown): string {
@@ -48,7 +55,7 @@ function problemFrom(res: Response, body: unknown): Problem {
   const id = text(b.request_id) || res.headers.get("X-Request-Id") || "";
   const after = Number(res.headers.get("Retry-After"));
   return new Problem(res.status, code, text(b.title) || `${res.status} ${res.statusText}`, text(b.detail), id,
-    errors.map((e) => ({ pointer: text(e.pointer), detail: text(e.detail) })), body, after > 0 ? after : null);
+    errors.map((e) => ({ pointer: text(e.pointer), detail: text(e.detail) })), body, after > 0 ? after : null, text(b.hint));
 }
 
 /** A text that no other call has. Not crypto.randomUUID: that exists only with TLS. */
@@ -111,7 +118,7 @@ export async function answer<T>(call: Promise<{ data?: T; error?: unknown; respo
   try {
     result = await call;
   } catch (e) {
-    throw e instanceof DOMException && e.name === "AbortError" ? e : problemOf(e);
+    throw unanswered(e);
   }
   if (!result.response.ok) throw problemFrom(result.response, result.error);
   return { data: result.data as T, response: result.response };
@@ -128,7 +135,7 @@ export async function getRaw(path: string, init: Pick<RequestInit, "headers" | "
   try {
     res = await fetch(path, { credentials: "same-origin", ...init });
   } catch (e) {
-    throw e instanceof DOMException && e.name === "AbortError" ? e : problemOf(e);
+    throw unanswered(e);
   }
   if (res.ok) return res;
   if (res.status === 401) onUnauthorized();

@@ -29,8 +29,10 @@ function Crumbs() {
       {page?.system ? <span className="hidden text-faint sm:inline">{t("system")}</span> : null}
       {page?.system ? <ChevronRight aria-hidden className="hidden size-3.5 shrink-0 text-faint sm:block" /> : null}
       {page ? <Link to={page.to as never} className={cx("shrink-0 truncate", deeper ? "text-dim hover:text-fg" : "font-medium")}>{page.label}</Link> : null}
-      {page && deeper && own ? <ChevronRight aria-hidden className="size-3.5 shrink-0 text-faint" /> : null}
-      {deeper && own ? <span aria-current="page" className="truncate font-medium">{own}</span> : null}
+      {page && deeper && own.title ? <ChevronRight aria-hidden className="size-3.5 shrink-0 text-faint" /> : null}
+      {deeper && own.above ? <Link to={own.above.to as never} className="hidden max-w-60 truncate text-dim hover:text-fg sm:inline">{own.above.label}</Link> : null}
+      {deeper && own.above ? <ChevronRight aria-hidden className="hidden size-3.5 shrink-0 text-faint sm:block" /> : null}
+      {deeper && own.title ? <span aria-current="page" className="truncate font-medium">{own.title}</span> : null}
     </nav>
   );
 }

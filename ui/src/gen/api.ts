@@ -3441,6 +3441,8 @@ export interface components {
             approved_by: string | null;
             /** @description who may approve, each role:NAME or user:NAME; empty = everybody who may decide approvals */
             approvers: string[];
+            /** @description who wrote the version of the workflow or schedule that asks, or made the token that asked; as little as the requester may he approve it, unless allow_requester; null = nobody else */
+            author: string | null;
             /** @description of who decided */
             comment: string | null;
             /** @description what will be done, exactly */

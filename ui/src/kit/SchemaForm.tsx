@@ -1,10 +1,10 @@
 import { Plus, X } from "lucide-react";
-import { useId, useState, type ReactNode } from "react";
+import { useEffect, useId, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
 import { Exact, parse, stringify } from "../api/exact";
 import { t } from "../text/kit";
 import { Button, IconButton } from "./Button";
 import { CheckBox, Field, Input, Select, TextArea } from "./Field";
-import { initial, isRecord, kindOf, optionText, titleOf, type JsonSchema } from "./schema";
+import { initial, isRecord, kindOf, optionText, titleOf, Unread, type JsonSchema } from "./schema";
 
 export interface SchemaFormProps {
   /** A JSON Schema of type object. What it cannot express as controls is edited as JSON text, per field. */
@@ -87,7 +87,7 @@ function asText(v: unknown): string {
 
 function Group({ label, hint, error, children }: { label: string; hint?: string | undefined; error?: string | undefined; children: ReactNode }) {
   return (
-    <fieldset className="border-l-2 border-line pl-4">
+    <fieldset data-wrong={error ? "" : undefined} className="border-l-2 border-line pl-4">
       <legend className="-ml-4 text-sm font-medium">{label}</legend>
       {hint ? <p className="text-xs text-faint">{hint}</p> : null}
       {error ? <p className="text-xs text-bad">{error}</p> : null}
@@ -113,15 +113,14 @@ function NumberField({ value, onChange, field }: PartProps<unknown> & { field: F
 }
 
 function JsonField({ value, onChange, field }: PartProps<unknown> & { field: FieldInfo }) {
-  const [text, setText] = useState(() => (value === undefined ? "" : stringify(value, 2)));
-  const [wrong, setWrong] = useState("");
+  const [text, setText] = useState(() => (value === undefined ? "" : value instanceof Unread ? value.text : stringify(value, 2)));
+  const wrong = value instanceof Unread ? t("notJson", { why: value.why }) : "";
   const change = (next: string) => {
     setText(next);
     try {
       onChange(next.trim() === "" ? undefined : parse(next));
-      setWrong("");
     } catch (e) {
-      setWrong(t("notJson", { why: e instanceof Error ? e.message : "" }));
+      onChange(new Unread(next, e instanceof Error ? e.message : ""));
     }
   };
   return <Field {...field} label={`${field.label} (${t("asJson")})`} error={wrong || field.error}>{(ids) => <TextArea {...ids} mono spellCheck={false} value={text} onChange={(e) => change(e.target.value)} />}</Field>;
@@ -129,21 +128,45 @@ function JsonField({ value, onChange, field }: PartProps<unknown> & { field: Fie
 
 function ListField({ schema, value, onChange, errors, pointer, field }: PartProps<unknown> & { field: FieldInfo }) {
   const base = useId();
-  const items = Array.isArray(value) ? (value as unknown[]) : [];
+  const list = useRef<HTMLUListElement>(null);
+  const added = useRef(-1);
   const item = schema.items ?? {};
+  const texts = kindOf(item) === "text";
+  const given = Array.isArray(value) ? (value as unknown[]) : [];
+  // A list of texts that must be there begins with a row; it is no value before it is written.
+  const items = given.length === 0 && texts && !field.optional ? [""] : given;
+  const n = items.length;
+  useEffect(() => {
+    if (added.current < 0) return;
+    list.current?.children[added.current]?.querySelector<HTMLElement>("input, textarea, select, button")?.focus();
+    added.current = -1;
+  }, [n]);
+  const add = (at: number) => {
+    added.current = at;
+    onChange([...items.slice(0, at), initial(item), ...items.slice(at)]);
+  };
+  // Enter in a text makes the next row; in an empty one it does nothing.
+  const onKeyDown = (e: KeyboardEvent<HTMLUListElement>) => {
+    if (!texts || e.key !== "Enter" || e.nativeEvent.isComposing || !(e.target instanceof HTMLInputElement)) return;
+    e.preventDefault();
+    const at = [...e.currentTarget.children].findIndex((row) => row.contains(e.target as Node));
+    if (e.target.value !== "") add(at + 1);
+  };
   return (
     <Group label={field.label} hint={field.hint} error={field.error}>
-      <ul className="flex flex-col gap-2">
+      {/* Enter only saves the way to the button below. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}
+      <ul ref={list} onKeyDown={onKeyDown} className="flex flex-col gap-2">
         {items.map((v, i) => (
           <li key={`${base}${items.length}${i}`} className="flex items-end gap-1">
             <div className="min-w-0 grow">
               <Part name={t("item", { n: i + 1 })} required schema={item} value={v} errors={errors} pointer={`${pointer}/${i}`} onChange={(next) => onChange(items.map((old, at) => (at === i ? next : old)))} />
             </div>
-            <IconButton icon={X} label={t("removeItem", { n: i + 1 })} onClick={() => onChange(items.length === 1 && field.optional ? undefined : items.filter((_, at) => at !== i))} />
+            {given.length === 0 ? null : <IconButton icon={X} label={t("removeItem", { n: i + 1 })} onClick={() => onChange(items.length === 1 && field.optional ? undefined : items.filter((_, at) => at !== i))} />}
           </li>
         ))}
       </ul>
-      <Button small look="ghost" icon={Plus} className="mt-1 -ml-2" onClick={() => onChange([...items, initial(item)])}>{t("addItem")}</Button>
+      <Button small look="ghost" icon={Plus} className="mt-1 -ml-2" onClick={() => add(n)}>{t("addItem")}</Button>
     </Group>
   );
 }

@@ -1,5 +1,5 @@
 import { Inbox, type LucideIcon, RotateCw, TriangleAlert } from "lucide-react";
-import type { ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import { problemOf } from "../api/client";
 import { t } from "../text/kit";
 import { Button } from "./Button";
@@ -41,21 +41,27 @@ export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () =>
       <TriangleAlert aria-hidden className="size-7 text-bad" strokeWidth={1.5} />
       <h2 className="text-base font-semibold">{p.title || t("failed")}</h2>
       {p.detail ? <p className="text-sm text-dim">{p.detail}</p> : null}
+      {p.hint ? <p className="text-sm text-dim">{p.hint}</p> : null}
       {p.requestId ? <p className="font-mono text-xs text-faint">{t("request", { id: p.requestId })}</p> : null}
       {onRetry ? <Button icon={RotateCw} onClick={onRetry} className="mt-2">{t("retry")}</Button> : null}
     </div>
   );
 }
 
-/** What a form's call was refused with, above its buttons. */
+/** What a form's call was refused with, above its buttons. It is brought into view. */
 export function FormError({ error }: { error: unknown }) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (error) box.current?.scrollIntoView({ block: "nearest" });
+  }, [error]);
   if (!error) return null;
   const p = problemOf(error);
   return (
-    <div role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad">
+    <div ref={box} role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad">
       <p className="font-medium">{p.title}</p>
       {p.detail ? <p>{p.detail}</p> : null}
       {p.fields.map((f) => <p key={f.pointer}><code className="font-mono text-xs">{f.pointer}</code> {f.detail}</p>)}
+      {p.hint ? <p>{p.hint}</p> : null}
       {p.requestId ? <p className="font-mono text-xs opacity-80">{t("request", { id: p.requestId })}</p> : null}
     </div>
   );

@@ -10,7 +10,7 @@ import { closeToast, toast, toasts, type Shown } from "./toast";
 /** Shows what a call was refused with as a message. */
 export function toastError(e: unknown): void {
   const p = problemOf(e);
-  toast({ tone: "bad", text: p.title, detail: [p.detail, ...p.fields.map((f) => `${f.pointer} ${f.detail}`), p.requestId && t("request", { id: p.requestId })].filter(Boolean).join(" · ") });
+  toast({ tone: "bad", text: p.title, detail: [p.detail, ...p.fields.map((f) => `${f.pointer} ${f.detail}`), p.hint, p.requestId && t("request", { id: p.requestId })].filter(Boolean).join(" · ") });
 }
 
 function One({ it }: { it: Shown }) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Exact, parse, stringify } from "../api/exact";
-import { check, initial, kindOf, type JsonSchema } from "./schema";
+import { check, initial, kindOf, Unread, type JsonSchema } from "./schema";
 
 const schema: JsonSchema = {
   type: "object",
@@ -23,6 +23,16 @@ describe("a form's schema", () => {
   });
   it("begins with the defaults and what is required", () => {
     expect(initial(schema)).toEqual({ prompt: "", n: 3, model: "a" });
+  });
+  it("begins with an object, also where it has no fields", () => {
+    expect(initial({ type: "object", properties: {} })).toEqual({});
+    expect(initial({ type: "object", required: ["free"], properties: { free: { type: "object" } } })).toEqual({ free: {} });
+  });
+  it("refuses what was written as JSON and is none, in every kind of field", () => {
+    const at = { prompt: "ok", n: 3, model: "a" };
+    for (const name of ["free", "either", "deep", "rows"]) expect(Object.keys(check(schema, { ...at, [name]: new Unread('{"A": oops', "why") }))).toEqual([`/${name}`]);
+    expect(check(schema, { ...at, free: { A: "x" } })).toEqual({});
+    expect(stringify({ free: new Unread('{"A"', "why") })).toBe('{"free":"{\\"A\\""}');
   });
   it("says what is wrong, and where", () => {
     expect(Object.keys(check(schema, { prompt: "too long", n: 0, rows: [1, "x"] })).sort()).toEqual(["/model", "/n", "/prompt", "/rows/1"]);

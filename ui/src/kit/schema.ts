@@ -22,6 +22,17 @@ export interface JsonSchema {
   maxItems?: number;
 }
 
+/** A text that a field for JSON holds and that is no JSON. check() refuses it, so that no form sends it or leaves it out. */
+export class Unread {
+  constructor(
+    readonly text: string,
+    readonly why: string,
+  ) {}
+  toJSON(): string {
+    return this.text;
+  }
+}
+
 export type Kind = "choice" | "boolean" | "text" | "number" | "list" | "object" | "json";
 
 /** Which control fits; "json" when none does, such as for several types at once. */
@@ -47,7 +58,7 @@ export function kindOf(s: JsonSchema): Kind {
 }
 
 export function isRecord(v: unknown): v is Record<string, unknown> {
-  return typeof v === "object" && v !== null && !Array.isArray(v) && !(v instanceof Exact);
+  return typeof v === "object" && v !== null && !Array.isArray(v) && !(v instanceof Exact) && !(v instanceof Unread);
 }
 
 /** The label of a field: its title, or its name with blanks. */
@@ -79,6 +90,8 @@ export function initial(s: JsonSchema): unknown {
       return "";
     case "choice":
       return s.enum?.[0];
+    case "json":
+      return s.type === "object" ? {} : undefined;
     default:
       return undefined;
   }
@@ -88,6 +101,7 @@ export function initial(s: JsonSchema): unknown {
 export function check(s: JsonSchema, value: unknown, pointer = ""): Record<string, string> {
   if (value === undefined) return {};
   const says = (why: string) => ({ [pointer]: why });
+  if (value instanceof Unread) return says(t("notJson", { why: value.why }));
   switch (kindOf(s)) {
     case "object": {
       if (!isRecord(value)) return {};

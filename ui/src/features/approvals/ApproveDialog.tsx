@@ -70,7 +70,7 @@ export function ApproveDialog({ list, onClose }: { list: readonly Approval[]; on
                 {outcome ? <What of={outcome} /> : bar ? <Badge tone="warn">{t("leftOut")}</Badge> : <span className="text-sm"><Countdown a={a} /></span>}
               </div>
               <p className="text-xs text-dim">{t("by", { who: a.requested_by })}</p>
-              {outcome && "problem" in outcome ? <p className="mt-1 text-sm text-bad">{outcome.problem.title} {outcome.problem.detail}</p> : bar ? <p className="mt-1 text-sm text-warn">{barText(bar)}</p> : null}
+              {outcome && "problem" in outcome ? <p className="mt-1 text-sm text-bad">{outcome.problem.title} {outcome.problem.detail}</p> : bar ? <p className="mt-1 text-sm text-warn">{barText(bar, a)}</p> : null}
               {sent ? null : (
                 <>
                   <div className="pt-2"><Summary a={a} before={null} /></div>

@@ -16,6 +16,7 @@ import { useShortcut } from "../../kit/shortcuts";
 import { ErrorState, FormError, Loading } from "../../kit/States";
 import { toast } from "../../kit/toast";
 import { useRouteId } from "../../kit/url";
+import { focusWrong } from "../../kit/wrong";
 import { CopyId, Time, useNow } from "../../kit/Values";
 import { announce } from "../../kit/announce";
 import { stateLook } from "../../states";
@@ -25,7 +26,7 @@ import { Rows, Summary } from "./Content";
 import { Countdown } from "./Countdown";
 import { kindWord } from "./Inbox";
 import { barText } from "./bars";
-import { approvals, barOf, formSchema, formStart, roundsLeft } from "./model";
+import { approvals, barOf, barredOf, formSchema, formStart, roundsLeft } from "./model";
 
 /** One request for an approval. Only its buttons decide; opening it never does. */
 export function ApprovalDetail() {
@@ -41,6 +42,7 @@ function Shown({ a }: { a: Approval }) {
   const [seen, setSeen] = useState(a);
   const rounds = useQuery(roundsQuery(a));
   const before = rounds.data?.items.find((x) => x.approval_id === a.replaces) ?? null;
+  const barred = barredOf(a);
   const moved = seen.content_hash !== a.content_hash;
   return (
     <Page narrow>
@@ -64,6 +66,8 @@ function Shown({ a }: { a: Approval }) {
         <Facts items={[
           [t("needed"), t("count", { n: approvals(a), m: a.min_approvals })],
           [t("who"), a.approvers.length > 0 ? a.approvers.map((x) => x.replace(/^(role|user):/, "")).join(", ") : t("everybody")],
+          ...(barred.length > 0 ? [[t("notWho"), barred.join(", ")] as const] : []),
+          ...(a.author ? [[t(a.workflow_run_id ? "versionBy" : "ruleBy"), a.author] as const] : []),
           [t("onExpire"), a.on_expire === "re_request" ? t("asksAgain", { n: roundsLeft(a) }) : t("endsIt")],
           [t("expires"), <Time key="e" at={a.expires_at} />],
           [t("about"), <About key="a" a={a} />],
@@ -162,6 +166,7 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
   const [form, setForm] = useState(() => formStart(a));
   const [tried, setTried] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
+  const box = useRef<HTMLElement>(null);
   const schema = formSchema(a);
   const bar = barOf(a, me);
   const over = Date.parse(a.expires_at) <= now;
@@ -195,6 +200,7 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
     if (!step || locked || go.isPending) return;
     setTried(true);
     if (Object.keys(wrong).length === 0 && !lacks) go.mutate(step);
+    else focusWrong(box.current);
   };
   useShortcut("a", () => ask("approve"));
   useShortcut("r", () => ask("reject"));
@@ -203,13 +209,13 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
   if (over) return null;
   const problem = go.isError ? problemOf(go.error) : null;
   return (
-    <section aria-label={t("decide")} data-step={step ?? "none"} className="sticky bottom-14 z-10 -mx-4 mt-6 border-y border-line bg-raised px-4 py-3 min-[800px]:bottom-0 md:mx-0 md:rounded-lg md:border-x">
+    <section ref={box} aria-label={t("decide")} data-step={step ?? "none"} className="sticky bottom-14 z-10 -mx-4 mt-6 border-y border-line bg-raised px-4 py-3 min-[800px]:bottom-0 md:mx-0 md:rounded-lg md:border-x">
       {schema && step !== "reject" && step !== "re-request" ? <div className="max-h-[40vh] overflow-y-auto pb-3"><SchemaForm schema={schema} value={form} onChange={setForm} errors={tried ? wrong : {}} /></div> : null}
       {step ? (
         <div className="flex flex-col gap-3">
           <p className="text-sm font-medium">{t(step === "approve" ? "sureApprove" : step === "reject" ? "sureReject" : "sureAgain")}</p>
           <Field label={t("comment")} optional={!a.require_comment || step === "re-request"} error={tried && lacks ? t("commentNeeded") : undefined}>{(ids) => <TextArea {...ids} ref={field} rows={2} maxLength={2000} value={comment} onChange={(e) => setComment(e.target.value)} />}</Field>
-          {problem ? <div role="alert" data-problem={problem.code} className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad"><p className="font-medium">{problem.title}</p><p>{problem.detail}</p></div> : null}
+          {problem ? <div role="alert" data-problem={problem.code} className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad"><p className="font-medium">{problem.title}</p><p>{problem.detail}</p>{problem.hint ? <p>{problem.hint}</p> : null}</div> : null}
           <div className="flex flex-wrap items-center gap-2">
             <CopyAs action={decision(a, step, body(step))} />
             <Button className="ml-auto" onClick={() => setStep(null)}>{t("back")}</Button>
@@ -218,10 +224,10 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
         </div>
       ) : (
         <div className="flex flex-wrap items-center gap-2">
-          <p className="w-full text-sm text-dim sm:w-auto sm:grow">{locked ? t("lockedText") : bar ? barText(bar) : t("noUndo")}</p>
+          <p className="w-full text-sm text-dim sm:w-auto sm:grow">{locked ? t("lockedText") : bar ? barText(bar, a) : t("noUndo")}</p>
           <Button look="ghost" icon={RotateCw} why={!mayReject ? t("barScope") : roundsLeft(a) === 0 ? t("noRounds") : ""} disabled={locked} onClick={() => ask("re-request")}>{t("askAgain")}</Button>
           <Button icon={X} why={mayReject ? "" : t("barScope")} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="R" onClick={() => ask("reject")}>{t("reject")}</Button>
-          <Button look="primary" icon={ShieldCheck} why={bar ? barText(bar) : ""} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="A" onClick={() => ask("approve")}>{t("approve")}</Button>
+          <Button look="primary" icon={ShieldCheck} why={bar ? barText(bar, a) : ""} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="A" onClick={() => ask("approve")}>{t("approve")}</Button>
         </div>
       )}
     </section>

@@ -90,9 +90,9 @@ export function Inbox() {
   );
 }
 
-/** What waits, in a word: the job's or workflow's name is in the title. */
+/** What waits, in a word: a job's name is in the title, a workflow's is not. */
 export function kindWord(a: Approval): string {
-  return a.workflow_run_id ? t("kindWorkflow", { node: a.node_id ?? "" }) : a.subject.type === "job" ? t("kindJob") : a.kind;
+  return a.workflow_run_id ? t("kindWorkflow", { name: a.fields.find((f) => f.name === "workflow")?.value ?? "", node: a.node_id ?? "" }) : a.subject.type === "job" ? t("kindJob") : a.kind;
 }
 
 // Without onSelect it cannot be selected.

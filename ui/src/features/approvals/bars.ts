@@ -1,13 +1,16 @@
 import { t } from "../../text/approvals";
+import type { Approval } from "./api";
 import type { bulkBarOf } from "./model";
 
 /** Why somebody cannot approve, in words. */
-export function barText(b: NonNullable<ReturnType<typeof bulkBarOf>>): string {
+export function barText(b: NonNullable<ReturnType<typeof bulkBarOf>>, a: Approval): string {
   switch (b.why) {
     case "scope":
       return t("barScope");
     case "self":
       return t("barSelf");
+    case "author":
+      return t(a.workflow_run_id ? "barVersion" : "barRule", { who: a.requested_by });
     case "approvers":
       return t("barApprovers", { who: b.who });
     case "already":

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import type { Approval } from "./api";
-import { barOf, bulkBarOf, oneKind, rowChanges } from "./model";
+import { barOf, barredOf, bulkBarOf, oneKind, rowChanges } from "./model";
 
-const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", approvers: [], decisions: [] }) as unknown as Approval; // only what is read here
+const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", author: null, approvers: [], decisions: [] }) as unknown as Approval; // only what is read here
 
 it("tells which rows are new, changed or gone", () => {
   const before = base([["A", "1"], ["B", "2"], ["C", "3"], ["A", "9"]]);
@@ -17,6 +17,11 @@ it("says why somebody cannot approve", () => {
   expect(barOf(a, ben)).toBeNull();
   expect(barOf(a, { ...ben, scopes: [] })).toEqual({ why: "scope" });
   expect(barOf(a, { ...ben, name: "ann" })).toEqual({ why: "self" });
+  expect(barOf({ ...a, author: "ben" }, ben)).toEqual({ why: "author" });
+  expect(barOf({ ...a, author: "ben", allow_requester: true }, ben)).toBeNull();
+  expect(barredOf({ ...a, author: "ben" })).toEqual(["ann", "ben"]);
+  expect(barredOf({ ...a, author: "ann" })).toEqual(["ann"]);
+  expect(barredOf({ ...a, author: "ben", allow_requester: true })).toEqual([]);
   expect(barOf({ ...a, approvers: ["role:admin", "user:eve"] }, ben)).toEqual({ why: "approvers", who: "admin, eve" });
   expect(barOf({ ...a, approvers: ["role:approver"] }, ben)).toBeNull();
 });

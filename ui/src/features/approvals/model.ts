@@ -50,7 +50,7 @@ export function fieldChanges(now: Approval, before: Approval | null): ReadonlyMa
 }
 
 /** Why somebody cannot approve; null = nothing speaks against it. */
-export type Bar = { why: "scope" } | { why: "self" } | { why: "approvers"; who: string } | { why: "already" };
+export type Bar = { why: "scope" } | { why: "self" } | { why: "author" } | { why: "approvers"; who: string } | { why: "already" };
 
 export interface Person {
   name: string;
@@ -62,6 +62,7 @@ export interface Person {
 export function barOf(a: Approval, me: Person): Bar | null {
   if (!me.scopes.includes("approvals:decide") && !me.scopes.includes("*")) return { why: "scope" };
   if (!a.allow_requester && a.requested_by === me.name) return { why: "self" };
+  if (!a.allow_requester && a.author === me.name) return { why: "author" };
   if (a.approvers.length > 0 && !a.approvers.some((x) => x === `user:${me.name}` || (x.startsWith("role:") && me.roles.includes(x.slice(5))))) return { why: "approvers", who: a.approvers.map((x) => x.replace(/^(role|user):/, "")).join(", ") };
   if (a.decisions.some((d) => d.approved && d.decided_by === me.name)) return { why: "already" };
   return null;
@@ -76,6 +77,11 @@ export function bulkBarOf(a: Approval, me: Person, now: number): Bar | { why: "f
 /** Whether all are of one kind. */
 export function oneKind(list: readonly Approval[]): boolean {
   return new Set(list.map((a) => a.kind)).size <= 1;
+}
+
+/** Who cannot approve: who asked, and whose version or token asked; none if the request allows them. */
+export function barredOf(a: Approval): string[] {
+  return a.allow_requester ? [] : [...new Set([a.requested_by, ...(a.author ? [a.author] : [])])];
 }
 
 /** How many have approved. */

@@ -12,7 +12,7 @@ import { Menu } from "../../kit/Menu";
 import { FilterBar, Page, PageHeader, Section } from "../../kit/Page";
 import { useShortcut } from "../../kit/shortcuts";
 import { Empty, ErrorState, Loading } from "../../kit/States";
-import { text, useUrl } from "../../kit/url";
+import { flag, text, useUrl } from "../../kit/url";
 import { useLiveEvent } from "../../live/context";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
@@ -29,10 +29,10 @@ const CancelDialog = lazy(() => import("./CancelDialog").then((m) => ({ default:
 const EditDialog = lazy(() => import("./EditDialog").then((m) => ({ default: m.EditDialog })));
 const NumberDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.NumberDialog })));
 
-const shape = { q: text, job: text, group: text };
+const shape = { q: text, job: text, group: text, add: flag };
 const emptyCli = "runsheet job add --name hello -- /bin/echo hello";
 
-type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "cancel"; rows: readonly Row[] } | { what: "add" } | { what: "bulk" } | null;
+type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "cancel"; rows: readonly Row[] } | { what: "bulk" } | null;
 
 // Rows have two lines where the columns have no room.
 const wide = matchMedia("(min-width: 768px)");
@@ -52,7 +52,7 @@ export function Board() {
   const write = useCan("jobs:write");
   const workers = useCan("workers:write");
   const demo = useCan("settings:write");
-  useShortcut("n", () => write.can && setAsked({ what: "add" }));
+  useShortcut("n", () => write.can && setUrl({ add: true }));
   useShortcut("Shift+p", () => workers.can && void (state?.paused ? jobActions.resume() : jobActions.pause()));
   if (query.isPending) return <Page><PageHeader title={t("title")} /><Loading rows={10} /></Page>;
   if (!state) return <Page><PageHeader title={t("title")} /><ErrorState error={query.error} onRetry={() => void query.refetch()} /></Page>;
@@ -91,7 +91,7 @@ export function Board() {
                 { label: t("removeDemo"), icon: Trash2, onSelect: () => void jobActions.removeDemo(), ...(demo.why ? { why: demo.why } : {}) },
               ]}
             />
-            <Button look="primary" icon={ListPlus} onClick={() => setAsked({ what: "add" })} {...(write.why ? { why: write.why } : {})}>{t("add")}</Button>
+            <Button look="primary" icon={ListPlus} onClick={() => setUrl({ add: true })} {...(write.why ? { why: write.why } : {})}>{t("add")}</Button>
           </>
         }
       />
@@ -106,14 +106,13 @@ export function Board() {
       ) : (
         <Order rows={rows} total={depth} complete={complete} onMore={more} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
       )}
-      <Suspense><Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
+      <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false })} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
     </Page>
   );
 }
 
 function Asking({ asked, total, query, onClose, actions, move }: { asked: Asked; total: number; query: string; onClose: () => void; actions: ReturnType<typeof useJobActions>; move: Move["move"] }) {
   if (!asked) return null;
-  if (asked.what === "add") return <AddDialog onClose={onClose} />;
   if (asked.what === "bulk") return <BulkDialog query={query} onClose={onClose} run={actions.bulk} />;
   if (asked.what === "cancel") return <CancelDialog rows={asked.rows} onClose={onClose} actions={actions} />;
   const row = asked.row;

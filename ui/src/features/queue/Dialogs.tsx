@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { api, ok, type Schema } from "../../api/client";
+import { api, ok, problemOf, type Schema } from "../../api/client";
 import { parse, stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
@@ -11,6 +11,7 @@ import { check, initial, isRecord, kindOf, type JsonSchema } from "../../kit/sch
 import { SchemaForm } from "../../kit/SchemaForm";
 import { FormError } from "../../kit/States";
 import { toast } from "../../kit/toast";
+import { focusWrong } from "../../kit/wrong";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
 
@@ -79,8 +80,12 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
   const [errors, setErrors] = useState<Record<string, string>>({});
   const body = (p: Record<string, unknown>): Schema<"JobInput"> => ({ trigger: "manual", ...source.body, params: p, ...(name ? { name } : {}), ...(top ? { top } : {}) });
   const add = useMutation({ mutationFn: (p: Record<string, unknown>) => ok(api.POST("/api/jobs", { body: body(p) })), onSuccess: (j) => onDone(j.name) });
-  const submit = (e: FormEvent) => {
+  // What the server finds wrong with a field is shown at it.
+  const refused = add.error ? Object.fromEntries(problemOf(add.error).fields.filter((f) => /^#?\/params\//.test(f.pointer)).map((f) => [f.pointer.replace(/^#?\/params/, ""), f.detail])) : {};
+  const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault();
+    add.reset();
+    const form = e.currentTarget;
     let p = params;
     if (!formed) {
       try {
@@ -89,18 +94,20 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
         p = v;
       } catch (x) {
         setErrors({ "": kit("notJson", { why: x instanceof Error ? x.message : "" }) });
+        focusWrong(form);
         return;
       }
     }
     const wrong = formed ? check(formed, p) : {};
     setErrors(wrong);
     if (Object.keys(wrong).length === 0) add.mutate(p);
+    else focusWrong(form);
   };
   const cli = `runsheet job add ${source.body.template_id ? `--template ${source.body.template_id}` : `--type ${source.body.job_type ?? ""}`} --params '${stringify(params).replaceAll("'", `'\\''`)}'${name ? ` --name '${name.replaceAll("'", `'\\''`)}'` : ""}${top ? " --top" : ""}`;
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       <Field label={t("name")} optional>{(ids) => <Input {...ids} autoFocus maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />}</Field>
-      {formed ? <SchemaForm schema={formed} value={params} onChange={setParams} errors={errors} /> : <Field label={t("params")} hint={t("paramsJson")} error={errors[""]}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
+      {formed ? <SchemaForm schema={formed} value={params} onChange={setParams} errors={{ ...refused, ...errors }} /> : <Field label={t("params")} hint={t("paramsJson")} error={errors[""]}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
       <CheckBox label={t("top")} checked={top} onChange={setTop} />
       <FormError error={add.error} />
       <div className="flex justify-end gap-2">

@@ -8,6 +8,7 @@ import { Dialog } from "../../kit/Dialog";
 import { Field, Input, Select, TextArea } from "../../kit/Field";
 import { check, isRecord, kindOf, type JsonSchema } from "../../kit/schema";
 import { SchemaForm } from "../../kit/SchemaForm";
+import { focusWrong } from "../../kit/wrong";
 import { ErrorState, FormError, Loading } from "../../kit/States";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
@@ -65,8 +66,10 @@ function Form({ job, etag, schema, onClose }: { job: Job; etag: string; schema: 
       onClose();
     },
   });
-  const submit = (e: FormEvent) => {
+  const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault();
+    save.reset();
+    const form = e.currentTarget;
     let p = params;
     if (!formed && !fixed) {
       try {
@@ -75,12 +78,16 @@ function Form({ job, etag, schema, onClose }: { job: Job; etag: string; schema: 
         p = v;
       } catch (x) {
         setErrors({ "": kit("notJson", { why: x instanceof Error ? x.message : "" }) });
+        focusWrong(form);
         return;
       }
     }
     const wrong = formed && !fixed ? check(formed, p) : {};
     setErrors(wrong);
-    if (Object.keys(wrong).length > 0) return;
+    if (Object.keys(wrong).length > 0) {
+      focusWrong(form);
+      return;
+    }
     const body = patch(p);
     if (Object.keys(body).length > 0) save.mutate(body);
     else onClose();

@@ -32,7 +32,7 @@ export function Restarted() {
   return (
     <div role="status" data-restored={data.restored} className="mb-4 flex items-center gap-2.5 rounded-md bg-info-soft py-1 pr-1 pl-3 text-sm text-info">
       <RotateCcw aria-hidden className="size-4 shrink-0" strokeWidth={1.75} />
-      <span className="grow">{t("restart", { n: data.restored })}</span>
+      <span className="grow">{t("restart", { n: data.restored, time: clockTime(data.started_at, Date.parse(data.time)) })}</span>
       <IconButton small icon={X} label={t("dismiss")} onClick={close} className="text-info" />
     </div>
   );

@@ -11,6 +11,7 @@ import { Time, useNow } from "../../kit/Values";
 import type { Tone } from "../../states";
 import { t } from "../../text/queue";
 import type { Job, Row } from "./model";
+import { parkedOn, whyText } from "./why";
 
 /** What a row can ask for. */
 export interface RowActions {
@@ -30,14 +31,11 @@ export const rowName = (r: Row) => (r.kind === "job" ? r.job.name : r.group.name
 
 const tones: Partial<Record<string, Tone>> = { held: "warn", paused: "warn", lock: "info", limit: "info", approval: "warn", retry_delay: "bad", direct_first: "accent" };
 
-// What a run waits for that has begun and gave its slot back, as far as there is a word for it.
-const parkedFor = ["approval", "timer", "event", "job", "retry_delay", "paused", "turn"] as const;
-
-function Parked({ job, time }: { job: Job; time: string }) {
+function Parked({ job, text }: { job: Job; text: string }) {
   const w = job.waiting;
-  const what = parkedFor.find((x) => x === w?.for);
+  const what = parkedOn(job);
   const icon = what === "approval" ? ShieldCheck : what === "timer" || what === "retry_delay" ? Clock : Hourglass;
-  const chip = <Badge tone={what === "approval" || what === "paused" ? "warn" : "idle"} title={w?.detail ?? ""} icon={icon}>{what ? t(`parked_${what}`, { time }).trim() : t("code_parked")}</Badge>;
+  const chip = <Badge tone={what === "approval" || what === "paused" ? "warn" : "idle"} title={w?.detail ?? ""} icon={icon}>{text}</Badge>;
   // The inbox has the approval; the run of the workflow tells of all else.
   if (what === "approval") return <Link to="/approvals" data-parked={what} className="hover:underline">{chip}</Link>;
   if (job.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: job.workflow_run_id }} data-parked={what} className="hover:underline">{chip}</Link>;
@@ -48,10 +46,10 @@ function Why({ job }: { job: Job }) {
   const now = useNow();
   const w = job.waiting;
   if (!w) return null;
-  const time = w.until ? clockTime(w.until, now) : job.run_at ? clockTime(job.run_at, now) : "";
-  if (w.code === "parked") return <Parked job={job} time={time} />;
+  const text = whyText(job, now);
+  if (w.code === "parked") return <Parked job={job} text={text} />;
   const icon = w.code === "lock" ? Lock : w.code === "held" ? Hand : w.code === "not_before" || w.code === "retry_delay" ? Clock : undefined;
-  return <Badge tone={tones[w.code] ?? "idle"} title={w.detail} {...(icon ? { icon } : {})}>{w.code === "lock" ? w.detail : t(`code_${w.code}`, { time })}</Badge>;
+  return <Badge tone={tones[w.code] ?? "idle"} title={w.detail} {...(icon ? { icon } : {})}>{text}</Badge>;
 }
 
 function Start({ job, bare }: { job: Job; bare?: boolean }) {

@@ -87,7 +87,10 @@ export function Editor({ template, copy, onClose }: { template: Template | null;
       <form id="template" onSubmit={submit} className="flex flex-col gap-4">
         <div className="grid gap-4 sm:grid-cols-2">
           <Field label={t("name")}>{(ids) => <Input {...ids} autoFocus={!was} required autoComplete="off" value={d.name} onChange={(e) => set({ name: e.target.value })} />}</Field>
-          <Field label={t("type")}>{(ids) => <Select {...ids} value={d.type} onChange={(type) => set({ type, params: {} })} options={(types.data?.items ?? []).map((x) => ({ value: x.job_type, label: x.job_type }))} />}</Field>
+          <Field label={t("type")}>{(ids) => <Select {...ids} value={d.type} onChange={(type) => {
+            set({ type, params: {} });
+            setValid(true);
+          }} options={(types.data?.items ?? []).map((x) => ({ value: x.job_type, label: x.job_type }))} />}</Field>
         </div>
         <Field label={t("description")} optional>{(ids) => <Input {...ids} maxLength={2000} value={d.description} onChange={(e) => set({ description: e.target.value })} />}</Field>
         {types.data ? <ParamsField key={d.type} schema={schema} value={d.params} onChange={(params) => set({ params })} onValid={setValid} /> : <Loading rows={3} />}

@@ -25,6 +25,13 @@ export function ParamsField({ schema, value, onChange, onValid }: { schema: Json
       setWrong(t("badJson", { why: e instanceof Error ? e.message : "" }));
     }
   };
+  // What is absent may come from elsewhere: the template, or the job. What is there must be right.
+  const part = (v: Record<string, unknown>) => (form ? check({ ...schema, required: [] }, v) : {});
+  const wrongFields = part(value);
+  const changeForm = (v: Record<string, unknown>) => {
+    onValid(Object.keys(part(v)).length === 0);
+    onChange(v);
+  };
   const flip = () => {
     if (!json) setText(stringify(value, 2));
     setJson(!json);
@@ -33,11 +40,11 @@ export function ParamsField({ schema, value, onChange, onValid }: { schema: Json
     <div>
       <div className="flex items-center gap-2 pb-2">
         <div className="grow"><p className="text-sm font-medium">{t("params")}</p><p className="text-xs text-faint">{form ? t("paramsHint") : t("otherTab")}</p></div>
-        {form ? <Button small look="ghost" disabled={wrong !== ""} onClick={flip}>{json ? t("asForm") : t("asJson")}</Button> : null}
+        {form ? <Button small look="ghost" disabled={wrong !== "" || (!json && Object.keys(wrongFields).length > 0)} onClick={flip}>{json ? t("asForm") : t("asJson")}</Button> : null}
       </div>
       {json || !form
         ? <Field label={`${t("params")} (JSON)`} error={wrong || undefined}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => change(e.target.value)} />}</Field>
-        : <div className="rounded-md border border-line p-3"><SchemaForm schema={schema} value={value} onChange={onChange} errors={Object.fromEntries(Object.entries(check({ ...schema, required: [] }, value)).filter(([, why]) => why))} /></div>}
+        : <div className="rounded-md border border-line p-3"><SchemaForm schema={schema} value={value} onChange={changeForm} errors={wrongFields} /></div>}
     </div>
   );
 }

@@ -82,7 +82,9 @@ function Demo() {
   const first = made?.created_at ?? "";
   const shown = there ? (jobs.data?.items ?? []).filter((j) => j.created_at >= first).reverse() : [];
   const done = shown.filter((j) => ended.includes(j.status));
-  const green = shown.some((j) => j.status === "COMPLETED");
+  const well = shown.filter((j) => j.status === "COMPLETED").length;
+  const failed = shown.filter((j) => j.status === "FAILED").length;
+  const green = well > 0;
   return (
     <Step
       icon={CirclePlay} title={t("demo")} text={t("demoText")}
@@ -94,13 +96,13 @@ function Demo() {
             {shown.map((j) => (
               <li key={j.job_id} className="flex items-center gap-3 border-b border-line/70 py-1.5 text-sm">
                 <span className="w-28 shrink-0"><StateChip bare state={j.status} /></span>
-                {j.run_id ? <Link to={`/runs/${j.run_id}` as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link> : <span className="min-w-0 grow truncate font-medium">{j.name}</span>}
+                {j.run_id ? <Link to={`/runs/${j.run_id}` as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link> : <Link to={"/queue" as never} search={{ job: j.job_id } as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link>}
                 <span className="text-dim">{j.started_at && j.finished_at ? <Duration of={Date.parse(j.finished_at) - Date.parse(j.started_at)} /> : null}</span>
               </li>
             ))}
           </ul>
           <p role="status" data-demo={green ? "green" : "busy"} className="flex flex-wrap items-center gap-2 pt-2 text-sm text-dim">
-            {green ? <><CheckCircle2 aria-hidden className="size-4 text-ok" />{t("demoGreen", { done: done.length, n: shown.length })} <Link to={"/queue" as never} className="text-accent hover:underline">{t("toQueue")}</Link></> : t("demoOf", { done: done.length, n: shown.length })}
+            {green ? <><CheckCircle2 aria-hidden className="size-4 text-ok" />{t("demoGreen", { well, failed, rest: shown.length - done.length })} <Link to={"/queue" as never} className="text-accent hover:underline">{t("toQueue")}</Link></> : t("demoOf", { done: done.length, n: shown.length })}
           </p>
         </>
       ) : null}

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import { api, ok, problemOf } from "../../api/client";
 import { stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
@@ -11,6 +11,7 @@ import { check, initial } from "../../kit/schema";
 import { SchemaForm } from "../../kit/SchemaForm";
 import { ErrorState, FormError, Loading } from "../../kit/States";
 import { toast } from "../../kit/toast";
+import { focusWrong } from "../../kit/wrong";
 import { t } from "../../text/workflows";
 import { formOf, inputsOf } from "./inputs";
 import { workflowQuery } from "./queries";
@@ -38,6 +39,7 @@ function Form({ workflowId, name, definition, onClose }: { workflowId: string; n
   const [runName, setRunName] = useState("");
   const [hold, setHold] = useState(false);
   const [shown, setShown] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
   const wrong = check(schema, value);
   for (const i of inputs) if (i.required && !i.secret && value[i.name] === "") wrong[`/${i.name}`] = t("required");
   const body = { inputs: { ...value, ...Object.fromEntries(Object.entries(secrets).filter(([, v]) => v !== "")) }, ...(runName ? { name: runName } : {}), ...(hold ? { hold: true } : {}) };
@@ -55,7 +57,9 @@ function Form({ workflowId, name, definition, onClose }: { workflowId: string; n
   const cli = `runsheet workflow run ${workflowId}${Object.entries(value).map(([k, v]) => ` --input ${quote(`${k}=${typeof v === "string" ? v : stringify(v)}`)}`).join("")}`;
   const send = () => {
     setShown(true);
+    run.reset();
     if (Object.keys(wrong).length === 0) run.mutate();
+    else focusWrong(form.current);
   };
   return (
     <Dialog
@@ -63,7 +67,7 @@ function Form({ workflowId, name, definition, onClose }: { workflowId: string; n
       footer={<><CopyAs action={{ cli, method: "POST", path: `/api/workflows/${workflowId}/run`, body: { ...body, inputs: value } }} /><Button onClick={onClose}>{t("back")}</Button><Button look="primary" busy={run.isPending} onClick={send}>{t("run")}</Button></>}
     >
       <form
-        className="flex flex-col gap-4"
+        ref={form} className="flex flex-col gap-4"
         onSubmit={(e) => {
           e.preventDefault();
           send();

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Ban, CirclePause, CirclePlay, History, RotateCcw } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
+import { api, ok } from "../../api/client";
 import { useCan } from "../../api/session";
 import { buildGraph, withRun, type GraphModel } from "../../graph/model";
 import { announce } from "../../kit/announce";
@@ -18,6 +19,7 @@ import { duration } from "../../kit/format";
 import { stateLook } from "../../states";
 import { t } from "../../text/workflows";
 import { JsonCode } from "./Code";
+import { whyText } from "../queue/why";
 import { GraphOrList, ViewSwitch } from "./GraphOrList";
 import { NodeDetail, NodeTitle } from "./NodeDrawer";
 import { useRun, versionQuery, type LiveRun } from "./queries";
@@ -67,6 +69,7 @@ function RunView({ run, doc }: { run: LiveRun; doc: RunDocument }) {
   return (
     <Page>
       <Head doc={doc} put={run.put} onDialog={setDialog} />
+      {doc.started_at || ended ? null : <Waits jobId={doc.job_id} />}
       <Banners doc={doc} />
       <Progress doc={doc} />
       <div className="flex items-start gap-4 pt-3">
@@ -107,6 +110,20 @@ function RunView({ run, doc }: { run: LiveRun; doc: RunDocument }) {
   );
 }
 
+// Why a run has not begun: its job waits in the queue.
+function Waits({ jobId }: { jobId: string }) {
+  const now = useNow();
+  const { data: job } = useQuery({ queryKey: ["job", jobId], queryFn: ({ signal }) => ok(api.GET("/api/jobs/{job_id}", { signal, params: { path: { job_id: jobId } } })) });
+  const why = job ? whyText(job, now) : "";
+  if (!job || !why) return null;
+  return (
+    <p role="status" data-banner="waits" className="mb-2 flex flex-wrap items-center gap-2 rounded-md bg-info-soft px-3 py-1.5 text-sm text-info">
+      {t("waitsInQueue", { why })}
+      <Link to="/queue" search={{ job: jobId }} className="font-medium underline">{t("toQueue")}</Link>
+    </p>
+  );
+}
+
 function CancelRun({ doc, put, open, onClose }: { doc: RunDocument; put: (d: RunDocument) => void; open: boolean; onClose: () => void }) {
   const { cancel } = useSteer(doc, put);
   return <CancelDialog doc={doc} open={open} onClose={onClose} cancel={cancel} />;
@@ -119,7 +136,7 @@ function Head({ doc, put, onDialog }: { doc: RunDocument; put: (d: RunDocument) 
   const failed = doc.nodes.some((n) => n.status === "FAILED");
   return (
     <PageHeader
-      title={doc.name}
+      title={doc.name} above={{ to: `/workflows/${doc.workflow_id}`, label: doc.workflow_id }}
       facts={
         <>
           <span data-run-state={doc.status}><StateChip state={doc.paused && !ended ? "PAUSED" : doc.status} /></span>
@@ -178,7 +195,7 @@ function Banners({ doc }: { doc: RunDocument }) {
       {doc.cancel_requested_at && !ended ? <p role="status" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("cancelling", { who: doc.cancelled_by ?? "" })}</p> : null}
       {doc.error ? (
         <div role="alert" className={`rounded-md px-3 py-2 text-sm ${tone}`}>
-          <p className="font-medium">{doc.error.node_id ? t("failedAt", { node: doc.error.node_id }) : t("failed")} <code className="font-mono text-xs font-normal">{doc.error.code}</code></p>
+          <p className="font-medium">{doc.error.node_id ? t(doc.error.code === "rejected" ? "rejectedAt" : "failedAt", { node: doc.error.node_id }) : t("failed")} {doc.error.code === "rejected" ? null : <code className="font-mono text-xs font-normal">{doc.error.code}</code>}</p>
           <p className="[overflow-wrap:anywhere]">{doc.error.message}</p>
           {doc.handler_error ? <p>{t("handlerFailed")} {doc.handler_error.message}</p> : null}
           {doc.compensation_errors.map((e, i) => <p key={i}>{t("notUndone", { node: e.node_id ?? "" })} {e.message}</p>)}

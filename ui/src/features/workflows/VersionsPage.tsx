@@ -34,6 +34,9 @@ export function VersionsPage() {
   const [activating, setActivating] = useState<number | null>(null);
   const versions = q.data?.items ?? [];
   const active = workflow.data?.active_version ?? null;
+  // A newer version was rolled back if it was active before; else it is a draft.
+  const log = useQuery(activationsQuery(id)).data?.items;
+  const rolledFrom = new Set(log?.flatMap((a) => [a.version, ...(a.from_version === null ? [] : [a.from_version])]));
   // Without a choice: the active version against the one before it, or a newer draft.
   const newest = versions[0]?.version ?? 0;
   const base = active !== null && newest > active ? active : (versions.find((v) => v.version < (active ?? newest))?.version ?? 0);
@@ -58,7 +61,7 @@ export function VersionsPage() {
             label={t("versions")} rows={versions} id={(v) => String(v.version)}
             columns={[
               { id: "pick", head: <span className="sr-only">{t("compare")}</span>, width: "5.5rem", cell: (v) => <Pick v={v} from={from} to={to} onFrom={(n) => setUrl({ from: n }, true)} onTo={(n) => setUrl({ to: n }, true)} /> },
-              { id: "version", head: t("version"), width: "9rem", cell: (v) => <span className="flex items-center gap-2"><button type="button" className="font-medium hover:underline" onClick={() => pick(v.version)}>{t("versionN", { n: v.version })}</button>{v.active ? <Badge tone="ok">{t("active")}</Badge> : active !== null && v.version > active ? <Badge>{t("draft")}</Badge> : null}</span> },
+              { id: "version", head: t("version"), width: "9rem", cell: (v) => <span className="flex items-center gap-2"><button type="button" className="font-medium hover:underline" onClick={() => pick(v.version)}>{t("versionN", { n: v.version })}</button>{v.active ? <Badge tone="ok">{t("active")}</Badge> : active !== null && v.version > active ? <Badge>{t(rolledFrom.has(v.version) ? "wasActive" : "draft")}</Badge> : null}</span> },
               { id: "message", head: t("message"), cell: (v) => v.message ? <span className="[overflow-wrap:anywhere]">{v.message}</span> : <span className="text-faint">–</span> },
               { id: "results", head: t("success"), width: "9rem", align: "right", from: "md", cell: (v) => <Success v={v} /> },
               { id: "by", head: t("author"), width: "9rem", from: "sm", cell: (v) => <span className="text-dim">{v.created_by}</span> },

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { check } from "../../kit/schema";
+import { check, initial } from "../../kit/schema";
 import { formOf, inputsOf } from "./inputs";
 
 const definition = { inputs: { day: { type: "date", required: true }, n: { type: "integer", min: 1, max: 5, default: 2 }, mode: { type: "string", enum: ["full", "delta"] }, token: { type: "string", secret: true }, names: { type: "array", items: { type: "string" } } } };
@@ -18,4 +18,5 @@ it("makes a form of the declared inputs", () => {
 it("finds no inputs where there are none", () => {
   expect(inputsOf(undefined)).toEqual([]);
   expect(inputsOf({ inputs: [] })).toEqual([]);
+  expect(initial(formOf(inputsOf({ nodes: [] })))).toEqual({});
 });

@@ -1,7 +1,7 @@
 export const en = {
   workflows: "Workflows", workflowRun: "Workflow run", newWorkflow: "New workflow", searchWorkflows: "Search workflows", withArchived: "Archived", removeFilter: "Remove the filter", noMatch: "No workflow matches",
   emptyTitle: "No workflow yet", emptyText: "A workflow is a list of steps that depend on one another, written as YAML. Every version is kept.",
-  name: "Name", lastResults: "Last runs", nextFire: "Next start", waitingApprovals: "Approvals", version: "Version", updated: "Changed", actions: "Actions", archived: "Archived", draft: "Draft", newerDraft: "A newer version is not active",
+  name: "Name", lastResults: "Last runs", nextFire: "Next start", waitingApprovals: "Approvals", version: "Version", updated: "Changed", actions: "Actions", archived: "Archived", draft: "Draft", wasActive: "Rolled back", newerDraft: "A newer version is not active",
   noRuns: "No runs yet", resultsOf: { one: "The last run, {bad} failed", other: "The last {n} runs, {bad} failed" }, runNamed: "Run {name}", loadMore: "Load more",
   whyArchived: "It is archived", whyNoVersion: "No version is active", whyOnlyOne: "There is no other version",
   versionN: "v{n}", nodesN: { one: "{n} node", other: "{n} nodes" }, changed: "changed", added: "added", removed: "removed", same: "No difference",
@@ -18,7 +18,7 @@ export const en = {
   pausedDone: "Paused: nothing more is started", resumedDone: "It goes on", cancelDone: "Asked to end", cancelTitle: "Cancel {name}?", cancelText: "What is at work is stopped; what was done is undone where the workflow says so. This cannot be taken back.", whyCancelling: "It was asked to end",
   phaseCompensating: "Undoing", phaseHandling: "Error handler", phaseStopping: "Stopping",
   resumedPlain: "Resumed after a restart {time}", resumedAt: "Resumed at {node} after a restart {time}", resumedAtItem: "Resumed at {node} item {item} after a restart {time}", pausedBanner: "Paused by {who}. What is at work ends; nothing more is started.", waitsApproval: "{node} waits for an approval.", toApproval: "Open the approval", cancelling: "{who} asked it to end.",
-  failedAt: "Failed at {node}", failed: "Failed", handlerFailed: "Its error handler failed, too:", notUndone: "{node} could not be undone:",
+  failedAt: "Failed at {node}", rejectedAt: "Rejected at {node}", waitsInQueue: "It waits in the queue: {why}.", toQueue: "Show it in the queue", failed: "Failed", handlerFailed: "Its error handler failed, too:", notUndone: "{node} could not be undone:",
   nodesDone: "{n} of {m} nodes", saved: "Saved", seq: "seq {n}", ended: "{name}: {state}",
   tabState: "State", tabItems: "Items", tabData: "Data", tabConfig: "Config", tabLog: "Log", tabAttempts: "Attempts", tabCheckpoint: "Checkpoint", tabHistory: "History", tabSteps: "Steps",
   round: "Round", outcome: "Outcome", reason: "Reason", waitsFor: "Waits for", when: "Condition", after: "After", perItem: "For each item", until: "until", willRecompute: "Will be recomputed: what it said was kept in memory only.",

@@ -4,7 +4,7 @@ import type { en } from "./en";
 export const ko: Like<typeof en> = {
   workflows: "워크플로", workflowRun: "워크플로 실행", newWorkflow: "새 워크플로", searchWorkflows: "워크플로 검색", withArchived: "보관됨", removeFilter: "필터 제거", noMatch: "일치하는 워크플로가 없습니다",
   emptyTitle: "아직 워크플로가 없습니다", emptyText: "워크플로는 서로 의존하는 단계의 목록이며 YAML로 작성합니다. 모든 버전이 보관됩니다.",
-  name: "이름", lastResults: "최근 실행", nextFire: "다음 시작", waitingApprovals: "승인", version: "버전", updated: "변경", actions: "작업", archived: "보관됨", draft: "초안", newerDraft: "더 새로운 버전이 활성화되지 않았습니다",
+  name: "이름", lastResults: "최근 실행", nextFire: "다음 시작", waitingApprovals: "승인", version: "버전", updated: "변경", actions: "작업", archived: "보관됨", draft: "초안", wasActive: "롤백됨", newerDraft: "더 새로운 버전이 활성화되지 않았습니다",
   noRuns: "실행 없음", resultsOf: "최근 실행 {n}회, 실패 {bad}회", runNamed: "{name} 실행", loadMore: "더 불러오기",
   whyArchived: "보관된 워크플로입니다", whyNoVersion: "활성 버전이 없습니다", whyOnlyOne: "다른 버전이 없습니다",
   versionN: "v{n}", nodesN: "노드 {n}개", changed: "변경", added: "추가", removed: "삭제", same: "차이 없음",
@@ -21,7 +21,7 @@ export const ko: Like<typeof en> = {
   pausedDone: "일시 정지: 더 이상 시작하지 않습니다", resumedDone: "계속 진행합니다", cancelDone: "종료를 요청했습니다", cancelTitle: "{name}을(를) 취소할까요?", cancelText: "진행 중인 것은 중지되고, 워크플로에 정해진 대로 되돌려집니다. 취소는 되돌릴 수 없습니다.", whyCancelling: "이미 종료를 요청했습니다",
   phaseCompensating: "되돌리는 중", phaseHandling: "오류 처리 중", phaseStopping: "중지하는 중",
   resumedPlain: "재시작 후 재개됨 {time}", resumedAt: "재시작 후 {node}에서 재개됨 {time}", resumedAtItem: "재시작 후 {node} 항목 {item}에서 재개됨 {time}", pausedBanner: "{who}이(가) 일시 정지했습니다. 진행 중인 것은 끝나고 더 이상 시작하지 않습니다.", waitsApproval: "{node}이(가) 승인을 기다립니다.", toApproval: "승인 열기", cancelling: "{who}이(가) 종료를 요청했습니다.",
-  failedAt: "{node}에서 실패", failed: "실패", handlerFailed: "오류 처리기도 실패했습니다:", notUndone: "{node}을(를) 되돌릴 수 없었습니다:",
+  failedAt: "{node}에서 실패", rejectedAt: "{node}에서 거절됨", waitsInQueue: "대기열에서 기다리는 중: {why}.", toQueue: "대기열에서 보기", failed: "실패", handlerFailed: "오류 처리기도 실패했습니다:", notUndone: "{node}을(를) 되돌릴 수 없었습니다:",
   nodesDone: "노드 {n}/{m}", saved: "저장", seq: "순번 {n}", ended: "{name}: {state}",
   tabState: "상태", tabItems: "항목", tabData: "데이터", tabConfig: "설정", tabLog: "로그", tabAttempts: "시도", tabCheckpoint: "체크포인트", tabHistory: "이력", tabSteps: "단계",
   round: "회차", outcome: "결과", reason: "이유", waitsFor: "대기 대상", when: "조건", after: "이전 노드", perItem: "항목마다", until: "까지", willRecompute: "다시 계산됩니다: 결과가 메모리에만 있었습니다.",

@@ -1,0 +1,16 @@
+import { expect, it } from "vitest";
+import type { Job } from "./model";
+import { parkedOn, whyText } from "./why";
+
+const waits = (waiting: Partial<NonNullable<Job["waiting"]>>, run_at: string | null = null) => ({ run_at, waiting: { detail: "", for: null, holder: null, until: null, ...waiting } }) as Pick<Job, "waiting" | "run_at">;
+
+it("says why a job waits", () => {
+  const now = Date.parse("2026-03-02T09:00:00Z");
+  expect(whyText({ waiting: null, run_at: null }, now)).toBe("");
+  expect(whyText(waits({ code: "held", detail: "held when it was added by local" }), now)).toBe("held");
+  expect(whyText(waits({ code: "lock", detail: "lock gpu" }), now)).toBe("lock gpu");
+  expect(whyText(waits({ code: "not_before" }, "2026-03-02T10:00:00Z"), now)).toMatch(/^not before .+/);
+  expect(whyText(waits({ code: "parked", for: "approval" }), now)).toBe("waits for approval");
+  expect(whyText(waits({ code: "parked", for: "something new" }), now)).toBe("parked");
+  expect(parkedOn(waits({ code: "parked", for: "timer" }))).toBe("timer");
+});

@@ -26,12 +26,13 @@ import { useJobActions, useMove, useQueue } from "./useQueue";
 const AddDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.AddDialog })));
 const BulkDialog = lazy(() => import("./BulkDialog").then((m) => ({ default: m.BulkDialog })));
 const EditDialog = lazy(() => import("./EditDialog").then((m) => ({ default: m.EditDialog })));
+const NoSlots = lazy(() => import("./NoSlots").then((m) => ({ default: m.NoSlots })));
 const NumberDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.NumberDialog })));
 
 const shape = { q: text, job: text, group: text };
 const emptyCli = "runsheet job add --name hello -- /bin/echo hello";
 
-type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "add" } | { what: "bulk" } | null;
+type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "add" } | { what: "slots"; running: number } | { what: "bulk" } | null;
 
 // Rows have two lines where the columns have no room.
 const wide = matchMedia("(min-width: 768px)");
@@ -56,12 +57,13 @@ export function Board() {
   if (query.isPending) return <Page><PageHeader title={t("title")} /><Loading rows={10} /></Page>;
   if (!state) return <Page><PageHeader title={t("title")} /><ErrorState error={query.error} onRetry={() => void query.refetch()} /></Page>;
   const wait = parseDuration(state.statistics.average_wait);
+  const still = state.paused || state.workers === 0;
   // The statistics may be some seconds old.
   const depth = complete ? jobs.length : state.statistics.queued;
   const facts = (
     <>
       <span data-depth={depth}>{t("depth", { n: depth })}</span>
-      {state.drained_at ? <Drained at={state.drained_at} range={state.drained_range} /> : null}
+      {state.drained_at && !still ? <Drained at={state.drained_at} range={state.drained_range} /> : null}
       {wait === null ? null : <span>{t("avgWait", { time: duration(wait) })}</span>}
     </>
   );
@@ -78,7 +80,7 @@ export function Board() {
         title={t("title")} facts={facts}
         actions={
           <>
-            <span className="flex items-center gap-2 text-sm text-dim">{t("workers")}<Stepper label={t("workers")} value={state.workers} onChange={(n) => void jobActions.workers(n)} {...(workers.why ? { why: workers.why } : {})} /></span>
+            <span className="flex items-center gap-2 text-sm text-dim">{t("workers")}<Stepper label={t("workers")} value={state.workers} onChange={(n) => (n === 0 ? setAsked({ what: "slots", running: state.running.length }) : void jobActions.workers(n))} {...(workers.why ? { why: workers.why } : {})} /></span>
             {state.paused ? null : <Button icon={Pause} onClick={() => void jobActions.pause()} {...(workers.why ? { why: workers.why } : {})}>{t("pause")}</Button>}
             <span className="max-sm:hidden"><CopyAs action={{ cli: "runsheet queue ls", method: "GET", path: "/api/queue" }} /></span>
             <Menu
@@ -103,7 +105,7 @@ export function Board() {
           <Empty title={t("emptyTitle")} command={emptyCli} action={<Button icon={Sparkles} onClick={() => void jobActions.demo()} {...(demo.why ? { why: demo.why } : {})}>{t("demo")}</Button>}>{t("emptyText")}</Empty>
         </Section>
       ) : (
-        <Order rows={rows} total={depth} complete={complete} onMore={more} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
+        <Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
       )}
       <Suspense><Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
     </Page>
@@ -114,6 +116,7 @@ function Asking({ asked, total, query, onClose, actions, move }: { asked: Asked;
   if (!asked) return null;
   if (asked.what === "add") return <AddDialog onClose={onClose} />;
   if (asked.what === "bulk") return <BulkDialog query={query} onClose={onClose} run={actions.bulk} />;
+  if (asked.what === "slots") return <NoSlots running={asked.running} onClose={onClose} onDone={() => void actions.workers(0)} />;
   const row = asked.row;
   const name = rowName(row);
   if (asked.what === "position") {
@@ -130,6 +133,8 @@ interface OrderProps {
   total: number;
   complete: boolean;
   onMore: () => void;
+  /** Nothing starts: the queue is paused, or there is no slot. */
+  still: boolean;
   why: string;
   filter: string;
   onFilter: (q: string) => void;
@@ -148,7 +153,7 @@ function matches(r: Row, q: string): boolean {
   return text.toLowerCase().includes(q.toLowerCase());
 }
 
-function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId }: OrderProps) {
+function Order({ rows: all, total, complete, onMore, still, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId }: OrderProps) {
   const rows = useMemo(() => all.filter((r) => matches(r, filter)), [all, filter]);
   const height = useRowHeight();
   const scroller = useRef<HTMLDivElement>(null);
@@ -313,7 +318,7 @@ function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAs
             const row = rows[item.index];
             return row ? (
               <div key={item.key} role="presentation" className="absolute inset-x-0 top-0" style={{ height, transform: `translateY(${item.start}px)` }}>
-                <BoardRow row={row} index={item.index} total={total} selected={selected.has(row.id)} active={item.index === Math.min(active, rows.length - 1)} lifted={lifted?.ids.includes(row.id) ?? false} flash={flashed.has(row.id)} why={why} actions={rowActions} />
+                <BoardRow row={row} index={item.index} total={total} selected={selected.has(row.id)} active={item.index === Math.min(active, rows.length - 1)} lifted={lifted?.ids.includes(row.id) ?? false} flash={flashed.has(row.id)} still={still} why={why} actions={rowActions} />
               </div>
             ) : null;
           })}

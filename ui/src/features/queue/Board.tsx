@@ -312,7 +312,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
         <span className="text-right">{t("position")}</span><span>{t("job")}</span>
         <span className="hidden md:block">{t("why")}</span><span className="hidden md:block">{t("start")}</span><span className="hidden md:block">{t("age")}</span><span className="w-6 lg:w-18" />
       </div>
-      <div ref={scroller} data-scroller className="relative max-h-[70vh] min-h-60 overflow-y-auto overscroll-contain [overflow-anchor:none]">
+      <div ref={scroller} data-scroller className="relative max-h-[70vh] min-h-60 overflow-x-hidden overflow-y-auto overscroll-contain [overflow-anchor:none]">
         <div role="list" aria-label={t("list")} className="relative" style={{ height: v.getTotalSize() }}>
           {items.map((item) => {
             const row = rows[item.index];

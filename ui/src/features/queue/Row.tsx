@@ -9,6 +9,7 @@ import { clockRange, clockTime, fromNow } from "../../kit/format";
 import { Menu, type MenuItem } from "../../kit/Menu";
 import { Time, useNow } from "../../kit/Values";
 import type { Tone } from "../../states";
+import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
 import type { Job, Row } from "./model";
 
@@ -33,11 +34,14 @@ const tones: Partial<Record<string, Tone>> = { held: "warn", paused: "warn", loc
 // What a run waits for that has begun and gave its slot back, as far as there is a word for it.
 const parkedFor = ["approval", "timer", "event", "job", "retry_delay", "paused", "turn"] as const;
 
+// The API says details in English.
+const spoken = (detail: string) => (language === "en" ? detail : "");
+
 function Parked({ job, time }: { job: Job; time: string }) {
   const w = job.waiting;
   const what = parkedFor.find((x) => x === w?.for);
   const icon = what === "approval" ? ShieldCheck : what === "timer" || what === "retry_delay" ? Clock : Hourglass;
-  const chip = <Badge tone={what === "approval" || what === "paused" ? "warn" : "idle"} title={w?.detail ?? ""} icon={icon}>{what ? t(`parked_${what}`, { time }).trim() : t("code_parked")}</Badge>;
+  const chip = <Badge tone={what === "approval" || what === "paused" ? "warn" : "idle"} title={spoken(w?.detail ?? "")} icon={icon}>{what ? t(`parked_${what}`, { time }).trim() : t("code_parked")}</Badge>;
   // The inbox has the approval; the run tells of all else.
   if (what === "approval") return <Link to="/approvals" data-parked={what} className="hover:underline">{chip}</Link>;
   return job.run_id ? <Link to="/runs/$id" params={{ id: job.run_id }} data-parked={what} className="hover:underline">{chip}</Link> : chip;
@@ -50,7 +54,7 @@ function Why({ job }: { job: Job }) {
   const time = w.until ? clockTime(w.until, now) : job.run_at ? clockTime(job.run_at, now) : "";
   if (w.code === "parked") return <Parked job={job} time={time} />;
   const icon = w.code === "lock" ? Lock : w.code === "held" ? Hand : w.code === "not_before" || w.code === "retry_delay" ? Clock : undefined;
-  return <Badge tone={tones[w.code] ?? "idle"} title={w.detail} {...(icon ? { icon } : {})}>{w.code === "lock" ? w.detail : t(`code_${w.code}`, { time })}</Badge>;
+  return <Badge tone={tones[w.code] ?? "idle"} title={spoken(w.detail)} {...(icon ? { icon } : {})}>{w.code === "lock" ? spoken(w.detail) || [t("code_lock"), job.locks.join(", ")].filter(Boolean).join(": ") : t(`code_${w.code}`, { time })}</Badge>;
 }
 
 function Start({ job, still, bare }: { job: Job; still: boolean; bare?: boolean }) {
@@ -109,7 +113,7 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
         {row.kind === "group" ? <GroupHead row={row} /> : (
           <div className="flex min-w-0 grow flex-col justify-center gap-0.5">
             <div className="flex min-w-0 items-center gap-2"><JobHead job={row.job} /></div>
-            <div className="flex min-w-0 items-center gap-2 text-xs text-dim md:hidden"><Why job={row.job} /><Start job={row.job} still={still} bare /></div>
+            <div className="flex min-w-0 items-center gap-2 overflow-hidden text-xs text-dim md:hidden"><Why job={row.job} /><Start job={row.job} still={still} bare /></div>
           </div>
         )}
       </div>

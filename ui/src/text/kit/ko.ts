@@ -9,5 +9,6 @@ export const ko: Like<typeof en> = {
   tooSmall: "{n} 이상이어야 합니다", tooLarge: "{n} 이하여야 합니다", tooShort: "{n}자 이상이어야 합니다", tooLong: "{n}자 이하여야 합니다",
   addItem: "항목 추가", removeItem: "{n}번 항목 삭제", asJson: "JSON으로", yes: "예", no: "아니요", choose: "고르세요", item: "{n}번 항목", name: "이름", value: "값",
   now: "지금", sort: "{what} 기준 정렬", selected: "{n}개 선택됨", needsScope: "이 역할에는 {scope} 권한이 없습니다",
+  fillIn: "아직 필요함: {what}",
   offline: "서버가 응답하지 않습니다", problem: "문제가 발생했습니다", back: "뒤로", noSuch: "없는 페이지입니다",
 };

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -257,7 +258,7 @@ const commandType = "command"
 
 // programOf is the name of the program that a command runs, without its folder: what a
 // schedule of it is called that was given no name.
-func programOf(params json.RawMessage, otherwise string) string {
+func programOf(params []byte, otherwise string) string {
 	var p struct {
 		Argv []string `json:"argv"`
 	}

@@ -31,7 +31,7 @@ function Value({ type, text }: { type: Column["type"]; text: string }) {
 }
 
 // The server's own fields, which it names in English; others are named by who asks.
-const own = { workflow: ["Workflow", "fWorkflow"], version: ["Version", "fVersion"], node: ["Node", "fNode"] } as const;
+const own = { workflow: ["Workflow", "fWorkflow"], version: ["Version", "fVersion"], node: ["Node", "fNode"], summary: ["Summary", "fSummary"], schedule: ["Schedule", "fSchedule"], nominal_at: ["Planned for", "fNominal"], source: ["Because of", "fSource"] } as const;
 
 function labelOf(f: Approval["fields"][number]): string {
   const known = f.name in own ? own[f.name as keyof typeof own] : null;

@@ -9,6 +9,7 @@ import { Select } from "../../kit/Select";
 import { Once } from "../../kit/Once";
 import { FormError } from "../../kit/States";
 import { missing } from "../../kit/missing";
+import { Wanted } from "../../kit/Wanted";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/webhooks";
 import { listOf, type Webhook } from "./looks";
@@ -45,6 +46,7 @@ export function WebhookForm({ webhook: w, onClose }: { webhook: Webhook | null; 
         <>
           <div className="mr-auto"><CopyAs action={w ? { cli: `runsheet webhook edit ${w.name} --to ${url} ${flags}`, method: "PATCH", path: `/api/webhooks/${w.webhook_id}`, body } : { cli: `runsheet webhook add ${url || "URL"} ${flags}`, method: "POST", path: "/api/webhooks", body }} /></div>
           <Button onClick={onClose}>{kit("cancel")}</Button>
+          <Wanted>{missing([t("url"), !url], [t("events"), listOf(events).length === 0])}</Wanted>
           <Button look="primary" type="submit" form="webhook" busy={save.isPending} why={missing([t("url"), !url], [t("events"), listOf(events).length === 0])}>{w ? t("save") : t("create")}</Button>
         </>
       }

@@ -8,7 +8,7 @@ export const ko: Like<typeof en> = {
   people: "사람과 규칙", needed: "필요", who: "승인할 수 있는 사람", everybody: "승인을 결정할 수 있는 모든 사람", onExpire: "만료되면", asksAgain: "다시 요청, 최대 {n}번", endsIt: "기다리던 것이 실행되지 않고 끝남", about: "대상", openWorkflowRun: "워크플로 실행 열기",
   rounds: "이 대상의 요청들", evidence: "근거", content: "정확히 무엇을 승인하는지", audit: "이 승인의 감사 기록",
   changed: "보는 동안 내용이 바뀌었습니다", changedText: "읽은 것과 다른 곳을 아래에 표시했습니다. 결정하기 전에 다시 읽으세요.", haveRead: "바뀐 내용을 읽었습니다", replaced: "더 새로운 요청으로 대체되었습니다", openNew: "새 요청 열기", expired: "제때 결정되지 않았습니다", expiredText: "더는 승인하거나 거절할 수 없습니다.", wasApproved: "{who}이(가) 승인함", wasRejected: "{who}이(가) 거절함",
-  fWorkflow: "워크플로", fVersion: "버전", fNode: "단계",
+  fWorkflow: "워크플로", fVersion: "버전", fNode: "단계", fSummary: "요약", fSchedule: "일정", fNominal: "예정 시각", fSource: "원인",
   askAgain: "다시 요청", approve: "승인", reject: "거절", decide: "결정", back: "뒤로", comment: "의견", commentNeeded: "의견이 필요합니다", noUndo: "두 단계로 결정하며 되돌릴 수 없습니다.", lockedText: "바뀐 내용을 읽을 때까지 잠겨 있습니다.", noRounds: "더는 다시 요청할 수 없습니다",
   armApprove: "승인: Shift+A 또는 확인을 누르세요", armReject: "거절: 이유를 쓰고 확인하세요", armAgain: "다시 요청: 확인하세요", sureApprove: "보이는 그대로 승인할까요? 버튼이나 Shift+A로 확인합니다.", sureReject: "거절할까요? 기다리던 것은 실행되지 않고 끝납니다.", sureAgain: "다시 요청할까요? 지금까지의 결정은 무효가 되고 시간이 새로 시작됩니다.", confirmApprove: "승인 확인", confirmReject: "거절 확인", confirmAgain: "새 요청 확인",
   didApprove: "승인했습니다", didReject: "거절했습니다", didAskAgain: "다시 요청했습니다", barScope: "이 역할은 승인을 결정할 수 없습니다. 승인자나 관리자가 할 수 있습니다.", barSelf: "직접 요청한 것이므로 다른 사람이 승인해야 합니다.", barApprovers: "{who}만 승인할 수 있습니다. 거절은 할 수 있습니다.", barAlready: "이미 승인했습니다.",

@@ -7,5 +7,5 @@ export function NoSlots({ running, onClose, onDone }: { running: number; onClose
     onDone();
     onClose();
   };
-  return <Confirm open onClose={onClose} title={t("noSlotsTitle")} description={t("noSlotsText", { n: running })} action={t("noSlotsDo")} danger onConfirm={confirm} />;
+  return <Confirm open onClose={onClose} title={t("noSlotsTitle")} description={running > 0 ? t("noSlotsText", { n: running }) : t("noSlotsIdle")} action={t("noSlotsDo")} danger onConfirm={confirm} />;
 }

@@ -63,7 +63,7 @@ function Actions({ count, running }: { count: number | undefined; running: numbe
         ? <Button icon={CirclePlay} busy={resume.isPending} {...(can ? {} : { why })} onClick={() => resume.mutate()}>{t("resume")}</Button>
         : <Button icon={CirclePause} {...(can ? {} : { why })} onClick={() => setAsks(true)}>{t("drain")}</Button>}
       <CopyAs action={{ cli: `runsheet worker scale ${count ?? 1}`, method: "PATCH", path: "/api/workers", body: { count: count ?? 1 } }} />
-      <Confirm open={zero} onClose={() => setZero(false)} title={t("zeroTitle")} description={t("zeroText", { n: running })} action={t("zeroDo")} danger busy={scale.isPending} onConfirm={() => scale.mutate(0)} />
+      <Confirm open={zero} onClose={() => setZero(false)} title={t("zeroTitle")} description={running > 0 ? t("zeroText", { n: running }) : t("zeroIdle")} action={t("zeroDo")} danger busy={scale.isPending} onConfirm={() => scale.mutate(0)} />
       <Confirm open={asks} onClose={() => setAsks(false)} title={t("drainTitle")} description={t("drainText")} action={t("drain")} busy={pause.isPending} onConfirm={() => pause.mutate()}>
         <Field label={t("reason")} optional>{(ids) => <Input {...ids} value={reason} maxLength={500} onChange={(e) => setReason(e.target.value)} />}</Field>
       </Confirm>

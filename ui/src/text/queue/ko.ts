@@ -19,6 +19,6 @@ export const ko: Like<typeof en> = {
   drainedAt: "약 {time} 뒤 비워짐", tokens: "토큰 입력 {in}, 출력 {out}", typical: "보통 {time}", late: "평소보다 오래 걸림", since: "{time} 동안 대기", until: "{time} 뒤 포기", asks: "요청자 {name}",
   gone: "{name}은(는) 더 이상 대기하지 않습니다.", openRun: "실행 열기", dismiss: "닫기", locked: "첫 시도 뒤에는 입력을 바꿀 수 없습니다.", changedMeanwhile: "그사이 다른 사람이 이 작업을 바꿨습니다. 닫고 다시 여세요.",
   to: "어디로", labels: "레이블", labelHint: "키=값", count: "세기", limitNote: "한 번에 최대 1,000개입니다. 나머지는 다시 적용하세요.", applyTo: "작업 {n}개에 적용", refusedNote: "작업 {n}개는 거절됩니다.", nobody: "일치하는 작업이 없습니다.", and: "{n}개 더",
-  draining: "비우는 중: {n}개가 끝나고 새로 시작하지 않음", noSlots: "슬롯 없음: 시작하지 않음", noSlotsTitle: "슬롯을 0으로 바꿀까요?", noSlotsText: "실행 중인 작업 {n}개는 끝까지 실행되고, 슬롯이 다시 생길 때까지 새 작업은 시작되지 않습니다.", noSlotsDo: "0으로 변경",
+  draining: "비우는 중: {n}개가 끝나고 새로 시작하지 않음", noSlots: "슬롯 없음: 시작하지 않음", noSlotsTitle: "슬롯을 0으로 바꿀까요?", noSlotsText: "실행 중인 작업 {n}개는 끝까지 실행되고, 슬롯이 다시 생길 때까지 새 작업은 시작되지 않습니다.", noSlotsIdle: "슬롯이 다시 생길 때까지 작업이 시작되지 않습니다.", noSlotsDo: "0으로 변경",
   directKind: "직접",
 };

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -244,7 +245,27 @@ func (s *service) target(r *request, old agenda.Target, in wire.ScheduleInput) (
 	if t.TemplateID != "" {
 		t.TemplateID = j.TemplateID // by id, so that the template may be renamed
 	}
-	return t, strings.TrimSpace(strings.ReplaceAll(clipName(j.Name), "/", "-")), nil
+	name := j.Name
+	if name == commandType {
+		name = programOf(j.Params, name)
+	}
+	return t, strings.TrimSpace(strings.ReplaceAll(clipName(name), "/", "-")), nil
+}
+
+// commandType is the job type that runs a program, and the name of its jobs that have
+// no name.
+const commandType = "command"
+
+// programOf is the name of the program that a command runs, without its folder: what a
+// schedule of it is called that was given no name.
+func programOf(params []byte, otherwise string) string {
+	var p struct {
+		Argv []string `json:"argv"`
+	}
+	if json.Unmarshal(params, &p) != nil || len(p.Argv) == 0 || p.Argv[0] == "" {
+		return otherwise
+	}
+	return path.Base(p.Argv[0])
 }
 
 // workflowTarget is a workflow that the input starts. Its inputs are checked against the

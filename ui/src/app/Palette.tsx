@@ -1,9 +1,12 @@
 import { Dialog } from "@base-ui/react/dialog";
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useRouter } from "@tanstack/react-router";
 import { CornerDownLeft, type LucideIcon, Search, SunMoon, Hash, Radio } from "lucide-react";
 import { useId, useState, type KeyboardEvent } from "react";
+import { api, ok } from "../api/client";
 import { cx } from "../kit/cx";
 import { Kbd } from "../kit/Kbd";
+import { useSettled } from "../kit/settled";
 import { useLive } from "../live/context";
 import { t as kit } from "../text/kit";
 import { t } from "../text/shell";
@@ -12,12 +15,39 @@ import { flipTheme } from "./theme";
 
 interface Entry {
   label: string;
+  /** What it is, when it is no page: shown behind the label. */
+  kind?: string;
+  /** Tells apart what has the same label. */
+  id?: string;
   icon: LucideIcon;
   keys?: string;
   run: () => void;
 }
 
-/** Goes to pages, runs actions and opens ids by typing. */
+interface Found {
+  id: string;
+  name: string;
+  /** The page of the navigation that it is of. */
+  of: string;
+  /** Where it is shown. */
+  at: string;
+}
+
+const few = 5;
+
+// What has a name with this text in it. A list that the person may not read, or that does not answer, adds nothing.
+async function search(q: string, signal: AbortSignal): Promise<Found[]> {
+  const query = { q, limit: few };
+  const found = await Promise.allSettled([
+    ok(api.GET("/api/workflows", { signal, params: { query } })).then(({ items }) => items.map((x): Found => ({ id: x.workflow_id, name: x.name, of: "/workflows", at: `/workflows/${x.workflow_id}` }))),
+    ok(api.GET("/api/job-templates", { signal, params: { query } })).then(({ items }) => items.map((x): Found => ({ id: x.template_id, name: x.name, of: "/templates", at: `/templates?open=${x.template_id}` }))),
+    ok(api.GET("/api/schedules", { signal, params: { query } })).then(({ items }) => items.map((x): Found => ({ id: x.schedule_id, name: x.name, of: "/schedules", at: `/schedules/${x.schedule_id}` }))),
+    ok(api.GET("/api/jobs", { signal, params: { query: { ...query, sort: "-created_at" } } })).then(({ items }) => items.map((x): Found => (x.run_id && x.status !== "QUEUED" ? { id: x.job_id, name: x.name, of: "/runs", at: `/runs/${x.run_id}` } : { id: x.job_id, name: x.name, of: "/queue", at: `/queue?job=${x.job_id}` }))),
+  ]);
+  return found.flatMap((f) => (f.status === "fulfilled" ? f.value : []));
+}
+
+/** Goes to pages, runs actions, finds what has a name, and opens ids by typing. */
 export function Palette({ open, onClose }: { open: boolean; onClose: () => void }) {
   return (
     <Dialog.Root open={open} onOpenChange={(o) => !o && onClose()}>
@@ -31,26 +61,34 @@ export function Palette({ open, onClose }: { open: boolean; onClose: () => void 
   );
 }
 
-function useEntries(text: string): Entry[] {
+function useEntries(text: string): { entries: Entry[]; busy: boolean } {
   const navigate = useNavigate();
   const router = useRouter();
   const live = useLive();
   const id = pageOfId(text);
-  if (id) return [{ label: t("openId", { id: text.trim() }), icon: Hash, run: () => router.history.push(`/ui${id}`) }];
+  const bare = text.trim().slice(0, 200);
+  const q = useSettled(bare, 200);
+  const wanted = bare !== "" && !id;
+  const found = useQuery({ queryKey: ["palette", q], enabled: wanted && q === bare, staleTime: 5000, queryFn: ({ signal }) => search(q, signal) });
+  if (id) return { busy: false, entries: [{ label: t("openId", { id: text.trim() }), icon: Hash, run: () => router.history.push(`/ui${id}`) }] };
   const all: Entry[] = [
     ...navPages.map((p): Entry => ({ label: p.label, icon: p.icon, ...(p.key ? { keys: `g ${p.key}` } : {}), run: () => void navigate({ to: p.to as never }) })),
     { label: t("scTheme"), icon: SunMoon, keys: "t", run: flipTheme },
     { label: t("scPause"), icon: Radio, keys: "p", run: live.toggle },
   ];
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  return all.filter((e) => words.every((w) => e.label.toLowerCase().includes(w)));
+  const named = wanted && q === bare ? (found.data ?? []).map((f): Entry => {
+    const page = navPages.find((p) => p.to === f.of);
+    return { label: f.name, kind: page?.label ?? "", id: f.id, icon: page?.icon ?? Hash, run: () => router.history.push(`/ui${f.at}`) };
+  }) : [];
+  return { entries: [...all.filter((e) => words.every((w) => e.label.toLowerCase().includes(w))), ...named], busy: wanted && (q !== bare || found.isPending) };
 }
 
 function Search_({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const list = useId();
-  const entries = useEntries(text);
+  const { entries, busy } = useEntries(text);
   const chosen = Math.min(at, entries.length - 1);
   const run = (e: Entry | undefined) => {
     if (!e) return;
@@ -77,14 +115,15 @@ function Search_({ onClose }: { onClose: () => void }) {
         {entries.map((e, i) => (
           // The field above has the focus and the keys.
           // eslint-disable-next-line jsx-a11y/click-events-have-key-events
-          <li key={e.label} id={`${list}-${i}`} role="option" aria-selected={i === chosen} onClick={() => run(e)} onMouseMove={() => setAt(i)} className={cx("target flex h-9 cursor-pointer items-center gap-2.5 rounded-md px-2.5", i === chosen && "bg-hover")}>
+          <li key={e.id ?? e.label} id={`${list}-${i}`} role="option" aria-selected={i === chosen} onClick={() => run(e)} onMouseMove={() => setAt(i)} className={cx("target flex h-9 cursor-pointer items-center gap-2.5 rounded-md px-2.5", i === chosen && "bg-hover")}>
             <e.icon aria-hidden className="size-4 text-faint" strokeWidth={1.75} />
             <span className="grow truncate">{e.label}</span>
+            {e.kind ? <span className="shrink-0 text-xs text-faint">{e.kind}</span> : null}
             {e.keys ? <Kbd keys={e.keys} /> : i === chosen ? <CornerDownLeft aria-hidden className="size-3.5 text-faint" /> : null}
           </li>
         ))}
       </ul>
-      {entries.length === 0 ? <p className="px-4 pb-4 text-sm text-dim" role="status">{kit("none")}</p> : null}
+      {entries.length === 0 ? <p className="px-4 pb-4 text-sm text-dim" role="status">{busy ? kit("loading") : kit("none")}</p> : null}
     </>
   );
 }

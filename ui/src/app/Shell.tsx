@@ -109,7 +109,7 @@ function Frame() {
 function BottomLink({ page, count }: { page: NavPage; count: number }) {
   const here = useHere(page);
   return (
-    <Link to={page.to as never} {...here} className={cx("relative flex h-14 min-w-0 grow basis-0 flex-col items-center justify-center gap-0.5 text-xs text-dim aria-[current=page]:font-medium aria-[current=page]:text-accent")}>
+    <Link to={page.to as never} {...here} className={cx("relative flex h-14 min-w-0 grow basis-auto flex-col items-center justify-center gap-0.5 text-xs text-dim aria-[current=page]:font-medium aria-[current=page]:text-accent")}>
       <page.icon aria-hidden className="size-5" strokeWidth={1.75} />
       <span className="max-w-full truncate px-0.5">{page.label}</span>
       {count ? <span className="absolute top-1.5 left-1/2 ml-1.5 rounded-full bg-warn-soft px-1 text-xs text-warn"><span aria-hidden>{count}</span><span className="sr-only">{t("waiting", { n: count })}</span></span> : null}

@@ -59,6 +59,7 @@ const pages = [
   page("/system/audit", () => import("../routes/audit")),
   page("/system/settings", () => import("../routes/settings")),
   page("/welcome", () => import("../routes/welcome")),
+  createRoute({ getParentRoute: () => inside, path: "$", component: MissingPage }),
 ] as const;
 
 /** Search parameters are plain texts, as people write them by hand. Pages read them with kit's useUrl. */

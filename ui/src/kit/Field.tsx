@@ -62,7 +62,7 @@ export function Switch({ checked, onChange, disabled, ...ids }: Ids & { checked:
 export function CheckBox({ label, checked, onChange, indeterminate, hidden, ...rest }: { label: string; checked: boolean; onChange: (on: boolean) => void; indeterminate?: boolean; /** The label is for screen readers only. */ hidden?: boolean } & Omit<ComponentPropsWithRef<"input">, "onChange" | "checked" | "hidden">) {
   return (
     <label className="inline-flex cursor-pointer items-center gap-2 text-sm">
-      <input {...rest} type="checkbox" checked={checked} ref={(el) => { if (el) el.indeterminate = indeterminate ?? false; }} onChange={(e) => onChange(e.target.checked)} className="size-4 accent-accent" />
+      <input {...rest} type="checkbox" checked={checked} ref={(el) => { if (el) el.indeterminate = indeterminate ?? false; }} onChange={(e) => onChange(e.target.checked)} className="size-4" />
       <span className={hidden ? "sr-only" : undefined}>{label}</span>
     </label>
   );

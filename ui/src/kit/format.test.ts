@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bytes, duration, parseDuration, shortId } from "./format";
+import { clockRange, bytes, duration, parseDuration, shortId } from "./format";
 
 it("reads durations of ISO 8601", () => {
   expect(parseDuration("PT1H2M3.5S")).toBe(3_723_500);
@@ -20,4 +20,13 @@ it("writes bytes with three digits", () => {
 it("leaves out the middle of long ids only", () => {
   expect(shortId("job_01jh0000000000000000007f3k")).toBe("job_01jh…7f3k");
   expect(shortId("job_1")).toBe("job_1");
+});
+
+it("says once what both ends of a span share", () => {
+  const now = Date.parse("2026-11-22T10:00:00Z");
+  const span = (a: string, b: string) => clockRange(a, b, now, "UTC").replace(/[\u2009\u202f]/g, " ");
+  expect(span("2026-11-23T14:33:10Z", "2026-11-23T14:33:50Z")).toBe("Nov 23, 14:33");
+  expect(span("2026-11-22T14:33:10Z", "2026-11-22T14:33:50Z")).toBe("14:33");
+  expect(span("2026-11-22T14:33:10Z", "2026-11-22T15:10:00Z")).toBe("14:33 – 15:10");
+  expect(span("2026-11-23T14:33:10Z", "2026-11-23T15:10:00Z")).toBe("Nov 23, 14:33 – 15:10");
 });

@@ -68,6 +68,14 @@ export function clockTime(at: string | number, now: number, zone = chosenZone): 
   return new Intl.DateTimeFormat(language, { ...(same ? {} : { month: "short", day: "numeric" }), hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(zone ? { timeZone: zone } : {}) }).format(d);
 }
 
+/** A span of time, without what both ends share: 14:33 – 15:10, Nov 23, 14:33 – 15:10, or one time where both ends read the same. */
+export function clockRange(from: string | number, to: string | number, now: number, zone = chosenZone): string {
+  const [a, b] = [new Date(from), new Date(to)];
+  const day = new Intl.DateTimeFormat("en-CA", { dateStyle: "short", ...(zone ? { timeZone: zone } : {}) });
+  const today = [a, b].every((d) => day.format(d) === day.format(new Date(now)));
+  return new Intl.DateTimeFormat(language, { ...(today ? {} : { month: "short", day: "numeric" }), hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(zone ? { timeZone: zone } : {}) }).formatRange(a, b);
+}
+
 /** The middle of a long id left out: job_01jh…7f3k. */
 export function shortId(id: string): string {
   return id.length <= 18 ? id : `${id.slice(0, id.indexOf("_") + 5)}…${id.slice(-4)}`;

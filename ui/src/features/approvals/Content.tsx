@@ -30,6 +30,14 @@ function Value({ type, text }: { type: Column["type"]; text: string }) {
   }
 }
 
+// The server's own fields, which it names in English; others are named by who asks.
+const own = { workflow: ["Workflow", "fWorkflow"], version: ["Version", "fVersion"], node: ["Node", "fNode"], summary: ["Summary", "fSummary"], schedule: ["Schedule", "fSchedule"], nominal_at: ["Planned for", "fNominal"], source: ["Because of", "fSource"] } as const;
+
+function labelOf(f: Approval["fields"][number]): string {
+  const known = f.name in own ? own[f.name as keyof typeof own] : null;
+  return known && f.label === known[0] ? t(known[1]) : f.label;
+}
+
 /** The facts to decide on; those that differ from the request before are marked. */
 export function Summary({ a, before }: { a: Approval; before: Approval | null }) {
   const changed = fieldChanges(a, before);
@@ -40,7 +48,7 @@ export function Summary({ a, before }: { a: Approval; before: Approval | null })
         const was = changed.get(f.name);
         return (
           <div key={f.name} data-field={f.name} data-changed={was !== undefined || undefined} className={cx("flex items-baseline justify-between gap-4 border-b border-line/70 py-1", was !== undefined && "bg-warn-soft px-2")}>
-            <dt className="text-sm text-faint">{f.label}</dt>
+            <dt className="text-sm text-faint">{labelOf(f)}</dt>
             <dd className="min-w-0 text-right text-sm font-medium"><Value type={f.type} text={f.value} />{was ? <span className="block text-xs font-normal text-dim">{t("was", { value: was })}</span> : null}</dd>
           </div>
         );

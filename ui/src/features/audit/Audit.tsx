@@ -54,8 +54,8 @@ export function Audit() {
     { id: "when", head: t("time"), width: "8rem", cell: (e) => <Time at={e.created_at} className="text-dim" /> },
     { id: "who", head: t("actor"), cell: (e) => <span className="font-medium">{e.actor.name || t("system")}</span> },
     { id: "action", head: t("action"), cell: (e) => <code className="font-mono text-xs">{e.action}</code> },
-    { id: "object", head: t("object"), from: "sm", cell: (e) => <span className="inline-flex max-w-72 items-center gap-2">{e.object_name && e.object_name !== e.object ? <span className="truncate">{e.object_name}</span> : null}{e.object ? <CopyId id={e.object} /> : null}</span> },
-    { id: "detail", head: t("detail"), from: "lg", cell: (e) => <Summary entry={e} /> },
+    { id: "object", head: t("object"), from: "sm", width: "30%", cell: (e) => <span className="flex w-0 min-w-full items-center gap-2">{e.object_name && e.object_name !== e.object ? <span className="truncate" title={e.object_name}>{e.object_name}</span> : null}{e.object ? <CopyId id={e.object} /> : null}</span> },
+    { id: "detail", head: t("detail"), from: "lg", width: "35%", cell: (e) => <Summary entry={e} /> },
     { id: "address", head: t("address"), from: "xl", cell: (e) => <span className="font-mono text-xs text-dim">{e.actor.remote}</span> },
   ];
   return (
@@ -96,7 +96,7 @@ export function Audit() {
 function Summary({ entry: e }: { entry: Entry }) {
   const pairs = pairsOf(e.detail);
   return (
-    <span className="inline-flex max-w-[28rem] flex-wrap gap-1">
+    <span className="flex w-0 min-w-full flex-wrap gap-1">
       {pairs.slice(0, 3).map((p) => <Chip key={p.field} mono title={`${p.field} ${p.before ?? ""} ${p.after ?? ""}`}>{[p.field, p.before === null ? p.after : `${p.before} → ${p.after ?? ""}`].filter(Boolean).join(": ")}</Chip>)}
       {pairs.length > 3 ? <span className="text-faint">+{pairs.length - 3}</span> : null}
     </span>

@@ -27,12 +27,13 @@ const AddDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.AddDi
 const BulkDialog = lazy(() => import("./BulkDialog").then((m) => ({ default: m.BulkDialog })));
 const CancelDialog = lazy(() => import("./CancelDialog").then((m) => ({ default: m.CancelDialog })));
 const EditDialog = lazy(() => import("./EditDialog").then((m) => ({ default: m.EditDialog })));
+const NoSlots = lazy(() => import("./NoSlots").then((m) => ({ default: m.NoSlots })));
 const NumberDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.NumberDialog })));
 
 const shape = { q: text, job: text, group: text, add: flag };
 const emptyCli = "runsheet job add --name hello -- /bin/echo hello";
 
-type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "cancel"; rows: readonly Row[] } | { what: "bulk" } | null;
+type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "cancel"; rows: readonly Row[] } | { what: "slots"; running: number } | { what: "bulk" } | null;
 
 // Rows have two lines where the columns have no room.
 const wide = matchMedia("(min-width: 768px)");
@@ -57,12 +58,13 @@ export function Board() {
   if (query.isPending) return <Page><PageHeader title={t("title")} /><Loading rows={10} /></Page>;
   if (!state) return <Page><PageHeader title={t("title")} /><ErrorState error={query.error} onRetry={() => void query.refetch()} /></Page>;
   const wait = parseDuration(state.statistics.average_wait);
+  const still = state.paused || state.workers === 0;
   // The statistics may be some seconds old.
   const depth = complete ? jobs.length : state.statistics.queued;
   const facts = (
     <>
       <span data-depth={depth}>{t("depth", { n: depth })}</span>
-      {state.drained_at ? <Drained at={state.drained_at} range={state.drained_range} /> : null}
+      {state.drained_at && !still ? <Drained at={state.drained_at} range={state.drained_range} /> : null}
       {wait === null ? null : <span>{t("avgWait", { time: duration(wait) })}</span>}
     </>
   );
@@ -79,7 +81,7 @@ export function Board() {
         title={t("title")} facts={facts}
         actions={
           <>
-            <span className="flex items-center gap-2 text-sm text-dim">{t("workers")}<Stepper label={t("workers")} value={state.workers} onChange={(n) => void jobActions.workers(n)} {...(workers.why ? { why: workers.why } : {})} /></span>
+            <span className="flex items-center gap-2 text-sm text-dim">{t("workers")}<Stepper label={t("workers")} value={state.workers} onChange={(n) => (n === 0 ? setAsked({ what: "slots", running: state.running.length }) : void jobActions.workers(n))} {...(workers.why ? { why: workers.why } : {})} /></span>
             {state.paused ? null : <Button icon={Pause} onClick={() => void jobActions.pause()} {...(workers.why ? { why: workers.why } : {})}>{t("pause")}</Button>}
             <span className="max-sm:hidden"><CopyAs action={{ cli: "runsheet queue ls", method: "GET", path: "/api/queue" }} /></span>
             <Menu
@@ -104,7 +106,7 @@ export function Board() {
           <Empty title={t("emptyTitle")} command={emptyCli} action={<Button icon={Sparkles} onClick={() => void jobActions.demo()} {...(demo.why ? { why: demo.why } : {})}>{t("demo")}</Button>}>{t("emptyText")}</Empty>
         </Section>
       ) : (
-        <Order rows={rows} total={depth} complete={complete} onMore={more} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
+        <Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
       )}
       <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false })} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
     </Page>
@@ -115,6 +117,7 @@ function Asking({ asked, total, query, onClose, actions, move }: { asked: Asked;
   if (!asked) return null;
   if (asked.what === "bulk") return <BulkDialog query={query} onClose={onClose} run={actions.bulk} />;
   if (asked.what === "cancel") return <CancelDialog rows={asked.rows} onClose={onClose} actions={actions} />;
+  if (asked.what === "slots") return <NoSlots running={asked.running} onClose={onClose} onDone={() => void actions.workers(0)} />;
   const row = asked.row;
   const name = rowName(row);
   if (asked.what === "position") {
@@ -131,6 +134,8 @@ interface OrderProps {
   total: number;
   complete: boolean;
   onMore: () => void;
+  /** Nothing starts: the queue is paused, or there is no slot. */
+  still: boolean;
   why: string;
   filter: string;
   onFilter: (q: string) => void;
@@ -149,7 +154,7 @@ function matches(r: Row, q: string): boolean {
   return text.toLowerCase().includes(q.toLowerCase());
 }
 
-function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId }: OrderProps) {
+function Order({ rows: all, total, complete, onMore, still, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId }: OrderProps) {
   const rows = useMemo(() => all.filter((r) => matches(r, filter)), [all, filter]);
   const height = useRowHeight();
   const scroller = useRef<HTMLDivElement>(null);
@@ -315,13 +320,13 @@ function Order({ rows: all, total, complete, onMore, why, filter, onFilter, onAs
         <span className="text-right">{t("position")}</span><span>{t("job")}</span>
         <span className="hidden md:block">{t("why")}</span><span className="hidden md:block">{t("start")}</span><span className="hidden md:block">{t("age")}</span><span className="w-6 lg:w-18" />
       </div>
-      <div ref={scroller} data-scroller className="relative max-h-[70vh] min-h-60 overflow-y-auto overscroll-contain [overflow-anchor:none]">
+      <div ref={scroller} data-scroller className="relative max-h-[70vh] min-h-60 overflow-x-hidden overflow-y-auto overscroll-contain [overflow-anchor:none]">
         <div role="list" aria-label={t("list")} className="relative" style={{ height: v.getTotalSize() }}>
           {items.map((item) => {
             const row = rows[item.index];
             return row ? (
               <div key={item.key} role="presentation" className="absolute inset-x-0 top-0" style={{ height, transform: `translateY(${item.start}px)` }}>
-                <BoardRow row={row} index={item.index} total={total} selected={selected.has(row.id)} active={item.index === Math.min(active, rows.length - 1)} lifted={lifted?.ids.includes(row.id) ?? false} flash={flashed.has(row.id)} why={why} actions={rowActions} />
+                <BoardRow row={row} index={item.index} total={total} selected={selected.has(row.id)} active={item.index === Math.min(active, rows.length - 1)} lifted={lifted?.ids.includes(row.id) ?? false} flash={flashed.has(row.id)} still={still} why={why} actions={rowActions} />
               </div>
             ) : null;
           })}

@@ -6,7 +6,7 @@ import { api, ok, problemOf } from "../../api/client";
 import { overviewQuery } from "../../app/overview";
 import { StateChip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
-import { clockTime, duration } from "../../kit/format";
+import { clockTime, clockRange, duration } from "../../kit/format";
 import { useNow } from "../../kit/Values";
 import { t } from "../../text/queue";
 import type { QueueState } from "./model";
@@ -14,7 +14,10 @@ import type { QueueState } from "./model";
 /** When nothing waits any more, as far as is known. */
 export function Drained({ at, range }: { at: string; range: QueueState["drained_range"] }) {
   const now = useNow();
-  return <span data-drained={at} title={range ? t("between", { a: clockTime(range.from, now), b: clockTime(range.to, now) }) : undefined}>{t("drainedAt", { time: duration(Math.max(0, Date.parse(at) - now)) })}</span>;
+  const left = Date.parse(at) - now;
+  // Jobs still wait: an estimate that has passed, or that only held jobs have left, says nothing.
+  if (left < 1000) return null;
+  return <span data-drained={at} title={range ? clockRange(range.from, range.to, now) : undefined}>{t("drainedAt", { time: duration(left) })}</span>;
 }
 
 const dismissedKey = "runsheet.restart";

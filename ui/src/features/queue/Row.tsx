@@ -5,10 +5,11 @@ import { Badge, Chip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
 import { cx } from "../../kit/cx";
 import { CheckBox } from "../../kit/Field";
-import { clockTime, fromNow } from "../../kit/format";
+import { clockRange, fromNow } from "../../kit/format";
 import { Menu, type MenuItem } from "../../kit/Menu";
 import { Time, useNow } from "../../kit/Values";
 import type { Tone } from "../../states";
+import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
 import type { Job, Row } from "./model";
 import { parkedOn, whyText } from "./why";
@@ -31,11 +32,14 @@ export const rowName = (r: Row) => (r.kind === "job" ? r.job.name : r.group.name
 
 const tones: Partial<Record<string, Tone>> = { held: "warn", paused: "warn", lock: "info", limit: "info", approval: "warn", retry_delay: "bad", direct_first: "accent" };
 
+// The API says details in English.
+const spoken = (detail: string) => (language === "en" ? detail : "");
+
 function Parked({ job, text }: { job: Job; text: string }) {
   const w = job.waiting;
   const what = parkedOn(job);
   const icon = what === "approval" ? ShieldCheck : what === "timer" || what === "retry_delay" ? Clock : Hourglass;
-  const chip = <Badge tone={what === "approval" || what === "paused" ? "warn" : "idle"} title={w?.detail ?? ""} icon={icon}>{text}</Badge>;
+  const chip = <Badge tone={what === "approval" || what === "paused" ? "warn" : "idle"} title={spoken(w?.detail ?? "")} icon={icon}>{text}</Badge>;
   // The inbox has the approval; the run of the workflow tells of all else.
   if (what === "approval") return <Link to="/approvals" data-parked={what} className="hover:underline">{chip}</Link>;
   if (job.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: job.workflow_run_id }} data-parked={what} className="hover:underline">{chip}</Link>;
@@ -49,15 +53,15 @@ function Why({ job }: { job: Job }) {
   const text = whyText(job, now);
   if (w.code === "parked") return <Parked job={job} text={text} />;
   const icon = w.code === "lock" ? Lock : w.code === "held" ? Hand : w.code === "not_before" || w.code === "retry_delay" ? Clock : undefined;
-  return <Badge tone={tones[w.code] ?? "idle"} title={w.detail} {...(icon ? { icon } : {})}>{text}</Badge>;
+  return <Badge tone={tones[w.code] ?? "idle"} title={spoken(w.detail)} {...(icon ? { icon } : {})}>{text}</Badge>;
 }
 
-function Start({ job, bare }: { job: Job; bare?: boolean }) {
+function Start({ job, still, bare }: { job: Job; still: boolean; bare?: boolean }) {
   const now = useNow();
   const range = job.estimated_start_range;
-  if (!job.estimated_start_at) return bare ? null : <span className="text-faint">–</span>;
-  const title = range ? t("between", { a: clockTime(range.from, now), b: clockTime(range.to, now) }) : undefined;
-  return <span {...(bare ? {} : { "data-eta": job.estimated_start_at })} title={title} className="whitespace-nowrap">{fromNow(Date.parse(job.estimated_start_at), now)}{range ? <span className="ml-1.5 hidden text-xs text-faint xl:inline">{clockTime(range.from, now)}–{clockTime(range.to, now)}</span> : null}</span>;
+  if (still || !job.estimated_start_at) return bare ? null : <span className="text-faint">–</span>;
+  const span = range ? clockRange(range.from, range.to, now) : "";
+  return <span {...(bare ? {} : { "data-eta": job.estimated_start_at })} title={span || undefined} className={cx("truncate whitespace-nowrap", !bare && "block")}>{fromNow(Date.parse(job.estimated_start_at), now)}{span ? <span className="ml-1.5 hidden text-xs text-faint xl:inline">{span}</span> : null}</span>;
 }
 
 function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
@@ -87,7 +91,7 @@ function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
 export const columns = "grid grid-cols-[auto_auto_2rem_minmax(0,1fr)_auto] md:grid-cols-[auto_auto_2.5rem_minmax(0,2fr)_minmax(7rem,1fr)_9rem_5rem_auto] xl:grid-cols-[auto_auto_2.5rem_minmax(0,2fr)_minmax(9rem,1fr)_13rem_6rem_auto] items-center gap-x-2.5";
 
 /** One place of the order. */
-export const BoardRow = memo(function BoardRow({ row, index, total, selected, active, lifted, flash, why, actions }: { row: Row; index: number; total: number; selected: boolean; active: boolean; lifted: boolean; flash: boolean; why: string; actions: RowActions }) {
+export const BoardRow = memo(function BoardRow({ row, index, total, selected, active, lifted, flash, still, why, actions }: { row: Row; index: number; total: number; selected: boolean; active: boolean; lifted: boolean; flash: boolean; /** Nothing starts: no estimate holds. */ still: boolean; why: string; actions: RowActions }) {
   const name = rowName(row);
   const member = row.kind === "job" && row.groupId !== null;
   return (
@@ -109,12 +113,12 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
         {row.kind === "group" ? <GroupHead row={row} /> : (
           <div className="flex min-w-0 grow flex-col justify-center gap-0.5">
             <div className="flex min-w-0 items-center gap-2"><JobHead job={row.job} /></div>
-            <div className="flex min-w-0 items-center gap-2 text-xs text-dim md:hidden"><Why job={row.job} /><Start job={row.job} bare /></div>
+            <div className="flex min-w-0 items-center gap-2 overflow-hidden text-xs text-dim md:hidden"><Why job={row.job} /><Start job={row.job} still={still} bare /></div>
           </div>
         )}
       </div>
       <div className="hidden min-w-0 md:block">{row.kind === "job" ? <Why job={row.job} /> : null}</div>
-      <div className="hidden text-dim md:block">{row.kind === "job" ? <Start job={row.job} /> : null}</div>
+      <div className="hidden min-w-0 text-dim md:block">{row.kind === "job" ? <Start job={row.job} still={still} /> : null}</div>
       <div className="hidden text-dim md:block">{row.kind === "job" ? <Time at={row.job.queued_at} /> : null}</div>
       <div className="flex items-center justify-end">
         <IconButton small icon={ArrowUp} label={t("up")} tabIndex={-1} disabled={!!why} onClick={() => actions.step(row, "up")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />

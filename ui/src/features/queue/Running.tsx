@@ -65,8 +65,10 @@ function Card({ r, why, onStop }: { r: Running; why: string; onStop: (r: Running
 export function RunningBand({ state, why, onStop }: { state: QueueState; why: string; onStop: (r: Running) => void }) {
   const free = Math.max(0, state.workers - state.running.length);
   const shown = state.running.slice(0, 12);
+  const n = state.running.length;
+  const busy = state.workers > 0 ? t("slots", { n, m: state.workers }) : n > 0 ? t("draining", { n }) : t("noSlots");
   return (
-    <Section title={t("running")} count={t("slots", { n: state.running.length, m: state.workers })} className="mt-0!">
+    <Section title={t("running")} count={busy} className="mt-0!">
       <ul className="grid grid-cols-1 gap-2 sm:grid-cols-2 xl:grid-cols-3">
         {shown.map((r) => <Card key={r.run_id} r={r} why={why} onStop={onStop} />)}
         {free > 0 ? <li className="flex min-h-10 items-center justify-center rounded-lg border border-dashed border-line-strong text-sm text-faint">{t("free")}{free > 1 ? ` × ${free}` : ""}</li> : null}

@@ -1,5 +1,6 @@
 // Why a job waits, in a few words.
 import { clockTime } from "../../kit/format";
+import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
 import type { Job } from "./model";
 
@@ -12,7 +13,7 @@ export function parkedOn(job: Pick<Job, "waiting">): (typeof parkedFor)[number] 
 }
 
 /** "held", "not before 09:00" and so on; "" = it does not wait. */
-export function whyText(job: Pick<Job, "waiting" | "run_at">, now: number): string {
+export function whyText(job: Pick<Job, "waiting" | "run_at"> & { locks?: readonly string[] }, now: number): string {
   const w = job.waiting;
   if (!w) return "";
   const time = w.until ? clockTime(w.until, now) : job.run_at ? clockTime(job.run_at, now) : "";
@@ -20,5 +21,7 @@ export function whyText(job: Pick<Job, "waiting" | "run_at">, now: number): stri
     const what = parkedOn(job);
     return what ? t(`parked_${what}`, { time }).trim() : t("code_parked");
   }
-  return w.code === "lock" ? w.detail : t(`code_${w.code}`, { time });
+  if (w.code !== "lock") return t(`code_${w.code}`, { time });
+  // The API says details in English.
+  return language === "en" ? w.detail : [t("code_lock"), (job.locks ?? []).join(", ")].filter(Boolean).join(": ");
 }

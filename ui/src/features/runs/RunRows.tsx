@@ -15,8 +15,9 @@ import { SparkBar } from "./SparkBar";
 import { firstLine, reasonText, triggerOf } from "./words";
 
 /** Columns of the table; on a phone a row has two lines instead. */
-const grid = "md:grid md:grid-cols-[20px_100px_minmax(0,1fr)_108px_96px_138px_28px] xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_108px_92px_138px_28px_104px_36px] md:items-center md:gap-x-3";
+const grid = "md:grid md:grid-cols-[20px_100px_minmax(0,1fr)_108px_96px_138px_28px] xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_108px_92px_138px_28px] 2xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_108px_92px_138px_28px_104px_36px] md:items-center md:gap-x-3";
 const wide = "hidden xl:block";
+const widest = "hidden 2xl:block";
 
 function useNarrow(): boolean {
   const [narrow, setNarrow] = useState(() => matchMedia("(max-width: 767px)").matches);
@@ -123,7 +124,7 @@ function Head() {
     <div role="rowgroup" className="hidden md:block">
       <div role="row" className={cx(grid, "h-8 border-b border-line px-2 text-xs font-medium text-faint")}>
         <span role="columnheader" className="sr-only">{t("compare")}</span><span aria-hidden className="sr-only" />
-        {h(t("colStatus"), "col-start-2")}{h(t("colRun"))}{h(t("colType"), wide)}{h(t("colTrigger"))}{h(t("colStart"))}{h(t("colDuration"))}{h(t("colAttempt"), "text-right")}{h(t("colTokens"), cx(wide, "text-right"))}{h(t("colArtifacts"), cx(wide, "text-right"))}
+        {h(t("colStatus"), "col-start-2")}{h(t("colRun"))}{h(t("colType"), wide)}{h(t("colTrigger"))}{h(t("colStart"))}{h(t("colDuration"))}{h(t("colAttempt"), "text-right")}{h(t("colTokens"), cx(widest, "text-right"))}{h(t("colArtifacts"), cx(widest, "text-right"))}
       </div>
     </div>
   );
@@ -151,8 +152,8 @@ function OneRow({ run, typical, selected, onSelect, onFocus, onKeys }: { run: Ru
       <span role="cell" className="text-right text-dim md:text-left"><Time at={start} /></span>
       <span role="cell" className="hidden md:block"><SparkBar run={run} typical={typical} /></span>
       <span role="cell" title={t("attemptN", { n: run.attempt })} className={cx("hidden text-right md:block", run.attempt > 1 ? "text-warn" : "text-faint")}>{run.attempt}</span>
-      <span role="cell" className={cx(wide, "truncate text-right text-dim")}>{run.tokens.prompt === null && run.tokens.completion === null ? <span className="text-faint">–</span> : <span title={t("tokensInOut", { in: run.tokens.prompt ?? "?", out: run.tokens.completion ?? "?" })}>{compact(run.tokens.prompt ?? 0)} → {compact(run.tokens.completion ?? 0)}</span>}</span>
-      <span role="cell" className={cx(wide, "text-right text-dim")}>{files > 0 ? <span title={t("artifactsN", { n: files })} className="inline-flex items-center gap-1"><Paperclip aria-hidden className="size-3 text-faint" />{files}</span> : null}</span>
+      <span role="cell" className={cx(widest, "truncate text-right text-dim")}>{run.tokens.prompt === null && run.tokens.completion === null ? <span className="text-faint">–</span> : <span title={t("tokensInOut", { in: run.tokens.prompt ?? "?", out: run.tokens.completion ?? "?" })}>{compact(run.tokens.prompt ?? 0)} → {compact(run.tokens.completion ?? 0)}</span>}</span>
+      <span role="cell" className={cx(widest, "text-right text-dim")}>{files > 0 ? <span title={t("artifactsN", { n: files })} className="inline-flex items-center gap-1"><Paperclip aria-hidden className="size-3 text-faint" />{files}</span> : null}</span>
       <span className="col-span-3 flex min-w-0 items-center gap-3 text-xs text-dim md:hidden">
         <span className="inline-flex shrink-0 items-center gap-1"><trigger.icon aria-hidden className="size-3.5 text-faint" />{trigger.word}</span>
         <span className="shrink-0"><SparkBar run={run} typical={typical} /></span>

@@ -91,7 +91,7 @@ export function Timeline({ run, job, attempts }: { run: Run; job: Job | undefine
         ) : null}
         {/* It scrolls when it is zoomed, so it must be reachable by keys. */}
         {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-        <div ref={box} role="region" aria-label={t("timeline")} tabIndex={0} className="min-w-0 grow overflow-x-auto overflow-y-hidden">
+        <div ref={box} role="region" aria-label={t("timeline")} tabIndex={0} className={cx("min-w-0 grow overflow-y-hidden", zoom > 1 ? "overflow-x-auto" : "overflow-x-hidden")}>
           <div className="relative" style={{ width: scale.width, height: rows.length * rowHeight + 20 }}>
             <Axis marks={marks} height={rows.length * rowHeight + 20} width={scale.width} />
             {scale.pieces.filter((p) => p.collapsed).map((p) => <span key={p.from} title={t("idleFor", { d: duration(p.to - p.from) })} className="absolute top-5 bottom-0 border-x border-dashed border-line-strong bg-panel" style={{ left: p.x, width: p.width }} />)}
@@ -113,11 +113,14 @@ export function Timeline({ run, job, attempts }: { run: Run; job: Job | undefine
 }
 
 function Axis({ marks, height, width }: { marks: readonly Tick[]; height: number; width: number }) {
-  return marks.map((m) => (
-    <span key={m.at} aria-hidden className="absolute top-0 border-l border-line" style={{ left: m.x, height }}>
-      {width - m.x < 70 ? null : <span className="block pl-1 text-xs leading-4 whitespace-nowrap text-faint">{tickName(m)}</span>}
-    </span>
-  ));
+  return marks.map((m) => {
+    const name = tickName(m);
+    return (
+      <span key={m.at} aria-hidden className="absolute top-0 border-l border-line" style={{ left: m.x, height }}>
+        {width - m.x < room(name) ? null : <span className="block pl-1 text-xs leading-4 whitespace-nowrap text-faint">{name}</span>}
+      </span>
+    );
+  });
 }
 
 function tickName(m: Tick): string {
@@ -132,13 +135,19 @@ function segmentWord(s: Segment): string {
   return kinds[s.kind].word;
 }
 
+// So many pixels a text of the small size takes at most, with its margins: a letter 7.5, a syllable of Korean 13.
+function room(text: string): number {
+  return 14 + [...text].reduce((n, c) => n + (c < "\u1100" ? 7.5 : 13), 0);
+}
+
 function Piece({ s, at, now }: { s: Segment; at: { x: number; width: number }; now: number }) {
   const d = duration(s.to - s.from);
   const label = t("segTitle", { what: segmentWord(s), d, from: seconds(s.from, now), to: s.open ? t("goingOn") : seconds(s.to, now) });
+  const long = `${segmentWord(s)} ${d}`;
   const solid = s.kind === "running";
   return (
     <span role="img" aria-label={label} title={label} data-kind={s.kind} className={cx("absolute top-1 flex h-5 items-center overflow-hidden rounded-[3px] border text-xs whitespace-nowrap", s.end ? ended[s.end] : kinds[s.kind].look)} style={{ left: at.x, width: at.width }}>
-      {at.width > 44 ? <span className={cx("px-1.5", solid ? "font-medium text-bg" : "text-dim")}>{at.width > 130 ? `${segmentWord(s)} ${d}` : d}</span> : null}
+      {at.width >= room(d) ? <span className={cx("px-1.5", solid ? "font-medium text-bg" : "text-dim")}>{at.width >= room(long) ? long : d}</span> : null}
     </span>
   );
 }

@@ -19,7 +19,9 @@ import { MoreMenu, ScheduleDialogs, useEnabled, type Asked } from "./Actions";
 import { actions, historyQuery, nextQuery, scheduleQuery, versionsQuery, type Entry, type Schedule } from "./api";
 import { Editor } from "./Editor";
 import { FireTable } from "./Fires";
+import { joinCommand } from "./form";
 import { calendarText, NextRun } from "./List";
+import { sentence } from "./sentence";
 import { instantText, isMissed, localText, missedReasons, reasonWord, sourceWord } from "./words";
 
 const shape = { tab: oneOf("next", "history", "versions"), show: oneOf("", "run", "skip", "missed"), edit: flag };
@@ -52,7 +54,7 @@ function Shown({ s }: { s: Schedule }) {
         title={s.name}
         facts={<>
           <StateChip state={s.state === "active" ? "ENABLED" : s.state === "paused" ? "PAUSED" : "FINISHED"} />
-          <span>{s.summary}</span>
+          <span>{sentence(s.trigger, s.summary)}</span>
           <NextRun s={s} />
           <CopyId id={s.schedule_id} />
         </>}
@@ -122,7 +124,7 @@ function Target({ s }: { s: Schedule }) {
   if (s.workflow_id) return <Link to="/workflows/$id" params={{ id: s.workflow_id }} className="text-accent hover:underline">{s.workflow_id}</Link>;
   if (s.template_id) return <Link to="/templates" search={{ open: s.template_id }} className="text-accent hover:underline">{s.template_id}</Link>;
   const argv: unknown = s.job?.params?.argv;
-  return <code className="font-mono text-xs">{Array.isArray(argv) ? argv.join(" ") : (s.job?.job_type ?? "")}</code>;
+  return <code className="font-mono text-xs">{Array.isArray(argv) ? joinCommand(argv.map(String)) : (s.job?.job_type ?? "")}</code>;
 }
 
 function Next({ s }: { s: Schedule }) {
@@ -197,7 +199,7 @@ function Versions({ s }: { s: Schedule }) {
           <details>
             <summary className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm">
               <span className="font-medium">{t("version", { n: v.version })}</span>
-              <span className="min-w-0 grow text-dim">{v.summary}</span>
+              <span className="min-w-0 grow text-dim">{sentence(v.definition.trigger, v.summary)}</span>
               <span className="text-xs text-faint">{v.created_by} · <Time at={v.created_at} /></span>
             </summary>
             <pre className="mt-2 overflow-x-auto rounded-md border border-line bg-panel p-3 font-mono text-xs whitespace-pre-wrap [overflow-wrap:anywhere]">{JSON.stringify(v.definition, null, 2)}</pre>

@@ -5,7 +5,7 @@ import { cx } from "../../kit/cx";
 import { stateLook, type Tone } from "../../states";
 import { t } from "../../text/schedules";
 import type { Fire } from "./api";
-import { fireTitle, instantText, localText, markWord, offsetText, reasonWord } from "./words";
+import { fireTitle, instantText, localText, markWord, myZone, offsetText, reasonWord } from "./words";
 
 /** Whose clock times are shown by. */
 export type Clock = "schedule" | "mine";
@@ -31,7 +31,7 @@ const marksTone: Record<string, Tone> = { dst_moved: "warn", dst_repeated: "warn
 export function FireTable({ fires, zone, label }: { fires: readonly Schema<"Nominal">[]; zone: string; label: string }) {
   return (
     <table aria-label={label} className="w-full border-collapse text-sm">
-      <thead className="sr-only"><tr><th scope="col">{t("clockOf", { zone })}</th><th scope="col">{t("clockMine")}</th><th scope="col">{t("notes")}</th></tr></thead>
+      <thead className="border-b border-line text-left text-xs text-faint"><tr><th scope="col" className="h-8 pr-3 font-medium">{t("clockOf", { zone })}</th><th scope="col" className="hidden h-8 pr-3 font-medium sm:table-cell">{t("clockOf", { zone: myZone })}{myZone === zone ? "" : ` (${t("clockMine")})`}</th><th scope="col"><span className="sr-only">{t("notes")}</span></th></tr></thead>
       <tbody>
         {fires.map((f) => (
           <tr key={f.nominal_at} data-nominal={f.nominal_at} data-local={f.local} data-skip={f.skip ?? undefined} className="border-b border-line/70 last:border-0">

@@ -19,6 +19,7 @@ import { MoreMenu, ScheduleDialogs, useEnabled, type Asked } from "./Actions";
 import { listQuery, type Schedule } from "./api";
 import { Editor } from "./Editor";
 import { FewFires, ResultStrip, type Clock } from "./Fires";
+import { sentence } from "./sentence";
 
 const shape = { q: text, state: oneOf("", "active", "paused", "finished"), clock: oneOf("schedule", "mine"), new: flag };
 
@@ -100,7 +101,7 @@ function NameCell({ s, clock }: { s: Schedule; clock: Clock }) {
         {s.warnings.length > 0 ? <Badge tone="warn" title={s.warnings.map((w) => w.detail).join("\n")}>{t("warnings", { n: s.warnings.length })}</Badge> : null}
         {s.claimed_by ? <Badge tone="idle" title={t("claimedUntil", { at: s.claimed_until ?? "" })}>{t("claimedBy", { who: s.claimed_by.split(":")[0] ?? "" })}</Badge> : null}
       </div>
-      <div className="text-xs text-dim">{s.summary}</div>
+      <div className="text-xs text-dim">{sentence(s.trigger, s.summary)}</div>
       <div className="mt-1 flex flex-col gap-1 md:hidden">
         <FewFires fires={(s.next ?? []).slice(0, 1)} zone={s.timezone} clock={clock} />
         <ResultStrip results={(s.results ?? []).slice(0, 12)} />

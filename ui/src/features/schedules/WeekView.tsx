@@ -13,10 +13,17 @@ const percent = (part: number): string => `${part * 100}%`;
 /** Seven days beside one another; places go by the clock. */
 export function WeekView({ days, fires, names, sessions, market, heat, workers, zone, now }: Shown) {
   const scroller = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    scroller.current?.scrollTo({ top: 7 * hourPx });
-  }, []);
   const placed = useMemo(() => placeFires(days, fires, zone, 1 / 70), [days, fires, zone]);
+  // The hour before the earliest fire of these days, or before now; once for the days that are shown.
+  const earliest = placed.filter((p) => !p.continued).reduce((least, p) => Math.min(least, p.top), 1);
+  const top = earliest < 1 ? earliest : clockMinutes(now, zone) / 1440;
+  const first = `${days[0]?.date ?? ""} ${zone}`;
+  const scrolled = useRef("");
+  useEffect(() => {
+    if (scrolled.current === first) return;
+    scrolled.current = first;
+    scroller.current?.scrollTo({ top: Math.max(0, Math.floor(top * 24) - 1) * hourPx });
+  }, [first, top]);
   const open = useMemo(() => placeSessions(days, sessions, zone), [days, sessions, zone]);
   const heats = useMemo(() => heat.flatMap((h) => pieces(days, h.from, h.to, zone).map((p) => ({ ...p, ...h, top: p.top, key: `${h.from}${p.from}` }))), [days, heat, zone]);
   const most = Math.max(workers, 1, ...heat.map((h) => h.jobs));

@@ -19,6 +19,8 @@ import { Facts, FilterBar } from "../../kit/Page";
 import { Empty, ErrorState, FormError, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { CopyId, Time } from "../../kit/Values";
+import { missing } from "../../kit/missing";
+import { Wanted } from "../../kit/Wanted";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/users";
 import { RoleBadges, RoleBoxes, type Role } from "./roles";
@@ -128,7 +130,8 @@ export function AddToken({ onClose }: { onClose: () => void }) {
         <>
           <div className="mr-auto"><CopyAs action={{ cli, method: "POST", path: "/api/tokens", body }} /></div>
           <Button onClick={onClose}>{kit("cancel")}</Button>
-          <Button look="primary" type="submit" form="add-token" busy={add.isPending} disabled={!name || roles.length === 0}>{t("create")}</Button>
+          <Wanted>{missing([t("name"), !name], [t("roles"), roles.length === 0])}</Wanted>
+          <Button look="primary" type="submit" form="add-token" busy={add.isPending} why={missing([t("name"), !name], [t("roles"), roles.length === 0])}>{t("create")}</Button>
         </>
       }
     >

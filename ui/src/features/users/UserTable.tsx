@@ -16,6 +16,8 @@ import { Facts, FilterBar } from "../../kit/Page";
 import { Empty, ErrorState, FormError, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { CopyId, Time } from "../../kit/Values";
+import { missing } from "../../kit/missing";
+import { Wanted } from "../../kit/Wanted";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/users";
 import { RoleBadges, RoleBoxes, rolesOf, type Role } from "./roles";
@@ -99,7 +101,8 @@ export function AddUser({ onClose }: { onClose: () => void }) {
         <>
           <div className="mr-auto"><CopyAs action={{ cli: `runsheet user create ${name || "NAME"} ${roles.map((r) => `--role ${r}`).join(" ")}`, method: "POST", path: "/api/users", body: { name, roles } }} /></div>
           <Button onClick={onClose}>{kit("cancel")}</Button>
-          <Button look="primary" type="submit" form="add-user" busy={add.isPending} disabled={!name || roles.length === 0}>{t("create")}</Button>
+          <Wanted>{missing([t("name"), !name], [t("roles"), roles.length === 0])}</Wanted>
+          <Button look="primary" type="submit" form="add-user" busy={add.isPending} why={missing([t("name"), !name], [t("roles"), roles.length === 0])}>{t("create")}</Button>
         </>
       }
     >
@@ -129,7 +132,8 @@ function EditUser({ user, onClose }: { user: User; onClose: () => void }) {
         <>
           <div className="mr-auto"><CopyAs action={{ cli: `runsheet user set ${user.name} ${roles.map((r) => `--role ${r}`).join(" ")}`, method: "PATCH", path: `/api/users/${user.user_id}`, body }} /></div>
           <Button onClick={onClose}>{kit("cancel")}</Button>
-          <Button look="primary" type="submit" form="edit-user" busy={save.isPending} disabled={!name || roles.length === 0}>{t("save")}</Button>
+          <Wanted>{missing([t("name"), !name], [t("roles"), roles.length === 0])}</Wanted>
+          <Button look="primary" type="submit" form="edit-user" busy={save.isPending} why={missing([t("name"), !name], [t("roles"), roles.length === 0])}>{t("save")}</Button>
         </>
       }
     >

@@ -8,6 +8,8 @@ import { Field, Input } from "../../kit/Field";
 import { Select } from "../../kit/Select";
 import { Once } from "../../kit/Once";
 import { FormError } from "../../kit/States";
+import { missing } from "../../kit/missing";
+import { Wanted } from "../../kit/Wanted";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/webhooks";
 import { listOf, type Webhook } from "./looks";
@@ -44,7 +46,8 @@ export function WebhookForm({ webhook: w, onClose }: { webhook: Webhook | null; 
         <>
           <div className="mr-auto"><CopyAs action={w ? { cli: `runsheet webhook edit ${w.name} --to ${url} ${flags}`, method: "PATCH", path: `/api/webhooks/${w.webhook_id}`, body } : { cli: `runsheet webhook add ${url || "URL"} ${flags}`, method: "POST", path: "/api/webhooks", body }} /></div>
           <Button onClick={onClose}>{kit("cancel")}</Button>
-          <Button look="primary" type="submit" form="webhook" busy={save.isPending} disabled={!url || listOf(events).length === 0}>{w ? t("save") : t("create")}</Button>
+          <Wanted>{missing([t("url"), !url], [t("events"), listOf(events).length === 0])}</Wanted>
+          <Button look="primary" type="submit" form="webhook" busy={save.isPending} why={missing([t("url"), !url], [t("events"), listOf(events).length === 0])}>{w ? t("save") : t("create")}</Button>
         </>
       }
     >
@@ -53,10 +56,8 @@ export function WebhookForm({ webhook: w, onClose }: { webhook: Webhook | null; 
         <Field label={t("events")} hint={t("eventsHint")}>{(ids) => <Input {...ids} mono required value={events} onChange={(e) => setEvents(e.target.value)} />}</Field>
         <Field label={t("name")} optional>{(ids) => <Input {...ids} autoComplete="off" value={name} onChange={(e) => setName(e.target.value)} />}</Field>
         <Field label={t("description")} optional>{(ids) => <Input {...ids} value={description} onChange={(e) => setDescription(e.target.value)} />}</Field>
-        <div className="grid gap-4 sm:grid-cols-2">
-          <Field label={t("jobTypes")} optional hint={t("commas")}>{(ids) => <Input {...ids} mono value={types} onChange={(e) => setTypes(e.target.value)} />}</Field>
-          <Field label={t("labels")} optional hint={t("labelsHint")}>{(ids) => <Input {...ids} mono value={labels} onChange={(e) => setLabels(e.target.value)} />}</Field>
-        </div>
+        <Field label={t("jobTypes")} optional hint={t("commas")}>{(ids) => <Input {...ids} mono value={types} onChange={(e) => setTypes(e.target.value)} />}</Field>
+        <Field label={t("labels")} optional hint={t("labelsHint")}>{(ids) => <Input {...ids} mono value={labels} onChange={(e) => setLabels(e.target.value)} />}</Field>
         <FormError error={save.error} />
       </form>
     </Dialog>

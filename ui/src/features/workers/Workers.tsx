@@ -31,7 +31,7 @@ export function Workers() {
   const w = workers.data;
   return (
     <Page>
-      <PageHeader title={t("title")} facts={w ? <span>{t("busy", { running: w.running, count: w.count })}</span> : null} actions={<Actions count={w?.count} />} />
+      <PageHeader title={t("title")} facts={w ? <span>{w.count > 0 ? t("busy", { running: w.running, count: w.count }) : w.running > 0 ? t("draining", { n: w.running }) : t("noneStarts")}</span> : null} actions={<Actions count={w?.count} running={w?.running ?? 0} />} />
       {workers.error && !w ? <ErrorState error={workers.error} onRetry={() => void workers.refetch()} /> : null}
       {workers.isPending ? <Loading /> : null}
       {w ? (
@@ -46,22 +46,24 @@ export function Workers() {
   );
 }
 
-function Actions({ count }: { count: number | undefined }) {
+function Actions({ count, running }: { count: number | undefined; running: number }) {
   const { can, why } = useCan("workers:write");
   const queue = useQuery(overviewQuery);
   const [asks, setAsks] = useState(false);
+  const [zero, setZero] = useState(false);
   const [reason, setReason] = useState("");
-  const scale = useChange((n: number) => ok(api.PATCH("/api/workers", { body: { count: n } })), { old: ["workers", "queue"], said: (w) => t("scaled", { n: w.count }) });
+  const scale = useChange((n: number) => ok(api.PATCH("/api/workers", { body: { count: n } })), { old: ["workers", "queue"], said: (w) => t("scaled", { n: w.count }), done: () => setZero(false) });
   const pause = useChange(() => ok(api.POST("/api/queue/pause", { body: reason ? { reason } : {} })), { old: ["workers", "queue", "overview"], said: t("drained"), done: () => setAsks(false) });
   const resume = useChange(() => ok(api.POST("/api/queue/resume")), { old: ["workers", "queue", "overview"], said: t("resumed") });
   return (
     <>
       {queue.data?.paused ? <Badge tone="warn">{t("paused")}</Badge> : null}
-      {count === undefined ? null : <Stepper label={t("count")} value={scale.isPending ? scale.variables : count} max={1024} disabled={!can} {...(can ? {} : { why })} onChange={(n) => scale.mutate(n)} />}
+      {count === undefined ? null : <Stepper label={t("count")} value={scale.isPending ? scale.variables : count} max={1024} disabled={!can} {...(can ? {} : { why })} onChange={(n) => (n === 0 ? setZero(true) : scale.mutate(n))} />}
       {queue.data?.paused
         ? <Button icon={CirclePlay} busy={resume.isPending} {...(can ? {} : { why })} onClick={() => resume.mutate()}>{t("resume")}</Button>
         : <Button icon={CirclePause} {...(can ? {} : { why })} onClick={() => setAsks(true)}>{t("drain")}</Button>}
       <CopyAs action={{ cli: `runsheet worker scale ${count ?? 1}`, method: "PATCH", path: "/api/workers", body: { count: count ?? 1 } }} />
+      <Confirm open={zero} onClose={() => setZero(false)} title={t("zeroTitle")} description={running > 0 ? t("zeroText", { n: running }) : t("zeroIdle")} action={t("zeroDo")} danger busy={scale.isPending} onConfirm={() => scale.mutate(0)} />
       <Confirm open={asks} onClose={() => setAsks(false)} title={t("drainTitle")} description={t("drainText")} action={t("drain")} busy={pause.isPending} onConfirm={() => pause.mutate()}>
         <Field label={t("reason")} optional>{(ids) => <Input {...ids} value={reason} maxLength={500} onChange={(e) => setReason(e.target.value)} />}</Field>
       </Confirm>

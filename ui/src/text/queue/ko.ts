@@ -14,10 +14,11 @@ export const ko: Like<typeof en> = {
   clear: "선택 해제", filter: "이름이나 유형으로 찾기", more: "스크롤하면 {n}개를 더 불러옵니다", notLoaded: "불러온 작업만 걸러집니다",
   bulkTitle: "일치하는 작업 모두 변경", bulkCount: "작업 {n}개 일치", query: "이름에 포함", types: "작업 유형", all: "전체", apply: "적용", action: "할 일", done: "작업 {n}개 처리함",
   code_position: "차례를 기다림", code_no_slot: "빈 슬롯 없음", code_lock: "잠금", code_limit: "제한", code_paused: "정지됨", code_held: "보류됨", code_not_before: "{time} 이후", code_group: "그룹", code_direct_first: "직접 요청 먼저", code_retry_delay: "{time} 재시도", code_approval: "승인", code_event: "이벤트", code_parked: "대기 중", parked_approval: "승인 대기", parked_timer: "{time}까지 대기", parked_event: "이벤트 대기", parked_job: "다른 작업 대기", parked_retry_delay: "{time} 단계 재시도", parked_paused: "실행 정지됨", parked_turn: "같은 워크플로의 다른 실행 먼저",
-  stop: "중지", attempt: "{n}번째 시도", about: "약 {time}", between: "{a}에서 {b} 사이", restart: "서버가 {time}에 다시 시작되었습니다. 그때 대기하던 작업 {n}개는 순서가 그대로입니다.", waitsSince: "{n}번째", paramsJson: "이 작업 유형에는 스키마가 없습니다. 입력을 JSON으로 쓰세요.", runAt: "시작 제한 시각", editTitle: "{name} 편집", runAtHint: "비우면 가능한 한 빨리.",
+  stop: "중지", attempt: "{n}번째 시도", about: "약 {time}", restart: "서버가 {time}에 다시 시작되었습니다. 그때 대기하던 작업 {n}개는 순서가 그대로입니다.", waitsSince: "{n}번째", paramsJson: "이 작업 유형에는 스키마가 없습니다. 입력을 JSON으로 쓰세요.", runAt: "시작 제한 시각", editTitle: "{name} 편집", runAtHint: "비우면 가능한 한 빨리.",
   demo: "데모 시작", removeDemo: "데모 제거", demoRemoved: "데모를 제거했습니다", refused: "{n}개 거절됨", menu: "대기열 메뉴",
   drainedAt: "약 {time} 뒤 비워짐", tokens: "토큰 입력 {in}, 출력 {out}", typical: "보통 {time}", late: "평소보다 오래 걸림", since: "{time} 동안 대기", until: "{time} 뒤 포기", asks: "요청자 {name}",
   gone: "{name}은(는) 더 이상 대기하지 않습니다.", openRun: "실행 열기", dismiss: "닫기", locked: "첫 시도 뒤에는 입력을 바꿀 수 없습니다.", changedMeanwhile: "그사이 다른 사람이 이 작업을 바꿨습니다. 닫고 다시 여세요.",
   to: "어디로", labels: "레이블", labelHint: "키=값", count: "세기", limitNote: "한 번에 최대 1,000개입니다. 나머지는 다시 적용하세요.", applyTo: "작업 {n}개에 적용", refusedNote: "작업 {n}개는 거절됩니다.", nobody: "일치하는 작업이 없습니다.", and: "{n}개 더",
+  draining: "비우는 중: {n}개가 끝나고 새로 시작하지 않음", noSlots: "슬롯 없음: 시작하지 않음", noSlotsTitle: "슬롯을 0으로 바꿀까요?", noSlotsText: "실행 중인 작업 {n}개는 끝까지 실행되고, 슬롯이 다시 생길 때까지 새 작업은 시작되지 않습니다.", noSlotsIdle: "슬롯이 다시 생길 때까지 작업이 시작되지 않습니다.", noSlotsDo: "0으로 변경",
   directKind: "직접",
 };

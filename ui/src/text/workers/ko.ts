@@ -12,5 +12,6 @@ export const ko: Like<typeof en> = {
   releaseTitle: "{name} 잠금을 해제할까요?", releaseText: "아무것도 멈추지 않습니다. 보유자는 잠금 없이 계속 실행되고, 이 잠금이 필요한 다음 작업이 함께 시작될 수 있습니다. 먼저 보유자를 멈추세요.", releaseLost: "보유자의 서버가 사라졌습니다. 프로세스 종료가 확인되면 잠금은 저절로 풀립니다.",
   typeName: "확인하려면 {name} 입력", releaseDo: "잠금 해제", released: "{name} 잠금을 해제했습니다", capacityTitle: "{name}의 용량", capacityText: "동시에 보유할 수 있는 수입니다. 줄여도 지금 보유자는 유지됩니다.", holders: "동시 보유자 수", save: "저장", capacitySet: "{name}: 동시에 {n}개",
   limits: "동시 실행 제한", limitsText: "워커 수에 더해 적용됩니다.", ofAll: "모든 작업", ofType: "작업 유형", ofTemplate: "템플릿", ofTenant: "테넌트", noLimits: "워커 수 외에 제한이 없습니다.", addLimit: "제한 추가", editLimit: "{name}의 제한 변경", removeLimit: "{name}의 제한 제거",
+  draining: "비우는 중: {n}개가 끝나고 새로 시작하지 않음", noneStarts: "슬롯 없음: 시작하지 않음", zeroTitle: "워커를 0으로 바꿀까요?", zeroText: "실행 중인 작업 {n}개는 끝까지 실행되고, 워커가 다시 생길 때까지 새 작업은 시작되지 않습니다.", zeroIdle: "워커가 다시 생길 때까지 작업이 시작되지 않습니다.", zeroDo: "0으로 변경",
   limitTitle: "동시 실행 제한", limitText: "이 작업들이 동시에 실행될 수 있는 수입니다. 0이면 시작하지 않습니다. 실행 중인 작업은 멈추지 않습니다.", scope: "대상", name: "이름", max: "최대", limitSet: "제한을 저장했습니다", limitGone: "제한을 제거했습니다", wrongNumber: "0 이상의 정수여야 합니다", full: "가득 참", position: "{n}번째",
 };

@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Browser tests: the real binary (make build) in a real Chromium. One file at a
-// time, because each starts a server and a browser.
+// Browser tests: the real binary (make build) in a real Chromium. Two files at a
+// time: each starts a server and a browser, and mostly waits for them.
 export default defineConfig({
-  test: { include: ["e2e/**/*.test.ts"], environment: "node", fileParallelism: false, testTimeout: 240_000, hookTimeout: 240_000 },
+  test: { include: ["e2e/**/*.test.ts"], environment: "node", maxWorkers: 2, testTimeout: 240_000, hookTimeout: 240_000 },
 });

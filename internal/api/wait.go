@@ -60,17 +60,16 @@ func (s *service) await(ctx context.Context, j job.Job, d time.Duration) (job.Jo
 	defer done()
 	end := s.Clock.NewTimer(d)
 	defer end.Stop()
-	for {
+	for more := true; ; {
 		now, err := s.Store.Jobs.Job(ctx, j.Tenant, j.ID)
 		if err != nil {
 			return j, err
 		}
-		j = now
-		if j.State.Terminal() {
+		// After the time it is looked at once more: it may have ended since.
+		if j = now; j.State.Terminal() || !more {
 			return j, nil
 		}
-		more, err := s.pause(ctx, hints, j.ID, end.C(), pollEvery)
-		if err != nil || !more {
+		if more, err = s.pause(ctx, hints, j.ID, end.C(), pollEvery); err != nil {
 			return j, err
 		}
 	}

@@ -115,15 +115,14 @@ func newCanaries(t *testing.T, pg bool) *canaries {
 		db = u.String()
 	}
 	// A port that nobody listens on.
-	gone := httptest.NewServer(nil)
-	gone.Close()
+	const gone = "http://127.0.0.1:1"
 	c.server = newServer(t, "", "--allow-command", "/usr/bin/env,/bin/sh", "--log-level", "debug", "--log-format", "json",
-		"--allow-outbound", strings.TrimPrefix(c.target.URL, "http://")+","+strings.TrimPrefix(gone.URL, "http://"),
+		"--allow-outbound", strings.TrimPrefix(c.target.URL, "http://")+","+strings.TrimPrefix(gone, "http://"),
 		"--blob-url", "s3://"+bucket+"/e2e?endpoint=http://"+s3.Endpoint)
 	c.env = []string{
 		"RUNSHEET_ADMIN_TOKEN=", "RUNSHEET_DATABASE_URL=" + db, "RUNSHEET_REDIS_URL=" + redis,
 		"RUNSHEET_BLOB_ACCESS_KEY=" + s3.AccessKey, "RUNSHEET_BLOB_SECRET_KEY=" + s3.SecretKey,
-		"RUNSHEET_OIDC_ISSUER=" + c.provider.URL, "RUNSHEET_OIDC_CLIENT_ID=runsheet", "RUNSHEET_OIDC_CLIENT_SECRET=" + canaryClient, "CANARY_GONE=" + gone.URL,
+		"RUNSHEET_OIDC_ISSUER=" + c.provider.URL, "RUNSHEET_OIDC_CLIENT_ID=runsheet", "RUNSHEET_OIDC_CLIENT_SECRET=" + canaryClient, "CANARY_GONE=" + gone,
 	}
 	return c
 }

@@ -272,15 +272,10 @@ func badReceivers(t *testing.T, trap string) map[string]trouble {
 			}
 		}
 	}
-	down, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	down.Close()
 	tls := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(tls.Close)
 	return map[string]trouble{
-		"down":     {url: "http://" + down.Addr().String(), code: "target_unreachable", attempts: 3},
+		"down":     {url: "http://127.0.0.1:1", code: "target_unreachable", attempts: 3},
 		"bad TLS":  {url: tls.URL, code: "target_untrusted", attempts: 3},
 		"no https": {url: "http://example.com/", code: "target_not_allowed", attempts: 1},
 		"metadata": {url: "https://169.254.169.254/latest", code: "target_not_allowed", attempts: 1},

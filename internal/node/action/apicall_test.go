@@ -178,8 +178,6 @@ func TestAPICallRequests(t *testing.T) {
 func TestAPICallFailures(t *testing.T) {
 	t.Parallel()
 	url, _ := serve(t)
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
 	for name, c := range map[string]struct {
 		config      map[string]any
 		code, class string
@@ -193,7 +191,7 @@ func TestAPICallFailures(t *testing.T) {
 		"redirect":     {map[string]any{"url": "/302"}, "http_302", "http_3xx", true, 0},
 		"expect":       {map[string]any{"url": "/json", "expect": []any{int64(200), "204-205"}}, "http_201", "http_2xx", true, 0},
 		"huge":         {map[string]any{"url": "/huge"}, "response_too_large", "", true, 0},
-		"unreachable":  {map[string]any{"url": closed.URL}, "target_unreachable", node.ClassTimeout, false, 0},
+		"unreachable":  {map[string]any{"url": "http://127.0.0.1:1/"}, "target_unreachable", node.ClassTimeout, false, 0},
 		"loopback":     {map[string]any{"url": "http://[::1]:80/"}, "target_not_allowed", "", true, 0},
 		"metadata":     {map[string]any{"url": "http://169.254.169.254/latest"}, "target_not_allowed", "", true, 0},
 		"private":      {map[string]any{"url": "http://10.0.0.1/"}, "target_not_allowed", "", true, 0},

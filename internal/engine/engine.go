@@ -186,5 +186,8 @@ func (e *Engine) Run(ctx context.Context, a task.Attempt, h task.Host) error {
 		return err
 	}
 	defer p.close()
-	return p.play(ctx)
+	if err = p.play(ctx); err != nil { // it waits, is left or went wrong
+		p.log.release()
+	}
+	return err
 }

@@ -33,7 +33,7 @@ func (h *host) Log() io.Writer {
 		if h.item >= 0 {
 			prefix = fmt.Sprintf("%s[%d]", prefix, h.item)
 		}
-		h.log = &lines{to: h.t.h.Log(), prefix: prefix + ": ", mask: h.t.mask, said: h.said}
+		h.log = &lines{to: h.t.log, prefix: prefix + ": ", mask: h.t.mask, said: h.said}
 	})
 	return h.log
 }

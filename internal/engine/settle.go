@@ -299,7 +299,7 @@ func (t *turn) finish(ctx context.Context) error {
 		t.results()
 		t.touch("")
 		t.final = true
-		if err := t.save(ctx); err != nil {
+		if err := t.conclude(ctx); err != nil {
 			return err
 		}
 	}
@@ -317,6 +317,38 @@ func (t *turn) finish(ctx context.Context) error {
 		return task.Fatal(code, errors.New(orElse(t.state.Verdict(), "the run failed")))
 	case workflow.ResultCompleted, workflow.ResultRunning, workflow.ResultWaiting:
 	}
+	return nil
+}
+
+// Ender is a task.Host that writes the last step of a run together with the end of its
+// job, which saves a transaction. written is called when that is durable.
+type Ender interface {
+	Last(p store.WorkflowStep, written func())
+}
+
+// conclude has the last step written: with the end of the job if nothing else has to
+// follow from it before.
+func (t *turn) conclude(ctx context.Context) error {
+	host, can := t.h.(Ender)
+	if !can || t.items || len(t.mapped) > 0 || len(t.abandoned) > 0 || !t.signals.CancelAskedAt.IsZero() {
+		return t.save(ctx)
+	}
+	p := t.step()
+	p.Before, t.pending = t.pending, nil
+	t.tell(p)
+	t.show()
+	host.Last(p, func() {
+		if t.e.o.Watch == nil {
+			return
+		}
+		t.run.Seq, t.run.Epoch = p.Seq, p.Epoch
+		if t.run.StartedAt.IsZero() {
+			t.run.StartedAt = t.since
+		}
+		r := t.run
+		r.State, r.UpdatedAt = t.durable(), t.since
+		t.e.o.Watch.Saved(r, p.CheckpointID)
+	})
 	return nil
 }
 

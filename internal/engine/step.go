@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -90,7 +89,7 @@ func (t *turn) tell(p store.WorkflowStep) {
 		}
 		b.WriteByte('\n')
 	}
-	_, _ = io.WriteString(t.h.Log(), t.mask.Text(b.String()))
+	t.log.tell(t.mask.Text(b.String()), t.now())
 }
 
 // write writes a step, as often as it takes.

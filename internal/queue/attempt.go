@@ -119,7 +119,20 @@ func (e *Engine) attend(ctx, live context.Context, a *attempt) {
 		return
 	}
 	end := e.verdict(cause, err, result, a)
-	if e.record(live, log, func() error { return e.conclude(live, a.job, a.run, end) }) {
+	if e.record(live, log, func() error {
+		err := e.conclude(live, a.job, a.run, h.last, end)
+		if h.last != nil && (fault.Is(err, fault.InvalidInput) || fault.Is(err, fault.NotFound)) {
+			// To try again would not help.
+			err = fmt.Errorf("write step %d: %w", h.last.Seq, err)
+			log.Error("the last step of a workflow cannot be stored", "error", err)
+			h.last, end = nil, e.verdict(cause, task.Fatal("internal_error", err), result, a)
+			return e.conclude(live, a.job, a.run, nil, end)
+		}
+		return err
+	}) {
+		if h.last != nil {
+			h.written()
+		}
 		log.Debug("attempt ended")
 	}
 }

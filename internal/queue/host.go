@@ -31,6 +31,10 @@ type host struct {
 	a   *attempt
 	log Log
 
+	// last and written are what Last was given; only the attempt's goroutine uses them.
+	last    *store.WorkflowStep
+	written func()
+
 	mu    sync.Mutex
 	res   run.Result
 	calls int64 // to models, so far
@@ -72,6 +76,9 @@ func (h *host) close() run.Result {
 	h.res.LogBytes, h.res.LogTruncated = size, truncated
 	return h.res
 }
+
+// Last implements engine.Ender.
+func (h *host) Last(p store.WorkflowStep, written func()) { h.last, h.written = &p, written }
 
 // report writes what changed, until the attempt ends.
 func (h *host) report() {

@@ -158,13 +158,14 @@ func (e *Engine) interrupt(ctx context.Context, l store.Leftover) error {
 		return e.interruptDirect(ctx, l.Run)
 	}
 	at := e.o.Clock.Now()
-	return e.conclude(ctx, l.Job, l.Run, interrupted(at, l.Run.Result))
+	return e.conclude(ctx, l.Job, l.Run, nil, interrupted(at, l.Run.Result))
 }
 
 // conclude ends an attempt. events makes the job's and the run's event from
 // the job as it is: when the job changed meanwhile, it is read again and asked
-// again. stale_lease means that the attempt is no longer the caller's.
-func (e *Engine) conclude(ctx context.Context, j job.Job, r run.Run, events func(job.Job) (forJob, forRun any)) error {
+// again. stale_lease means that the attempt is no longer the caller's. last is the last
+// step of a workflow run, see store.Finish.
+func (e *Engine) conclude(ctx context.Context, j job.Job, r run.Run, last *store.WorkflowStep, events func(job.Job) (forJob, forRun any)) error {
 	for {
 		forJob, forRun := events(j)
 		jc, err := job.Apply(j, forJob)
@@ -175,7 +176,7 @@ func (e *Engine) conclude(ctx context.Context, j job.Job, r run.Run, events func
 		if err != nil {
 			return err
 		}
-		err = e.o.Store.Jobs.Finish(ctx, []store.Finish{{Job: jc, Run: rc}})[0]
+		err = e.o.Store.Jobs.Finish(ctx, []store.Finish{{Job: jc, Run: rc, Last: last}})[0]
 		if !fault.Is(err, fault.Conflict) {
 			return err
 		}

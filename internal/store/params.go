@@ -376,6 +376,11 @@ type Claimed struct {
 type Finish struct {
 	Job job.Change
 	Run run.Change
+	// Last is the last step of the job's workflow run, which is written in the same
+	// transaction; nil = there is none, or it is written already. Where it is refused, as
+	// WorkflowRuns.Step refuses it, nothing is written; but a step that does not follow
+	// the stored one is invalid_input, as one that cannot be stored.
+	Last *WorkflowStep
 }
 
 // ListRuns are the parameters of Runs.List. Empty fields do not filter.

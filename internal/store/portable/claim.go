@@ -423,6 +423,52 @@ func (s jobs) Situation(ctx context.Context, js []job.Job) (store.Situation, err
 
 func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 	errs := make([]error, len(items))
+	var plain []store.Finish
+	var at []int
+	for i, it := range items {
+		if it.Last != nil {
+			errs[i] = s.finishWith(ctx, it)
+			continue
+		}
+		plain, at = append(plain, it), append(at, i)
+	}
+	for i, err := range s.finishPlain(ctx, plain) {
+		errs[at[i]] = err
+	}
+	return errs
+}
+
+// finishWith writes the last step of a run with the end of its attempt, in a transaction
+// of its own: where the end is refused, the step must not stay.
+func (s jobs) finishWith(ctx context.Context, it store.Finish) error {
+	w, err := s.written(*it.Last)
+	if err != nil {
+		return err
+	}
+	w.ends = true
+	if it.Job.Before.Crashes > 0 && w.progress() {
+		it.Job.After.Crashes = 0
+	}
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
+		_, err := workflowRuns(s).step(ctx, tx, w)
+		if fault.Is(err, fault.Conflict) {
+			return fault.Wrap(err, fault.InvalidInput, "the last step of a run does not follow the stored one")
+		}
+		if err != nil {
+			return err
+		}
+		verdict, err := s.finish(ctx, tx, it)
+		tx.Hint(store.Hint{Topic: store.HintQueue})
+		return errOr(err, verdict)
+	})
+}
+
+// finishPlain ends attempts that have nothing more to write, in one transaction.
+func (s jobs) finishPlain(ctx context.Context, items []store.Finish) []error {
+	if len(items) == 0 {
+		return nil
+	}
+	errs := make([]error, len(items))
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		clear(errs)
 		// Members of groups by group, because each end locks its group.

@@ -79,10 +79,12 @@ type written struct {
 	deltas []string // of all
 	events []event.Event
 	rows   []batch
-	// waits are the nodes that wait after the step; ends are those of the step that
+	// waits are the nodes that wait after the step; others are those of the step that
 	// do not.
-	waits []waitRow
-	ends  map[string]bool
+	waits  []waitRow
+	others map[string]bool
+	// ends says that the attempt's end is written in the same transaction.
+	ends bool
 }
 
 type waitRow struct {
@@ -112,7 +114,7 @@ const (
 
 // written prepares a step.
 func (d *db) written(p store.WorkflowStep) (*written, error) {
-	w := &written{WorkflowStep: p, all: p.All(), ends: map[string]bool{}}
+	w := &written{WorkflowStep: p, all: p.All(), others: map[string]bool{}}
 	var nodes nodeRows
 	for i := range w.all {
 		one := &w.all[i]
@@ -209,9 +211,9 @@ func (w *written) nodes(one *store.WorkflowStep, list *nodeRows, text *bytes.Buf
 		states.add(text, "nodes", id, state)
 		if n.Status == workflow.NodeWaiting && n.Wait != nil {
 			w.waits = append(w.waits, waitRow{node: id, Wait: *n.Wait})
-			delete(w.ends, id)
+			delete(w.others, id)
 		} else {
-			w.ends[id] = true
+			w.others[id] = true
 		}
 		o, set := one.Delta.Outputs[id]
 		if !set && !slices.Contains(one.Delta.NoOutputs, id) {
@@ -380,7 +382,7 @@ func (s workflowRuns) step(ctx context.Context, tx Tx, w *written) (store.Workfl
 		w.Seq, w.Epoch, w.rest, ms, ms, w.RunID); err != nil {
 		return out, fmt.Errorf("begin step: %w", err)
 	}
-	if b.Crashes > 0 && w.progress() {
+	if b.Crashes > 0 && w.progress() && !w.ends { // else the end does it
 		if err := tx.Later(ctx, `UPDATE jobs SET crashes = 0, version = version + 1 WHERE job_id = $1`, w.JobID); err != nil {
 			return out, fmt.Errorf("clear crashes: %w", err)
 		}

@@ -127,7 +127,7 @@ func (d *db) settleWaits(ctx context.Context, tx Tx, w *written) ([]store.WokenN
 	if err != nil {
 		return nil, err
 	}
-	over := slices.DeleteFunc(all, func(id string) bool { return !w.ends[id] })
+	over := slices.DeleteFunc(all, func(id string) bool { return !w.others[id] })
 	if len(over) == 0 {
 		return woken, nil
 	}
@@ -140,7 +140,7 @@ func (d *db) settleWaits(ctx context.Context, tx Tx, w *written) ([]store.WokenN
 	}); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(woken, func(n store.WokenNode) bool { return w.ends[n.NodeID] }), nil
+	return slices.DeleteFunc(woken, func(n store.WokenNode) bool { return w.others[n.NodeID] }), nil
 }
 
 // sleeper is a node that waits for something that has come.

@@ -219,7 +219,7 @@ func (e *engine) LockSchedules(ctx context.Context, tx portable.Tx, ids []string
 func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order.Spot)) (portable.Mark, error) {
 	m := portable.Mark{Loose: map[int64]bool{}}
 	rows, err := tx.Query(ctx, `SELECT last_seq, NULL::bigint, '', '', 0, 0 FROM event_log WHERE id = 1
-		UNION ALL SELECT NULL, event_id, '', '', 0, 0 FROM events WHERE seq IS NULL
+		UNION ALL SELECT NULL, event_id, '', '', 0, 0 FROM events WHERE seq IS NULL AND places <> ''
 		UNION ALL SELECT NULL, NULL, rank, class, group_active, ready FROM jobs WHERE state = 'QUEUED' AND parked = ''`)
 	if err != nil {
 		return m, err
@@ -243,14 +243,16 @@ func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order
 }
 
 // MovedSince reads what is visible, with a number or without, in one statement,
-// so nothing waits for numbers to be given. An event that was read without one is
-// remembered until it comes again with one. Numbers have no gaps, so when there
-// are fewer events than numbers, retention has deleted some before they were
-// followed.
+// so nothing waits for numbers to be given. Of both kinds only what moved something is
+// read. An event that was read without a number is remembered until it comes again with
+// one. Numbers have no gaps, so when there are fewer events than numbers, retention has
+// deleted some before they were followed.
 func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark, limit int) (moved []string, next portable.Mark, overflow bool, err error) {
-	rows, err := tx.Query(ctx, `SELECT event_id, seq, places, last_seq FROM (
-			SELECT event_id, seq, places FROM events WHERE seq > $1
-			UNION ALL SELECT event_id, seq, places FROM events WHERE seq IS NULL) AS fresh
+	rows, err := tx.Query(ctx, `SELECT event_id, seq, places, last_seq,
+			CASE WHEN last_seq > $1 THEN (SELECT count(*) FROM (SELECT 1 FROM events WHERE seq > $1 LIMIT $2) AS behind) ELSE 0 END
+		FROM (
+			SELECT event_id, seq, places FROM events WHERE seq > $1 AND places <> ''
+			UNION ALL SELECT event_id, seq, places FROM events WHERE seq IS NULL AND places <> '') AS fresh
 		RIGHT JOIN event_log ON true WHERE event_log.id = 1 ORDER BY event_id LIMIT $2`, m.Seq, limit+1)
 	if err != nil {
 		return nil, m, false, fmt.Errorf("follow the order: %w", err)
@@ -261,7 +263,7 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 	for n := 0; rows.Next(); n++ {
 		var event, seq sql.NullInt64
 		var text sql.NullString
-		if err := rows.Scan(&event, &seq, &text, &next.Seq); err != nil {
+		if err := rows.Scan(&event, &seq, &text, &next.Seq, &numbered); err != nil {
 			return nil, m, false, err
 		}
 		if next.Seq < m.Seq {
@@ -274,7 +276,6 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 			continue // nothing new
 		}
 		if seq.Valid {
-			numbered++
 			delete(next.Loose, event.Int64)
 		} else {
 			next.Loose[event.Int64] = true
@@ -289,9 +290,9 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 	return moved, next, overflow || numbered < next.Seq-m.Seq, rows.Err()
 }
 
-// maxLoose is how many events without a number are read again and again before
+// maxLoose is how many moves without a number are read again and again before
 // somebody numbers them who needs no numbers.
-const maxLoose = 256
+const maxLoose = 64
 
 // numberSoon numbers events in the background, if nobody does it at this moment.
 func (e *engine) numberSoon() {

@@ -1,0 +1,3 @@
+-- +goose Up
+-- For PostgreSQL. Here the log is read by number, and has no events without one.
+SELECT 1;

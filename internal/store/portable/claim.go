@@ -18,6 +18,7 @@ import (
 	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/webhook"
 )
 
 // housekeeping is how many delayed jobs and deadlines one claim deals with.
@@ -41,11 +42,16 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		if err := s.LockQueue(ctx, tx); err != nil {
 			return err
 		}
-		now, err := s.Now(ctx, tx, p.Now)
+		var now time.Time
+		if err := s.NowLater(ctx, tx, p.Now, &now); err != nil {
+			return err
+		}
+		// Of what is tidied up, the transaction sees nothing: it is done then.
+		c, err := askScene(ctx, tx)
 		if err != nil {
 			return err
 		}
-		next, changed, err := s.tidy(ctx, tx, p.Instance, now)
+		next, changed, err := s.tidy(ctx, tx, p.Instance, &now)
 		if err != nil {
 			return err
 		}
@@ -55,11 +61,11 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 			again = true
 			return nil
 		}
-		snap, noted, err := snapshot(ctx, tx, now)
+		snap, err := c.snapshot(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		if err := forgetOvertaken(ctx, tx, snap.Overtaken, noted); err != nil {
+		if err := forgetOvertaken(ctx, tx, snap.Overtaken, c.noted); err != nil {
 			return err
 		}
 		snap.Room, snap.Self = p.Room, p.Instance
@@ -68,21 +74,25 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		}
 		var d job.Decision
 		if err := s.with(ctx, tx, func(x *order.Index) error {
-			h := &heads{ctx: ctx, tx: tx, index: x}
+			h := &heads{ctx: ctx, tx: tx, index: x, ahead: s.together(p.Room)}
 			snap.Heads = h
 			d = p.Decide(snap)
 			return h.err
 		}); err != nil {
 			return err
 		}
-		if len(d.Claims)+len(d.Direct) > 0 {
-			// A job may have been added or approved since the time was read, and must not
-			// have started before.
-			if snap.Now, err = s.Now(ctx, tx, p.Now); err != nil {
-				return err
-			}
+		// A job may have been added or approved since the time was read, and must not have
+		// started before.
+		switch {
+		case len(d.Direct) > 0 || slices.ContainsFunc(d.Claims, func(c job.Claim) bool { return c.Group != "" }):
+			snap.Now, err = s.Now(ctx, tx, p.Now)
+		case len(d.Claims) > 0: // it is there when the jobs are
+			err = s.NowLater(ctx, tx, p.Now, &snap.Now)
 		}
-		if err := carryOutDecision(ctx, tx, snap, d, &out); err != nil {
+		if err != nil {
+			return err
+		}
+		if err := s.carryOutDecision(ctx, tx, &snap, d, &out); err != nil {
 			return err
 		}
 		out.Settled = d.Settled && len(out.Started) == len(d.Claims) && len(out.Direct) == len(d.Direct)
@@ -96,9 +106,9 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 
 // tidy ends what is over at now: delays, start deadlines, locks from outside. It
 // returns when something is over next and whether it changed anything. As checkLease,
-// it refuses an instance that must not start anything.
-func (s jobs) tidy(ctx context.Context, tx Tx, instance string, now time.Time) (next time.Time, changed bool, err error) {
-	ms := clock.Millis(now)
+// it refuses an instance that must not start anything. now may be there only after the
+// next statement.
+func (s jobs) tidy(ctx context.Context, tx Tx, instance string, given *time.Time) (next time.Time, changed bool, err error) {
 	var at struct{ due, late, lock, until, ended sql.NullInt64 }
 	if err := tx.Row(ctx, `SELECT
 		(SELECT lease_until_ms FROM instances WHERE instance_id = $1), (SELECT ended_ms FROM instances WHERE instance_id = $2),
@@ -107,6 +117,8 @@ func (s jobs) tidy(ctx context.Context, tx Tx, instance string, now time.Time) (
 		(SELECT min(expires_ms) FROM lock_holders WHERE expires_ms > 0)`, instance, instance).Scan(&at.until, &at.ended, &at.due, &at.late, &at.lock); err != nil {
 		return next, false, fmt.Errorf("look for the next delay: %w", err)
 	}
+	now := *given
+	ms := clock.Millis(now)
 	if at.ended.Int64 != 0 || at.until.Int64 <= ms {
 		return next, false, noLease(instance)
 	}
@@ -174,8 +186,17 @@ func noLease(instance string) error {
 	return fault.Newf(fault.StaleLease, "instance %s has no living lease", instance)
 }
 
-// carryOutDecision writes what was decided.
-func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decision, out *store.Claims) error {
+// together is how many of n rows are worth one statement.
+func (d *db) together(n int) int {
+	if d.MaxParams() < maxRows*maxRows {
+		return 1
+	}
+	return min(n, maxRows)
+}
+
+// carryOutDecision writes what was decided. snap.Now may be there only after the next
+// statement.
+func (s jobs) carryOutDecision(ctx context.Context, tx Tx, snap *job.Snapshot, d job.Decision, out *store.Claims) error {
 	var models []string
 	for _, g := range d.Direct {
 		r, started, err := startDirect(ctx, tx, g, snap.Now)
@@ -198,7 +219,7 @@ func carryOutDecision(ctx context.Context, tx Tx, snap job.Snapshot, d job.Decis
 		}
 		ids = append(ids, c.JobID)
 	}
-	started, err := start(ctx, tx, ids, snap.Self, snap.Now)
+	started, err := s.start(ctx, tx, ids, snap.Self, &snap.Now)
 	if err != nil {
 		return err
 	}
@@ -226,19 +247,27 @@ func modelsOf(all []job.Direct, runID string) []string {
 }
 
 // start carries claims out: epoch, job, run, locks. The run of a resuming job goes
-// on. It leaves out a job that a
-// person cancelled, held or edited since it was read: those changes do
-// not wait for claims. The slot stays free until the next claim, which the
-// change's hint brings about.
-func start(ctx context.Context, tx Tx, ids []string, instance string, now time.Time) ([]store.Claimed, error) {
+// start carries claims out: epoch, job, run, locks. The run of a resuming job goes
+// on. It leaves out a job that a person cancelled, held or edited since it was read:
+// those changes do not wait for claims. The slot stays free until the next claim, which
+// the change's hint brings about. given is the time, which may be there only after the
+// next statement.
+func (s jobs) start(ctx context.Context, tx Tx, ids []string, instance string, given *time.Time) ([]store.Claimed, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	// Epochs that are not used leave a gap, which does not matter.
+	var last int64
+	if err := tx.Ask(ctx, single(&last), takeEpochs, len(ids)); err != nil {
+		return nil, fmt.Errorf("next epochs: %w", err)
+	}
+	// In the order of their ids, so that two which lock several do not wait for each other.
 	marks, args := values(ids)
-	js, err := queryJobs(ctx, tx, `job_id IN (`+marks+`)`, args...)
+	js, err := queryJobs(ctx, tx, `job_id IN (`+marks+`) ORDER BY job_id`+s.ForUpdate(), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs to claim: %w", err)
 	}
+	now := *given
 	js = slices.DeleteFunc(js, func(j job.Job) bool {
 		return j.State != job.Queued || j.HeldReason != "" || j.Parked != "" || j.AwaitsApproval() || !j.NotBefore.IsZero()
 	})
@@ -247,32 +276,20 @@ func start(ctx context.Context, tx Tx, ids []string, instance string, now time.T
 	}
 	// In the order of the decision, and so are the epochs.
 	slices.SortFunc(js, func(a, b job.Job) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
-	last, err := nextEpochs(ctx, tx, len(js))
-	if err != nil {
-		return nil, err
-	}
-	changes := make([]job.Change, len(js))
-	done := make([]bool, len(js))
+	out := make([]store.Claimed, 0, len(js))
+	var told []*announcement
 	for i, j := range js {
 		epoch := last - int64(len(js)-1-i)
-		if changes[i], err = job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch}); err != nil {
+		ch, err := job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch})
+		if err != nil {
 			return nil, err
 		}
 		// Before's epoch is the old one, and is compared.
-		if err := askRow(ctx, tx, changes[i], &done[i]); err != nil {
+		if err := askRow(ctx, tx, ch); err != nil {
 			return nil, err
 		}
-	}
-	if err := tx.Flush(ctx); err != nil {
-		return nil, fmt.Errorf("claim jobs: %w", err)
-	}
-	out := make([]store.Claimed, 0, len(js))
-	for i, ch := range changes {
-		if !done[i] {
-			continue
-		}
 		c := store.Claimed{Job: ch.After}
-		if js[i].Resuming {
+		if j.Resuming {
 			c.Run, err = resumeRun(ctx, tx, ch.After)
 		} else {
 			c.Run = runOf(ch.After)
@@ -281,13 +298,23 @@ func start(ctx context.Context, tx Tx, ids []string, instance string, now time.T
 		if err != nil {
 			return nil, err
 		}
-		if err := announceChange(ctx, tx, ch, deltaText(ch.Before.Spot(), ch.After.Spot()), stopRest); err != nil {
+		a, err := askAbout(ctx, tx, ch.Emit, deltaText(ch.Before.Spot(), ch.After.Spot()), webhook.Subject{Job: &ch.After})
+		if err != nil {
 			return nil, err
 		}
-		if err := takeLocks(ctx, tx, js[i].Needs().Locks, js[i].ID, c.Run, now); err != nil {
+		told = append(told, a)
+		if err := takeLocks(ctx, tx, j.Needs().Locks, j.ID, c.Run, now); err != nil {
 			return nil, err
 		}
 		out = append(out, c)
+	}
+	if err := tx.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("claim jobs: %w", err)
+	}
+	for _, a := range told {
+		if err := a.act(ctx, tx); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
@@ -403,7 +430,7 @@ func (s jobs) Situation(ctx context.Context, js []job.Job) (store.Situation, err
 		if err != nil {
 			return err
 		}
-		if out.Snapshot, _, err = snapshot(ctx, tx, now); err != nil {
+		if out.Snapshot, err = snapshot(ctx, tx, now); err != nil {
 			return err
 		}
 		if out.Settings, err = settings(ctx, tx); err != nil {

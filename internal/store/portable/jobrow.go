@@ -188,11 +188,13 @@ func jobChange(c job.Change) []any {
 }
 
 // askRow is changeRow of a job that is claimed, with the next statement: it changes
-// nothing but the row.
-func askRow(ctx context.Context, tx Tx, c job.Change, done *bool) error {
+// nothing but the row, which the transaction has locked.
+func askRow(ctx context.Context, tx Tx, c job.Change) error {
 	return tx.Ask(ctx, func(rows Rows) error {
-		*done = rows.Next()
-		return rows.Err()
+		if !rows.Next() {
+			return errOr(rows.Err(), fault.Newf(fault.InternalError, "job %s has changed although it is locked", c.Before.ID))
+		}
+		return nil
 	}, updateJob+` RETURNING 1`, jobChange(c)...)
 }
 

@@ -121,11 +121,13 @@ func nextEpoch(ctx context.Context, tx Tx) (int64, error) { return nextEpochs(ct
 // nextEpochs takes n epochs and returns the last of them.
 func nextEpochs(ctx context.Context, tx Tx, n int) (int64, error) {
 	var epoch int64
-	if err := tx.Row(ctx, `UPDATE queue SET epoch = epoch + $1 WHERE id = 1 RETURNING epoch`, n).Scan(&epoch); err != nil {
+	if err := tx.Row(ctx, takeEpochs, n).Scan(&epoch); err != nil {
 		return 0, fmt.Errorf("next epoch: %w", err)
 	}
 	return epoch, nil
 }
+
+const takeEpochs = `UPDATE queue SET epoch = epoch + $1 WHERE id = 1 RETURNING epoch`
 
 func (s locks) Acquire(ctx context.Context, p store.AcquireLock) (job.Holder, error) {
 	var out job.Holder
@@ -366,7 +368,7 @@ func (s locks) Take(ctx context.Context, p store.TakeLocks) (store.TakenLocks, e
 		if err := s.expire(ctx, tx, now); err != nil {
 			return err
 		}
-		snap, _, err := snapshot(ctx, tx, now)
+		snap, err := snapshot(ctx, tx, now)
 		if err != nil {
 			return err
 		}

@@ -79,6 +79,9 @@ type Engine interface {
 	// LockAttempt is Hot.LockJob, and returns what a step of its run asks about it;
 	// sql.ErrNoRows.
 	LockAttempt(ctx context.Context, tx Tx, id string) (Attempt, error)
+	// ForUpdate is what follows a query whose rows must not change until the transaction
+	// ends; "" where nothing can change them.
+	ForUpdate() string
 	// LockStep is LockAttempt of the job of a run, with what a step asks about that.
 	LockStep(ctx context.Context, tx Tx, runID, jobID string) (Begun, error)
 	Upkeep
@@ -97,7 +100,10 @@ type Upkeep interface {
 type Hot interface {
 	// Now is the authority's time: given, unless that is zero.
 	Now(ctx context.Context, tx Tx, given time.Time) (time.Time, error)
-	// LockQueue keeps every other claim out until the transaction ends.
+	// NowLater is Now whose outcome is there after the next statement or Tx.Flush.
+	NowLater(ctx context.Context, tx Tx, given time.Time, now *time.Time) error
+	// LockQueue keeps every other claim out until the transaction ends. It may be put off
+	// until the next statement.
 	LockQueue(ctx context.Context, tx Tx) error
 	// NextSeq reserves n places in the order and returns the first.
 	NextSeq(ctx context.Context, tx Tx, n int) (int64, error)
@@ -216,7 +222,26 @@ const insertEvent = `INSERT INTO events (tenant, type, at_ms, job_id, run_id, te
 	RETURNING EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = $9 AND w.type IN ($10, '*'))`
 
 func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s webhook.Subject) error {
-	wants := make([]struct{ hook, schedule, wait bool }, len(evs))
+	a, err := askAbout(ctx, tx, evs, moved, s)
+	if err != nil {
+		return err
+	}
+	if err := tx.Flush(ctx); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	return a.act(ctx, tx)
+}
+
+// announcement are events that are written with the next statement, and who wants them.
+type announcement struct {
+	events []event.Event
+	about  webhook.Subject
+	wants  []struct{ hook, schedule, wait bool }
+}
+
+// askAbout is the first half of announceAbout, up to Tx.Flush.
+func askAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s webhook.Subject) (*announcement, error) {
+	a := &announcement{evs, s, make([]struct{ hook, schedule, wait bool }, len(evs))}
 	for i, e := range evs {
 		args := []any{
 			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), moved,
@@ -233,26 +258,29 @@ func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, 
 		} else {
 			query += `, 1 = 0`
 		}
-		if err := tx.Ask(ctx, single(&wants[i].hook, &wants[i].schedule, &wants[i].wait), query, args...); err != nil {
-			return fmt.Errorf("announce %s: %w", e.Type, err)
+		if err := tx.Ask(ctx, single(&a.wants[i].hook, &a.wants[i].schedule, &a.wants[i].wait), query, args...); err != nil {
+			return nil, fmt.Errorf("announce %s: %w", e.Type, err)
 		}
 		moved = ""
 	}
-	if err := tx.Flush(ctx); err != nil {
-		return fmt.Errorf("announce: %w", err)
-	}
-	for i, e := range evs {
-		if wants[i].wait {
+	return a, nil
+}
+
+// act does what follows from events.
+func (a *announcement) act(ctx context.Context, tx Tx) error {
+	s := a.about
+	for i, e := range a.events {
+		if a.wants[i].wait {
 			if err := jobEnded(ctx, tx, *s.Job); err != nil {
 				return err
 			}
 		}
-		if wants[i].schedule {
+		if a.wants[i].schedule {
 			if err := setOff(ctx, tx, happeningOf(e, s), e, s); err != nil {
 				return err
 			}
 		}
-		if wants[i].hook || wantedByJob(s.Job, e) {
+		if a.wants[i].hook || wantedByJob(s.Job, e) {
 			if err := note(ctx, tx, e, s); err != nil {
 				return err
 			}

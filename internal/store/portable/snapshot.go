@@ -15,63 +15,96 @@ import (
 	"github.com/runsheet/runsheet/internal/rank"
 )
 
-// snapshot reads what a decision may look at, but for the waiting jobs. Its cost
-// is that of what runs, however much waits. noted is how many jobs have a note that they
-// were overtaken; some may not wait at their places any more.
-func snapshot(ctx context.Context, tx Tx, now time.Time) (s job.Snapshot, noted int, err error) {
-	s = job.Snapshot{Now: now, Rules: job.DefaultRules(), Held: map[string][]job.Holder{}}
+// scene is what a snapshot begins with: what always has to be asked.
+type scene struct {
+	snap job.Snapshot
+	// noted is how many jobs have a note that they were overtaken; some may not wait at
+	// their places any more.
+	noted int
+	// running is how many attempts each group has.
+	running map[string]int
+	there   struct{ budgets, directs, holders, capacities, groups bool }
+}
+
+// askScene asks for what a snapshot begins with; it is there after Tx.Flush.
+func askScene(ctx context.Context, tx Tx) (*scene, error) {
+	c := &scene{snap: job.Snapshot{Rules: job.DefaultRules(), Held: map[string][]job.Holder{}}, running: map[string]int{}}
+	s, there := &c.snap, &c.there
 	// What the tables that are mostly empty have is asked first, and at once.
-	var rules, loaded string
-	var there struct{ budgets, directs, holders, capacities, groups bool }
-	if err := tx.Row(ctx, `SELECT workers, paused, rules, loaded, EXISTS (SELECT 1 FROM llm_budgets), EXISTS (SELECT 1 FROM direct_requests),
+	if err := tx.Ask(ctx, func(rows Rows) error {
+		var rules, loaded string
+		if err := single(&s.Workers, &s.Paused, &rules, &loaded, &there.budgets, &there.directs, &there.holders, &there.capacities, &there.groups, &c.noted)(rows); err != nil {
+			return err
+		}
+		return errors.Join(decode(rules, &s.Rules), decode(loaded, &s.Loaded))
+	}, `SELECT workers, paused, rules, loaded, EXISTS (SELECT 1 FROM llm_budgets), EXISTS (SELECT 1 FROM direct_requests),
 		EXISTS (SELECT 1 FROM lock_holders), EXISTS (SELECT 1 FROM lock_capacities), EXISTS (SELECT 1 FROM job_groups WHERE state = 'RUNNING'),
-		(SELECT count(*) FROM overtaken) FROM queue WHERE id = 1`).
-		Scan(&s.Workers, &s.Paused, &rules, &loaded, &there.budgets, &there.directs, &there.holders, &there.capacities, &there.groups, &noted); err != nil {
-		return s, 0, fmt.Errorf("read queue: %w", err)
+		(SELECT count(*) FROM overtaken) FROM queue WHERE id = 1`); err != nil {
+		return nil, fmt.Errorf("read queue: %w", err)
 	}
+	if err := tx.Ask(ctx, func(rows Rows) error {
+		for rows.Next() {
+			o, err := scanOccupant(rows)
+			if err != nil {
+				return err
+			}
+			s.Running = append(s.Running, o)
+			c.running[o.Group]++
+		}
+		return rows.Err()
+	}, `SELECT job_id, run_id, tenant, job_type, template_id, locks, limits, group_id, started_ms FROM jobs WHERE state = 'RUNNING'`); err != nil {
+		return nil, fmt.Errorf("read running jobs: %w", err)
+	}
+	return c, nil
+}
+
+func scanOccupant(rows Rows) (o job.Occupant, err error) {
+	var j job.Job
+	var locks, limits string
+	var started int64
+	if err := rows.Scan(&o.JobID, &o.RunID, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits, &o.Group, &started); err != nil {
+		return o, err
+	}
+	o.Since = clock.FromMillis(started)
+	if err := errors.Join(decode(locks, &j.Locks), decode(limits, &j.Limits)); err != nil {
+		return o, err
+	}
+	o.Needs = j.Needs()
+	return o, nil
+}
+
+// snapshot reads what a decision may look at, but for the waiting jobs. Its cost
+// is that of what runs, however much waits.
+func snapshot(ctx context.Context, tx Tx, now time.Time) (job.Snapshot, error) {
+	c, err := askScene(ctx, tx)
+	if err != nil {
+		return job.Snapshot{}, err
+	}
+	if err := tx.Flush(ctx); err != nil {
+		return job.Snapshot{}, fmt.Errorf("read queue: %w", err)
+	}
+	return c.snapshot(ctx, tx, now)
+}
+
+// snapshot completes what was asked.
+func (c *scene) snapshot(ctx context.Context, tx Tx, now time.Time) (s job.Snapshot, err error) {
+	s, there := c.snap, c.there
+	s.Now = now
 	if there.budgets {
-		var err error
 		if s.Budgets, err = readBudgets(ctx, tx, now, `1 = 1`); err != nil {
-			return s, 0, err
+			return s, err
 		}
-	}
-	if err := errors.Join(decode(rules, &s.Rules), decode(loaded, &s.Loaded)); err != nil {
-		return s, 0, err
-	}
-	running := map[string]int{}
-	rows, err := tx.Query(ctx, `SELECT job_id, run_id, tenant, job_type, template_id, locks, limits, group_id, started_ms
-		FROM jobs WHERE state = 'RUNNING'`)
-	if err != nil {
-		return s, 0, fmt.Errorf("read running jobs: %w", err)
-	}
-	s.Running, err = collect(rows, func(r Rows) (o job.Occupant, err error) {
-		var j job.Job
-		var locks, limits string
-		var started int64
-		if err := r.Scan(&o.JobID, &o.RunID, &j.Tenant, &j.Type, &j.TemplateID, &locks, &limits, &o.Group, &started); err != nil {
-			return o, err
-		}
-		o.Since = clock.FromMillis(started)
-		if err := errors.Join(decode(locks, &j.Locks), decode(limits, &j.Limits)); err != nil {
-			return o, err
-		}
-		o.Needs = j.Needs()
-		running[o.Group]++
-		return o, nil
-	})
-	if err != nil {
-		return s, 0, err
 	}
 	var lent map[string]bool
 	if there.directs {
 		if lent, err = directs(ctx, tx, &s); err != nil {
-			return s, 0, err
+			return s, err
 		}
 	}
 	if there.holders {
 		hs, err := holders(ctx, tx, now, `1 = 1`)
 		if err != nil {
-			return s, 0, err
+			return s, err
 		}
 		for _, h := range hs {
 			s.Held[h.Lock] = append(s.Held[h.Lock], h)
@@ -79,18 +112,18 @@ func snapshot(ctx context.Context, tx Tx, now time.Time) (s job.Snapshot, noted 
 	}
 	if there.capacities {
 		if s.Capacity, err = capacities(ctx, tx); err != nil {
-			return s, 0, err
+			return s, err
 		}
 	}
 	if there.groups {
-		if s.Groups, err = runningGroups(ctx, tx, running, lent); err != nil {
-			return s, 0, err
+		if s.Groups, err = runningGroups(ctx, tx, c.running, lent); err != nil {
+			return s, err
 		}
 	}
-	if noted > 0 {
+	if c.noted > 0 {
 		s.Overtaken, err = overtaken(ctx, tx)
 	}
-	return s, noted, err
+	return s, err
 }
 
 // directs reads the direct lane into s and returns the groups that lend their
@@ -301,21 +334,63 @@ type heads struct {
 	ctx   context.Context
 	tx    Tx
 	index *order.Index
+	// ahead is how many jobs are read at once, where a statement for each costs much.
+	ahead int
 	err   error
 }
 
+// first reads the jobs that a walk meets first, by rank; nil for those that have
+// changed.
+func (h *heads) first(blocked func(resource string) bool) (map[rank.Rank]*job.Job, error) {
+	if h.ahead < 2 {
+		return nil, nil
+	}
+	var ranks []string
+	found := map[rank.Rank]*job.Job{}
+	h.index.Walk(blocked, func(r rank.Rank, _ string) bool {
+		ranks, found[r] = append(ranks, string(r)), nil
+		return len(ranks) < h.ahead
+	})
+	if len(ranks) < 2 {
+		return nil, nil
+	}
+	list, args := values(ranks)
+	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank IN (`+list+`)`, args...)
+	for i := range js {
+		found[js[i].Rank] = &js[i]
+	}
+	return found, err
+}
+
+// at reads the job at a place; nil if there is none any more.
+func (h *heads) at(r rank.Rank, first map[rank.Rank]*job.Job) (*job.Job, error) {
+	if j, read := first[r]; read {
+		return j, nil
+	}
+	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(r))
+	if err != nil || len(js) == 0 {
+		return nil, err
+	}
+	return &js[0], nil
+}
+
 func (h *heads) Walk(blocked func(resource string) bool, yield func(c job.Candidate, g *job.GroupWork) bool) error {
+	first, err := h.first(blocked)
+	if err != nil {
+		h.err = err
+		return err
+	}
 	offered := map[string]bool{} // groups that were looked at in this walk
 	h.index.Walk(func(resource string) bool { return offered[resource] || blocked(resource) }, func(r rank.Rank, _ string) bool {
-		js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(r))
+		j, err := h.at(r, first)
 		if err != nil {
 			h.err = err
 			return false
 		}
-		if len(js) == 0 || !js[0].Ready() {
+		if j == nil || !j.Ready() {
 			return true // a person changes it at this moment
 		}
-		c := candidate(js[0])
+		c := candidate(*j)
 		if c.Group == "" {
 			return yield(c, nil)
 		}

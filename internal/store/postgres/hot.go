@@ -21,20 +21,43 @@ func (e *engine) Now(ctx context.Context, tx portable.Tx, given time.Time) (time
 	if !given.IsZero() {
 		return given, nil
 	}
-	var ms int64
-	if err := tx.Row(ctx, `SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`).Scan(&ms); err != nil {
-		return time.Time{}, fmt.Errorf("read the database's clock: %w", err)
+	var now time.Time
+	if err := e.NowLater(ctx, tx, given, &now); err != nil {
+		return now, err
 	}
-	return clock.FromMillis(ms), nil
+	if err := tx.Flush(ctx); err != nil {
+		return now, fmt.Errorf("read the database's clock: %w", err)
+	}
+	return now, nil
 }
+
+// NowLater asks the database's clock with the next statement.
+func (e *engine) NowLater(ctx context.Context, tx portable.Tx, given time.Time, now *time.Time) error {
+	if *now = given; !given.IsZero() {
+		return nil
+	}
+	return tx.Ask(ctx, func(rows portable.Rows) error {
+		var ms int64
+		if !rows.Next() {
+			return errors.Join(rows.Err(), errNoClock)
+		}
+		if err := rows.Scan(&ms); err != nil {
+			return err
+		}
+		*now = clock.FromMillis(ms)
+		return nil
+	}, `SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`)
+}
+
+var errNoClock = errors.New("the database does not tell the time")
 
 // MaxParams is far below the protocol's limit, 65,535.
 func (e *engine) MaxParams() int { return 8192 }
 
-// LockQueue locks the queue's one row.
+// LockQueue locks the queue's one row, in one round trip with the statement that comes
+// next: that sees what was committed before the lock was there.
 func (e *engine) LockQueue(ctx context.Context, tx portable.Tx) error {
-	var one int
-	if err := tx.Row(ctx, `SELECT 1 FROM queue WHERE id = 1 FOR UPDATE`).Scan(&one); err != nil {
+	if err := tx.Later(ctx, `SELECT 1 FROM queue WHERE id = 1 FOR UPDATE`); err != nil {
 		return fmt.Errorf("lock queue: %w", err)
 	}
 	return nil
@@ -70,6 +93,9 @@ func (e *engine) LockJob(ctx context.Context, tx portable.Tx, id string) error {
 func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (portable.Attempt, error) {
 	return portable.ScanAttempt(tx.Row(ctx, `SELECT `+portable.AttemptColumns+` FROM jobs WHERE job_id = $1 FOR UPDATE`, id).Scan)
 }
+
+// ForUpdate locks rows.
+func (e *engine) ForUpdate() string { return " FOR UPDATE" }
 
 // LockStep locks the job's row and the run's.
 func (e *engine) LockStep(ctx context.Context, tx portable.Tx, runID, jobID string) (portable.Begun, error) {

@@ -22,6 +22,12 @@ func (e *engine) Now(_ context.Context, _ portable.Tx, given time.Time) (time.Ti
 	return given, nil
 }
 
+// NowLater is Now.
+func (e *engine) NowLater(ctx context.Context, tx portable.Tx, given time.Time, now *time.Time) (err error) {
+	*now, err = e.Now(ctx, tx, given)
+	return err
+}
+
 // MaxParams is small: SQLite looks a parameter's name up in a list of all names
 // when it is bound, so the cost grows with the square of their number.
 func (e *engine) MaxParams() int { return 128 }
@@ -45,6 +51,9 @@ func (e *engine) LockJob(context.Context, portable.Tx, string) error { return ni
 func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (portable.Attempt, error) {
 	return portable.ScanAttempt(tx.Row(ctx, `SELECT `+portable.AttemptColumns+` FROM jobs WHERE job_id = $1`, id).Scan)
 }
+
+// ForUpdate is nothing, as LockQueue.
+func (e *engine) ForUpdate() string { return "" }
 
 // LockStep only reads, as LockQueue; the time is the caller's.
 func (e *engine) LockStep(ctx context.Context, tx portable.Tx, runID, jobID string) (portable.Begun, error) {

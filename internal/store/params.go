@@ -346,43 +346,6 @@ type Statistics struct {
 	AverageWait *time.Duration
 }
 
-// ClaimJobs are the parameters of Jobs.Claim.
-type ClaimJobs struct {
-	Instance string
-	Now      time.Time // zero = the authority's clock
-	Room     int       // attempts that this instance takes at most
-	// Decide is the pure claim decision. It may be called more than once.
-	Decide func(job.Snapshot) job.Decision
-}
-
-// Claims are what Jobs.Claim started.
-type Claims struct {
-	Started []Claimed
-	// Direct are the requests of this instance that got their slot.
-	Direct []DirectStarted
-	// NextAt is when the next waiting job's time comes; zero = none waits for a time.
-	NextAt time.Time
-	// Settled says that all that could start has: to claim again right away is in vain.
-	Settled bool
-}
-
-// Claimed is one started attempt.
-type Claimed struct {
-	Job job.Job
-	Run run.Run
-}
-
-// Finish ends one attempt.
-type Finish struct {
-	Job job.Change
-	Run run.Change
-	// Last is the last step of the job's workflow run, which is written in the same
-	// transaction; nil = there is none, or it is written already. Where it is refused, as
-	// WorkflowRuns.Step refuses it, nothing is written; but a step that does not follow
-	// the stored one is invalid_input, as one that cannot be stored.
-	Last *WorkflowStep
-}
-
 // ListRuns are the parameters of Runs.List. Empty fields do not filter.
 type ListRuns struct {
 	Tenant        string

@@ -79,13 +79,20 @@ type Engine interface {
 	// LockAttempt is Hot.LockJob, and returns what a step of its run asks about it;
 	// sql.ErrNoRows.
 	LockAttempt(ctx context.Context, tx Tx, id string) (Attempt, error)
-	// ForUpdate is what follows a query whose rows must not change until the transaction
-	// ends; "" where nothing can change them.
-	ForUpdate() string
 	// LockStep is LockAttempt of the job of a run, with what a step asks about that.
 	LockStep(ctx context.Context, tx Tx, runID, jobID string) (Begun, error)
 	Upkeep
 	Hot
+	Saving
+}
+
+// Saving are what saves round trips.
+type Saving interface {
+	// NowLater is Hot.Now whose outcome is there after the next statement or Tx.Flush.
+	NowLater(ctx context.Context, tx Tx, given time.Time, now *time.Time) error
+	// ForUpdate is what follows a query whose rows must not change until the transaction
+	// ends; "" where nothing can change them.
+	ForUpdate() string
 }
 
 // Upkeep are those of store.Health that the engines have.
@@ -100,8 +107,6 @@ type Upkeep interface {
 type Hot interface {
 	// Now is the authority's time: given, unless that is zero.
 	Now(ctx context.Context, tx Tx, given time.Time) (time.Time, error)
-	// NowLater is Now whose outcome is there after the next statement or Tx.Flush.
-	NowLater(ctx context.Context, tx Tx, given time.Time, now *time.Time) error
 	// LockQueue keeps every other claim out until the transaction ends. It may be put off
 	// until the next statement.
 	LockQueue(ctx context.Context, tx Tx) error

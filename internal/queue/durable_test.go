@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/engine"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -244,5 +245,21 @@ func TestOnlyDurableTypesPark(t *testing.T) {
 	j := b.add(func(j *job.Job) { j.HeldReason = "by hand" })
 	if _, err := job.Apply(j, job.Woken{At: time.Now()}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("waking a job that has not begun: %v", err)
+	}
+}
+
+// TestDurableLastStep: a last step that cannot be stored fails the job at once, instead
+// of being tried for ever.
+func TestDurableLastStep(t *testing.T) {
+	t.Parallel()
+	var written atomic.Bool
+	b := setupDurable(t, func(_ context.Context, _ int32, a task.Attempt, h task.Host) error {
+		h.(engine.Ender).Last(store.WorkflowStep{RunID: "wfr_none", JobID: a.JobID, Epoch: a.Epoch, Seq: 1}, func() { written.Store(true) })
+		return nil
+	})
+	b.start()
+	j := b.ended(b.addDurable().ID)
+	if j.State != job.Failed || j.Failure.Code != "internal_error" || written.Load() {
+		t.Errorf("job %+v, written %v", j, written.Load())
 	}
 }

@@ -30,6 +30,7 @@ func workflowRunChecks() []check {
 		{"Workflows/StepClearsCrashes", workflowCrashes},
 		{"Workflows/EventsAreOneWithTheStep", workflowEvents},
 		{"Workflows/StepsTogetherAreAsApart", workflowTogether},
+		{"Workflows/LastStepIsOneWithTheEnd", workflowLast},
 		{"Workflows/SeedBeginsWithAState", workflowSeed},
 		{"Workflows/ListFiltersAndPages", workflowRunList},
 		{"Workflows/SwitchIsCompareAndSet", workflowSwitch},

@@ -2,11 +2,13 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/workflow"
 )
@@ -108,4 +110,55 @@ func (f *flow) ahead(n int) (list []store.WorkflowStep, state workflow.State) {
 		state = after
 	}
 	return list, state
+}
+
+// workflowLast: the last step of a run and the end of its job are written together, or
+// neither is.
+func workflowLast(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	f := begun(t, s, onCrash(job.CrashRetry))
+	f.node("a", workflow.NodeState{Status: workflow.NodeRunning, Attempt: 1})
+	f = f.retaken(base.Add(time.Minute))
+	same(t, "crashes", 1, read(t, s, f.Job.ID).Crashes)
+	after := f.state.Clone()
+	after.Nodes["a"] = workflow.NodeState{Status: workflow.NodeCompleted, Outcome: "success", Attempt: 1}
+	after.Phase, after.Result = workflow.PhaseOver, workflow.ResultCompleted
+	last := f.next(after, func(p *store.WorkflowStep) {
+		p.Events = []event.Event{{Tenant: tenant, Type: event.WorkflowRunCompleted, At: base, JobID: f.Job.ID, Data: map[string]string{"step": "last"}}}
+	})
+	end := func(c store.Claimed, edit ...func(*store.WorkflowStep)) error {
+		p := last
+		for _, e := range edit {
+			e(&p)
+		}
+		fin := ending(t, c, job.Succeeded{At: base.Add(3 * time.Minute)})
+		fin.Last = &p
+		return s.Jobs.Finish(t.Context(), []store.Finish{fin})[0]
+	}
+	wantCode(t, end(f.Claimed, func(p *store.WorkflowStep) { p.Seq++ }), fault.InvalidInput)
+	wantCode(t, end(f.Claimed, func(p *store.WorkflowStep) { p.Epoch-- }), fault.StaleLease)
+	wantCode(t, end(f.Claimed, func(p *store.WorkflowStep) { p.Delta.Outputs = map[string]map[string]any{"a": {"x": make(chan int)}} }), fault.InvalidInput)
+	// A person has changed the job since it was claimed: the end is refused, and with it
+	// the step.
+	old := f.Claimed
+	f.Job = mustMove(t, s, f.Job, job.CancelAsked{At: base.Add(2 * time.Minute), By: "ann"})
+	wantCode(t, end(old), fault.Conflict)
+	if r := f.stored(); r.Seq != f.seq || r.State.Phase == workflow.PhaseOver || read(t, s, f.Job.ID).State != job.Running {
+		t.Fatalf("after refusals the run is at step %d, %s, and the job %s", r.Seq, r.State.Phase, read(t, s, f.Job.ID).State)
+	}
+	if err := end(f.Claimed); err != nil {
+		t.Fatal(err)
+	}
+	r, j := f.stored(), read(t, s, f.Job.ID)
+	if r.Seq != last.Seq || r.State.Phase != workflow.PhaseOver || r.State.Status("a") != workflow.NodeCompleted || j.State != job.Completed || j.Crashes != 0 {
+		t.Errorf("step %d, %s, a is %s, the job %s with %d crashes", r.Seq, r.State.Phase, r.State.Status("a"), j.State, j.Crashes)
+	}
+	// The run's end is told before the job's.
+	evs := since(t, s, 0)
+	i := slices.IndexFunc(evs, func(e event.Event) bool { return e.Type == event.WorkflowRunCompleted })
+	k := slices.IndexFunc(evs, func(e event.Event) bool { return e.Type == event.JobRunCompleted })
+	if i < 0 || k < i {
+		t.Errorf("the run's end is event %d, the job's %d", i, k)
+	}
+	wantCode(t, end(f.Claimed), fault.StaleLease)
 }

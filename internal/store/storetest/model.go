@@ -59,6 +59,8 @@ func RunModel(t *testing.T, open func(*testing.T) store.Store, checks int, decid
 			"add":      m.add,
 			"group":    m.addGroup,
 			"more":     m.addMembers,
+			"form":     m.form,
+			"apart":    m.dissolve,
 			"edit":     m.edit,
 			"hold":     m.hold,
 			"release":  m.release,

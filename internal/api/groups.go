@@ -32,7 +32,7 @@ func (s *service) groupRoutes() []operation {
 				"If one is refused, nothing is stored, and the pointers say which. If-Match takes the ETag of GET /api/queue: 412, with the queue as it is, " +
 				"when a person has changed the order since.",
 			Body: wire.JobGroupInput{}, Matches: true, Faults: append(slices.Clone(made), fault.AlreadyStarted, fault.AlreadyFinished, fault.NotGroupable, fault.Conflict),
-			Handle: s.createGroup,
+			Handle:  s.createGroup,
 			Answers: []answer{{Status: http.StatusCreated, Doc: "stored", Body: wire.JobGroup{}}},
 		},
 		{

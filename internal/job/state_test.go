@@ -79,7 +79,10 @@ func variants() []struct {
 		{"parked-held", func(j *job.Job) { parked(j, "event", time.Time{}); j.HeldReason = "by hand" }},
 		{"parked-locks", func(j *job.Job) { resume(j); j.ResumeLocks = []string{"gpu:0"} }},
 		{"member", func(j *job.Job) { j.GroupID, j.GroupActive = "group_1", true }},
-		{"parked-member", func(j *job.Job) { parked(j, "timer", noon.Add(time.Minute)); j.GroupID, j.GroupActive = "group_1", true }},
+		{"parked-member", func(j *job.Job) {
+			parked(j, "timer", noon.Add(time.Minute))
+			j.GroupID, j.GroupActive = "group_1", true
+		}},
 		{"of-workflow", func(j *job.Job) { j.Trigger = job.TriggerWorkflow }},
 		{"third-crash", func(j *job.Job) { j.OnCrash, j.Crashes = job.CrashRetry, job.PoisonCrashes-1 }},
 	}

@@ -249,13 +249,6 @@ func (m *model) draft(rt *rapid.T) job.Job {
 	return j
 }
 
-// full keeps sequences small enough to be read.
-func (m *model) full(rt *rapid.T) {
-	if len(m.jobs) > 14 {
-		rt.Skip("enough")
-	}
-}
-
 func (m *model) add(rt *rapid.T) {
 	m.full(rt)
 	var js []job.Job

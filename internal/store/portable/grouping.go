@@ -268,8 +268,11 @@ func (s groups) apart(ctx context.Context, tx Tx, g job.Group, leaving []job.Job
 	var at int
 	err = s.with(ctx, tx, func(x *order.Index) error {
 		i := x.Position(g.Rank)
+		// A group that has begun is not in the index: then somebody else has this place.
+		free := g.Terminal()
 		if r, ok := x.At(i); ok && r == g.Rank {
 			i++
+			free = free && g.StartedAt.IsZero()
 		}
 		hi, _ := x.At(i)
 		for _, r := range kept {
@@ -278,7 +281,7 @@ func (s groups) apart(ctx context.Context, tx Tx, g job.Group, leaving []job.Job
 			}
 		}
 		to := make([]rank.Rank, 0, len(leaving))
-		if g.Terminal() {
+		if free {
 			to = append(to, g.Rank)
 		}
 		if n := len(leaving) - len(to); n > 0 {

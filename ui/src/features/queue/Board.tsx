@@ -310,7 +310,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     <Section title={t("waiting")} count={total} className="flex min-h-80 grow flex-col">
       <p id="drag-help" className="sr-only">{t("dragHelp")}</p>
       {top.length > 0 ? (
-        <div role="toolbar" aria-label={kit("selected", { n: top.length })} className="mb-3 flex h-8 flex-wrap items-center gap-2">
+        <div role="toolbar" aria-label={kit("selected", { n: top.length })} className="mb-3 flex min-h-8 flex-wrap items-center gap-2">
           <span className="text-sm font-medium">{kit("selected", { n: top.length })}</span>
           <Button small onClick={() => drop(topIds, 0)} {...(why ? { why } : {})}>{t("toTop")}</Button>
           <Button small onClick={() => drop(topIds, rows.length)} {...(why ? { why } : {})}>{t("toBottom")}</Button>

@@ -120,8 +120,8 @@ type GroupFilter struct {
 	PageSize int
 }
 
-// AddGroup puts a group of jobs into the queue, all of them or none. The answer
-// has them all.
+// AddGroup puts a group of jobs into the queue, all of them or none: new ones, or
+// ones that wait already. The answer has them all.
 func (c *Client) AddGroup(ctx context.Context, in JobGroupInput, call Call) (JobGroup, error) {
 	var out JobGroup
 	err := c.post(ctx, "/api/job-groups", in, call, &out)
@@ -170,6 +170,14 @@ func (c *Client) AddGroupJobs(ctx context.Context, groupID string, jobs []JobInp
 func (c *Client) CancelGroup(ctx context.Context, groupID string, call Call) (JobGroup, error) {
 	var out JobGroup
 	err := c.post(ctx, "/api/job-groups/"+escape(groupID)+"/cancel", nil, call, &out)
+	return out, err
+}
+
+// DissolveGroup makes the waiting members of a group ordinary jobs again, one
+// behind the other at its place.
+func (c *Client) DissolveGroup(ctx context.Context, groupID string, call Call) (JobGroupDissolved, error) {
+	var out JobGroupDissolved
+	err := c.post(ctx, "/api/job-groups/"+escape(groupID)+"/dissolve", nil, call, &out)
 	return out, err
 }
 

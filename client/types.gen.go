@@ -1078,6 +1078,19 @@ type JobGroup struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// JobGroupDissolved is the schema of that name in the API.
+type JobGroupDissolved struct {
+	GroupID string `json:"group_id"`
+	// JobIDs: the members that waited, in their order: they are ordinary jobs now, one behind the other.
+	JobIDs []string `json:"job_ids"`
+	// Position: number of places before the first of them.
+	Position int `json:"position"`
+	// Revision: of the order now.
+	Revision int64 `json:"revision"`
+	// Group: what is left of the group: the members that have begun or ended; null when there are none, and the group is gone.
+	Group *JobGroup `json:"group"`
+}
+
 // JobGroupInput is the schema of that name in the API.
 type JobGroupInput struct {
 	// Name: for people.
@@ -1102,8 +1115,10 @@ type JobGroupInput struct {
 	Bottom bool `json:"bottom,omitempty"`
 	// Labels: of the group.
 	Labels map[string]string `json:"labels,omitempty"`
-	// Jobs: the members in list order; more can be added while the group is PENDING, up to 10000.
-	Jobs []JobInput `json:"jobs"`
+	// Jobs: new jobs, the members in list order; either this or job_ids. More can be added while the group is PENDING, up to 10000.
+	Jobs []JobInput `json:"jobs,omitempty"`
+	// JobIDs: jobs that wait, the members in list order; either this or jobs. The group takes the place of the first of them in the queue, so no place and no priority goes with it.
+	JobIDs []string `json:"job_ids,omitempty"`
 }
 
 // JobGroupJobs is the schema of that name in the API.

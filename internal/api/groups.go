@@ -27,9 +27,12 @@ func (s *service) groupRoutes() []operation {
 	return []operation{
 		{
 			ID: "create_job_group", Method: http.MethodPost, Path: list, Scope: access.JobsWrite, Tag: "job-groups", Summary: "Put a group of jobs into the queue",
-			Doc: "The group has one place and, when its turn comes, one slot. Each member is made as in POST /api/jobs; if one is refused, nothing is stored, " +
-				"and the pointers say which.",
-			Body: wire.JobGroupInput{}, Faults: append(slices.Clone(made), fault.AlreadyStarted), Handle: s.createGroup,
+			Doc: "The group has one place and, when its turn comes, one slot. With jobs, each member is made as in POST /api/jobs. With job_ids, the members are " +
+				"jobs that wait and are in no group: the group takes the place of the first of them in the queue, and they stand there together, in the given order. " +
+				"If one is refused, nothing is stored, and the pointers say which. If-Match takes the ETag of GET /api/queue: 412, with the queue as it is, " +
+				"when a person has changed the order since.",
+			Body: wire.JobGroupInput{}, Matches: true, Faults: append(slices.Clone(made), fault.AlreadyStarted, fault.AlreadyFinished, fault.NotGroupable, fault.Conflict),
+			Handle:  s.createGroup,
 			Answers: []answer{{Status: http.StatusCreated, Doc: "stored", Body: wire.JobGroup{}}},
 		},
 		{
@@ -52,6 +55,13 @@ func (s *service) groupRoutes() []operation {
 				{Status: http.StatusOK, Doc: "it has ended", Body: wire.JobGroup{}},
 				{Status: http.StatusAccepted, Doc: "its running members were asked to stop", Body: wire.JobGroup{}},
 			},
+		},
+		{
+			ID: "dissolve_job_group", Method: http.MethodPost, Path: one + "/dissolve", Scope: access.JobsWrite, Tag: "job-groups", Summary: "Dissolve a group",
+			Doc: "The members that wait are ordinary jobs again, one behind the other at the group's place; nothing is cancelled. Those that have begun or ended stay " +
+				"members; a group without members is gone. If-Match is that of the order, as in POST /api/job-groups.",
+			Matches: true, Faults: []fault.Code{fault.AlreadyFinished, fault.AlreadyStarted, fault.Conflict}, Handle: s.dissolveGroup,
+			Answers: []answer{{Status: http.StatusOK, Doc: "what left the group, and what is left of it", Body: wire.JobGroupDissolved{}}},
 		},
 		{
 			ID: "add_job_group_jobs", Method: http.MethodPost, Path: one + "/jobs", Scope: access.JobsWrite, Tag: "job-groups", Summary: "Add members to a group",
@@ -109,7 +119,7 @@ func placeless(in wire.JobInput) error {
 // newGroup makes the group itself of an input.
 func newGroup(in wire.JobGroupInput) (job.Group, error) {
 	g := job.Group{
-		Name: in.Name, Mode: job.GroupMode(in.Mode), OnFailure: job.OnFailure(in.OnFailure), MaxParallel: min(len(in.Jobs), job.DefaultMaxParallel), Labels: in.Labels,
+		Name: in.Name, Mode: job.GroupMode(in.Mode), OnFailure: job.OnFailure(in.OnFailure), MaxParallel: min(len(in.Jobs)+len(in.JobIDs), job.DefaultMaxParallel), Labels: in.Labels,
 	}
 	if in.MaxParallel != nil {
 		g.MaxParallel = *in.MaxParallel
@@ -163,9 +173,20 @@ func (s *service) createGroup(r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
+	if (len(in.Jobs) == 0) == (len(in.JobIDs) == 0) {
+		return reply{}, fault.New(fault.InvalidInput, "say of what the group is made").
+			At("/jobs", "one_of", "give either this or job_ids").At("/job_ids", "one_of", "give either this or jobs")
+	}
 	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	g, err := newGroup(in)
 	if err != nil {
+		return reply{}, err
+	}
+	g.ID, g.Tenant, g.CreatedBy, g.CreatedAt = id.New(id.Group, now), r.tenant(), r.principal.Name, now
+	if len(in.JobIDs) > 0 {
+		return s.formGroup(r, in, g)
+	}
+	if _, err := s.seenOrder(r); err != nil {
 		return reply{}, err
 	}
 	p := store.AddGroup{Priority: job.PriorityNormal}
@@ -181,7 +202,6 @@ func (s *service) createGroup(r *request) (reply, error) {
 	for i := range p.Jobs {
 		p.Jobs[i].Priority = p.Priority
 	}
-	g.ID, g.Tenant, g.CreatedBy, g.CreatedAt = id.New(id.Group, now), r.tenant(), r.principal.Name, now
 	p.Group = g
 	render, err := s.renderAdded(r, http.StatusCreated)
 	if err != nil {
@@ -214,7 +234,11 @@ func (s *service) renderAdded(r *request, status int) (func(store.GroupAdded) re
 		for _, j := range a.Jobs {
 			v.Jobs = append(v.Jobs, s.explained(why, j, a.Position))
 		}
-		return reply{Status: status, Location: groupLocation(a.Group.ID), Body: v}
+		out := reply{Status: status, Location: groupLocation(a.Group.ID), Body: v}
+		if a.Revision != 0 {
+			out.ETag = etag(a.Revision)
+		}
+		return out
 	}, err
 }
 

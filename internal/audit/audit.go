@@ -44,6 +44,8 @@ const (
 	QueuePaused          Action = "queue.pause"           //
 	QueueResumed         Action = "queue.resume"          //
 	QueueReordered       Action = "queue.reorder"         // a person changed the order
+	GroupFormed          Action = "group.form"            // waiting jobs were made a group
+	GroupDissolved       Action = "group.dissolve"        // waiting members of a group are ordinary jobs again
 	JobsChanged          Action = "jobs.bulk"             // many jobs were changed at once
 	LimitsUpdated        Action = "limits.update"         // how many jobs run at a time
 	RulesUpdated         Action = "settings.update"       // the rules by which the queue decides

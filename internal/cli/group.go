@@ -16,7 +16,7 @@ import (
 
 func (a *app) groupCommand() *cobra.Command {
 	return a.noun("group", "Run several jobs in one slot: together, or one after another",
-		a.groupAdd(), a.groupList(), a.groupGet(), a.groupCancel(), a.groupAddJob())
+		a.groupAdd(), a.groupList(), a.groupGet(), a.groupCancel(), a.groupDissolve(), a.groupAddJob())
 }
 
 func (a *app) groupView() view[client.JobGroup] {
@@ -159,8 +159,9 @@ func (g *groupFlags) add(a *app, c *cobra.Command) {
 	}
 }
 
-// input is the group of the file, with what the flags say over it.
-func (g *groupFlags) input(a *app, c *cobra.Command) (in client.JobGroupInput, err error) {
+// input is the group of the file, with what the flags say over it, and of the
+// waiting jobs that are named.
+func (g *groupFlags) input(a *app, c *cobra.Command, waiting []string) (in client.JobGroupInput, err error) {
 	if g.file != "" {
 		if err := a.parseInput("file", fileArg(g.file), &in); err != nil {
 			return in, err
@@ -170,8 +171,12 @@ func (g *groupFlags) input(a *app, c *cobra.Command) (in client.JobGroupInput, e
 	if err != nil {
 		return in, err
 	}
-	if in.Jobs = append(in.Jobs, more...); len(in.Jobs) == 0 {
-		return in, &usage{text: "a group needs jobs", hint: "give --job, once for each, or --file; see: runsheet group add --help"}
+	in.Jobs, in.JobIDs = append(in.Jobs, more...), append(in.JobIDs, waiting...)
+	switch {
+	case len(in.Jobs)+len(in.JobIDs) == 0:
+		return in, &usage{text: "a group needs jobs", hint: "give --job, once for each, --file, or the ids of waiting jobs; see: runsheet group add --help"}
+	case len(in.Jobs) > 0 && len(in.JobIDs) > 0:
+		return in, usagef("a group is made of new jobs or of waiting ones, not of both")
 	}
 	for _, f := range []struct {
 		to    *string
@@ -209,15 +214,20 @@ func (g *groupFlags) input(a *app, c *cobra.Command) (in client.JobGroupInput, e
 func (a *app) groupAdd() *cobra.Command {
 	var g groupFlags
 	c := &cobra.Command{
-		Use: "add", Short: "Put a group of jobs into the queue", Args: noArgs,
+		Use: "add [JOB...]", Short: "Put a group of jobs into the queue, or make one of waiting jobs", Args: cobra.ArbitraryArgs, ValidArgsFunction: a.completeQueued(),
 		Long: `Add puts jobs into the queue that share one place and one slot: those of --job, in
 that order, or those of a --file. A file is JSON or YAML and has the fields of
-POST /api/job-groups; flags go before what it says. All jobs are added, or none.`,
+POST /api/job-groups; flags go before what it says. All jobs are added, or none.
+
+With the ids of jobs that wait, it makes a group of these instead, in that order.
+The group takes the place of the first of them in the queue; group dissolve is the
+way back.`,
 		Example: `  runsheet group add --name night --mode sequential --job extract --job load --job report
   runsheet group add --file night.yaml --top
+  runsheet group add --name night --mode sequential job_01jh0000000000000000000000 job_01jh0000000000000000000001
   runsheet group add --name sweep --max-parallel 2 --job '{"template_id":"train","params":{"lr":0.1}}' --job '{"template_id":"train","params":{"lr":0.2}}'`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			in, err := g.input(a, c)
+		RunE: func(c *cobra.Command, args []string) error {
+			in, err := g.input(a, c, args)
 			if err != nil {
 				return err
 			}
@@ -376,4 +386,43 @@ func (a *app) groupCancel() *cobra.Command {
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return c
+}
+
+func (a *app) groupDissolve() *cobra.Command {
+	return &cobra.Command{
+		Use: "dissolve GROUP", Short: "Make the waiting members of a group ordinary jobs again", Args: oneArg, ValidArgsFunction: a.completeGroups(),
+		Long: `Dissolve takes the members that wait out of a group. They stay in the queue, one
+behind the other at the group's place; nothing is cancelled. Members that have begun
+or ended stay in the group; a group without members is gone.`,
+		Example: "  runsheet group dissolve group_01jh0000000000000000000000",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			d, err := cl.DissolveGroup(c.Context(), args[0], client.Call{})
+			if err != nil {
+				return err
+			}
+			return printOne(a, dissolvedView(), d)
+		},
+	}
+}
+
+func dissolvedView() view[client.JobGroupDissolved] {
+	return view[client.JobGroupDissolved]{
+		id: func(d client.JobGroupDissolved) string { return strings.Join(d.JobIDs, "\n") },
+		detail: func(d client.JobGroupDissolved) []pair {
+			left := "nothing: it is gone"
+			if d.Group != nil {
+				left = groupCounts(*d.Group)
+			}
+			return []pair{
+				{"jobs", strings.Join(d.JobIDs, " ")},
+				{"position", strconv.Itoa(d.Position)},
+				{"group", d.GroupID},
+				{"left of it", left},
+			}
+		},
+	}
 }

@@ -60,6 +60,9 @@ func groupAnswer(w http.ResponseWriter, what string) bool {
 		g := group("PENDING")
 		g.Jobs = []client.Job{job("QUEUED")}
 		out = g
+	case "POST /job-groups/" + groupID + "/dissolve":
+		left := group("RUNNING")
+		out = client.JobGroupDissolved{GroupID: groupID, JobIDs: []string{jobID, "job_01jh0000000000000000000009"}, Position: 3, Revision: 7, Group: &left}
 	case "POST /job-groups/" + groupID + "/cancel":
 		out = group("RUNNING")
 	case "GET /locks":
@@ -87,31 +90,36 @@ func groupAnswer(w http.ResponseWriter, what string) bool {
 func TestGroupAndLockGolden(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
-		"group_add":         "group add --name night --job extract --job {\"job_type\":\"command\",\"params\":{\"argv\":[\"/bin/true\"]}}",
-		"group_add_help":    "group add --help",
-		"group_add_usage":   "group add --name night",
-		"group_add_field":   "group add --name night --job {\"jobType\":\"command\"}",
-		"group_ls":          "group ls",
-		"group_ls_json":     "group ls --json=group_id,status",
-		"group_get":         "group get " + groupID,
-		"group_add_job":     "group add-job " + groupID + " --job report",
-		"group_cancel":      "group cancel --yes " + groupID,
-		"group_cancel_asks": "group cancel " + groupID,
-		"lock_ls":           "lock ls",
-		"lock_get":          "lock get gpu:0",
-		"lock_acquire":      "lock acquire gpu:0 --holder train.py",
-		"lock_acquire_q":    "lock acquire gpu:0 --holder train.py -q",
-		"lock_acquire_held": "lock acquire held --holder train.py",
-		"lock_renew":        "lock renew gpu:0 17 --ttl 1m",
-		"lock_renew_lost":   "lock renew lost 17",
-		"lock_release":      "lock release gpu:0 17",
-		"lock_release_json": "lock get gpu:0 --json=name,free",
-		"lock_force":        "lock force-release gpu:0 17 --yes",
-		"lock_force_asks":   "lock force-release gpu:0 17",
-		"lock_capacity":     "lock set-capacity gpu:0 2",
-		"lock_run_help":     "lock run --help",
-		"lock_run_usage":    "lock run gpu:0",
-		"lock_token_usage":  "lock release gpu:0 x",
+		"group_add":           "group add --name night --job extract --job {\"job_type\":\"command\",\"params\":{\"argv\":[\"/bin/true\"]}}",
+		"group_add_help":      "group add --help",
+		"group_add_usage":     "group add --name night",
+		"group_add_waiting":   "group add --name night --mode sequential " + jobID + " job_01jh0000000000000000000009",
+		"group_add_both":      "group add --name night --job extract " + jobID,
+		"group_dissolve":      "group dissolve " + groupID,
+		"group_dissolve_json": "group dissolve " + groupID + " --json=job_ids,position",
+		"group_dissolve_help": "group dissolve --help",
+		"group_add_field":     "group add --name night --job {\"jobType\":\"command\"}",
+		"group_ls":            "group ls",
+		"group_ls_json":       "group ls --json=group_id,status",
+		"group_get":           "group get " + groupID,
+		"group_add_job":       "group add-job " + groupID + " --job report",
+		"group_cancel":        "group cancel --yes " + groupID,
+		"group_cancel_asks":   "group cancel " + groupID,
+		"lock_ls":             "lock ls",
+		"lock_get":            "lock get gpu:0",
+		"lock_acquire":        "lock acquire gpu:0 --holder train.py",
+		"lock_acquire_q":      "lock acquire gpu:0 --holder train.py -q",
+		"lock_acquire_held":   "lock acquire held --holder train.py",
+		"lock_renew":          "lock renew gpu:0 17 --ttl 1m",
+		"lock_renew_lost":     "lock renew lost 17",
+		"lock_release":        "lock release gpu:0 17",
+		"lock_release_json":   "lock get gpu:0 --json=name,free",
+		"lock_force":          "lock force-release gpu:0 17 --yes",
+		"lock_force_asks":     "lock force-release gpu:0 17",
+		"lock_capacity":       "lock set-capacity gpu:0 2",
+		"lock_run_help":       "lock run --help",
+		"lock_run_usage":      "lock run gpu:0",
+		"lock_token_usage":    "lock release gpu:0 x",
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, args) })
 	}
@@ -149,6 +157,10 @@ func TestGroupAddBodies(t *testing.T) {
 		if got, err := json.Marshal(body); err != nil || string(got) != want {
 			t.Errorf("%s: sent %s, %v", name, got, err)
 		}
+	}
+	f := serve(t, "QUEUED")
+	if _, talk, code := f.invoke(t.Context(), t, "", "group", "add", "--name", "n", "--mode", "sequential", jobID, "job_2"); code != exitOK || f.bodies[0] != `{"name":"n","mode":"sequential","job_ids":["`+jobID+`","job_2"]}` {
+		t.Errorf("of waiting jobs: exit %d: %s, sent %s", code, talk, f.bodies[0])
 	}
 	for _, text := range []string{"name: [", `{"name":"x","jobs":[{"jobType":"x"}]}`, "name: x\nname: y\njobs: []"} {
 		if _, talk, code := serve(t, "QUEUED").invoke(t.Context(), t, text, "group", "add", "--file", "-"); code != exitUsage || talk == "" {

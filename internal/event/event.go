@@ -31,6 +31,7 @@ const (
 	GroupCreated    Type = "group.created"
 	GroupStarted    Type = "group.started"   // a group got its slot
 	GroupFinished   Type = "group.finished"  // the last member of a group ended
+	GroupDissolved  Type = "group.dissolved" // a person took the waiting members out of a group
 	DirectStarted   Type = "direct.started"  // a direct request got its slot
 	DirectFinished  Type = "direct.finished" // a direct request ended
 	QueueReordered  Type = "queue.reordered" // a person changed the order

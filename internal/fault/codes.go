@@ -110,6 +110,7 @@ const (
 	AlreadyStarted         Code = "already_started"
 	WrongGroup             Code = "wrong_group"
 	GroupStarted           Code = "group_started"
+	NotGroupable           Code = "not_groupable"
 	LockHeld               Code = "lock_held"
 	LockNotHeld            Code = "lock_not_held"
 	DirectLaneFull         Code = "direct_lane_full"
@@ -228,6 +229,7 @@ var register = map[Code]Entry{
 	AlreadyStarted:         {Conflicting, "Already started", "The job does not wait any more; name another neighbour."},
 	WrongGroup:             {Invalid, "Wrong group", "A member moves only inside its group; move the group itself, or jobs that are in none."},
 	GroupStarted:           {Conflicting, "Group has started", "Jobs are added only to a group that is PENDING; make another one."},
+	NotGroupable:           {Conflicting, "Cannot be grouped", "Group only jobs that are in no group, wait for no approval and belong to no run of a workflow."},
 	LockHeld:               {Conflicting, "Lock held", "Try again when the holder named in detail has given it back."},
 	LockNotHeld:            {Conflicting, "Lock not held", "The lock expired, was taken away or given back: stop what relied on it."},
 	DirectLaneFull:         {Limited, "Direct lane full", "Try again after the time in Retry-After, or put the work into the queue."},

@@ -273,6 +273,22 @@ func rerequest(j Job, e Rerequested, c *Change) {
 	// The approvals announce it.
 }
 
+func groupable(j Job, _ Grouped) bool {
+	return j.GroupID == "" && !j.Resuming && j.Parked == "" && !j.AwaitsApproval() && j.Trigger != TriggerWorkflow
+}
+
+func enterGroup(j Job, e Grouped, c *Change) {
+	c.After = j
+	c.After.GroupID, c.After.Rank = e.GroupID, e.Rank
+}
+
+func member(j Job, _ Ungrouped) bool { return j.GroupID != "" && !j.Resuming && j.Parked == "" }
+
+func leaveGroup(j Job, e Ungrouped, c *Change) {
+	c.After = j
+	c.After.GroupID, c.After.GroupActive, c.After.Rank = "", false, e.Rank
+}
+
 func groupBegan(j Job, _ GroupBegan, c *Change) {
 	c.After = j
 	c.After.GroupActive = true

@@ -92,11 +92,16 @@ func (g Group) Member(s State, at time.Time) Group {
 	if g.Ended() < g.Total {
 		return g
 	}
-	g.State, g.FinishedAt = GroupPartial, at
-	if g.Succeeded == g.Total {
-		g.State = GroupCompleted
-	}
+	g.State, g.FinishedAt = g.Outcome(), at
 	return g
+}
+
+// Outcome is the state of the group once all its members have ended.
+func (g Group) Outcome() GroupState {
+	if g.Succeeded == g.Total {
+		return GroupCompleted
+	}
+	return GroupPartial
 }
 
 // Stops reports whether a member that ended in s ends the rest of the group.

@@ -128,6 +128,18 @@ type (
 		ApprovalID string
 		Until      time.Time
 	}
+	// Grouped makes the job a member of a group, at the given rank inside of its place.
+	// It is announced by the order as a whole, as Placed is.
+	Grouped struct {
+		At      time.Time
+		GroupID string
+		Rank    rank.Rank
+	}
+	// Ungrouped takes a waiting member out of its group and gives it a place of its own.
+	Ungrouped struct {
+		At   time.Time
+		Rank rank.Rank
+	}
 	// GroupBegan says that the job's group has its slot.
 	GroupBegan struct{ At time.Time }
 	// Parked gives the slot of a durable run back while it waits for something: until
@@ -174,6 +186,8 @@ var Table = fsm.New[State, Job, Change](func(j Job) State { return j.State },
 	fsm.On[Restored](fsm.From(Cancelled), fsm.When("never started", neverStarted), fsm.To(Queued), fsm.Do(restore)),
 	fsm.On[Approved](fsm.From(Queued), fsm.When("waits for an approval", waitsForApproval), fsm.To(Queued), fsm.Do(approve)),
 	fsm.On[Rerequested](fsm.From(Queued), fsm.When("waits for an approval", stillWaits), fsm.To(Queued), fsm.Do(rerequest)),
+	fsm.On[Grouped](fsm.From(Queued), fsm.When("in no group, no run goes on, waits for no approval, no workflow run's", groupable), fsm.To(Queued), fsm.Do(enterGroup)),
+	fsm.On[Ungrouped](fsm.From(Queued), fsm.When("a member whose run does not go on", member), fsm.To(Queued), fsm.Do(leaveGroup)),
 	fsm.On[GroupBegan](fsm.From(Queued), fsm.To(Queued), fsm.Do(groupBegan)),
 	fsm.On[Parked](fsm.From(Running), fsm.When("crash policy resume", mayPark), fsm.To(Queued), fsm.Do(park)),
 	fsm.On[Woken](fsm.From(Queued), fsm.When("its run goes on", mayWake), fsm.To(Queued), fsm.Do(wake)),

@@ -46,6 +46,8 @@ func events() []any {
 		job.Approved{At: noon},
 		job.Rerequested{At: noon, ApprovalID: "appr_2", Until: noon.Add(time.Hour)},
 		job.GroupBegan{At: noon},
+		job.Grouped{At: noon, GroupID: "group_1", Rank: "cx!0000000"},
+		job.Ungrouped{At: noon, Rank: "cx"},
 		job.Edited{At: noon, NotBefore: &noon},
 		job.Parked{At: noon, For: "approval", Until: noon.Add(time.Hour)},
 		job.Parked{At: noon, For: "timer", CancelSeen: true},
@@ -76,6 +78,12 @@ func variants() []struct {
 		{"parked", func(j *job.Job) { parked(j, "timer", noon.Add(time.Minute)) }},
 		{"parked-held", func(j *job.Job) { parked(j, "event", time.Time{}); j.HeldReason = "by hand" }},
 		{"parked-locks", func(j *job.Job) { resume(j); j.ResumeLocks = []string{"gpu:0"} }},
+		{"member", func(j *job.Job) { j.GroupID, j.GroupActive = "group_1", true }},
+		{"parked-member", func(j *job.Job) {
+			parked(j, "timer", noon.Add(time.Minute))
+			j.GroupID, j.GroupActive = "group_1", true
+		}},
+		{"of-workflow", func(j *job.Job) { j.Trigger = job.TriggerWorkflow }},
 		{"third-crash", func(j *job.Job) { j.OnCrash, j.Crashes = job.CrashRetry, job.PoisonCrashes-1 }},
 	}
 }

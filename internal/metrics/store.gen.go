@@ -839,6 +839,20 @@ func (d timedGroups) Add(ctx context.Context, a1 store.AddMembers) (store.GroupA
 	return r0, err
 }
 
+func (d timedGroups) Form(ctx context.Context, a1 store.FormGroup) (store.GroupAdded, error) {
+	done := d.m.begin("groups", "form")
+	r0, err := d.Groups.Form(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedGroups) Dissolve(ctx context.Context, a1 store.DissolveGroup) (store.GroupDissolved, error) {
+	done := d.m.begin("groups", "dissolve")
+	r0, err := d.Groups.Dissolve(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 func (d timedGroups) Group(ctx context.Context, a1 string, a2 string) (job.Group, error) {
 	done := d.m.begin("groups", "group")
 	r0, err := d.Groups.Group(ctx, a1, a2)

@@ -101,11 +101,47 @@ type AddMembers struct {
 	Key             *Key
 }
 
+// FormGroup are the parameters of Groups.Form.
+type FormGroup struct {
+	Group job.Group
+	// JobIDs are the members in list order, each once.
+	JobIDs []string
+	// IfRevision refuses when the order has another revision by now; 0 = whatever.
+	IfRevision int64
+	// Allow returns an error for a job that the caller must not change; nil: all.
+	Allow func(job.Job) error
+	Key   *Key
+	Audit *audit.Entry
+}
+
+// DissolveGroup are the parameters of Groups.Dissolve.
+type DissolveGroup struct {
+	Tenant, ID string
+	IfRevision int64 // as in FormGroup
+	At         time.Time
+	Allow      func(job.Job) error // as in FormGroup
+	Key        *Key
+	Audit      *audit.Entry
+}
+
+// GroupDissolved is what Groups.Dissolve did.
+type GroupDissolved struct {
+	// Group is what is left of it: its members are those that have begun or ended.
+	// Deleted says that there are none, and no such group any more.
+	Group   job.Group
+	Deleted bool
+	// JobIDs are those that left, in their order; Position is the first one's.
+	JobIDs   []string
+	Position int
+	Revision int64
+}
+
 // GroupAdded is a group and members that were added to it.
 type GroupAdded struct {
 	Group    job.Group
 	Jobs     []job.Job
-	Position int // of the group
+	Position int   // of the group
+	Revision int64 // of the order, after Form
 }
 
 // ListGroups are the parameters of Groups.List.
@@ -135,54 +171,6 @@ type CancelGroup struct {
 	By         string
 	At         time.Time
 	Key        *Key
-}
-
-// Lock is one lock.
-type Lock struct {
-	Name      string
-	Capacity  int // at least 1
-	Holders   []job.Holder
-	UpdatedAt time.Time // of the capacity; zero = never set
-}
-
-// ListLocks are the parameters of Locks.List.
-type ListLocks struct {
-	AfterName string
-	Limit     int // at least 1
-}
-
-// LockPage is one page. More says that locks follow.
-type LockPage struct {
-	Locks []Lock
-	More  bool
-}
-
-// AcquireLock are the parameters of Locks.Acquire.
-type AcquireLock struct {
-	Tenant string
-	Name   string
-	Holder string // what the program calls itself
-	TTL    time.Duration
-	Now    time.Time // zero = the authority's clock
-	Key    *Key
-	Audit  *audit.Entry
-}
-
-// RenewLock are the parameters of Locks.Renew.
-type RenewLock struct {
-	Tenant, Name string
-	Token        int64
-	TTL          time.Duration
-	Now          time.Time // zero = the authority's clock
-	Key          *Key
-}
-
-// SetCapacity are the parameters of Locks.SetCapacity.
-type SetCapacity struct {
-	Tenant, Name string
-	Capacity     int // 1..1024
-	At           time.Time
-	Audit        *audit.Entry
 }
 
 // EnterDirect are the parameters of Direct.Enter.

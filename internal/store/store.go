@@ -252,6 +252,17 @@ type Groups interface {
 	Create(ctx context.Context, p AddGroup) (GroupAdded, error)
 	// Add appends members to a pending group; group_started, not_found.
 	Add(ctx context.Context, p AddMembers) (GroupAdded, error)
+	// Form stores a group of jobs that wait, all or none. It takes the place of the
+	// first of them in the order, and its members stand in the order of p.JobIDs.
+	// not_found, already_started, already_finished or not_groupable for a job that
+	// cannot be a member; version_mismatch as in Order.Place. p.Key as in Jobs.Add.
+	Form(ctx context.Context, p FormGroup) (GroupAdded, error)
+	// Dissolve lets the waiting members of a group that has not ended be ordinary
+	// jobs, one behind the other at the group's place. Those that have begun stay
+	// its members; without any member the group is deleted. already_finished;
+	// already_started when all that is left of it has begun; version_mismatch as in
+	// Order.Place.
+	Dissolve(ctx context.Context, p DissolveGroup) (GroupDissolved, error)
 	// Group returns one; not_found.
 	Group(ctx context.Context, tenant, id string) (job.Group, error)
 	// Members returns the jobs of a group in list order, at most limit behind a rank.

@@ -93,6 +93,56 @@ it("moves several, cancels, and takes back", async () => {
   await until(async () => (await order()).join("") === "beacdf", "back");
 });
 
+it("groups some of the waiting jobs, takes it back, and ungroups them", async () => {
+  const page = await f.page("/queue");
+  const status = async () => (await f.call<{ queued: { jobs: { job_id: string }[] } }>("GET", "/queue/status")).queued.jobs.map((j) => j.job_id);
+  const both = async (want: string, groups: number, what: string) => {
+    await until(async () => (await order()).join("") === want, what);
+    // What the page shows, without the heads of groups, is the order that the API tells.
+    const ids = await waiting().then((all) => all.map((j) => j.job_id));
+    expect(await status()).toEqual(ids);
+    await until(async () => (await page.locator("[data-row^=job_]").count()) === ids.length && (await page.locator("[data-row^=group_]").count()) === groups, `the rows of ${what}`);
+    const shown = await page.locator("[data-row^=job_]").evaluateAll((all) => all.map((e) => [e.getBoundingClientRect().top, e.getAttribute("data-row")] as const).sort((x, y) => x[0] - y[0]).map((e) => e[1]));
+    expect(shown).toEqual(ids);
+  };
+  const calls = changes(page);
+  await row(page, "f").press("c");
+  await both("abcde", 0, "five jobs");
+  for (const n of ["b", "d", "e"]) await row(page, n).press("x");
+  await page.getByRole("button", { name: "Group…" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("night's batch");
+  await dialog.getByText("together, 3 at a time").click();
+  expect(await axe(page)).toEqual([]);
+  await dialog.getByRole("button", { name: "Copy as" }).click();
+  await page.getByRole("menuitem", { name: /CLI|command line/i }).waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.getByRole("button", { name: "Group", exact: true }).click();
+  await both("abdec", 1, "the group");
+  expect(calls.at(-1)?.path).toBe("/api/job-groups");
+  // The undo puts everything where it was.
+  await page.getByRole("button", { name: "Undo" }).last().click();
+  await both("abcde", 0, "the old order");
+  // The same by keys alone, through the menu of a row, one after another.
+  for (const n of ["e", "c"]) await row(page, n).press("x");
+  await row(page, "c").press(".");
+  await page.getByRole("menuitem", { name: "Group…" }).press("Enter");
+  await dialog.getByLabel("Name").fill("chain");
+  await page.keyboard.press("Enter");
+  await both("abced", 1, "the second group");
+  const [g] = (await f.call<{ items: { group_id: string; mode: string; total: number; position: number }[] }>("GET", "/api/job-groups?status=PENDING")).items;
+  expect(g).toMatchObject({ mode: "sequential", total: 2, position: 2 });
+  await row(page, "chain").press(".");
+  await page.getByRole("menuitem", { name: "Ungroup" }).press("Enter");
+  await both("abced", 0, "no group");
+  await page.getByRole("button", { name: "Undo" }).last().click();
+  await both("abced", 1, "the group again");
+  await row(page, "chain").press("x");
+  await page.getByRole("button", { name: "Ungroup" }).click();
+  await both("abced", 0, "no group again");
+  expect(errors(page)).toEqual([]);
+});
+
 it("ends equal to the server when two browsers race with 200 moves", async () => {
   const pages = await Promise.all([f.page("/queue"), f.page("/queue")]);
   for (const p of pages) await row(p, "a").waitFor();

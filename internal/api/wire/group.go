@@ -7,7 +7,7 @@ import (
 )
 
 // JobGroupInput puts several jobs into the queue as a group, which has one place
-// and one slot.
+// and one slot: new ones, or ones that wait already.
 type JobGroupInput struct {
 	Name        string            `json:"name" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"for people"`
 	Mode        string            `json:"mode" enum:"parallel,sequential" doc:"parallel: the members start together; sequential: one after another, in list order"`
@@ -20,7 +20,17 @@ type JobGroupInput struct {
 	Top         bool              `json:"top,omitempty" doc:"before everything that waits"`
 	Bottom      bool              `json:"bottom,omitempty" doc:"behind everything that waits"`
 	Labels      map[string]string `json:"labels,omitempty" doc:"of the group"`
-	Jobs        []JobInput        `json:"jobs" minItems:"1" maxItems:"500" doc:"the members in list order; more can be added while the group is PENDING, up to 10000"`
+	Jobs        []JobInput        `json:"jobs,omitempty" minItems:"1" maxItems:"500" doc:"new jobs, the members in list order; either this or job_ids. More can be added while the group is PENDING, up to 10000"`
+	JobIDs      []string          `json:"job_ids,omitempty" minItems:"1" maxItems:"500" doc:"jobs that wait, the members in list order; either this or jobs. The group takes the place of the first of them in the queue, so no place and no priority goes with it"`
+}
+
+// JobGroupDissolved is what dissolving a group did.
+type JobGroupDissolved struct {
+	GroupID  string    `json:"group_id"`
+	JobIDs   []string  `json:"job_ids" doc:"the members that waited, in their order: they are ordinary jobs now, one behind the other"`
+	Position int       `json:"position" doc:"number of places before the first of them"`
+	Revision int64     `json:"revision" doc:"of the order now"`
+	Group    *JobGroup `json:"group" doc:"what is left of the group: the members that have begun or ended; null when there are none, and the group is gone"`
 }
 
 // JobGroupJobs adds members to a group.

@@ -66,6 +66,17 @@ func saveGroup(ctx context.Context, tx Tx, g job.Group) error {
 	return nil
 }
 
+// insertGroup writes a new group without members.
+func insertGroup(ctx context.Context, tx Tx, g job.Group) error {
+	if _, err := tx.Exec(ctx, `INSERT INTO job_groups (`+groupColumns+`, name_folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+		0, 0, 0, 0, 0, 0, $10, $11, $12, 0, 0, $13)`,
+		g.ID, g.Tenant, g.Name, string(g.Mode), g.MaxParallel, string(g.OnFailure), string(g.State), g.Version, string(g.Rank),
+		encodeLabels(g.Labels), g.CreatedBy, clock.Millis(g.CreatedAt), fold(g.Name)); err != nil {
+		return fmt.Errorf("insert group: %w", err)
+	}
+	return nil
+}
+
 func groupEvent(g job.Group, t event.Type, at time.Time) event.Event {
 	e := event.Event{Tenant: g.Tenant, Type: t, At: at, Data: map[string]string{"group_id": g.ID}}
 	if g.Terminal() {
@@ -115,11 +126,8 @@ func (s groups) Create(ctx context.Context, p store.AddGroup) (store.GroupAdded,
 			return err
 		}
 		g.Rank = at[0]
-		if _, err := tx.Exec(ctx, `INSERT INTO job_groups (`+groupColumns+`, name_folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-			0, 0, 0, 0, 0, 0, $10, $11, $12, 0, 0, $13)`,
-			g.ID, g.Tenant, g.Name, string(g.Mode), g.MaxParallel, string(g.OnFailure), string(g.State), g.Version, string(g.Rank),
-			encodeLabels(g.Labels), g.CreatedBy, clock.Millis(g.CreatedAt), fold(g.Name)); err != nil {
-			return fmt.Errorf("insert group: %w", err)
+		if err := insertGroup(ctx, tx, g); err != nil {
+			return err
 		}
 		if err := announce(ctx, tx, []event.Event{groupEvent(g, event.GroupCreated, g.CreatedAt)}); err != nil {
 			return err

@@ -155,6 +155,11 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 	if err := rework(ctx, tx, b, a); err != nil {
 		return "", false, err
 	}
+	if b.GroupID != a.GroupID { // rare, too
+		if _, err := tx.Exec(ctx, `UPDATE jobs SET group_id = $1 WHERE job_id = $2`, a.GroupID, a.ID); err != nil {
+			return "", false, fmt.Errorf("change a job's group: %w", err)
+		}
+	}
 	if err := endAwaited(ctx, tx, c); err != nil {
 		return "", false, err
 	}

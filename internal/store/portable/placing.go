@@ -32,6 +32,23 @@ type unit struct {
 type shift struct {
 	unit unit
 	to   rank.Rank
+	// enters is the group of which a job becomes a member; leaves says that it is one no
+	// more.
+	enters string
+	leaves bool
+}
+
+// of is what the shift does to one of its jobs.
+func (sh shift) of(j job.Job, at time.Time) any {
+	switch {
+	case sh.enters != "":
+		return job.Grouped{At: at, GroupID: sh.enters, Rank: sh.to}
+	case sh.leaves:
+		return job.Ungrouped{At: at, Rank: sh.to}
+	case sh.unit.group:
+		return job.Placed{At: at, Rank: sh.to + j.Rank[len(j.Rank.Place()):]}
+	}
+	return job.Placed{At: at, Rank: sh.to}
 }
 
 func (s orders) Place(ctx context.Context, p store.PlaceJobs) (store.Placed, error) {
@@ -215,7 +232,7 @@ func (s orders) shifts(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 		}
 		for i, u := range us {
 			if to[i] != u.place {
-				shifts = append(shifts, shift{u, to[i]})
+				shifts = append(shifts, shift{unit: u, to: to[i]})
 			}
 		}
 		// The position that the first will have: those that leave from before it are
@@ -427,7 +444,7 @@ func (s orders) inside(ctx context.Context, tx Tx, p store.PlaceJobs, us []unit,
 	var shifts []shift
 	for i, j := range want {
 		if j.Rank != all[i].Rank {
-			shifts = append(shifts, shift{unit{j.ID, j.Rank, false, []job.Job{j}}, all[i].Rank})
+			shifts = append(shifts, shift{unit: unit{j.ID, j.Rank, false, []job.Job{j}}, to: all[i].Rank})
 		}
 	}
 	return shifts, nil
@@ -462,7 +479,7 @@ func (s orders) shorten(ctx context.Context, tx Tx, x *order.Index, shifts []shi
 			if err != nil {
 				return nil, err
 			}
-			window = append(window, shift{u, r})
+			window = append(window, shift{unit: u, to: r})
 		}
 		first, last := prior(x, lo-1, moving), next(x, hi, moving)
 		for _, sh := range shifts {
@@ -520,11 +537,7 @@ func carryOut(ctx context.Context, tx Tx, shifts []shift, at time.Time) (string,
 	var moved strings.Builder
 	for _, sh := range shifts {
 		for _, j := range sh.unit.jobs {
-			to := sh.to
-			if sh.unit.group {
-				to += j.Rank[len(j.Rank.Place()):]
-			}
-			c, err := job.Apply(j, job.Placed{At: at, Rank: to})
+			c, err := job.Apply(j, sh.of(j, at))
 			if err != nil {
 				return "", err
 			}

@@ -70,3 +70,56 @@ func TestMembersAreCancelledWhileTheGroupStarts(t *testing.T) {
 		})
 	}
 }
+
+// TestOtherInstancesSeeTheGroup: each instance has an index of the order of its
+// own, which follows what another one groups and dissolves.
+func TestOtherInstancesSeeTheGroup(t *testing.T) {
+	t.Parallel()
+	ss := newStores(t, 2)
+	now := time.Now()
+	var js []job.Job
+	for range 4 {
+		js = append(js, job.Job{
+			ID: id.New(id.Job, now), Tenant: "default", Name: "j", Type: "command", Params: []byte(`{}`), Priority: 5,
+			OnCrash: job.CrashFail, Trigger: job.TriggerAPI, CreatedAt: now, QueuedAt: now,
+		})
+	}
+	added, err := ss[0].Jobs.Add(t.Context(), store.AddJobs{Jobs: js})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(what string, positions ...int) {
+		t.Helper()
+		for n, s := range ss {
+			var now []job.Job
+			for _, a := range added {
+				j, err := s.Jobs.Job(t.Context(), "default", a.Job.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				now = append(now, j)
+			}
+			sit, err := s.Jobs.Situation(t.Context(), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, j := range now {
+				if sit.Positions[j.ID] != positions[i] {
+					t.Errorf("%s, instance %d: job %d is at %d, want %d", what, n, i, sit.Positions[j.ID], positions[i])
+				}
+			}
+		}
+	}
+	want("at first", 0, 1, 2, 3)
+	g := job.Group{
+		ID: id.New(id.Group, now), Tenant: "default", Name: "g", Mode: job.Sequential, MaxParallel: 1, OnFailure: job.FailureStop, CreatedAt: now,
+	}
+	if _, err := ss[1].Groups.Form(t.Context(), store.FormGroup{Group: g, JobIDs: []string{js[3].ID, js[1].ID}}); err != nil {
+		t.Fatal(err)
+	}
+	want("grouped", 0, 1, 2, 1)
+	if _, err := ss[0].Groups.Dissolve(t.Context(), store.DissolveGroup{Tenant: "default", ID: g.ID, At: now}); err != nil {
+		t.Fatal(err)
+	}
+	want("dissolved", 0, 2, 3, 1)
+}

@@ -59,6 +59,8 @@ func RunModel(t *testing.T, open func(*testing.T) store.Store, checks int, decid
 			"add":      m.add,
 			"group":    m.addGroup,
 			"more":     m.addMembers,
+			"form":     m.form,
+			"apart":    m.dissolve,
 			"edit":     m.edit,
 			"hold":     m.hold,
 			"release":  m.release,
@@ -245,13 +247,6 @@ func (m *model) draft(rt *rapid.T) job.Job {
 		j.Limits = job.Limits{KeyParams: []string{"/k"}, Key: "k" + m.prefix, MaxPerKey: 2}
 	}
 	return j
-}
-
-// full keeps sequences small enough to be read.
-func (m *model) full(rt *rapid.T) {
-	if len(m.jobs) > 14 {
-		rt.Skip("enough")
-	}
 }
 
 func (m *model) add(rt *rapid.T) {

@@ -6,7 +6,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -401,5 +403,162 @@ func (m *model) checkSituation(queue []job.Job) {
 	if len(snap.Running) != n || snap.Workers != m.workers || snap.Paused != m.paused || sit.Settings.Revision != m.revision {
 		m.rt.Fatalf("running %d, workers %d, paused %v, revision %d; want %d, %d, %v, %d",
 			len(snap.Running), snap.Workers, snap.Paused, sit.Settings.Revision, n, m.workers, m.paused, m.revision)
+	}
+}
+
+// form makes a group of waiting jobs: it has the place of the first of them.
+func (m *model) form(rt *rapid.T) {
+	var free []string
+	for _, name := range m.shown() {
+		if _, isGroup := m.groups[name]; !isGroup {
+			free = append(free, name)
+		}
+	}
+	names := m.drawSome(rt, free, 1)
+	g := group(rapid.SampledFrom([]job.GroupMode{job.Parallel, job.Sequential}).Draw(rt, "mode"),
+		rapid.SampledFrom([]job.OnFailure{job.FailureStop, job.FailureContinue}).Draw(rt, "on failure"))
+	g.CreatedAt = m.now
+	first := slices.IndexFunc(m.line, func(u *unit) bool { return slices.Contains(names, u.id) })
+	at := m.position(m.line[first].id)
+	old := m.jobs[m.index(m.line[first].id)].Rank
+	if rapid.IntRange(0, 3).Draw(rt, "with one that cannot") == 0 {
+		m.formRefused(rt, g, names)
+	}
+	got, err := m.s.Groups.Form(m.t.Context(), store.FormGroup{Group: g, JobIDs: names, IfRevision: m.revision})
+	m.must(nil, err)
+	m.revision++
+	m.equal("revision", m.revision, got.Revision)
+	g.State, g.Version, g.Rank, g.Total, g.NextMember = job.GroupPending, 1, old, len(names), len(names)
+	m.equal("group", g, got.Group)
+	m.groups[g.ID] = g
+	m.slots[g.ID] = m.tick()
+	var us []*unit
+	for i, name := range names {
+		us = append(us, m.unit(name))
+		m.slots[name] = i
+		k := m.index(name)
+		c, err := job.Apply(m.jobs[k], job.Grouped{At: m.now, GroupID: g.ID, Rank: rank.Member(old, i)})
+		m.must(nil, err)
+		m.equal("member", c.After, got.Jobs[i])
+		m.jobs[k] = c.After
+	}
+	m.line[first] = &unit{id: g.ID, born: m.tick(), moved: m.tick(), placed: true}
+	m.line = slices.DeleteFunc(m.line, func(u *unit) bool { return slices.Contains(us, u) })
+	m.equal("position", at, m.position(g.ID))
+	m.equal("position that is told", at, got.Position)
+}
+
+// formRefused names a job beside the others that cannot be a member.
+func (m *model) formRefused(rt *rapid.T, g job.Group, names []string) {
+	var code fault.Code
+	bad := ""
+	for _, j := range m.jobs {
+		switch {
+		case j.State == job.Running:
+			bad, code = j.ID, fault.AlreadyStarted
+		case j.GroupID != "":
+			bad, code = j.ID, fault.NotGroupable
+		}
+	}
+	if bad == "" {
+		return
+	}
+	list := slices.Insert(slices.Clone(names), rapid.IntRange(0, len(names)).Draw(rt, "where"), bad)
+	_, err := m.s.Groups.Form(m.t.Context(), store.FormGroup{Group: g, JobIDs: list})
+	m.want(code, err)
+}
+
+// dissolve lets the waiting members of a group be ordinary jobs at its place.
+func (m *model) dissolve(rt *rapid.T) {
+	g := m.drawGroup(rt, func(job.Group) bool { return true })
+	members := m.members(g.ID)
+	got, err := m.s.Groups.Dissolve(m.t.Context(), store.DissolveGroup{Tenant: tenant, ID: g.ID, At: m.now, IfRevision: m.revision})
+	switch {
+	case g.Terminal():
+		m.want(fault.AlreadyFinished, err)
+		return
+	case len(members) == 0:
+		m.want(fault.AlreadyStarted, err)
+		return
+	}
+	m.must(nil, err)
+	m.revision++
+	m.equal("revision", m.revision, got.Revision)
+	m.equal("left", ids(members), got.JobIDs)
+	u := m.unit(g.ID)
+	pending := g.State == job.GroupPending
+	at := slices.Index(m.line, u)
+	shown := m.position(g.ID)
+	var us []*unit
+	for _, j := range members {
+		now := m.read(j.ID)
+		c, err := job.Apply(j, job.Ungrouped{At: m.now, Rank: now.Rank})
+		m.must(nil, err)
+		m.equal("member that left", c.After, now)
+		m.jobs[m.index(j.ID)] = c.After
+		us = append(us, &unit{id: j.ID, born: m.tick(), moved: m.tick(), placed: true})
+	}
+	g.Total -= len(members)
+	g.Version++
+	ended := g.Total == g.Ended()
+	if ended {
+		g.State, g.FinishedAt = job.GroupPartial, m.now
+		if g.Succeeded == g.Total {
+			g.State = job.GroupCompleted
+		}
+	}
+	m.equal("what is left", g, got.Group)
+	if m.groups[g.ID] = g; got.Deleted {
+		delete(m.groups, g.ID)
+		_, err := m.s.Groups.Group(m.t.Context(), tenant, g.ID)
+		m.want(fault.NotFound, err)
+	}
+	m.equal("deleted", g.Total == 0, got.Deleted)
+	// A group that has begun is not shown, and its place among others that are away
+	// may not be known: then what left is where the store shows it, side by side.
+	if pending {
+		m.line = slices.Insert(m.line, at+1, us...)
+	} else {
+		stored := m.stored()
+		from := slices.Index(stored, us[0].id)
+		if from < 0 || from+len(us) > len(stored) {
+			m.rt.Fatalf("%v do not wait as %v", ids(members), stored)
+		}
+		m.equal("side by side", ids(members), stored[from:from+len(us)])
+		m.besides(u, us, from)
+	}
+	if ended {
+		m.line = slices.DeleteFunc(m.line, func(o *unit) bool { return o == u })
+	}
+	if pending {
+		m.equal("position", shown, m.position(us[0].id))
+	}
+	m.equal("position that is told", m.position(us[0].id), got.Position)
+	m.replaced(nil)
+}
+
+// besides puts what left a running group behind it, if that is before the from-th
+// that waits; otherwise there, and checks that nothing is passed by it that did not
+// move since the group began.
+func (m *model) besides(g *unit, us []*unit, from int) {
+	at := slices.Index(m.line, g)
+	n := 0
+	for _, o := range m.line[:at] {
+		if len(m.crew(o)) > 0 {
+			n++
+		}
+	}
+	if n == from {
+		m.line = slices.Insert(m.line, at+1, us...)
+		return
+	}
+	old := slices.Clone(m.line)
+	m.insert(from, us...)
+	now := slices.Index(m.line, us[0])
+	for i, o := range old {
+		was, is := i > at, slices.Index(m.line, o) > now
+		if o != g && len(m.crew(o)) > 0 && was != is && o.moved < g.moved && o.back < g.moved {
+			m.rt.Fatalf("%s is on the other side of what left group %s", o.id, g.id)
+		}
 	}
 }

@@ -44,6 +44,13 @@ func (m *model) drafts(rt *rapid.T) []job.Job {
 	return js
 }
 
+// full keeps sequences small enough to be read.
+func (m *model) full(rt *rapid.T) {
+	if len(m.jobs) > 14 {
+		rt.Skip("enough")
+	}
+}
+
 func (m *model) addGroup(rt *rapid.T) {
 	m.full(rt)
 	g := group(rapid.SampledFrom([]job.GroupMode{job.Parallel, job.Sequential}).Draw(rt, "mode"),

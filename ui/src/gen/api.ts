@@ -557,7 +557,7 @@ export interface paths {
         put?: never;
         /**
          * Put a group of jobs into the queue
-         * @description The group has one place and, when its turn comes, one slot. Each member is made as in POST /api/jobs; if one is refused, nothing is stored, and the pointers say which.
+         * @description The group has one place and, when its turn comes, one slot. With jobs, each member is made as in POST /api/jobs. With job_ids, the members are jobs that wait and are in no group: the group takes the place of the first of them in the queue, and they stand there together, in the given order. If one is refused, nothing is stored, and the pointers say which. If-Match takes the ETag of GET /api/queue: 412, with the queue as it is, when a person has changed the order since.
          */
         post: operations["create_job_group"];
         delete?: never;
@@ -597,6 +597,26 @@ export interface paths {
          * @description Waiting members are cancelled at once. Running ones are asked to stop: 202, and the group ends when their processes are gone.
          */
         post: operations["cancel_job_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/job-groups/{group_id}/dissolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dissolve a group
+         * @description The members that wait are ordinary jobs again, one behind the other at the group's place; nothing is cancelled. Those that have begun or ended stay members; a group without members is gone. If-Match is that of the order, as in POST /api/job-groups.
+         */
+        post: operations["dissolve_job_group"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4790,6 +4810,23 @@ export interface components {
             /** @description why it does not start or go on; null when it does */
             waiting: components["schemas"]["Waiting"] | null;
         };
+        JobGroupDissolved: {
+            /** @description what is left of the group: the members that have begun or ended; null when there are none, and the group is gone */
+            group: components["schemas"]["JobGroup"] | null;
+            group_id: string;
+            /** @description the members that waited, in their order: they are ordinary jobs now, one behind the other */
+            job_ids: string[];
+            /**
+             * Format: int64
+             * @description number of places before the first of them
+             */
+            position: number;
+            /**
+             * Format: int64
+             * @description of the order now
+             */
+            revision: number;
+        };
         JobGroupInput: {
             /** @description id of a job or group */
             after?: string;
@@ -4797,8 +4834,10 @@ export interface components {
             before?: string;
             /** @description behind everything that waits */
             bottom?: boolean;
-            /** @description the members in list order; more can be added while the group is PENDING, up to 10000 */
-            jobs: components["schemas"]["JobInput"][];
+            /** @description jobs that wait, the members in list order; either this or jobs. The group takes the place of the first of them in the queue, so no place and no priority goes with it */
+            job_ids?: string[];
+            /** @description new jobs, the members in list order; either this or job_ids. More can be added while the group is PENDING, up to 10000 */
+            jobs?: components["schemas"]["JobInput"][];
             /** @description of the group */
             labels?: {
                 [key: string]: string;
@@ -12675,6 +12714,8 @@ export interface operations {
             header?: {
                 /** @description makes the request repeatable for 24 hours: a repetition gets the first answer */
                 "Idempotency-Key"?: string;
+                /** @description only if the object still has this ETag */
+                "If-Match"?: string;
             };
             path?: never;
             cookie?: never;
@@ -12688,6 +12729,8 @@ export interface operations {
             /** @description stored */
             201: {
                 headers: {
+                    /** @description version, for If-Match */
+                    ETag?: string;
                     /** @description true when this is the stored answer of an earlier request */
                     "Idempotency-Replayed"?: string;
                     /** @description where the object is */
@@ -12734,8 +12777,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description already_started, directive_archived, idempotency_in_flight, template_archived */
+            /** @description already_finished, already_started, conflict, directive_archived, idempotency_in_flight, not_groupable, template_archived */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description version_mismatch */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12974,6 +13026,127 @@ export interface operations {
             };
             /** @description already_finished, conflict, idempotency_in_flight */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description idempotency_mismatch */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_many_requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description storage_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dissolve_job_group: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description makes the request repeatable for 24 hours: a repetition gets the first answer */
+                "Idempotency-Key"?: string;
+                /** @description only if the object still has this ETag */
+                "If-Match"?: string;
+            };
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description what left the group, and what is left of it */
+            200: {
+                headers: {
+                    /** @description version, for If-Match */
+                    ETag?: string;
+                    /** @description true when this is the stored answer of an earlier request */
+                    "Idempotency-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobGroupDissolved"];
+                };
+            };
+            /** @description unknown_parameter, wrong_id_type */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_finished, already_started, conflict, idempotency_in_flight */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description version_mismatch */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };

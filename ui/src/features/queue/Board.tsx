@@ -1,5 +1,5 @@
 import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
-import { Ban, Hand, ListFilter, ListPlus, MoreHorizontal, Pause, Play, Sparkles, Trash2, X } from "lucide-react";
+import { Ban, Group, Hand, ListFilter, ListPlus, MoreHorizontal, Pause, Play, Sparkles, Trash2, Ungroup, X } from "lucide-react";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type KeyboardEvent } from "react";
 import { useCan } from "../../api/session";
 import { announce } from "../../kit/announce";
@@ -17,7 +17,7 @@ import { useLiveEvent } from "../../live/context";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
 import { useDrag } from "./drag";
-import { bulkOf, movable, orderFor, stepFrom, type Row } from "./model";
+import { bulkOf, movable, orderFor, spanOf, stepFrom, type Row } from "./model";
 import { Drained, Elsewhere, Restarted } from "./Notices";
 import { BoardRow, columns, rowName, type RowActions } from "./Row";
 import { DirectBand, RunningBand } from "./Running";
@@ -27,13 +27,14 @@ const AddDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.AddDi
 const BulkDialog = lazy(() => import("./BulkDialog").then((m) => ({ default: m.BulkDialog })));
 const CancelDialog = lazy(() => import("./CancelDialog").then((m) => ({ default: m.CancelDialog })));
 const EditDialog = lazy(() => import("./EditDialog").then((m) => ({ default: m.EditDialog })));
+const GroupDialog = lazy(() => import("./GroupDialog").then((m) => ({ default: m.GroupDialog })));
 const NoSlots = lazy(() => import("./NoSlots").then((m) => ({ default: m.NoSlots })));
 const NumberDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.NumberDialog })));
 
 const shape = { q: text, job: text, group: text, add: flag };
 const emptyCli = "runsheet job add --name hello -- /bin/echo hello";
 
-type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "cancel"; rows: readonly Row[] } | { what: "slots"; running: number } | { what: "bulk" } | null;
+type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "cancel"; rows: readonly Row[] } | { what: "group"; rows: readonly Row[]; span: readonly string[]; onDone: () => void } | { what: "slots"; running: number } | { what: "bulk" } | null;
 
 // Rows have two lines where the columns have no room.
 const wide = matchMedia("(min-width: 768px)");
@@ -117,6 +118,7 @@ function Asking({ asked, total, query, onClose, actions, move }: { asked: Asked;
   if (!asked) return null;
   if (asked.what === "bulk") return <BulkDialog query={query} onClose={onClose} run={actions.bulk} />;
   if (asked.what === "cancel") return <CancelDialog rows={asked.rows} onClose={onClose} actions={actions} />;
+  if (asked.what === "group") return <GroupDialog rows={asked.rows} onClose={onClose} run={(body) => actions.group(body, asked.span).then((done) => done && asked.onDone())} />;
   if (asked.what === "slots") return <NoSlots running={asked.running} onClose={onClose} onDone={() => void actions.workers(0)} />;
   const row = asked.row;
   const name = rowName(row);
@@ -231,6 +233,10 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     const restorable = list.filter((r) => r.kind === "job" && r.groupId === null).map((r) => r.id);
     void actions.cancel(ids, list[0] ? rowName(list[0]) : "", restorable).then(() => setSelected((old) => new Set([...old].filter((id) => !ids.includes(id)))));
   };
+  // Only jobs that have places of their own.
+  const loose = (list: readonly Row[]) => list.filter((r) => r.kind === "job" && r.groupId === null);
+  const group = (list: readonly Row[]) => onAsk({ what: "group", rows: list, span: spanOf(all, list), onDone: () => setSelected(new Set()) });
+  const lone = top.length === 1 && top[0]?.kind === "group" ? top[0] : null;
   const rowActions: RowActions = {
     step: (row, step) => drop(chosen(row), stepFrom(rows, movable(rows, new Set(chosen(row))), step)),
     ask: (what, row) => onAsk({ what, row }),
@@ -238,6 +244,8 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     hold: (job) => void actions.hold(job.job_id),
     release: (job) => void actions.release(job.job_id),
     cancel: (row) => cancelAll(selected.has(row.id) ? top : [row]),
+    group: (row) => group(loose(selected.has(row.id) ? top : [row])),
+    ungroup: (row) => void actions.ungroup(row.id),
     select: (row, on, range) => {
       const ids = [row.id];
       const from = rows.findIndex((r) => r.id === anchor.current);
@@ -302,12 +310,18 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     <Section title={t("waiting")} count={total} className="flex min-h-80 grow flex-col">
       <p id="drag-help" className="sr-only">{t("dragHelp")}</p>
       {top.length > 0 ? (
-        <div role="toolbar" aria-label={kit("selected", { n: top.length })} className="mb-3 flex h-8 flex-wrap items-center gap-2">
+        <div role="toolbar" aria-label={kit("selected", { n: top.length })} className="mb-3 flex min-h-8 flex-wrap items-center gap-2">
           <span className="text-sm font-medium">{kit("selected", { n: top.length })}</span>
           <Button small onClick={() => drop(topIds, 0)} {...(why ? { why } : {})}>{t("toTop")}</Button>
           <Button small onClick={() => drop(topIds, rows.length)} {...(why ? { why } : {})}>{t("toBottom")}</Button>
           <Button small icon={Hand} onClick={() => void actions.bulk(...bulkOf(top, "hold"))} {...(why ? { why } : {})}>{t("hold")}</Button>
           <Button small icon={Play} onClick={() => void actions.bulk(...bulkOf(top, "release"))} {...(why ? { why } : {})}>{t("release")}</Button>
+          {lone ? (
+            <>
+              <Button small icon={Ungroup} onClick={() => rowActions.ungroup(lone)} {...(why ? { why } : {})}>{t("ungroup")}</Button>
+              <CopyAs action={{ cli: `runsheet group dissolve ${lone.id}`, method: "POST", path: `/api/job-groups/${lone.id}/dissolve` }} />
+            </>
+          ) : <Button small icon={Group} onClick={() => group(top)} {...(why || loose(top).length < top.length ? { why: why || t("groupOnly") } : {})}>{t("groupDo")}</Button>}
           <Button small look="danger" icon={Ban} onClick={() => cancelAll(top)} {...(why ? { why } : {})}>{t("cancel")}</Button>
           <Button small look="ghost" icon={X} onClick={() => setSelected(new Set())}>{t("clear")}</Button>
         </div>

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { ArrowDown, ArrowDownToLine, ArrowUp, ArrowUpToLine, Ban, Clock, Copy, GripVertical, Hand, Hash, Hourglass, Lock, MoreHorizontal, Pencil, Play, ShieldCheck, SignalHigh, ListTree, ListOrdered } from "lucide-react";
+import { ArrowDown, ArrowDownToLine, ArrowUp, ArrowUpToLine, Ban, Clock, Copy, GripVertical, Hand, Hash, Hourglass, Lock, MoreHorizontal, Pencil, Play, ShieldCheck, SignalHigh, ListTree, ListOrdered, Group, Ungroup } from "lucide-react";
 import { memo, type KeyboardEvent, type PointerEvent } from "react";
 import { Badge, Chip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
@@ -22,6 +22,8 @@ export interface RowActions {
   hold(job: Job): void;
   release(job: Job): void;
   cancel(row: Row): void;
+  group(row: Row): void;
+  ungroup(row: Row): void;
   select(row: Row, on: boolean, range: boolean): void;
   focus(index: number): void;
   key(e: KeyboardEvent<HTMLElement>, row: Row, index: number): void;
@@ -74,7 +76,7 @@ function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
     { label: t("moveTo"), icon: Hash, onSelect: () => a.ask("position", row), ...off },
   ];
   const cancel: MenuItem = { label: t("cancel"), icon: Ban, danger: true, keys: "c", onSelect: () => a.cancel(row), ...off };
-  if (row.kind === "group") return [...moves, "-", cancel];
+  if (row.kind === "group") return [...moves, "-", { label: t("ungroup"), icon: Ungroup, onSelect: () => a.ungroup(row), ...off }, cancel];
   const held = row.job.hold;
   return [
     ...moves,
@@ -83,6 +85,7 @@ function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
     held ? { label: t("release"), icon: Play, onSelect: () => a.release(row.job), ...off } : { label: t("hold"), icon: Hand, onSelect: () => a.hold(row.job), ...off },
     { label: t("edit"), icon: Pencil, onSelect: () => a.ask("edit", row), ...off },
     { label: t("duplicate"), icon: Copy, onSelect: () => a.duplicate(row.job), ...off },
+    ...(row.groupId === null ? [{ label: t("groupDo"), icon: Group, onSelect: () => a.group(row), ...off }] : []),
     "-",
     cancel,
   ];
@@ -102,7 +105,7 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
       // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
       tabIndex={active ? 0 : -1}
       onFocus={() => actions.focus(index)} onKeyDown={(e) => actions.key(e, row, index)}
-      className={cx(columns, "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
+      className={cx(columns, "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
     >
       <button type="button" aria-label={t("drag", { name })} tabIndex={-1} disabled={!!why} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11">
         <GripVertical aria-hidden className="size-4" />

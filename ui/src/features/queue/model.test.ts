@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, orderFor, parts, rowsOf, stepFrom, type Group, type Job } from "./model";
+import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, orderFor, parts, rowsOf, spanOf, stepFrom, type Group, type Job } from "./model";
 
 const job = (id: string, group: string | null = null) => ({ job_id: id, group_id: group, position: 0 }) as Job;
 const group = (id: string) => ({ group_id: id }) as Group;
@@ -60,4 +60,10 @@ it("asks for a group in place of its members", () => {
   expect(bulkOf(chosen("a", "G", "g1", "d"), "hold")).toEqual([{ action: "hold", job_ids: ["a", "d"] }, { action: "hold", filter: { status: ["QUEUED"], group_id: "G" } }]);
   expect(bulkOf(chosen("G"), "release")).toEqual([{ action: "release", filter: { status: ["QUEUED"], group_id: "G" } }]);
   expect(bulkOf(chosen("g1", "c"), "hold")).toEqual([{ action: "hold", job_ids: ["g1", "c"] }]);
+});
+
+it("names the places between rows, so that they can get them back", () => {
+  const chosen = (...ids: string[]) => rows.filter((r) => ids.includes(r.id));
+  expect(spanOf(rows, chosen("b", "d"))).toEqual(["b", "G", "c", "d"]);
+  expect(spanOf(rows, chosen("a"))).toEqual(["a"]);
 });

@@ -32,6 +32,13 @@ export function parts(rows: readonly Row[]): { groups: string[]; jobs: string[] 
   return { groups, jobs: rows.filter((r) => r.kind === "job" && !groups.includes(r.groupId ?? "")).map((r) => r.id) };
 }
 
+/** The places from the first to the last of some rows, as they stand. */
+export function spanOf(rows: readonly Row[], some: readonly Row[]): string[] {
+  const places = rows.filter((r) => inOrder(r, null)).map((r) => r.id);
+  const at = some.map((r) => places.indexOf(r.id));
+  return places.slice(Math.min(...at), Math.max(...at) + 1);
+}
+
 /** The calls that hold or release rows: one for the jobs, and one for the waiting members of each group. */
 export function bulkOf(rows: readonly Row[], action: "hold" | "release"): Schema<"BulkInput">[] {
   const { groups, jobs } = parts(rows);

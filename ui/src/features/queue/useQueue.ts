@@ -172,6 +172,24 @@ export function useJobActions() {
         for (const group_id of ids) if (await run(() => ok(api.POST("/api/job-groups/{group_id}/cancel", { params: { path: { group_id } } })))) done++;
         if (done > 0) toast({ text: t("groupsCancelled", { n: done }) });
       },
+      /** Makes a group of waiting jobs. For 8 s it can be taken back: they get their places among `span` again. */
+      group: (body: Schema<"JobGroupInput"> & { job_ids: string[] }, span: readonly string[]) => run(async () => {
+        const { group_id } = await ok(api.POST("/api/job-groups", { body }));
+        const back = () => run(async () => {
+          await ok(api.POST("/api/job-groups/{group_id}/dissolve", { params: { path: { group_id } } }));
+          if (span.length > body.job_ids.length) await ok(api.PUT("/api/queue/order", { body: { order: [...span] } }));
+          announce(t("restored"));
+        });
+        toast({ text: t("grouped", { n: body.job_ids.length, name: body.name }), undo: () => void back() });
+      }),
+      /** Makes the waiting members of a group ordinary jobs. It can be taken back when none of them had begun. */
+      ungroup: (group_id: string) => run(async () => {
+        const path = { params: { path: { group_id } } };
+        const { name, mode, max_parallel, on_failure, labels } = await ok(api.GET("/api/job-groups/{group_id}", path));
+        const { job_ids, group } = await ok(api.POST("/api/job-groups/{group_id}/dissolve", path));
+        const again = () => run(() => ok(api.POST("/api/job-groups", { body: { name, mode, max_parallel, on_failure, labels, job_ids } })));
+        toast({ text: t("ungrouped", { name }), ...(group || job_ids.length > 500 ? {} : { undo: () => void again() }) });
+      }),
       pause: () => run(() => ok(api.POST("/api/queue/pause", {}))),
       resume: () => run(() => ok(api.POST("/api/queue/resume", {}))),
       workers: (count: number) => run(() => ok(api.PATCH("/api/workers", { body: { count } }))),

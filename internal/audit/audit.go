@@ -83,6 +83,8 @@ const (
 	WorkflowApplied      Action = "workflow.apply"        // what a workflow does: the right to run code
 	WorkflowActivated    Action = "workflow.activate"     // another version is used
 	WorkflowRolledBack   Action = "workflow.rollback"     // by a person, or by a node of a workflow
+	WorkflowTagged       Action = "workflow.tag"          // a tag names a version, perhaps in place of another
+	WorkflowUntagged     Action = "workflow.untag"        // a tag is gone
 	WorkflowDeleted      Action = "workflow.delete"       // it is archived
 	WorkflowRunPaused    Action = "workflow.run.pause"    // it starts nothing more
 	WorkflowRunResumed   Action = "workflow.run.resume"   // it goes on

@@ -78,6 +78,9 @@ const (
 	WorkflowNodeCompensated Type = "workflow.node.compensated" // what a node did was undone
 
 	WorkflowProgress Type = "workflow.progress" // items of a map have ended
+
+	WorkflowTagged   Type = "workflow.tagged"   // a tag names a version, perhaps in place of another
+	WorkflowUntagged Type = "workflow.untagged" // a tag is gone
 )
 
 // Event is one announcement. The zero Seq means that the store has not

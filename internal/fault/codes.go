@@ -53,6 +53,7 @@ const (
 	RollbackLoop           Code = "rollback_loop"
 	WorkflowArchived       Code = "workflow_archived"
 	WorkflowInUse          Code = "workflow_in_use"
+	TooManyTags            Code = "too_many_tags"
 	WorkflowInvalid        Code = "workflow_invalid"
 	RunningNotPossible     Code = "running_not_possible"
 	NothingToRetry         Code = "nothing_to_retry"
@@ -170,6 +171,7 @@ var register = map[Code]Entry{
 	NoActiveVersion:        {Conflicting, "No active version", "Activate a version of the workflow first."},
 	RollbackLoop:           {Conflicting, "Rollback loop", "A node rolls a workflow back once in an hour at most; find out why it failed again, or roll back by hand."},
 	WorkflowArchived:       {Conflicting, "Workflow archived", "Apply its document again to use it."},
+	TooManyTags:            {Conflicting, "Too many tags", "Take away tags of the workflow that nobody needs."},
 	WorkflowInUse:          {Conflicting, "Workflow in use", "Remove or change what names it first, as errors says."},
 	WorkflowInvalid:        {Invalid, "Workflow not valid", "Correct the places listed in errors; runsheet workflow validate shows them, too."},
 	RunningNotPossible:     {Conflicting, "Not possible for running runs", "Let running runs keep their version, or wait until they have ended."},

@@ -1541,6 +1541,20 @@ func (d timedWorkflows) Activations(ctx context.Context, a1 store.ListActivation
 	return r0, err
 }
 
+func (d timedWorkflows) Tag(ctx context.Context, a1 store.TagWorkflow) (store.TaggedWorkflow, error) {
+	done := d.m.begin("workflows", "tag")
+	r0, err := d.Workflows.Tag(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Tagged(ctx context.Context, a1 string, a2 string, a3 string) (int, error) {
+	done := d.m.begin("workflows", "tagged")
+	r0, err := d.Workflows.Tagged(ctx, a1, a2, a3)
+	done(err)
+	return r0, err
+}
+
 func (d timedWorkflows) Archive(ctx context.Context, a1 store.ArchiveWorkflow) (store.Workflow, error) {
 	done := d.m.begin("workflows", "archive")
 	r0, err := d.Workflows.Archive(ctx, a1)

@@ -70,6 +70,8 @@ type Approval struct {
 	MinApprovals int `json:"min_approvals"`
 	// Decisions: every person's word, oldest first.
 	Decisions []ApprovalDecision `json:"decisions"`
+	// Delegations: who may approve in whose place, oldest first.
+	Delegations []ApprovalDelegation `json:"delegations"`
 	// AllowSelf: whoever asked may approve, too.
 	AllowSelf    bool `json:"allow_requester"`
 	NeedsComment bool `json:"require_comment"`
@@ -106,6 +108,16 @@ type ApprovalDecision struct {
 	DecidedAt time.Time `json:"decided_at"`
 	// Form: what the person filled in; empty where the approval asks for nothing.
 	Form json.RawMessage `json:"form"`
+}
+
+// ApprovalDelegation is the schema of that name in the API.
+type ApprovalDelegation struct {
+	// From: who handed it on, and does not approve any more.
+	From string `json:"from"`
+	// To: the user who may approve in that place.
+	To          string    `json:"to"`
+	Reason      string    `json:"reason"`
+	DelegatedAt time.Time `json:"delegated_at"`
 }
 
 // ApprovalField is the schema of that name in the API.
@@ -633,6 +645,14 @@ type DecisionInput struct {
 	Comment string `json:"comment,omitempty"`
 	// Form: the values of the approval's form by their names, where it has one.
 	Form json.RawMessage `json:"form,omitempty"`
+}
+
+// DelegationInput is the schema of that name in the API.
+type DelegationInput struct {
+	// To: name of a user who may decide approvals.
+	To string `json:"to"`
+	// Reason: for people.
+	Reason string `json:"reason"`
 }
 
 // DeliveryAttempt is the schema of that name in the API.

@@ -69,6 +69,8 @@ var catalogue = []Entry{
 	{ApprovalRequested, TopicApproval, "somebody is asked to approve something", approvalFields},
 	{ApprovalDecided, TopicApproval, "a request for an approval ends in time: data.status is APPROVED, REJECTED or SUPERSEDED", approvalFields},
 	{ApprovalExpired, TopicApproval, "a request for an approval ends because nobody decided in time", approvalFields},
+	{ApprovalDelegated, TopicApproval, "a person lets somebody else decide a request for an approval in his place", approvalFields},
+	{ApprovalRecalled, TopicApproval, "a person takes back what he let somebody else decide", approvalFields},
 	{ApprovalReminder, TopicApproval, "nobody has decided a request for an approval yet, and its workflow wants people to be reminded", approvalFields},
 	{ScheduleCreated, TopicSchedule, "a schedule is created", scheduleFields()},
 	{ScheduleUpdated, TopicSchedule, "a schedule gets a new version", scheduleFields(scheduleVersion)},
@@ -117,6 +119,7 @@ var (
 		{Name: "data.subject_id", Doc: "its id"},
 		{Name: "data.workflow_run_id", Doc: "the run of a workflow that waits; absent = none does"},
 		{Name: "data.node_id", Doc: "its node"},
+		{Name: "data.delegates", Doc: "who may decide it because somebody handed it to them: names with commas between; absent = nobody"},
 	}
 	scheduleVersion = Field{Name: "data.version", Doc: "the version of the schedule"}
 

@@ -48,6 +48,10 @@ const (
 	ApprovalRequested Type = "approval.requested"
 	ApprovalDecided   Type = "approval.decided"
 	ApprovalExpired   Type = "approval.expired"
+	// ApprovalDelegated tells that somebody else may decide in a person's place,
+	// ApprovalRecalled that the person took that back.
+	ApprovalDelegated Type = "approval.delegated"
+	ApprovalRecalled  Type = "approval.recalled"
 	// ApprovalReminder tells again of a request that nobody has decided yet.
 	ApprovalReminder Type = "approval.reminder"
 

@@ -61,6 +61,8 @@ const (
 	VersionNotPossible     Code = "version_not_possible"
 	AlreadyFinished        Code = "already_finished"
 	ApprovalClosed         Code = "approval_closed"
+	ApprovalDelegated      Code = "approval_delegated"
+	DelegateNotPossible    Code = "delegate_not_possible"
 	ApprovalContentChanged Code = "approval_content_changed"
 	SelfApproval           Code = "self_approval"
 	AlreadyDecided         Code = "already_decided"
@@ -181,6 +183,8 @@ var register = map[Code]Entry{
 	ApprovalClosed:         {Conflicting, "Approval closed", "It was decided, has expired or was replaced: read it to see how it ended."},
 	ApprovalContentChanged: {Conflicting, "Approval content changed", "Read the approval again and decide with the content_hash that it shows."},
 	SelfApproval:           {Forbidden, "Self-approval", "Somebody other than the requester must approve it."},
+	ApprovalDelegated:      {Forbidden, "Approval handed on", "Let the person named in detail decide it, or withdraw the delegation first."},
+	DelegateNotPossible:    {Invalid, "Delegate not possible", "Name another user who may decide approvals, and neither asked for this nor wrote what asks."},
 	AlreadyDecided:         {Conflicting, "Already decided", "You have approved this; it needs another person."},
 	ReRequestsExhausted:    {Conflicting, "Re-requests exhausted", "Start the work anew: this request was repeated as often as it may be."},
 	AlreadyFinished:        {Conflicting, "Already finished", "The job has ended; retry its run to do the work again."},

@@ -479,6 +479,20 @@ func (d timedApprovals) Decide(ctx context.Context, a1 store.DecideApproval) (ap
 	return r0, err
 }
 
+func (d timedApprovals) Delegate(ctx context.Context, a1 store.DelegateApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "delegate")
+	r0, err := d.Approvals.Delegate(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) Recall(ctx context.Context, a1 store.RecallApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "recall")
+	r0, err := d.Approvals.Recall(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 func (d timedApprovals) Rerequest(ctx context.Context, a1 store.RerequestApproval) (approval.Request, error) {
 	done := d.m.begin("approvals", "rerequest")
 	r0, err := d.Approvals.Rerequest(ctx, a1)

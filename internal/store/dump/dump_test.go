@@ -1,10 +1,10 @@
 package dump_test
 
 import (
-	"encoding/json"
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"

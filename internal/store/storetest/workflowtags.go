@@ -105,6 +105,20 @@ func workflowTags(t *testing.T, s store.Store) {
 	_, err = s.Workflows.Tagged(ctx, "someone-else", "w", "2026-q1")
 	wantCode(t, err, fault.NotFound)
 
+	tagsAreTold(t, s)
+	if _, err := s.Workflows.Archive(ctx, store.ArchiveWorkflow{Tenant: tenant, ID: "w", At: base}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Workflows.Tag(ctx, newTag("w", "late", 1))
+	wantCode(t, err, fault.WorkflowArchived)
+	setTag(t, s, newTag("w", "2026-q1", 0))
+	same(t, "of the other workflow", map[int][]string{1: {"stable"}}, tagsOfVersions(t, s, "other"))
+}
+
+// tagsAreTold looks at what workflowTags left in the audit record and the log of events.
+func tagsAreTold(t *testing.T, s store.Store) {
+	t.Helper()
+	ctx := t.Context()
 	page, err := s.Audit.List(ctx, store.ListAudit{Tenant: tenant, Limit: 20})
 	if err != nil {
 		t.Fatal(err)
@@ -130,14 +144,6 @@ func workflowTags(t *testing.T, s store.Store) {
 		}
 	}
 	same(t, "events", []string{"workflow.tagged stable >1", "workflow.tagged 2026-q1 >1", "workflow.tagged stable 1>2", "workflow.untagged stable 2>"}, told)
-
-	if _, err := s.Workflows.Archive(ctx, store.ArchiveWorkflow{Tenant: tenant, ID: "w", At: base}); err != nil {
-		t.Fatal(err)
-	}
-	_, err = s.Workflows.Tag(ctx, newTag("w", "late", 1))
-	wantCode(t, err, fault.WorkflowArchived)
-	setTag(t, s, newTag("w", "2026-q1", 0))
-	same(t, "of the other workflow", map[int][]string{1: {"stable"}}, tagsOfVersions(t, s, "other"))
 }
 
 func workflowTagBounds(t *testing.T, s store.Store) {

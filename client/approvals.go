@@ -42,6 +42,20 @@ func (c *Client) Reject(ctx context.Context, id string, in DecisionInput, call C
 	return c.decide(ctx, id, "reject", in, call)
 }
 
+// DelegateApproval lets in.To decide in the caller's place.
+func (c *Client) DelegateApproval(ctx context.Context, id string, in DelegationInput, call Call) (Approval, error) {
+	var out Approval
+	err := c.post(ctx, "/api/approvals/"+escape(id)+"/delegate", in, call, &out)
+	return out, err
+}
+
+// RecallApproval takes back what the caller let another decide.
+func (c *Client) RecallApproval(ctx context.Context, id string, call Call) (Approval, error) {
+	var out Approval
+	err := c.post(ctx, "/api/approvals/"+escape(id)+"/recall", nil, call, &out)
+	return out, err
+}
+
 // ReRequestApproval puts a new request in the place of a pending one and returns
 // it.
 func (c *Client) ReRequestApproval(ctx context.Context, id string, in DecisionInput, call Call) (Approval, error) {

@@ -70,6 +70,8 @@ type Approval struct {
 	MinApprovals int `json:"min_approvals"`
 	// Decisions: every person's word, oldest first.
 	Decisions []ApprovalDecision `json:"decisions"`
+	// Delegations: who may approve in whose place, oldest first.
+	Delegations []ApprovalDelegation `json:"delegations"`
 	// AllowSelf: whoever asked may approve, too.
 	AllowSelf    bool `json:"allow_requester"`
 	NeedsComment bool `json:"require_comment"`
@@ -106,6 +108,16 @@ type ApprovalDecision struct {
 	DecidedAt time.Time `json:"decided_at"`
 	// Form: what the person filled in; empty where the approval asks for nothing.
 	Form json.RawMessage `json:"form"`
+}
+
+// ApprovalDelegation is the schema of that name in the API.
+type ApprovalDelegation struct {
+	// From: who handed it on, and does not approve any more.
+	From string `json:"from"`
+	// To: the user who may approve in that place.
+	To          string    `json:"to"`
+	Reason      string    `json:"reason"`
+	DelegatedAt time.Time `json:"delegated_at"`
 }
 
 // ApprovalField is the schema of that name in the API.
@@ -633,6 +645,14 @@ type DecisionInput struct {
 	Comment string `json:"comment,omitempty"`
 	// Form: the values of the approval's form by their names, where it has one.
 	Form json.RawMessage `json:"form,omitempty"`
+}
+
+// DelegationInput is the schema of that name in the API.
+type DelegationInput struct {
+	// To: name of a user who may decide approvals.
+	To string `json:"to"`
+	// Reason: for people.
+	Reason string `json:"reason"`
 }
 
 // DeliveryAttempt is the schema of that name in the API.
@@ -3732,7 +3752,10 @@ type WorkflowMapPreview struct {
 
 // WorkflowMoveInput is the schema of that name in the API.
 type WorkflowMoveInput struct {
-	Version int `json:"version"`
+	// Version: this or tag.
+	Version int `json:"version,omitempty"`
+	// Tag: the version that this tag names now.
+	Tag string `json:"tag,omitempty"`
 	// Reason: for the log.
 	Reason string `json:"reason,omitempty"`
 	// Running: what happens to runs that have begun: they keep their version, are cancelled, or go on with the new one; keep if absent.
@@ -3898,6 +3921,8 @@ type WorkflowRestoreInput struct {
 	CheckpointID string `json:"checkpoint_id"`
 	// Version: another version, in which all that is kept must be unchanged; that of the run if absent.
 	Version int `json:"version,omitempty"`
+	// Tag: the version that this tag names now, in place of version.
+	Tag string `json:"tag,omitempty"`
 	// Inputs: in place of inputs of the run with the same names. Secret ones must be given again: they are not kept.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
 	// Preview: only tell what would run again.
@@ -3922,6 +3947,8 @@ type WorkflowRetryInput struct {
 	FailedItems bool `json:"failed_items,omitempty"`
 	// Version: another version, in which all that is kept must be unchanged; that of the run if absent.
 	Version int `json:"version,omitempty"`
+	// Tag: the version that this tag names now, in place of version.
+	Tag string `json:"tag,omitempty"`
 	// Inputs: in place of inputs of the run with the same names. Secret ones must be given again: they are not kept.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
 	// Preview: only tell what would run again.
@@ -4043,8 +4070,10 @@ type WorkflowRunDocument struct {
 type WorkflowRunInput struct {
 	// Inputs: as the version declares them.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
-	// Version: the active one if absent.
+	// Version: the active one if absent, and no tag is given.
 	Version int `json:"version,omitempty"`
+	// Tag: the version that this tag names now, in place of version.
+	Tag string `json:"tag,omitempty"`
 	// Name: for people; the workflow's id if absent.
 	Name string `json:"name,omitempty"`
 	// Priority: lower is sooner; 5 if absent.
@@ -4165,6 +4194,20 @@ type WorkflowSnapshot struct {
 	Timestamp time.Time `json:"timestamp"`
 }
 
+// WorkflowTag is the schema of that name in the API.
+type WorkflowTag struct {
+	WorkflowID string `json:"workflow_id"`
+	Tag        string `json:"tag"`
+	Version    int    `json:"version"`
+	// PreviousVersion: the version that the tag named before; null: there was no such tag.
+	PreviousVersion *int `json:"previous_version"`
+}
+
+// WorkflowTagInput is the schema of that name in the API.
+type WorkflowTagInput struct {
+	Version int `json:"version"`
+}
+
 // WorkflowTakeover is the schema of that name in the API.
 type WorkflowTakeover struct {
 	At time.Time `json:"at"`
@@ -4190,11 +4233,13 @@ type WorkflowVersion struct {
 	WorkflowID string `json:"workflow_id"`
 	Version    int    `json:"version"`
 	// ContentHash: SHA-256 of the canonical JSON of definition.
-	ContentHash string    `json:"content_hash"`
-	Active      bool      `json:"active"`
-	CreatedBy   string    `json:"created_by"`
-	CreatedAt   time.Time `json:"created_at"`
-	Message     string    `json:"message"`
+	ContentHash string `json:"content_hash"`
+	Active      bool   `json:"active"`
+	// Tags: names that it has now, sorted; they are not part of the version.
+	Tags      []string  `json:"tags"`
+	CreatedBy string    `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+	Message   string    `json:"message"`
 	// Definition: not in lists.
 	Definition json.RawMessage `json:"definition,omitempty"`
 	// Results: in lists with include=results.

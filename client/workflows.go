@@ -2,9 +2,9 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
-	"strconv"
 )
 
 // WorkflowFilter chooses workflows. The zero value chooses all that are in use.
@@ -83,10 +83,11 @@ func (c *Client) WorkflowVersions(ctx context.Context, id string, pageSize int) 
 	})
 }
 
-// WorkflowVersion returns one version, which never changes.
-func (c *Client) WorkflowVersion(ctx context.Context, id string, version int) (WorkflowVersion, error) {
+// WorkflowVersion returns one version, by its number or by a tag. It never changes, but
+// for its tags.
+func (c *Client) WorkflowVersion(ctx context.Context, id, version string) (WorkflowVersion, error) {
 	var out WorkflowVersion
-	err := c.get(ctx, workflowPath(id)+"/versions/"+strconv.Itoa(version), nil, &out)
+	err := c.get(ctx, workflowPath(id)+"/versions/"+escape(version), nil, &out)
 	return out, err
 }
 
@@ -100,11 +101,30 @@ func (c *Client) WorkflowActivations(ctx context.Context, id string, pageSize in
 	})
 }
 
-// DiffWorkflow compares two versions; from 0 is the active one, to 0 the newest.
-func (c *Client) DiffWorkflow(ctx context.Context, id string, from, to int) (WorkflowDiff, error) {
+// DiffWorkflow compares two versions, by their numbers or by tags; from "" is the active
+// one, to "" the newest.
+func (c *Client) DiffWorkflow(ctx context.Context, id, from, to string) (WorkflowDiff, error) {
 	var out WorkflowDiff
-	err := c.get(ctx, workflowPath(id)+"/diff", values{}.number("from", from).number("to", to).url(), &out)
+	err := c.get(ctx, workflowPath(id)+"/diff", values{}.text("from", from).text("to", to).url(), &out)
 	return out, err
+}
+
+// TagWorkflow lets a tag name a version, in place of the one that it named.
+func (c *Client) TagWorkflow(ctx context.Context, id, tag string, version int, call Call) (WorkflowTag, error) {
+	var out WorkflowTag
+	b, err := json.Marshal(WorkflowTagInput{Version: version})
+	if err != nil {
+		return out, err
+	}
+	err = c.send(ctx, request{
+		method: http.MethodPut, path: workflowPath(id) + "/tags/" + escape(tag), body: b, media: "application/json", accept: "application/json", call: call,
+	}, &out)
+	return out, err
+}
+
+// UntagWorkflow takes a tag away.
+func (c *Client) UntagWorkflow(ctx context.Context, id, tag string, call Call) error {
+	return c.send(ctx, request{method: http.MethodDelete, path: workflowPath(id) + "/tags/" + escape(tag), accept: "application/json", call: call}, nil)
 }
 
 // ActivateWorkflow lets new runs use another version.

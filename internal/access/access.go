@@ -74,7 +74,8 @@ const (
 	CalendarsWrite Scope = "calendars:write"
 	// ApprovalsRead shows what is to be approved, which may be more than jobs show.
 	ApprovalsRead Scope = "approvals:read"
-	// ApprovalsDecide is the right to approve, reject and request again.
+	// ApprovalsDecide is the right to approve, reject, request again, and to let another
+	// user who has it decide.
 	ApprovalsDecide Scope = "approvals:decide"
 	SystemRead      Scope = "system:read"
 	WorkersWrite    Scope = "workers:write"

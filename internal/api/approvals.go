@@ -26,9 +26,9 @@ func (s *service) approvalRoutes() []operation {
 	}
 	shown := []answer{{Status: http.StatusOK, Doc: "the approval as it is now", Body: wire.Approval{}}}
 	refused := []fault.Code{
-		fault.ApprovalClosed, fault.ApprovalContentChanged, fault.SelfApproval, fault.AlreadyDecided,
+		fault.ApprovalClosed, fault.ApprovalContentChanged, fault.SelfApproval, fault.AlreadyDecided, fault.ApprovalDelegated,
 	}
-	return []operation{
+	return append(s.delegationRoutes(one), []operation{
 		{
 			ID: "list_approvals", Method: http.MethodGet, Path: list, Scope: access.ApprovalsRead, Tag: "approvals", Summary: "List requests for approvals, newest first",
 			Query: pageParams(listParam("status", "only these statuses", statuses...), listParam("kind", "only these kinds, for example run_job"),
@@ -67,7 +67,7 @@ func (s *service) approvalRoutes() []operation {
 			Doc:     "The same as approve or reject of the approval that is pending about the execution. The id may also be that of a job.",
 			Body:    wire.ExecutionDecisionInput{}, Faults: refused, Answers: shown, Handle: s.decideExecution,
 		},
-	}
+	}...)
 }
 
 // person is who makes the request, as one who asks or decides.
@@ -167,13 +167,18 @@ func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.Dec
 		return reply{}, err
 	}
 	if yes && !a.AllowRequester {
-		if err := s.askedByToken(r, a); err != nil {
+		if err := s.askedByToken(r, a, r.person()); err != nil {
+			return reply{}, err
+		}
+	}
+	if yes {
+		if err := s.handedBySound(r, a); err != nil {
 			return reply{}, err
 		}
 	}
 	render := approvalReply(http.StatusOK)
 	got, err := s.Store.Approvals.Decide(r.Context(), store.DecideApproval{
-		Tenant: r.tenant(), ID: a.ID, Approve: yes, By: r.person(), Comment: in.Comment, ContentHash: in.ContentHash, Form: form,
+		Tenant: r.tenant(), ID: a.ID, Approve: yes, By: r.person(), Roles: r.roles(), Comment: in.Comment, ContentHash: in.ContentHash, Form: form,
 		Key: keyed(r, render), Audit: entry,
 	})
 	if err != nil {
@@ -182,12 +187,20 @@ func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.Dec
 	return render(got), nil
 }
 
-// askedByToken returns self_approval when a token that the caller made, or that is
-// of the same maker, asked for what he approves. Of who made, edited and ran a
+// roles are those of who makes the request, as approvals name them.
+func (r *request) roles() []string {
+	var out []string
+	for _, role := range r.principal.Roles {
+		out = append(out, string(role))
+	}
+	return out
+}
+
+// askedByToken returns self_approval when a token that a person made, or that is
+// of the same maker, asked for what he is to approve. Of who made, edited and ran a
 // schedule only the names are known, so the tokens are looked up by theirs, also
 // those that are revoked.
-func (s *service) askedByToken(r *request, a approval.Request) error {
-	me := r.person()
+func (s *service) askedByToken(r *request, a approval.Request, me approval.Person) error {
 	p := store.ListTokens{Tenant: r.tenant(), Limit: maxPage}
 	for {
 		page, err := s.Store.Tokens.List(r.Context(), p)
@@ -304,13 +317,8 @@ func allowed(r *request, a approval.Request, yes bool, in wire.DecisionInput) ([
 	if !yes || a.Status != approval.Pending {
 		return nil, nil
 	}
-	var roles []string
-	for _, role := range r.principal.Roles {
-		roles = append(roles, string(role))
-	}
-	if !a.Names(r.person(), roles) {
-		return nil, fault.Newf(fault.ForbiddenScope, "this is for %s to approve", strings.Join(a.Approvers, ", ")).
-			WithHint("anybody who may decide approvals may reject it")
+	if err := a.Eligible(r.person(), r.roles()); err != nil {
+		return nil, err
 	}
 	declared := wire.ApprovalForm(a)
 	if len(declared) == 0 || string(declared) == "null" {

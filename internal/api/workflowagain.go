@@ -58,7 +58,7 @@ func (s *service) retryWorkflowRun(r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	p, err := s.repetition(r, in.Version)
+	p, err := s.repetition(r, in.Version, in.Tag)
 	if err != nil {
 		return reply{}, err
 	}
@@ -82,7 +82,7 @@ func (s *service) restoreWorkflowRun(r *request) (reply, error) {
 	if err := id.Check(id.Checkpoint, in.CheckpointID); err != nil {
 		return reply{}, fault.From(err).At("/checkpoint_id", string(fault.WrongIDType), "is not a checkpoint's id")
 	}
-	p, err := s.repetition(r, in.Version)
+	p, err := s.repetition(r, in.Version, in.Tag)
 	if err != nil {
 		return reply{}, err
 	}
@@ -96,8 +96,8 @@ func (s *service) restoreWorkflowRun(r *request) (reply, error) {
 }
 
 // repetition finds the run that the path names, which must have ended, and both
-// versions; 0 is that of the run.
-func (s *service) repetition(r *request, version int) (repetition, error) {
+// versions; 0 and no tag is that of the run.
+func (s *service) repetition(r *request, version int, tag string) (repetition, error) {
 	old, err := s.workflowRun(r.Context(), r)
 	if err != nil {
 		return repetition{}, err
@@ -107,6 +107,9 @@ func (s *service) repetition(r *request, version int) (repetition, error) {
 	}
 	if !old.Job.State.Terminal() {
 		return repetition{}, fault.Newf(fault.NotFinished, "run %s is %s", old.ID, old.Status()).WithHint("wait for its end, or cancel it")
+	}
+	if version, err = s.versionOf(r, old.WorkflowID, version, tag); err != nil {
+		return repetition{}, err
 	}
 	p := repetition{old: old, version: old.Version}
 	if p.from, err = s.graph(r.Context(), old.Tenant, old.WorkflowID, old.Version); err != nil {

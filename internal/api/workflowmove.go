@@ -75,6 +75,12 @@ func (s *service) moveWorkflow(r *request, source string, action audit.Action, s
 	if !w.ArchivedAt.IsZero() {
 		return reply{}, fault.Newf(fault.WorkflowArchived, "workflow %s is archived", w.ID)
 	}
+	if in.Version, err = s.versionOf(r, w.ID, in.Version, in.Tag); err != nil {
+		return reply{}, err
+	}
+	if in.Version == 0 {
+		return reply{}, fault.New(fault.InvalidInput, "a version or a tag must be given").At("/version", "required", "version or tag must be given")
+	}
 	if in.Version > w.Newest {
 		return reply{}, fault.Newf(fault.VersionNotFound, "workflow %s has no version %d", w.ID, in.Version).At("/version", "not_found", "the newest is "+itoa(w.Newest))
 	}
@@ -85,7 +91,7 @@ func (s *service) moveWorkflow(r *request, source string, action audit.Action, s
 		return reply{}, err
 	}
 	entry, err := s.record(r, change{Action: action, Object: w.ID, Name: w.Name, Detail: map[string]string{
-		"from_version": itoa(w.Active), "reason": in.Reason, "running": in.Running,
+		"from_version": itoa(w.Active), "reason": in.Reason, "running": in.Running, "tag": in.Tag,
 	}})
 	if err != nil {
 		return reply{}, err
@@ -142,9 +148,13 @@ func (s *service) diffWorkflow(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	out := wire.WorkflowDiff{WorkflowID: w.ID, From: r.query.number("from", w.Active), To: r.query.number("to", w.Newest)}
-	if out.From == 0 {
-		out.From = 1
+	out := wire.WorkflowDiff{WorkflowID: w.ID, From: max(w.Active, 1), To: w.Newest}
+	for name, n := range map[string]*int{"from": &out.From, "to": &out.To} {
+		if text := r.query.text(name); text != "" {
+			if *n, err = s.versionNamed(r, w.ID, text, "query/"+name); err != nil {
+				return reply{}, err
+			}
+		}
 	}
 	var texts [2]string
 	var graphs [2]*workflow.Graph

@@ -134,6 +134,9 @@ func (s *service) runWorkflow(r *request) (reply, error) {
 	if err := r.principal.RequireTemplate(""); err != nil {
 		return reply{}, err
 	}
+	if in.Version, err = s.versionOf(r, w.ID, in.Version, in.Tag); err != nil {
+		return reply{}, err
+	}
 	params, err := flowParams{WorkflowID: w.ID, Version: in.Version, Inputs: json.RawMessage(in.Inputs)}.object()
 	if err != nil {
 		return reply{}, err

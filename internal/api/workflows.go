@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"regexp"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/runsheet/runsheet/internal/access"
@@ -71,7 +70,7 @@ func (s *service) workflowRoutes() []operation {
 
 func (s *service) workflowVersionRoutes() []operation {
 	const one = "/api/workflows/{workflow_id}"
-	return []operation{
+	return append(s.workflowTagRoutes(one), []operation{
 		{
 			ID: "list_workflow_versions", Method: http.MethodGet, Path: one + "/versions", Scope: access.WorkflowsRead, Tag: "workflows",
 			Summary: "List the versions of a workflow, newest first", Query: pageParams(includeParam("results")), Faults: []fault.Code{fault.CursorInvalid},
@@ -79,7 +78,7 @@ func (s *service) workflowVersionRoutes() []operation {
 		},
 		{
 			ID: "get_workflow_version", Method: http.MethodGet, Path: one + "/versions/{version}", Scope: access.WorkflowsRead, Tag: "workflows",
-			Summary: "Read one version", Doc: "A version never changes.", Faults: []fault.Code{fault.InvalidParameter, fault.VersionNotFound},
+			Summary: "Read one version", Doc: "By its number, or by a tag. A version never changes, but for its tags.", Faults: []fault.Code{fault.InvalidParameter, fault.VersionNotFound},
 			Answers: []answer{{Status: http.StatusOK, Doc: "the version", Body: wire.WorkflowVersion{}}}, Handle: s.getWorkflowVersion,
 		},
 		{
@@ -89,7 +88,7 @@ func (s *service) workflowVersionRoutes() []operation {
 		},
 		{
 			ID: "diff_workflow", Method: http.MethodGet, Path: one + "/diff", Scope: access.WorkflowsRead, Tag: "workflows", Summary: "Compare two versions",
-			Query:   []param{numberParam("from", "a version; the active one if absent", 1, maxVersion), numberParam("to", "a version; the newest if absent", 1, maxVersion)},
+			Query:   []param{textParam("from", "a version's number or tag; the active one if absent"), textParam("to", "a version's number or tag; the newest if absent")},
 			Faults:  []fault.Code{fault.VersionNotFound},
 			Answers: []answer{{Status: http.StatusOK, Doc: "what differs", Body: wire.WorkflowDiff{}}}, Handle: s.diffWorkflow,
 		},
@@ -117,7 +116,7 @@ func (s *service) workflowVersionRoutes() []operation {
 				return nil
 			},
 		},
-	}
+	}...)
 }
 
 var workflowID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
@@ -257,11 +256,11 @@ func (s *service) listWorkflowVersions(r *request) (reply, error) {
 }
 
 func (s *service) getWorkflowVersion(r *request) (reply, error) {
-	n, err := strconv.Atoi(r.PathValue("version"))
-	if err != nil || n < 1 || n > maxVersion {
-		return reply{}, fault.New(fault.InvalidParameter, "a version is a number from 1").At("path/version", "wrong_type", "must be a number from 1")
-	}
 	w, err := s.workflow(r)
+	if err != nil {
+		return reply{}, err
+	}
+	n, err := s.versionNamed(r, w.ID, r.PathValue("version"), "path/version")
 	if err != nil {
 		return reply{}, err
 	}

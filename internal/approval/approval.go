@@ -192,6 +192,8 @@ type Request struct {
 	MaxReRequests int
 
 	Decisions []Decision
+	// Delegations are who decides in whose place, oldest first.
+	Delegations []Delegation
 	// Reason is why the request was superseded, for people; "" otherwise.
 	Reason string
 	// DecidedAt is when it left PENDING, zero before.
@@ -201,7 +203,7 @@ type Request struct {
 // New completes r, sets its status and its hash, and checks it: invalid_input.
 // ID, Tenant, Subject, Title, RequestedBy and RequestedAt must be given.
 func New(r Request) (Request, error) {
-	r.Status, r.Version, r.Decisions, r.DecidedAt = Pending, 1, nil, time.Time{}
+	r.Status, r.Version, r.Decisions, r.Delegations, r.DecidedAt = Pending, 1, nil, nil, time.Time{}
 	r.MinApprovals, r.Round = max(r.MinApprovals, 1), max(r.Round, 1)
 	if r.OnExpire == "" {
 		r.OnExpire = ExpireReject
@@ -279,20 +281,20 @@ func (r Request) Last() *Decision {
 
 // MayDecide returns nil when p may decide r at now having seen content with the
 // given hash, and why not otherwise: approval_closed, approval_content_changed,
-// self_approval, already_decided (p has said yes before), comment_required.
+// self_approval, already_decided (p has said yes before), comment_required. Whether p is
+// among those who are asked is Eligible's word.
 // A person may always reject what he asked for himself.
 func (r Request) MayDecide(p Person, approve bool, comment, hash string, now time.Time) error {
+	if err := r.open(now); err != nil {
+		return err
+	}
 	switch {
-	case r.Status != Pending:
-		return Closed(r)
-	case !now.Before(r.ExpiresAt):
-		return fault.Newf(fault.ApprovalClosed, "approval %s expired at %s", r.ID, r.ExpiresAt.Format(time.RFC3339))
 	case hash != r.ContentHash:
 		return fault.Newf(fault.ApprovalContentChanged, "the content of approval %s has the hash %s", r.ID, r.ContentHash).
 			At("/content_hash", string(fault.ApprovalContentChanged), "is not that of the approval: look at it again")
 	case approve && !r.AllowRequester && p.Is(r.RequestedBy):
 		return r.self(p)
-	case approve && slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.By.Is(p) }):
+	case approve && r.approvedBy(p):
 		return fault.Newf(fault.AlreadyDecided, "%s has approved this already; %d of %d approvals are there", p.Name, r.Approvals(), r.MinApprovals)
 	case r.RequireComment && strings.TrimSpace(comment) == "":
 		return fault.New(fault.InvalidInput, "this decision needs a comment").At("/comment", "required", "must say why")
@@ -387,6 +389,9 @@ func (r Request) event(e event.Event) event.Event {
 	e.Tenant = r.Tenant
 	e.Data = map[string]string{
 		"approval_id": r.ID, "status": string(r.Status), "subject_type": string(r.Subject.Type), "subject_id": r.Subject.ID,
+	}
+	if names := r.Delegates(); len(names) > 0 {
+		e.Data["delegates"] = strings.Join(names, ",")
 	}
 	if r.Subject.Type == SubjectJob {
 		e.JobID = r.Subject.ID

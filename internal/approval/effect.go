@@ -36,6 +36,19 @@ func reject(r Request, e Reject, c *Change) {
 	end(r.with(Decision{By: e.By, Comment: e.Comment, At: e.At}), e.At, c)
 }
 
+func delegate(r Request, e Delegate, c *Change) {
+	r.Delegations = append(slices.Clone(r.Delegations), Delegation{From: e.From, To: e.To, Reason: e.Reason, At: e.At})
+	c.After, c.Emit = r, []event.Event{{Type: event.ApprovalDelegated, At: e.At}}
+}
+
+func recall(r Request, e Recall, c *Change) {
+	gone := r.after(e.By)
+	r.Delegations = slices.DeleteFunc(slices.Clone(r.Delegations), func(d Delegation) bool {
+		return slices.ContainsFunc(gone, func(g Delegation) bool { return g.To == d.To })
+	})
+	c.After, c.Emit = r, []event.Event{{Type: event.ApprovalRecalled, At: e.At}}
+}
+
 func lapse(r Request, e Lapsed, c *Change) {
 	r.ReplacedBy = e.ReplacedBy
 	end(r, e.At, c)

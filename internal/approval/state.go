@@ -48,6 +48,17 @@ type (
 		By      Person
 		Comment string
 	}
+	// Delegate says that From lets To decide in his place.
+	Delegate struct {
+		At       time.Time
+		From, To Person
+		Reason   string
+	}
+	// Recall says that By takes back what he handed on, with all that follows from it.
+	Recall struct {
+		At time.Time
+		By Person
+	}
 	// Lapsed says that the request's time is over. ReplacedBy is the request that
 	// takes its place, "" = none does.
 	Lapsed struct {
@@ -72,6 +83,8 @@ var Table = fsm.New[Status, Request, Change](func(r Request) Status { return r.S
 	fsm.On[Approve](fsm.From(Pending), fsm.When("more approvals are needed", moreNeeded), fsm.To(Pending), fsm.Do(count)),
 	fsm.On[Approve](fsm.From(Pending), fsm.To(Approved), fsm.Do(approve)),
 	fsm.On[Reject](fsm.From(Pending), fsm.To(Rejected), fsm.Do(reject)),
+	fsm.On[Delegate](fsm.From(Pending), fsm.To(Pending), fsm.Do(delegate)),
+	fsm.On[Recall](fsm.From(Pending), fsm.To(Pending), fsm.Do(recall)),
 	fsm.On[Lapsed](fsm.From(Pending), fsm.To(Expired), fsm.Do(lapse)),
 	fsm.On[Replaced](fsm.From(Pending), fsm.To(Superseded), fsm.Do(replace)),
 	fsm.On[Withdrawn](fsm.From(Pending), fsm.To(Superseded), fsm.Do(withdraw)),

@@ -29,6 +29,8 @@ func events() []any {
 	return []any{
 		approval.Approve{At: noon, By: ann()},
 		approval.Reject{At: noon, By: ann(), Comment: "no"},
+		approval.Delegate{At: noon, From: ann(), To: approval.Person{Name: "tom", ID: "usr_2"}, Reason: "away"},
+		approval.Recall{At: noon, By: ann()},
 		approval.Lapsed{At: noon},
 		approval.Lapsed{At: noon, ReplacedBy: "appr_2"},
 		approval.Replaced{At: noon, ReplacedBy: "appr_2", Reason: "prices moved"},
@@ -86,6 +88,9 @@ func verdict(r approval.Request, ev any) string {
 		return "refused: " + string(fault.From(err).Code)
 	}
 	words := []string{string(c.After.Status), fmt.Sprintf("v%d", c.After.Version), fmt.Sprintf("%d words", len(c.After.Decisions))}
+	for _, d := range c.After.Delegations {
+		words = append(words, d.From.Name+" to "+d.To.Name)
+	}
 	if c.After.ReplacedBy != "" {
 		words = append(words, "by "+c.After.ReplacedBy)
 	}
@@ -153,7 +158,9 @@ func TestTerminalStaysTerminal(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			ends += len(c.Emit)
+			if c.After.Status.Terminal() {
+				ends += len(c.Emit)
+			}
 			r = c.After
 			if r.Status == approval.Approved && r.Approvals() < r.MinApprovals {
 				rt.Fatalf("approved by %d of %d", r.Approvals(), r.MinApprovals)

@@ -80,11 +80,15 @@ const (
 	ScheduleSkipped      Action = "schedule.skip_next"    // a person does not want some nominals
 	ApprovalApproved     Action = "approval.approve"      // one person's yes; its status says whether it was enough
 	ApprovalRejected     Action = "approval.reject"       //
+	ApprovalDelegated    Action = "approval.delegate"     // somebody else may decide in a person's place
+	ApprovalRecalled     Action = "approval.recall"       // that person took it back
 	ApprovalRerequested  Action = "approval.re_request"   // a new request took the place of an old one
 	ApprovalExpired      Action = "approval.expire"       // by the server: nobody decided in time
 	WorkflowApplied      Action = "workflow.apply"        // what a workflow does: the right to run code
 	WorkflowActivated    Action = "workflow.activate"     // another version is used
 	WorkflowRolledBack   Action = "workflow.rollback"     // by a person, or by a node of a workflow
+	WorkflowTagged       Action = "workflow.tag"          // a tag names a version, perhaps in place of another
+	WorkflowUntagged     Action = "workflow.untag"        // a tag is gone
 	WorkflowDeleted      Action = "workflow.delete"       // it is archived
 	WorkflowRunPaused    Action = "workflow.run.pause"    // it starts nothing more
 	WorkflowRunResumed   Action = "workflow.run.resume"   // it goes on

@@ -17,7 +17,7 @@ import (
 
 func (a *app) approvalCommand() *cobra.Command {
 	return a.noun("approval", "See what waits for an approval, and decide it",
-		a.approvalList(), a.approvalShow(), a.approvalDecide(true), a.approvalDecide(false), a.approvalAgain())
+		a.approvalList(), a.approvalShow(), a.approvalDecide(true), a.approvalDecide(false), a.approvalDelegate(), a.approvalAgain())
 }
 
 func (a *app) completeApprovals() completer {
@@ -79,6 +79,9 @@ func approvalDetail(x client.Approval) []pair {
 			text += " with " + form
 		}
 		out = append(out, pair{word, text})
+	}
+	for _, d := range x.Delegations {
+		out = append(out, pair{"delegated", stamp(&d.DelegatedAt) + " by " + d.From + " to " + d.To + ": " + d.Reason})
 	}
 	return append(out, pair{"ended", stamp(x.EndedAt)}, pair{"reason", deref(x.Reason)}, pair{"replaces", deref(x.Replaces)}, pair{"replaced by", deref(x.ReplacedBy)})
 }
@@ -238,6 +241,44 @@ func (a *app) lookedAt(c *cobra.Command, cl *client.Client, id, verb string, sur
 		}
 	}
 	return x.ContentHash, a.confirm(false, verb+" this?")
+}
+
+func (a *app) approvalDelegate() *cobra.Command {
+	var (
+		in     client.DelegationInput
+		recall bool
+	)
+	c := &cobra.Command{
+		Use: "delegate APPROVAL", Short: "Let another user decide in your place, or take that back", Args: oneArg, ValidArgsFunction: a.completeApprovals(),
+		Long: `Delegate hands an approval that you may give to a user who may decide approvals: for
+this one approval, and you do not approve it any more. --recall takes it back, as long as
+nobody has approved in your place. Neither who asked nor the author can get it.`,
+		Example: "  runsheet approval delegate appr_01jh0000000000000000000000 --to tom --reason 'on leave'\n  runsheet approval delegate appr_01jh0000000000000000000000 --recall",
+		RunE: func(c *cobra.Command, args []string) error {
+			if recall == (in.To != "") || recall && in.Reason != "" || !recall && in.Reason == "" {
+				return usagef("give --to USER and --reason TEXT, or --recall")
+			}
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			var x client.Approval
+			if recall {
+				x, err = cl.RecallApproval(c.Context(), args[0], client.Call{})
+			} else {
+				x, err = cl.DelegateApproval(c.Context(), args[0], in, client.Call{})
+			}
+			if err != nil {
+				return err
+			}
+			return printOne(a, a.approvalView(), x)
+		},
+	}
+	fs := c.Flags()
+	fs.StringVar(&in.To, "to", "", "name of the `user` who is to decide")
+	fs.StringVar(&in.Reason, "reason", "", "why, a `text` for people")
+	fs.BoolVar(&recall, "recall", false, "take it back")
+	return c
 }
 
 func (a *app) approvalAgain() *cobra.Command {

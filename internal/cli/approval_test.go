@@ -38,6 +38,9 @@ func approvalAnswer(w http.ResponseWriter, what string) bool {
 	case "POST /approvals/" + approvalID + "/reject":
 		word(false, "no")
 		x.Status = "REJECTED"
+	case "POST /approvals/" + approvalID + "/delegate":
+		x.Delegations = []client.ApprovalDelegation{{From: "bob", To: "tom", Reason: "on \x1b[31mleave", DelegatedAt: now}}
+	case "POST /approvals/" + approvalID + "/recall":
 	case "POST /approvals/" + approvalID + "/re-request":
 		x.ApprovalID, x.Round = "appr_01jh0000000000000000000001", 2
 	default:
@@ -50,15 +53,19 @@ func approvalAnswer(w http.ResponseWriter, what string) bool {
 func TestApprovalGolden(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
-		"approval_help":         "approval --help",
-		"approval_ls":           "approval ls",
-		"approval_ls_help":      "approval ls --help",
-		"approval_show":         "approval show " + approvalID,
-		"approval_approve_help": "approval approve --help",
-		"approval_approve":      "approval approve " + approvalID + " --yes --comment fine",
-		"approval_asks":         "approval approve " + approvalID,
-		"approval_reject":       "approval reject " + approvalID + " --content-hash " + approvalHash,
-		"approval_again":        "approval re-request " + approvalID,
+		"approval_help":           "approval --help",
+		"approval_ls":             "approval ls",
+		"approval_ls_help":        "approval ls --help",
+		"approval_show":           "approval show " + approvalID,
+		"approval_approve_help":   "approval approve --help",
+		"approval_approve":        "approval approve " + approvalID + " --yes --comment fine",
+		"approval_delegate":       "approval delegate " + approvalID + " --to tom --reason leave",
+		"approval_delegate_help":  "approval delegate --help",
+		"approval_delegate_usage": "approval delegate " + approvalID + " --to tom",
+		"approval_recall":         "approval delegate " + approvalID + " --recall",
+		"approval_asks":           "approval approve " + approvalID,
+		"approval_reject":         "approval reject " + approvalID + " --content-hash " + approvalHash,
+		"approval_again":          "approval re-request " + approvalID,
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, args) })
 	}

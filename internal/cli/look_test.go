@@ -54,9 +54,25 @@ func lookAnswer(w http.ResponseWriter, what, query string) bool {
 			Progress: client.WorkflowRunProgress{Ended: 1, Total: 1}, Nodes: []client.WorkflowRunNode{{NodeID: "a", Type: new("data"), Status: "COMPLETED"}},
 		}
 	case "POST /workflows/etl/rollback":
-		out = client.WorkflowRolledBack{Success: true, WorkflowID: "etl", PreviousVersion: new(2)}
+		out = client.WorkflowRolledBack{Success: true, WorkflowID: "etl", RolledBackToVersion: 1, PreviousVersion: new(2)}
+	case "GET /workflows/etl/versions":
+		out = client.WorkflowVersionList{Items: []client.WorkflowVersion{
+			{WorkflowID: "etl", Version: 2, Active: true, CreatedBy: "ana", CreatedAt: now.Add(-time.Hour), Message: "retry", Tags: []string{}},
+			{WorkflowID: "etl", Version: 1, CreatedBy: "ana", CreatedAt: now.Add(-time.Hour), Tags: []string{"2026-q1", "stable"}},
+		}}
+	case "GET /workflows/etl/versions/stable":
+		out = client.WorkflowVersion{WorkflowID: "etl", Version: 1, Tags: []string{"stable"}, Definition: json.RawMessage(`{"workflow_id":"etl"}`)}
+	case "GET /workflows/etl/diff":
+		out = client.WorkflowDiff{WorkflowID: "etl", From: 1, To: 2, Text: "-a: 1\n+a: 2\n"}
+	case "PUT /workflows/etl/tags/stable":
+		out = client.WorkflowTag{WorkflowID: "etl", Tag: "stable", Version: 2, PreviousVersion: new(1)}
+	case "PUT /workflows/etl/tags/fresh":
+		out = client.WorkflowTag{WorkflowID: "etl", Tag: "fresh", Version: 1}
+	case "DELETE /workflows/etl/tags/stable":
+		w.WriteHeader(http.StatusNoContent)
+		return true
 	case "POST /workflows/etl/activate":
-		out = client.WorkflowMoved{Success: true, WorkflowID: "etl", PreviousVersion: new(2)}
+		out = client.WorkflowMoved{Success: true, WorkflowID: "etl", Version: 2, PreviousVersion: new(2)}
 	default:
 		return false
 	}
@@ -85,6 +101,15 @@ func TestLookGolden(t *testing.T) {
 		"workflow_rollback":     "workflow rollback etl 1",
 		"workflow_rollback_is":  "workflow rollback etl 2",
 		"workflow_activate_is":  "workflow activate etl v2",
+		"workflow_versions":     "workflow versions etl",
+		"workflow_rollback_tag": "workflow rollback etl --to stable",
+		"workflow_rollback_two": "workflow rollback etl 1 --to stable",
+		"workflow_tag_help":     "workflow tag --help",
+		"workflow_tag":          "workflow tag etl v2 stable",
+		"workflow_tag_of_tag":   "workflow tag etl stable fresh",
+		"workflow_tag_delete":   "workflow tag etl --delete stable",
+		"workflow_tag_usage":    "workflow tag etl 2",
+		"workflow_tag_wrong":    "workflow tag etl 0 stable",
 		"workflow_items_of_job": "workflow items " + jobID + " upload",
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, args) })
@@ -98,9 +123,11 @@ func TestLookAsks(t *testing.T) {
 		"schedule fires --from 2026-02-01T09:00:00+09:00 --to 2026-02-03T00:00:00Z --schedule a,b": "GET /api/schedule-fires?from=2026-02-01T00%3A00%3A00Z&schedule_id=a%2Cb&to=2026-02-03T00%3A00%3A00Z",
 		"schedule fires": "GET /api/schedule-fires",
 		"workflow items " + flowRunID + " upload --status failed --limit 7": "GET /api/workflow-runs/" + flowRunID + "/nodes/upload/items?limit=7&status=failed",
-		"demo start":        "POST /api/demo",
-		"demo remove --yes": "DELETE /api/demo",
-		"config effective":  "GET /api/config",
+		"workflow diff etl --from stable --to v2":                           "GET /api/workflows/etl/diff?from=stable&to=2",
+		"workflow export etl --version stable":                              "GET /api/workflows/etl/versions/stable",
+		"demo start":                                                        "POST /api/demo",
+		"demo remove --yes":                                                 "DELETE /api/demo",
+		"config effective":                                                  "GET /api/config",
 	} {
 		f := serve(t, "QUEUED")
 		if _, talk, code := f.invoke(t.Context(), t, "", strings.Fields(args)...); code != exitOK || len(f.requests) != 1 || f.requests[0] != want {

@@ -18,7 +18,7 @@ func (a *app) workflowCommand() *cobra.Command {
 	return a.noun("workflow", "Keep and run workflows: steps that depend on one another, in versions", append([]*cobra.Command{
 		a.workflowInit(), a.workflowValidate(), a.workflowFmt(), a.workflowGraph(), a.workflowSchema(), a.workflowTest(), a.workflowPlan(), a.workflowApply(),
 		a.workflowList(), a.workflowGet(), a.workflowExport(), a.workflowVersions(), a.workflowDiff(), a.workflowActivations(),
-		a.workflowMove("activate", "Let new runs use another version", "now uses"), a.workflowMove("rollback", "Go back to another version", "is back at"), a.workflowRemove(), a.workflowWatch(),
+		a.workflowMove("activate", "Let new runs use another version", "now uses"), a.workflowMove("rollback", "Go back to another version", "is back at"), a.workflowTag(), a.workflowRemove(), a.workflowWatch(),
 	}, a.workflowRunCommands()...)...)
 }
 
@@ -58,13 +58,13 @@ func (a *app) workflowView() view[client.Workflow] {
 func (a *app) workflowVersionView() view[client.WorkflowVersion] {
 	return view[client.WorkflowVersion]{
 		id:      func(v client.WorkflowVersion) string { return strconv.Itoa(v.Version) },
-		columns: []string{"VERSION", "ACTIVE", "CREATED", "BY", "MESSAGE"}, status: -1, spare: []string{"MESSAGE", "BY"},
+		columns: []string{"VERSION", "ACTIVE", "TAGS", "CREATED", "BY", "MESSAGE"}, status: -1, spare: []string{"MESSAGE", "BY"},
 		row: func(v client.WorkflowVersion) []string {
 			active := ""
 			if v.Active {
 				active = "yes"
 			}
-			return []string{strconv.Itoa(v.Version), active, a.ago(v.CreatedAt), v.CreatedBy, v.Message}
+			return []string{strconv.Itoa(v.Version), active, strings.Join(v.Tags, ","), a.ago(v.CreatedAt), v.CreatedBy, v.Message}
 		},
 	}
 }
@@ -260,7 +260,7 @@ func (a *app) workflowGet() *cobra.Command {
 }
 
 func (a *app) workflowExport() *cobra.Command {
-	version := 0
+	var version versionRef
 	c := &cobra.Command{
 		Use: "export WORKFLOW", Short: "Print a version as YAML", Args: oneArg, ValidArgsFunction: a.completeWorkflows(),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -269,8 +269,8 @@ func (a *app) workflowExport() *cobra.Command {
 				return err
 			}
 			var definition []byte
-			if version > 0 {
-				v, err := cl.WorkflowVersion(c.Context(), args[0], version)
+			if version.given() {
+				v, err := cl.WorkflowVersion(c.Context(), args[0], version.String())
 				if err != nil {
 					return err
 				}
@@ -293,7 +293,7 @@ func (a *app) workflowExport() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().IntVar(&version, "version", 0, "this `number`; the active one, or else the newest, without it")
+	c.Flags().Var(&version, "version", "this `number` or tag; the active one, or else the newest, without it")
 	return c
 }
 
@@ -334,7 +334,7 @@ func (a *app) workflowActivations() *cobra.Command {
 }
 
 func (a *app) workflowDiff() *cobra.Command {
-	var from, to int
+	var from, to versionRef
 	c := &cobra.Command{
 		Use: "diff WORKFLOW", Short: "Show what differs between two versions", Args: oneArg, ValidArgsFunction: a.completeWorkflows(),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -342,7 +342,7 @@ func (a *app) workflowDiff() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := cl.DiffWorkflow(c.Context(), args[0], from, to)
+			d, err := cl.DiffWorkflow(c.Context(), args[0], from.String(), to.String())
 			if err != nil {
 				return err
 			}
@@ -361,28 +361,38 @@ func (a *app) workflowDiff() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().IntVar(&from, "from", 0, "a version's `number`; the active one without it")
-	c.Flags().IntVar(&to, "to", 0, "a version's `number`; the newest without it")
+	c.Flags().Var(&from, "from", "a version's `number` or tag; the active one without it")
+	c.Flags().Var(&to, "to", "a version's `number` or tag; the newest without it")
 	return c
 }
 
 // workflowMove is activate and rollback.
 func (a *app) workflowMove(verb, short, done string) *cobra.Command {
-	var in client.WorkflowMoveInput
+	var (
+		in client.WorkflowMoveInput
+		to versionRef
+	)
 	c := &cobra.Command{
-		Use: verb + " WORKFLOW VERSION", Short: short, Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeWorkflows(),
-		Example: "  runsheet workflow " + verb + " etl 2 --reason 'uploads fail'",
+		Use: verb + " WORKFLOW VERSION|TAG", Short: short, Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeWorkflows(),
+		Example: "  runsheet workflow " + verb + " etl 2 --reason 'uploads fail'\n  runsheet workflow " + verb + " etl --to stable",
 		RunE: func(c *cobra.Command, args []string) error {
-			n, err := strconv.Atoi(strings.TrimPrefix(args[1], "v"))
-			if err != nil || n < 1 {
-				return usagef("%q is no version: a number from 1", args[1])
+			if (len(args) == 2) == to.given() {
+				return usagef("give the version once: as VERSION, or with --to")
+			}
+			if len(args) == 2 {
+				if err := to.Set(args[1]); err != nil {
+					return usagef("%s", err)
+				}
 			}
 			cl, err := a.connect(c)
 			if err != nil {
 				return err
 			}
-			in.Version = n
-			was, err := moveTo(c.Context(), cl, verb, args[0], in)
+			in.Version, in.Tag = to.number, to.tag
+			n, was, err := moveTo(c.Context(), cl, verb, args[0], in)
+			if to.number > 0 {
+				n = to.number
+			}
 			switch {
 			case err != nil:
 				return err
@@ -394,19 +404,20 @@ func (a *app) workflowMove(verb, short, done string) *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().Var(&to, "to", "the version, by its `number` or a tag, in place of VERSION")
 	c.Flags().StringVar(&in.Reason, "reason", "", "why, a `text` for the log")
 	c.Flags().StringVar(&in.Running, "running", "", "what happens to running runs: `keep`, cancel or migrate; keep without it")
 	return c
 }
 
-// moveTo makes a version the active one and returns the one that was.
-func moveTo(ctx context.Context, cl *client.Client, verb, workflowID string, in client.WorkflowMoveInput) (*int, error) {
+// moveTo makes a version the active one and returns it and the one that was.
+func moveTo(ctx context.Context, cl *client.Client, verb, workflowID string, in client.WorkflowMoveInput) (n int, was *int, err error) {
 	if verb == "rollback" {
 		m, err := cl.RollBackWorkflow(ctx, workflowID, in, client.Call{})
-		return m.PreviousVersion, err
+		return m.RolledBackToVersion, m.PreviousVersion, err
 	}
 	m, err := cl.ActivateWorkflow(ctx, workflowID, in, client.Call{})
-	return m.PreviousVersion, err
+	return m.Version, m.PreviousVersion, err
 }
 
 func (a *app) workflowRemove() *cobra.Command {

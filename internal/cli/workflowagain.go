@@ -15,6 +15,7 @@ import (
 func (a *app) workflowRetry() *cobra.Command {
 	var (
 		in      client.WorkflowRetryInput
+		version versionRef
 		input   []string
 		inputs  string
 		preview bool
@@ -36,6 +37,7 @@ failed keeps its good items. --preview tells what would run again, and changes n
 			if in.Inputs, err = a.inputsOf(input, inputs); err != nil {
 				return err
 			}
+			in.Version, in.Tag = version.number, version.tag
 			if preview {
 				p, err := cl.PreviewWorkflowRetry(c.Context(), args[0], in)
 				if err != nil {
@@ -53,7 +55,7 @@ failed keeps its good items. --preview tells what would run again, and changes n
 	f := c.Flags()
 	f.StringVar(&in.FromNode, "from", "", "from this `node` on; from those that failed without it")
 	f.BoolVar(&in.FailedItems, "failed-items", false, "run the failed items of maps again, and what follows these maps")
-	f.IntVar(&in.Version, "version", 0, "with another version, a `number`, in which all that is kept is unchanged")
+	f.Var(&version, "version", "with another version, a `number` or tag, in which all that is kept is unchanged")
 	f.StringArrayVar(&input, "input", nil, "another value of an input, `key=value`; may be repeated")
 	f.StringVar(&inputs, "inputs", "", "other values of inputs, as a JSON `object`, @file or -")
 	f.BoolVar(&preview, "preview", false, "only tell what would run again")

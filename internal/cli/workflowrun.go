@@ -50,6 +50,7 @@ func (a *app) workflowRun() *cobra.Command {
 		input                         []string
 		inputs, priority, runAt, name string
 		in                            client.WorkflowRunInput
+		version                       versionRef
 		w                             waitFlags
 		key                           string
 	)
@@ -75,7 +76,7 @@ until the run has ended and exits 0 (completed), 1 (failed), 9 (cancelled or ski
 			if in.RunAt, err = a.parseRunAt(runAt); err != nil {
 				return err
 			}
-			in.Name = name
+			in.Name, in.Version, in.Tag = name, version.number, version.tag
 			r, err := cl.RunWorkflow(c.Context(), args[0], in, client.Call{IdempotencyKey: key})
 			if err != nil {
 				return err
@@ -86,7 +87,7 @@ until the run has ended and exits 0 (completed), 1 (failed), 9 (cancelled or ski
 	f := c.Flags()
 	f.StringArrayVar(&input, "input", nil, "an input, `key=value`; a value that is JSON is taken as such; may be repeated")
 	f.StringVar(&inputs, "inputs", "", "all inputs, as a JSON `object`, @file or -")
-	f.IntVar(&in.Version, "version", 0, "this `number`; the active one without it")
+	f.Var(&version, "version", "this `number` or tag; the active one without it")
 	f.StringVar(&name, "name", "", "`name`, for people (the workflow if absent)")
 	f.StringVar(&priority, "priority", "", "`0` to 9, high, normal or low")
 	f.StringVar(&runAt, "run-at", "", "do not start before this `time`: RFC 3339, or +10m")

@@ -16,7 +16,7 @@ const (
 	TopicLock     Topic = "lock"     // locks that are held from outside
 	TopicApproval Topic = "approval" // questions to people
 	TopicSchedule Topic = "schedule" // what happens to schedules and their nominals
-	TopicWorkflow Topic = "workflow" // what happens to runs of workflows and to their nodes
+	TopicWorkflow Topic = "workflow" // what happens to runs of workflows, to their nodes, and to the tags of versions
 )
 
 // Field is one value of an event beside those that all have.
@@ -70,6 +70,8 @@ var catalogue = []Entry{
 	{ApprovalRequested, TopicApproval, "somebody is asked to approve something", approvalFields},
 	{ApprovalDecided, TopicApproval, "a request for an approval ends in time: data.status is APPROVED, REJECTED or SUPERSEDED", approvalFields},
 	{ApprovalExpired, TopicApproval, "a request for an approval ends because nobody decided in time", approvalFields},
+	{ApprovalDelegated, TopicApproval, "a person lets somebody else decide a request for an approval in his place", approvalFields},
+	{ApprovalRecalled, TopicApproval, "a person takes back what he let somebody else decide", approvalFields},
 	{ApprovalReminder, TopicApproval, "nobody has decided a request for an approval yet, and its workflow wants people to be reminded", approvalFields},
 	{ScheduleCreated, TopicSchedule, "a schedule is created", scheduleFields()},
 	{ScheduleUpdated, TopicSchedule, "a schedule gets a new version", scheduleFields(scheduleVersion)},
@@ -101,6 +103,8 @@ var catalogue = []Entry{
 	{WorkflowNodeCancelled, TopicWorkflow, "a node is stopped, or never starts, because the run ends", workflowFields(nodeID)},
 	{WorkflowNodeCompensated, TopicWorkflow, "what a node did is undone", workflowFields(nodeID)},
 	{WorkflowProgress, TopicWorkflow, "items of a map have ended; data.reason says how many of how many, as in 750/1000", workflowFields(nodeID)},
+	{WorkflowTagged, TopicWorkflow, "a tag names a version of a workflow, perhaps in place of another", tagFields(Field{Name: "data.version", Doc: "the version"})},
+	{WorkflowUntagged, TopicWorkflow, "a tag of a workflow is taken away", tagFields()},
 	{LockReleased, TopicLock, "a lock that was taken from outside is free again: given back, expired or taken away", fields(lockName)},
 }
 
@@ -116,6 +120,7 @@ var (
 		{Name: "data.subject_id", Doc: "its id"},
 		{Name: "data.workflow_run_id", Doc: "the run of a workflow that waits; absent = none does"},
 		{Name: "data.node_id", Doc: "its node"},
+		{Name: "data.delegates", Doc: "who may decide it because somebody handed it to them: names with commas between; absent = nobody"},
 	}
 	scheduleVersion = Field{Name: "data.version", Doc: "the version of the schedule"}
 
@@ -128,6 +133,11 @@ func fields(f ...Field) []Field { return f }
 
 func scheduleFields(more ...Field) []Field {
 	return append([]Field{{Name: "data.schedule_id", Doc: "the schedule"}, {Name: "data.name", Doc: "its name"}}, more...)
+}
+
+func tagFields(more ...Field) []Field {
+	return append(append([]Field{{Name: "data.workflow_id", Doc: "the workflow"}, {Name: "data.tag", Doc: "the tag"}}, more...),
+		Field{Name: "data.from_version", Doc: "the version that it named before; absent = none"})
 }
 
 func workflowFields(more ...Field) []Field {

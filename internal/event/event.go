@@ -49,6 +49,10 @@ const (
 	ApprovalRequested Type = "approval.requested"
 	ApprovalDecided   Type = "approval.decided"
 	ApprovalExpired   Type = "approval.expired"
+	// ApprovalDelegated tells that somebody else may decide in a person's place,
+	// ApprovalRecalled that the person took that back.
+	ApprovalDelegated Type = "approval.delegated"
+	ApprovalRecalled  Type = "approval.recalled"
 	// ApprovalReminder tells again of a request that nobody has decided yet.
 	ApprovalReminder Type = "approval.reminder"
 
@@ -79,6 +83,9 @@ const (
 	WorkflowNodeCompensated Type = "workflow.node.compensated" // what a node did was undone
 
 	WorkflowProgress Type = "workflow.progress" // items of a map have ended
+
+	WorkflowTagged   Type = "workflow.tagged"   // a tag names a version, perhaps in place of another
+	WorkflowUntagged Type = "workflow.untagged" // a tag is gone
 )
 
 // Event is one announcement. The zero Seq means that the store has not

@@ -53,6 +53,7 @@ const (
 	RollbackLoop           Code = "rollback_loop"
 	WorkflowArchived       Code = "workflow_archived"
 	WorkflowInUse          Code = "workflow_in_use"
+	TooManyTags            Code = "too_many_tags"
 	WorkflowInvalid        Code = "workflow_invalid"
 	RunningNotPossible     Code = "running_not_possible"
 	NothingToRetry         Code = "nothing_to_retry"
@@ -60,6 +61,8 @@ const (
 	VersionNotPossible     Code = "version_not_possible"
 	AlreadyFinished        Code = "already_finished"
 	ApprovalClosed         Code = "approval_closed"
+	ApprovalDelegated      Code = "approval_delegated"
+	DelegateNotPossible    Code = "delegate_not_possible"
 	ApprovalContentChanged Code = "approval_content_changed"
 	SelfApproval           Code = "self_approval"
 	AlreadyDecided         Code = "already_decided"
@@ -171,6 +174,7 @@ var register = map[Code]Entry{
 	NoActiveVersion:        {Conflicting, "No active version", "Activate a version of the workflow first."},
 	RollbackLoop:           {Conflicting, "Rollback loop", "A node rolls a workflow back once in an hour at most; find out why it failed again, or roll back by hand."},
 	WorkflowArchived:       {Conflicting, "Workflow archived", "Apply its document again to use it."},
+	TooManyTags:            {Conflicting, "Too many tags", "Take away tags of the workflow that nobody needs."},
 	WorkflowInUse:          {Conflicting, "Workflow in use", "Remove or change what names it first, as errors says."},
 	WorkflowInvalid:        {Invalid, "Workflow not valid", "Correct the places listed in errors; runsheet workflow validate shows them, too."},
 	RunningNotPossible:     {Conflicting, "Not possible for running runs", "Let running runs keep their version, or wait until they have ended."},
@@ -180,6 +184,8 @@ var register = map[Code]Entry{
 	ApprovalClosed:         {Conflicting, "Approval closed", "It was decided, has expired or was replaced: read it to see how it ended."},
 	ApprovalContentChanged: {Conflicting, "Approval content changed", "Read the approval again and decide with the content_hash that it shows."},
 	SelfApproval:           {Forbidden, "Self-approval", "Somebody other than the requester must approve it."},
+	ApprovalDelegated:      {Forbidden, "Approval handed on", "Let the person named in detail decide it, or withdraw the delegation first."},
+	DelegateNotPossible:    {Invalid, "Delegate not possible", "Name another user who may decide approvals, and neither asked for this nor wrote what asks."},
 	AlreadyDecided:         {Conflicting, "Already decided", "You have approved this; it needs another person."},
 	ReRequestsExhausted:    {Conflicting, "Re-requests exhausted", "Start the work anew: this request was repeated as often as it may be."},
 	AlreadyFinished:        {Conflicting, "Already finished", "The job has ended; retry its run to do the work again."},

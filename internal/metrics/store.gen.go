@@ -479,6 +479,20 @@ func (d timedApprovals) Decide(ctx context.Context, a1 store.DecideApproval) (ap
 	return r0, err
 }
 
+func (d timedApprovals) Delegate(ctx context.Context, a1 store.DelegateApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "delegate")
+	r0, err := d.Approvals.Delegate(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedApprovals) Recall(ctx context.Context, a1 store.RecallApproval) (approval.Request, error) {
+	done := d.m.begin("approvals", "recall")
+	r0, err := d.Approvals.Recall(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 func (d timedApprovals) Rerequest(ctx context.Context, a1 store.RerequestApproval) (approval.Request, error) {
 	done := d.m.begin("approvals", "rerequest")
 	r0, err := d.Approvals.Rerequest(ctx, a1)
@@ -1551,6 +1565,20 @@ func (d timedWorkflows) Activate(ctx context.Context, a1 store.ActivateWorkflow)
 func (d timedWorkflows) Activations(ctx context.Context, a1 store.ListActivations) (store.ActivationPage, error) {
 	done := d.m.begin("workflows", "activations")
 	r0, err := d.Workflows.Activations(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Tag(ctx context.Context, a1 store.TagWorkflow) (store.TaggedWorkflow, error) {
+	done := d.m.begin("workflows", "tag")
+	r0, err := d.Workflows.Tag(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedWorkflows) Tagged(ctx context.Context, a1 string, a2 string, a3 string) (int, error) {
+	done := d.m.begin("workflows", "tagged")
+	r0, err := d.Workflows.Tagged(ctx, a1, a2, a3)
 	done(err)
 	return r0, err
 }

@@ -25,8 +25,15 @@ type Approvals interface {
 	List(ctx context.Context, p ListApprovals) (ApprovalPage, error)
 	// Decide adds one person's word, by the authority's clock, and carries out what
 	// follows. approval_closed when somebody was faster or it has expired;
-	// otherwise the faults of Request.MayDecide; not_found. p.Key as in Jobs.Add.
+	// otherwise the faults of Request.MayDecide and, for a yes, Request.Eligible;
+	// not_found. p.Key as in Jobs.Add.
 	Decide(ctx context.Context, p DecideApproval) (approval.Request, error)
+	// Delegate lets another person decide in the place of one who may; the faults of
+	// Request.MayDelegate, not_found. p.Key as in Jobs.Add.
+	Delegate(ctx context.Context, p DelegateApproval) (approval.Request, error)
+	// Recall takes back what a person handed on, with all that follows from it; the
+	// faults of Request.MayRecall, not_found. p.Key as in Jobs.Add.
+	Recall(ctx context.Context, p RecallApproval) (approval.Request, error)
 	// Rerequest puts p.New in the place of the request that p.New.Replaces names, if
 	// that is PENDING, has not expired and shows p.ContentHash; approval_closed,
 	// approval_content_changed, not_found. A job goes on waiting, for the new one.
@@ -84,7 +91,9 @@ type DecideApproval struct {
 	Tenant, ID string
 	Approve    bool
 	By         approval.Person
-	Comment    string
+	// Roles are those of By.
+	Roles   []string
+	Comment string
 	// ContentHash is the hash of what the person saw.
 	ContentHash string
 	// Form is what the person filled in, a JSON object that fits the request's content;
@@ -94,6 +103,29 @@ type DecideApproval struct {
 	Key  *Key
 	// Audit is written with the decision; its Detail gets the status that followed.
 	Audit *audit.Entry
+}
+
+// DelegateApproval are the parameters of Approvals.Delegate.
+type DelegateApproval struct {
+	Tenant, ID string
+	From       approval.Person
+	// Roles are those of From.
+	Roles []string
+	// To is a user of the tenant who may decide approvals: the caller has looked.
+	To     approval.Person
+	Reason string
+	Now    time.Time // zero = the authority's clock
+	Key    *Key
+	Audit  *audit.Entry
+}
+
+// RecallApproval are the parameters of Approvals.Recall.
+type RecallApproval struct {
+	Tenant, ID string
+	By         approval.Person
+	Now        time.Time // zero = the authority's clock
+	Key        *Key
+	Audit      *audit.Entry
 }
 
 // RerequestApproval are the parameters of Approvals.Rerequest.

@@ -34,6 +34,15 @@ type Workflows interface {
 	Activate(ctx context.Context, p ActivateWorkflow) (MovedWorkflow, error)
 	// Activations returns a page of the log, latest first; not_found.
 	Activations(ctx context.Context, p ListActivations) (ActivationPage, error)
+	// Tag lets a tag name a version, in place of the one that it named, or takes it
+	// away. Nothing of the version changes. not_found, also of a tag to take away;
+	// version_not_found, workflow_archived when it is to name one; too_many_tags;
+	// version_mismatch as in Apply. Naming what it names changes nothing. The audit
+	// entry's detail gets "from_version", 0 = none.
+	Tag(ctx context.Context, p TagWorkflow) (TaggedWorkflow, error)
+	// Tagged returns the version that a tag names; not_found, version_not_found when
+	// there is no such tag.
+	Tagged(ctx context.Context, tenant, id, tag string) (int, error)
 	// Archive hides a workflow from lists and lets no new run of it begin; its
 	// versions, log and runs stay. not_found; version_mismatch as in Apply.
 	Archive(ctx context.Context, p ArchiveWorkflow) (Workflow, error)
@@ -71,6 +80,29 @@ type WorkflowVersion struct {
 	Message   string
 	// Archived and Active are those of the workflow now.
 	Archived, Active bool
+	// Tags are the names that it has now, sorted.
+	Tags []string
+}
+
+// MaxTags is how many tags a workflow may have.
+const MaxTags = 100
+
+// TagWorkflow are the parameters of Workflows.Tag.
+type TagWorkflow struct {
+	Tenant, ID string
+	Tag        string
+	Version    int // 0 = take it away
+	By         string
+	At         time.Time
+	IfRevision int64
+	Audit      *audit.Entry
+}
+
+// TaggedWorkflow is what Workflows.Tag did.
+type TaggedWorkflow struct {
+	Workflow Workflow
+	// From is the version that the tag named before, 0 = none.
+	From int
 }
 
 // ApplyWorkflow are the parameters of Workflows.Apply.

@@ -85,6 +85,37 @@ it("rejects with a comment", async () => {
   expect(await read(a)).toMatchObject({ status: "REJECTED", decisions: [{ decided_by: "ann", approved: false, comment: "not on a Friday" }] });
 });
 
+it("is delegated, taken back, and decided by the delegate", async () => {
+  const a = await ask({ title: "Handed on" });
+  const ann = await as("ann", `/approvals/${a.approval_id}`);
+  const hand = async (to: string) => {
+    await ann.getByRole("button", { name: "Delegate…" }).click();
+    const dialog = ann.getByRole("dialog", { name: "Let another user decide" });
+    await dialog.getByLabel("User").fill(to);
+    await dialog.getByLabel("Reason").fill("on leave");
+    await dialog.getByRole("button", { name: "Delegate", exact: true }).click();
+    return dialog;
+  };
+  const dialog = await hand("vic"); // may look only
+  await dialog.getByText("there is no user vic here who may decide approvals").waitFor();
+  expect(await axe(ann)).toEqual([]);
+  await ann.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await (await hand("ben")).waitFor({ state: "detached" });
+  await ann.locator("[data-delegate=ben]").getByText("ann → ben").waitFor();
+  await ann.getByText("You let ben decide this.").first().waitFor();
+  await ann.getByRole("button", { name: "Take it back" }).click();
+  await ann.locator("[data-delegate=ben]").waitFor({ state: "detached" });
+  await (await hand("ben")).waitFor({ state: "detached" });
+  await ann.locator("[data-delegate=ben]").waitFor();
+  const ben = await as("ben", `/approvals/${a.approval_id}`);
+  await ben.getByText("on leave").waitFor();
+  await ben.getByRole("button", { name: "Approve", exact: true }).click();
+  await ben.getByRole("button", { name: "Confirm approval" }).click();
+  await ann.locator("[data-standing=decided]").getByText("Approved by ben").waitFor();
+  expect(await read(a)).toMatchObject({ status: "APPROVED", decisions: [{ decided_by: "ben", approved: true }] });
+});
+
 it("is won by exactly one of two browsers that decide at once", async () => {
   const ann = await as("ann", "/approvals");
   const ben = await as("ben", "/approvals");

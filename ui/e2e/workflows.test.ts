@@ -230,6 +230,42 @@ it("rolls back with a reason, and the log says so", async () => {
   expect(errors(page)).toEqual([]);
 });
 
+it("gives tags to versions, moves and removes them", async () => {
+  await apply("tagged", [set("a")]);
+  await apply("tagged", [set("a"), set("b")]);
+  const page = await f.page("/workflows/tagged/versions");
+  const made = changes(page);
+  const row = (n: number) => page.getByRole("row").filter({ has: page.getByRole("button", { name: `v${n}`, exact: true }) });
+  const open = async (n: number) => {
+    await row(n).getByRole("button", { name: /^Actions/ }).click();
+    await page.getByRole("menuitem", { name: "Tags…" }).click();
+    const dialog = page.getByRole("dialog", { name: `Tags of v${n}` });
+    await dialog.waitFor();
+    return dialog;
+  };
+  let dialog = await open(1);
+  expect(await axe(page)).toEqual([]);
+  await dialog.getByLabel("New tag").fill("12");
+  await dialog.getByRole("button", { name: "Add tag" }).click();
+  await dialog.getByText("must not look like the number").first().waitFor();
+  await dialog.getByLabel("New tag").fill("stable");
+  await page.keyboard.press("Enter");
+  await dialog.getByRole("list", { name: "Tags" }).getByText("stable").waitFor();
+  await dialog.getByRole("button", { name: "Close" }).last().click();
+  await row(1).getByText("stable").waitFor();
+  dialog = await open(2);
+  await dialog.getByLabel("New tag").fill("stable");
+  await dialog.getByText("It names v1 now and moves here").waitFor();
+  await dialog.getByRole("button", { name: "Move tag" }).click();
+  await page.getByText("stable moved from v1 to v2").first().waitFor();
+  await dialog.getByRole("button", { name: "Remove stable" }).click();
+  await until(async () => (await dialog.getByRole("list", { name: "Tags" }).count()) === 0, "that the tag is gone");
+  expect(made.map((c) => [c.method, c.path, c.body])).toEqual([
+    ["PUT", "/api/workflows/tagged/tags/12", { version: 1 }], ["PUT", "/api/workflows/tagged/tags/stable", { version: 1 }],
+    ["PUT", "/api/workflows/tagged/tags/stable", { version: 2 }], ["DELETE", "/api/workflows/tagged/tags/stable", null],
+  ]);
+});
+
 it("draws 500 nodes, and keeps in the page only those in sight", async () => {
   const nodes = Array.from({ length: 500 }, (_, i) => set(`n${i}`, { depends_on: i < 20 ? [] : [`n${i - 20}`, ...(i % 7 === 0 ? [`n${i - 19}`] : [])] }));
   await apply("large", nodes);

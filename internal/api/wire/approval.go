@@ -44,42 +44,57 @@ type ApprovalDecision struct {
 	Form      Object    `json:"form" doc:"what the person filled in; empty where the approval asks for nothing"`
 }
 
+// ApprovalDelegation says that one person decides in the place of another.
+type ApprovalDelegation struct {
+	From        string    `json:"from" doc:"who handed it on, and does not approve any more"`
+	To          string    `json:"to" doc:"the user who may approve in that place"`
+	Reason      string    `json:"reason"`
+	DelegatedAt time.Time `json:"delegated_at"`
+}
+
+// DelegationInput says who is to decide in the caller's place.
+type DelegationInput struct {
+	To     string `json:"to" minLength:"1" maxLength:"128" example:"tom" doc:"name of a user who may decide approvals"`
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"for people"`
+}
+
 // Approval is a question to people, and how it was answered.
 type Approval struct {
-	ApprovalID    string             `json:"approval_id" example:"appr_01jh0000000000000000000000"`
-	Kind          string             `json:"kind" example:"run_job"`
-	Subject       ApprovalSubject    `json:"subject" doc:"what waits for the decision"`
-	Title         string             `json:"title"`
-	Summary       Object             `json:"summary" doc:"the values of fields by their names; money is an object with amount and currency"`
-	Fields        []ApprovalField    `json:"fields" doc:"the summary in the order in which to show it"`
-	Table         ApprovalTable      `json:"table"`
-	Content       Object             `json:"content" doc:"what will be done, exactly"`
-	ContentHash   string             `json:"content_hash" doc:"of everything above and min_approvals. A decision must send it"`
-	RequestedBy   string             `json:"requested_by"`
-	RequestedAt   time.Time          `json:"requested_at"`
-	Author        *string            `json:"author" doc:"who wrote the version of the workflow or schedule that asks, or made the token that asked; as little as the requester may he approve it, unless allow_requester; null = nobody else"`
-	ExpiresAt     time.Time          `json:"expires_at" doc:"nothing can be decided from then on"`
-	RemindAt      []time.Time        `json:"remind_at" doc:"when people are to be reminded"`
-	OnExpire      string             `json:"on_expire" enum:"reject,re_request" doc:"what an expiry means: the end of the subject, or a new request as often as max_re_requests allows"`
-	Status        string             `json:"status" enum:"PENDING,APPROVED,REJECTED,EXPIRED,SUPERSEDED"`
-	Decision      *string            `json:"decision" enum:"approved,rejected" nullable:"true" doc:"null unless the status is APPROVED or REJECTED"`
-	ApprovedAt    *time.Time         `json:"approved_at"`
-	ApprovedBy    *string            `json:"approved_by" doc:"whose approval was the last that was needed"`
-	Comment       *string            `json:"comment" doc:"of who decided"`
-	EndedAt       *time.Time         `json:"ended_at" doc:"when it left PENDING"`
-	Reason        *string            `json:"reason" doc:"why it was superseded, for people"`
-	MinApprovals  int                `json:"min_approvals" doc:"how many people must approve; one rejection is enough"`
-	Decisions     []ApprovalDecision `json:"decisions" doc:"every person's word, oldest first"`
-	AllowSelf     bool               `json:"allow_requester" doc:"whoever asked may approve, too"`
-	NeedsComment  bool               `json:"require_comment"`
-	Round         int                `json:"round" doc:"1 for the first request about the subject; a re-request is the next"`
-	MaxReRequests int                `json:"max_re_requests"`
-	Replaces      *string            `json:"replaces" doc:"id of the request whose place it took"`
-	ReplacedBy    *string            `json:"replaced_by" doc:"id of the request that took its place"`
-	Approvers     []string           `json:"approvers" doc:"who may approve, each role:NAME or user:NAME; empty = everybody who may decide approvals"`
-	WorkflowRunID *string            `json:"workflow_run_id" doc:"the run of a workflow that waits, null = none does"`
-	NodeID        *string            `json:"node_id" doc:"its node"`
-	Form          Object             `json:"form" doc:"inputs by name, as those of a workflow, that who approves fills in; empty = none. It is a part of content"`
+	ApprovalID    string               `json:"approval_id" example:"appr_01jh0000000000000000000000"`
+	Kind          string               `json:"kind" example:"run_job"`
+	Subject       ApprovalSubject      `json:"subject" doc:"what waits for the decision"`
+	Title         string               `json:"title"`
+	Summary       Object               `json:"summary" doc:"the values of fields by their names; money is an object with amount and currency"`
+	Fields        []ApprovalField      `json:"fields" doc:"the summary in the order in which to show it"`
+	Table         ApprovalTable        `json:"table"`
+	Content       Object               `json:"content" doc:"what will be done, exactly"`
+	ContentHash   string               `json:"content_hash" doc:"of everything above and min_approvals. A decision must send it"`
+	RequestedBy   string               `json:"requested_by"`
+	RequestedAt   time.Time            `json:"requested_at"`
+	Author        *string              `json:"author" doc:"who wrote the version of the workflow or schedule that asks, or made the token that asked; as little as the requester may he approve it, unless allow_requester; null = nobody else"`
+	ExpiresAt     time.Time            `json:"expires_at" doc:"nothing can be decided from then on"`
+	RemindAt      []time.Time          `json:"remind_at" doc:"when people are to be reminded"`
+	OnExpire      string               `json:"on_expire" enum:"reject,re_request" doc:"what an expiry means: the end of the subject, or a new request as often as max_re_requests allows"`
+	Status        string               `json:"status" enum:"PENDING,APPROVED,REJECTED,EXPIRED,SUPERSEDED"`
+	Decision      *string              `json:"decision" enum:"approved,rejected" nullable:"true" doc:"null unless the status is APPROVED or REJECTED"`
+	ApprovedAt    *time.Time           `json:"approved_at"`
+	ApprovedBy    *string              `json:"approved_by" doc:"whose approval was the last that was needed"`
+	Comment       *string              `json:"comment" doc:"of who decided"`
+	EndedAt       *time.Time           `json:"ended_at" doc:"when it left PENDING"`
+	Reason        *string              `json:"reason" doc:"why it was superseded, for people"`
+	MinApprovals  int                  `json:"min_approvals" doc:"how many people must approve; one rejection is enough"`
+	Decisions     []ApprovalDecision   `json:"decisions" doc:"every person's word, oldest first"`
+	Delegations   []ApprovalDelegation `json:"delegations" doc:"who may approve in whose place, oldest first"`
+	AllowSelf     bool                 `json:"allow_requester" doc:"whoever asked may approve, too"`
+	NeedsComment  bool                 `json:"require_comment"`
+	Round         int                  `json:"round" doc:"1 for the first request about the subject; a re-request is the next"`
+	MaxReRequests int                  `json:"max_re_requests"`
+	Replaces      *string              `json:"replaces" doc:"id of the request whose place it took"`
+	ReplacedBy    *string              `json:"replaced_by" doc:"id of the request that took its place"`
+	Approvers     []string             `json:"approvers" doc:"who may approve, each role:NAME or user:NAME; empty = everybody who may decide approvals"`
+	WorkflowRunID *string              `json:"workflow_run_id" doc:"the run of a workflow that waits, null = none does"`
+	NodeID        *string              `json:"node_id" doc:"its node"`
+	Form          Object               `json:"form" doc:"inputs by name, as those of a workflow, that who approves fills in; empty = none. It is a part of content"`
 }
 
 // ApprovalList is one page.
@@ -137,7 +152,7 @@ func ApprovalOf(r approval.Request) Approval {
 		Table:       ApprovalTable{Columns: []ApprovalColumn{}, Rows: r.Table.Rows},
 		RequestedBy: r.RequestedBy.Name, Author: str(r.Author()), RequestedAt: r.RequestedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), RemindAt: r.RemindAt(),
 		OnExpire: string(r.OnExpire), Status: string(r.Status), EndedAt: instant(r.DecidedAt), Reason: str(r.Reason),
-		MinApprovals: r.MinApprovals, Decisions: []ApprovalDecision{}, AllowSelf: r.AllowRequester, NeedsComment: r.RequireComment,
+		MinApprovals: r.MinApprovals, Decisions: []ApprovalDecision{}, Delegations: []ApprovalDelegation{}, AllowSelf: r.AllowRequester, NeedsComment: r.RequireComment,
 		Round: r.Round, MaxReRequests: r.MaxReRequests, Replaces: str(r.Replaces), ReplacedBy: str(r.ReplacedBy),
 		Approvers: append([]string{}, r.Approvers...), Form: ApprovalForm(r),
 	}
@@ -155,6 +170,9 @@ func ApprovalOf(r approval.Request) Approval {
 	}
 	for _, d := range r.Decisions {
 		w.Decisions = append(w.Decisions, ApprovalDecision{Approved: d.Approved, DecidedBy: d.By.Name, Comment: str(d.Comment), DecidedAt: d.At.UTC(), Form: Object(d.Form)})
+	}
+	for _, d := range r.Delegations {
+		w.Delegations = append(w.Delegations, ApprovalDelegation{From: d.From.Name, To: d.To.Name, Reason: d.Reason, DelegatedAt: d.At.UTC()})
 	}
 	if d := r.Last(); d != nil {
 		word := strings.ToLower(string(r.Status))

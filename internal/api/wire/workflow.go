@@ -63,6 +63,7 @@ type WorkflowVersion struct {
 	Version     int             `json:"version"`
 	ContentHash string          `json:"content_hash" doc:"SHA-256 of the canonical JSON of definition"`
 	Active      bool            `json:"active"`
+	Tags        []string        `json:"tags" doc:"names that it has now, sorted; they are not part of the version"`
 	CreatedBy   string          `json:"created_by"`
 	CreatedAt   time.Time       `json:"created_at"`
 	Message     string          `json:"message"`
@@ -73,7 +74,7 @@ type WorkflowVersion struct {
 // WorkflowVersionOf shows a version.
 func WorkflowVersionOf(v store.WorkflowVersion) WorkflowVersion {
 	return WorkflowVersion{
-		VersionID: v.VersionID, WorkflowID: v.WorkflowID, Version: v.Version, ContentHash: v.Hash, Active: v.Active,
+		VersionID: v.VersionID, WorkflowID: v.WorkflowID, Version: v.Version, ContentHash: v.Hash, Active: v.Active, Tags: full(v.Tags),
 		CreatedBy: v.CreatedBy, CreatedAt: v.CreatedAt, Message: v.Message, Definition: Object(v.Definition),
 	}
 }
@@ -113,9 +114,23 @@ type WorkflowActivationList struct {
 	NextCursor *string              `json:"next_cursor" doc:"give it as cursor to get the next page; null on the last"`
 }
 
+// WorkflowTagInput says which version a tag names.
+type WorkflowTagInput struct {
+	Version int `json:"version" minimum:"1" maximum:"2147483647"`
+}
+
+// WorkflowTag is a name of a version.
+type WorkflowTag struct {
+	WorkflowID      string `json:"workflow_id"`
+	Tag             string `json:"tag" example:"stable"`
+	Version         int    `json:"version"`
+	PreviousVersion *int   `json:"previous_version" doc:"the version that the tag named before; null: there was no such tag"`
+}
+
 // WorkflowMoveInput says which version is to be used.
 type WorkflowMoveInput struct {
-	Version int    `json:"version" minimum:"1" maximum:"2147483647"`
+	Version int    `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"this or tag"`
+	Tag     string `json:"tag,omitempty" maxLength:"64" example:"stable" doc:"the version that this tag names now"`
 	Reason  string `json:"reason,omitempty" maxLength:"1000" doc:"for the log"`
 	Running string `json:"running,omitempty" enum:"keep,cancel,migrate" doc:"what happens to runs that have begun: they keep their version, are cancelled, or go on with the new one; keep if absent"`
 }

@@ -14,7 +14,8 @@ import (
 // WorkflowRunInput starts a run of a workflow.
 type WorkflowRunInput struct {
 	Inputs        Object            `json:"inputs,omitempty" doc:"as the version declares them"`
-	Version       int               `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"the active one if absent"`
+	Version       int               `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"the active one if absent, and no tag is given"`
+	Tag           string            `json:"tag,omitempty" maxLength:"64" example:"stable" doc:"the version that this tag names now, in place of version"`
 	Name          string            `json:"name,omitempty" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"for people; the workflow's id if absent"`
 	Priority      *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"lower is sooner; 5 if absent"`
 	Labels        map[string]string `json:"labels,omitempty"`
@@ -43,6 +44,7 @@ type WorkflowRetryInput struct {
 	FromNode    string `json:"from_node,omitempty" maxLength:"64" doc:"this node and all that follows it run again; from the nodes that failed if absent"`
 	FailedItems bool   `json:"failed_items,omitempty" doc:"the failed items of maps run again, and what follows these maps"`
 	Version     int    `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"another version, in which all that is kept must be unchanged; that of the run if absent"`
+	Tag         string `json:"tag,omitempty" maxLength:"64" doc:"the version that this tag names now, in place of version"`
 	Inputs      Object `json:"inputs,omitempty" doc:"in place of inputs of the run with the same names. Secret ones must be given again: they are not kept"`
 	Preview     bool   `json:"preview,omitempty" doc:"only tell what would run again"`
 }
@@ -51,6 +53,7 @@ type WorkflowRetryInput struct {
 type WorkflowRestoreInput struct {
 	CheckpointID string `json:"checkpoint_id" maxLength:"100" example:"ckpt_01jh0000000000000000000000"`
 	Version      int    `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"another version, in which all that is kept must be unchanged; that of the run if absent"`
+	Tag          string `json:"tag,omitempty" maxLength:"64" doc:"the version that this tag names now, in place of version"`
 	Inputs       Object `json:"inputs,omitempty" doc:"in place of inputs of the run with the same names. Secret ones must be given again: they are not kept"`
 	Preview      bool   `json:"preview,omitempty" doc:"only tell what would run again"`
 }

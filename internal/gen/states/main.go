@@ -64,6 +64,7 @@ func write() error {
 			quasi: []condition{
 				{"over, and not ended yet", "its expiry has come, and no server has looked since", "`PENDING` with `expires_at` in the past; every decision is refused", "a server looks: `EXPIRED`"},
 				{"approved in part", "some of several people have approved", "`PENDING` with `decisions`", "the last of them does, or anybody rejects"},
+				{"handed on", "somebody who may approve lets another user do so in his place", "`PENDING` with `delegations`", "the delegate approves, it is taken back, or anybody rejects"},
 			},
 		},
 		{

@@ -85,7 +85,7 @@ func (b *bench) read(id string) domain.Request {
 func (b *bench) decide(id, by string, yes bool, form string) error {
 	b.t.Helper()
 	_, err := b.store.Approvals.Decide(b.t.Context(), store.DecideApproval{
-		Tenant: "default", ID: id, Approve: yes, By: domain.Person{Name: by}, Comment: "c", ContentHash: b.read(id).ContentHash, Form: []byte(form),
+		Tenant: "default", ID: id, Approve: yes, By: domain.Person{Name: by}, Roles: []string{"approver"}, Comment: "c", ContentHash: b.read(id).ContentHash, Form: []byte(form),
 	})
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -217,13 +218,7 @@ func fill(t *testing.T, s *dump.Schema, to dump.Source, r *rand.Rand) {
 		if table.Name == "counters" {
 			continue
 		}
-		refs, orphan := map[string][]string{}, false
-		for _, line := range must(names(t.Context(), to.DB, `SELECT "from" || ' ' || "table" FROM pragma_foreign_key_list('`+table.Name+`')`))(t) {
-			column, target, _ := strings.Cut(line, " ")
-			other, _ := s.Table(target)
-			refs[column] = must(names(t.Context(), to.DB, `SELECT `+other.Key[0]+` FROM `+target))(t)
-			orphan = orphan || len(refs[column]) == 0
-		}
+		refs, orphan := references(t, s, to, table.Name)
 		ddl := must(names(t.Context(), to.DB, `SELECT sql FROM sqlite_master WHERE name = '`+table.Name+`'`))(t)[0]
 		n := r.IntN(40)
 		if strings.Contains(ddl, "(id = 1)") || orphan {
@@ -232,11 +227,18 @@ func fill(t *testing.T, s *dump.Schema, to dump.Source, r *rand.Rand) {
 		for i := range n {
 			var cols, marks []string
 			var args []any
+			given := map[string]any{}
+			for _, ref := range refs {
+				row := ref.rows[r.IntN(len(ref.rows))]
+				for i, c := range ref.columns {
+					given[c] = row[i]
+				}
+			}
 			for _, c := range table.Columns {
 				cols, marks = append(cols, c.Name), append(marks, fmt.Sprintf("$%d", len(marks)+1))
 				switch {
-				case refs[c.Name] != nil:
-					args = append(args, refs[c.Name][r.IntN(len(refs[c.Name]))])
+				case given[c.Name] != nil:
+					args = append(args, given[c.Name])
 				case slices.Contains(table.Key, c.Name) && c.Type == dump.Integer:
 					args = append(args, int64(i)*1000+r.Int64N(1000)+1)
 				default:
@@ -248,6 +250,44 @@ func fill(t *testing.T, s *dump.Schema, to dump.Source, r *rand.Rand) {
 	}
 	exec(`UPDATE queue SET workers = $1, next_seq = $2, paused_reason = $3 WHERE id = 1`, 1+r.IntN(9), r.Int64N(1<<40), value(r, dump.Column{Type: dump.Text, NotNull: true}))
 	exec(`DELETE FROM events WHERE seq > $1`, r.IntN(20_000)) // retention: the counter is above what is left
+}
+
+// reference is a foreign key: its columns, and what the rows that they may name have
+// for them.
+type reference struct {
+	columns []string
+	rows    [][]any
+}
+
+// references returns the foreign keys of a table; orphan says that there is no row for
+// one of them.
+func references(t *testing.T, s *dump.Schema, to dump.Source, table string) (refs []reference, orphan bool) {
+	t.Helper()
+	for _, line := range must(names(t.Context(), to.DB, `SELECT group_concat("from") || ' ' || "table" || ' ' || coalesce(group_concat("to"), '')
+		FROM pragma_foreign_key_list('`+table+`') GROUP BY id`))(t) {
+		part := strings.Split(line, " ")
+		if part[2] == "" {
+			other, _ := s.Table(part[1])
+			part[2] = other.Key[0]
+		}
+		ref := reference{columns: strings.Split(part[0], ",")}
+		for _, row := range must(names(t.Context(), to.DB, `SELECT json_array(`+part[2]+`) FROM `+part[1]))(t) {
+			var values []any
+			d := json.NewDecoder(strings.NewReader(row))
+			d.UseNumber()
+			if err := d.Decode(&values); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range values {
+				if n, ok := v.(json.Number); ok {
+					values[i], _ = n.Int64()
+				}
+			}
+			ref.rows = append(ref.rows, values)
+		}
+		refs, orphan = append(refs, ref), orphan || len(ref.rows) == 0
+	}
+	return refs, orphan
 }
 
 func must[T any](v T, err error) func(*testing.T) T {

@@ -35,20 +35,20 @@ type approvalBody struct {
 }
 
 const approvalColumns = `approval_id, tenant, status, version, kind, subject_type, subject_id, body, content, content_hash,
-	round, replaces, replaced_by, decisions, reason, requested_ms, expires_ms, decided_ms`
+	round, replaces, replaced_by, decisions, delegations, reason, requested_ms, expires_ms, decided_ms`
 
 func scanApproval(rows Rows) (approval.Request, error) { return scanApprovalWith(rows.Scan) }
 
 func scanApprovalWith(scan func(...any) error) (approval.Request, error) {
 	var r approval.Request
-	var body, content, decisions string
+	var body, content, decisions, delegations string
 	var requested, expires, decided int64
 	if err := scan(&r.ID, &r.Tenant, &r.Status, &r.Version, &r.Kind, &r.Subject.Type, &r.Subject.ID, &body, &content, &r.ContentHash,
-		&r.Round, &r.Replaces, &r.ReplacedBy, &decisions, &r.Reason, &requested, &expires, &decided); err != nil {
+		&r.Round, &r.Replaces, &r.ReplacedBy, &decisions, &delegations, &r.Reason, &requested, &expires, &decided); err != nil {
 		return r, err
 	}
 	var b approvalBody
-	if err := errors.Join(decode(body, &b), decode(decisions, &r.Decisions)); err != nil {
+	if err := errors.Join(decode(body, &b), decode(decisions, &r.Decisions), decode(delegations, &r.Delegations)); err != nil {
 		return r, err
 	}
 	r.Title, r.Summary, r.Table, r.RequestedBy, r.Remind = b.Title, b.Summary, b.Table, b.RequestedBy, b.Remind
@@ -68,6 +68,9 @@ func storedApproval(r approval.Request) approval.Request {
 	}
 	for i := range r.Decisions {
 		r.Decisions[i].At = clock.FromMillis(clock.Millis(r.Decisions[i].At))
+	}
+	for i := range r.Delegations {
+		r.Delegations[i].At = clock.FromMillis(clock.Millis(r.Delegations[i].At))
 	}
 	return r
 }
@@ -107,11 +110,11 @@ func addAsking(ctx context.Context, tx Tx, j job.Job, r *approval.Request, now t
 // ask stores a new request and announces it.
 func ask(ctx context.Context, tx Tx, r approval.Request) error {
 	n, err := tx.Exec(ctx, `INSERT INTO approvals (`+approvalColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 		ON CONFLICT (tenant, subject_type, subject_id) WHERE status = 'PENDING' DO NOTHING`,
 		r.ID, r.Tenant, string(r.Status), r.Version, string(r.Kind), string(r.Subject.Type), r.Subject.ID, encode(approvalBody{
 			r.Title, r.Summary, r.Table, r.RequestedBy, r.Remind, r.OnExpire, r.MinApprovals, r.AllowRequester, r.RequireComment, r.MaxReRequests, r.Approvers,
-		}), string(r.Content), r.ContentHash, r.Round, r.Replaces, r.ReplacedBy, encode(r.Decisions), r.Reason,
+		}), string(r.Content), r.ContentHash, r.Round, r.Replaces, r.ReplacedBy, encode(r.Decisions), encode(r.Delegations), r.Reason,
 		clock.Millis(r.RequestedAt), clock.Millis(r.ExpiresAt), clock.Millis(r.DecidedAt))
 	if err != nil {
 		return fmt.Errorf("insert approval: %w", err)
@@ -127,9 +130,9 @@ func ask(ctx context.Context, tx Tx, r approval.Request) error {
 // the change saw it, which cannot be while the caller has its lock.
 func answer(ctx context.Context, tx Tx, c approval.Change) error {
 	a, b := c.After, c.Before
-	n, err := tx.Exec(ctx, `UPDATE approvals SET status = $1, version = $2, replaced_by = $3, decisions = $4, reason = $5, decided_ms = $6
-		WHERE approval_id = $7 AND tenant = $8 AND version = $9 AND status = $10 AND content_hash = $11`,
-		string(a.Status), a.Version, a.ReplacedBy, encode(a.Decisions), a.Reason, clock.Millis(a.DecidedAt),
+	n, err := tx.Exec(ctx, `UPDATE approvals SET status = $1, version = $2, replaced_by = $3, decisions = $4, delegations = $5, reason = $6, decided_ms = $7
+		WHERE approval_id = $8 AND tenant = $9 AND version = $10 AND status = $11 AND content_hash = $12`,
+		string(a.Status), a.Version, a.ReplacedBy, encode(a.Decisions), encode(a.Delegations), a.Reason, clock.Millis(a.DecidedAt),
 		b.ID, b.Tenant, b.Version, string(b.Status), b.ContentHash)
 	if err != nil {
 		return fmt.Errorf("change approval: %w", err)

@@ -36,6 +36,11 @@ func (s approvals) Decide(ctx context.Context, p store.DecideApproval) (approval
 		if err := r.MayDecide(p.By, p.Approve, p.Comment, p.ContentHash, now); err != nil {
 			return err
 		}
+		if p.Approve {
+			if err := r.Eligible(p.By, p.Roles); err != nil {
+				return err
+			}
+		}
 		var ev any = approval.Reject{At: now, By: p.By, Comment: p.Comment}
 		if p.Approve {
 			ev = approval.Approve{At: now, By: p.By, Comment: p.Comment, Form: p.Form}

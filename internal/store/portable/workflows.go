@@ -225,7 +225,11 @@ func (s workflows) Version(ctx context.Context, tenant, id string, version int) 
 				return fault.Newf(fault.NoActiveVersion, "workflow %s has no active version", id)
 			}
 		}
-		v, err = versionOf(ctx, tx, tenant, id, n)
+		if v, err = versionOf(ctx, tx, tenant, id, n); err != nil {
+			return err
+		}
+		tags, err := tagsOf(ctx, tx, tenant, id)
+		v.Tags = tags[n]
 		return err
 	})
 	return v, err
@@ -277,7 +281,13 @@ func (s workflows) Versions(ctx context.Context, p store.ListWorkflowVersions) (
 		if err != nil {
 			return fmt.Errorf("list versions of a workflow: %w", err)
 		}
-		page.Versions, err = collect(rows, scanVersion)
+		if page.Versions, err = collect(rows, scanVersion); err != nil {
+			return err
+		}
+		tags, err := tagsOf(ctx, tx, p.Tenant, p.ID)
+		for i, v := range page.Versions {
+			page.Versions[i].Tags = tags[v.Version]
+		}
 		return err
 	})
 	if len(page.Versions) > p.Limit {

@@ -16,9 +16,10 @@ import (
 // approvalRounds is how many requests are fought over; -short takes a tenth.
 const approvalRounds = 500
 
-// approvalRace lets eight actors meet at each request: two approve, and there are
-// a rejection, two expiries, a cancel of the job, a re-request and a claim. Each
-// request ends once, by exactly one of them, and the job agrees with it.
+// approvalRace lets ten actors meet at each request: two approve, and there are
+// a rejection, two expiries, a cancel of the job, a re-request, a claim, and two who hand
+// it on and take it back, which decides nothing. Each request ends once, by exactly one
+// of the others, and the job agrees with it.
 func approvalRace(t *testing.T, s store.Store) {
 	pool(t, s, 4)
 	rounds := approvalRounds
@@ -76,6 +77,16 @@ func approvalRound(t *testing.T, s store.Store, round int) approval.Status {
 		func() {
 			_, err := s.Approvals.Rerequest(t.Context(), store.RerequestApproval{New: n, ContentHash: r.ContentHash, Now: base.Add(time.Minute)})
 			won(err, fault.ApprovalClosed)
+		},
+		func() {
+			if _, err := delegate(t, s, r, "cid", "dan"); err != nil && !fault.Is(err, fault.ApprovalClosed) {
+				t.Errorf("delegate: %v", err)
+			}
+		},
+		func() {
+			if _, err := recall(t, s, r, "cid"); err != nil && !fault.Is(err, fault.ApprovalClosed) && !fault.Is(err, fault.NotFound) {
+				t.Errorf("recall: %v", err)
+			}
 		},
 		func() {
 			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 4, Decide: firstRunnable})

@@ -33,6 +33,10 @@ func approvalChecks() []check {
 		{"Approvals/KeepForms", approvalForm},
 		{"Approvals/Withdraw", approvalWithdrawn},
 		{"Approvals/Remind", approvalReminded},
+		{"Approvals/DelegatesDecide", approvalDelegated},
+		{"Approvals/DelegationsAreRefused", approvalDelegationRefused},
+		{"Approvals/NobodyCountsTwice", approvalCountsOnce},
+		{"Approvals/DelegationRaces", approvalDelegationRace},
 		{"Approvals/ExactlyOneOutcome", approvalRace},
 	}
 }

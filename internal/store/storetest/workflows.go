@@ -26,6 +26,9 @@ func workflowChecks() []check {
 		{"Workflows/ListFiltersAndPages", workflowList},
 		{"Workflows/ArchiveAndBack", workflowArchive},
 		{"Workflows/OtherTenantSeesNothing", workflowOtherTenant},
+		{"Workflows/TagsNameVersions", workflowTags},
+		{"Workflows/TagsAreBounded", workflowTagBounds},
+		{"Workflows/TagRaces", workflowTagRace},
 		{"Workflows/KeyAndAuditAreOneWithTheChange", workflowKeys},
 	}
 }

@@ -58,6 +58,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/approvals/{approval_id}/delegate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let another user decide
+         * @description Who may approve this, and has not, hands it to a user who then may, also if approvers does not name him: for this approval only. Who hands it on does not approve it any more. The user must be one who may decide approvals, and neither have asked for this nor be its author. He counts once, and may hand it on; three times in a row at most.
+         */
+        post: operations["delegate_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/approvals/{approval_id}/re-request": {
         parameters: {
             query?: never;
@@ -72,6 +92,26 @@ export interface paths {
          * @description A new request with the same content and a fresh life takes the place of a pending one, which becomes SUPERSEDED; decisions so far do not count. It can be done max_re_requests times.
          */
         post: operations["re_request_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/approvals/{approval_id}/recall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a delegation back
+         * @description The caller may approve again, and whoever got it from him may not, nor who got it from there. It is refused once one of them has approved.
+         */
+        post: operations["recall_approval"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2805,6 +2845,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/workflows/{workflow_id}/tags/{tag}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Give a version a tag
+         * @description A tag names one version; a version may have several. A tag that names another version moves to this one. Its name is 1 to 64 of a-z, 0-9, ., _ and -, and does not look like a number.
+         */
+        put: operations["tag_workflow"];
+        post?: never;
+        /**
+         * Take a tag away
+         * @description The version stays as it is.
+         */
+        delete: operations["untag_workflow"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/workflows/{workflow_id}/versions": {
         parameters: {
             query?: never;
@@ -2831,7 +2895,7 @@ export interface paths {
         };
         /**
          * Read one version
-         * @description A version never changes.
+         * @description By its number, or by a tag. A version never changes, but for its tags.
          */
         get: operations["get_workflow_version"];
         put?: never;
@@ -3478,6 +3542,8 @@ export interface components {
             decision: "approved" | "rejected" | null;
             /** @description every person's word, oldest first */
             decisions: components["schemas"]["ApprovalDecision"][];
+            /** @description who may approve in whose place, oldest first */
+            delegations: components["schemas"]["ApprovalDelegation"][];
             /**
              * Format: date-time
              * @description when it left PENDING
@@ -3557,6 +3623,15 @@ export interface components {
             form: {
                 [key: string]: unknown;
             };
+        };
+        ApprovalDelegation: {
+            /** Format: date-time */
+            delegated_at: string;
+            /** @description who handed it on, and does not approve any more */
+            from: string;
+            reason: string;
+            /** @description the user who may approve in that place */
+            to: string;
         };
         ApprovalField: {
             /** @description for people */
@@ -4174,6 +4249,15 @@ export interface components {
             form?: {
                 [key: string]: unknown;
             };
+        };
+        DelegationInput: {
+            /** @description for people */
+            reason: string;
+            /**
+             * @description name of a user who may decide approvals
+             * @example tom
+             */
+            to: string;
         };
         DeliveryAttempt: {
             /** Format: date-time */
@@ -8674,8 +8758,16 @@ export interface components {
              * @enum {string}
              */
             running?: "keep" | "cancel" | "migrate";
-            /** Format: int64 */
-            version: number;
+            /**
+             * @description the version that this tag names now
+             * @example stable
+             */
+            tag?: string;
+            /**
+             * Format: int64
+             * @description this or tag
+             */
+            version?: number;
         };
         WorkflowMoved: {
             /**
@@ -8860,6 +8952,8 @@ export interface components {
             };
             /** @description only tell what would run again */
             preview?: boolean;
+            /** @description the version that this tag names now, in place of version */
+            tag?: string;
             /**
              * Format: int64
              * @description another version, in which all that is kept must be unchanged; that of the run if absent
@@ -8891,6 +8985,8 @@ export interface components {
             };
             /** @description only tell what would run again */
             preview?: boolean;
+            /** @description the version that this tag names now, in place of version */
+            tag?: string;
             /**
              * Format: int64
              * @description another version, in which all that is kept must be unchanged; that of the run if absent
@@ -9089,11 +9185,16 @@ export interface components {
              * @example 2026-01-31T12:00:00Z
              */
             start_deadline?: string;
+            /**
+             * @description the version that this tag names now, in place of version
+             * @example stable
+             */
+            tag?: string;
             /** @description to the very front */
             top?: boolean;
             /**
              * Format: int64
-             * @description the active one if absent
+             * @description the active one if absent, and no tag is given
              */
             version?: number;
             /** @description what it is told; the ends of attempts if absent */
@@ -9223,6 +9324,22 @@ export interface components {
             version: number;
             workflow_id: string;
         };
+        WorkflowTag: {
+            /**
+             * Format: int64
+             * @description the version that the tag named before; null: there was no such tag
+             */
+            previous_version: number | null;
+            /** @example stable */
+            tag: string;
+            /** Format: int64 */
+            version: number;
+            workflow_id: string;
+        };
+        WorkflowTagInput: {
+            /** Format: int64 */
+            version: number;
+        };
         WorkflowTakeover: {
             /**
              * @description crash: its server died; shutdown: its server stopped in order
@@ -9259,6 +9376,8 @@ export interface components {
             message: string;
             /** @description in lists with include=results */
             results?: components["schemas"]["VersionResults"];
+            /** @description names that it has now, sorted; they are not part of the version */
+            tags: string[];
             /** Format: int64 */
             version: number;
             /** @example wf_01jh0000000000000000000000 */
@@ -9522,7 +9641,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description forbidden, self_approval */
+            /** @description approval_delegated, forbidden, self_approval */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9568,6 +9687,136 @@ export interface operations {
                 };
             };
             /** @description idempotency_mismatch, invalid_input, unknown_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_many_requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description storage_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delegate_approval: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description makes the request repeatable for 24 hours: a repetition gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                approval_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DelegationInput"];
+            };
+        };
+        responses: {
+            /** @description the approval as it is now */
+            200: {
+                headers: {
+                    /** @description true when this is the stored answer of an earlier request */
+                    "Idempotency-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description duplicate_key, malformed_body, unknown_parameter, wrong_id_type */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description approval_delegated, forbidden, self_approval */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_decided, approval_closed, idempotency_in_flight */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description delegate_not_possible, idempotency_mismatch, invalid_input, unknown_field */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9700,6 +9949,114 @@ export interface operations {
                 };
             };
             /** @description idempotency_mismatch, invalid_input, unknown_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_many_requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description storage_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recall_approval: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description makes the request repeatable for 24 hours: a repetition gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                approval_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the approval as it is now */
+            200: {
+                headers: {
+                    /** @description true when this is the stored answer of an earlier request */
+                    "Idempotency-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description unknown_parameter, wrong_id_type */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_decided, approval_closed, idempotency_in_flight */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description idempotency_mismatch */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12437,7 +12794,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description forbidden, self_approval */
+            /** @description approval_delegated, forbidden, self_approval */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -27472,10 +27829,10 @@ export interface operations {
     diff_workflow: {
         parameters: {
             query?: {
-                /** @description a version; the active one if absent */
-                from?: number;
-                /** @description a version; the newest if absent */
-                to?: number;
+                /** @description a version's number or tag; the active one if absent */
+                from?: string;
+                /** @description a version's number or tag; the newest if absent */
+                to?: string;
             };
             header?: never;
             path: {
@@ -27853,6 +28210,244 @@ export interface operations {
             };
             /** @description storage_full */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tag_workflow: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description only if the object still has this ETag */
+                "If-Match"?: string;
+            };
+            path: {
+                workflow_id: string;
+                tag: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkflowTagInput"];
+            };
+        };
+        responses: {
+            /** @description the tag names the version */
+            200: {
+                headers: {
+                    /** @description version, for If-Match */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkflowTag"];
+                };
+            };
+            /** @description duplicate_key, invalid_parameter, malformed_body, unknown_parameter, wrong_id_type */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found, version_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_many_tags, workflow_archived */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description version_mismatch */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description invalid_input, unknown_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_many_requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description storage_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    untag_workflow: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description only if the object still has this ETag */
+                "If-Match"?: string;
+            };
+            path: {
+                workflow_id: string;
+                tag: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description there is no such tag any more */
+            204: {
+                headers: {
+                    /** @description version, for If-Match */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description invalid_parameter, unknown_parameter, wrong_id_type */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description version_mismatch */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_many_requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description storage_unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -62,7 +62,7 @@ export function FormError({ error }: { error: unknown }) {
       {p.detail ? <p>{p.detail}</p> : null}
       {p.fields.map((f) => <p key={f.pointer}><code className="font-mono text-xs">{f.pointer}</code> {f.detail}</p>)}
       {p.hint ? <p>{p.hint}</p> : null}
-      {p.requestId ? <p className="font-mono text-xs opacity-80">{t("request", { id: p.requestId })}</p> : null}
+      {p.requestId ? <p className="font-mono text-xs">{t("request", { id: p.requestId })}</p> : null}
     </div>
   );
 }

@@ -10,7 +10,7 @@ import type { Approval } from "./api";
 import { ApproveDialog } from "./ApproveDialog";
 
 const a = (n: number, more: Partial<Approval> = {}) =>
-  ({ approval_id: `appr_${n}`, title: `Request ${n}`, status: "PENDING", kind: "run_job", requested_by: "ann", requested_at: "2026-01-01T00:00:00Z", expires_at: "2999-01-01T00:00:00Z", content_hash: `sha256:${n}`, content: {}, fields: [], table: { columns: [], rows: [] }, form: {}, approvers: [], decisions: [], min_approvals: 1, ...more }) as unknown as Approval; // only what is shown
+  ({ approval_id: `appr_${n}`, title: `Request ${n}`, status: "PENDING", kind: "run_job", requested_by: "ann", requested_at: "2026-01-01T00:00:00Z", expires_at: "2999-01-01T00:00:00Z", content_hash: `sha256:${n}`, content: {}, fields: [], table: { columns: [], rows: [] }, form: {}, approvers: [], decisions: [], delegations: [], min_approvals: 1, ...more }) as unknown as Approval; // only what is shown
 
 it("leaves out what the person may not approve, and says what became of each", async () => {
   (globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;

@@ -15,6 +15,7 @@ import { SchemaForm } from "../../kit/SchemaForm";
 import { useShortcut } from "../../kit/shortcuts";
 import { ErrorState, FormError, Loading } from "../../kit/States";
 import { toast } from "../../kit/toast";
+import { toastError } from "../../kit/Toasts";
 import { useRouteId } from "../../kit/url";
 import { focusWrong } from "../../kit/wrong";
 import { CopyId, Time, useNow } from "../../kit/Values";
@@ -24,6 +25,7 @@ import { t } from "../../text/approvals";
 import { approvalQuery, decision, roundsQuery, type Approval, type Verb } from "./api";
 import { Rows, Summary } from "./Content";
 import { Countdown } from "./Countdown";
+import { DelegateDialog } from "./DelegateDialog";
 import { kindWord } from "./Inbox";
 import { barText } from "./bars";
 import { approvals, barOf, barredOf, formSchema, formStart, roundsLeft } from "./model";
@@ -73,6 +75,11 @@ function Shown({ a }: { a: Approval }) {
           [t("about"), <About key="a" a={a} />],
           ["ID", <CopyId key="i" id={a.approval_id} />],
         ]} />
+        {a.delegations.length > 0 ? (
+          <ul aria-label={t("delegations")} className="mt-3 flex flex-col gap-1">
+            {a.delegations.map((d) => <li key={d.to} data-delegate={d.to} className="flex flex-wrap items-baseline gap-x-2 text-sm"><span className="font-medium">{t("delegated", { from: d.from, to: d.to })}</span><Time at={d.delegated_at} className="text-xs text-faint" /><span className="w-full text-dim [overflow-wrap:anywhere]">{d.reason}</span></li>)}
+          </ul>
+        ) : null}
         {a.decisions.length > 0 ? (
           <ul className="mt-3 flex flex-col gap-1">
             {a.decisions.map((d) => (
@@ -165,6 +172,7 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
   const [comment, setComment] = useState("");
   const [form, setForm] = useState(() => formStart(a));
   const [tried, setTried] = useState(false);
+  const [handing, setHanding] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const box = useRef<HTMLElement>(null);
   const schema = formSchema(a);
@@ -185,6 +193,12 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
     },
     // Whatever the answer: it may be decided, expired or changed by now.
     onSettled: () => client.invalidateQueries({ predicate: (q) => ["approval", "approvals", "queue"].includes(String(q.queryKey[0])) }),
+  });
+  const recall = useMutation({
+    mutationFn: () => ok(api.POST("/api/approvals/{approval_id}/recall", { params: { path: { approval_id: a.approval_id } } })),
+    onSuccess: () => toast({ tone: "ok", text: t("didRecall") }),
+    onError: toastError,
+    onSettled: () => client.invalidateQueries({ predicate: (q) => ["approval", "approvals"].includes(String(q.queryKey[0])) }),
   });
   const ask = (verb: Verb) => {
     if (locked || over || (verb === "approve" ? bar : !mayReject)) return;
@@ -225,11 +239,13 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
       ) : (
         <div className="flex flex-wrap items-center gap-2">
           <p className="w-full text-sm text-dim sm:w-auto sm:grow">{locked ? t("lockedText") : bar ? barText(bar, a) : t("noUndo")}</p>
+          {bar?.why === "delegated" ? <Button look="ghost" busy={recall.isPending} disabled={locked} onClick={() => recall.mutate()}>{t("recall")}</Button> : <Button look="ghost" why={bar ? barText(bar, a) : ""} disabled={locked} onClick={() => setHanding(true)}>{t("delegateMenu")}</Button>}
           <Button look="ghost" icon={RotateCw} why={!mayReject ? t("barScope") : roundsLeft(a) === 0 ? t("noRounds") : ""} disabled={locked} onClick={() => ask("re-request")}>{t("askAgain")}</Button>
           <Button icon={X} why={mayReject ? "" : t("barScope")} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="R" onClick={() => ask("reject")}>{t("reject")}</Button>
           <Button look="primary" icon={ShieldCheck} why={bar ? barText(bar, a) : ""} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="A" onClick={() => ask("approve")}>{t("approve")}</Button>
         </div>
       )}
+      {handing ? <DelegateDialog a={a} onClose={() => setHanding(false)} /> : null}
     </section>
   );
 }

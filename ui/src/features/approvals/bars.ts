@@ -13,6 +13,8 @@ export function barText(b: NonNullable<ReturnType<typeof bulkBarOf>>, a: Approva
       return t(a.workflow_run_id ? "barVersion" : "barRule", { who: a.requested_by });
     case "approvers":
       return t("barApprovers", { who: b.who });
+    case "delegated":
+      return t("barDelegated", { who: b.who });
     case "already":
       return t("barAlready");
     case "form":

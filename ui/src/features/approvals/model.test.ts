@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { Approval } from "./api";
 import { barOf, barredOf, bulkBarOf, oneKind, rowChanges } from "./model";
 
-const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", author: null, approvers: [], decisions: [] }) as unknown as Approval; // only what is read here
+const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", author: null, approvers: [], decisions: [], delegations: [] }) as unknown as Approval; // only what is read here
 
 it("tells which rows are new, changed or gone", () => {
   const before = base([["A", "1"], ["B", "2"], ["C", "3"], ["A", "9"]]);
@@ -24,6 +24,11 @@ it("says why somebody cannot approve", () => {
   expect(barredOf({ ...a, author: "ben", allow_requester: true })).toEqual([]);
   expect(barOf({ ...a, approvers: ["role:admin", "user:eve"] }, ben)).toEqual({ why: "approvers", who: "admin, eve" });
   expect(barOf({ ...a, approvers: ["role:approver"] }, ben)).toBeNull();
+  // Who handed it on may not, and the delegate may, also where he is not named.
+  const handed = { ...a, approvers: ["user:eve"], delegations: [{ from: "eve", to: "ben", reason: "r", delegated_at: "" }] };
+  expect(barOf(handed, ben)).toBeNull();
+  expect(barOf(handed, { ...ben, name: "eve" })).toEqual({ why: "delegated", who: "ben" });
+  expect(barOf({ ...handed, requested_by: "ben" }, ben)).toEqual({ why: "self" });
 });
 
 it("says what cannot be approved together with others", () => {

@@ -50,7 +50,7 @@ export function fieldChanges(now: Approval, before: Approval | null): ReadonlyMa
 }
 
 /** Why somebody cannot approve; null = nothing speaks against it. */
-export type Bar = { why: "scope" } | { why: "self" } | { why: "author" } | { why: "approvers"; who: string } | { why: "already" };
+export type Bar = { why: "scope" } | { why: "self" } | { why: "author" } | { why: "delegated"; who: string } | { why: "approvers"; who: string } | { why: "already" };
 
 export interface Person {
   name: string;
@@ -63,7 +63,9 @@ export function barOf(a: Approval, me: Person): Bar | null {
   if (!me.scopes.includes("approvals:decide") && !me.scopes.includes("*")) return { why: "scope" };
   if (!a.allow_requester && a.requested_by === me.name) return { why: "self" };
   if (!a.allow_requester && a.author === me.name) return { why: "author" };
-  if (a.approvers.length > 0 && !a.approvers.some((x) => x === `user:${me.name}` || (x.startsWith("role:") && me.roles.includes(x.slice(5))))) return { why: "approvers", who: a.approvers.map((x) => x.replace(/^(role|user):/, "")).join(", ") };
+  const to = a.delegations.find((d) => d.from === me.name)?.to;
+  if (to) return { why: "delegated", who: to };
+  if (a.approvers.length > 0 && !a.delegations.some((d) => d.to === me.name) && !a.approvers.some((x) => x === `user:${me.name}` || (x.startsWith("role:") && me.roles.includes(x.slice(5))))) return { why: "approvers", who: a.approvers.map((x) => x.replace(/^(role|user):/, "")).join(", ") };
   if (a.decisions.some((d) => d.approved && d.decided_by === me.name)) return { why: "already" };
   return null;
 }

@@ -17,7 +17,7 @@ type Structural = Schema<"WorkflowDiff">;
 /** What differs, of the server's counting. */
 export const diffQuery = (id: string, from: number, to: number) => ({
   queryKey: ["workflow-diff", id, from, to],
-  queryFn: ({ signal }: { signal: AbortSignal }) => ok(api.GET("/api/workflows/{workflow_id}/diff", { signal, params: { path: { workflow_id: id }, query: { from, to } } })),
+  queryFn: ({ signal }: { signal: AbortSignal }) => ok(api.GET("/api/workflows/{workflow_id}/diff", { signal, params: { path: { workflow_id: id }, query: { from: String(from), to: String(to) } } })),
   staleTime: Infinity,
 });
 

@@ -19,6 +19,7 @@ import { Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
 import { Diff } from "./Diff";
 import { MoveDialog } from "./MoveDialog";
+import { TagsDialog } from "./TagsDialog";
 import { activationsQuery, versionQuery, versionsQuery, workflowQuery, type Version } from "./queries";
 
 const shape = { from: whole(0), to: whole(0), diff: oneOf("text", "structure", "graph"), rollback: whole(0) };
@@ -32,6 +33,7 @@ export function VersionsPage() {
   const roll = useCan("workflow:rollback");
   const write = useCan("workflows:write");
   const [activating, setActivating] = useState<number | null>(null);
+  const [tagging, setTagging] = useState<number | null>(null);
   const versions = q.data?.items ?? [];
   const active = workflow.data?.active_version ?? null;
   // A newer version was rolled back if it was active before; else it is a draft.
@@ -61,12 +63,12 @@ export function VersionsPage() {
             label={t("versions")} rows={versions} id={(v) => String(v.version)}
             columns={[
               { id: "pick", head: <span className="sr-only">{t("compare")}</span>, width: "5.5rem", cell: (v) => <Pick v={v} from={from} to={to} onFrom={(n) => setUrl({ from: n }, true)} onTo={(n) => setUrl({ to: n }, true)} /> },
-              { id: "version", head: t("version"), width: "9rem", cell: (v) => <span className="flex items-center gap-2"><button type="button" className="font-medium hover:underline" onClick={() => pick(v.version)}>{t("versionN", { n: v.version })}</button>{v.active ? <Badge tone="ok">{t("active")}</Badge> : active !== null && v.version > active ? <Badge>{t(rolledFrom.has(v.version) ? "wasActive" : "draft")}</Badge> : null}</span> },
+              { id: "version", head: t("version"), width: "9rem", cell: (v) => <span className="flex flex-wrap items-center gap-x-2 gap-y-1"><button type="button" className="font-medium hover:underline" onClick={() => pick(v.version)}>{t("versionN", { n: v.version })}</button>{v.active ? <Badge tone="ok">{t("active")}</Badge> : active !== null && v.version > active ? <Badge>{t(rolledFrom.has(v.version) ? "wasActive" : "draft")}</Badge> : null}{v.tags.map((x) => <Badge key={x} tone="accent" title={x}>{x}</Badge>)}</span> },
               { id: "message", head: t("message"), cell: (v) => v.message ? <span className="[overflow-wrap:anywhere]">{v.message}</span> : <span className="text-faint">–</span> },
               { id: "results", head: t("success"), width: "9rem", align: "right", from: "md", cell: (v) => <Success v={v} /> },
               { id: "by", head: t("author"), width: "9rem", from: "sm", cell: (v) => <span className="text-dim">{v.created_by}</span> },
               { id: "at", head: t("created"), width: "8rem", align: "right", from: "sm", cell: (v) => <span className="text-dim"><Time at={v.created_at} /></span> },
-              { id: "act", head: <span className="sr-only">{t("actions")}</span>, width: "3rem", align: "right", cell: (v) => <Actions id={id} v={v} active={active} whyRoll={roll.why} whyWrite={write.why} onRollback={() => setUrl({ rollback: v.version })} onActivate={() => setActivating(v.version)} /> },
+              { id: "act", head: <span className="sr-only">{t("actions")}</span>, width: "3rem", align: "right", cell: (v) => <Actions id={id} v={v} active={active} whyRoll={roll.why} whyWrite={write.why} onRollback={() => setUrl({ rollback: v.version })} onActivate={() => setActivating(v.version)} onTags={() => setTagging(v.version)} /> },
             ]}
           />
           {from > 0 && to > 0 && from !== to ? <Diff id={id} from={from} to={to} kind={url.diff} onKind={(diff) => setUrl({ diff }, true)} onSwap={() => setUrl({ from: to, to: from }, true)} /> : versions.length > 1 ? <p className="pt-6 text-sm text-faint">{t("pickTwo")}</p> : null}
@@ -75,6 +77,7 @@ export function VersionsPage() {
       )}
       {url.rollback > 0 && active !== null ? <MoveDialog key={url.rollback} kind="rollback" id={id} from={active} to={url.rollback} versions={versions} etag={workflow.data?.etag ?? null} onTarget={(n) => setUrl({ rollback: n }, true)} onClose={() => setUrl({ rollback: 0 })} /> : null}
       {activating !== null ? <MoveDialog key={activating} kind="activate" id={id} from={active} to={activating} versions={versions} etag={workflow.data?.etag ?? null} onTarget={setActivating} onClose={() => setActivating(null)} /> : null}
+      {tagging !== null ? <TagsDialog id={id} version={tagging} versions={versions} onClose={() => setTagging(null)} /> : null}
     </Page>
   );
 }
@@ -96,7 +99,7 @@ function Success({ v }: { v: Version }) {
   return <span className="whitespace-nowrap">{ended > 0 ? <span className={r.failed > 0 ? "text-warn" : "text-ok"}>{Math.round((r.completed / ended) * 100)}%</span> : null} <span className="text-dim">{t("runsN", { n: r.runs })}</span></span>;
 }
 
-function Actions({ id, v, active, whyRoll, whyWrite, onRollback, onActivate }: { id: string; v: Version; active: number | null; whyRoll: string; whyWrite: string; onRollback: () => void; onActivate: () => void }) {
+function Actions({ id, v, active, whyRoll, whyWrite, onRollback, onActivate, onTags }: { id: string; v: Version; active: number | null; whyRoll: string; whyWrite: string; onRollback: () => void; onActivate: () => void; onTags: () => void }) {
   const client = useQueryClient();
   const restore = useMutation({
     mutationFn: async () => {
@@ -116,6 +119,7 @@ function Actions({ id, v, active, whyRoll, whyWrite, onRollback, onActivate }: {
       items={[
         { label: t("rollbackHere"), onSelect: onRollback, ...(whyRoll || v.active || active === null ? { why: whyRoll || (v.active ? t("isActive") : t("whyNoVersion")) } : {}) },
         { label: t("activate"), onSelect: onActivate, ...(whyWrite || v.active ? { why: whyWrite || t("isActive") } : {}) },
+        { label: t("tagsMenu"), onSelect: onTags, ...(whyWrite ? { why: whyWrite } : {}) },
         ...(older || v.active ? [{ label: t("restoreDraft"), onSelect: () => restore.mutate(), ...(whyWrite ? { why: whyWrite } : {}) }] : []),
       ]}
     />

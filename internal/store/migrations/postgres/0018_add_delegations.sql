@@ -1,0 +1,3 @@
+-- +goose Up
+-- Who decides an approval in whose place: a list.
+ALTER TABLE approvals ADD COLUMN delegations TEXT COLLATE "C" NOT NULL DEFAULT '';

@@ -11,7 +11,7 @@ import { Time, useNow } from "../../kit/Values";
 import type { Tone } from "../../states";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
-import type { Job, Row } from "./model";
+import { priorityText, type Job, type Row } from "./model";
 import { parkedOn, whyText } from "./why";
 
 /** What a row can ask for. */
@@ -134,7 +134,7 @@ function JobHead({ job }: { job: Job }) {
     <>
       <span className="min-w-0 truncate font-medium" title={job.name}>{job.name}</span>
       <span className="hidden shrink-0 text-xs text-faint sm:inline">{job.job_type}</span>
-      {job.priority === 5 ? null : <Badge tone={job.priority < 5 ? "accent" : "idle"} title={t("priority")}>P{job.priority}</Badge>}
+      {job.priority === 5 ? null : <Badge tone={job.priority < 5 ? "accent" : "idle"} title={t("priority")}>{t("priority")} {priorityText(job.priority)}</Badge>}
       {job.attempt > 0 ? <span className="hidden shrink-0 text-xs whitespace-nowrap text-warn lg:inline">{t("attempts", { n: job.attempt + 1 })}</span> : null}
       <span className="hidden min-w-0 gap-1 lg:flex">{job.locks.slice(0, 2).map((l) => <Chip key={l} icon={Lock} mono>{l}</Chip>)}</span>
     </>

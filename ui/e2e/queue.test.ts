@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { axe, changes, errors, Fixture, overflow, shot, until, type Call } from "./fixture";
+import { axe, changes, errors, Fixture, overflow, password, shot, until, type Call } from "./fixture";
 
 let f: Fixture;
 beforeAll(async () => {
@@ -228,6 +228,32 @@ it("does not send what is no JSON, goes to the first wrong field, and closes wit
   await page.goBack();
   await dialog.waitFor({ state: "detached" });
   expect(new URL(page.url()).pathname).toBe("/ui/queue");
+  // Closed by Escape or the cross it is gone from the history too.
+  for (const close of [() => page.keyboard.press("Escape"), () => dialog.getByRole("button", { name: "Close" }).click()]) {
+    await page.getByRole("button", { name: "Add job" }).click();
+    await dialog.waitFor();
+    await close();
+    await dialog.waitFor({ state: "detached" });
+    await page.goBack();
+    await row(page, "a").waitFor();
+    expect(new URL(page.url()).search).toBe("");
+    expect(await dialog.count()).toBe(0);
+  }
+});
+
+it("tells who may not move jobs why", async () => {
+  await f.call("POST", "/api/users", { name: "vic", password, roles: ["viewer"] });
+  const page = await f.page("/login?next=/ui/queue", { anonymous: true });
+  await page.getByLabel("Name").fill("vic");
+  await page.getByLabel("Password").fill(password);
+  await page.keyboard.press("Enter");
+  await row(page, "b").hover();
+  await row(page, "b").getByRole("button", { name: "Up", exact: true }).hover();
+  await page.locator("[popover]").getByText("jobs:write").waitFor();
+  const before = await order();
+  await row(page, "b").getByRole("button", { name: "Up", exact: true }).click({ force: true });
+  expect(await order()).toEqual(before);
+  expect(await axe(page)).toEqual([]);
 });
 
 it("shows the estimates of the API, also those that change while nothing happens", async () => {

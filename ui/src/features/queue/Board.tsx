@@ -108,7 +108,7 @@ export function Board() {
       ) : (
         <Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
       )}
-      <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false })} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
+      <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false }, true)} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
     </Page>
   );
 }

@@ -38,6 +38,18 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     sourcemap: false,
     reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        // Small files in one chunk each: gzip finds more in a large text, and imports cost bytes. kit is what
+        // the first page needs; with more in it, dialogs and forms would be part of the first load.
+        codeSplitting: {
+          groups: [
+            { name: "icons", priority: 2, test: /lucide-react/ },
+            { name: "kit", priority: 1, test: /src.(api|states|text.kit|text.states|kit.(Badge|Button|CopyAs|Field|Kbd|Menu|Page|States|Toasts|Tooltip|Values|announce|control|crumb|cx|format|missing|place|random|rows|schema|shortcuts|toast|url|zonechoice)\.)/ },
+          ],
+        },
+      },
+    },
   },
   server: { proxy: { "/api": { target: "http://127.0.0.1:8420", ws: true }, "/problems": "http://127.0.0.1:8420" } },
 });

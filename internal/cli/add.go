@@ -21,7 +21,8 @@ type recipe struct {
 	priority string
 	timeout  string
 	retry    int
-	restart  bool // --retry-on-restart
+	delay    string // --retry-delay
+	restart  bool   // --retry-on-restart
 	locks    []string
 	labels   []string
 	policy
@@ -37,6 +38,7 @@ func (r *recipe) add(c *cobra.Command) {
 	f.StringVar(&r.priority, "priority", "", "`0-9`, lower is sooner; or high, normal, low")
 	f.StringVar(&r.timeout, "timeout", "", "time `limit` of one attempt, such as 15m or PT15M")
 	f.IntVar(&r.retry, "retry", 0, "`attempts` in all, 1 to 3")
+	f.StringVar(&r.delay, "retry-delay", "", "`delay` before the second attempt, such as 30s; 1s if absent")
 	f.BoolVar(&r.restart, "retry-on-restart", false, "after a crash of the server run again instead of failing")
 	f.StringArrayVar(&r.locks, "lock", nil, "`name` of a resource to hold while it runs, such as gpu:0; repeatable")
 	f.StringArrayVar(&r.labels, "label", nil, "label `key=value`; repeatable")
@@ -138,6 +140,26 @@ func parsePriority(s string) (*int, error) {
 	return &n, nil
 }
 
+// priorityWord is a priority as --priority takes it: a word, where there is one.
+func priorityWord(n int) string {
+	switch n {
+	case 2:
+		return "high"
+	case 5:
+		return "normal"
+	case 8:
+		return "low"
+	}
+	return strconv.Itoa(n)
+}
+
+func optionalPriority(p *int) string {
+	if p == nil {
+		return ""
+	}
+	return priorityWord(*p)
+}
+
 func (a *app) jobAdd() *cobra.Command {
 	var (
 		r                          recipe
@@ -215,6 +237,13 @@ is given).`,
 	return c
 }
 
+func (r *recipe) checkRetry() error {
+	if r.delay != "" && r.retry < 2 {
+		return usagef("--retry-delay needs --retry 2 or 3")
+	}
+	return nil
+}
+
 // job fills in what the common flags say.
 func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) {
 	kind := r.jobType
@@ -233,8 +262,11 @@ func (r *recipe) job(a *app, command []string, in *client.JobInput) (err error) 
 	if in.Priority, err = parsePriority(r.priority); err != nil {
 		return err
 	}
+	if err := r.checkRetry(); err != nil {
+		return err
+	}
 	if r.retry != 0 {
-		in.RetryPolicy = &client.RetryPolicyInput{MaxAttempts: r.retry}
+		in.RetryPolicy = &client.RetryPolicyInput{MaxAttempts: r.retry, Initial: text(r.delay)}
 	}
 	if r.restart {
 		in.RetryOnRestart = &r.restart

@@ -378,8 +378,8 @@ func TestAddSendsWhatWasSaid(t *testing.T) {
 		{"--type t --params @" + file, "", `{"job_type":"t","params":{"a":1,"b":{"c":2}},"trigger":"manual"}`},
 		{"--type t --params - --param a=2 --param s=x --param l=[1]", `{"a":1}`, `{"job_type":"t","params":{"a":2,"l":[1],"s":"x"},"trigger":"manual"}`},
 		{
-			"--template nightly --priority high --label a=b --label c=d=e --lock gpu:0 --timeout 15m --retry 2 --hold --run-at +10m", "",
-			`{"template_id":"nightly","priority":2,"retry_policy":{"max_attempts":2},"timeout":"15m","locks":["gpu:0"],"hold":true,"run_at":"2026-01-31T12:10:00Z","labels":{"a":"b","c":"d=e"},"trigger":"manual"}`,
+			"--template nightly --priority high --label a=b --label c=d=e --lock gpu:0 --timeout 15m --retry 2 --retry-delay 30s --hold --run-at +10m", "",
+			`{"template_id":"nightly","priority":2,"retry_policy":{"initial":"30s","max_attempts":2},"timeout":"15m","locks":["gpu:0"],"hold":true,"run_at":"2026-01-31T12:10:00Z","labels":{"a":"b","c":"d=e"},"trigger":"manual"}`,
 		},
 	} {
 		t.Run(c.args, func(t *testing.T) {

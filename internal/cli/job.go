@@ -38,7 +38,7 @@ func (a *app) jobView() view[client.Job] {
 		status:  3, spare: []string{"TYPE", "CREATED", "PRI", "POS"}, note: true,
 		row: func(j client.Job) []string {
 			return []string{
-				j.JobID, j.Name, j.JobType, j.Status, number(j.Position), strconv.Itoa(j.Priority), a.ago(j.CreatedAt), reason(j),
+				j.JobID, j.Name, j.JobType, j.Status, number(j.Position), priorityWord(j.Priority), a.ago(j.CreatedAt), reason(j),
 			}
 		},
 		detail: a.jobDetail,
@@ -53,7 +53,7 @@ func (a *app) jobDetail(j client.Job) []pair {
 		{"status", j.Status},
 		{"position", number(j.Position)},
 		{"waiting", waiting(j)},
-		{"priority", strconv.Itoa(j.Priority)},
+		{"priority", priorityWord(j.Priority)},
 	}
 	if j.TemplateID != nil {
 		out = append(out, pair{"template", *j.TemplateID + " version " + number(j.TemplateVersion)})

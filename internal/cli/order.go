@@ -275,7 +275,7 @@ func placeView() view[place] {
 			if id == "" {
 				id = deref(p.RunID)
 			}
-			return []string{number(p.Position), id, p.Name, p.JobType, p.Status, number(p.Priority), inShort(p.EstimatedWait), p.reason}
+			return []string{number(p.Position), id, p.Name, p.JobType, p.Status, optionalPriority(p.Priority), inShort(p.EstimatedWait), p.reason}
 		},
 	}
 }

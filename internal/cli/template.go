@@ -20,7 +20,7 @@ func (a *app) templateView() view[client.JobTemplate] {
 		id:      func(t client.JobTemplate) string { return t.TemplateID },
 		columns: []string{"TEMPLATE", "NAME", "TYPE", "VERSION", "PRI", "UPDATED"}, status: -1, spare: []string{"TYPE", "PRI"},
 		row: func(t client.JobTemplate) []string {
-			return []string{t.TemplateID, t.Name, t.JobType, strconv.Itoa(t.Version), strconv.Itoa(t.Priority), a.ago(t.UpdatedAt)}
+			return []string{t.TemplateID, t.Name, t.JobType, strconv.Itoa(t.Version), priorityWord(t.Priority), a.ago(t.UpdatedAt)}
 		},
 		detail: func(t client.JobTemplate) []pair {
 			archived := ""
@@ -35,7 +35,7 @@ func (a *app) templateView() view[client.JobTemplate] {
 				{"directive", deref(t.DirectiveID)},
 				{"version", strconv.Itoa(t.Version)},
 				{"archived", archived},
-				{"priority", strconv.Itoa(t.Priority)},
+				{"priority", priorityWord(t.Priority)},
 				{"attempts", strconv.Itoa(t.RetryPolicy.MaxAttempts)},
 				{"timeout", deref(t.Timeout)},
 				{"start deadline", deref(t.StartDeadline)},
@@ -90,7 +90,14 @@ func (t *templateFlags) changes(a *app, c *cobra.Command, command []string) (map
 	put("webhook", "webhook_url", t.hook)
 	put("webhook-event", "webhook_events", t.events)
 	put("retry-on-restart", "retry_on_restart", t.restart)
-	put("retry", "retry_policy", map[string]any{"max_attempts": t.retry})
+	if err := t.checkRetry(); err != nil {
+		return nil, err
+	}
+	policy := map[string]any{"max_attempts": t.retry}
+	if t.delay != "" {
+		policy["initial"] = t.delay
+	}
+	put("retry", "retry_policy", policy)
 	if p, err := parsePriority(t.priority); err != nil {
 		return nil, err
 	} else if p != nil {

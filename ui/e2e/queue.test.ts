@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { axe, changes, errors, Fixture, overflow, shot, until, type Call } from "./fixture";
+import { axe, changes, errors, Fixture, overflow, password, shot, until, type Call } from "./fixture";
 
 let f: Fixture;
 beforeAll(async () => {
@@ -191,6 +191,63 @@ it("adds a job with the form of its type", async () => {
   expect((await f.call<{ params: { argv: string[] } }>("GET", `/api/jobs/${await idOf("from the form")}`)).params.argv).toEqual(["echo", "a b"]);
 });
 
+it("adds a job with a priority, a time, locks and retries, copies it as a command, and says at which field something is wrong", async () => {
+  const page = await f.page("/queue", { timezone: "Europe/Berlin" });
+  await row(page, "a").waitFor();
+  await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: { writeText: (text: string) => ((window as unknown as { copied: string }).copied = text, Promise.resolve()) } }));
+  await page.keyboard.press("n");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/^Name/).first().fill("with more");
+  await dialog.getByLabel("Item 1").first().fill("true");
+  expect(await dialog.getByLabel("Not before").isVisible()).toBe(false);
+  await dialog.getByText("More", { exact: true }).click();
+  await dialog.getByLabel(/^Priority/).selectOption({ label: "2 · high" });
+  await dialog.getByText("In Europe/Berlin.").waitFor();
+  await dialog.getByLabel(/^Not before/).fill("2036-01-31T12:00");
+  await dialog.getByLabel(/^Locks/).fill("gpu:0, disk");
+  await dialog.getByLabel(/^Attempts in all/).selectOption("3");
+  await dialog.getByLabel(/^Delay before the second/).fill("soon");
+  await dialog.getByLabel(/^Time limit/).fill("15m");
+  await dialog.getByLabel(/^Hold:/).check();
+  expect(await axe(page)).toEqual([]);
+  const add = dialog.getByRole("button", { name: "Add", exact: true });
+  await add.click();
+  await until(() => dialog.getByLabel(/^Delay before the second/).evaluate((e) => e === document.activeElement && e.getAttribute("aria-invalid") === "true"), "the focus in the field that the server refused");
+  await dialog.getByLabel(/^Delay before the second/).fill("30s");
+  const copied = async (as: string) => {
+    await dialog.getByRole("button", { name: "Copy as" }).click();
+    await page.getByRole("menuitem", { name: as }).click();
+    return page.evaluate(() => (window as unknown as { copied: string }).copied);
+  };
+  const cli = await copied("Command line");
+  for (const flag of ["--name 'with more'", "--priority 2", "--run-at 2036-01-31T11:00:00Z", "--lock gpu:0 --lock disk", "--retry 3 --retry-delay 30s", "--timeout 15m", "--hold"]) expect(cli).toContain(flag);
+  expect(await copied("curl")).toMatch(/^curl --fail-with-body -sS .*"initial":"30s"/);
+  const calls = changes(page);
+  await add.click();
+  await until(async () => (await order()).includes("with more"), "the new job");
+  expect(calls.at(-1)?.body).toEqual({
+    trigger: "manual", job_type: "command", name: "with more", params: { argv: ["true"] }, priority: 2, run_at: "2036-01-31T11:00:00Z", timeout: "15m", locks: ["gpu:0", "disk"], retry_policy: { max_attempts: 3, initial: "30s" }, hold: true,
+  });
+  await row(page, "with more").getByText("Priority high").waitFor();
+
+  // The same when it is changed.
+  await row(page, "with more").press(".");
+  await page.getByRole("menuitem", { name: "Edit…" }).click();
+  await dialog.getByText("More", { exact: true }).click();
+  await until(async () => (await dialog.getByLabel(/^Not before/).inputValue()) === "2036-01-31T12:00", "the time in the zone of the page");
+  await dialog.getByLabel(/^Priority/).selectOption({ label: "8 · low" });
+  await dialog.getByLabel(/^Not before/).fill("");
+  await dialog.getByLabel(/^Time limit/).fill("15 minutes");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await until(() => dialog.getByLabel(/^Time limit/).evaluate((e) => e === document.activeElement && e.getAttribute("aria-invalid") === "true"), "the focus in the wrong time limit");
+  await dialog.getByLabel(/^Time limit/).fill("20m");
+  expect(await copied("Command line")).toMatch(/^runsheet job edit job_\S+ --priority 8 --timeout 20m --unset run_at$/);
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await row(page, "with more").getByText("Priority low").waitFor();
+  expect(await f.call("GET", `/api/jobs/${await idOf("with more")}`)).toMatchObject({ priority: 8, run_at: null, timeout: "PT20M", locks: ["disk", "gpu:0"] });
+  expect(errors(page)).toEqual([]);
+});
+
 it("does not send what is no JSON, goes to the first wrong field, and closes with Back", async () => {
   const page = await f.page("/queue");
   await row(page, "a").waitFor();
@@ -221,6 +278,32 @@ it("does not send what is no JSON, goes to the first wrong field, and closes wit
   await page.goBack();
   await dialog.waitFor({ state: "detached" });
   expect(new URL(page.url()).pathname).toBe("/ui/queue");
+  // Closed by Escape or the cross it is gone from the history too.
+  for (const close of [() => page.keyboard.press("Escape"), () => dialog.getByRole("button", { name: "Close" }).click()]) {
+    await page.getByRole("button", { name: "Add job" }).click();
+    await dialog.waitFor();
+    await close();
+    await dialog.waitFor({ state: "detached" });
+    await page.goBack();
+    await row(page, "a").waitFor();
+    expect(new URL(page.url()).search).toBe("");
+    expect(await dialog.count()).toBe(0);
+  }
+});
+
+it("tells who may not move jobs why", async () => {
+  await f.call("POST", "/api/users", { name: "vic", password, roles: ["viewer"] });
+  const page = await f.page("/login?next=/ui/queue", { anonymous: true });
+  await page.getByLabel("Name").fill("vic");
+  await page.getByLabel("Password").fill(password);
+  await page.keyboard.press("Enter");
+  await row(page, "b").hover();
+  await row(page, "b").getByRole("button", { name: "Up", exact: true }).hover();
+  await page.locator("[popover]").getByText("jobs:write").waitFor();
+  const before = await order();
+  await row(page, "b").getByRole("button", { name: "Up", exact: true }).click({ force: true });
+  expect(await order()).toEqual(before);
+  expect(await axe(page)).toEqual([]);
 });
 
 it("shows the estimates of the API, also those that change while nothing happens", async () => {

@@ -145,6 +145,9 @@ it("never takes the bar back when the server is killed in the middle of a map", 
   await page.reload();
   await banner.waitFor();
   expect(await banner.textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);
+  // The history has the same line.
+  await page.getByRole("tab", { name: "History" }).click();
+  expect(await page.locator("li[data-takeover]").textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);
   await page.goto(`${f.server.url}/ui/runs/${(await f.call<{ run_id: string }>("GET", `/api/jobs/${run.job_id}`)).run_id}`);
   await page.locator("[data-workflow-run]").click();
   await page.waitForURL(`**/workflow-runs/${run.workflow_run_id}*`);

@@ -43,7 +43,8 @@ export function Button({ look = "plain", icon: Icon, small, busy, why, className
       {children}
     </button>
   );
-  return why ? <Tooltip text={why}>{it}</Tooltip> : it;
+  // Always in it: what is put around a button makes it anew, and the focus is gone.
+  return <Tooltip text={why}>{it}</Tooltip>;
 }
 
 export interface IconButtonProps extends Omit<ButtonProps, "children" | "icon"> {

@@ -17,13 +17,14 @@ export interface Action {
   body?: unknown;
 }
 
-function quote(text: string): string {
+/** A text as one word of a shell. */
+export function quote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The action as a curl command for a shell; the token comes from the environment. */
 export function curl(a: Action): string {
-  const parts = ["curl", "-fsS"];
+  const parts = ["curl", "--fail-with-body", "-sS"];
   if (a.method !== "GET") parts.push("-X", a.method);
   parts.push("-H", '"Authorization: Bearer $RUNSHEET_TOKEN"');
   if (a.body !== undefined) parts.push("-H", "'Content-Type: application/json'", "-d", quote(stringify(a.body)));

@@ -77,8 +77,11 @@ function Popup({ items, align, anchor, onClose }: { items: readonly MenuItem[]; 
     const outside = (e: Event) => {
       if (e.target instanceof Node && !el.contains(e.target) && !at.contains(e.target)) onClose(false);
     };
-    const away = (e: Event) => {
-      if (!(e.target instanceof Node && el.contains(e.target))) onClose(false);
+    // What scrolls elsewhere, or has scrolled just before, does not move the button away.
+    const begun = at.getBoundingClientRect();
+    const away = () => {
+      const now = at.getBoundingClientRect();
+      if (now.top !== begun.top || now.left !== begun.left) onClose(false);
     };
     document.addEventListener("pointerdown", outside, true);
     addEventListener("scroll", away, { capture: true, passive: true });

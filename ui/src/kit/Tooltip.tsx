@@ -16,7 +16,7 @@ interface ChildProps {
 
 const delay = 350;
 
-/** A short text at what it explains; child is one element that can be focused. Never the only place of what must be known. */
+/** A short text at what it explains, nothing without one; child is one element that can be focused. Never the only place of what must be known. */
 export function Tooltip({ text, keys, children }: { text: ReactNode; keys?: string | undefined; children: ReactElement }) {
   const [anchor, setAnchor] = useState<Element | null>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
@@ -44,7 +44,7 @@ export function Tooltip({ text, keys, children }: { text: ReactNode; keys?: stri
   return (
     <>
       {cloneElement(child, {
-        ...(typeof text === "string" && text !== label && !own["aria-description"] ? { "aria-description": text } : {}),
+        ...(typeof text === "string" && text && text !== label && !own["aria-description"] ? { "aria-description": text } : {}),
         onPointerEnter: (e: PointerEvent) => {
           own.onPointerEnter?.(e);
           if (e.pointerType === "touch") return;
@@ -60,7 +60,7 @@ export function Tooltip({ text, keys, children }: { text: ReactNode; keys?: stri
         },
         onBlur: (e: FocusEvent) => (own.onBlur?.(e), hide()),
       })}
-      {anchor ? createPortal(
+      {anchor && text ? createPortal(
         <div ref={put} popover="manual" aria-hidden className="pointer-events-none fixed inset-auto z-50 m-0 flex w-max max-w-80 items-center gap-2 rounded-md bg-fg px-2 py-1 text-xs text-bg shadow-pop">
           {text}
           {keys ? <Kbd keys={keys} plain /> : null}

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { clockRange, bytes, duration, parseDuration, shortId } from "./format";
+import { clockRange, bytes, duration, fromNow, parseDuration, shortId } from "./format";
 
 it("reads durations of ISO 8601", () => {
   expect(parseDuration("PT1H2M3.5S")).toBe(3_723_500);
@@ -29,4 +29,12 @@ it("says once what both ends of a span share", () => {
   expect(span("2026-11-22T14:33:10Z", "2026-11-22T14:33:50Z")).toBe("14:33");
   expect(span("2026-11-22T14:33:10Z", "2026-11-22T15:10:00Z")).toBe("14:33 – 15:10");
   expect(span("2026-11-23T14:33:10Z", "2026-11-23T15:10:00Z")).toBe("Nov 23, 14:33 – 15:10");
+});
+
+it("counts the days that are left, and those that are over", () => {
+  const day = 86_400_000;
+  expect(fromNow(90 * day - 3000, 0)).toBe("in 90 days");
+  expect(fromNow(day + 1, 0)).toBe("in 2 days");
+  expect(fromNow(0, 90 * day - 3000)).toBe("89 days ago");
+  expect(fromNow(7_100_000, 0)).toBe("in 1 hr.");
 });

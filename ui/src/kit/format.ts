@@ -47,11 +47,11 @@ export function duration(ms: number): string {
 
 const steps: [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000], ["second", 1000]];
 
-/** How far an instant is from now: 3 min ago, in 2 hr. */
+/** How far an instant is from now: 3 min ago, in 2 hr. What is to come is rounded up in days: a token of 90 days has 90 on its first day. */
 export function fromNow(at: number, now: number): string {
   const d = at - now;
   if (Math.abs(d) < 5000) return t("now");
-  for (const [unit, ms] of steps) if (Math.abs(d) >= ms) return relative.format(Math.trunc(d / ms), unit);
+  for (const [unit, ms] of steps) if (Math.abs(d) >= ms) return relative.format(unit === "day" && d > 0 ? Math.ceil(d / ms) : Math.trunc(d / ms), unit);
   return t("now");
 }
 

@@ -66,6 +66,12 @@ export function wall(at: number, zone: string): Date {
   return new Date(at + zoneOffset(at, zone));
 }
 
+/** The instant of a wall time such as 2026-01-31T12:00. Of two with the same wall time it is one; a wall time that clocks leave out is as long after as they skip. */
+export function instant(text: string, zone: string): number {
+  const at = Date.parse(`${text}Z`);
+  return at - zoneOffset(at - zoneOffset(at, zone), zone);
+}
+
 /** The date of an instant in the zone. */
 export function dateIn(at: number, zone: string): DateText {
   return wall(at, zone).toISOString().slice(0, 10);

@@ -20,3 +20,8 @@ export function setZone(zone: string): void {
   else localStorage.removeItem(storeKey);
   location.reload();
 }
+
+/** The zone in which times are shown, by name. */
+export function shownZone(): string {
+  return chosenZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+}

@@ -85,7 +85,7 @@ export function Audit() {
       {!read.can ? <Empty icon={ScrollText} title={t("title")}>{read.why}</Empty> : pages.error ? <ErrorState error={pages.error} onRetry={pages.retry} /> : pages.isPending ? <Loading rows={10} /> : pages.items.length === 0
         ? <Empty icon={ScrollText} title={t("none")} command={cli}>{t("noneText")}</Empty>
         : <><Table label={t("title")} columns={columns} rows={pages.items} id={(e) => String(e.seq)} current={url.entry ? String(url.entry) : undefined} onOpen={(e) => change({ entry: e.seq })} /><More pages={pages} /></>}
-      <Drawer open={shown !== undefined} onClose={() => change({ entry: 0 })} title={shown?.action ?? ""} description={shown ? t("entry", { n: shown.seq }) : ""}>
+      <Drawer open={shown !== undefined} onClose={() => change({ entry: 0 }, true)} title={shown?.action ?? ""} description={shown ? t("entry", { n: shown.seq }) : ""}>
         {shown ? <Details entry={shown} onFilter={(next) => change({ ...next, entry: 0 })} /> : null}
       </Drawer>
       {checks ? <Verify onClose={() => setChecks(false)} /> : null}

@@ -48,7 +48,7 @@ export function Directives() {
     { id: "changed", head: t("changed"), from: "md", align: "right", cell: (d) => <Time at={d.updated_at} className="text-dim" /> },
     { id: "actions", head: <span className="sr-only">{kit("menu")}</span>, width: "3rem", align: "right", cell: (d) => <RowMenu directive={d} onEdit={() => change({ open: d.directive_id, edit: true })} onRemove={() => setRemoved(d)} /> },
   ];
-  const close = () => change({ open: "", tab: "now", version: 0, edit: false, add: false });
+  const close = () => change({ open: "", tab: "now", version: 0, edit: false, add: false }, true);
   return (
     <Page>
       <PageHeader title={t("title")} actions={<><CopyAs action={{ cli: "runsheet directive ls", method: "GET", path: "/api/directives" }} /><Button look="primary" icon={Plus} {...off} onClick={() => change({ add: true })}>{t("add")}</Button></>} />
@@ -57,7 +57,7 @@ export function Directives() {
         ? active ? <Empty icon={Bot} title={t("noMatch")} /> : <Empty icon={Bot} title={t("none")} action={<Button icon={Plus} {...off} onClick={() => change({ add: true })}>{t("add")}</Button>} command="runsheet directive add careful --system @careful.txt --max-tokens 50000 --max-time 15m">{t("noneText")}</Empty>
         : <><Table label={t("title")} columns={columns} rows={pages.items} id={(d) => d.directive_id} current={url.open || undefined} onOpen={(d) => change({ open: d.directive_id })} /><More pages={pages} /></>}
       <Drawer open={url.add || shown !== null} wide onClose={close} title={url.add ? t("newTitle") : (shown?.name ?? "")} description={url.add ? undefined : shown?.description}>
-        {url.add ? <Editor directive={null} onClose={close} /> : shown && url.edit ? <Editor key={shown.version} directive={shown} onClose={() => change({ edit: false })} />
+        {url.add ? <Editor directive={null} onClose={close} /> : shown && url.edit ? <Editor key={shown.version} directive={shown} onClose={() => change({ edit: false }, true)} />
           : shown ? <Details directive={shown} tab={url.tab} version={url.version} onTab={(tab) => change({ tab })} onVersion={(version) => change({ version })} onEdit={() => change({ edit: true })} /> : null}
       </Drawer>
       {removed ? <Remove directive={removed} onClose={() => setRemoved(null)} /> : null}

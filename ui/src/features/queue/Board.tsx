@@ -1,4 +1,3 @@
-import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
 import { Ban, Group, Hand, ListFilter, ListPlus, MoreHorizontal, Pause, Play, Sparkles, Trash2, Ungroup, X } from "lucide-react";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type KeyboardEvent } from "react";
 import { useCan } from "../../api/session";
@@ -10,6 +9,7 @@ import { CheckBox, Stepper } from "../../kit/Field";
 import { duration, parseDuration } from "../../kit/format";
 import { Menu } from "../../kit/Menu";
 import { FilterBar, Page, PageHeader, Section } from "../../kit/Page";
+import { useRows } from "../../kit/rows";
 import { useShortcut } from "../../kit/shortcuts";
 import { Empty, ErrorState, Loading } from "../../kit/States";
 import { flag, text, useUrl } from "../../kit/url";
@@ -109,7 +109,7 @@ export function Board() {
       ) : (
         <Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
       )}
-      <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false })} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
+      <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false }, true)} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
     </Page>
   );
 }
@@ -160,6 +160,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
   const rows = useMemo(() => all.filter((r) => matches(r, filter)), [all, filter]);
   const height = useRowHeight();
   const scroller = useRef<HTMLDivElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [active, setActive] = useState(0);
   const anchor = useRef<string | null>(null);
@@ -179,13 +180,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
   const { lifted, start, setLifted } = useDrag(scroller, height, rows.length, drop);
 
   // The row that has the focus stays in the page while it is scrolled away.
-  const v = useVirtualizer({
-    count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => height, overscan: 10, getItemKey: (i) => rows[i]?.id ?? i,
-    rangeExtractor: (range) => [...new Set([...defaultRangeExtractor(range), Math.min(active, rows.length - 1)])].filter((i) => i >= 0).sort((a, b) => a - b),
-  });
-  useEffect(() => v.measure(), [v, height]);
-  const items = v.getVirtualItems();
-  const lastSeen = items.at(-1)?.index ?? 0;
+  const { items, last: lastSeen, show } = useRows(list, { count: rows.length, height, over: 10, keep: Math.min(active, rows.length - 1), scroller });
   useEffect(() => {
     if (lastSeen >= rows.length - 40) onMore();
   }, [lastSeen, rows.length, onMore]);
@@ -196,10 +191,10 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
       const id = rows[index]?.id;
       if (!id) return;
       setActive(index);
-      v.scrollToIndex(index);
+      show(index);
       requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>(`[data-row="${id}"]`)?.focus({ preventScroll: true }));
     },
-    [rows, v],
+    [rows, show],
   );
   useEffect(() => {
     if (!wanted.current) return;
@@ -276,7 +271,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
       if (step) {
         const at = step === "up" ? Math.max(0, lifted.at - 1) : step === "down" ? Math.min(rows.length, lifted.at + 1) : step === "top" ? 0 : rows.length;
         setLifted({ ...lifted, at });
-        v.scrollToIndex(Math.min(at, rows.length - 1));
+        show(Math.min(at, rows.length - 1));
         say("dropAt", row, at);
       } else if (e.key === " " || e.key === "Enter") {
         setLifted(null);
@@ -335,12 +330,12 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
         <span className="hidden md:block">{t("why")}</span><span className="hidden md:block">{t("start")}</span><span className="hidden md:block">{t("age")}</span><span className="w-6 lg:w-18" />
       </div>
       <div ref={scroller} data-scroller className="relative max-h-[70vh] min-h-60 overflow-x-hidden overflow-y-auto overscroll-contain [overflow-anchor:none]">
-        <div role="list" aria-label={t("list")} className="relative" style={{ height: v.getTotalSize() }}>
-          {items.map((item) => {
-            const row = rows[item.index];
+        <div ref={list} role="list" aria-label={t("list")} className="relative" style={{ height: rows.length * height }}>
+          {items.map((index) => {
+            const row = rows[index];
             return row ? (
-              <div key={item.key} role="presentation" className="absolute inset-x-0 top-0" style={{ height, transform: `translateY(${item.start}px)` }}>
-                <BoardRow row={row} index={item.index} total={total} selected={selected.has(row.id)} active={item.index === Math.min(active, rows.length - 1)} lifted={lifted?.ids.includes(row.id) ?? false} flash={flashed.has(row.id)} still={still} why={why} actions={rowActions} />
+              <div key={row.id} role="presentation" className="absolute inset-x-0 top-0" style={{ height, transform: `translateY(${index * height}px)` }}>
+                <BoardRow row={row} index={index} total={total} selected={selected.has(row.id)} active={index === Math.min(active, rows.length - 1)} lifted={lifted?.ids.includes(row.id) ?? false} flash={flashed.has(row.id)} still={still} why={why} actions={rowActions} />
               </div>
             ) : null;
           })}

@@ -1,9 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type FormEvent } from "react";
 import { api, ok, problemOf, type Schema } from "../../api/client";
 import { parse, stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
-import { CopyAs } from "../../kit/CopyAs";
+import { CopyAs, quote } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { CheckBox, Field, Input, TextArea } from "../../kit/Field";
 import { Select } from "../../kit/Select";
@@ -12,8 +12,11 @@ import { SchemaForm } from "../../kit/SchemaForm";
 import { FormError } from "../../kit/States";
 import { toast } from "../../kit/toast";
 import { focusWrong } from "../../kit/wrong";
+import { shownZone } from "../../kit/zonechoice";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
+import { flags, noExtras, toInput, wrongAt } from "./extras";
+import { MoreFields } from "./MoreFields";
 
 /** Asks for one number. */
 export function NumberDialog({ title, label, hint, value, max, action, onClose, onDone }: { title: string; label: string; hint: string; value: number; max: number; action: string; onClose: () => void; onDone: (n: number) => void }) {
@@ -77,11 +80,17 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
   const [text, setText] = useState(() => stringify(begin, 2));
   const [name, setName] = useState("");
   const [top, setTop] = useState(false);
+  const [extras, setExtras] = useState(noExtras);
   const [errors, setErrors] = useState<Record<string, string>>({});
-  const body = (p: Record<string, unknown>): Schema<"JobInput"> => ({ trigger: "manual", ...source.body, params: p, ...(name ? { name } : {}), ...(top ? { top } : {}) });
+  const body = (p: Record<string, unknown>): Schema<"JobInput"> => ({ trigger: "manual", ...source.body, params: p, ...(name ? { name } : {}), ...toInput(extras, shownZone()), ...(top ? { top } : {}) });
+  const place = useRef<HTMLFormElement>(null);
   const add = useMutation({ mutationFn: (p: Record<string, unknown>) => ok(api.POST("/api/jobs", { body: body(p) })), onSuccess: (j) => onDone(j.name) });
+  useEffect(() => {
+    if (add.error) focusWrong(place.current);
+  }, [add.error]);
   // What the server finds wrong with a field is shown at it.
-  const refused = add.error ? Object.fromEntries(problemOf(add.error).fields.filter((f) => /^#?\/params\//.test(f.pointer)).map((f) => [f.pointer.replace(/^#?\/params/, ""), f.detail])) : {};
+  const wrong = add.error ? problemOf(add.error).fields : [];
+  const refused = Object.fromEntries(wrong.filter((f) => /^#?\/params\//.test(f.pointer)).map((f) => [f.pointer.replace(/^#?\/params/, ""), f.detail]));
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault();
     add.reset();
@@ -103,12 +112,13 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
     if (Object.keys(wrong).length === 0) add.mutate(p);
     else focusWrong(form);
   };
-  const cli = `runsheet job add ${source.body.template_id ? `--template ${source.body.template_id}` : `--type ${source.body.job_type ?? ""}`} --params '${stringify(params).replaceAll("'", `'\\''`)}'${name ? ` --name '${name.replaceAll("'", `'\\''`)}'` : ""}${top ? " --top" : ""}`;
+  const cli = `runsheet job add ${source.body.template_id ? `--template ${source.body.template_id}` : `--type ${source.body.job_type ?? ""}`} --params ${quote(stringify(params))}${flags(body(params))}`;
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4">
-      <Field label={t("name")} optional>{(ids) => <Input {...ids} autoFocus maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />}</Field>
-      {formed ? <SchemaForm schema={formed} value={params} onChange={setParams} errors={{ ...refused, ...errors }} /> : <Field label={t("params")} hint={t("paramsJson")} error={errors[""]}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
+    <form ref={place} onSubmit={submit} className="flex flex-col gap-4">
+      <Field label={t("name")} optional error={wrongAt(wrong, "/name")}>{(ids) => <Input {...ids} autoFocus maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />}</Field>
+      {formed ? <SchemaForm schema={formed} value={params} onChange={setParams} errors={{ ...refused, ...errors }} /> : <Field label={t("params")} hint={t("paramsJson")} error={errors[""] ?? wrongAt(wrong, "/params")}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
       <CheckBox label={t("top")} checked={top} onChange={setTop} />
+      <MoreFields added value={extras} onChange={setExtras} wrong={wrong} />
       <FormError error={add.error} />
       <div className="flex justify-end gap-2">
         <CopyAs action={{ cli, method: "POST", path: "/api/jobs", body: body(params) }} />

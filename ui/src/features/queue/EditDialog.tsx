@@ -1,18 +1,21 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type FormEvent } from "react";
 import { answer, api, ok, problemOf, type Schema } from "../../api/client";
 import { parse, stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
-import { CopyAs } from "../../kit/CopyAs";
+import { CopyAs, quote } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
-import { Field, Input, Select, TextArea } from "../../kit/Field";
+import { Field, Input, TextArea } from "../../kit/Field";
 import { check, isRecord, kindOf, type JsonSchema } from "../../kit/schema";
 import { SchemaForm } from "../../kit/SchemaForm";
 import { focusWrong } from "../../kit/wrong";
+import { shownZone } from "../../kit/zonechoice";
 import { ErrorState, FormError, Loading } from "../../kit/States";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
+import { extrasOf, flags, toPatch, wrongAt } from "./extras";
 import { mergePatch, type Job } from "./model";
+import { MoreFields } from "./MoreFields";
 
 /** Changes what may be changed while a job waits; also its input, before the first attempt. */
 export function EditDialog({ id, name, onClose }: { id: string; name: string; onClose: () => void }) {
@@ -36,29 +39,21 @@ export function EditDialog({ id, name, onClose }: { id: string; name: string; on
   );
 }
 
-function local(at: string | null): string {
-  if (!at) return "";
-  const d = new Date(at);
-  return new Date(d.getTime() - d.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
 function Form({ job, etag, schema, onClose }: { job: Job; etag: string; schema: JsonSchema | null; onClose: () => void }) {
   const client = useQueryClient();
   const formed = schema && kindOf(schema) === "object" ? schema : null;
   const fixed = job.attempt > 0 || job.job_type === "workflow";
   const [name, setName] = useState(job.name);
-  const [priority, setPriority] = useState(String(job.priority));
-  const [runAt, setRunAt] = useState(local(job.run_at));
+  const zone = shownZone();
+  const [extras, setExtras] = useState(() => extrasOf(job, zone));
   const [params, setParams] = useState<Record<string, unknown>>(job.params);
   const [text, setText] = useState(() => stringify(job.params, 2));
   const [errors, setErrors] = useState<Record<string, string>>({});
   const patch = (p: Record<string, unknown>): Schema<"JobPatch"> => {
     const change = fixed ? null : mergePatch(job.params, p);
-    return {
-      ...(name === job.name ? {} : { name }), ...(Number(priority) === job.priority ? {} : { priority: Number(priority) }),
-      ...(runAt === local(job.run_at) ? {} : { run_at: (runAt ? new Date(runAt).toISOString() : null) as string }), ...(change ? { params: change } : {}),
-    };
+    return { ...(name === job.name ? {} : { name }), ...toPatch(extras, extrasOf(job, zone), zone), ...(change ? { params: change } : {}) };
   };
+  const place = useRef<HTMLFormElement>(null);
   const save = useMutation({
     mutationFn: (body: Schema<"JobPatch">) => ok(api.PATCH("/api/jobs/{job_id}", { params: { path: { job_id: job.job_id }, header: { "If-Match": etag } }, body })),
     onSuccess: () => {
@@ -66,6 +61,11 @@ function Form({ job, etag, schema, onClose }: { job: Job; etag: string; schema: 
       onClose();
     },
   });
+  useEffect(() => {
+    if (save.error) focusWrong(place.current);
+  }, [save.error]);
+  const wrongFields = save.error ? problemOf(save.error).fields : [];
+  const refused = Object.fromEntries(wrongFields.filter((f) => /^#?\/params\//.test(f.pointer)).map((f) => [f.pointer.replace(/^#?\/params/, ""), f.detail]));
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault();
     save.reset();
@@ -93,18 +93,15 @@ function Form({ job, etag, schema, onClose }: { job: Job; etag: string; schema: 
     else onClose();
   };
   const body = patch(params);
-  const cli = ["runsheet job edit", job.job_id, body.name ? `--name '${body.name.replaceAll("'", `'\\''`)}'` : "", body.priority === undefined ? "" : `--priority ${body.priority}`, body.run_at ? `--run-at ${body.run_at}` : "run_at" in body ? "--unset run_at" : ""].filter(Boolean).join(" ");
+  const cli = `runsheet job edit ${job.job_id}${body.params ? ` --params ${quote(stringify(body.params))}` : ""}${flags(body)}`;
   const conflict = save.error && problemOf(save.error).status === 412;
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4">
-      <div className="grid gap-4 sm:grid-cols-[1fr_7rem_13rem]">
-        <Field label={t("name")}>{(ids) => <Input {...ids} autoFocus required maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />}</Field>
-        <Field label={t("priority")}>{(ids) => <Select {...ids} value={priority} onChange={setPriority} options={Array.from({ length: 10 }, (_, i) => ({ value: String(i), label: String(i) }))} />}</Field>
-        <Field label={t("runAt")} optional>{(ids) => <Input {...ids} type="datetime-local" value={runAt} onChange={(e) => setRunAt(e.target.value)} />}</Field>
-      </div>
+    <form ref={place} onSubmit={submit} className="flex flex-col gap-4">
+      <Field label={t("name")} error={wrongAt(wrongFields, "/name")}>{(ids) => <Input {...ids} autoFocus required maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />}</Field>
       {fixed ? <Field label={t("params")} hint={t("locked")}>{(ids) => <TextArea {...ids} mono readOnly rows={6} value={text} />}</Field>
-        : formed ? <SchemaForm schema={formed} value={params} onChange={setParams} errors={errors} />
-        : <Field label={t("params")} hint={t("paramsJson")} error={errors[""]}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
+        : formed ? <SchemaForm schema={formed} value={params} onChange={setParams} errors={{ ...refused, ...errors }} />
+        : <Field label={t("params")} hint={t("paramsJson")} error={errors[""] ?? wrongAt(wrongFields, "/params")}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
+      <MoreFields added={false} value={extras} onChange={setExtras} wrong={wrongFields} />
       {conflict ? <p role="alert" className="rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">{t("changedMeanwhile")}</p> : <FormError error={save.error} />}
       <div className="flex justify-end gap-2">
         <CopyAs action={{ cli, method: "PATCH", path: `/api/jobs/${job.job_id}`, body }} />

@@ -11,7 +11,7 @@ import { Time, useNow } from "../../kit/Values";
 import type { Tone } from "../../states";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
-import type { Job, Row } from "./model";
+import { priorityText, type Job, type Row } from "./model";
 import { parkedOn, whyText } from "./why";
 
 /** What a row can ask for. */
@@ -101,13 +101,13 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
     // A row is a stop of the keyboard's, and all it can do is in its menu too.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
     <div
-      role="listitem" data-row={row.id} aria-setsize={total} aria-posinset={index + 1} aria-label={name} aria-describedby="drag-help"
+      role="listitem" data-row={row.id} aria-setsize={total} aria-posinset={index + 1} aria-label={name} aria-describedby={`why-${row.id} drag-help`}
       // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
       tabIndex={active ? 0 : -1}
       onFocus={() => actions.focus(index)} onKeyDown={(e) => actions.key(e, row, index)}
       className={cx(columns, "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
     >
-      <button type="button" aria-label={t("drag", { name })} tabIndex={-1} disabled={!!why} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11">
+      <button type="button" aria-label={t("drag", { name })} tabIndex={-1} disabled={!!why} title={why || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11">
         <GripVertical aria-hidden className="size-4" />
       </button>
       <span className="flex"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("select", { name })} tabIndex={-1} checked={selected} onChange={() => undefined} onClick={(e) => actions.select(row, !selected, e.shiftKey)} /></span></span>
@@ -120,12 +120,12 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
           </div>
         )}
       </div>
-      <div className="hidden min-w-0 md:block">{row.kind === "job" ? <Why job={row.job} /> : null}</div>
+      <div id={`why-${row.id}`} className="hidden min-w-0 md:block">{row.kind === "job" ? <Why job={row.job} /> : null}</div>
       <div className="hidden min-w-0 text-dim md:block">{row.kind === "job" ? <Start job={row.job} still={still} /> : null}</div>
       <div className="hidden text-dim md:block">{row.kind === "job" ? <Time at={row.job.queued_at} /> : null}</div>
       <div className="flex items-center justify-end">
-        <IconButton small icon={ArrowUp} label={t("up")} tabIndex={-1} disabled={!!why} onClick={() => actions.step(row, "up")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
-        <IconButton small icon={ArrowDown} label={t("down")} tabIndex={-1} disabled={!!why} onClick={() => actions.step(row, "down")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
+        <IconButton small icon={ArrowUp} label={t("up")} tabIndex={-1} {...(why ? { why } : {})} onClick={() => actions.step(row, "up")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
+        <IconButton small icon={ArrowDown} label={t("down")} tabIndex={-1} {...(why ? { why } : {})} onClick={() => actions.step(row, "down")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
         <Menu trigger={<IconButton small icon={MoreHorizontal} label={t("actions", { name })} data-menu="" />} items={menuOf(row, actions, why)} />
       </div>
     </div>
@@ -137,7 +137,7 @@ function JobHead({ job }: { job: Job }) {
     <>
       <span className="min-w-0 truncate font-medium" title={job.name}>{job.name}</span>
       <span className="hidden shrink-0 text-xs text-faint sm:inline">{job.job_type}</span>
-      {job.priority === 5 ? null : <Badge tone={job.priority < 5 ? "accent" : "idle"} title={t("priority")}>P{job.priority}</Badge>}
+      {job.priority === 5 ? null : <Badge tone={job.priority < 5 ? "accent" : "idle"} title={t("priority")}>{t("priority")} {priorityText(job.priority)}</Badge>}
       {job.attempt > 0 ? <span className="hidden shrink-0 text-xs whitespace-nowrap text-warn lg:inline">{t("attempts", { n: job.attempt + 1 })}</span> : null}
       <span className="hidden min-w-0 gap-1 lg:flex">{job.locks.slice(0, 2).map((l) => <Chip key={l} icon={Lock} mono>{l}</Chip>)}</span>
     </>

@@ -1,11 +1,18 @@
 import type { Schema } from "../../api/client";
 import { stringify } from "../../api/exact";
 import { isRecord } from "../../kit/schema";
+import { t } from "../../text/queue";
 
 export type Job = Schema<"Job">;
 export type QueueState = Schema<"QueueState">;
 export type Group = Schema<"QueueGroup">;
 export type Order = Schema<"OrderInput">;
+
+/** A priority in the words of the command line, where it has one: high, normal, low, or the number. before stands before a word. */
+export function priorityText(n: number, before = ""): string {
+  const word = ({ 2: "high", 5: "normal", 8: "low" } as const)[n];
+  return word ? before + t(word) : String(n);
+}
 
 /** A row of the board: a job, or the head of a group whose members follow. */
 export type Row = { kind: "group"; id: string; group: Group; shown: number } | { kind: "job"; id: string; job: Job; groupId: string | null; last: boolean };

@@ -72,7 +72,7 @@ function Loaded({ run }: { run: Run }) {
       <Outcome run={run} job={job.data} />
       <Stats run={run} typical={typical} />
       {at.with || picking ? (
-        <Compare run={run} other={at.with} onPick={(id) => { setPicking(false); set({ with: id }); }} onClose={() => { setPicking(false); set({ with: "" }); }} />
+        <Compare run={run} other={at.with} onPick={(id) => { setPicking(false); set({ with: id }); }} onClose={() => { setPicking(false); set({ with: "" }, true); }} />
       ) : (
         <>
           <Timeline run={run} job={job.data} attempts={list} />

@@ -1,5 +1,4 @@
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { Paperclip } from "lucide-react";
 import { useEffect, useRef, useState, type KeyboardEvent, type RefObject } from "react";
 import type { Schema } from "../../api/client";
@@ -7,6 +6,7 @@ import { StateChip } from "../../kit/Badge";
 import { cx } from "../../kit/cx";
 import { CheckBox } from "../../kit/Field";
 import { num } from "../../kit/format";
+import { useRows } from "../../kit/rows";
 import { useShortcut } from "../../kit/shortcuts";
 import { Time } from "../../kit/Values";
 import { t } from "../../text/runs";
@@ -56,15 +56,12 @@ export function RunRows({ rows, typical, selected, onSelect, onEnd, complete }: 
   const box = useRef<HTMLDivElement>(null);
   const narrow = useNarrow();
   const [at, setAt] = useState<string | null>(null);
-  const top = useOffset(box);
-  const v = useWindowVirtualizer({ count: rows.length, estimateSize: () => (narrow ? 72 : 36), overscan: 14, scrollMargin: top, getItemKey: (i) => rows[i]?.run_id ?? i });
-  const items = v.getVirtualItems();
-  const last = items.at(-1)?.index ?? 0;
+  const height = narrow ? 72 : 36;
+  const { items, last, show } = useRows(box, { count: rows.length, height, over: 14 });
   useEffect(() => {
     if (rows.length > 0 && last >= rows.length - 25) onEnd();
   }, [last, rows.length, onEnd]);
-  useEffect(() => v.measure(), [narrow, v]);
-  const step = useStep(rows, at, setAt, (i) => v.scrollToIndex(i, { align: "auto" }), box);
+  const step = useStep(rows, at, setAt, show, box);
   const navigate = useNavigate();
   useShortcut("j", () => step(1));
   useShortcut("k", () => step(-1));
@@ -79,11 +76,11 @@ export function RunRows({ rows, typical, selected, onSelect, onEnd, complete }: 
   return (
     <div role="table" aria-label={t("newRuns")} aria-rowcount={complete ? rows.length + 1 : -1} className="text-sm">
       <Head />
-      <div ref={box} role="rowgroup" className="relative" style={{ height: v.getTotalSize() }}>
-        {items.map((item) => {
-          const r = rows[item.index];
+      <div ref={box} role="rowgroup" className="relative" style={{ height: rows.length * height }}>
+        {items.map((index) => {
+          const r = rows[index];
           return r ? (
-            <div key={item.key} role="row" aria-rowindex={item.index + 2} data-id={r.run_id} data-at={at === r.run_id || undefined} className={cx("group absolute inset-x-0 top-0 border-b border-line/70 hover:bg-hover", at === r.run_id && "bg-hover", selected.includes(r.run_id) && "bg-accent-soft hover:bg-accent-soft")} style={{ height: item.size, transform: `translateY(${item.start - top}px)` }}>
+            <div key={r.run_id} role="row" aria-rowindex={index + 2} data-id={r.run_id} data-at={at === r.run_id || undefined} className={cx("group absolute inset-x-0 top-0 border-b border-line/70 hover:bg-hover", at === r.run_id && "bg-hover", selected.includes(r.run_id) && "bg-accent-soft hover:bg-accent-soft")} style={{ height, transform: `translateY(${index * height}px)` }}>
               <OneRow run={r} typical={typicalOf(typical, r)} selected={selected.includes(r.run_id)} onSelect={onSelect} onFocus={() => setAt(r.run_id)} onKeys={keys} />
             </div>
           ) : null;
@@ -91,19 +88,6 @@ export function RunRows({ rows, typical, selected, onSelect, onEnd, complete }: 
       </div>
     </div>
   );
-}
-
-// useOffset is where an element begins in the page.
-function useOffset(box: RefObject<HTMLElement | null>): number {
-  const [top, setTop] = useState(0);
-  useEffect(() => {
-    const look = () => setTop(Math.round((box.current?.getBoundingClientRect().top ?? 0) + window.scrollY));
-    look();
-    const o = new ResizeObserver(look);
-    o.observe(document.body);
-    return () => o.disconnect();
-  }, [box]);
-  return top;
 }
 
 function useStep(rows: readonly Run[], at: string | null, setAt: (id: string) => void, show: (i: number) => void, box: RefObject<HTMLElement | null>) {

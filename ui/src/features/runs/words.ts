@@ -4,7 +4,8 @@ import type { Run } from "./data";
 
 /** What brought a run about: icon, word, and the person or program. */
 export function triggerOf(run: Pick<Run, "trigger" | "created_by" | "source">): { icon: LucideIcon; word: string; who: string } {
-  const who = run.created_by;
+  // The command line on the server's own machine, which works without an account.
+  const who = run.created_by === "local" ? t("byLocal") : run.created_by;
   switch (run.trigger) {
     case "manual":
       return { icon: User, word: t("byPerson"), who };
@@ -19,7 +20,7 @@ export function triggerOf(run: Pick<Run, "trigger" | "created_by" | "source">): 
     case "group":
       return { icon: FolderTree, word: t("byGroup"), who };
     case "api":
-      return { icon: Code2, word: t("byApi"), who };
+      return { icon: Code2, word: run.created_by === "local" ? t("byCommand") : t("byApi"), who };
     default:
       return { icon: Bot, word: run.trigger, who };
   }

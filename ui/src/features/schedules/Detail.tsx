@@ -34,7 +34,7 @@ export function ScheduleDetail() {
   if (query.isPending) return <Page><Loading /></Page>;
   if (query.isError && !query.data) return <Page><ErrorState error={query.error} onRetry={() => void query.refetch()} /></Page>;
   const { schedule, etag } = query.data;
-  if (url.edit) return <Editor key={etag} of={schedule} etag={etag} onClose={() => setUrl({ edit: false })} />;
+  if (url.edit) return <Editor key={etag} of={schedule} etag={etag} onClose={() => setUrl({ edit: false }, true)} />;
   return <Shown s={schedule} />;
 }
 

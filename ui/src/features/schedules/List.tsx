@@ -26,7 +26,7 @@ const shape = { q: text, state: oneOf("", "active", "paused", "finished"), clock
 /** All schedules, by next fire. */
 export function ScheduleList() {
   const [url, setUrl] = useUrl(shape);
-  if (url.new) return <Editor onClose={() => setUrl({ new: false })} />;
+  if (url.new) return <Editor onClose={() => setUrl({ new: false }, true)} />;
   return <List />;
 }
 
@@ -129,7 +129,8 @@ function ZoneCell({ s }: { s: Schedule }) {
 function EnabledCell({ s, why, onChange }: { s: Schedule; why: string; onChange: (on: boolean) => void }) {
   const it = <span className="inline-flex"><Switch aria-label={t("enabledOf", { name: s.name })} checked={s.enabled && s.state !== "finished"} disabled={why !== "" || s.state === "finished"} onChange={onChange} /></span>;
   const reason = why || (s.state === "paused" ? [s.state_reason, s.state_by].filter(Boolean).join(" · ") : "");
-  return reason ? <Tooltip text={reason}>{it}</Tooltip> : it;
+  // Always in a tooltip, or the switch would be made anew when it is used, and lose the focus.
+  return <Tooltip text={reason}>{it}</Tooltip>;
 }
 
 /** When the next run is due, for heads. */

@@ -58,7 +58,7 @@ export function Secrets() {
             : <><Table label={t("title")} columns={columns} rows={pages.items} id={(s) => s.name} current={url.open || undefined} onOpen={(s) => change({ open: s.name })} /><More pages={pages} /></>}
         </>
       )}
-      <Drawer open={shown !== undefined} onClose={() => change({ open: "" })} title={shown?.name ?? ""} description={shown?.description ?? ""}>
+      <Drawer open={shown !== undefined} onClose={() => change({ open: "" }, true)} title={shown?.name ?? ""} description={shown?.description ?? ""}>
         {shown ? <Details key={`${shown.name} ${shown.version}`} secret={shown} onGone={() => change({ open: "" }, true)} /> : null}
       </Drawer>
       {url.add ? <Add onClose={() => change({ add: false }, true)} /> : null}

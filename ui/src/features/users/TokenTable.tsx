@@ -47,7 +47,7 @@ export function TokenTable({ valid, open, change }: { valid: boolean; open: stri
       {pages.error ? <ErrorState error={pages.error} onRetry={pages.retry} /> : pages.isPending ? <Loading /> : pages.items.length === 0
         ? <Empty icon={KeyRound} title={t("noTokens")} command="runsheet token create ci --role operator --expires 30d > ci.token" action={<Button icon={KeyRound} {...(write.can ? {} : { why: write.why })} onClick={() => change({ add: true })}>{t("newToken")}</Button>}>{t("noTokensText")}</Empty>
         : <><Table label={t("tokens")} columns={columns} rows={pages.items} id={(k) => k.token_id} current={open || undefined} onOpen={(k) => change({ open: k.token_id })} /><More pages={pages} /></>}
-      <Drawer open={shown !== undefined} onClose={() => change({ open: "" })} title={shown?.name ?? ""}>
+      <Drawer open={shown !== undefined} onClose={() => change({ open: "" }, true)} title={shown?.name ?? ""}>
         {shown ? (
           <Facts items={[
             ["ID", <CopyId key="i" id={shown.token_id} full />], [t("roles"), <RoleBadges key="r" value={shown.roles} />], [t("rights"), <Scopes key="s" token={shown} all />], [t("templates"), shown.templates?.join(", ") ?? t("allTemplates")],

@@ -44,7 +44,7 @@ export function UserTable({ q, open, change, own }: { q: string; open: string; o
       <FilterBar query={q} onQuery={(v) => change({ q: v }, true)} placeholder={t("search")} />
       {pages.error ? <ErrorState error={pages.error} onRetry={pages.retry} /> : pages.isPending ? <Loading /> : pages.items.length === 0 ? <Empty title={t("noUsers")} />
         : <><Table label={t("users")} columns={columns} rows={pages.items} id={(u) => u.user_id} current={open || undefined} onOpen={(u) => change({ open: u.user_id })} /><More pages={pages} /></>}
-      <Drawer open={shown !== undefined} onClose={() => change({ open: "" })} title={shown?.name ?? ""}>
+      <Drawer open={shown !== undefined} onClose={() => change({ open: "" }, true)} title={shown?.name ?? ""}>
         {shown ? <UserFacts user={shown} /> : null}
       </Drawer>
       {act?.what === "edit" ? <EditUser user={act.user} onClose={close} /> : null}

@@ -110,7 +110,7 @@ function Deliveries({ webhook: w, url, change }: { webhook: Webhook; url: { stat
       {pages.error ? <ErrorState error={pages.error} onRetry={pages.retry} /> : pages.isPending ? <Loading /> : pages.items.length === 0
         ? <Empty icon={Send} title={active ? t("noDeliveryMatch") : t("noDeliveries")} command={active ? undefined : `runsheet webhook test ${w.name}`}>{active ? null : t("noDeliveriesText")}</Empty>
         : <><Table label={t("deliveries")} columns={columns} rows={pages.items} id={(d) => d.delivery_id} current={url.open || undefined} onOpen={(d) => change({ open: d.delivery_id })} /><More pages={pages} /></>}
-      <Drawer open={url.open !== ""} onClose={() => change({ open: "" })} title={t("delivery")} wide>
+      <Drawer open={url.open !== ""} onClose={() => change({ open: "" }, true)} title={t("delivery")} wide>
         {url.open ? <DeliveryDetails id={url.open} /> : null}
       </Drawer>
     </>

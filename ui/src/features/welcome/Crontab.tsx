@@ -10,6 +10,7 @@ import { CheckBox, Field, Input, TextArea } from "../../kit/Field";
 import { FormError } from "../../kit/States";
 import { Time } from "../../kit/Values";
 import { t } from "../../text/welcome";
+import { sentence } from "../schedules/sentence";
 
 type Line = Schema<"CrontabLine">;
 
@@ -86,7 +87,7 @@ function Item({ line: l, taken, onTake }: { line: Line; taken: boolean; onTake: 
     <li className="flex items-start gap-3 border-b border-line/70 py-2 text-sm">
       <span className="flex h-5 items-center"><CheckBox hidden label={t("cronPick", { n: l.line })} checked={taken} disabled={l.status !== "new"} onChange={onTake} /></span>
       <div className="min-w-0 grow">
-        <p className="flex flex-wrap items-center gap-x-3"><span className="font-medium">{l.name ?? `${t("cronLine")} ${l.line}`}</span><Badge tone={words[l.status].tone}>{words[l.status].word}</Badge><span className="text-dim">{l.summary}</span>{l.next_run_at ? <span className="text-faint">{t("cronNext")} <Time at={l.next_run_at} /></span> : null}</p>
+        <p className="flex flex-wrap items-center gap-x-3"><span className="font-medium">{l.name ?? `${t("cronLine")} ${l.line}`}</span><Badge tone={words[l.status].tone}>{words[l.status].word}</Badge><span className="text-dim">{sentence(l.schedule?.trigger, l.summary ?? "")}</span>{l.next_run_at ? <span className="text-faint">{t("cronNext")} <Time at={l.next_run_at} /></span> : null}</p>
         {l.command ? <code className="block truncate font-mono text-xs text-faint">{l.command}</code> : null}
         {l.error ? <p className="text-bad">{l.error}</p> : null}
         {l.warnings.map((w) => <p key={w} className="text-xs text-warn">{w}</p>)}

@@ -61,7 +61,7 @@ export function ListPage() {
       <Page>
         <PageHeader title={t("newWorkflow")} />
         <Suspense fallback={<Loading rows={10} />}>
-          <Editor text={starter} etag={null} onDone={(id) => void navigate({ to: "/workflows/$id", params: { id } })} onCancel={() => setUrl({ new: false })} />
+          <Editor text={starter} etag={null} onDone={(id) => void navigate({ to: "/workflows/$id", params: { id } })} onCancel={() => setUrl({ new: false }, true)} />
         </Suspense>
       </Page>
     );

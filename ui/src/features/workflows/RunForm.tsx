@@ -4,7 +4,7 @@ import { useMemo, useRef, useState } from "react";
 import { api, ok, problemOf } from "../../api/client";
 import { stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
-import { CopyAs } from "../../kit/CopyAs";
+import { CopyAs, quote } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { CheckBox, Field, Input } from "../../kit/Field";
 import { check, initial } from "../../kit/schema";
@@ -87,8 +87,4 @@ function Form({ workflowId, name, definition, onClose }: { workflowId: string; n
       </form>
     </Dialog>
   );
-}
-
-function quote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

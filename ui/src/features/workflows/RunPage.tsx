@@ -24,7 +24,7 @@ import { GraphOrList, ViewSwitch } from "./GraphOrList";
 import { NodeDetail, NodeTitle } from "./NodeDrawer";
 import { useRun, versionQuery, type LiveRun } from "./queries";
 import { CancelDialog, RetryDialog, SkipDialog, useSteer, type Again } from "./RunActions";
-import { HistoryTab, StepsTab } from "./RunTabs";
+import { HistoryTab, StepsTab, takeoverText } from "./RunTabs";
 import { over, type RunDocument } from "./runstate";
 import { SidePanel } from "./SidePanel";
 
@@ -84,7 +84,7 @@ function RunView({ run, doc }: { run: LiveRun; doc: RunDocument }) {
           ) : <Loading rows={8} />}
         </div>
         {node ? (
-          <SidePanel title={node.node_id} description={<NodeTitle node={node} graphNode={graphNode} />} onClose={() => setUrl({ node: "", drawer: "" })}>
+          <SidePanel title={node.node_id} description={<NodeTitle node={node} graphNode={graphNode} />} onClose={() => setUrl({ node: "", drawer: "" }, true)}>
             <NodeDetail
               doc={doc} node={node} graphNode={graphNode} source={source} pace={run.paces.get(node.node_id)} tab={url.drawer || "state"} onTab={(drawer) => setUrl({ drawer }, true)}
               onSkip={() => setDialog("skip")} onRetry={() => setDialog({ mode: "node", node: node.node_id })} put={run.put}
@@ -181,7 +181,7 @@ function Banners({ doc }: { doc: RunDocument }) {
     <div className="flex flex-col gap-2 empty:hidden">
       {back ? (
         <p role="status" data-banner="resumed" className="rounded-md bg-info-soft px-3 py-1.5 text-sm text-info">
-          {back.node_id === null ? t("resumedPlain", { time: time(back.at, now) }) : back.item === null ? t("resumedAt", { node: back.node_id, time: time(back.at, now) }) : t("resumedAtItem", { node: back.node_id, item: back.item, time: time(back.at, now) })}
+          {takeoverText(back, time(back.at, now))}
         </p>
       ) : null}
       {doc.paused && !ended ? <p role="status" data-banner="paused-run" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("pausedBanner", { who: doc.paused_by ?? "" })}</p> : null}

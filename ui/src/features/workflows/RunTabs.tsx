@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { RotateCcw } from "lucide-react";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { api, ok } from "../../api/client";
 import { useCan } from "../../api/session";
 import { StateChip } from "../../kit/Badge";
@@ -47,19 +47,41 @@ export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
   const lines = [...past(doc, run), ...live].reverse();
   if (lines.length === 0) return <p className="text-sm text-faint">{t("nothingYet")}</p>;
   const now = Date.now();
+  // Where it stands in time: behind all that is later.
+  const back = doc.takeover;
+  const at = back ? lines.findIndex((l) => l.at < back.at) : -1;
+  const takeover = back ? (
+    <li key="takeover" data-takeover="" className="flex min-h-8 flex-wrap items-center gap-x-3 border-b border-line/70 px-1 py-1 text-info">
+      <Clock at={back.at} now={now} />
+      <span>{takeoverText(back, "").trim()}</span>
+    </li>
+  ) : null;
   return (
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <ol tabIndex={0} aria-label={t("tabHistory")} className="flex max-h-120 flex-col overflow-y-auto text-sm">
-      {lines.map((l) => (
-        <li key={l.key} data-change={l.live ? `${l.node} ${l.from} ${l.to}` : undefined} className="flex min-h-8 flex-wrap items-center gap-x-3 border-b border-line/70 px-1 py-1">
-          <time dateTime={l.at} className="w-18 shrink-0 font-mono text-xs text-faint">{clockTime(l.at, now)}:{String(new Date(l.at).getSeconds()).padStart(2, "0")}</time>
-          <span className="w-28 shrink-0"><StateChip bare state={l.to} /></span>
-          <span className="min-w-0 [overflow-wrap:anywhere]">{l.node || <span className="text-dim">{t("theRun")}</span>}</span>
-          {l.reason ? <span className="min-w-0 text-dim [overflow-wrap:anywhere]">{l.reason}</span> : null}
-        </li>
+      {lines.map((l, i) => (
+        <Fragment key={l.key}>
+          {i === at ? takeover : null}
+          <li data-change={l.live ? `${l.node} ${l.from} ${l.to}` : undefined} className="flex min-h-8 flex-wrap items-center gap-x-3 border-b border-line/70 px-1 py-1">
+            <Clock at={l.at} now={now} />
+            <span className="w-28 shrink-0"><StateChip bare state={l.to} /></span>
+            <span className="min-w-0 [overflow-wrap:anywhere]">{l.node || <span className="text-dim">{t("theRun")}</span>}</span>
+            {l.reason ? <span className="min-w-0 text-dim [overflow-wrap:anywhere]">{l.reason}</span> : null}
+          </li>
+        </Fragment>
       ))}
+      {at < 0 ? takeover : null}
     </ol>
   );
+}
+
+function Clock({ at, now }: { at: string; now: number }) {
+  return <time dateTime={at} className="w-18 shrink-0 font-mono text-xs text-faint">{clockTime(at, now)}:{String(new Date(at).getSeconds()).padStart(2, "0")}</time>;
+}
+
+/** When, and at which node and item, another server took the run over. */
+export function takeoverText(back: NonNullable<RunDocument["takeover"]>, time: string): string {
+  return back.node_id === null ? t("resumedPlain", { time }) : back.item === null ? t("resumedAt", { node: back.node_id, time }) : t("resumedAtItem", { node: back.node_id, item: back.item, time });
 }
 
 /** The steps of the run with their checkpoints; a run can begin anew from each. */

@@ -75,7 +75,7 @@ export function VersionsPage() {
           <Activations id={id} />
         </>
       )}
-      {url.rollback > 0 && active !== null ? <MoveDialog key={url.rollback} kind="rollback" id={id} from={active} to={url.rollback} versions={versions} etag={workflow.data?.etag ?? null} onTarget={(n) => setUrl({ rollback: n }, true)} onClose={() => setUrl({ rollback: 0 })} /> : null}
+      {url.rollback > 0 && active !== null ? <MoveDialog key={url.rollback} kind="rollback" id={id} from={active} to={url.rollback} versions={versions} etag={workflow.data?.etag ?? null} onTarget={(n) => setUrl({ rollback: n }, true)} onClose={() => setUrl({ rollback: 0 }, true)} /> : null}
       {activating !== null ? <MoveDialog key={activating} kind="activate" id={id} from={active} to={activating} versions={versions} etag={workflow.data?.etag ?? null} onTarget={setActivating} onClose={() => setActivating(null)} /> : null}
       {tagging !== null ? <TagsDialog id={id} version={tagging} versions={versions} onClose={() => setTagging(null)} /> : null}
     </Page>

@@ -112,7 +112,7 @@ export function WorkflowPage() {
                   <div className="flex flex-wrap items-center gap-2 pb-2"><ViewSwitch view={url.view} onChange={(view) => setUrl({ view }, true)} /><span className="hidden text-xs text-faint md:inline">{t("graphKeys")}</span></div>
                   <GraphOrList model={model} view={url.view} label={t("graphOf", { name: w.name || id })} selected={url.node || null} onSelect={(n) => setUrl({ node: n === url.node ? "" : n })} className="h-[clamp(18rem,calc(100dvh-31rem),40rem)]" />
                 </div>
-                {node ? <SidePanel title={node.id} onClose={() => setUrl({ node: "" })}><Static node={node} definition={definition} /></SidePanel> : null}
+                {node ? <SidePanel title={node.id} onClose={() => setUrl({ node: "" }, true)}><Static node={node} definition={definition} /></SidePanel> : null}
               </div>
             ),
           },
@@ -135,7 +135,7 @@ export function WorkflowPage() {
           ) : null}
         </div>
       )}
-      {url.run ? <RunForm workflowId={id} name={w.name || id} onClose={() => setUrl({ run: "" })} /> : null}
+      {url.run ? <RunForm workflowId={id} name={w.name || id} onClose={() => setUrl({ run: "" }, true)} /> : null}
       <ArchiveDialog id={id} etag={w.etag} open={archiving} onClose={() => setArchiving(false)} />
     </Page>
   );

@@ -1,0 +1,276 @@
+// The tasks that people have most often, each with the keyboard alone: the page must not see one event of a
+// pointer, and the focus goes on by Tab, arrows and shortcuts only.
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { errors, Fixture, password, until, watch } from "./fixture";
+
+let f: Fixture;
+beforeAll(async () => {
+  f = await Fixture.start();
+  await f.call("POST", "/api/users", { name: "ann", password, roles: ["approver"] });
+});
+afterAll(() => f?.stop());
+
+interface Job { job_id: string; name: string; status: string }
+interface Queue { running: Job[]; queued: { items: Job[] }; paused: boolean; workers: number }
+const queue = () => f.call<Queue>("GET", "/api/queue?limit=100");
+const order = async () => (await queue()).queued.items.map((j) => j.name).join("");
+const add = (name: string, more: object = {}) => f.call<Job>("POST", "/api/jobs", { trigger: "manual", job_type: "command", name, params: { argv: ["sleep", "60"] }, ...more });
+
+beforeEach(async () => {
+  await f.call("POST", "/api/queue/pause", {});
+  while ((await f.call<{ more: boolean }>("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED", "RUNNING"] } })).more);
+  await until(async () => (await queue()).running.length === 0, "nothing runs");
+});
+
+/** A page that counts what pointers do in it, ready for keys. */
+async function open(path: string): Promise<Page> {
+  const page = await (await f.context()).newPage();
+  watch(page);
+  await page.addInitScript(() => {
+    const w = window as unknown as { pointers: number };
+    w.pointers = 0;
+    for (const type of ["pointerdown", "mousedown", "touchstart"]) addEventListener(type, () => w.pointers++, true);
+  });
+  await page.goto(`${f.server.url}/ui${path}`);
+  await page.locator("[data-link=live]").waitFor();
+  return page;
+}
+
+async function byKeysOnly(page: Page): Promise<void> {
+  expect(await page.evaluate(() => (window as unknown as { pointers: number }).pointers)).toBe(0);
+  expect(errors(page)).toEqual([]);
+}
+
+/** What a screen reader would call the element with the focus. */
+const focused = (page: Page) =>
+  page.evaluate(() => {
+    const e = document.activeElement as HTMLElement | null;
+    if (!e || e === document.body) return "";
+    const by = e.getAttribute("aria-labelledby")?.split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" ");
+    return (e.getAttribute("aria-label") ?? by ?? (e as HTMLInputElement).labels?.[0]?.textContent ?? e.textContent ?? "").trim().replace(/\s+/g, " ");
+  });
+
+/** Presses a key until the focus is where it is wanted. */
+async function to(page: Page, wanted: RegExp, key = "Tab"): Promise<void> {
+  const way: string[] = [];
+  for (let i = 0; i < 120; i++) {
+    const at = await focused(page);
+    if (wanted.test(at)) return;
+    way.push(at);
+    await page.keyboard.press(key);
+  }
+  throw new Error(`${key} does not lead to ${String(wanted)}: ${way.join(" | ")}`);
+}
+
+async function keys(page: Page, ...all: string[]): Promise<void> {
+  for (const k of all) await page.keyboard.press(k);
+}
+
+it("moves a job to the top", async () => {
+  for (const n of ["a", "b", "c"]) await add(n);
+  const page = await open("/runs");
+  await keys(page, "g", "q");
+  await page.getByRole("listitem", { name: "c", exact: true }).waitFor();
+  await to(page, /^a$/);
+  await to(page, /^c$/, "ArrowDown");
+  await keys(page, "Alt+Home");
+  await until(async () => (await order()) === "cab", "c at the top");
+  expect(await focused(page)).toBe("c");
+  await byKeysOnly(page);
+});
+
+it("finds why a job waits", async () => {
+  await add("holds it", { locks: ["gpu:0"] });
+  await f.call("POST", "/api/queue/resume", {});
+  await until(async () => (await queue()).running.length === 1, "that it runs");
+  await add("wants it", { locks: ["gpu:0"] });
+  const page = await open("/queue");
+  await page.getByRole("listitem", { name: "wants it", exact: true }).waitFor();
+  await to(page, /^wants it$/);
+  // What is read out with the row says it, and the menu leads on.
+  await until(() => page.evaluate(() => {
+    const e = document.activeElement;
+    const about = (e?.getAttribute("aria-describedby") ?? "").split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" ");
+    return about.includes("gpu:0") && about.includes("lock");
+  }), "the reason in the description of the row");
+  await byKeysOnly(page);
+});
+
+it("adds a job", async () => {
+  const page = await open("/queue");
+  await keys(page, "n");
+  await to(page, /^Name/);
+  await page.keyboard.type("typed");
+  await to(page, /^Item 1/);
+  await page.keyboard.type("echo");
+  await keys(page, "Enter");
+  await page.keyboard.type("a b");
+  await to(page, /^More$/);
+  await keys(page, "Enter");
+  await to(page, /^Priority/);
+  await page.keyboard.type("2"); // picks in the list
+  await to(page, /^Add$/);
+  await keys(page, "Enter");
+  await until(async () => (await order()) === "typed", "the job");
+  const job = (await queue()).queued.items[0];
+  expect(await f.call("GET", `/api/jobs/${job?.job_id ?? ""}`)).toMatchObject({ priority: 2, params: { argv: ["echo", "a b"] } });
+  await byKeysOnly(page);
+});
+
+it("cancels a job, and takes that back", async () => {
+  for (const n of ["a", "b", "c"]) await add(n);
+  const page = await open("/queue");
+  await page.getByRole("listitem", { name: "b", exact: true }).waitFor();
+  await to(page, /^a$/);
+  await to(page, /^b$/, "ArrowDown");
+  await keys(page, "c");
+  await until(async () => (await order()) === "ac", "cancelled");
+  await page.getByRole("button", { name: "Undo" }).waitFor();
+  await to(page, /^Undo$/);
+  await keys(page, "Enter");
+  await until(async () => (await order()) === "abc", "back at its place");
+  await byKeysOnly(page);
+});
+
+it("pauses the queue, and resumes it", async () => {
+  await f.call("POST", "/api/queue/resume", {});
+  const page = await open("/queue");
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await to(page, /^Pause$/);
+  await keys(page, "Enter");
+  await until(async () => (await queue()).paused, "paused");
+  await to(page, /^Resume$/, "Shift+Tab");
+  await keys(page, "Enter");
+  await until(async () => !(await queue()).paused, "resumed");
+  await keys(page, "Shift+P");
+  await until(async () => (await queue()).paused, "paused by its shortcut");
+  await byKeysOnly(page);
+});
+
+it("changes the number of slots", async () => {
+  await f.call("PATCH", "/api/workers", { count: 2 });
+  const page = await open("/queue");
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await to(page, /^Slots: More/);
+  await keys(page, "Enter");
+  await until(async () => (await f.call<{ count: number }>("GET", "/api/workers")).count === 3, "3 slots");
+  await byKeysOnly(page);
+});
+
+it("runs a failed run again", async () => {
+  await f.call("POST", "/api/queue/resume", {});
+  const job = await add("fails", { params: { argv: ["false"] } });
+  await until(async () => (await f.call<Job>("GET", `/api/jobs/${job.job_id}`)).status === "FAILED", "that it failed");
+  await f.call("POST", "/api/queue/pause", {});
+  const page = await open("/queue");
+  await keys(page, "g", "r");
+  await page.getByRole("row").filter({ hasText: "fails" }).waitFor();
+  await to(page, /^fails/);
+  await keys(page, "Enter");
+  await page.waitForURL(/\/runs\/run_/);
+  await to(page, /^Retry|^Run again/);
+  await keys(page, "Enter");
+  await until(async () => (await order()) === "fails", "the new job");
+  await byKeysOnly(page);
+});
+
+const workflow = (version: string, inputs: object = {}) => ({ kind: "Workflow", workflow_id: "keyed", inputs, nodes: [{ node_id: "one", type: "data", data_type: "set", config: { values: { v: version } } }] });
+
+it("runs a workflow with inputs", async () => {
+  await f.call("POST", "/api/workflows", workflow("1", { city: { type: "string", required: true } }));
+  const page = await open("/queue");
+  await keys(page, "g", "w");
+  await page.getByRole("link", { name: "keyed" }).first().waitFor();
+  await to(page, /^keyed/);
+  await keys(page, "Enter");
+  await page.waitForURL(/\/workflows\/keyed/);
+  await page.getByRole("button", { name: "Run", exact: true }).waitFor();
+  await to(page, /^Run$/);
+  await keys(page, "Enter");
+  await page.getByRole("dialog").waitFor();
+  await to(page, /^City/);
+  await page.keyboard.type("Seoul");
+  await keys(page, "Enter");
+  await page.waitForURL(/\/workflow-runs\/|run=/);
+  await until(async () => (await f.call<{ items: { workflow_id: string }[] }>("GET", "/api/workflow-runs?workflow_id=keyed")).items.length === 1, "the run");
+  await byKeysOnly(page);
+});
+
+it("rolls a workflow back", async () => {
+  await f.call("POST", "/api/workflows", { ...workflow("1"), workflow_id: "rolled" });
+  await f.call("POST", "/api/workflows", { ...workflow("2"), workflow_id: "rolled" });
+  const page = await open("/workflows/rolled/versions");
+  await page.getByRole("button", { name: "Roll back…" }).waitFor();
+  await to(page, /^Roll back…$/);
+  await keys(page, "Enter");
+  await page.getByRole("dialog").waitFor();
+  await to(page, /^Reason/);
+  await page.keyboard.type("v2 loses data");
+  await to(page, /^Roll back$/);
+  await keys(page, "Enter");
+  await until(async () => (await f.call<{ active_version: number }>("GET", "/api/workflows/rolled")).active_version === 1, "version 1");
+  await byKeysOnly(page);
+});
+
+it("logs in, and decides an approval", async () => {
+  const job = await add("asks", { approval: { title: "Asked by keys" } });
+  const page = await (await f.context({ anonymous: true })).newPage();
+  watch(page);
+  await page.addInitScript(() => {
+    const w = window as unknown as { pointers: number };
+    w.pointers = 0;
+    addEventListener("pointerdown", () => w.pointers++, true);
+  });
+  await page.goto(`${f.server.url}/ui/login?next=/ui/approvals`);
+  await page.getByLabel("Password").waitFor();
+  await to(page, /^Name/);
+  await page.keyboard.type("ann");
+  await to(page, /^Password/);
+  await page.keyboard.type(password);
+  await keys(page, "Enter");
+  await page.getByText("Asked by keys").waitFor();
+  await to(page, /^Asked by keys/);
+  await keys(page, "Enter");
+  await page.locator("[data-step=none]").waitFor();
+  await keys(page, "a");
+  await page.locator("[data-step=approve]").waitFor();
+  await keys(page, "Shift+A");
+  await until(async () => (await f.call<{ items: { status: string }[] }>("GET", `/api/approvals?subject_type=job&subject_id=${job.job_id}`)).items[0]?.status === "APPROVED", "approved");
+  await byKeysOnly(page);
+});
+
+it("switches a schedule off and on", async () => {
+  await f.call("POST", "/api/job-templates", { name: "keyed", job_type: "command", params: { argv: ["true"] } });
+  await f.call("POST", "/api/schedules", { name: "nightly", template_id: "keyed", trigger: { type: "CRON", expression: "0 3 * * *" } });
+  const on = async () => (await f.call<{ enabled: boolean }>("GET", "/api/schedules/nightly")).enabled;
+  const page = await open("/queue");
+  await keys(page, "g", "s");
+  await page.getByRole("switch").waitFor();
+  await to(page, /^nightly: enabled$/);
+  expect(await page.evaluate(() => document.activeElement?.getAttribute("role"))).toBe("switch");
+  await keys(page, "Space");
+  await until(async () => !(await on()), "off");
+  await keys(page, "Space");
+  await until(on, "on again");
+  await byKeysOnly(page);
+});
+
+it("opens any id through the palette", async () => {
+  const job = await add("found");
+  await f.call("POST", "/api/queue/resume", {});
+  await until(async () => (await queue()).running.length === 1, "that it runs");
+  const run = (await f.call<{ items: { run_id: string }[] }>("GET", `/api/job-runs?job_id=${job.job_id}`)).items[0]?.run_id ?? "";
+  const schedule = (await f.call<{ items: { schedule_id: string }[] }>("GET", "/api/schedules")).items[0]?.schedule_id ?? "";
+  const page = await open("/queue");
+  for (const id of [run, schedule]) {
+    expect(id).not.toBe("");
+    await keys(page, "Control+k");
+    await page.getByRole("dialog").getByRole("combobox").waitFor();
+    await page.keyboard.type(id);
+    await keys(page, "Enter");
+    await page.waitForURL(`**/${id}`);
+  }
+  await page.getByRole("heading", { level: 1, name: "nightly" }).waitFor();
+  await byKeysOnly(page);
+});

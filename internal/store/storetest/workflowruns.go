@@ -31,6 +31,7 @@ func workflowRunChecks() []check {
 		{"Workflows/EventsAreOneWithTheStep", workflowEvents},
 		{"Workflows/StepsTogetherAreAsApart", workflowTogether},
 		{"Workflows/LastStepIsOneWithTheEnd", workflowLast},
+		{"Workflows/LastStepsAtTheSameTime", workflowLasts},
 		{"Workflows/SeedBeginsWithAState", workflowSeed},
 		{"Workflows/ListFiltersAndPages", workflowRunList},
 		{"Workflows/SwitchIsCompareAndSet", workflowSwitch},

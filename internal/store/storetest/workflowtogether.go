@@ -162,3 +162,61 @@ func workflowLast(t *testing.T, s store.Store) {
 	}
 	wantCode(t, end(f.Claimed), fault.StaleLease)
 }
+
+// workflowLasts: runs that end at the same time each end as if they were alone: those
+// that are refused are, the others are not held up.
+func workflowLasts(t *testing.T, s store.Store) {
+	const many = 24
+	pool(t, s, many)
+	flows := make([]*flow, many)
+	for i := range flows {
+		flows[i] = begun(t, s)
+	}
+	want := func(i int) fault.Code {
+		return []fault.Code{"", "", "", fault.StaleLease, "", fault.InvalidInput, "", fault.Conflict}[i%8]
+	}
+	errs := make([]error, many)
+	ends := make([]store.Finish, many)
+	for i, f := range flows {
+		after := f.with(map[string]workflow.NodeState{"a": {Status: workflow.NodeCompleted, Outcome: fmt.Sprint("o", i), Attempt: 1}})
+		after.Outputs["a"] = map[string]any{"i": fmt.Sprint(i)}
+		after.Phase, after.Result = workflow.PhaseOver, workflow.ResultCompleted
+		p := f.next(after, func(p *store.WorkflowStep) {
+			p.Events = []event.Event{{Tenant: tenant, Type: event.WorkflowRunCompleted, At: base, JobID: f.Job.ID, Data: map[string]string{"step": fmt.Sprint(p.Seq)}}}
+			p.Attempts = []store.NodeAttempt{{RunID: f.id, NodeID: "a", Number: 1, Epoch: f.Job.Epoch, StartedAt: base, Status: workflow.NodeCompleted}}
+		})
+		ends[i] = ending(t, f.Claimed, job.Succeeded{At: base.Add(time.Minute)})
+		switch want(i) {
+		case fault.StaleLease:
+			p.Epoch--
+		case fault.InvalidInput:
+			p.Seq += 2
+		case fault.Conflict:
+			mustMove(t, s, f.Job, job.CancelAsked{At: base.Add(time.Second), By: "ann"})
+		}
+		ends[i].Last = &p
+	}
+	together(many, func(i int) { errs[i] = s.Jobs.Finish(t.Context(), ends[i:i+1])[0] })
+	evs := since(t, s, 0)
+	for i, f := range flows {
+		r, j := f.stored(), read(t, s, f.Job.ID)
+		if code := want(i); code != "" {
+			wantCode(t, errs[i], code)
+			if r.Seq != 0 || j.State != job.Running {
+				t.Errorf("run %d: refused with %s, and at step %d, its job %s", i, code, r.Seq, j.State)
+			}
+			continue
+		}
+		if errs[i] != nil || r.Seq != 1 || r.State.Nodes["a"].Outcome != fmt.Sprint("o", i) || r.State.Outputs["a"]["i"] != fmt.Sprint(i) || j.State != job.Completed {
+			t.Errorf("run %d: %v, step %d, %s, job %s", i, errs[i], r.Seq, plain(t, r.State), j.State)
+		}
+		if a, err := s.WorkflowLog.Attempts(t.Context(), tenant, f.id, "a", 10); err != nil || len(a) != 1 {
+			t.Errorf("run %d has the attempts %+v, %v", i, a, err)
+		}
+		run := slices.IndexFunc(evs, func(e event.Event) bool { return e.Type == event.WorkflowRunCompleted && e.JobID == f.Job.ID })
+		end := slices.IndexFunc(evs, func(e event.Event) bool { return e.Type == event.JobRunCompleted && e.JobID == f.Job.ID })
+		if run < 0 || end < run {
+			t.Errorf("run %d: its end is event %d, its job's %d", i, run, end)
+		}
+	}
+}

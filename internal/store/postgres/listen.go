@@ -22,7 +22,7 @@ const maxPayload = 7800
 
 // notifyPause is the least time between two notifications of one instance:
 // what changes meanwhile shares the next one.
-const notifyPause = 2 * time.Millisecond
+const notifyPause = 5 * time.Millisecond
 
 // notifyLimit bounds one notification.
 const notifyLimit = 10 * time.Second

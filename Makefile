@@ -61,7 +61,9 @@ build: ## build bin/runsheet, static
 	@$(GOBUILD) -o bin/runsheet ./cmd/runsheet
 
 .PHONY: run
-run: build ## build and start a server with demo data on 127.0.0.1:8420
+run: ## build and start a server with demo data on 127.0.0.1:8420
+	@echo "building bin/runsheet, which takes a minute the first time"
+	@$(MAKE) build
 	@exec bin/runsheet serve --demo
 
 .PHONY: test

@@ -301,7 +301,8 @@ func (s *service) detail(out *wire.QueueState, snap job.Snapshot) {
 // drained estimates when the last waiting job starts: when one would that was added
 // now. What other tenants have in the queue counts.
 func (s *service) drained(r *request, out *wire.QueueState) error {
-	if len(out.Queued.Items) == 0 {
+	// Held jobs do not count; behind a whole page of them there may be others.
+	if out.Queued.NextCursor == nil && !slices.ContainsFunc(out.Queued.Items, func(j wire.Job) bool { return !j.Hold }) {
 		return nil
 	}
 	places, err := s.Store.Order.Places(r.Context())

@@ -86,6 +86,11 @@ func TestQueueShowsLocksAndWhenItIsDrained(t *testing.T) {
 	}
 	b.addJob(`{"job_type":"echo","params":{"text":"x","model":"m"}}`)
 	b.claim()
+	held := b.addJob(`{"job_type":"echo","params":{"text":"held"},"hold":true}`)
+	if v := want(t, b.call("GET", "/api/queue", ""), 200, "").json(t); v["drained_at"] != nil {
+		t.Errorf("drained %v with a held job only", v["drained_at"])
+	}
+	want(t, b.call("POST", "/api/jobs/"+held+"/cancel", ""), 200, "")
 	b.addJob(`{"job_type":"echo","params":{"text":"x","model":"m"}}`)
 	b.clock.Advance(time.Second)
 	v := want(t, b.call("GET", "/api/queue", ""), 200, "").json(t)

@@ -8,6 +8,7 @@ import { Button } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { Field, TextArea } from "../../kit/Field";
+import { who } from "../../kit/who";
 import { t } from "../../text/approvals";
 import { t as kit } from "../../text/kit";
 import { approvalOf, approveEach, decision, type Approval, type Outcome } from "./api";
@@ -69,7 +70,7 @@ export function ApproveDialog({ list, onClose }: { list: readonly Approval[]; on
                 <h3 className="min-w-0 font-medium [overflow-wrap:anywhere]">{a.title}</h3>
                 {outcome ? <What of={outcome} /> : bar ? <Badge tone="warn">{t("leftOut")}</Badge> : <span className="text-sm"><Countdown a={a} /></span>}
               </div>
-              <p className="text-xs text-dim">{t("by", { who: a.requested_by })}</p>
+              <p className="text-xs text-dim">{t("by", { who: who(a.requested_by) })}</p>
               {outcome && "problem" in outcome ? <p className="mt-1 text-sm text-bad">{outcome.problem.title} {outcome.problem.detail}</p> : bar ? <p className="mt-1 text-sm text-warn">{barText(bar, a)}</p> : null}
               {sent ? null : (
                 <>

@@ -20,6 +20,7 @@ import { useRouteId } from "../../kit/url";
 import { focusWrong } from "../../kit/wrong";
 import { CopyId, Time, useNow } from "../../kit/Values";
 import { announce } from "../../kit/announce";
+import { who } from "../../kit/who";
 import { stateLook } from "../../states";
 import { t } from "../../text/approvals";
 import { approvalQuery, decision, roundsQuery, type Approval, type Verb } from "./api";
@@ -54,7 +55,7 @@ function Shown({ a }: { a: Approval }) {
           <StateChip state={a.status} />
           {a.status === "PENDING" ? <Countdown a={a} /> : null}
           <span>{kindWord(a)}</span>
-          <span>{t("by", { who: a.requested_by })} <Time at={a.requested_at} /></span>
+          <span>{t("by", { who: who(a.requested_by) })} <Time at={a.requested_at} /></span>
           {a.round > 1 ? <Badge tone="warn">{t("round", { n: a.round })}</Badge> : null}
         </>}
       />

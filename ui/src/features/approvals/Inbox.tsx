@@ -13,6 +13,7 @@ import { Segmented } from "../../kit/Segmented";
 import { useShortcut } from "../../kit/shortcuts";
 import { oneOf, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t } from "../../text/approvals";
 import { t as kit } from "../../text/kit";
 import { inboxQuery, type Approval } from "./api";
@@ -106,7 +107,7 @@ function Row({ a, selected, onSelect }: { a: Approval; selected: boolean; onSele
         <span className="justify-self-end text-sm">{a.status === "PENDING" ? <Countdown a={a} /> : <StateChip state={a.status} />}</span>
         <span className="flex min-w-0 flex-wrap items-center gap-x-3 gap-y-0.5 text-xs text-dim">
           <span>{kindWord(a)}</span>
-          <span>{t("by", { who: a.requested_by })}</span>
+          <span>{t("by", { who: who(a.requested_by) })}</span>
           <Time at={a.requested_at} />
           {a.round > 1 ? <Badge tone="warn">{t("round", { n: a.round })}</Badge> : null}
         </span>

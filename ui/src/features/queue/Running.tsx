@@ -6,6 +6,7 @@ import { cx } from "../../kit/cx";
 import { duration, num } from "../../kit/format";
 import { Section } from "../../kit/Page";
 import { Elapsed, Time, useNow } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t } from "../../text/queue";
 import type { QueueState } from "./model";
 
@@ -94,7 +95,7 @@ export function DirectBand({ state }: { state: QueueState }) {
           <li key={d.run_id} data-direct={d.run_id} className="flex min-h-9 flex-wrap items-center gap-x-3 gap-y-0.5 px-3 py-1 text-sm">
             <Badge tone="accent">{t("waitsSince", { n: d.position + 1 })}</Badge>
             <Link to="/runs/$id" params={{ id: d.run_id }} className="font-medium hover:underline">{d.kind}</Link>
-            <span className="text-dim">{t("asks", { name: d.created_by })}</span>
+            <span className="text-dim">{t("asks", { name: who(d.created_by) })}</span>
             {d.locks.map((l) => <Chip key={l} icon={Lock} mono>{l}</Chip>)}
             <span className="ml-auto flex gap-3 text-xs text-dim"><Time at={d.waiting_since} />{d.deadline ? <Deadline at={d.deadline} /> : null}</span>
           </li>

@@ -10,6 +10,7 @@ import { Facts, Section } from "../../kit/Page";
 import { Empty, ErrorState, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { CopyId, Num, Time } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t } from "../../text/runs";
 import { callsQuery, type Job, type Run } from "./data";
 
@@ -139,7 +140,7 @@ export function Details({ run, job }: { run: Run; job: Job | undefined }) {
   const rows: (readonly [string, React.ReactNode])[] = [
     [t("runId"), <CopyId key="r" id={run.run_id} />],
     ...(run.job_id ? [[t("job"), <CopyId key="j" id={run.job_id} />] as const] : []),
-    [t("createdBy"), run.created_by],
+    [t("createdBy"), who(run.created_by)],
     ...(run.template_id ? [[t("template"), <span key="t"><Link to="/templates" search={{ open: run.template_id }} className="text-accent hover:underline">{job?.name ?? run.template_id}</Link>{run.template_version ? `, ${t("version", { n: run.template_version })}` : ""}</span>] as const] : []),
     ...(run.schedule_id ? [[t("schedule"), <Link key="s" to="/schedules/$id" params={{ id: run.schedule_id }} className="text-accent hover:underline">{run.schedule_id}</Link>] as const] : []),
     ...(run.nominal_at ? [[t("scheduledFor"), <Time key="n" at={run.nominal_at} {...(run.timezone ? { zone: run.timezone } : {})} />] as const] : []),

@@ -14,6 +14,7 @@ import { Table, type Column } from "../../kit/Table";
 import { Tabs } from "../../kit/Tabs";
 import { flag, oneOf, useRouteId, useUrl } from "../../kit/url";
 import { CopyId, Duration, Num, Time } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t } from "../../text/schedules";
 import { MoreMenu, ScheduleDialogs, useEnabled, type Asked } from "./Actions";
 import { actions, historyQuery, nextQuery, scheduleQuery, versionsQuery, type Entry, type Schedule } from "./api";
@@ -116,7 +117,7 @@ function facts(s: Schedule): (readonly [string, React.ReactNode])[] {
   if (s.start_at) out.push([t("startAt"), <Time key="sa" at={s.start_at} zone={s.timezone} />]);
   if (s.end_at) out.push([t("endAt"), <Time key="ea" at={s.end_at} zone={s.timezone} />]);
   if (s.claimed_by) out.push([t("claim"), <span key="cl" className="font-mono text-xs">{s.claimed_by}</span>]);
-  out.push([t("fired"), <Num key="n" n={s.fired_count} />], [t("madeBy"), s.created_by], [t("changedAt"), <Time key="u" at={s.updated_at} />]);
+  out.push([t("fired"), <Num key="n" n={s.fired_count} />], [t("madeBy"), who(s.created_by)], [t("changedAt"), <Time key="u" at={s.updated_at} />]);
   return out;
 }
 
@@ -200,7 +201,7 @@ function Versions({ s }: { s: Schedule }) {
             <summary className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm">
               <span className="font-medium">{t("version", { n: v.version })}</span>
               <span className="min-w-0 grow text-dim">{sentence(v.definition.trigger, v.summary)}</span>
-              <span className="text-xs text-faint">{v.created_by} · <Time at={v.created_at} /></span>
+              <span className="text-xs text-faint">{who(v.created_by)} · <Time at={v.created_at} /></span>
             </summary>
             <pre className="mt-2 overflow-x-auto rounded-md border border-line bg-panel p-3 font-mono text-xs whitespace-pre-wrap [overflow-wrap:anywhere]">{JSON.stringify(v.definition, null, 2)}</pre>
           </details>

@@ -16,6 +16,7 @@ import { Empty, ErrorState, FormError, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { flag, text, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/secrets";
 import { complete, draftsOf, Grants, grantsOf, type Draft } from "./Grants";
@@ -44,7 +45,7 @@ export function Secrets() {
     { id: "description", head: t("description"), from: "lg", cell: (s) => <span className="block max-w-96 truncate text-dim">{s.description}</span> },
     { id: "grants", head: t("grants"), cell: (s) => (s.grants.length === 0 ? <Badge tone="warn">{t("noGrant")}</Badge> : <span className="text-dim">{t("grantCount", { n: s.grants.length })}</span>) },
     { id: "used", head: t("lastUsed"), from: "sm", cell: (s) => (s.last_used_at ? <Time at={s.last_used_at} className="text-dim" /> : <span className="text-faint">{t("never")}</span>) },
-    { id: "set", head: t("set"), from: "md", cell: (s) => <span className="text-dim"><Time at={s.value_set_at} /> {t("by", { name: s.updated_by })}</span> },
+    { id: "set", head: t("set"), from: "md", cell: (s) => <span className="text-dim"><Time at={s.value_set_at} /> {t("by", { name: who(s.updated_by) })}</span> },
     { id: "version", head: t("version"), from: "lg", align: "right", cell: (s) => <span className="text-dim">{s.value_version}</span> },
   ];
   return (
@@ -84,7 +85,7 @@ function Details({ secret: s, onGone }: { secret: Secret; onGone: () => void }) 
     <>
       {(s.warnings ?? []).map((w) => <p key={w} className="mb-3 rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">{w}</p>)}
       <Facts items={[
-        [t("lastUsed"), s.last_used_at ? <Time key="u" at={s.last_used_at} /> : t("never")], [t("set"), <span key="s"><Time at={s.value_set_at} /> {t("by", { name: s.updated_by })}</span>], [t("version"), s.value_version], [t("created"), <span key="c"><Time at={s.created_at} /> {t("by", { name: s.created_by })}</span>],
+        [t("lastUsed"), s.last_used_at ? <Time key="u" at={s.last_used_at} /> : t("never")], [t("set"), <span key="s"><Time at={s.value_set_at} /> {t("by", { name: who(s.updated_by) })}</span>], [t("version"), s.value_version], [t("created"), <span key="c"><Time at={s.created_at} /> {t("by", { name: who(s.created_by) })}</span>],
       ]}
       />
       <Section title={t("grants")} className="first:mt-6" actions={<CopyAs action={{ cli: `runsheet secret set ${s.name} ${grantFlags(grants)} < value.txt`, method: "PUT", path: `/api/secrets/${s.name}`, body: { grants } }} />}>

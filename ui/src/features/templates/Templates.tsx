@@ -19,6 +19,7 @@ import { Empty, ErrorState, FormError, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { flag, text, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/templates";
 import { directivesQuery, Editor, jobTypesQuery, type Template } from "./Editor";
@@ -49,7 +50,7 @@ export function Templates() {
     { id: "locks", head: t("locks"), from: "lg", cell: (x) => <span className="inline-flex flex-wrap gap-1">{x.locks.slice(0, 2).map((l) => <Chip key={l} mono>{l}</Chip>)}{x.locks.length > 2 ? `+${x.locks.length - 2}` : ""}</span> },
     { id: "directive", head: t("directive"), from: "lg", cell: (x) => <span className="text-dim">{directive(x.directive_id)}</span> },
     { id: "version", head: t("version"), from: "md", align: "right", cell: (x) => <span className="text-dim">{x.version}</span> },
-    { id: "changed", head: t("changed"), from: "md", cell: (x) => <span className="text-dim"><Time at={x.updated_at} /> {x.created_by ? t("by", { name: x.created_by }) : ""}</span> },
+    { id: "changed", head: t("changed"), from: "md", cell: (x) => <span className="text-dim"><Time at={x.updated_at} /> {x.created_by ? t("by", { name: who(x.created_by) }) : ""}</span> },
     { id: "actions", head: <span className="sr-only">{kit("menu")}</span>, width: "7.5rem", align: "right", cell: (x) => <RowActions template={x} onRun={() => change({ run: x.template_id })} onEdit={() => change({ open: x.template_id })} onCopy={() => change({ copy: x.template_id })} onRemove={() => setRemoved(x)} /> },
   ];
   const close = () => change({ open: "", copy: "", run: "", add: false }, true);

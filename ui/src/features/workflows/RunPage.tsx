@@ -16,6 +16,7 @@ import { Tabs } from "../../kit/Tabs";
 import { oneOf, text, useRouteId, useUrl } from "../../kit/url";
 import { CopyId, Elapsed, Time, useNow } from "../../kit/Values";
 import { duration } from "../../kit/format";
+import { who } from "../../kit/who";
 import { stateLook } from "../../states";
 import { t } from "../../text/workflows";
 import { JsonCode } from "./Code";
@@ -142,7 +143,7 @@ function Head({ doc, put, onDialog }: { doc: RunDocument; put: (d: RunDocument) 
           <span data-run-state={doc.status}><StateChip state={doc.paused && !ended ? "PAUSED" : doc.status} /></span>
           {!ended && doc.phase !== "running" ? <Badge tone="warn">{t(phase(doc.phase))}</Badge> : null}
           <span><Link to="/workflows/$id" params={{ id: doc.workflow_id }} className="text-fg hover:underline">{doc.workflow_id}</Link> <Link to="/workflows/$id/versions" params={{ id: doc.workflow_id }} className="hover:underline">{t("versionN", { n: doc.version })}</Link></span>
-          <span>{t("by", { who: doc.created_by })}</span>
+          <span>{t("by", { who: who(doc.created_by) })}</span>
           {doc.started_at ? <span><Time at={doc.started_at} /></span> : <span>{t("notBegun")}</span>}
           {doc.started_at ? <span title={t("duration")}>{doc.ended_at ? duration(Date.parse(doc.ended_at) - Date.parse(doc.started_at)) : <Elapsed since={doc.started_at} />}</span> : null}
           {doc.retry_of ? <Link to="/workflow-runs/$id" params={{ id: doc.retry_of }} className="hover:underline">{t("retryOf")}</Link> : null}

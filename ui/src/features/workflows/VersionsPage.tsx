@@ -16,6 +16,7 @@ import { toast } from "../../kit/toast";
 import { toastError } from "../../kit/Toasts";
 import { oneOf, useRouteId, useUrl, whole } from "../../kit/url";
 import { Time } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t } from "../../text/workflows";
 import { Diff } from "./Diff";
 import { MoveDialog } from "./MoveDialog";
@@ -66,7 +67,7 @@ export function VersionsPage() {
               { id: "version", head: t("version"), width: "9rem", cell: (v) => <span className="flex flex-wrap items-center gap-x-2 gap-y-1"><button type="button" className="font-medium hover:underline" onClick={() => pick(v.version)}>{t("versionN", { n: v.version })}</button>{v.active ? <Badge tone="ok">{t("active")}</Badge> : active !== null && v.version > active ? <Badge>{t(rolledFrom.has(v.version) ? "wasActive" : "draft")}</Badge> : null}{v.tags.map((x) => <Badge key={x} tone="accent" title={x}>{x}</Badge>)}</span> },
               { id: "message", head: t("message"), cell: (v) => v.message ? <span className="[overflow-wrap:anywhere]">{v.message}</span> : <span className="text-faint">–</span> },
               { id: "results", head: t("success"), width: "9rem", align: "right", from: "md", cell: (v) => <Success v={v} /> },
-              { id: "by", head: t("author"), width: "9rem", from: "sm", cell: (v) => <span className="text-dim">{v.created_by}</span> },
+              { id: "by", head: t("author"), width: "9rem", from: "sm", cell: (v) => <span className="text-dim">{who(v.created_by)}</span> },
               { id: "at", head: t("created"), width: "8rem", align: "right", from: "sm", cell: (v) => <span className="text-dim"><Time at={v.created_at} /></span> },
               { id: "act", head: <span className="sr-only">{t("actions")}</span>, width: "3rem", align: "right", cell: (v) => <Actions id={id} v={v} active={active} whyRoll={roll.why} whyWrite={write.why} onRollback={() => setUrl({ rollback: v.version })} onActivate={() => setActivating(v.version)} onTags={() => setTagging(v.version)} /> },
             ]}

@@ -25,8 +25,9 @@ export function listRuns(query: ListQuery, signal?: AbortSignal) {
 }
 
 /** A run's state for people: CANCELLED and WAITING are not in the API's status of runs. */
-export function stateOf(run: Pick<Run, "active" | "status" | "error" | "finished_at">): string {
-  if (run.active) return "RUNNING";
+export function stateOf(run: Pick<Run, "active" | "status" | "error" | "finished_at" | "instance_id">): string {
+  // A run that waits without a slot, for an approval or a time, is with no instance.
+  if (run.active) return run.instance_id ? "RUNNING" : "WAITING";
   if (run.error?.code === "cancelled") return "CANCELLED";
   return run.status ?? (run.finished_at ? "UNKNOWN" : "WAITING");
 }

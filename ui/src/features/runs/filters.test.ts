@@ -36,9 +36,10 @@ it("bars have no gaps, and join where there is no room", () => {
 });
 
 it("states of runs have the words of people", () => {
-  const r = { active: false, status: "FAILED", error: { code: "cancelled", message: "" }, finished_at: "x" } as const;
+  const r = { active: false, status: "FAILED", error: { code: "cancelled", message: "" }, finished_at: "x", instance_id: null } as const;
   expect(stateOf(r)).toBe("CANCELLED");
-  expect(stateOf({ ...r, error: null, active: true, status: null })).toBe("RUNNING");
+  expect(stateOf({ ...r, error: null, active: true, status: null, instance_id: "inst_1" })).toBe("RUNNING");
+  expect(stateOf({ ...r, error: null, active: true, status: null, instance_id: null })).toBe("WAITING");
   expect(stateOf({ ...r, error: null, status: null, finished_at: null })).toBe("WAITING");
 });
 

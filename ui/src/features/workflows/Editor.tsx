@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { CheckCircle2, XCircle } from "lucide-react";
 import { useDeferredValue, useMemo, useRef, useState } from "react";
-import { api, ok, type Schema } from "../../api/client";
+import { answer, api, ok, problemOf, type Schema } from "../../api/client";
 import { useCan } from "../../api/session";
 import { buildGraph, type GraphModel } from "../../graph/model";
 import { Badge } from "../../kit/Badge";
@@ -25,6 +25,8 @@ export function Editor({ text: begin, etag, onDone, onCancel }: { text: string; 
   const client = useQueryClient();
   const write = useCan("workflows:write");
   const [text, setText] = useState(begin);
+  // What the text is a change of: another one after "on top of it".
+  const [base, setBase] = useState(etag);
   const [message, setMessage] = useState("");
   const [activate, setActivate] = useState(true);
   const [view, setView] = useState<View>("auto");
@@ -47,7 +49,7 @@ export function Editor({ text: begin, etag, onDone, onCancel }: { text: string; 
   const marks: readonly Mark[] = useMemo(() => problems.map((p) => ({ line: p.line, column: p.column, text: said(p) })), [problems]);
   const nodeMarks = useMemo(() => new Map(problems.flatMap((p) => (p.node_id ? [[p.node_id, said(p)] as const] : []))), [problems]);
   const apply = useMutation({
-    mutationFn: () => ok(api.POST("/api/workflows", { params: { query: { activate, ...(message ? { message } : {}) }, ...(etag ? { header: { "If-Match": etag } } : {}) }, body: text as never, ...yamlBody })),
+    mutationFn: () => ok(api.POST("/api/workflows", { params: { query: { activate, ...(message ? { message } : {}) }, ...(base ? { header: { "If-Match": base } } : {}) }, body: text as never, ...yamlBody })),
     onSuccess: (d) => {
       void client.invalidateQueries({ queryKey: ["workflows"] });
       void client.invalidateQueries({ queryKey: ["workflow"] });
@@ -56,6 +58,17 @@ export function Editor({ text: begin, etag, onDone, onCancel }: { text: string; 
       if (d.items.length > 0 && typeof id === "string") onDone(id);
     },
   });
+  const conflict = apply.error !== null && problemOf(apply.error).status === 412;
+  const id = read.definition?.["workflow_id"];
+  // Whoever was faster, and what the next try is a change of.
+  const theirs = useQuery({
+    queryKey: ["workflow-theirs", id, apply.submittedAt], enabled: conflict && typeof id === "string", retry: false, gcTime: 0,
+    queryFn: async ({ signal }) => {
+      const { data, response } = await answer(api.GET("/api/workflows/{workflow_id}", { signal, params: { path: { workflow_id: String(id) } } }));
+      return { ...data, etag: response.headers.get("ETag") };
+    },
+  });
+  const comments = useMemo(() => /^\s*#|\s#\s/m.test(still), [still]);
   const fresh = still === text && (read.error !== null || check.data !== undefined);
   const why = write.why || (!fresh ? t("checking") : problems.length > 0 ? t("fixFirst") : "");
   const save = () => {
@@ -94,7 +107,14 @@ export function Editor({ text: begin, etag, onDone, onCancel }: { text: string; 
           </ul>
         )}
       </section>
-      <FormError error={apply.error ?? check.error} />
+      {comments ? <p className="text-sm text-dim">{t("noComments")}</p> : null}
+      {conflict ? (
+        <div role="alert" className="flex flex-wrap items-center gap-3 rounded-md bg-warn-soft px-3 py-2 text-sm text-warn" data-conflict>
+          <span className="grow">{t("conflict")}</span>
+          {theirs.data ? <a href={`/ui/workflows/${encodeURIComponent(theirs.data.workflow_id)}/versions`} target="_blank" rel="noreferrer" className="underline">{t("conflictSee")}</a> : null}
+          <Button small disabled={!theirs.data} onClick={() => { setBase(theirs.data?.etag ?? null); apply.reset(); }}>{t("conflictOnTop")}</Button>
+        </div>
+      ) : <FormError error={apply.error ?? check.error} />}
       <div className="flex flex-wrap items-end gap-3">
         <div className="w-full sm:w-96"><Field label={t("message")} optional>{(ids) => <Input {...ids} maxLength={500} placeholder={t("messageHint")} value={message} onChange={(e) => setMessage(e.target.value)} />}</Field></div>
         <div className="flex h-8 items-center"><CheckBox label={t("activateAtOnce")} checked={activate} onChange={setActivate} /></div>

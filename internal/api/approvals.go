@@ -172,7 +172,7 @@ func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.Dec
 		}
 	}
 	if yes {
-		if err := s.handedBySound(r, a); err != nil {
+		if err := s.soundWord(r, a); err != nil {
 			return reply{}, err
 		}
 	}
@@ -188,9 +188,11 @@ func (s *service) decideOn(r *request, a approval.Request, yes bool, in wire.Dec
 }
 
 // roles are those of who makes the request, as approvals name them.
-func (r *request) roles() []string {
+func (r *request) roles() []string { return rolesOf(r.principal) }
+
+func rolesOf(p access.Principal) []string {
 	var out []string
-	for _, role := range r.principal.Roles {
+	for _, role := range p.Roles {
 		out = append(out, string(role))
 	}
 	return out

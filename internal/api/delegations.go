@@ -48,7 +48,7 @@ func (s *service) delegate(r *request) (reply, error) {
 			return reply{}, err
 		}
 	}
-	if err := s.handedBySound(r, a); err != nil {
+	if err := s.soundWord(r, a); err != nil {
 		return reply{}, err
 	}
 	// Before the user is looked up: who may not delegate learns nothing of users.
@@ -93,26 +93,38 @@ func (s *service) delegateNamed(r *request, name string) (approval.Person, error
 	return approval.Person{Name: u.Name, ID: u.ID}, nil
 }
 
-// handedBySound returns forbidden when one of those through whose hands the caller got
-// a may not decide approvals any more: what he handed on ends with his right.
-func (s *service) handedBySound(r *request, a approval.Request) error {
-	if a.Names(r.person(), r.roles()) {
+// soundWord returns forbidden when the caller's yes to a is worth nothing because
+// somebody lost his right: who made the caller, a token, or one of those through whose
+// hands the caller got a. What he handed on ends with his right.
+func (s *service) soundWord(r *request, a approval.Request) error {
+	me, roles := r.person(), r.roles()
+	may, err := s.makerDecides(r, me, a.Names(approval.Person{}, roles))
+	if err != nil {
+		return err
+	}
+	if !may {
+		return fault.Newf(fault.ForbiddenScope, "%s, who made the token %s, may not decide approvals any more", me.MadeBy, me.Name)
+	}
+	if a.Names(me, roles) {
 		return nil // he needs nobody
 	}
-	for _, p := range a.Before(r.person()) {
-		sound, err := s.stillDecides(r, p)
+	before := a.Before(me)
+	for i, p := range before {
+		sound, err := s.stillDecides(r, a, p, i == len(before)-1)
 		if err != nil {
 			return err
 		}
 		if !sound {
-			return fault.Newf(fault.ForbiddenScope, "%s, who handed approval %s on, may not decide approvals any more", p.Name, a.ID)
+			return fault.Newf(fault.ForbiddenScope, "%s, who handed approval %s on, may not decide it any more", p.Name, a.ID)
 		}
 	}
 	return nil
 }
 
-func (s *service) stillDecides(r *request, p approval.Person) (bool, error) {
-	var may bool
+// stillDecides reports whether p, who handed a on, may decide approvals. first says that
+// nobody handed it to him: he must be asked himself.
+func (s *service) stillDecides(r *request, a approval.Request, p approval.Person, first bool) (bool, error) {
+	var is access.Principal
 	var err error
 	switch {
 	case p.ID == "": // given at start: as long as the server has it
@@ -120,16 +132,39 @@ func (s *service) stillDecides(r *request, p approval.Person) (bool, error) {
 	case id.Check(id.Token, p.ID) == nil:
 		var t access.Token
 		t, err = s.Store.Tokens.Token(r.Context(), r.tenant(), p.ID)
-		may = t.RevokedAt.IsZero() && t.Principal().May(access.ApprovalsDecide)
+		if t.RevokedAt.IsZero() && (t.ExpiresAt.IsZero() || s.now().Before(t.ExpiresAt)) {
+			is = t.Principal()
+		}
 	default:
 		var u access.User
 		u, err = s.Store.Users.User(r.Context(), r.tenant(), p.ID)
-		may = !u.Disabled && u.Principal("").May(access.ApprovalsDecide)
+		if !u.Disabled {
+			is = u.Principal("")
+		}
 	}
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
-	return may && err == nil, err
+	roles := rolesOf(is)
+	if err != nil || !is.May(access.ApprovalsDecide) || first && !a.Names(p, roles) {
+		return false, err
+	}
+	return s.makerDecides(r, p, a.Names(approval.Person{}, roles))
+}
+
+// makerDecides reports whether who made the token p may decide approvals. Is he no user,
+// or none any more, the token has nothing but its own roles: asked says that they are
+// enough.
+func (s *service) makerDecides(r *request, p approval.Person, asked bool) (bool, error) {
+	if p.MadeBy == "" {
+		return true, nil
+	}
+	// Administrators of the default tenant make tokens of others.
+	u, err := s.Store.Users.User(r.Context(), "", p.MadeBy)
+	if fault.Is(err, fault.NotFound) || err == nil && u.Name != p.MadeBy {
+		return asked, nil
+	}
+	return err == nil && !u.Disabled && u.Principal("").May(access.ApprovalsDecide), err
 }
 
 func (s *service) recall(r *request) (reply, error) {

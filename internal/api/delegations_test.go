@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -196,4 +197,96 @@ func TestDelegateByToken(t *testing.T) {
 	if got := p.as(access.Viewer, "GET", path, "").json(t); got["approved_by"] != "toms" {
 		t.Errorf("approved: %v", got)
 	}
+}
+
+// token makes a token and returns the headers of who has it, and its id.
+func (p people) token(body string, by ...string) (headers []string, tokenID string) {
+	p.t.Helper()
+	made := want(p.t, p.anonymous("POST", "/api/tokens", body, by...), 201, "").json(p.t)
+	return []string{"Authorization", fmt.Sprint("Bearer ", made["token"])}, fmt.Sprint(made["token_id"])
+}
+
+// TestTokenIsWhoMadeIt: a token that is called after an approver is none, nor is what
+// it makes, and what the token of a person makes is that person's, too.
+func TestTokenIsWhoMadeIt(t *testing.T) {
+	t.Parallel()
+	p := setup(t).people(map[string]string{"ann": "admin", "eve": "admin"})
+	r := p.ask("operator", named("ann"))
+	path := "/api/approvals/" + r.ID
+	impostor, _ := p.token(`{"name":"ann","roles":["admin"]}`, p.cookie["eve"]...)
+	child, _ := p.token(`{"name":"child","roles":["approver"]}`, impostor...)
+	for _, who := range [][]string{impostor, child} {
+		want(t, p.anonymous("POST", path+"/approve", word(r, ""), who...), 403, "forbidden")
+		want(t, p.anonymous("POST", path+"/delegate", to("eve"), who...), 403, "forbidden")
+	}
+	anns, _ := p.token(`{"name":"anns","roles":["admin"]}`, p.cookie["ann"]...)
+	grandchild, tokenID := p.token(`{"name":"grandchild","roles":["author"]}`, anns...)
+	if by := p.call("GET", "/api/tokens/"+tokenID, "").text(t, "created_by"); by != "ann" {
+		t.Errorf("made by %s", by)
+	}
+	job := want(t, p.anonymous("POST", "/api/jobs", `{"job_type":"echo","params":{"text":"hi"},"approval":{}}`, grandchild...), 201, "")
+	own := p.call("GET", "/api/approvals/"+job.text(t, "approval_id"), "")
+	hash := `{"content_hash":"` + own.text(t, "content_hash") + `"}`
+	path = "/api/approvals/" + own.text(t, "approval_id")
+	want(t, p.post("ann", path+"/approve", hash), 403, "self_approval")
+	want(t, p.as(access.Approver, "POST", path+"/approve", hash), 200, "")
+}
+
+// TestTokensEndWithTheirMaker: what a token says counts as long as who made it may
+// decide, whether it approves or handed its word on.
+func TestTokensEndWithTheirMaker(t *testing.T) {
+	t.Parallel()
+	p := setup(t).people(map[string]string{"ann": "admin", "tom": "admin", "ida": "admin"})
+	anns, _ := p.token(`{"name":"anns","roles":["approver"]}`, p.cookie["ann"]...)
+	toms, _ := p.token(`{"name":"toms","roles":["approver"]}`, p.cookie["tom"]...)
+	robot, _ := p.token(`{"name":"robot","roles":["approver"]}`, "Authorization", "Bearer "+p.tokens[access.Admin])
+	r, open := p.ask("operator", named("ann")), p.ask("operator")
+	path := "/api/approvals/" + r.ID
+	want(t, p.anonymous("POST", path+"/delegate", to("tom"), anns...), 200, "")
+	for _, change := range []string{`{"disabled":true}`, `{"disabled":false,"roles":["operator"]}`} {
+		want(t, p.call("PATCH", "/api/users/ann", change), 200, "")
+		want(t, p.post("tom", path+"/approve", word(r, "")), 403, "forbidden")
+		want(t, p.anonymous("POST", "/api/approvals/"+open.ID+"/approve", word(open, ""), anns...), 403, "forbidden")
+	}
+	want(t, p.call("PATCH", "/api/users/ann", `{"roles":["admin"]}`), 200, "")
+	// The same of the delegate's.
+	want(t, p.call("PATCH", "/api/users/tom", `{"disabled":true}`), 200, "")
+	want(t, p.anonymous("POST", path+"/approve", word(r, ""), toms...), 403, "forbidden")
+	want(t, p.anonymous("POST", path+"/delegate", to("ida"), toms...), 403, "forbidden")
+	want(t, p.call("PATCH", "/api/users/tom", `{"disabled":false}`), 200, "")
+	want(t, p.anonymous("POST", path+"/approve", word(r, ""), toms...), 200, "")
+
+	// Of a user who is gone a token is nobody's; by its own role it may go on.
+	gone := p.ask("operator", named("ann"))
+	want(t, p.call("DELETE", "/api/users/ann", ""), 204, "")
+	want(t, p.anonymous("POST", "/api/approvals/"+gone.ID+"/approve", word(gone, ""), anns...), 403, "forbidden")
+	want(t, p.anonymous("POST", "/api/approvals/"+open.ID+"/approve", word(open, ""), robot...), 200, "")
+}
+
+// TestDelegationEndsWithTheRole: who was asked because of a role hands on no more than
+// he has.
+func TestDelegationEndsWithTheRole(t *testing.T) {
+	t.Parallel()
+	p := setup(t).people(map[string]string{"ann": "admin", "eve": "admin", "tom": "approver"})
+	r := p.ask("operator", func(r *approval.Request) { r.Approvers = []string{"role:admin"} })
+	path := "/api/approvals/" + r.ID
+	want(t, p.post("ann", path+"/delegate", to("tom")), 200, "")
+	want(t, p.call("PATCH", "/api/users/ann", `{"roles":["approver"]}`), 200, "")
+	want(t, p.post("tom", path+"/approve", word(r, "")), 403, "forbidden")
+	want(t, p.call("PATCH", "/api/users/ann", `{"roles":["admin"]}`), 200, "")
+	want(t, p.post("tom", path+"/approve", word(r, "")), 200, "")
+}
+
+// TestDelegationEndsWithTheToken: a token that is over has handed nothing on.
+func TestDelegationEndsWithTheToken(t *testing.T) {
+	t.Parallel()
+	p := setup(t).people(map[string]string{"ann": "admin", "tom": "approver"})
+	short, _ := p.token(`{"name":"short","roles":["approver"],"expires_in":"PT1M"}`, p.cookie["ann"]...)
+	r := p.ask("operator", named("ann"))
+	path := "/api/approvals/" + r.ID
+	want(t, p.anonymous("POST", path+"/delegate", to("tom"), short...), 200, "")
+	p.clock.Advance(2 * time.Minute)
+	want(t, p.post("tom", path+"/approve", word(r, "")), 403, "forbidden")
+	want(t, p.post("ann", path+"/recall", ""), 200, "")
+	want(t, p.post("ann", path+"/approve", word(r, "")), 200, "")
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -70,7 +71,8 @@ func (s *service) createToken(r *request) (reply, error) {
 	t := access.Token{
 		ID: id.New(id.Token, now), Tenant: tenant, Name: in.Name, Hash: access.HashToken(text), Roles: wire.RolesOf(union(in.Roles)),
 		Scopes: wire.ScopesOf(in.Scopes), Templates: in.Templates, RatePerMinute: in.RatePerMinute,
-		CreatedBy: r.principal.Name, CreatedAt: now, ExpiresAt: now.Add(life),
+		// Of a token that a token makes, whoever made that one: it stays his.
+		CreatedBy: cmp.Or(r.principal.MadeBy, r.principal.Name), CreatedAt: now, ExpiresAt: now.Add(life),
 	}
 	if err := firstOf(t.Principal().CheckLimits(), r.principal.MayGive(t.Principal())); err != nil {
 		return reply{}, err

@@ -256,3 +256,29 @@ func TestWordsAreNeverMade(t *testing.T) {
 		}
 	})
 }
+
+// TestNames: a token is who made it, not whom it is called after.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	r := approval.Request{Approvers: []string{"user:ann", "role:lead"}}
+	for name, c := range map[string]struct {
+		p     approval.Person
+		roles []string
+		want  bool
+	}{
+		"the user":               {p: user("ann"), want: true},
+		"given at start":         {p: approval.Person{Name: "ann"}, want: true},
+		"her token":              {p: botOf("ann"), want: true},
+		"her token, of his name": {p: approval.Person{Name: "tom", ID: "tok_1", MadeBy: "ann"}, want: true},
+		"his token, of her name": {p: approval.Person{Name: "ann", ID: "tok_1", MadeBy: "tom"}},
+		"another":                {p: user("tom")},
+		"by role":                {p: user("tom"), roles: []string{"lead"}, want: true},
+		"his token, by role":     {p: approval.Person{Name: "ann", ID: "tok_1", MadeBy: "tom"}, roles: []string{"lead"}, want: true},
+		"called after the entry": {p: approval.Person{Name: "role:lead"}},
+		"nobody":                 {},
+	} {
+		if got := r.Names(c.p, c.roles); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

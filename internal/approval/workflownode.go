@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -41,17 +42,18 @@ func ApproverOK(text string) bool {
 	return false
 }
 
-// Names reports whether p, who has the given roles, is among those who are asked: a
-// token counts as whoever made it. Everybody is where no approvers are named.
+// Names reports whether p, who has the given roles, is among those who are asked. A
+// token is who made it, not whom it is called after. Everybody is where no approvers
+// are named.
 func (r Request) Names(p Person, roles []string) bool {
 	if len(r.Approvers) == 0 {
 		return true
 	}
+	user := cmp.Or(p.MadeBy, p.Name)
 	return slices.ContainsFunc(r.Approvers, func(a string) bool {
 		if role, ok := strings.CutPrefix(a, approverRole); ok {
 			return slices.Contains(roles, role)
 		}
-		name := strings.TrimPrefix(a, approverUser)
-		return name == p.Name || p.MadeBy != "" && name == p.MadeBy
+		return strings.TrimPrefix(a, approverUser) == user
 	})
 }

@@ -190,7 +190,7 @@ func (d *decider) members(g job.GroupWork, running int, inside bool) int {
 			}
 			continue
 		}
-		claim := job.Claim{JobID: c.JobID}
+		claim := job.Claim{JobID: c.JobID, Needs: c.Needs}
 		if n == 0 && !inside {
 			claim.Group = g.Group.ID
 		}
@@ -282,7 +282,7 @@ func (d *decider) passedOver(resource string) bool {
 func (d *decider) begin(w work, affine bool) {
 	switch {
 	case w.group == nil:
-		d.start(w.Candidate, job.Claim{JobID: w.JobID})
+		d.start(w.Candidate, job.Claim{JobID: w.JobID, Needs: w.Needs})
 	case d.members(*w.group, 0, false) == 0:
 		// One that a person holds, that has to wait for its time, or that may not start
 		// today, keeps nothing free, and does not count: many of them must not keep the

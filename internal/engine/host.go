@@ -133,8 +133,8 @@ func (l *lines) flush() {
 }
 
 // tale is the log of a run. What the engine says of states stays in memory until a node
-// prints something or the run takes long: a file for each of many short runs costs
-// more than the runs, and would say what their steps do. It is safe for concurrent use.
+// prints something, the run takes long, or goes on after a wait or a crash: a file for
+// each of many short runs costs more than the runs, and would say what their steps do. It is safe for concurrent use.
 type tale struct {
 	to   io.Writer
 	from time.Time // when the turn began

@@ -93,7 +93,7 @@ func (e *Engine) open(ctx context.Context, a task.Attempt, h task.Host, in Param
 	}
 	now := e.o.Clock.Now()
 	t := &turn{
-		e: e, a: a, h: h, in: in, mask: e.o.Mask(), log: &tale{to: h.Log(), from: now}, g: g, run: run, state: run.State, stored: map[string]map[string]any{}, redo: map[string]bool{},
+		e: e, a: a, h: h, in: in, mask: e.o.Mask(), log: &tale{to: h.Log(), from: now, open: run.Seq > 0}, g: g, run: run, state: run.State, stored: map[string]map[string]any{}, redo: map[string]bool{},
 		working: map[string]*work{}, mapped: map[string]*mapped{}, inbox: make(chan any, 256), held: map[string]string{}, blocked: map[string][]string{},
 		woken: map[string]store.WokenNode{}, rewinds: map[string]rewinding{}, since: now,
 	}

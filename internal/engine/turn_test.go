@@ -346,3 +346,27 @@ func TestNodePanics(t *testing.T) {
 }
 
 var _ = node.ClassTimeout
+
+// TestLogGoesOn: the log of a run that went on after a wait has its end too, however
+// short that was; one that was short from the beginning has none.
+func TestLogGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "nodes:\n  - {node_id: e, type: wait, wait_type: event, config: {name: go}}\n  - {node_id: d, type: data, data_type: set, config: {values: {x: 1}}}\n", nil)
+	if v := w.turn(t.Context()); v == nil || v.Parking == nil {
+		t.Fatalf("verdict %+v", v)
+	}
+	if log := w.log.String(); !strings.Contains(log, "e: WAITING") {
+		t.Fatalf("while it waits: %q", log)
+	}
+	w.wake("e", workflow.WaitEvent, `{}`)
+	if v := w.turn(t.Context()); v != nil {
+		t.Fatalf("verdict %+v", v)
+	}
+	if log := w.log.String(); !strings.HasSuffix(log, "d: COMPLETED\nCOMPLETED\n") {
+		t.Errorf("the log ends with %q", log)
+	}
+	short := newWorld(t, "nodes:\n  - {node_id: d, type: data, data_type: set, config: {values: {x: 1}}}\n", nil)
+	if v := short.turn(t.Context()); v != nil || short.log.Len() > 0 {
+		t.Errorf("verdict %+v, log %q", v, short.log.String())
+	}
+}

@@ -138,6 +138,8 @@ type Decision struct {
 // Claim starts a job.
 type Claim struct {
 	JobID string
+	// Needs is what the job needs. One that needs something else by now is not claimed.
+	Needs Class
 	// Group is the group that gets its slot by this claim, "" = none or it has it.
 	Group string
 }

@@ -177,7 +177,7 @@ func TestDurableCrash(t *testing.T) {
 	}
 	j := b.addDurable()
 	c, err := b.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: "dead", Room: 1, Decide: func(job.Snapshot) job.Decision {
-		return job.Decision{Claims: []job.Claim{{JobID: j.ID}}}
+		return job.Decision{Claims: []job.Claim{{JobID: j.ID, Needs: j.Needs()}}}
 	}})
 	if err != nil || len(c.Started) != 1 {
 		t.Fatal(c, err)

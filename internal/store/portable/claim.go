@@ -208,7 +208,7 @@ func (s jobs) carryOutDecision(ctx context.Context, tx Tx, snap *job.Snapshot, d
 			models = append(models, modelsOf(snap.Direct, r.ID)...)
 		}
 	}
-	var ids []string
+	var claims []job.Claim
 	for _, c := range d.Claims {
 		if c.Group != "" {
 			if there, err := startGroup(ctx, tx, c.Group, snap.Now); err != nil {
@@ -217,9 +217,9 @@ func (s jobs) carryOutDecision(ctx context.Context, tx Tx, snap *job.Snapshot, d
 				continue
 			}
 		}
-		ids = append(ids, c.JobID)
+		claims = append(claims, c)
 	}
-	started, err := s.start(ctx, tx, ids, snap.Self, &snap.Now)
+	started, err := s.start(ctx, tx, claims, snap.Self, &snap.Now)
 	if err != nil {
 		return err
 	}
@@ -247,14 +247,17 @@ func modelsOf(all []job.Direct, runID string) []string {
 }
 
 // start carries claims out: epoch, job, run, locks. The run of a resuming job goes
-// start carries claims out: epoch, job, run, locks. The run of a resuming job goes
-// on. It leaves out a job that a person cancelled, held or edited since it was read:
-// those changes do not wait for claims. The slot stays free until the next claim, which
-// the change's hint brings about. given is the time, which may be there only after the
-// next statement.
-func (s jobs) start(ctx context.Context, tx Tx, ids []string, instance string, given *time.Time) ([]store.Claimed, error) {
-	if len(ids) == 0 {
+// on. It leaves out a job that a person cancelled or held since it was read, or that
+// needs something else by now: those changes do not wait for claims. The slot stays free
+// until the next claim, which the change's hint brings about. given is the time, which
+// may be there only after the next statement.
+func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance string, given *time.Time) ([]store.Claimed, error) {
+	if len(claims) == 0 {
 		return nil, nil
+	}
+	ids := make([]string, len(claims))
+	for i, c := range claims {
+		ids[i] = c.JobID
 	}
 	// Epochs that are not used leave a gap, which does not matter.
 	var last int64
@@ -269,6 +272,9 @@ func (s jobs) start(ctx context.Context, tx Tx, ids []string, instance string, g
 	}
 	now := *given
 	js = slices.DeleteFunc(js, func(j job.Job) bool {
+		if j.Needs().String() != claims[slices.Index(ids, j.ID)].Needs.String() {
+			return true
+		}
 		return j.State != job.Queued || j.HeldReason != "" || j.Parked != "" || j.AwaitsApproval() || !j.NotBefore.IsZero()
 	})
 	if len(js) == 0 {

@@ -50,8 +50,12 @@ func TestWakeJob(t *testing.T) {
 		t.Errorf("a job that is gone: %v", err)
 	}
 	for _, p := range []job.Parked{{At: now, For: "event", Until: now.Add(time.Hour)}, {At: now, Locks: []string{"gpu"}}} {
+		waits, err := s.Jobs.Job(ctx, access.DefaultTenant, jobID)
+		if err != nil {
+			t.Fatal(err)
+		}
 		c, err := s.Jobs.Claim(ctx, store.ClaimJobs{Instance: "a", Now: now, Room: 1, Decide: func(job.Snapshot) job.Decision {
-			return job.Decision{Claims: []job.Claim{{JobID: jobID}}}
+			return job.Decision{Claims: []job.Claim{{JobID: jobID, Needs: waits.Needs()}}}
 		}})
 		if err != nil || len(c.Started) != 1 {
 			t.Fatal(c, err)

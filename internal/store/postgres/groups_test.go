@@ -42,7 +42,7 @@ func TestMembersAreCancelledWhileTheGroupStarts(t *testing.T) {
 			decide := func(s job.Snapshot) job.Decision {
 				var d job.Decision
 				_ = s.Heads.Walk(func(string) bool { return false }, func(_ job.Candidate, w *job.GroupWork) bool { // the claim returns the error
-					d.Claims = []job.Claim{{JobID: w.Next[1].JobID, Group: w.Group.ID}}
+					d.Claims = []job.Claim{{JobID: w.Next[1].JobID, Needs: w.Next[1].Needs, Group: w.Group.ID}}
 					return false
 				})
 				for _, j := range added.Jobs[:c.cancel] {

@@ -160,5 +160,5 @@ func (d *desk) members(g job.GroupWork, running int, begin string) int {
 func (d *desk) start(c job.Candidate, begin string) {
 	d.room--
 	d.take(c.Needs)
-	d.out.Claims = append(d.out.Claims, job.Claim{JobID: c.JobID, Group: begin})
+	d.out.Claims = append(d.out.Claims, job.Claim{JobID: c.JobID, Needs: c.Needs, Group: begin})
 }

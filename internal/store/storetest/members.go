@@ -56,7 +56,7 @@ func oneSlot(s job.Snapshot) job.Decision {
 			for _, l := range c.Needs.Locks {
 				taken[l] = true
 			}
-			d.Claims, group = append(d.Claims, job.Claim{JobID: c.JobID, Group: group}), ""
+			d.Claims, group = append(d.Claims, job.Claim{JobID: c.JobID, Needs: c.Needs, Group: group}), ""
 			n++
 		}
 	}
@@ -68,7 +68,7 @@ func oneSlot(s job.Snapshot) job.Decision {
 			if g != nil {
 				next(*g, g.Group.ID)
 			} else {
-				d.Claims = append(d.Claims, job.Claim{JobID: c.JobID})
+				d.Claims = append(d.Claims, job.Claim{JobID: c.JobID, Needs: c.Needs})
 			}
 			return false
 		})

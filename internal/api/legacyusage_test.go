@@ -41,7 +41,7 @@ func TestLegacyUsage(t *testing.T) {
 		}
 	}
 	want(t, b.as(access.Operator, "GET", path, ""), 403, "forbidden")
-	want(t, b.as("stranger", "GET", path, ""), 403, "")
+	want(t, b.as("stranger", "GET", path, ""), 403, "forbidden")
 	b.clock.Advance(30 * 24 * time.Hour)
 	if items := list(t, want(t, b.call("GET", path, ""), 200, "")); len(items) != 0 {
 		t.Errorf("after 30 days: %v", items)

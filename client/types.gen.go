@@ -1823,6 +1823,30 @@ type LegacyTotals struct {
 	CancelledJobs int `json:"cancelled_jobs"`
 }
 
+// LegacyUsage is the schema of that name in the API.
+type LegacyUsage struct {
+	// Since: the beginning of the first day that counts.
+	Since time.Time `json:"since"`
+	// Items: most calls first.
+	Items []LegacyUse `json:"items"`
+	// Complete: false: only the first 1000 are shown.
+	Complete bool `json:"complete"`
+}
+
+// LegacyUse is the schema of that name in the API.
+type LegacyUse struct {
+	// Tenant: whose client it is.
+	Tenant string `json:"tenant"`
+	// Client: name of the token or user, as in the audit; other: the calls that were too many to tell apart.
+	Client string `json:"client"`
+	// Operation: method and path; other: as in client.
+	Operation  string    `json:"operation"`
+	Count      int64     `json:"count"`
+	LastUsedAt time.Time `json:"last_used_at"`
+	// Successor: what to use instead, as in the header Link; null: the operation is not deprecated.
+	Successor *string `json:"successor"`
+}
+
 // LegacyWaiting is the schema of that name in the API.
 type LegacyWaiting struct {
 	// Total: of all waiting jobs.

@@ -71,6 +71,13 @@ func (c *Client) Config(ctx context.Context) ([]ConfigSetting, error) {
 	return out.Items, err
 }
 
+// LegacyUsage tells who called the endpoints outside of /api in the last 30 days.
+func (c *Client) LegacyUsage(ctx context.Context) (LegacyUsage, error) {
+	var out LegacyUsage
+	err := c.get(ctx, "/api/legacy/usage", nil, &out)
+	return out, err
+}
+
 // FireFilter chooses fires of schedules. The zero value chooses those of all of them
 // in the week to come.
 type FireFilter struct {

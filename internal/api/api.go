@@ -41,6 +41,7 @@ import (
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/tally"
 	"github.com/runsheet/runsheet/internal/task"
 	"github.com/runsheet/runsheet/internal/workflow"
 	"github.com/runsheet/runsheet/ui"
@@ -138,6 +139,9 @@ type Options struct {
 	// LegacyZone is where the schedules of the endpoints outside of /api are whose
 	// zone is not said; nil: UTC.
 	LegacyZone *time.Location
+	// Tally counts the calls of legacy endpoints; nil: one that is never written down
+	// but when somebody asks for the numbers.
+	Tally *tally.Counter
 	// LLM are the servers of language models; nil: there are none. LLMModel is the
 	// model of jobs that name none.
 	LLM      *llm.Pool
@@ -215,6 +219,9 @@ func New(o Options) (http.Handler, error) {
 		// Without Redis there is nothing to close.
 		o.Checkpoints = checkpoint.New(checkpoint.Options{Runs: o.Store.WorkflowRuns, Log: o.Store.WorkflowLog, Clock: o.Clock, Logger: o.Logger})
 	}
+	if o.Tally == nil {
+		o.Tally = tally.New(tally.Options{Store: o.Store.LegacyCalls, Clock: o.Clock, Logger: o.Logger})
+	}
 	if o.InstanceID == nil {
 		o.InstanceID = func() string { return "" }
 	}
@@ -272,7 +279,7 @@ func (s *service) register(t *router) {
 		s.sessionRoutes(), s.oidcRoutes(), s.tokenRoutes(), s.userRoutes(), s.tenantRoutes(), s.auditRoutes(), s.backupRoutes(),
 		s.groupRoutes(), s.lockRoutes(), s.directRoutes(),
 		s.webhookRoutes(), s.deliveryRoutes(), s.scheduleRoutes(), s.scheduleVerbs(), s.previewRoutes(), s.calendarRoutes(), s.approvalRoutes(), s.workflowLiveRoutes(), s.secretRoutes(), s.workflowRoutes(), s.workflowVersionRoutes(), s.workflowRunRoutes(),
-		s.overviewRoutes(), s.jobViewRoutes(), s.scheduleFireRoutes(), s.crontabRoutes(), s.redeliverRoutes(), s.workflowItemRoutes(),
+		s.overviewRoutes(), s.jobViewRoutes(), s.scheduleFireRoutes(), s.crontabRoutes(), s.redeliverRoutes(), s.workflowItemRoutes(), s.legacyUsageRoutes(),
 	} {
 		for _, op := range routes {
 			t.add(op)

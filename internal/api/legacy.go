@@ -15,6 +15,7 @@ import (
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/tally"
 	"github.com/runsheet/runsheet/internal/webhook"
 )
 
@@ -29,6 +30,9 @@ const (
 	legacyDeprecated = 1_793_491_200 // 2026-11-01
 	legacySunset     = 1_830_297_599 // the end of 2027
 )
+
+// legacyTag marks the operations whose calls are counted.
+const legacyTag = "legacy"
 
 // isLegacy reports whether a path belongs to the legacy endpoints.
 func isLegacy(p string) bool {
@@ -65,7 +69,7 @@ func (s *service) legacyRoutes() []operation {
 		Answers: []answer{{Status: http.StatusOK, Doc: "the numbers", Body: wire.LegacyMetrics{}}}, Handle: s.legacyMetrics,
 	})
 	for i := range out {
-		out[i].Tag = "legacy"
+		out[i].Tag = legacyTag
 	}
 	return out
 }
@@ -345,6 +349,50 @@ func (s *service) legacyRuns(r *request) (reply, error) {
 	out := wire.LegacyRunList{Runs: []wire.LegacyRun{}, Total: len(page.Runs)}
 	for _, v := range page.Runs {
 		out.Runs = append(out.Runs, wire.LegacyRunOf(v, artifacts[v.ID]))
+	}
+	return reply{Status: http.StatusOK, Body: out}, nil
+}
+
+// maxLegacyUsage bounds the answer of GET /api/legacy/usage.
+const maxLegacyUsage = 1000
+
+func (s *service) legacyUsageRoutes() []operation {
+	return []operation{{
+		ID: "get_legacy_usage", Method: http.MethodGet, Path: "/api/legacy/usage", Scope: access.SettingsWrite, Tag: "system",
+		Summary: "Show who calls legacy endpoints",
+		Doc: "Calls of the last 30 days (UTC, with today) by client and operation, most first, also those that were refused to a client that was known. " +
+			"Calls of this server are counted up to now, those of other servers up to a minute ago; a crash loses at most about a minute. " +
+			"With the scope tenants:read the calls of all tenants.",
+		Answers: []answer{{Status: http.StatusOK, Doc: "the numbers", Body: wire.LegacyUsage{}}}, Handle: s.getLegacyUsage,
+	}}
+}
+
+func (s *service) getLegacyUsage(r *request) (reply, error) {
+	if err := s.Tally.Flush(r.Context()); err != nil { // what is written can still be shown
+		s.log.WarnContext(r.Context(), "cannot write down the calls of legacy endpoints, tries again", "error", err)
+	}
+	ask := store.AskLegacyUsage{Tenant: r.tenant(), Since: tally.Since(s.Clock.Now()), Limit: maxLegacyUsage}
+	if r.principal.May(access.TenantsRead) {
+		ask.Tenant = ""
+	}
+	found, err := s.Store.LegacyCalls.Usage(r.Context(), ask)
+	if err != nil {
+		return reply{}, err
+	}
+	known := map[string]operation{}
+	for _, op := range s.legacyRoutes() {
+		known[op.ID] = op
+	}
+	out := wire.LegacyUsage{Since: ask.Since, Items: []wire.LegacyUse{}, Complete: !found.More}
+	for _, c := range found.Calls {
+		v := wire.LegacyUse{Tenant: c.Tenant, Client: c.Client, Operation: c.Operation, Count: c.Count, LastUsedAt: c.LastAt.UTC()}
+		if op, ok := known[c.Operation]; ok {
+			v.Operation, v.Successor = op.Method+" "+op.Path, filled(op.Successor)
+		}
+		if c.Client == "" {
+			v.Client, v.Operation = "other", "other"
+		}
+		out.Items = append(out.Items, v)
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }

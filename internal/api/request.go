@@ -107,6 +107,9 @@ func (s *service) admit(w http.ResponseWriter, r *request) error {
 		if r.principal, err = s.caller(r); err != nil {
 			return err
 		}
+		if r.op.Tag == legacyTag {
+			s.Tally.Count(r.tenant(), r.principal.Name, r.op.ID)
+		}
 		if err = r.principal.Require(r.op.Scope); err != nil {
 			return err
 		}

@@ -323,7 +323,7 @@ func (a *App) serve(ctx context.Context) error {
 		return err
 	}
 	o := a.apiOptions()
-	o.BodyKey, o.Planner = bodyKey, a.planner
+	o.BodyKey, o.Planner, o.Tally = bodyKey, a.planner, a.startTally(ctx)
 	handler, err := api.New(o)
 	if err != nil {
 		return fmt.Errorf("make api: %w", err)

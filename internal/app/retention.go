@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/tally"
 )
 
 // Bounds of retention. A batch holds up other writers for some milliseconds.
@@ -38,6 +39,7 @@ func (a *App) retain(ctx context.Context) {
 	a.complain(ctx, "delete old history of schedules", a.expireHappenings(ctx))
 	a.complain(ctx, "delete old events", a.expireEvents(ctx))
 	a.complain(ctx, "delete old webhook deliveries", a.expireDeliveries(ctx))
+	a.complain(ctx, "delete old counts of legacy calls", a.expireLegacyCalls(ctx))
 	left, err := a.store.Retention.Unended(ctx, a.o.Clock.Now().Add(-unendedAfter), expireBatch)
 	if err == nil && a.owned {
 		_, err = a.removeBlobs(ctx, left, a.o.Clock.Now())
@@ -121,6 +123,19 @@ func (a *App) expireJobs(ctx context.Context) error {
 		}
 		if x.Jobs == 0 && len(x.RunIDs) == 0 {
 			return nil
+		}
+		if err := clock.Sleep(ctx, a.o.Clock, batchPause); err != nil {
+			return err
+		}
+	}
+}
+
+// expireLegacyCalls deletes the days that nobody is shown any more.
+func (a *App) expireLegacyCalls(ctx context.Context) error {
+	for {
+		n, err := a.store.LegacyCalls.Expire(ctx, tally.Since(a.o.Clock.Now()))
+		if err != nil || n == 0 {
+			return err
 		}
 		if err := clock.Sleep(ctx, a.o.Clock, batchPause); err != nil {
 			return err

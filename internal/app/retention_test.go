@@ -170,6 +170,30 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// TestLegacyCallsAreKept: what was counted last is there after a stop, and goes after
+// 30 days.
+func TestLegacyCallsAreKept(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), clock.System{}.Now()
+	same := func(c *config.Config) { c.Data = dir }
+	first := openOnly(t, same)
+	if err := first.store.LegacyCalls.Add(t.Context(), []store.LegacyCalled{{Tenant: "t", Client: "ci", Operation: "get", Count: 5, LastAt: now.AddDate(0, 0, -31)}}); err != nil {
+		t.Fatal(err)
+	}
+	first.startTally(t.Context()).Count("t", "ci", "get")
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	second := openOnly(t, same)
+	for _, want := range []int64{6, 1} {
+		got, err := second.store.LegacyCalls.Usage(t.Context(), store.AskLegacyUsage{Since: now.AddDate(0, 0, -60), Limit: 9})
+		if err != nil || len(got.Calls) != 1 || got.Calls[0].Count != want {
+			t.Errorf("%+v, want %d: %v", got, want, err)
+		}
+		second.retain(t.Context())
+	}
+}
+
 // TestContentThatIsUsedAgainStays: one server removes what nobody names while
 // another stores the same content.
 func TestContentThatIsUsedAgainStays(t *testing.T) {

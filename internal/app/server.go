@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/runsheet/runsheet/internal/tally"
 )
 
 // Limits of the HTTP server.
@@ -51,4 +53,24 @@ func (a *App) legacyZone() *time.Location {
 		return time.UTC
 	}
 	return zone
+}
+
+// startTally counts the calls of legacy endpoints. What was counted last is written
+// down after the HTTP server has stopped.
+func (a *App) startTally(ctx context.Context) *tally.Counter {
+	c := tally.New(tally.Options{Store: a.store.LegacyCalls, Clock: a.o.Clock, Logger: a.log})
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.Run(ctx)
+	}()
+	a.onStop("legacy calls", func() error {
+		stop()
+		<-done
+		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+		defer cancel()
+		return c.Flush(ctx)
+	})
+	return c
 }

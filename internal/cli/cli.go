@@ -127,7 +127,7 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(), a.jobCommand(), a.groupCommand(), a.lockCommand(), a.runCommand(), a.templateCommand(), a.directiveCommand(), a.storyCommand(), a.researchCommand(), a.workerCommand(),
 		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.workflowCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(), a.importCommand(),
 		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(), a.webhookCommand(), a.secretCommand(),
-		a.demoCommand(), a.storageCommand(), a.versionCommand(),
+		a.demoCommand(), a.storageCommand(), a.legacyCommand(), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usage{text: flagText(err.Error()), hint: "see: " + c.CommandPath() + " --help"}

@@ -99,6 +99,40 @@ func (a *app) storageCommand() *cobra.Command {
 	}
 }
 
+func (a *app) legacyCommand() *cobra.Command {
+	usage := &cobra.Command{
+		Use: "usage", Short: "List who called legacy endpoints in the last 30 days", Args: noArgs,
+		Long:    "Usage lists the calls of /queue, /jobs, /schedules and /scheduler (without /api) by client and\noperation, most first. INSTEAD is what to use in place of a deprecated operation. When nobody\ncalls them, they can be turned off: serve --legacy-enabled=false.",
+		Example: "  runsheet legacy usage\n  runsheet legacy usage --json=client,operation,count",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			found, err := cl.LegacyUsage(c.Context())
+			if err != nil {
+				return err
+			}
+			if err := printList(a, view[client.LegacyUse]{
+				id: func(u client.LegacyUse) string { return u.Client + " " + u.Operation }, columns: []string{"CLIENT", "OPERATION", "CALLS", "LAST", "TENANT", "INSTEAD"}, status: -1, spare: []string{"TENANT", "INSTEAD"},
+				row: func(u client.LegacyUse) []string {
+					return []string{u.Client, u.Operation, strconv.FormatInt(u.Count, 10), u.LastUsedAt.Format(time.RFC3339), u.Tenant, deref(u.Successor)}
+				},
+			}, found.Items); err != nil {
+				return err
+			}
+			if len(found.Items) == 0 {
+				a.talk("nobody has called them since %s", found.Since.Format(time.DateOnly))
+			}
+			if !found.Complete {
+				a.talk("only those with the most calls are shown")
+			}
+			return nil
+		},
+	}
+	return a.noun("legacy", "See who calls endpoints of an earlier time", usage)
+}
+
 func (a *app) configEffective() *cobra.Command {
 	return &cobra.Command{
 		Use: "effective", Short: "Show the configuration that a running server uses", Args: noArgs,

@@ -24,6 +24,11 @@ func lookAnswer(w http.ResponseWriter, what, query string) bool {
 		return true
 	case "GET /storage":
 		out = client.Storage{DatabaseBytes: 5 << 20, LogBytes: 4096, Engine: "sqlite 3", ArtifactBytes: 3 << 30, ArtifactCount: 7, ArtifactQuotaBytes: new(int64(10 << 30))}
+	case "GET /legacy/usage":
+		out = client.LegacyUsage{Since: now.Add(-29 * 24 * time.Hour), Complete: true, Items: []client.LegacyUse{
+			{Tenant: "default", Client: "night\x1b[31m", Operation: "GET /jobs/{job_id}", Count: 1200, LastUsedAt: now, Successor: new("/api/jobs/{job_id}")},
+			{Tenant: "default", Client: "ana", Operation: "GET /queue/status", Count: 3, LastUsedAt: now.Add(-time.Hour)},
+		}}
 	case "GET /config":
 		out = client.ConfigList{Items: []client.ConfigSetting{
 			{Key: "workers", Value: "2", Origin: "flag --workers", Hot: true, Change: new("PATCH /api/workers")},
@@ -90,6 +95,9 @@ func TestLookGolden(t *testing.T) {
 		"storage":               "storage",
 		"storage_json":          "storage --json=database_bytes,artifact_run_max_bytes",
 		"config_effective":      "config effective",
+		"legacy_usage":          "legacy usage",
+		"legacy_usage_json":     "legacy usage --json=client,count,successor",
+		"legacy_usage_help":     "legacy usage --help",
 		"job_events":            "job events " + jobID,
 		"job_events_limit":      "job events --limit 1 --json=seq,type " + jobID,
 		"schedule_fires":        "schedule fires",
@@ -128,6 +136,7 @@ func TestLookAsks(t *testing.T) {
 		"demo start":                                                        "POST /api/demo",
 		"demo remove --yes":                                                 "DELETE /api/demo",
 		"config effective":                                                  "GET /api/config",
+		"legacy usage":                                                      "GET /api/legacy/usage",
 	} {
 		f := serve(t, "QUEUED")
 		if _, talk, code := f.invoke(t.Context(), t, "", strings.Fields(args)...); code != exitOK || len(f.requests) != 1 || f.requests[0] != want {

@@ -128,6 +128,9 @@ func (m *Metrics) timed(s store.Store) store.Store {
 	if s.Views != nil {
 		s.Views = timedViews{s.Views, m}
 	}
+	if s.LegacyCalls != nil {
+		s.LegacyCalls = timedLegacyCalls{s.LegacyCalls, m}
+	}
 	return s
 }
 
@@ -1807,6 +1810,32 @@ func (d timedViews) JobEvents(ctx context.Context, a1 store.ListJobEvents) (stor
 func (d timedViews) DeliveryResults(ctx context.Context, a1 store.AskResults) (map[string]store.DeliveryTally, error) {
 	done := d.m.begin("views", "delivery_results")
 	r0, err := d.Views.DeliveryResults(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+type timedLegacyCalls struct {
+	store.LegacyCalls
+	m *Metrics
+}
+
+func (d timedLegacyCalls) Add(ctx context.Context, a1 []store.LegacyCalled) error {
+	done := d.m.begin("legacy_calls", "add")
+	err := d.LegacyCalls.Add(ctx, a1)
+	done(err)
+	return err
+}
+
+func (d timedLegacyCalls) Usage(ctx context.Context, a1 store.AskLegacyUsage) (store.LegacyUsage, error) {
+	done := d.m.begin("legacy_calls", "usage")
+	r0, err := d.LegacyCalls.Usage(ctx, a1)
+	done(err)
+	return r0, err
+}
+
+func (d timedLegacyCalls) Expire(ctx context.Context, a1 time.Time) (int, error) {
+	done := d.m.begin("legacy_calls", "expire")
+	r0, err := d.LegacyCalls.Expire(ctx, a1)
 	done(err)
 	return r0, err
 }

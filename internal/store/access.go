@@ -101,6 +101,38 @@ type Audit interface {
 	Head(ctx context.Context, tenant string) (audit.Entry, error)
 }
 
+// LegacyCalls keeps how often which client called which legacy endpoint.
+type LegacyCalls interface {
+	// Add adds numbers of calls to those of their UTC days.
+	Add(ctx context.Context, calls []LegacyCalled) error
+	// Usage sums up the calls since the UTC day of p.Since, most first.
+	Usage(ctx context.Context, p AskLegacyUsage) (LegacyUsage, error)
+	// Expire deletes the oldest day before the UTC day of a time and returns how many
+	// rows it had.
+	Expire(ctx context.Context, before time.Time) (int, error)
+}
+
+// LegacyCalled are calls of one client to one operation. Client and Operation are
+// empty where there were too many to tell apart.
+type LegacyCalled struct {
+	Tenant, Client, Operation string
+	Count                     int64
+	LastAt                    time.Time // given to Add: its UTC day is that of all
+}
+
+// AskLegacyUsage are the parameters of LegacyCalls.Usage.
+type AskLegacyUsage struct {
+	Tenant string // "" = all
+	Since  time.Time
+	Limit  int // at least 1
+}
+
+// LegacyUsage is the answer. More says that clients or operations follow.
+type LegacyUsage struct {
+	Calls []LegacyCalled
+	More  bool
+}
+
 // PutTenant are the parameters of Tenants.Create and Update.
 type PutTenant struct {
 	Tenant access.Tenant

@@ -63,6 +63,7 @@ type Store struct {
 	Health       Health
 	Snapshots    Snapshots
 	Views        Views
+	LegacyCalls  LegacyCalls
 }
 
 // Jobs keeps jobs and their order.

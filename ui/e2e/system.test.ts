@@ -47,10 +47,15 @@ it("shows a new token once, ready for a shell, and revokes it", async () => {
   await page.reload();
   await page.getByRole("row", { name: /ci/ }).waitFor();
   expect(await dom(page)).not.toContain(token);
+  await fetch(`${f.server.url}/jobs`, { headers: { Authorization: `Bearer ${token}` } });
   await page.getByRole("button", { name: "Actions of ci" }).click();
   await page.getByRole("menuitem", { name: "Revoke…" }).click();
   await page.getByRole("button", { name: "Revoke the token" }).click();
   await until(async () => (await asToken()) === 401, "the token ends");
+  await page.goto(`${f.server.url}/ui/system/settings?tab=config`);
+  const called = page.getByRole("region", { name: "Calls of legacy endpoints, 30 days" });
+  await called.getByRole("row", { name: /^ci GET \/jobs instead: \/api\/jobs 1 / }).waitFor();
+  expect(await axe(page)).toEqual([]);
   expect(errors(page)).toEqual([]);
 });
 

@@ -215,6 +215,24 @@ type ConfigList struct {
 	Items []ConfigSetting `json:"items"`
 }
 
+// LegacyUsage tells who calls the endpoints outside of /api that programs of an earlier
+// time use.
+type LegacyUsage struct {
+	Since    time.Time   `json:"since" doc:"the beginning of the first day that counts"`
+	Items    []LegacyUse `json:"items" doc:"most calls first"`
+	Complete bool        `json:"complete" doc:"false: only the first 1000 are shown"`
+}
+
+// LegacyUse is how often a client called one operation.
+type LegacyUse struct {
+	Tenant     string    `json:"tenant" doc:"whose client it is"`
+	Client     string    `json:"client" doc:"name of the token or user, as in the audit; other: the calls that were too many to tell apart"`
+	Operation  string    `json:"operation" example:"GET /jobs/{job_id}" doc:"method and path; other: as in client"`
+	Count      int64     `json:"count"`
+	LastUsedAt time.Time `json:"last_used_at"`
+	Successor  *string   `json:"successor" example:"/api/jobs/{job_id}" doc:"what to use instead, as in the header Link; null: the operation is not deprecated"`
+}
+
 // Storage is what the installation takes on disk.
 type Storage struct {
 	DatabaseBytes int64  `json:"database_bytes"`

@@ -147,7 +147,7 @@ func New(e Engine) store.Store {
 		Tenants: tenants{db}, Users: users{db}, Tokens: tokens{db}, Sessions: sessions{db}, Audit: auditLog{db},
 		Webhooks: webhooks{db}, Outbox: outbox{db},
 		Secrets: secrets{db}, WorkflowRuns: workflowRuns{db}, WorkflowLog: workflowLog{db},
-		Snapshots: e, Views: views{db},
+		Snapshots: e, Views: views{db}, LegacyCalls: legacyCalls{db},
 	}
 }
 

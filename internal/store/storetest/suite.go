@@ -46,7 +46,7 @@ func RunOnly(t *testing.T, open func(t *testing.T) store.Store, words ...string)
 	for _, group := range [][]check{
 		jobChecks(), startChecks(), listChecks(), claimChecks(), finishChecks(), keyChecks(), templateChecks(), movingChecks(),
 		runChecks(), artifactChecks(), retentionChecks(), leaseChecks(), queueChecks(), placeChecks(), groupChecks(), groupingChecks(), lockChecks(), directChecks(), eventChecks(), healthChecks(), accessChecks(), auditChecks(),
-		webhookChecks(), memberChecks(), laneChecks(), directiveChecks(), callChecks(), budgetChecks(), loadedChecks(), calendarChecks(), approvalChecks(), workflowChecks(), scheduleChecks(), happeningChecks(), secretChecks(), parkingChecks(), workLockChecks(), workflowRunChecks(), viewChecks(),
+		webhookChecks(), memberChecks(), laneChecks(), directiveChecks(), callChecks(), budgetChecks(), loadedChecks(), calendarChecks(), approvalChecks(), workflowChecks(), scheduleChecks(), happeningChecks(), secretChecks(), parkingChecks(), workLockChecks(), workflowRunChecks(), viewChecks(), legacyChecks(),
 	} {
 		for _, c := range group {
 			if !chosen(c.name) {

@@ -1079,6 +1079,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/legacy/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show who calls legacy endpoints
+         * @description Calls of the last 30 days (UTC, with today) by client and operation, most first, also those that were refused to a client that was known. Calls of this server are counted up to now, those of other servers up to a minute ago; a crash loses at most about a minute. With the scope tenants:read the calls of all tenants.
+         */
+        get: operations["get_legacy_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/limits": {
         parameters: {
             query?: never;
@@ -5906,6 +5926,37 @@ export interface components {
              * @description that are kept, see docs/retention.md
              */
             total_jobs: number;
+        };
+        LegacyUsage: {
+            /** @description false: only the first 1000 are shown */
+            complete: boolean;
+            /** @description most calls first */
+            items: components["schemas"]["LegacyUse"][];
+            /**
+             * Format: date-time
+             * @description the beginning of the first day that counts
+             */
+            since: string;
+        };
+        LegacyUse: {
+            /** @description name of the token or user, as in the audit; other: the calls that were too many to tell apart */
+            client: string;
+            /** Format: int64 */
+            count: number;
+            /** Format: date-time */
+            last_used_at: string;
+            /**
+             * @description method and path; other: as in client
+             * @example GET /jobs/{job_id}
+             */
+            operation: string;
+            /**
+             * @description what to use instead, as in the header Link; null: the operation is not deprecated
+             * @example /api/jobs/{job_id}
+             */
+            successor: string | null;
+            /** @description whose client it is */
+            tenant: string;
         };
         LegacyWaiting: {
             /** @description the first 1000, as they start */
@@ -16512,6 +16563,80 @@ export interface operations {
             };
             /** @description not_found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_many_requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description storage_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_legacy_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LegacyUsage"];
+                };
+            };
+            /** @description unknown_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

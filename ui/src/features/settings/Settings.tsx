@@ -13,6 +13,7 @@ import { Empty, ErrorState, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { Tabs } from "../../kit/Tabs";
 import { flag, oneOf, text, useUrl } from "../../kit/url";
+import { Num, Time } from "../../kit/Values";
 import { chosenZone, setZone } from "../../kit/zonechoice";
 import { language, setLanguage, type Language } from "../../text/catalogue";
 import type { Schema } from "../../api/client";
@@ -97,6 +98,25 @@ function Config({ q, set, change }: { q: string; set: boolean; change: (next: { 
           {legacy.value === "false" ? null : <div className="mt-2 flex flex-col gap-1"><p className="text-xs text-faint">{t("legacyTurn")}</p><Command text="runsheet serve --legacy-enabled=false" /></div>}
         </Section>
       ) : null}
+      {legacy ? <LegacyUsage /> : null}
     </>
+  );
+}
+
+/** Who still calls the legacy endpoints. */
+function LegacyUsage() {
+  const usage = useQuery({ queryKey: ["legacy-usage"], queryFn: ({ signal }) => ok(api.GET("/api/legacy/usage", { signal })) });
+  const rows = usage.data?.items ?? [];
+  const apart = rows.some((u) => u.tenant !== rows[0]?.tenant);
+  const columns: Column<Schema<"LegacyUse">>[] = [
+    { id: "client", head: t("client"), cell: (u) => <span className="[overflow-wrap:anywhere]">{u.client}{apart ? <span className="text-faint"> {u.tenant}</span> : null}</span> },
+    { id: "call", head: t("call"), cell: (u) => <><code className="font-mono text-xs [overflow-wrap:anywhere]">{u.operation}</code>{u.successor ? <p className="text-xs text-faint [overflow-wrap:anywhere]">{t("instead", { path: u.successor })}</p> : null}</> },
+    { id: "count", head: t("count"), align: "right", cell: (u) => <Num n={u.count} /> },
+    { id: "last", head: t("lastCall"), from: "sm", cell: (u) => <Time at={u.last_used_at} className="text-dim" /> },
+  ];
+  return (
+    <Section title={t("legacyUsage")} actions={<CopyAs action={{ cli: "runsheet legacy usage", method: "GET", path: "/api/legacy/usage" }} />} className="max-w-3xl">
+      {usage.error && !usage.data ? <ErrorState error={usage.error} onRetry={() => void usage.refetch()} /> : !usage.data ? <Loading rows={2} /> : rows.length === 0 ? <Empty title={t("legacyNobody")} /> : <Table label={t("legacyUsage")} columns={columns} rows={rows} id={(u) => `${u.tenant} ${u.client} ${u.operation}`} />}
+    </Section>
   );
 }

@@ -114,8 +114,8 @@ func newCanaries(t *testing.T, pg bool) *canaries {
 		u.User = url.UserPassword(u.User.Username(), canaryDatabase) // trusted without
 		db = u.String()
 	}
-	// A port that nobody listens on.
-	const gone = "http://127.0.0.1:1"
+	// A port that nobody listens on; port 1 is what other tests may not reach.
+	const gone = "http://127.0.0.1:2"
 	c.server = newServer(t, "", "--allow-command", "/usr/bin/env,/bin/sh", "--log-level", "debug", "--log-format", "json",
 		"--allow-outbound", strings.TrimPrefix(c.target.URL, "http://")+","+strings.TrimPrefix(gone, "http://"),
 		"--blob-url", "s3://"+bucket+"/e2e?endpoint=http://"+s3.Endpoint)

@@ -186,12 +186,12 @@ func workflowLasts(t *testing.T, s store.Store) {
 			p.Attempts = []store.NodeAttempt{{RunID: f.id, NodeID: "a", Number: 1, Epoch: f.Job.Epoch, StartedAt: base, Status: workflow.NodeCompleted}}
 		})
 		ends[i] = ending(t, f.Claimed, job.Succeeded{At: base.Add(time.Minute)})
-		switch want(i) {
-		case fault.StaleLease:
+		switch code := want(i); {
+		case code == fault.StaleLease:
 			p.Epoch--
-		case fault.InvalidInput:
+		case code == fault.InvalidInput:
 			p.Seq += 2
-		case fault.Conflict:
+		case code == fault.Conflict:
 			mustMove(t, s, f.Job, job.CancelAsked{At: base.Add(time.Second), By: "ann"})
 		}
 		ends[i].Last = &p

@@ -27,7 +27,8 @@ const young = 15 * 60_000;
 export function Restarted() {
   const { data } = useQuery(overviewQuery);
   const [dismissed, setDismissed] = useState(() => sessionStorage.getItem(dismissedKey));
-  if (!data?.restored || dismissed === data.started_at || Date.parse(data.time) - Date.parse(data.started_at) > young) return null;
+  const lost = data?.interrupted;
+  if (!(data?.restored || lost?.failed || lost?.requeued) || dismissed === data.started_at || Date.parse(data.time) - Date.parse(data.started_at) > young) return null;
   const close = () => {
     sessionStorage.setItem(dismissedKey, data.started_at);
     setDismissed(data.started_at);
@@ -35,7 +36,17 @@ export function Restarted() {
   return (
     <div role="status" data-restored={data.restored} className="mb-4 flex items-center gap-2.5 rounded-md bg-info-soft py-1 pr-1 pl-3 text-sm text-info">
       <RotateCcw aria-hidden className="size-4 shrink-0" strokeWidth={1.75} />
-      <span className="grow">{t("restart", { n: data.restored, time: clockTime(data.started_at, Date.parse(data.time)) })}</span>
+      <span className="grow">
+        {t("restartAt", { time: clockTime(data.started_at, Date.parse(data.time)) })}
+        {data.restored ? ` ${t("restart", { n: data.restored })}` : null}
+        {lost?.requeued ? ` ${t("requeued", { n: lost.requeued })}` : null}
+        {lost?.failed ? (
+          <span data-interrupted={lost.failed} className="font-medium">
+            {` ${t("interrupted", { n: lost.failed })} `}
+            {lost.failed === 1 && lost.run_id ? <Link to="/runs/$id" params={{ id: lost.run_id }} className="underline">{t("openRun")}</Link> : <Link to="/runs" search={{ status: "FAILED", from: lost.since ?? "", to: data.started_at } as never} className="underline">{t("openRuns")}</Link>}
+          </span>
+        ) : null}
+      </span>
       <IconButton small icon={X} label={t("dismiss")} onClick={close} className="text-info" />
     </div>
   );

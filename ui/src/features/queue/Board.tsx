@@ -65,7 +65,7 @@ export function Board() {
   const facts = (
     <>
       <span data-depth={depth}>{t("depth", { n: depth })}</span>
-      {state.drained_at && !still ? <Drained at={state.drained_at} range={state.drained_range} /> : null}
+      {state.drained_at && !still ? <Drained at={state.drained_at} range={state.drained_range} jobs={jobs} /> : null}
       {wait === null ? null : <span>{t("avgWait", { time: duration(wait) })}</span>}
     </>
   );

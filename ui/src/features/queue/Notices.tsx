@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { RotateCcw, X } from "lucide-react";
 import { useState } from "react";
-import { api, ok, problemOf } from "../../api/client";
+import { api, ok, problemOf, type Schema } from "../../api/client";
 import { overviewQuery } from "../../app/overview";
 import { StateChip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
@@ -11,13 +11,22 @@ import { useNow } from "../../kit/Values";
 import { t } from "../../text/queue";
 import type { QueueState } from "./model";
 
-/** When nothing waits any more, as far as is known. */
-export function Drained({ at, range }: { at: string; range: QueueState["drained_range"] }) {
+type Later = Pick<Schema<"Job">, "hold" | "run_at" | "waiting">;
+
+/** Whether the job waits for something that the estimate of the queue knows nothing of: a person, or a time after it. */
+export function staysBehind(j: Later, drained: number): boolean {
+  return j.hold || ["held", "approval", "event"].includes(j.waiting?.code ?? "") || (j.run_at !== null && Date.parse(j.run_at) > drained);
+}
+
+/** When nothing waits any more, as far as is known; held and later jobs are named where there are some. */
+export function Drained({ at, range, jobs }: { at: string; range: QueueState["drained_range"]; jobs: readonly Later[] }) {
   const now = useNow();
   const left = Date.parse(at) - now;
   // Jobs still wait: an estimate that has passed, or that only held jobs have left, says nothing.
   if (left < 1000) return null;
-  return <span data-drained={at} title={range ? clockRange(range.from, range.to, now) : undefined}>{t("drainedAt", { time: duration(left) })}</span>;
+  const behind = jobs.filter((j) => staysBehind(j, Date.parse(at))).length;
+  if (behind > 0 && behind === jobs.length) return null;
+  return <span data-drained={at} data-behind={behind} title={range ? clockRange(range.from, range.to, now) : undefined}>{t(behind > 0 ? "drainedRest" : "drainedAt", { time: duration(left) })}</span>;
 }
 
 const dismissedKey = "runsheet.restart";
@@ -28,7 +37,7 @@ export function Restarted() {
   const { data } = useQuery(overviewQuery);
   const [dismissed, setDismissed] = useState(() => sessionStorage.getItem(dismissedKey));
   const lost = data?.interrupted;
-  if (!(data?.restored || lost?.failed || lost?.requeued) || dismissed === data.started_at || Date.parse(data.time) - Date.parse(data.started_at) > young) return null;
+  if (!data || !(data.restored || lost?.failed || lost?.requeued) || dismissed === data.started_at || Date.parse(data.time) - Date.parse(data.started_at) > young) return null;
   const close = () => {
     sessionStorage.setItem(dismissedKey, data.started_at);
     setDismissed(data.started_at);

@@ -4114,6 +4114,8 @@ type WorkflowRunInput struct {
 	Tag string `json:"tag,omitempty"`
 	// Name: for people; the workflow's id if absent.
 	Name string `json:"name,omitempty"`
+	// Trigger: manual when a person asked for it.
+	Trigger string `json:"trigger,omitempty"`
 	// Priority: lower is sooner; 5 if absent.
 	Priority *int              `json:"priority,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`

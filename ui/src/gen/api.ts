@@ -9265,6 +9265,12 @@ export interface components {
             /** @description to the very front */
             top?: boolean;
             /**
+             * @description manual when a person asked for it
+             * @default api
+             * @enum {string}
+             */
+            trigger: "api" | "manual";
+            /**
              * Format: int64
              * @description the active one if absent, and no tag is given
              */

@@ -439,3 +439,21 @@ func TestParamsThatMakeEquals(t *testing.T) {
 	want(t, b.call("POST", "/api/jobs", `{"template_id":"one","params":{"text":"c"}}`), 409, "not_unique")
 	want(t, b.call("POST", "/api/jobs", `{"template_id":"one","params":{"text":"b"}}`), 201, "")
 }
+
+// TestLostPersonsFindThePages: a browser that asks for what is not there gets a page
+// with a link, a program the problem document; below /api everybody gets the latter.
+func TestLostPersonsFindThePages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const html = "text/html,application/xhtml+xml,*/*;q=0.8"
+	page := b.call("GET", "/foo", "", "Accept", html)
+	if page.StatusCode != 404 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") || !strings.Contains(string(page.body), `href="/ui/"`) || !strings.Contains(string(page.body), "nothing here") {
+		t.Errorf("a browser sees %d %s", page.StatusCode, page.body)
+	}
+	if korean := b.call("GET", "/foo", "", "Accept", html, "Accept-Language", "ko-KR,ko;q=0.9"); !strings.Contains(string(korean.body), `lang="ko"`) {
+		t.Errorf("in Korean: %s", korean.body)
+	}
+	want(t, b.call("GET", "/foo", ""), 404, "not_found")
+	want(t, b.call("POST", "/foo", "", "Accept", html), 404, "not_found")
+	want(t, b.call("GET", "/api/foo", "", "Accept", html), 404, "not_found")
+}

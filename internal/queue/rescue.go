@@ -199,15 +199,15 @@ func (e *Engine) countInterrupted(r run.Run, became job.State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := e.interrupted[r.Tenant]
-	switch became {
-	case job.Failed:
+	// Others were to stop.
+	if became == job.Queued {
+		n.Requeued++
+	}
+	if became == job.Failed {
 		n.Failed++
 		if n.RunID == "" || r.StartedAt.Before(n.Since) {
 			n.RunID, n.Since = r.ID, r.StartedAt
 		}
-	case job.Queued:
-		n.Requeued++
-	default: // somebody wanted it to stop
 	}
 	e.interrupted[r.Tenant] = n
 }

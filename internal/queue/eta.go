@@ -25,7 +25,7 @@ const (
 	// A run that takes longer than overrunOf times the 90 % quantile of its kind, and
 	// than overrunAtLeast, ends nobody knows when.
 	overrunOf      = 3
-	overrunAtLeast = 10 * time.Second
+	overrunAtLeast = 2 * time.Minute
 	// learned is how many durations of a kind are read, maxKinds how many kinds.
 	learned  = 50
 	maxKinds = 200

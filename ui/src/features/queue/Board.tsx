@@ -17,6 +17,7 @@ import { useLiveEvent } from "../../live/context";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
 import { useDrag } from "./drag";
+import { Holders, holdersOf } from "./holders";
 import { bulkOf, movable, orderFor, spanOf, stepFrom, type Row } from "./model";
 import { Drained, Elsewhere, Restarted } from "./Notices";
 import { BoardRow, columns, rowName, type RowActions } from "./Row";
@@ -54,6 +55,7 @@ export function Board() {
   const write = useCan("jobs:write");
   const workers = useCan("workers:write");
   const demo = useCan("settings:write");
+  const holders = useMemo(() => (state ? holdersOf(state, rows) : new Map()), [state, rows]);
   useShortcut("n", () => write.can && setUrl({ add: true }));
   useShortcut("Shift+p", () => workers.can && void (state?.paused ? jobActions.resume() : jobActions.pause()));
   if (query.isPending) return <Page><PageHeader title={t("title")} /><Loading rows={10} /></Page>;
@@ -107,7 +109,7 @@ export function Board() {
           <Empty title={t("emptyTitle")} command={emptyCli} action={<Button icon={Sparkles} onClick={() => void jobActions.demo()} {...(demo.why ? { why: demo.why } : {})}>{t("demo")}</Button>}>{t("emptyText")}</Empty>
         </Section>
       ) : (
-        <Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
+        <Holders value={holders}><Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} /></Holders>
       )}
       <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false }, true)} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
     </Page>

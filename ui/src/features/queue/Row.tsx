@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { ArrowDown, ArrowDownToLine, ArrowUp, ArrowUpToLine, Ban, Clock, Copy, GripVertical, Hand, Hash, Hourglass, Lock, MoreHorizontal, Pencil, Play, ShieldCheck, SignalHigh, ListTree, ListOrdered, Group, Ungroup } from "lucide-react";
-import { memo, type KeyboardEvent, type PointerEvent } from "react";
+import { memo, use, type KeyboardEvent, type PointerEvent } from "react";
 import { Badge, Chip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
 import { cx } from "../../kit/cx";
@@ -11,8 +11,9 @@ import { Time, useNow } from "../../kit/Values";
 import type { Tone } from "../../states";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
+import { HolderLink, holderName, Holders } from "./holders";
 import { priorityText, type Job, type Row } from "./model";
-import { parkedOn, whyText } from "./why";
+import { detailText, parkedOn, whyText } from "./why";
 
 /** What a row can ask for. */
 export interface RowActions {
@@ -50,12 +51,19 @@ function Parked({ job, text }: { job: Job; text: string }) {
 
 function Why({ job }: { job: Job }) {
   const now = useNow();
+  const known = use(Holders);
   const w = job.waiting;
   if (!w) return null;
-  const text = whyText(job, now);
-  if (w.code === "parked") return <Parked job={job} text={text} />;
-  const icon = w.code === "lock" ? Lock : w.code === "held" ? Hand : w.code === "not_before" || w.code === "retry_delay" ? Clock : undefined;
-  return <Badge tone={tones[w.code] ?? "idle"} title={spoken(w.detail)} {...(icon ? { icon } : {})}>{text}</Badge>;
+  if (w.code === "parked") return <Parked job={job} text={whyText(job, now)} />;
+  const icon = w.code === "lock" ? Lock : w.code === "approval" ? ShieldCheck : w.code === "held" ? Hand : w.code === "not_before" || w.code === "retry_delay" ? Clock : undefined;
+  const chip = <Badge tone={tones[w.code] ?? "idle"} title={spoken(detailText(w, w.holder ? holderName(w.holder, known) : ""))} {...(icon ? { icon } : {})}><Named text={whyText(job, now, "\u0000")} holder={w.holder} /></Badge>;
+  return w.code === "approval" && w.holder ? <Link to="/approvals/$id" params={{ id: w.holder }} data-approval={w.holder} className="hover:underline">{chip}</Link> : chip;
+}
+
+/** A text in which a zero character stands for the holder. */
+export function Named({ text, holder }: { text: string; holder: string | null }) {
+  const [before, after] = text.split("\u0000");
+  return after === undefined || !holder ? <>{text}</> : <>{before}<HolderLink id={holder} />{after}</>;
 }
 
 function Start({ job, still, bare }: { job: Job; still: boolean; bare?: boolean }) {

@@ -12,7 +12,7 @@ import type { Tone } from "../../states";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
 import { HolderLink, holderName, Holders } from "./holders";
-import { priorityText, type Job, type Row } from "./model";
+import { nextAttempt, priorityText, type Job, type Row } from "./model";
 import { detailText, parkedOn, whyText } from "./why";
 
 /** What a row can ask for. */
@@ -141,12 +141,13 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
 });
 
 function JobHead({ job }: { job: Job }) {
+  const again = nextAttempt(job);
   return (
     <>
       <span className="min-w-0 truncate font-medium" title={job.name}>{job.name}</span>
       <span className="hidden shrink-0 text-xs text-faint sm:inline">{job.job_type}</span>
       {job.priority === 5 ? null : <Badge tone={job.priority < 5 ? "accent" : "idle"} title={t("priority")}>{t("priority")} {priorityText(job.priority)}</Badge>}
-      {job.attempt > 0 ? <span className="hidden shrink-0 text-xs whitespace-nowrap text-warn lg:inline">{t("attempts", { n: job.attempt + 1 })}</span> : null}
+      {again > 0 ? <span className="hidden shrink-0 text-xs whitespace-nowrap text-warn lg:inline">{t("attempts", { n: again })}</span> : null}
       <span className="hidden min-w-0 gap-1 lg:flex">{job.locks.slice(0, 2).map((l) => <Chip key={l} icon={Lock} mono>{l}</Chip>)}</span>
     </>
   );

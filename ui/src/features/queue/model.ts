@@ -14,6 +14,12 @@ export function priorityText(n: number, before = ""): string {
   return word ? before + t(word) : String(n);
 }
 
+/** The attempt that a waiting job comes to after one that failed; 0 = none has. A run that goes on is still in its attempt. */
+export function nextAttempt(j: Pick<Job, "attempt" | "error" | "crash_policy">): number {
+  const goesOn = j.crash_policy === "resume" && j.error?.code === "interrupted";
+  return j.attempt > 0 && j.error && !goesOn ? j.attempt + 1 : 0;
+}
+
 /** A row of the board: a job, or the head of a group whose members follow. */
 export type Row = { kind: "group"; id: string; group: Group; shown: number } | { kind: "job"; id: string; job: Job; groupId: string | null; last: boolean };
 

@@ -401,10 +401,32 @@ it("moves to a position by what was seen there, when somebody was faster", async
   await page.locator(`[data-row="${await idOf("f")}"].flash`).waitFor();
 });
 
+it("shows all there is to know of a waiting job, by its name, Enter and the row", async () => {
+  const { job_id: id } = await f.call<{ job_id: string }>("POST", "/api/jobs", { trigger: "manual", job_type: "command", name: "known", params: { argv: ["echo", "a b"], env: { COLOUR: "blue" } }, locks: ["gpu:0"], hold: true, labels: { team: "red" }, timeout: "15m" });
+  const page = await f.page("/queue");
+  const drawer = page.getByRole("dialog");
+  const ways = [() => row(page, "known").getByRole("link", { name: "known" }).click(), () => row(page, "known").press("Enter"), () => row(page, "known").locator(`#why-${id}`).click()];
+  for (const way of ways) {
+    await way();
+    await drawer.locator("[data-because=held]").waitFor();
+    expect(new URL(page.url()).searchParams.get("job")).toBe(id);
+    for (const text of ["It is held: it does not start until somebody releases it.", "echo 'a b'", "COLOUR", "gpu:0", "team:red", "15\u202fmin", "job.queued"]) await drawer.getByText(text).first().waitFor();
+    expect(await axe(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await drawer.waitFor({ state: "detached" });
+    expect(new URL(page.url()).search).toBe("");
+  }
+  await row(page, "known").press("Enter");
+  await drawer.getByRole("button", { name: "Actions of known" }).click();
+  await page.getByRole("menuitem", { name: "Release" }).click();
+  await drawer.locator("[data-because]:not([data-because=held])").waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
 it("shows what a link names", async () => {
   const id = await idOf("d");
   const page = await f.page(`/queue?job=${id}`);
-  await page.locator(`[data-row="${id}"] input:checked`).waitFor({ state: "attached" });
+  await page.locator(`[data-job="${id}"]`).waitFor();
   await f.call("POST", `/api/jobs/${id}/cancel`);
   const gone = await f.page(`/queue?job=${id}`);
   await gone.locator("[data-elsewhere=CANCELLED]").waitFor();

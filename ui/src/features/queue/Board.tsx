@@ -29,6 +29,7 @@ const BulkDialog = lazy(() => import("./BulkDialog").then((m) => ({ default: m.B
 const CancelDialog = lazy(() => import("./CancelDialog").then((m) => ({ default: m.CancelDialog })));
 const EditDialog = lazy(() => import("./EditDialog").then((m) => ({ default: m.EditDialog })));
 const GroupDialog = lazy(() => import("./GroupDialog").then((m) => ({ default: m.GroupDialog })));
+const JobDrawer = lazy(() => import("./JobDrawer").then((m) => ({ default: m.JobDrawer })));
 const NoSlots = lazy(() => import("./NoSlots").then((m) => ({ default: m.NoSlots })));
 const NumberDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.NumberDialog })));
 
@@ -109,7 +110,7 @@ export function Board() {
           <Empty title={t("emptyTitle")} command={emptyCli} action={<Button icon={Sparkles} onClick={() => void jobActions.demo()} {...(demo.why ? { why: demo.why } : {})}>{t("demo")}</Button>}>{t("emptyText")}</Empty>
         </Section>
       ) : (
-        <Holders value={holders}><Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} /></Holders>
+        <Holders value={holders}><Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} onOpen={(job) => setUrl({ job }, job === "")} /></Holders>
       )}
       <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false }, true)} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
     </Page>
@@ -148,6 +149,8 @@ interface OrderProps {
   moving: Move;
   /** A job or group that the URL names: it is shown and selected once. */
   wantedId: string;
+  /** Opens a job's drawer; "" closes it. */
+  onOpen: (job: string) => void;
 }
 
 type Move = ReturnType<typeof useMove>;
@@ -158,7 +161,7 @@ function matches(r: Row, q: string): boolean {
   return text.toLowerCase().includes(q.toLowerCase());
 }
 
-function Order({ rows: all, total, complete, onMore, still, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId }: OrderProps) {
+function Order({ rows: all, total, complete, onMore, still, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId, onOpen }: OrderProps) {
   const rows = useMemo(() => all.filter((r) => matches(r, filter)), [all, filter]);
   const height = useRowHeight();
   const scroller = useRef<HTMLDivElement>(null);
@@ -215,7 +218,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
       return;
     }
     shownId.current = wantedId;
-    setSelected(new Set([wantedId]));
+    if (rows[index]?.kind === "group") setSelected(new Set([wantedId]));
     focusRow(index);
   }, [wantedId, rows, complete, onMore, focusRow]);
 
@@ -237,6 +240,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
   const rowActions: RowActions = {
     step: (row, step) => drop(chosen(row), stepFrom(rows, movable(rows, new Set(chosen(row))), step)),
     ask: (what, row) => onAsk({ what, row }),
+    open: (row) => row.kind === "job" && onOpen(row.id),
     duplicate: (job) => void actions.duplicate(job.job_id),
     hold: (job) => void actions.hold(job.job_id),
     release: (job) => void actions.release(job.job_id),
@@ -292,6 +296,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     else if (e.key === "ArrowUp" || e.key === "k") done(() => focusRow(Math.max(0, index - 1)));
     else if (e.key === "Home") done(() => focusRow(0));
     else if (e.key === "End") done(() => focusRow(rows.length - 1));
+    else if (e.key === "Enter") done(() => rowActions.open(row));
     else if (e.key === "x") done(() => rowActions.select(row, !selected.has(row.id), false));
     else if (e.key === "c" && !why) done(() => rowActions.cancel(row));
     else if (e.key === ".") done(() => e.currentTarget.querySelector<HTMLElement>("[data-menu]")?.click());
@@ -303,6 +308,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     if (e.job_id && (e.type === "job.started" || e.type === "job.cancelled") && selected.has(e.job_id)) setSelected((old) => new Set([...old].filter((id) => id !== e.job_id)));
   });
 
+  const opened = all.find((r) => r.id === wantedId);
   return (
     <Section title={t("waiting")} count={total} className="flex min-h-80 grow flex-col">
       <p id="drag-help" className="sr-only">{t("dragHelp")}</p>
@@ -344,6 +350,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
           {lifted ? <div data-drop={lifted.at} aria-hidden className="pointer-events-none absolute inset-x-0 z-10 h-0.5 rounded-full bg-accent" style={{ top: Math.max(0, lifted.at * height - 1) }} /> : null}
         </div>
       </div>
+      <Suspense>{opened?.kind === "job" ? <JobDrawer key={opened.id} row={opened} still={still} why={why} actions={rowActions} onClose={() => onOpen("")} /> : null}</Suspense>
       {complete ? null : <p className="pt-2 text-xs text-faint">{t("more", { n: Math.max(0, total - rows.length) })}</p>}
     </Section>
   );

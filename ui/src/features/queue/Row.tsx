@@ -19,6 +19,7 @@ import { detailText, parkedOn, whyText } from "./why";
 export interface RowActions {
   step(row: Row, step: "up" | "down" | "top" | "bottom"): void;
   ask(what: "position" | "priority" | "edit", row: Row): void;
+  open(row: Row): void;
   duplicate(job: Job): void;
   hold(job: Job): void;
   release(job: Job): void;
@@ -74,7 +75,8 @@ function Start({ job, still, bare }: { job: Job; still: boolean; bare?: boolean 
   return <span {...(bare ? {} : { "data-eta": job.estimated_start_at })} title={span || undefined} className={cx("truncate whitespace-nowrap", !bare && "block")}>{fromNow(Date.parse(job.estimated_start_at), now)}{span ? <span className="ml-1.5 hidden text-xs text-faint xl:inline">{span}</span> : null}</span>;
 }
 
-function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
+/** The menu of a row. */
+export function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
   const off = why ? { why } : {};
   const moves: MenuItem[] = [
     { label: t("up"), icon: ArrowUp, keys: "Alt ↑", onSelect: () => a.step(row, "up"), ...off },
@@ -113,7 +115,8 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
       // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
       tabIndex={active ? 0 : -1}
       onFocus={() => actions.focus(index)} onKeyDown={(e) => actions.key(e, row, index)}
-      className={cx(columns, "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
+      onClick={(e) => e.target instanceof Element && !e.target.closest("a,button,input,label,[role=menu]") && actions.open(row)}
+      className={cx(columns, row.kind === "job" && "cursor-pointer", "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
     >
       <button type="button" aria-label={t("drag", { name })} tabIndex={-1} disabled={!!why} title={why || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11">
         <GripVertical aria-hidden className="size-4" />
@@ -144,7 +147,7 @@ function JobHead({ job }: { job: Job }) {
   const again = nextAttempt(job);
   return (
     <>
-      <span className="min-w-0 truncate font-medium" title={job.name}>{job.name}</span>
+      <Link to="/queue" search={(s: object) => ({ ...s, job: job.job_id })} tabIndex={-1} className="min-w-0 truncate font-medium hover:underline" title={job.name}>{job.name}</Link>
       <span className="hidden shrink-0 text-xs text-faint sm:inline">{job.job_type}</span>
       {job.priority === 5 ? null : <Badge tone={job.priority < 5 ? "accent" : "idle"} title={t("priority")}>{t("priority")} {priorityText(job.priority)}</Badge>}
       {again > 0 ? <span className="hidden shrink-0 text-xs whitespace-nowrap text-warn lg:inline">{t("attempts", { n: again })}</span> : null}

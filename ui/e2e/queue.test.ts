@@ -78,6 +78,17 @@ it("keeps the focus at the job, and says where it went", async () => {
   await until(async () => (await order()).join("") === "bcdaef", "three moves");
   expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("a");
   expect(await page.locator("#announce").textContent()).toContain("a moved to position 4 of 6");
+  // The last move can be taken back, unless somebody has changed the order since.
+  const undo = page.getByRole("button", { name: "Undo" });
+  await undo.click();
+  await until(async () => (await order()).join("") === "bcadef", "the place before");
+  await row(page, "a").press("Alt+ArrowDown");
+  await until(async () => (await order()).join("") === "bcdaef", "another move");
+  await undo.waitFor();
+  await f.call("PUT", "/api/queue/order", { job_id: await idOf("f"), top: true });
+  await undo.click();
+  await page.getByText("The order has changed meanwhile, not moved").waitFor();
+  expect((await order()).join("")).toBe("fbcdae");
 });
 
 it("moves several, cancels, and takes back", async () => {
@@ -89,7 +100,7 @@ it("moves several, cancels, and takes back", async () => {
   await page.getByRole("button", { name: "Clear selection" }).click();
   await row(page, "c").press("c");
   await until(async () => (await order()).join("") === "beadf", "cancelled");
-  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("button", { name: "Undo" }).last().click();
   await until(async () => (await order()).join("") === "beacdf", "back");
 });
 

@@ -73,7 +73,9 @@ it("gives the same call for a drag, a key, a button and the menu", async () => {
 
 it("keeps the focus at the job, and says where it went", async () => {
   const page = await f.page("/queue");
-  await row(page, "a").focus();
+  await row(page, "a").waitFor();
+  await page.keyboard.press("j");
+  await until(() => row(page, "a").evaluate((e) => e === document.activeElement), "the focus in the first row");
   for (let i = 0; i < 3; i++) await row(page, "a").press("Alt+ArrowDown");
   await until(async () => (await order()).join("") === "bcdaef", "three moves");
   expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("a");

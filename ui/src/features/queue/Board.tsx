@@ -260,9 +260,13 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     key: (e, row, index) => onKey(e, row, index),
   };
 
+  // Without a row that has the focus they go to where it was last, at first to the first.
+  useShortcut("j", () => focusRow(Math.min(active, rows.length - 1)));
+  useShortcut("k", () => focusRow(Math.min(active, rows.length - 1)));
   const say = (key: "lifted" | "dropAt" | "putBack", row: Row, at: number) => announce(t(key, { name: rowName(row), n: Math.min(at, rows.length - 1) + 1, m: total }));
   function onKey(e: KeyboardEvent<HTMLElement>, row: Row, index: number): void {
-    if (e.target !== e.currentTarget) return;
+    // The handle moves as its row does.
+    if (e.target !== e.currentTarget && !((e.altKey || e.key === " " || lifted?.by === "keys") && e.target instanceof Element && e.target.closest("[data-grip]"))) return;
     const done = (f?: () => void) => {
       e.preventDefault();
       e.stopPropagation();

@@ -84,7 +84,7 @@ function Loaded({ run }: { run: Run }) {
                 { id: "input", label: t("tabInput"), content: <InputTab run={run} onEdit={() => setRerun(true)} why={noRepeat} /> },
                 { id: "output", label: t("tabOutput"), count: Object.keys(run.outputs).length || undefined, content: <OutputTab run={run} /> },
                 { id: "artifacts", label: t("tabArtifacts"), count: files || undefined, content: <ArtifactsTab run={run} open={at.artifact} onOpen={(artifact) => set({ artifact }, true)} /> },
-                { id: "events", label: t("tabEvents"), content: <EventsTab run={run} /> },
+                { id: "events", label: t("tabEvents"), content: <EventsTab job={run.job_id} run={run.run_id} /> },
                 { id: "webhooks", label: t("tabWebhooks"), content: <WebhooksTab run={run} /> },
               ]}
             />

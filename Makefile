@@ -89,7 +89,7 @@ unit: ## run unit tests, the store suite and the end-to-end tests
 modules: ## run the test modules under e2e/ that have a go.mod of their own
 	@for mod in $$(git ls-files -co --exclude-standard -- 'e2e/*go.mod'); do \
 		echo "module $$(dirname $$mod)"; \
-		(tool="$$(scripts/tool.sh gotestsum)"; cd "$$(dirname $$mod)" && go vet ./... && "$$tool" --format pkgname-and-test-fails -- $(GOTEST) -timeout 10m ./...); \
+		(tool="$$(scripts/tool.sh gotestsum)"; cd "$$(dirname $$mod)" && go vet ./... && "$$tool" --format pkgname-and-test-fails -- $(GOTEST) -timeout 20m ./...); \
 	done
 
 .PHONY: race

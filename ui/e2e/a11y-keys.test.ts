@@ -99,7 +99,9 @@ it("finds why a job waits", async () => {
 
 it("adds a job", async () => {
   const page = await open("/queue");
+  await page.getByRole("button", { name: "Add job" }).first().waitFor(); // from now on the board hears keys
   await keys(page, "n");
+  await page.getByRole("dialog").waitFor();
   await to(page, /^Name/);
   await page.keyboard.type("typed");
   await to(page, /^Item 1/);

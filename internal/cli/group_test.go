@@ -189,7 +189,7 @@ func TestLockRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := serve(t, "QUEUED")
-			out, talk, code := f.invoke(t.Context(), t, "", "lock", "run", c.lock, "--ttl", "1s", "--", "/bin/sh", "-c", c.script)
+			out, talk, code := f.invoke(t.Context(), t, "", "lock", "run", c.lock, "--ttl", "5s", "--", "/bin/sh", "-c", c.script)
 			if code != c.code || out != c.out {
 				t.Errorf("exit %d, out %q, talk %q", code, out, talk)
 			}

@@ -240,7 +240,7 @@ func (y *year) down(now time.Time) time.Time {
 }
 
 // kill lets a planner die before or after it has written a decision. What it has
-// claimed waits until its claims end.
+// claimed waits until its claims end; the others see to what it has not.
 func (y *year) kill() {
 	y.crash.mu.Lock()
 	y.crash.next, y.crash.lost = 1+y.rng.IntN(2), nil
@@ -251,6 +251,7 @@ func (y *year) kill() {
 	q.lost = y.crash.lost
 	y.crash.next, y.crash.dead = 0, false
 	y.crash.mu.Unlock()
+	y.tick()
 	y.quiet = append(y.quiet, q)
 	y.clock.Set(q.to)
 }

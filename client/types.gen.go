@@ -960,6 +960,18 @@ type Instance struct {
 	LeaseUntil time.Time `json:"lease_until"`
 }
 
+// Interrupted is the schema of that name in the API.
+type Interrupted struct {
+	// Failed: jobs and direct requests that failed by it. Jobs that had been asked to stop are not counted.
+	Failed int `json:"failed"`
+	// Requeued: jobs that went back into the queue, to be done again or to go on.
+	Requeued int `json:"requeued"`
+	// RunID: the run of those failed that started first.
+	RunID *string `json:"run_id"`
+	// Since: when that run started: the others of those failed started later, and before started_at.
+	Since *time.Time `json:"since"`
+}
+
 // Job is the schema of that name in the API.
 type Job struct {
 	JobID           string  `json:"job_id"`
@@ -2106,7 +2118,9 @@ type Overview struct {
 	StartedAt time.Time `json:"started_at"`
 	// Restored: jobs that waited when the server had started, and were there before; 10000 = that many or more; null for who may not read jobs.
 	Restored *int `json:"restored"`
-	Paused   bool `json:"paused"`
+	// Interrupted: what ran on servers that died and was taken over by this one since its start; null for who may not read jobs.
+	Interrupted *Interrupted `json:"interrupted"`
+	Paused      bool         `json:"paused"`
 	// PausedBy: null for other tenants than the default one.
 	PausedBy *string `json:"paused_by"`
 	// PausedReason: null for other tenants than the default one.
@@ -4100,6 +4114,8 @@ type WorkflowRunInput struct {
 	Tag string `json:"tag,omitempty"`
 	// Name: for people; the workflow's id if absent.
 	Name string `json:"name,omitempty"`
+	// Trigger: manual when a person asked for it.
+	Trigger string `json:"trigger,omitempty"`
 	// Priority: lower is sooner; 5 if absent.
 	Priority *int              `json:"priority,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`

@@ -102,6 +102,9 @@ type Options struct {
 	// lease was lost; nil = there is none.
 	Version    string
 	InstanceID func() string
+	// Interrupted tells what of a tenant ran on servers that died and was taken over
+	// since the start; nil: nothing.
+	Interrupted func(tenant string) queue.Interruptions
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.
 	BehindProxy bool

@@ -18,7 +18,7 @@ func (s *service) overviewRoutes() []operation {
 		{
 			ID: "get_overview", Method: http.MethodGet, Path: "/api/overview", Scope: access.SystemRead, Tag: "system",
 			Summary: "Show what needs attention",
-			Doc:     "Numbers for the frame of every page: whether the queue is paused, what waits for a person, what a restart has brought back. It is cheap.",
+			Doc:     "Numbers for the frame of every page: whether the queue is paused, what waits for a person, what a restart has brought back and what a crash has interrupted. It is cheap.",
 			Answers: []answer{{Status: http.StatusOK, Doc: "the numbers", Body: wire.Overview{}}}, Handle: s.getOverview,
 		},
 		{
@@ -100,6 +100,11 @@ func (s *service) overviewOf(r *request, out wire.Overview) (reply, error) {
 			return reply{}, err
 		}
 		out.Restored = &n
+		out.Interrupted = &wire.Interrupted{}
+		if s.Interrupted != nil {
+			n := s.Interrupted(r.tenant())
+			out.Interrupted = wire.InterruptedOf(n.Failed, n.Requeued, n.RunID, n.Since)
+		}
 	}
 	if r.principal.May(access.ApprovalsRead) {
 		n, err := s.Store.Views.PendingApprovals(r.Context(), r.tenant())

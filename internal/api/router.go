@@ -201,7 +201,25 @@ func (t *router) missing(w http.ResponseWriter, r *http.Request, inAPI bool) {
 			return
 		}
 	}
+	if !inAPI && (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		lost(w, r)
+		return
+	}
 	t.s.fail(w, r, fault.Newf(fault.NotFound, "there is nothing at %s", clip(r.URL.Path)))
+}
+
+// lost answers a person who has typed a wrong address, with the way to the pages.
+func lost(w http.ResponseWriter, r *http.Request) {
+	language, title, link := "en", "There is nothing here.", "Open Runsheet"
+	if strings.HasPrefix(r.Header.Get("Accept-Language"), "ko") {
+		language, title, link = "ko", "이 주소에는 아무것도 없습니다.", "Runsheet 열기"
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Add("Vary", "Accept, Accept-Language")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = fmt.Fprintf(w, "<!doctype html>\n<html lang=%q><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Runsheet</title><h1>%s</h1><p><a href=\"/ui/\">%s</a></p></html>\n", language, title, link)
 }
 
 // rebase returns r with another path. The escaped form is dropped unless it

@@ -13,6 +13,7 @@ import (
 	"github.com/runsheet/runsheet/internal/api/wire"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
+	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -71,6 +72,30 @@ func TestOverviewTellsWhatARestartBroughtBack(t *testing.T) {
 			t.Errorf("restored %v", v["restored"])
 		}
 		again.addJob(echoJob)
+	}
+}
+
+func TestOverviewTellsWhatACrashInterrupted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if v := b.call("GET", "/api/overview", "").json(t)["interrupted"]; cmp.Diff(map[string]any{"failed": 0.0, "requeued": 0.0, "run_id": nil, "since": nil}, v) != "" {
+		t.Errorf("nothing was interrupted, but %v", v)
+	}
+	since := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	again := setupOn(t, b.store, func(o *api.Options) {
+		o.Interrupted = func(tenant string) queue.Interruptions {
+			if tenant != access.DefaultTenant {
+				return queue.Interruptions{}
+			}
+			return queue.Interruptions{Failed: 2, Requeued: 1, RunID: "run_1", Since: since}
+		}
+	})
+	got := want(t, again.as(access.Viewer, "GET", "/api/overview", ""), 200, "").json(t)["interrupted"]
+	if diff := cmp.Diff(map[string]any{"failed": 2.0, "requeued": 1.0, "run_id": "run_1", "since": "2026-03-01T09:00:00Z"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if v, _ := again.as("stranger", "GET", "/api/overview", "").json(t)["interrupted"].(map[string]any); v["failed"] != 0.0 {
+		t.Errorf("a stranger sees %v", v)
 	}
 }
 
@@ -413,4 +438,22 @@ func TestParamsThatMakeEquals(t *testing.T) {
 	want(t, b.call("PATCH", "/api/jobs/"+second, `{"params":{"text":"c"}}`), 200, "")
 	want(t, b.call("POST", "/api/jobs", `{"template_id":"one","params":{"text":"c"}}`), 409, "not_unique")
 	want(t, b.call("POST", "/api/jobs", `{"template_id":"one","params":{"text":"b"}}`), 201, "")
+}
+
+// TestLostPersonsFindThePages: a browser that asks for what is not there gets a page
+// with a link, a program the problem document; below /api everybody gets the latter.
+func TestLostPersonsFindThePages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const html = "text/html,application/xhtml+xml,*/*;q=0.8"
+	page := b.call("GET", "/foo", "", "Accept", html)
+	if page.StatusCode != 404 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") || !strings.Contains(string(page.body), `href="/ui/"`) || !strings.Contains(string(page.body), "nothing here") {
+		t.Errorf("a browser sees %d %s", page.StatusCode, page.body)
+	}
+	if korean := b.call("GET", "/foo", "", "Accept", html, "Accept-Language", "ko-KR,ko;q=0.9"); !strings.Contains(string(korean.body), `lang="ko"`) {
+		t.Errorf("in Korean: %s", korean.body)
+	}
+	want(t, b.call("GET", "/foo", ""), 404, "not_found")
+	want(t, b.call("POST", "/foo", "", "Accept", html), 404, "not_found")
+	want(t, b.call("GET", "/api/foo", "", "Accept", html), 404, "not_found")
 }

@@ -50,7 +50,10 @@ func TestWorkflowTags(t *testing.T) {
 	if m := want(t, b.call("POST", "/api/workflows/etl/activate", `{"tag":"2026-q1"}`), 200, "").json(t); m["version"] != 1.0 {
 		t.Errorf("activated: %v", m)
 	}
-	if r := want(t, b.call("POST", "/api/workflows/etl/run", `{"tag":"stable"}`), 201, "").json(t); r["version"] != 2.0 {
+	if r := want(t, b.call("POST", "/api/workflows/etl/run", `{"tag":"stable","trigger":"manual"}`), 201, "").json(t); r["trigger"] != "manual" {
+		t.Errorf("a person's run says it was started by %v", r["trigger"])
+	}
+	if r := want(t, b.call("POST", "/api/workflows/etl/run", `{"tag":"stable"}`), 201, "").json(t); r["version"] != 2.0 || r["trigger"] != "api" {
 		t.Errorf("run: %v", r)
 	}
 	want(t, b.call("DELETE", "/api/workflows/etl/tags/stable", "", "If-Match", `"1"`), 412, "version_mismatch")

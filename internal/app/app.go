@@ -301,7 +301,7 @@ func (a *App) apiOptions() api.Options {
 		Store: a.store, Tasks: a.tasks, Blobs: a.blobs, Logs: a.logs, Feed: a.feed, Checkpoints: a.checkpoints, Identity: a.identity, OIDC: a.oidc, Backup: a.backup,
 		Zone: a.zone(), BehindProxy: a.o.Config.BehindProxy, CheckTarget: a.checkTarget, WithoutLegacy: !a.o.Config.Legacy, LegacyZone: a.legacyZone(), ArtifactLimits: a.artifactLimits(),
 		Hosts: a.o.Config.AllowedHosts, Listen: a.listener.Addr().String(),
-		Version: a.o.Version, InstanceID: a.engine.InstanceID, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log, Vault: a.vault,
+		Version: a.o.Version, InstanceID: a.engine.InstanceID, Interrupted: a.engine.Interruptions, Health: a.health, Metrics: a.metrics, Clock: a.o.Clock, Logger: a.log, Vault: a.vault,
 		Direct: api.DirectRoutes(), Lane: a.engine, CreateMissingDirective: a.o.Config.LLMCreateMissing,
 		Config: a.settings, Demo: demo{a}, Calendars: a.almanac, LLM: a.llm, LLMModel: a.o.Config.LLM.Model, Versions: a.flows, Running: a.flows,
 	}

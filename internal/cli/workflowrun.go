@@ -77,6 +77,7 @@ until the run has ended and exits 0 (completed), 1 (failed), 9 (cancelled or ski
 				return err
 			}
 			in.Name, in.Version, in.Tag = name, version.number, version.tag
+			in.Trigger = "manual"
 			r, err := cl.RunWorkflow(c.Context(), args[0], in, client.Call{IdempotencyKey: key})
 			if err != nil {
 				return err

@@ -125,6 +125,8 @@ type Engine struct {
 	active   map[string]*attempt // by run id
 	calls    map[string]*call    // direct requests of this process, by run id
 	closing  bool                // no more calls are taken
+	// interrupted is by tenant.
+	interrupted map[string]Interruptions
 
 	// affine says that the last claim went by model_affinity.
 	affine atomic.Bool
@@ -155,7 +157,7 @@ func New(o Options) *Engine {
 	}
 	return &Engine{
 		o: o, log: o.Logger, quiet: quiet{clock: o.Clock}, wake: make(chan struct{}, 1),
-		active: map[string]*attempt{}, calls: map[string]*call{},
+		active: map[string]*attempt{}, calls: map[string]*call{}, interrupted: map[string]Interruptions{},
 		ready: make(chan struct{}), closed: make(chan struct{}), over: make(chan struct{}),
 	}
 }

@@ -326,7 +326,7 @@ func TestRecoverLeftovers(t *testing.T) {
 		}
 		return nil
 	}
-	b.start()
+	e := b.start()
 	if !slices.Equal(swept, []string{fail.ID, again.ID, ask.ID}) {
 		t.Errorf("swept %v", swept)
 	}
@@ -341,6 +341,16 @@ func TestRecoverLeftovers(t *testing.T) {
 	}
 	if j := b.ended(b.add(func(j *job.Job) { j.Locks = []string{"gpu:0"} }).ID); j.State != job.Completed {
 		t.Errorf("the lock of the dead attempt is still held: %+v", j)
+	}
+	n := e.Interruptions(tenant)
+	if n.Failed != 2 || n.Requeued != 1 || n.RunID == "" || n.Since.IsZero() {
+		t.Errorf("interrupted %+v", n)
+	}
+	if r, err := b.store.Runs.Run(ctx, tenant, n.RunID); err != nil || r.JobID != fail.ID && r.JobID != ask.ID {
+		t.Errorf("the run that failed: %+v, %v", r, err)
+	}
+	if other := e.Interruptions("ten_other"); other != (queue.Interruptions{}) {
+		t.Errorf("another tenant: %+v", other)
 	}
 }
 

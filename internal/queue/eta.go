@@ -22,6 +22,10 @@ const (
 	foreseeEvery = time.Second
 	// learnEvery is how often the durations of finished runs are read.
 	learnEvery = 15 * time.Second
+	// A run that takes longer than overrunOf times the 90 % quantile of its kind, and
+	// than overrunAtLeast, ends nobody knows when.
+	overrunOf      = 3
+	overrunAtLeast = 2 * time.Minute
 	// learned is how many durations of a kind are read, maxKinds how many kinds.
 	learned  = 50
 	maxKinds = 200
@@ -220,6 +224,9 @@ func (f *Forecaster) input(s job.Snapshot, front store.Front) forecast.Input {
 			ID: o.JobID + o.RunID, Elapsed: s.Now.Sub(o.Since), Span: f.span(o.Needs.Type, o.Needs.TemplateID), Resources: claim.Takes(o.Needs),
 			Slot: o.Group == "" || !slotOf[o.Group], Group: o.Group,
 		}
+		if overrun(r.Elapsed, r.Span) {
+			r.Span = forecast.Span{}
+		}
 		slotOf[o.Group] = true
 		in.Running = append(in.Running, r)
 		b.Note(in.Capacity, o.Needs.Resources())
@@ -248,6 +255,12 @@ func (f *Forecaster) input(s job.Snapshot, front store.Front) forecast.Input {
 		}
 	}
 	return in
+}
+
+// overrun reports whether a run has outlived its kind's history so far that this
+// says nothing of its end: it is another thing than the runs before, or it hangs.
+func overrun(elapsed time.Duration, s forecast.Span) bool {
+	return s.Count > 0 && elapsed > max(overrunOf*s.P90, overrunAtLeast)
 }
 
 func (f *Forecaster) waiting(s job.Snapshot, j job.Job) forecast.Waiting {

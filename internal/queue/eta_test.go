@@ -115,6 +115,35 @@ func TestForecasterLearns(t *testing.T) {
 	b.near("the one with the lock", f.Of(locked, 3), time.Hour-2*time.Second)
 }
 
+// TestForecasterKnowsNotWhenAnOverrunEnds: what waits behind a run that takes a little
+// longer than others has an estimate, and none once that run has outlived its kind.
+func TestForecasterKnowsNotWhenAnOverrunEnds(t *testing.T) {
+	t.Parallel()
+	b := newForetold(t)
+	for range 20 {
+		b.add()
+		b.work(time.Minute)
+	}
+	b.add()
+	cs, err := b.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Room: 1, Decide: claim.Decide})
+	b.ok(err)
+	if len(cs.Started) != 1 {
+		t.Fatalf("%d started", len(cs.Started))
+	}
+	behind := b.add()
+	f := queue.NewForecaster(b.store, b.clock)
+	b.clock.Advance(150 * time.Second)
+	b.ok(f.Refresh(t.Context()))
+	if e := f.Of(behind, 0); !e.Known {
+		t.Errorf("after two and a half times the usual: %+v", e)
+	}
+	b.clock.Advance(time.Minute)
+	b.ok(f.Refresh(t.Context()))
+	if e := f.Of(behind, 0); e.Known || e.Reason != forecast.ReasonNoDurations {
+		t.Errorf("after three and a half times the usual: %+v", e)
+	}
+}
+
 // TestForecasterPutsDirectRequestsFirst: they start one after the other, jobs
 // behind them, also one that came since the last look. Of a request that does not
 // wait nothing is known.

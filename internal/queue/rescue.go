@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
@@ -155,10 +156,60 @@ func (e *Engine) runsHere(l store.Leftover) bool {
 
 func (e *Engine) interrupt(ctx context.Context, l store.Leftover) error {
 	if l.Job.ID == "" {
-		return e.interruptDirect(ctx, l.Run)
+		err := e.interruptDirect(ctx, l.Run)
+		if err == nil {
+			e.countInterrupted(l.Run, job.Failed)
+		}
+		return err
 	}
-	at := e.o.Clock.Now()
-	return e.conclude(ctx, l.Job, l.Run, nil, interrupted(at, l.Run.Result))
+	ends := interrupted(e.o.Clock.Now(), l.Run.Result)
+	var became job.State
+	err := e.conclude(ctx, l.Job, l.Run, nil, func(j job.Job) (any, any) {
+		forJob, forRun := ends(j)
+		if c, err := job.Apply(j, forJob); err == nil {
+			became = c.After.State
+		}
+		return forJob, forRun
+	})
+	if err == nil {
+		e.countInterrupted(l.Run, became)
+	}
+	return err
+}
+
+// Interruptions counts what ran on instances that died, and that this process took
+// over, by what became of it.
+type Interruptions struct {
+	// Failed ended by it, direct requests among them; Requeued wait or go on. Jobs that
+	// had been asked to stop are in neither.
+	Failed, Requeued int
+	// RunID is one run of those that failed, Since when the first of them started.
+	RunID string
+	Since time.Time
+}
+
+// Interruptions are those of a tenant since the start.
+func (e *Engine) Interruptions(tenant string) Interruptions {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.interrupted[tenant]
+}
+
+func (e *Engine) countInterrupted(r run.Run, became job.State) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := e.interrupted[r.Tenant]
+	// Others were to stop.
+	if became == job.Queued {
+		n.Requeued++
+	}
+	if became == job.Failed {
+		n.Failed++
+		if n.RunID == "" || r.StartedAt.Before(n.Since) {
+			n.RunID, n.Since = r.ID, r.StartedAt
+		}
+	}
+	e.interrupted[r.Tenant] = n
 }
 
 // conclude ends an attempt. events makes the job's and the run's event from

@@ -53,6 +53,21 @@ it("says that the server is gone, catches up, and that nothing was lost by the r
   expect(await page.locator("[data-banner]").count()).toBe(0);
   await page.reload();
   await page.locator("[data-restored='2']").waitFor();
+  expect(await page.locator("[data-interrupted]").count()).toBe(0);
+});
+
+it("says which running job a crash has ended, and leads to its run", async () => {
+  const page = await f.page("/queue");
+  await f.call("POST", "/api/jobs", { trigger: "manual", job_type: "command", name: "cut off", params: { argv: ["sleep", "900"] }, position: 0 });
+  await f.call("POST", "/api/queue/resume", {});
+  const running = async () => ((await f.call("GET", "/api/queue")) as { running: { name: string }[] }).running.some((r) => r.name === "cut off");
+  await until(running, "it runs");
+  await f.call("POST", "/api/queue/pause", {});
+  await f.server.kill();
+  await f.server.run();
+  await page.reload();
+  await page.locator("[data-interrupted='1'] a").click();
+  await page.getByRole("heading", { name: "cut off" }).waitFor();
 });
 
 it("notices a socket that is open and silent", async () => {

@@ -18,6 +18,8 @@ const order = async () => (await waiting()).map((j) => j.name);
 const idOf = async (name: string) => (await waiting()).find((j) => j.name === name)?.job_id ?? "";
 const seen = (page: Page) => page.locator("[data-row]").evaluateAll((all) => all.map((e) => [e.getBoundingClientRect().top, e.getAttribute("aria-label") ?? ""] as const).sort((a, b) => a[0] - b[0]).map((e) => e[1]));
 const row = (page: Page, name: string) => page.getByRole("listitem", { name, exact: true });
+// The offer to take back what a message tells; that of a step before may still be there.
+const undo = (page: Page, text: string | RegExp) => page.getByRole("listitem").filter({ hasText: text }).getByRole("button", { name: "Undo" });
 
 // A fresh order of six waiting jobs; nothing starts.
 beforeEach(async () => {
@@ -73,11 +75,24 @@ it("gives the same call for a drag, a key, a button and the menu", async () => {
 
 it("keeps the focus at the job, and says where it went", async () => {
   const page = await f.page("/queue");
-  await row(page, "a").focus();
+  await row(page, "a").waitFor();
+  await page.keyboard.press("j");
+  await until(() => row(page, "a").evaluate((e) => e === document.activeElement), "the focus in the first row");
   for (let i = 0; i < 3; i++) await row(page, "a").press("Alt+ArrowDown");
   await until(async () => (await order()).join("") === "bcdaef", "three moves");
   expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("a");
   expect(await page.locator("#announce").textContent()).toContain("a moved to position 4 of 6");
+  // The last move can be taken back, unless somebody has changed the order since.
+  await undo(page, "a moved to position 4 of 6").click();
+  await until(async () => (await order()).join("") === "bcadef", "the place before");
+  await row(page, "a").press("Alt+ArrowDown");
+  await until(async () => (await order()).join("") === "bcdaef", "another move");
+  const again = undo(page, "a moved to position 4 of 6");
+  await again.waitFor();
+  await f.call("PUT", "/api/queue/order", { job_id: await idOf("f"), top: true });
+  await again.click();
+  await page.getByText("The order has changed meanwhile, not moved").waitFor();
+  expect((await order()).join("")).toBe("fbcdae");
 });
 
 it("moves several, cancels, and takes back", async () => {
@@ -89,7 +104,7 @@ it("moves several, cancels, and takes back", async () => {
   await page.getByRole("button", { name: "Clear selection" }).click();
   await row(page, "c").press("c");
   await until(async () => (await order()).join("") === "beadf", "cancelled");
-  await page.getByRole("button", { name: "Undo" }).click();
+  await undo(page, "c was cancelled").click();
   await until(async () => (await order()).join("") === "beacdf", "back");
 });
 
@@ -101,9 +116,8 @@ it("groups some of the waiting jobs, takes it back, and ungroups them", async ()
     // What the page shows, without the heads of groups, is the order that the API tells.
     const ids = await waiting().then((all) => all.map((j) => j.job_id));
     expect(await status()).toEqual(ids);
-    await until(async () => (await page.locator("[data-row^=job_]").count()) === ids.length && (await page.locator("[data-row^=group_]").count()) === groups, `the rows of ${what}`);
-    const shown = await page.locator("[data-row^=job_]").evaluateAll((all) => all.map((e) => [e.getBoundingClientRect().top, e.getAttribute("data-row")] as const).sort((x, y) => x[0] - y[0]).map((e) => e[1]));
-    expect(shown).toEqual(ids);
+    const shown = () => page.locator("[data-row^=job_]").evaluateAll((all) => all.map((e) => [e.getBoundingClientRect().top, e.getAttribute("data-row")] as const).sort((x, y) => x[0] - y[0]).map((e) => e[1]));
+    await until(async () => (await shown()).join() === ids.join() && (await page.locator("[data-row^=group_]").count()) === groups, `the rows of ${what}`);
   };
   const calls = changes(page);
   await row(page, "f").press("c");
@@ -121,7 +135,7 @@ it("groups some of the waiting jobs, takes it back, and ungroups them", async ()
   await both("abdec", 1, "the group");
   expect(calls.at(-1)?.path).toBe("/api/job-groups");
   // The undo puts everything where it was.
-  await page.getByRole("button", { name: "Undo" }).last().click();
+  await undo(page, /in the group night.s batch/).click();
   await both("abcde", 0, "the old order");
   // The same by keys alone, through the menu of a row, one after another.
   for (const n of ["e", "c"]) await row(page, n).press("x");
@@ -135,7 +149,7 @@ it("groups some of the waiting jobs, takes it back, and ungroups them", async ()
   await row(page, "chain").press(".");
   await page.getByRole("menuitem", { name: "Ungroup" }).press("Enter");
   await both("abced", 0, "no group");
-  await page.getByRole("button", { name: "Undo" }).last().click();
+  await undo(page, "The jobs of chain stand alone again").click();
   await both("abced", 1, "the group again");
   await row(page, "chain").press("x");
   await page.getByRole("button", { name: "Ungroup" }).click();
@@ -401,10 +415,32 @@ it("moves to a position by what was seen there, when somebody was faster", async
   await page.locator(`[data-row="${await idOf("f")}"].flash`).waitFor();
 });
 
+it("shows all there is to know of a waiting job, by its name, Enter and the row", async () => {
+  const { job_id: id } = await f.call<{ job_id: string }>("POST", "/api/jobs", { trigger: "manual", job_type: "command", name: "known", params: { argv: ["echo", "a b"], env: { COLOUR: "blue" } }, locks: ["gpu:0"], hold: true, labels: { team: "red" }, timeout: "15m" });
+  const page = await f.page("/queue");
+  const drawer = page.getByRole("dialog");
+  const ways = [() => row(page, "known").getByRole("link", { name: "known" }).click(), () => row(page, "known").press("Enter"), () => row(page, "known").locator(`#why-${id}`).click()];
+  for (const way of ways) {
+    await way();
+    await drawer.locator("[data-because=held]").waitFor();
+    expect(new URL(page.url()).searchParams.get("job")).toBe(id);
+    for (const text of ["It is held: it does not start until somebody releases it.", "echo 'a b'", "COLOUR", "gpu:0", "team:red", "15\u202fmin", "job.queued"]) await drawer.getByText(text).first().waitFor();
+    expect(await axe(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await drawer.waitFor({ state: "detached" });
+    expect(new URL(page.url()).search).toBe("");
+  }
+  await row(page, "known").press("Enter");
+  await drawer.getByRole("button", { name: "Actions of known" }).click();
+  await page.getByRole("menuitem", { name: "Release" }).click();
+  await drawer.locator("[data-because]:not([data-because=held])").waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
 it("shows what a link names", async () => {
   const id = await idOf("d");
   const page = await f.page(`/queue?job=${id}`);
-  await page.locator(`[data-row="${id}"] input:checked`).waitFor({ state: "attached" });
+  await page.locator(`[data-job="${id}"]`).waitFor();
   await f.call("POST", `/api/jobs/${id}/cancel`);
   const gone = await f.page(`/queue?job=${id}`);
   await gone.locator("[data-elsewhere=CANCELLED]").waitFor();

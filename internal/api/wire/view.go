@@ -11,19 +11,34 @@ import (
 
 // Overview is what every page shows around its own content.
 type Overview struct {
-	Seq              int64     `json:"seq" doc:"position in the log of events that is not newer than the answer: follow events since it"`
-	Time             time.Time `json:"time" doc:"the server's clock"`
-	Version          string    `json:"version" doc:"of the server"`
-	StartedAt        time.Time `json:"started_at" doc:"of the server"`
-	Restored         *int      `json:"restored" doc:"jobs that waited when the server had started, and were there before; 10000 = that many or more; null for who may not read jobs"`
-	Paused           bool      `json:"paused"`
-	PausedBy         *string   `json:"paused_by" doc:"null for other tenants than the default one"`
-	PausedReason     *string   `json:"paused_reason" doc:"null for other tenants than the default one"`
-	Workers          int       `json:"workers" doc:"number of slots"`
-	Queued           int       `json:"queued" doc:"jobs that wait"`
-	Running          int       `json:"running"`
-	FailedToday      int       `json:"failed_today" doc:"since midnight in the installation's time zone"`
-	PendingApprovals *int      `json:"pending_approvals" doc:"null for who may not read approvals"`
+	Seq       int64     `json:"seq" doc:"position in the log of events that is not newer than the answer: follow events since it"`
+	Time      time.Time `json:"time" doc:"the server's clock"`
+	Version   string    `json:"version" doc:"of the server"`
+	StartedAt time.Time `json:"started_at" doc:"of the server"`
+	Restored  *int      `json:"restored" doc:"jobs that waited when the server had started, and were there before; 10000 = that many or more; null for who may not read jobs"`
+	// Interrupted is about this server's start only.
+	Interrupted      *Interrupted `json:"interrupted" doc:"what ran on servers that died and was taken over by this one since its start; null for who may not read jobs"`
+	Paused           bool         `json:"paused"`
+	PausedBy         *string      `json:"paused_by" doc:"null for other tenants than the default one"`
+	PausedReason     *string      `json:"paused_reason" doc:"null for other tenants than the default one"`
+	Workers          int          `json:"workers" doc:"number of slots"`
+	Queued           int          `json:"queued" doc:"jobs that wait"`
+	Running          int          `json:"running"`
+	FailedToday      int          `json:"failed_today" doc:"since midnight in the installation's time zone"`
+	PendingApprovals *int         `json:"pending_approvals" doc:"null for who may not read approvals"`
+}
+
+// Interrupted counts what the death of a server interrupted, by what became of it.
+type Interrupted struct {
+	Failed   int        `json:"failed" doc:"jobs and direct requests that failed by it. Jobs that had been asked to stop are not counted"`
+	Requeued int        `json:"requeued" doc:"jobs that went back into the queue, to be done again or to go on"`
+	RunID    *string    `json:"run_id" doc:"the run of those failed that started first"`
+	Since    *time.Time `json:"since" doc:"when that run started: the others of those failed started later, and before started_at"`
+}
+
+// InterruptedOf shows them.
+func InterruptedOf(failed, requeued int, runID string, since time.Time) *Interrupted {
+	return &Interrupted{Failed: failed, Requeued: requeued, RunID: str(runID), Since: moment(since)}
 }
 
 // RunBar counts runs that started in one stretch of time.

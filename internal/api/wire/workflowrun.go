@@ -17,6 +17,7 @@ type WorkflowRunInput struct {
 	Version       int               `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"the active one if absent, and no tag is given"`
 	Tag           string            `json:"tag,omitempty" maxLength:"64" example:"stable" doc:"the version that this tag names now, in place of version"`
 	Name          string            `json:"name,omitempty" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"for people; the workflow's id if absent"`
+	Trigger       string            `json:"trigger,omitempty" enum:"api,manual" default:"api" doc:"manual when a person asked for it"`
 	Priority      *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"lower is sooner; 5 if absent"`
 	Labels        map[string]string `json:"labels,omitempty"`
 	Hold          bool              `json:"hold,omitempty" doc:"do not start before a release of its job"`
@@ -34,7 +35,7 @@ type WorkflowRunInput struct {
 // Job is the body of POST /api/jobs that says the same.
 func (in WorkflowRunInput) Job(params Object) JobInput {
 	return JobInput{
-		JobType: workflowType, Params: params, Name: in.Name, Priority: in.Priority, Labels: in.Labels, Hold: in.Hold, RunAt: in.RunAt, StartDeadline: in.StartDeadline,
+		JobType: workflowType, Params: params, Name: in.Name, Trigger: in.Trigger, Priority: in.Priority, Labels: in.Labels, Hold: in.Hold, RunAt: in.RunAt, StartDeadline: in.StartDeadline,
 		WebhookURL: in.WebhookURL, WebhookEvents: in.WebhookEvents, Position: in.Position, Before: in.Before, After: in.After, Top: in.Top, Bottom: in.Bottom,
 	}
 }

@@ -1304,7 +1304,7 @@ export interface paths {
         };
         /**
          * Show what needs attention
-         * @description Numbers for the frame of every page: whether the queue is paused, what waits for a person, what a restart has brought back. It is cheap.
+         * @description Numbers for the frame of every page: whether the queue is paused, what waits for a person, what a restart has brought back and what a crash has interrupted. It is cheap.
          */
         get: operations["get_overview"];
         put?: never;
@@ -4687,6 +4687,25 @@ export interface components {
             started_at: string;
             version: string;
         };
+        Interrupted: {
+            /**
+             * Format: int64
+             * @description jobs and direct requests that failed by it. Jobs that had been asked to stop are not counted
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description jobs that went back into the queue, to be done again or to go on
+             */
+            requeued: number;
+            /** @description the run of those failed that started first */
+            run_id: string | null;
+            /**
+             * Format: date-time
+             * @description when that run started: the others of those failed started later, and before started_at
+             */
+            since: string | null;
+        };
         Job: {
             /** @description the approval without which it does not start; null: it needs none */
             approval_id: string | null;
@@ -6288,6 +6307,8 @@ export interface components {
              * @description since midnight in the installation's time zone
              */
             failed_today: number;
+            /** @description what ran on servers that died and was taken over by this one since its start; null for who may not read jobs */
+            interrupted: components["schemas"]["Interrupted"] | null;
             paused: boolean;
             /** @description null for other tenants than the default one */
             paused_by: string | null;
@@ -9243,6 +9264,12 @@ export interface components {
             tag?: string;
             /** @description to the very front */
             top?: boolean;
+            /**
+             * @description manual when a person asked for it
+             * @default api
+             * @enum {string}
+             */
+            trigger: "api" | "manual";
             /**
              * Format: int64
              * @description the active one if absent, and no tag is given

@@ -33,9 +33,10 @@ export function Loading({ rows = 6 }: { rows?: number }) {
   );
 }
 
-/** What went wrong, with the request's id and a way to try again. */
-export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+/** What went wrong, with the request's id and a way to try again; what does not exist has the way back instead. */
+export function ErrorState({ error, onRetry, back }: { error: unknown; onRetry?: () => void; back?: ReactNode }) {
   const p = problemOf(error);
+  const missing = p.status === 404 || p.code === "wrong_id_type";
   return (
     <div role="alert" className="mx-auto flex max-w-xl flex-col items-center gap-2 px-4 py-14 text-center">
       <TriangleAlert aria-hidden className="size-7 text-bad" strokeWidth={1.5} />
@@ -43,7 +44,7 @@ export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () =>
       {p.detail ? <p className="text-sm text-dim">{p.detail}</p> : null}
       {p.hint ? <p className="text-sm text-dim">{p.hint}</p> : null}
       {p.requestId ? <p className="font-mono text-xs text-faint">{t("request", { id: p.requestId })}</p> : null}
-      {onRetry ? <Button icon={RotateCw} onClick={onRetry} className="mt-2">{t("retry")}</Button> : null}
+      {missing ? <div className="mt-2 text-sm text-accent hover:underline">{back}</div> : onRetry ? <Button icon={RotateCw} onClick={onRetry} className="mt-2">{t("retry")}</Button> : null}
     </div>
   );
 }

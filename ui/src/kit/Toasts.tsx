@@ -10,7 +10,17 @@ import { closeToast, toast, toasts, type Shown } from "./toast";
 /** Shows what a call was refused with as a message. */
 export function toastError(e: unknown): void {
   const p = problemOf(e);
-  toast({ tone: "bad", text: p.title, detail: [p.detail, ...p.fields.map((f) => `${f.pointer} ${f.detail}`), p.hint, p.requestId && t("request", { id: p.requestId })].filter(Boolean).join(" · ") });
+  if (p.code === "offline") closeToast(offline);
+  const id = toast({ tone: "bad", text: p.title, detail: [p.detail, ...p.fields.map((f) => `${f.pointer} ${f.detail}`), p.hint, p.requestId && t("request", { id: p.requestId })].filter(Boolean).join(" · ") });
+  if (p.code === "offline") offline = id;
+}
+
+// The message that the server does not answer: one at a time, until it does again.
+let offline = 0;
+
+/** The server answers again. */
+export function closeOffline(): void {
+  closeToast(offline);
 }
 
 function One({ it }: { it: Shown }) {

@@ -20,11 +20,12 @@ function set(next: readonly Shown[]): void {
   for (const w of watchers) w();
 }
 
-/** Shows a message; it is read out too. At most four are there at a time. */
-export function toast(it: Toast): void {
+/** Shows a message; it is read out too. At most four are there at a time. The result names it for closeToast. */
+export function toast(it: Toast): number {
   const id = ++last;
   const ms = it.undo || it.action ? 8000 : it.tone === "bad" ? null : 4000;
   set([...shown.slice(-3), { ...it, id, ms }]);
+  return id;
 }
 
 export function closeToast(id: number): void {

@@ -1,5 +1,6 @@
 import { useQueryClient, type QueryClient, type QueryKey } from "@tanstack/react-query";
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { closeOffline } from "../kit/Toasts";
 import { Live, type LinkState, type LiveEvent, type LiveHandlers } from "./live";
 import { canShare, SharedLive, type Link } from "./shared";
 
@@ -78,7 +79,10 @@ export function LiveProvider({ since, children }: { /** The position in the log 
         for (const f of listeners.current) f(e);
       },
       refetch: () => invalidator.all(),
-      state: setState,
+      state: (to) => {
+        setState(to);
+        if (to === "live") closeOffline();
+      },
     };
     const it = canShare() ? new SharedLive(handlers, begin.current) : new Live(handlers, undefined, undefined, begin.current);
     live.current = it;

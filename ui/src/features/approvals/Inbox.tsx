@@ -1,8 +1,8 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ShieldCheck, X } from "lucide-react";
 import { lazy, Suspense, useState, type KeyboardEvent } from "react";
-import { useCan } from "../../api/session";
+import { meQuery, useCan } from "../../api/session";
 import { Badge, StateChip } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
 import { CheckBox } from "../../kit/Field";
@@ -18,7 +18,7 @@ import { t } from "../../text/approvals";
 import { t as kit } from "../../text/kit";
 import { inboxQuery, type Approval } from "./api";
 import { Countdown } from "./Countdown";
-import { approvals, oneKind } from "./model";
+import { approvals, differs, oneKind } from "./model";
 
 const ApproveDialog = lazy(() => import("./ApproveDialog").then((m) => ({ default: m.ApproveDialog })));
 
@@ -37,6 +37,7 @@ export function Inbox() {
   const [url, setUrl] = useUrl(shape);
   const query = useInfiniteQuery(inboxQuery(url.show));
   const items = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const me = useQuery(meQuery);
   const decides = useCan("approvals:decide").can;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   // What the person was shown when the dialog was opened; a decision is for exactly that.
@@ -75,7 +76,7 @@ export function Inbox() {
         // Arrows only move between the links, which Tab reaches as well.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
         <ul aria-label={t("title")} onKeyDown={onKeyDown} className="flex flex-col border-t border-line">
-          {items.map((a) => <Row key={a.approval_id} a={a} selected={selected.has(a.approval_id)} onSelect={decides && a.status === "PENDING" ? () => pick(a.approval_id) : null} />)}
+          {items.map((a) => <Row key={a.approval_id} a={a} differs={differs(a, items)} mine={a.delegations.some((d) => d.to === me.data?.name)} selected={selected.has(a.approval_id)} onSelect={decides && a.status === "PENDING" ? () => pick(a.approval_id) : null} />)}
         </ul>
       )}
       {query.hasNextPage ? <div className="flex justify-center py-4"><Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>{t("more")}</Button></div> : null}
@@ -97,7 +98,7 @@ export function kindWord(a: Approval): string {
 }
 
 // Without onSelect it cannot be selected.
-function Row({ a, selected, onSelect }: { a: Approval; selected: boolean; onSelect: (() => void) | null }) {
+function Row({ a, differs, mine, selected, onSelect }: { a: Approval; differs: string | null; mine: boolean; selected: boolean; onSelect: (() => void) | null }) {
   const title = a.title;
   return (
     <li data-id={a.approval_id} className={cx("flex items-center border-b border-line/70", selected && "bg-accent-soft")}>
@@ -108,7 +109,9 @@ function Row({ a, selected, onSelect }: { a: Approval; selected: boolean; onSele
         <span className="flex min-w-0 flex-wrap items-center gap-x-3 gap-y-0.5 text-xs text-dim">
           <span>{kindWord(a)}</span>
           <span>{t("by", { who: who(a.requested_by) })}</span>
-          <Time at={a.requested_at} />
+          <Time at={a.requested_at} clock={differs !== null} />
+          {differs ? <span data-differs className="min-w-0 font-medium text-fg [overflow-wrap:anywhere]">{differs}</span> : null}
+          {mine ? <Badge tone="info">{t("delegatedToYou")}</Badge> : null}
           {a.round > 1 ? <Badge tone="warn">{t("round", { n: a.round })}</Badge> : null}
         </span>
         <span className="justify-self-end text-xs text-dim">{a.status === "PENDING" ? t("count", { n: approvals(a), m: a.min_approvals }) : <Time at={a.ended_at} />}</span>

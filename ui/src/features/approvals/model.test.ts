@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Approval } from "./api";
-import { barOf, barredOf, bulkBarOf, oneKind, rowChanges } from "./model";
+import { barOf, barredOf, bulkBarOf, differs, oneKind, rowChanges } from "./model";
 
 const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", author: null, approvers: [], decisions: [], delegations: [] }) as unknown as Approval; // only what is read here
 
@@ -42,4 +42,12 @@ it("says what cannot be approved together with others", () => {
   expect(bulkBarOf(a, { ...ben, name: "ann" }, at("09:00:00"))).toEqual({ why: "self" });
   expect(oneKind([a, a])).toBe(true);
   expect(oneKind([a, { ...a, kind: "workflow_approval" }])).toBe(false);
+});
+
+it("tells requests that look alike apart", () => {
+  const of = (id: string, day: string, title = "Deploy") => ({ ...base([]), title, kind: "run_job", node_id: null, workflow_run_id: null, subject: { type: "job", id }, fields: [{ name: "day", label: "Day", type: "text", value: day }] }) as unknown as Approval;
+  const list = [of("job_1", "Monday"), of("job_2", "Tuesday"), of("job_3", "Monday", "Other")];
+  expect(list.map((a) => differs(a, list))).toEqual(["Day Monday", "Day Tuesday", null]);
+  const same = [of("job_1", "Monday"), of("job_2", "Monday")];
+  expect(same.map((a) => differs(a, same))).toEqual(["job_1", "job_2"]);
 });

@@ -76,6 +76,17 @@ export function bulkBarOf(a: Approval, me: Person, now: number): Bar | { why: "f
   return barOf(a, me) ?? (Object.keys(a.form).length > 0 ? { why: "form" } : null);
 }
 
+/**
+ * What tells a request from others in the list that look like it: the fields whose values
+ * differ, else what it is about. null = none looks like it.
+ */
+export function differs(a: Approval, list: readonly Approval[]): string | null {
+  const alike = list.filter((b) => b !== a && b.title === a.title && b.kind === a.kind && b.node_id === a.node_id && b.requested_by === a.requested_by);
+  if (alike.length === 0) return null;
+  const own = a.fields.filter((f) => f.name !== "workflow" && alike.some((b) => b.fields.find((x) => x.name === f.name)?.value !== f.value));
+  return own.slice(0, 3).map((f) => `${f.label} ${f.value}`).join(" · ") || (a.workflow_run_id ?? a.subject.id);
+}
+
 /** Whether all are of one kind. */
 export function oneKind(list: readonly Approval[]): boolean {
   return new Set(list.map((a) => a.kind)).size <= 1;

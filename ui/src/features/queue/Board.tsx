@@ -17,6 +17,7 @@ import { useLiveEvent } from "../../live/context";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
 import { useDrag } from "./drag";
+import { Holders, holdersOf } from "./holders";
 import { bulkOf, movable, orderFor, spanOf, stepFrom, type Row } from "./model";
 import { Drained, Elsewhere, Restarted } from "./Notices";
 import { BoardRow, columns, rowName, type RowActions } from "./Row";
@@ -28,6 +29,7 @@ const BulkDialog = lazy(() => import("./BulkDialog").then((m) => ({ default: m.B
 const CancelDialog = lazy(() => import("./CancelDialog").then((m) => ({ default: m.CancelDialog })));
 const EditDialog = lazy(() => import("./EditDialog").then((m) => ({ default: m.EditDialog })));
 const GroupDialog = lazy(() => import("./GroupDialog").then((m) => ({ default: m.GroupDialog })));
+const JobDrawer = lazy(() => import("./JobDrawer").then((m) => ({ default: m.JobDrawer })));
 const NoSlots = lazy(() => import("./NoSlots").then((m) => ({ default: m.NoSlots })));
 const NumberDialog = lazy(() => import("./Dialogs").then((m) => ({ default: m.NumberDialog })));
 
@@ -54,6 +56,7 @@ export function Board() {
   const write = useCan("jobs:write");
   const workers = useCan("workers:write");
   const demo = useCan("settings:write");
+  const holders = useMemo(() => (state ? holdersOf(state, rows) : new Map()), [state, rows]);
   useShortcut("n", () => write.can && setUrl({ add: true }));
   useShortcut("Shift+p", () => workers.can && void (state?.paused ? jobActions.resume() : jobActions.pause()));
   if (query.isPending) return <Page><PageHeader title={t("title")} /><Loading rows={10} /></Page>;
@@ -65,7 +68,7 @@ export function Board() {
   const facts = (
     <>
       <span data-depth={depth}>{t("depth", { n: depth })}</span>
-      {state.drained_at && !still ? <Drained at={state.drained_at} range={state.drained_range} /> : null}
+      {state.drained_at && !still ? <Drained at={state.drained_at} range={state.drained_range} jobs={jobs} /> : null}
       {wait === null ? null : <span>{t("avgWait", { time: duration(wait) })}</span>}
     </>
   );
@@ -107,7 +110,7 @@ export function Board() {
           <Empty title={t("emptyTitle")} command={emptyCli} action={<Button icon={Sparkles} onClick={() => void jobActions.demo()} {...(demo.why ? { why: demo.why } : {})}>{t("demo")}</Button>}>{t("emptyText")}</Empty>
         </Section>
       ) : (
-        <Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} />
+        <Holders value={holders}><Order rows={rows} total={depth} complete={complete} onMore={more} still={still} why={write.why} filter={url.q} onFilter={(q) => setUrl({ q }, true)} onAsk={setAsked} actions={jobActions} moving={moving} wantedId={url.job || url.group} onOpen={(job) => setUrl({ job }, job === "")} /></Holders>
       )}
       <Suspense>{url.add && write.can ? <AddDialog onClose={() => setUrl({ add: false }, true)} /> : null}<Asking asked={asked} total={depth} query={url.q} onClose={() => setAsked(null)} actions={jobActions} move={moving.move} /></Suspense>
     </Page>
@@ -146,6 +149,8 @@ interface OrderProps {
   moving: Move;
   /** A job or group that the URL names: it is shown and selected once. */
   wantedId: string;
+  /** Opens a job's drawer; "" closes it. */
+  onOpen: (job: string) => void;
 }
 
 type Move = ReturnType<typeof useMove>;
@@ -156,7 +161,7 @@ function matches(r: Row, q: string): boolean {
   return text.toLowerCase().includes(q.toLowerCase());
 }
 
-function Order({ rows: all, total, complete, onMore, still, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId }: OrderProps) {
+function Order({ rows: all, total, complete, onMore, still, why, filter, onFilter, onAsk, actions, moving: { move, flashed }, wantedId, onOpen }: OrderProps) {
   const rows = useMemo(() => all.filter((r) => matches(r, filter)), [all, filter]);
   const height = useRowHeight();
   const scroller = useRef<HTMLDivElement>(null);
@@ -213,7 +218,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
       return;
     }
     shownId.current = wantedId;
-    setSelected(new Set([wantedId]));
+    if (rows[index]?.kind === "group") setSelected(new Set([wantedId]));
     focusRow(index);
   }, [wantedId, rows, complete, onMore, focusRow]);
 
@@ -235,6 +240,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
   const rowActions: RowActions = {
     step: (row, step) => drop(chosen(row), stepFrom(rows, movable(rows, new Set(chosen(row))), step)),
     ask: (what, row) => onAsk({ what, row }),
+    open: (row) => row.kind === "job" && onOpen(row.id),
     duplicate: (job) => void actions.duplicate(job.job_id),
     hold: (job) => void actions.hold(job.job_id),
     release: (job) => void actions.release(job.job_id),
@@ -254,9 +260,13 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     key: (e, row, index) => onKey(e, row, index),
   };
 
+  // Without a row that has the focus they go to where it was last, at first to the first.
+  useShortcut("j", () => focusRow(Math.min(active, rows.length - 1)));
+  useShortcut("k", () => focusRow(Math.min(active, rows.length - 1)));
   const say = (key: "lifted" | "dropAt" | "putBack", row: Row, at: number) => announce(t(key, { name: rowName(row), n: Math.min(at, rows.length - 1) + 1, m: total }));
   function onKey(e: KeyboardEvent<HTMLElement>, row: Row, index: number): void {
-    if (e.target !== e.currentTarget) return;
+    // The handle moves as its row does.
+    if (e.target !== e.currentTarget && !((e.altKey || e.key === " " || lifted?.by === "keys") && e.target instanceof Element && e.target.closest("[data-grip]"))) return;
     const done = (f?: () => void) => {
       e.preventDefault();
       e.stopPropagation();
@@ -290,6 +300,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     else if (e.key === "ArrowUp" || e.key === "k") done(() => focusRow(Math.max(0, index - 1)));
     else if (e.key === "Home") done(() => focusRow(0));
     else if (e.key === "End") done(() => focusRow(rows.length - 1));
+    else if (e.key === "Enter") done(() => rowActions.open(row));
     else if (e.key === "x") done(() => rowActions.select(row, !selected.has(row.id), false));
     else if (e.key === "c" && !why) done(() => rowActions.cancel(row));
     else if (e.key === ".") done(() => e.currentTarget.querySelector<HTMLElement>("[data-menu]")?.click());
@@ -301,6 +312,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     if (e.job_id && (e.type === "job.started" || e.type === "job.cancelled") && selected.has(e.job_id)) setSelected((old) => new Set([...old].filter((id) => id !== e.job_id)));
   });
 
+  const opened = all.find((r) => r.id === wantedId);
   return (
     <Section title={t("waiting")} count={total} className="flex min-h-80 grow flex-col">
       <p id="drag-help" className="sr-only">{t("dragHelp")}</p>
@@ -342,6 +354,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
           {lifted ? <div data-drop={lifted.at} aria-hidden className="pointer-events-none absolute inset-x-0 z-10 h-0.5 rounded-full bg-accent" style={{ top: Math.max(0, lifted.at * height - 1) }} /> : null}
         </div>
       </div>
+      <Suspense>{opened?.kind === "job" ? <JobDrawer key={opened.id} row={opened} still={still} why={why} actions={rowActions} onClose={() => onOpen("")} /> : null}</Suspense>
       {complete ? null : <p className="pt-2 text-xs text-faint">{t("more", { n: Math.max(0, total - rows.length) })}</p>}
     </Section>
   );

@@ -83,6 +83,14 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
   const [extras, setExtras] = useState(noExtras);
   const [errors, setErrors] = useState<Record<string, string>>({});
   const body = (p: Record<string, unknown>): Schema<"JobInput"> => ({ trigger: "manual", ...source.body, params: p, ...(name ? { name } : {}), ...toInput(extras, shownZone()), ...(top ? { top } : {}) });
+  // What must be filled in comes first, what is rarely wanted last.
+  const part = (first: boolean): JsonSchema | null => {
+    const all = Object.entries(formed?.properties ?? {});
+    const must = formed?.required?.length ? all.filter(([k]) => formed.required?.includes(k)) : all;
+    const some = first ? must : all.filter((x) => !must.includes(x));
+    return some.length > 0 ? { ...formed, properties: Object.fromEntries(some) } : null;
+  };
+  const fields = (schema: JsonSchema | null) => (schema ? <SchemaForm schema={schema} value={params} onChange={setParams} errors={{ ...refused, ...errors }} /> : null);
   const place = useRef<HTMLFormElement>(null);
   const add = useMutation({ mutationFn: (p: Record<string, unknown>) => ok(api.POST("/api/jobs", { body: body(p) })), onSuccess: (j) => onDone(j.name) });
   useEffect(() => {
@@ -114,13 +122,14 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
   };
   const cli = `runsheet job add ${source.body.template_id ? `--template ${source.body.template_id}` : `--type ${source.body.job_type ?? ""}`} --params ${quote(stringify(params))}${flags(body(params))}`;
   return (
-    <form ref={place} onSubmit={submit} className="flex flex-col gap-4">
+    <form ref={place} onSubmit={submit} className="flex flex-col gap-4 [&_*]:scroll-mb-20">
       <Field label={t("name")} optional error={wrongAt(wrong, "/name")}>{(ids) => <Input {...ids} autoFocus maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />}</Field>
-      {formed ? <SchemaForm schema={formed} value={params} onChange={setParams} errors={{ ...refused, ...errors }} /> : <Field label={t("params")} hint={t("paramsJson")} error={errors[""] ?? wrongAt(wrong, "/params")}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
+      {formed ? fields(part(true)) : <Field label={t("params")} hint={t("paramsJson")} error={errors[""] ?? wrongAt(wrong, "/params")}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
       <CheckBox label={t("top")} checked={top} onChange={setTop} />
       <MoreFields added value={extras} onChange={setExtras} wrong={wrong} />
+      {fields(part(false))}
       <FormError error={add.error} />
-      <div className="flex justify-end gap-2">
+      <div className="sticky -bottom-4 z-10 -mx-5 -mb-4 flex justify-end gap-2 border-t border-line bg-raised px-5 py-3">
         <CopyAs action={{ cli, method: "POST", path: "/api/jobs", body: body(params) }} />
         <Button type="submit" look="primary" busy={add.isPending}>{t("addAndClose")}</Button>
       </div>

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { RotateCcw, X } from "lucide-react";
 import { useState } from "react";
-import { api, ok, problemOf } from "../../api/client";
+import { api, ok, problemOf, type Schema } from "../../api/client";
 import { overviewQuery } from "../../app/overview";
 import { StateChip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
@@ -11,13 +11,22 @@ import { useNow } from "../../kit/Values";
 import { t } from "../../text/queue";
 import type { QueueState } from "./model";
 
-/** When nothing waits any more, as far as is known. */
-export function Drained({ at, range }: { at: string; range: QueueState["drained_range"] }) {
+type Later = Pick<Schema<"Job">, "hold" | "run_at" | "waiting">;
+
+/** Whether the job waits for something that the estimate of the queue knows nothing of: a person, or a time after it. */
+export function staysBehind(j: Later, drained: number): boolean {
+  return j.hold || ["held", "approval", "event"].includes(j.waiting?.code ?? "") || (j.run_at !== null && Date.parse(j.run_at) > drained);
+}
+
+/** When nothing waits any more, as far as is known; held and later jobs are named where there are some. */
+export function Drained({ at, range, jobs }: { at: string; range: QueueState["drained_range"]; jobs: readonly Later[] }) {
   const now = useNow();
   const left = Date.parse(at) - now;
   // Jobs still wait: an estimate that has passed, or that only held jobs have left, says nothing.
   if (left < 1000) return null;
-  return <span data-drained={at} title={range ? clockRange(range.from, range.to, now) : undefined}>{t("drainedAt", { time: duration(left) })}</span>;
+  const behind = jobs.filter((j) => staysBehind(j, Date.parse(at))).length;
+  if (behind > 0 && behind === jobs.length) return null;
+  return <span data-drained={at} data-behind={behind} title={range ? clockRange(range.from, range.to, now) : undefined}>{t(behind > 0 ? "drainedRest" : "drainedAt", { time: duration(left) })}</span>;
 }
 
 const dismissedKey = "runsheet.restart";
@@ -27,7 +36,8 @@ const young = 15 * 60_000;
 export function Restarted() {
   const { data } = useQuery(overviewQuery);
   const [dismissed, setDismissed] = useState(() => sessionStorage.getItem(dismissedKey));
-  if (!data?.restored || dismissed === data.started_at || Date.parse(data.time) - Date.parse(data.started_at) > young) return null;
+  const lost = data?.interrupted;
+  if (!data || !(data.restored || lost?.failed || lost?.requeued) || dismissed === data.started_at || Date.parse(data.time) - Date.parse(data.started_at) > young) return null;
   const close = () => {
     sessionStorage.setItem(dismissedKey, data.started_at);
     setDismissed(data.started_at);
@@ -35,7 +45,17 @@ export function Restarted() {
   return (
     <div role="status" data-restored={data.restored} className="mb-4 flex items-center gap-2.5 rounded-md bg-info-soft py-1 pr-1 pl-3 text-sm text-info">
       <RotateCcw aria-hidden className="size-4 shrink-0" strokeWidth={1.75} />
-      <span className="grow">{t("restart", { n: data.restored, time: clockTime(data.started_at, Date.parse(data.time)) })}</span>
+      <span className="grow">
+        {t("restartAt", { time: clockTime(data.started_at, Date.parse(data.time)) })}
+        {data.restored ? ` ${t("restart", { n: data.restored })}` : null}
+        {lost?.requeued ? ` ${t("requeued", { n: lost.requeued })}` : null}
+        {lost?.failed ? (
+          <span data-interrupted={lost.failed} className="font-medium">
+            {` ${t("interrupted", { n: lost.failed })} `}
+            {lost.failed === 1 && lost.run_id ? <Link to="/runs/$id" params={{ id: lost.run_id }} className="underline">{t("openRun")}</Link> : <Link to="/runs" search={{ status: "FAILED", from: lost.since ?? "", to: data.started_at } as never} className="underline">{t("openRuns")}</Link>}
+          </span>
+        ) : null}
+      </span>
       <IconButton small icon={X} label={t("dismiss")} onClick={close} className="text-info" />
     </div>
   );

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { ArrowDown, ArrowDownToLine, ArrowUp, ArrowUpToLine, Ban, Clock, Copy, GripVertical, Hand, Hash, Hourglass, Lock, MoreHorizontal, Pencil, Play, ShieldCheck, SignalHigh, ListTree, ListOrdered, Group, Ungroup } from "lucide-react";
-import { memo, type KeyboardEvent, type PointerEvent } from "react";
+import { memo, use, type KeyboardEvent, type PointerEvent } from "react";
 import { Badge, Chip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
 import { cx } from "../../kit/cx";
@@ -11,13 +11,15 @@ import { Time, useNow } from "../../kit/Values";
 import type { Tone } from "../../states";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
-import { priorityText, type Job, type Row } from "./model";
-import { parkedOn, whyText } from "./why";
+import { HolderLink, holderName, Holders } from "./holders";
+import { nextAttempt, priorityText, type Job, type Row } from "./model";
+import { detailText, parkedOn, whyText } from "./why";
 
 /** What a row can ask for. */
 export interface RowActions {
   step(row: Row, step: "up" | "down" | "top" | "bottom"): void;
   ask(what: "position" | "priority" | "edit", row: Row): void;
+  open(row: Row): void;
   duplicate(job: Job): void;
   hold(job: Job): void;
   release(job: Job): void;
@@ -50,12 +52,19 @@ function Parked({ job, text }: { job: Job; text: string }) {
 
 function Why({ job }: { job: Job }) {
   const now = useNow();
+  const known = use(Holders);
   const w = job.waiting;
   if (!w) return null;
-  const text = whyText(job, now);
-  if (w.code === "parked") return <Parked job={job} text={text} />;
-  const icon = w.code === "lock" ? Lock : w.code === "held" ? Hand : w.code === "not_before" || w.code === "retry_delay" ? Clock : undefined;
-  return <Badge tone={tones[w.code] ?? "idle"} title={spoken(w.detail)} {...(icon ? { icon } : {})}>{text}</Badge>;
+  if (w.code === "parked") return <Parked job={job} text={whyText(job, now)} />;
+  const icon = w.code === "lock" ? Lock : w.code === "approval" ? ShieldCheck : w.code === "held" ? Hand : w.code === "not_before" || w.code === "retry_delay" ? Clock : undefined;
+  const chip = <Badge tone={tones[w.code] ?? "idle"} title={spoken(detailText(w, w.holder ? holderName(w.holder, known) : ""))} {...(icon ? { icon } : {})}><Named text={whyText(job, now, "\u0000")} holder={w.holder} /></Badge>;
+  return w.code === "approval" && w.holder ? <Link to="/approvals/$id" params={{ id: w.holder }} data-approval={w.holder} className="hover:underline">{chip}</Link> : chip;
+}
+
+/** A text in which a zero character stands for the holder. */
+export function Named({ text, holder }: { text: string; holder: string | null }) {
+  const [before, after] = text.split("\u0000");
+  return after === undefined || !holder ? <>{text}</> : <>{before}<HolderLink id={holder} />{after}</>;
 }
 
 function Start({ job, still, bare }: { job: Job; still: boolean; bare?: boolean }) {
@@ -66,7 +75,8 @@ function Start({ job, still, bare }: { job: Job; still: boolean; bare?: boolean 
   return <span {...(bare ? {} : { "data-eta": job.estimated_start_at })} title={span || undefined} className={cx("truncate whitespace-nowrap", !bare && "block")}>{fromNow(Date.parse(job.estimated_start_at), now)}{span ? <span className="ml-1.5 hidden text-xs text-faint xl:inline">{span}</span> : null}</span>;
 }
 
-function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
+/** The menu of a row. */
+export function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
   const off = why ? { why } : {};
   const moves: MenuItem[] = [
     { label: t("up"), icon: ArrowUp, keys: "Alt ↑", onSelect: () => a.step(row, "up"), ...off },
@@ -105,9 +115,10 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
       // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
       tabIndex={active ? 0 : -1}
       onFocus={() => actions.focus(index)} onKeyDown={(e) => actions.key(e, row, index)}
-      className={cx(columns, "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
+      onClick={(e) => e.target instanceof Element && !e.target.closest("a,button,input,label,[role=menu]") && actions.open(row)}
+      className={cx(columns, row.kind === "job" && "cursor-pointer", "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
     >
-      <button type="button" aria-label={t("drag", { name })} tabIndex={-1} disabled={!!why} title={why || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11">
+      <button type="button" aria-label={t("drag", { name })} data-grip="" tabIndex={-1} disabled={!!why} title={why || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11">
         <GripVertical aria-hidden className="size-4" />
       </button>
       <span className="flex"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("select", { name })} tabIndex={-1} checked={selected} onChange={() => undefined} onClick={(e) => actions.select(row, !selected, e.shiftKey)} /></span></span>
@@ -133,12 +144,13 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
 });
 
 function JobHead({ job }: { job: Job }) {
+  const again = nextAttempt(job);
   return (
     <>
-      <span className="min-w-0 truncate font-medium" title={job.name}>{job.name}</span>
+      <Link to="/queue" search={(s: object) => ({ ...s, job: job.job_id })} tabIndex={-1} className="min-w-0 truncate font-medium hover:underline" title={job.name}>{job.name}</Link>
       <span className="hidden shrink-0 text-xs text-faint sm:inline">{job.job_type}</span>
       {job.priority === 5 ? null : <Badge tone={job.priority < 5 ? "accent" : "idle"} title={t("priority")}>{t("priority")} {priorityText(job.priority)}</Badge>}
-      {job.attempt > 0 ? <span className="hidden shrink-0 text-xs whitespace-nowrap text-warn lg:inline">{t("attempts", { n: job.attempt + 1 })}</span> : null}
+      {again > 0 ? <span className="hidden shrink-0 text-xs whitespace-nowrap text-warn lg:inline">{t("attempts", { n: again })}</span> : null}
       <span className="hidden min-w-0 gap-1 lg:flex">{job.locks.slice(0, 2).map((l) => <Chip key={l} icon={Lock} mono>{l}</Chip>)}</span>
     </>
   );

@@ -17,8 +17,10 @@ function Bar({ r }: { r: Running }) {
   const now = useNow();
   const total = r.progress?.total ?? 0;
   const passed = now - Date.parse(r.started_at);
-  const part = total > 0 ? (r.progress?.done ?? 0) / total : r.typical_ms ? Math.min(passed / r.typical_ms, 0.98) : null;
+  const part = total > 0 ? (r.progress?.done ?? 0) / total : r.typical_ms ? passed / r.typical_ms : null;
   if (part === null) return <div className="h-1" />;
+  // Longer than usual: nobody knows how far it is.
+  if (total === 0 && part > 1) return <div role="progressbar" aria-label={r.name} data-overrun="" className="skeleton h-1 rounded-full" />;
   return (
     <div role="progressbar" aria-label={r.name} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(Math.min(1, part) * 100)} className="h-1 overflow-hidden rounded-full bg-press">
       <div className={cx("h-full origin-left rounded-full bg-info transition-transform duration-1000 ease-linear", total === 0 && "opacity-55")} style={{ transform: `scaleX(${Math.max(0, Math.min(1, part))})` }} />

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, orderFor, parts, rowsOf, spanOf, stepFrom, type Group, type Job } from "./model";
+import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, nextAttempt, orderFor, parts, rowsOf, spanOf, stepFrom, wayBack, type Group, type Job } from "./model";
 
 const job = (id: string, group: string | null = null) => ({ job_id: id, group_id: group, position: 0 }) as Job;
 const group = (id: string) => ({ group_id: id }) as Group;
@@ -66,4 +66,26 @@ it("names the places between rows, so that they can get them back", () => {
   const chosen = (...ids: string[]) => rows.filter((r) => ids.includes(r.id));
   expect(spanOf(rows, chosen("b", "d"))).toEqual(["b", "G", "c", "d"]);
   expect(spanOf(rows, chosen("a"))).toEqual(["a"]);
+});
+
+it("counts an attempt only after one that failed", () => {
+  const error = (code: string) => ({ code, message: "" }) as Job["error"];
+  expect(nextAttempt({ attempt: 0, error: null, crash_policy: "retry" })).toBe(0);
+  expect(nextAttempt({ attempt: 1, error: null, crash_policy: "resume" })).toBe(0);
+  expect(nextAttempt({ attempt: 1, error: error("interrupted"), crash_policy: "resume" })).toBe(0);
+  expect(nextAttempt({ attempt: 1, error: error("interrupted"), crash_policy: "retry" })).toBe(2);
+  expect(nextAttempt({ attempt: 2, error: error("exit_code"), crash_policy: "fail" })).toBe(3);
+});
+
+it("puts back what was moved", () => {
+  const all = jobs.map((j) => j.job_id).join(" ");
+  const calls = [{ job_id: "d", top: true }, { job_id: "a", bottom: true }, { job_id: "G", top: true }, { job_id: "g2", top: true }, { order: ["a", "c"], bottom: true }, { order: ["b", "G"], top: true }, { job_id: "b", position: 3 }];
+  for (const call of calls) {
+    const back = wayBack(jobs, call, true);
+    const moved = applyOrder(jobs, call);
+    expect(moved.map((j) => j.job_id).join(" "), JSON.stringify(call)).not.toBe(all);
+    expect(back && applyOrder(moved, back).map((j) => j.job_id).join(" "), JSON.stringify(back)).toBe(all);
+  }
+  expect(wayBack(jobs, { job_id: "d", top: true }, false)).toEqual({ job_id: "d", after: "c" });
+  expect(wayBack(jobs, { job_id: "gone", top: true }, true)).toBeNull();
 });

@@ -14,6 +14,12 @@ export function priorityText(n: number, before = ""): string {
   return word ? before + t(word) : String(n);
 }
 
+/** The attempt that a waiting job comes to after one that failed; 0 = none has. A run that goes on is still in its attempt. */
+export function nextAttempt(j: Pick<Job, "attempt" | "error" | "crash_policy">): number {
+  const goesOn = j.crash_policy === "resume" && j.error?.code === "interrupted";
+  return j.attempt > 0 && j.error && !goesOn ? j.attempt + 1 : 0;
+}
+
 /** A row of the board: a job, or the head of a group whose members follow. */
 export type Row = { kind: "group"; id: string; group: Group; shown: number } | { kind: "job"; id: string; job: Job; groupId: string | null; last: boolean };
 
@@ -85,6 +91,25 @@ export function orderFor(rows: readonly Row[], moving: readonly Row[], at: numbe
   if (next) return { ...what, before: next.r.id };
   const last = others.at(-1);
   return complete || !last ? { ...what, bottom: true } : { ...what, after: last.r.id };
+}
+
+/** The call that puts back what a call moves, by the neighbours that it has now; null = it cannot be said by one. complete: shown is all that waits. */
+export function wayBack(shown: readonly Job[], call: Order, complete: boolean): Order | null {
+  const ids = call.order ?? (call.job_id ? [call.job_id] : []);
+  const member = shown.find((j) => j.job_id === ids[0])?.group_id ?? null;
+  const places = [...new Set(member === null ? shown.map((j) => j.group_id ?? j.job_id) : shown.filter((j) => j.group_id === member).map((j) => j.job_id))];
+  const at = ids.map((id) => places.indexOf(id)).sort((a, b) => a - b);
+  const [first = -1, last = -1] = [at[0], at.at(-1)];
+  if (first < 0) return null;
+  // Those that stand apart are put back with all between them.
+  const span = places.slice(first, last + 1);
+  const what: Order = span.length === 1 ? { job_id: span[0] ?? "" } : { order: span };
+  const next = places[last + 1];
+  const before = places[first - 1];
+  if (span.length > 500) return null;
+  if (next) return { ...what, before: next };
+  if (complete || member !== null) return { ...what, bottom: true };
+  return before ? { ...what, after: before } : null;
 }
 
 /** The row before which moving lands when it goes one place up or down, or to an end. */

@@ -2,11 +2,11 @@ import { useInfiniteQuery, useMutation, useQueryClient, type InfiniteData } from
 import { useCallback, useMemo, useRef, useState } from "react";
 import { answer, api, ok, problemOf, type Schema } from "../../api/client";
 import { announce } from "../../kit/announce";
-import { toast } from "../../kit/toast";
+import { closeToast, toast } from "../../kit/toast";
 import { toastError } from "../../kit/Toasts";
 import { useLive } from "../../live/context";
 import { t } from "../../text/queue";
-import { applyOrder, byNeighbour, rowsOf, type Order, type QueueState } from "./model";
+import { applyOrder, byNeighbour, rowsOf, wayBack, type Order, type QueueState } from "./model";
 
 interface Page {
   state: QueueState;
@@ -66,6 +66,19 @@ export function useMove() {
   // What the list was without the moves that are not answered yet.
   const answered = useRef<Data | undefined>(undefined);
   const open = () => client.isMutating({ predicate: (m) => m.options.scope?.id === "queue-order" });
+  const offered = useRef(0);
+  // As long as nobody has changed the order since.
+  const putBack = async (body: Order, etag: string) => {
+    try {
+      await ok(api.PUT("/api/queue/order", { body, params: { header: { "If-Match": etag } } }));
+      announce(t("restored"));
+    } catch (e) {
+      if ([404, 409, 412].includes(problemOf(e).status)) toast({ tone: "warn", text: t("notMoved") });
+      else toastError(e);
+    } finally {
+      void client.invalidateQueries({ queryKey: key });
+    }
+  };
   const move = useMutation({
     scope: { id: "queue-order" },
     mutationFn: async ({ call }: { call: Order; name: string }) => {
@@ -82,17 +95,26 @@ export function useMove() {
     },
     onMutate: async ({ call }) => {
       await client.cancelQueries({ queryKey: key });
+      const pages = client.getQueryData<Data>(key)?.pages ?? [];
+      const back = wayBack(pages.flatMap((p) => p.state.queued.items), call, !pages.at(-1)?.state.queued.next_cursor);
       if (open() <= 1) answered.current = client.getQueryData<Data>(key);
       client.setQueryData<Data>(key, (d) => reorder(d, call));
+      return { back };
     },
-    onSuccess: ({ data, response, conflict }, { call, name }) => {
+    onSuccess: ({ data, response, conflict }, { call, name }, { back }) => {
       const etag = response.headers.get("ETag") ?? "";
       answered.current = reorder(answered.current, call);
       client.setQueryData<Data>(key, (d) => (d ? { ...d, pages: d.pages.map((p) => ({ ...p, etag })) } : d));
       const total = client.getQueryData<Data>(key)?.pages[0]?.state.statistics.queued ?? 0;
       const text = data.new_position === null ? t("movedMany", { n: data.moved.length }) : t("moved", { name, n: data.new_position + 1, m: total });
       announce(text);
-      if (!conflict) return;
+      const undo = back && etag ? { undo: () => void putBack(back, etag) } : {};
+      // One offer at a time: an earlier one no longer fits the order.
+      closeToast(offered.current);
+      if (!conflict) {
+        if (undo.undo) offered.current = toast({ text, ...undo });
+        return;
+      }
       setFlashed(new Set(call.order ?? (call.job_id ? [call.job_id] : [])));
       toast({ tone: "warn", text: data.new_position === null ? text : t("changed", { n: data.new_position + 1 }) });
     },

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { Job } from "./model";
-import { parkedOn, whyText } from "./why";
+import { holderName } from "./holders";
+import { lockOf, parkedOn, whyText } from "./why";
 
 const waits = (waiting: Partial<NonNullable<Job["waiting"]>>, run_at: string | null = null) => ({ run_at, waiting: { detail: "", for: null, holder: null, until: null, ...waiting } }) as Pick<Job, "waiting" | "run_at">;
 
@@ -13,4 +14,15 @@ it("says why a job waits", () => {
   expect(whyText(waits({ code: "parked", for: "approval" }), now)).toBe("waits for approval");
   expect(whyText(waits({ code: "parked", for: "something new" }), now)).toBe("parked");
   expect(parkedOn(waits({ code: "parked", for: "timer" }))).toBe("timer");
+});
+
+it("names who has the lock", () => {
+  const id = "job_01jh0000000000000000000000";
+  const job = waits({ code: "lock", detail: `lock gpu:0 is held by ${id}`, holder: id });
+  const known = new Map([[id, { name: "nightly $&" }]]);
+  expect(whyText(job, 0, holderName(id, known))).toBe("lock gpu:0 is held by nightly $&");
+  expect(lockOf(job)).toBe("gpu:0");
+  expect(lockOf(waits({ code: "held", detail: "lock gpu:0" }))).toBe("");
+  expect(holderName(id, new Map())).not.toBe(id);
+  expect(holderName("train.py", new Map())).toBe("train.py");
 });

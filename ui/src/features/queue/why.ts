@@ -12,8 +12,20 @@ export function parkedOn(job: Pick<Job, "waiting">): (typeof parkedFor)[number] 
   return parkedFor.find((x) => x === job.waiting?.for);
 }
 
-/** "held", "not before 09:00" and so on; "" = it does not wait. */
-export function whyText(job: Pick<Job, "waiting" | "run_at"> & { locks?: readonly string[] }, now: number): string {
+/** The lock that a job waits for; "" = it waits for none. */
+export function lockOf(job: { waiting: Job["waiting"]; locks?: readonly string[] }): string {
+  if (job.waiting?.code !== "lock") return "";
+  const told = /lock (\S+)/.exec(job.waiting.detail)?.[1];
+  return told ?? job.locks?.[0] ?? "";
+}
+
+/** What the API says of why a job waits, with the holder's name for its id. It is in English. */
+export function detailText(w: NonNullable<Job["waiting"]>, holder: string): string {
+  return w.holder && holder ? w.detail.replaceAll(w.holder, () => holder) : w.detail;
+}
+
+/** "held", "not before 09:00" and so on; "" = it does not wait. holder: how its holder is named. */
+export function whyText(job: Pick<Job, "waiting" | "run_at"> & { locks?: readonly string[] }, now: number, holder = ""): string {
   const w = job.waiting;
   if (!w) return "";
   const time = w.until ? clockTime(w.until, now) : job.run_at ? clockTime(job.run_at, now) : "";
@@ -22,6 +34,7 @@ export function whyText(job: Pick<Job, "waiting" | "run_at"> & { locks?: readonl
     return what ? t(`parked_${what}`, { time }).trim() : t("code_parked");
   }
   if (w.code !== "lock") return t(`code_${w.code}`, { time });
-  // The API says details in English.
-  return language === "en" ? w.detail : [t("code_lock"), (job.locks ?? []).join(", ")].filter(Boolean).join(": ");
+  if (language === "en") return detailText(w, holder);
+  const what = [t("code_lock"), lockOf(job)].filter(Boolean).join(": ");
+  return w.holder && holder ? `${what} (${holder})` : what;
 }

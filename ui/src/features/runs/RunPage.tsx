@@ -7,7 +7,7 @@ import { announce } from "../../kit/announce";
 import { StateChip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
 import { cx } from "../../kit/cx";
-import { duration } from "../../kit/format";
+import { duration, shortId } from "../../kit/format";
 import { Page, PageHeader } from "../../kit/Page";
 import { useShortcut } from "../../kit/shortcuts";
 import { ErrorState, Loading } from "../../kit/States";
@@ -18,7 +18,7 @@ import { stateLook } from "../../states";
 import { t } from "../../text/runs";
 import { ArtifactsTab } from "./ArtifactsTab";
 import { Compare } from "./Compare";
-import { attemptsQuery, jobQuery, listRuns, runQuery, stateOf, typicalOf, type Job, type Run } from "./data";
+import { attemptsQuery, jobQuery, listRuns, retriedKey, runQuery, stateOf, typicalOf, type Job, type Run } from "./data";
 import { LogTab } from "./LogTab";
 import { RunActions, useWhyNoRepeat } from "./RunActions";
 import { tookMs } from "./SparkBar";
@@ -34,7 +34,7 @@ export function RunPage() {
   const id = useRouteId();
   const run = useQuery(runQuery(id));
   if (run.isPending) return <Page><PageHeader title={t("run")} /><Loading rows={8} /></Page>;
-  if (run.isError && !run.data) return <Page><PageHeader title={t("run")} /><ErrorState error={run.error} onRetry={() => void run.refetch()} /></Page>;
+  if (run.isError && !run.data) return <Page><PageHeader title={t("run")} /><ErrorState error={run.error} onRetry={() => void run.refetch()} back={<Link to="/runs">{t("allRuns")}</Link>} /></Page>;
   return <Loaded key={id} run={run.data} />;
 }
 
@@ -84,7 +84,7 @@ function Loaded({ run }: { run: Run }) {
                 { id: "input", label: t("tabInput"), content: <InputTab run={run} onEdit={() => setRerun(true)} why={noRepeat} /> },
                 { id: "output", label: t("tabOutput"), count: Object.keys(run.outputs).length || undefined, content: <OutputTab run={run} /> },
                 { id: "artifacts", label: t("tabArtifacts"), count: files || undefined, content: <ArtifactsTab run={run} open={at.artifact} onOpen={(artifact) => set({ artifact }, true)} /> },
-                { id: "events", label: t("tabEvents"), content: <EventsTab run={run} /> },
+                { id: "events", label: t("tabEvents"), content: <EventsTab job={run.job_id} run={run.run_id} /> },
                 { id: "webhooks", label: t("tabWebhooks"), content: <WebhooksTab run={run} /> },
               ]}
             />
@@ -191,9 +191,19 @@ function Stats({ run, typical }: { run: Run; typical: Schema<"TypicalDuration"> 
       {tokens ? <Stat label={t("tokensStat")}><Num n={run.tokens.prompt} /> / <Num n={run.tokens.completion} /></Stat> : null}
       {run.exit_code !== null ? <Stat label={t("exitCode")}><span className={run.exit_code === 0 ? undefined : "text-bad"}>{run.exit_code}</span></Stat> : null}
       {run.log_bytes > 0 ? <Stat label={t("logSize")}><Bytes n={run.log_bytes} /></Stat> : null}
+      <RetriedAs of={run.run_id} />
       {run.retry_of ? <Stat label={t("retryOf")}><Link to="/runs/$id" params={{ id: run.retry_of }} className="font-mono text-xs text-accent hover:underline">{run.retry_of.slice(0, 8)}…{run.retry_of.slice(-4)}</Link></Stat> : null}
     </dl>
   );
+}
+
+// The job that this page has made of the run, and its run once it has one.
+function RetriedAs({ of }: { of: string }) {
+  const { data: id } = useQuery<string>({ queryKey: retriedKey(of), enabled: false, staleTime: Infinity, gcTime: Infinity });
+  const { data: job } = useQuery(jobQuery(id ?? null));
+  if (!id) return null;
+  const look = "font-mono text-xs text-accent hover:underline";
+  return <Stat label={t("retriedAs")}>{job?.run_id ? <Link to="/runs/$id" params={{ id: job.run_id }} data-retried="run" className={look}>{shortId(job.run_id)}</Link> : <Link to="/queue" search={{ job: id }} data-retried="job" className={look}>{shortId(id)}</Link>}</Stat>;
 }
 
 function Going({ run }: { run: Run }) {

@@ -35,6 +35,9 @@ export function stateOf(run: Pick<Run, "active" | "status" | "error" | "finished
 /** A run with exact numbers in its params. */
 export const runQuery = (id: string) => queryOptions({ queryKey: ["run", id], queryFn: async ({ signal }) => (await getExact(`/api/job-runs/${encodeURIComponent(id)}`, signal)) as Run });
 
+/** Where the page keeps the id of the job that has repeated a run last. */
+export const retriedKey = (run: string) => ["run-retried", run] as const;
+
 /** The job of a run; a removed one is an error with status 404. */
 export const jobQuery = (id: string | null) =>
   queryOptions({ queryKey: ["job", id], enabled: id !== null, queryFn: ({ signal }) => ok(api.GET("/api/jobs/{job_id}", { signal, params: { path: { job_id: id ?? "" } } })) });

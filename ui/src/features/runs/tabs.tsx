@@ -89,13 +89,13 @@ function Result({ name, text }: { name: string; text: string }) {
 }
 
 /** What happened to the job, from the log of events. */
-export function EventsTab({ run }: { run: Run }) {
+export function EventsTab({ job, run }: { job: string | null; /** The run that is shown: it needs no link. */ run?: string }) {
   const q = useInfiniteQuery({
-    queryKey: ["job", run.job_id, "events"], enabled: run.job_id !== null, initialPageParam: "",
-    queryFn: ({ signal, pageParam }) => ok(api.GET("/api/jobs/{job_id}/events", { signal, params: { path: { job_id: run.job_id ?? "" }, query: { limit: 200, ...(pageParam ? { cursor: pageParam } : {}) } } })),
+    queryKey: ["job", job, "events"], enabled: job !== null, initialPageParam: "",
+    queryFn: ({ signal, pageParam }) => ok(api.GET("/api/jobs/{job_id}/events", { signal, params: { path: { job_id: job ?? "" }, query: { limit: 200, ...(pageParam ? { cursor: pageParam } : {}) } } })),
     getNextPageParam: (p) => p.next_cursor ?? undefined,
   });
-  if (run.job_id === null) return <Empty icon={Activity} title={t("eventsEmpty")}>{t("noJobOfDirect")}</Empty>;
+  if (job === null) return <Empty icon={Activity} title={t("eventsEmpty")}>{t("noJobOfDirect")}</Empty>;
   if (q.isPending) return <Loading />;
   if (q.isError) return <ErrorState error={q.error} onRetry={() => void q.refetch()} />;
   const events = q.data.pages.flatMap((p) => p.items);
@@ -103,7 +103,7 @@ export function EventsTab({ run }: { run: Run }) {
   const columns: readonly Column<Schema<"Event">>[] = [
     { id: "at", head: t("evTime"), width: "10rem", cell: (e) => <span className="text-dim">{new Date(e.at).toLocaleTimeString(document.documentElement.lang, { hour12: false })}<span className="ml-2 text-faint"><Time at={e.at} /></span></span> },
     { id: "type", head: t("evWhat"), cell: (e) => <span className="font-mono text-xs">{e.type}</span> },
-    { id: "facts", head: t("evFacts"), cell: (e) => <span className="flex flex-wrap gap-1">{Object.entries(e.data).map(([k, v]) => <Chip key={k} mono>{k}={v}</Chip>)}{e.run_id && e.run_id !== run.run_id ? <Link to="/runs/$id" params={{ id: e.run_id }} className="font-mono text-xs text-accent hover:underline">{e.run_id.slice(0, 8)}…{e.run_id.slice(-4)}</Link> : null}</span> },
+    { id: "facts", head: t("evFacts"), cell: (e) => <span className="flex flex-wrap gap-1">{Object.entries(e.data).map(([k, v]) => <Chip key={k} mono>{k}={v}</Chip>)}{e.run_id && e.run_id !== run ? <Link to="/runs/$id" params={{ id: e.run_id }} className="font-mono text-xs text-accent hover:underline">{e.run_id.slice(0, 8)}…{e.run_id.slice(-4)}</Link> : null}</span> },
     { id: "seq", head: t("evSeq"), align: "right", from: "md", cell: (e) => <span className="text-faint">{e.seq}</span> },
   ];
   return (

@@ -8,11 +8,12 @@ import { CopyAs } from "../../kit/CopyAs";
 import { CheckBox, Combobox, Field, Input, Select, TextArea } from "../../kit/Field";
 import { Page, PageHeader } from "../../kit/Page";
 import { Segmented } from "../../kit/Segmented";
+import { useSettled } from "../../kit/settled";
 import { FormError } from "../../kit/States";
 import { toast } from "../../kit/toast";
 import { t } from "../../text/schedules";
-import { calendarsQuery, type Schedule } from "./api";
-import { check, checkTarget, draftOf, emptyDraft, inputOf, patchOf, type Draft, type TargetKind } from "./form";
+import { calendarsQuery, previewQuery, type Schedule } from "./api";
+import { check, checkTarget, draftOf, emptyDraft, inputOf, patchOf, previewOf, type Draft, type TargetKind } from "./form";
 import { Preview } from "./Preview";
 import { said, When, type PartProps } from "./When";
 import { myZone } from "./words";
@@ -47,7 +48,10 @@ export function Editor({ of, etag, onClose }: { of?: Schedule; etag?: string; on
   };
   const shown = tried ? all : wrong;
   const body = bad ? {} : of ? patchOf(first, draft) : inputOf(draft);
-  const part: PartProps = { draft, set, wrong: shown };
+  // The preview asks the same, once.
+  const preview = useQuery(previewQuery(previewOf(useSettled(draft, 300), 20)));
+  const refused = preview.isError ? problemOf(preview.error) : null;
+  const part: PartProps = { draft, set, wrong: shown, ...(refused?.code === "cron_invalid" ? { cronRefused: refused.fields[0]?.detail || refused.detail || refused.title } : {}) };
   const conflict = save.isError && problemOf(save.error).status === 412;
   return (
     <Page>

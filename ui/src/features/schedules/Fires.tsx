@@ -29,9 +29,11 @@ const marksTone: Record<string, Tone> = { dst_moved: "warn", dst_repeated: "warn
 
 /** A longer list of fires as a table: the schedule's clock, the reader's own, what is special. */
 export function FireTable({ fires, zone, label }: { fires: readonly Schema<"Nominal">[]; zone: string; label: string }) {
+  // The reader's own clock only where it says something else.
+  const mine = fires.some((f) => localText(f.local) !== instantText(f.nominal_at));
   return (
     <table aria-label={label} className="w-full border-collapse text-sm">
-      <thead className="border-b border-line text-left text-xs text-faint"><tr><th scope="col" className="h-8 pr-3 font-medium">{t("clockOf", { zone })}</th><th scope="col" className="hidden h-8 pr-3 font-medium sm:table-cell">{t("clockOf", { zone: myZone })}{myZone === zone ? "" : ` (${t("clockMine")})`}</th><th scope="col"><span className="sr-only">{t("notes")}</span></th></tr></thead>
+      <thead className="border-b border-line text-left text-xs text-faint"><tr><th scope="col" className="h-8 pr-3 font-medium">{t("clockOf", { zone })}</th>{mine ? <th scope="col" className="hidden h-8 pr-3 font-medium sm:table-cell">{t("clockOf", { zone: myZone })} ({t("clockMine")})</th> : null}<th scope="col"><span className="sr-only">{t("notes")}</span></th></tr></thead>
       <tbody>
         {fires.map((f) => (
           <tr key={f.nominal_at} data-nominal={f.nominal_at} data-local={f.local} data-skip={f.skip ?? undefined} className="border-b border-line/70 last:border-0">
@@ -39,7 +41,7 @@ export function FireTable({ fires, zone, label }: { fires: readonly Schema<"Nomi
               <span className={cx(f.skip && "text-faint line-through decoration-line-strong")}>{localText(f.local)}</span>
               <span className="ml-1.5 text-xs text-faint">{offsetText(f.local)}</span>
             </td>
-            <td className="hidden py-1 pr-3 text-xs whitespace-nowrap text-faint sm:table-cell">{instantText(f.nominal_at)}</td>
+            {mine ? <td className="hidden py-1 pr-3 text-xs whitespace-nowrap text-faint sm:table-cell">{instantText(f.nominal_at)}</td> : null}
             <td className="py-1">
               <span className="flex flex-wrap justify-end gap-1">
                 {f.marks.map((m) => <Badge key={m} tone={marksTone[m] ?? "info"}>{markWord(m)}</Badge>)}

@@ -10,6 +10,8 @@ export interface PartProps {
   draft: Draft;
   set: (change: Partial<Draft>) => void;
   wrong: Wrong;
+  /** What the server finds wrong with the expression. */
+  cronRefused?: string;
 }
 
 /** What a field says is wrong. */
@@ -21,11 +23,11 @@ export function said(wrong: Wrong, key: keyof Draft): string | undefined {
 const kinds: readonly TriggerKind[] = ["CRON", "INTERVAL", "EVENT", "AT", "ON"];
 
 /** When it fires: one of five kinds of triggers. */
-export function When({ draft, set, wrong }: PartProps) {
+export function When({ draft, set, wrong, cronRefused }: PartProps) {
   return (
     <div className="flex flex-col gap-4">
       <Segmented label={t("when")} value={draft.kind} onChange={(v) => set({ kind: v as TriggerKind })} options={kinds.map((k) => ({ value: k, label: t(`k_${k}`) }))} />
-      {draft.kind === "CRON" ? <Cron draft={draft} set={set} wrong={wrong} /> : null}
+      {draft.kind === "CRON" ? <Cron draft={draft} set={set} wrong={wrong} {...(cronRefused ? { cronRefused } : {})} /> : null}
       {draft.kind === "INTERVAL" ? (
         <div className="grid gap-4 sm:grid-cols-2">
           <Field label={t("every")} hint={t("spanHint")} error={said(wrong, "every")}>{(ids) => <Input {...ids} value={draft.every} placeholder="15m" onChange={(e) => set({ every: e.target.value })} />}</Field>
@@ -74,7 +76,7 @@ function fresh(kind: RhythmKind, old: Rhythm | null): Rhythm {
   }
 }
 
-function Cron({ draft, set, wrong }: PartProps) {
+function Cron({ draft, set, wrong, cronRefused }: PartProps) {
   const rhythm = draft.quartz ? null : readCron(draft.cron);
   const write = (r: Rhythm) => set({ cron: writeCron(r) });
   const several = draft.cron.includes("\n");
@@ -84,7 +86,7 @@ function Cron({ draft, set, wrong }: PartProps) {
         <div className="w-full sm:w-44"><Field label={t("rhythm")}>{(ids) => <Select {...ids} value={rhythm?.kind ?? "custom"} onChange={(k) => k !== "custom" && write(fresh(k as RhythmKind, rhythm))} options={[...rhythms.map((k) => ({ value: k, label: t(`r_${k}`) })), { value: "custom", label: t("r_custom") }]} />}</Field></div>
         {rhythm ? <Details rhythm={rhythm} write={write} /> : <p className="pb-1.5 text-sm text-faint">{t("customText")}</p>}
       </div>
-      <Field label={t("expression")} hint={t("cronHint")} error={said(wrong, "cron")}>
+      <Field label={t("expression")} hint={t("cronHint")} error={said(wrong, "cron") ?? cronRefused}>
         {(ids) => (several ? <TextArea {...ids} mono rows={Math.min(6, draft.cron.split("\n").length + 1)} spellCheck={false} value={draft.cron} onChange={(e) => set({ cron: e.target.value })} />
           : <Input {...ids} mono spellCheck={false} autoComplete="off" value={draft.cron} onChange={(e) => set({ cron: e.target.value })} onKeyDown={(e) => { if (e.key === "Enter" && e.shiftKey) { e.preventDefault(); set({ cron: `${draft.cron}\n` }); } }} />)}
       </Field>

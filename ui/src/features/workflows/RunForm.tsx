@@ -42,7 +42,7 @@ function Form({ workflowId, name, definition, onClose }: { workflowId: string; n
   const form = useRef<HTMLFormElement>(null);
   const wrong = check(schema, value);
   for (const i of inputs) if (i.required && !i.secret && value[i.name] === "") wrong[`/${i.name}`] = t("required");
-  const body = { inputs: { ...value, ...Object.fromEntries(Object.entries(secrets).filter(([, v]) => v !== "")) }, ...(runName ? { name: runName } : {}), ...(hold ? { hold: true } : {}) };
+  const body = { trigger: "manual" as const, inputs: { ...value, ...Object.fromEntries(Object.entries(secrets).filter(([, v]) => v !== "")) }, ...(runName ? { name: runName } : {}), ...(hold ? { hold: true } : {}) };
   const run = useMutation({
     mutationFn: () => ok(api.POST("/api/workflows/{workflow_id}/run", { params: { path: { workflow_id: workflowId } }, body })),
     onSuccess: (d) => {

@@ -13,7 +13,7 @@ import { Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
 import { CheckpointJson } from "./NodeDrawer";
 import type { LiveRun } from "./queries";
-import { over, type RunDocument } from "./runstate";
+import { newestFirst, over, type RunDocument } from "./runstate";
 
 interface Line {
   key: string;
@@ -38,18 +38,18 @@ function past(doc: RunDocument, run: LiveRun): Line[] {
     if (n.ended_at) add(n.node_id, n.ended_at, n.status === "SKIPPED" ? "PENDING" : "RUNNING", n.status, n.error?.message ?? n.reason ?? "");
   }
   if (over(doc.status)) add("", doc.ended_at, "RUNNING", doc.status, doc.reason ?? "");
-  return lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  return lines;
 }
 
 /** All changes of state: from the document what was before, then each event as it came. */
 export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
   const live: Line[] = run.changes.filter((c) => c.type !== "workflow.progress").map((c) => ({ key: String(c.seq), at: c.at, node: c.node, from: c.from, to: c.to, reason: c.reason, live: true }));
-  const lines = [...past(doc, run), ...live].reverse();
+  const lines = newestFirst([...past(doc, run), ...live]);
   if (lines.length === 0) return <p className="text-sm text-faint">{t("nothingYet")}</p>;
   const now = Date.now();
   // Where it stands in time: behind all that is later.
   const back = doc.takeover;
-  const at = back ? lines.findIndex((l) => l.at < back.at) : -1;
+  const at = back ? lines.findIndex((l) => Date.parse(l.at) < Date.parse(back.at)) : -1;
   const takeover = back ? (
     <li key="takeover" data-takeover="" className="flex min-h-8 flex-wrap items-center gap-x-3 border-b border-line/70 px-1 py-1 text-info">
       <Clock at={back.at} now={now} />

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
-import { addChange, changeOf, newer, withChanges, type Change, type RunDocument, type RunNode } from "./runstate";
+import { addChange, changeOf, newer, newestFirst, withChanges, type Change, type RunDocument, type RunNode } from "./runstate";
 
 function node(id: string, more: Partial<RunNode> = {}): RunNode {
   return {
@@ -22,6 +22,12 @@ let seq = 0;
 function change(step: number, of: string, to: string, more: Partial<Change> = {}): Change {
   return { seq: ++seq, step, at: `2026-01-01T00:00:${String(step).padStart(2, "0")}Z`, type: `workflow.node.${to === "RUNNING" ? "started" : to.toLowerCase()}`, node: of, from: "", to, reason: "", ...more };
 }
+
+it("puts what was read and what came live in one order by time", () => {
+  const read = [{ id: "start", at: "2026-01-01T00:00:00Z" }, { id: "a ended", at: "2026-01-01T00:00:02Z" }, { id: "run ended", at: "2026-01-01T00:00:05.5Z" }];
+  const live = [{ id: "b began", at: "2026-01-01T00:00:02.000Z" }, { id: "b ended", at: "2026-01-01T00:00:05Z" }];
+  expect(newestFirst([...read, ...live]).map((l) => l.id)).toEqual(["run ended", "b ended", "b began", "a ended", "start"]);
+});
 
 describe("a run's state", () => {
   it("takes events of its own run only", () => {

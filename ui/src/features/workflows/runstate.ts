@@ -52,6 +52,11 @@ function forward(old: RunDocument, next: RunDocument): RunDocument {
   return { ...next, maps };
 }
 
+/** By time, the newest first; of those at the same time the later in the list is first. */
+export function newestFirst<T extends { at: string }>(list: readonly T[]): T[] {
+  return [...list].sort((a, b) => Date.parse(a.at) - Date.parse(b.at)).reverse();
+}
+
 /** Adds an event to those known; one that was there changes nothing. */
 export function addChange(changes: readonly Change[], next: Change): readonly Change[] {
   const last = changes.at(-1);

@@ -10,7 +10,7 @@ export const en = {
   archiveTitle: "Archive {name}?", archiveText: "No new run begins. Versions, runs and the log stay; applying the file brings it back.", archivedDone: "Archived",
   runText: "The inputs are checked at once. The run keeps the version that is active now.", runName: "Name of the run", runNameHint: "The name of the workflow without it", hold: "Hold it: do not start before a release", noInputsDeclared: "This workflow has no inputs.", secretHint: "Secret: hidden everywhere, forgotten when the run ends", runStarted: "The run is in the queue",
   noRunsYet: "It has not run yet", noRunsText: "Runs appear here as soon as a person, a schedule or the API starts one.",
-  state: "State", trigger: "Started by", startedBy: "Who", started: "Started", duration: "Duration", byApi: "API", byHand: "By hand", bySchedule: "Schedule", byRetry: "Repetition", byWorkflow: "Workflow", byGroup: "Group",
+  state: "State", trigger: "Started by", startedBy: "Who", started: "Started", duration: "Duration", byApi: "Program (API)", byHand: "Person", bySchedule: "Schedule", byRetry: "Retry", byWorkflow: "Workflow", byGroup: "Group",
   node: "Node", edge: "Edge", field: "Field", detail: "Detail", attempt: "Attempt", leadsTo: "Leads to", stepsPerItem: { one: "{n} step per item", other: "{n} steps per item" }, handler: "handler",
   attemptOf: "attempt {n} of {m}", itemsOf: "{n} / {m}", itemsFailed: "{n} failed", perSecond: "{n}/s", left: "{d} left", itemsOfNode: "Items of {node}",
   waitRetry: "next attempt", waitTimer: "time", waitApproval: "approval", waitEvent: "event", waitJob: "job", waitDecision: "your decision", waitLock: "lock",

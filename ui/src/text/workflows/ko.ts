@@ -13,7 +13,7 @@ export const ko: Like<typeof en> = {
   archiveTitle: "{name}을(를) 보관할까요?", archiveText: "새 실행이 시작되지 않습니다. 버전, 실행, 기록은 남으며 파일을 다시 적용하면 복원됩니다.", archivedDone: "보관했습니다",
   runText: "입력은 바로 검사됩니다. 실행은 지금 활성인 버전을 유지합니다.", runName: "실행 이름", runNameHint: "비우면 워크플로 이름을 씁니다", hold: "보류: 해제 전에는 시작하지 않음", noInputsDeclared: "이 워크플로에는 입력이 없습니다.", secretHint: "비밀: 어디에서나 가려지고 실행이 끝나면 삭제됩니다", runStarted: "실행이 대기열에 추가되었습니다",
   noRunsYet: "아직 실행된 적이 없습니다", noRunsText: "사람, 일정 또는 API가 시작하면 여기에 나타납니다.",
-  state: "상태", trigger: "시작 방식", startedBy: "누가", started: "시작", duration: "소요 시간", byApi: "API", byHand: "수동", bySchedule: "일정", byRetry: "재시도", byWorkflow: "워크플로", byGroup: "그룹",
+  state: "상태", trigger: "시작 방식", startedBy: "누가", started: "시작", duration: "소요 시간", byApi: "프로그램(API)", byHand: "사람", bySchedule: "일정", byRetry: "재시도", byWorkflow: "워크플로", byGroup: "그룹",
   node: "노드", edge: "연결", field: "필드", detail: "상세", attempt: "시도", leadsTo: "다음", stepsPerItem: "항목당 {n}단계", handler: "처리기",
   attemptOf: "시도 {n}/{m}", itemsOf: "{n} / {m}", itemsFailed: "실패 {n}", perSecond: "{n}/초", left: "{d} 남음", itemsOfNode: "{node} 항목",
   waitRetry: "다음 시도", waitTimer: "시각", waitApproval: "승인", waitEvent: "이벤트", waitJob: "작업", waitDecision: "결정 필요", waitLock: "잠금",

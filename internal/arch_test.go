@@ -62,7 +62,7 @@ ring 2 ports: certificate certificate/certificatetest reserve
 	reserve -> store
 
 ring 3 engines: queue planner engine engine/rehearsal task task/* node node/* inbox trader trader/paper rollout courier llm llm/ask process extract extract/extracttest outbound identity vault
-ring 3 engines: tally health backup feed oidc almanac task/logtriage/logline task/logtriage/drain task/logtriage/docker
+ring 3 engines: garbage tally health backup feed oidc almanac task/logtriage/logline task/logtriage/drain task/logtriage/docker
 	queue -> task
 	task/* -> task
 	task/command -> process

@@ -36,6 +36,7 @@ import (
 	"github.com/runsheet/runsheet/internal/config"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/feed"
+	"github.com/runsheet/runsheet/internal/garbage"
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/identity"
 	"github.com/runsheet/runsheet/internal/llm"
@@ -130,7 +131,7 @@ func New(o Options) *App {
 // everything is closed again.
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openVault, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.openCheckpoints, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox, a.startPlanner,
+		a.tuneGarbage, a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openVault, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.openCheckpoints, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox, a.startPlanner,
 		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
@@ -140,6 +141,15 @@ func (a *App) Start(ctx context.Context) error {
 	rest()
 	a.restLater(ctx)
 	a.notify(ctx, "READY=1")
+	return nil
+}
+
+func (a *App) tuneGarbage(context.Context) error {
+	stop := garbage.Tune(a.o.Clock.Now)
+	a.onStop("garbage", func() error {
+		stop()
+		return nil
+	})
 	return nil
 }
 

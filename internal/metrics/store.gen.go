@@ -188,6 +188,13 @@ func (d timedJobs) Running(ctx context.Context, a1 string) ([]store.Claimed, err
 	return r0, err
 }
 
+func (d timedJobs) Attempts(ctx context.Context, a1 []string) (map[string]store.Attempt, error) {
+	done := d.m.begin("jobs", "attempts")
+	r0, err := d.Jobs.Attempts(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 func (d timedJobs) Finish(ctx context.Context, a1 []store.Finish) []error {
 	done := d.m.begin("jobs", "finish")
 	errs := d.Jobs.Finish(ctx, a1)

@@ -334,24 +334,34 @@ func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 // stop; jobID "" means all of them.
 func (e *Engine) lookForCancel(ctx context.Context, jobID string) {
 	e.mu.Lock()
-	var look []*attempt
+	var look, direct []*attempt
+	var ids []string
 	for _, a := range e.active {
-		if jobID == "" || a.job.ID == jobID {
-			look = append(look, a)
+		switch {
+		case a.job.ID == "" && jobID == "":
+			direct = append(direct, a)
+		case a.job.ID != "" && (jobID == "" || a.job.ID == jobID):
+			look, ids = append(look, a), append(ids, a.job.ID)
 		}
 	}
 	e.mu.Unlock()
-	for _, a := range look {
-		if a.job.ID == "" {
-			e.lookForTakeover(ctx, a)
-			continue
+	for _, a := range direct {
+		e.lookForTakeover(ctx, a)
+	}
+	if len(look) == 0 {
+		return
+	}
+	stored, err := e.o.Store.Jobs.Attempts(ctx, ids)
+	if err != nil {
+		if n, ok := e.quiet.due("cancel"); ok {
+			e.log.Warn("cannot look for a cancel", "jobs", len(ids), "error", err, "left_out", n)
 		}
-		j, err := e.o.Store.Jobs.Job(ctx, a.job.Tenant, a.job.ID)
+		return
+	}
+	for _, a := range look {
+		j, ok := stored[a.job.ID]
 		switch {
-		case err != nil:
-			if n, ok := e.quiet.due("cancel"); ok {
-				e.log.Warn("cannot look for a cancel", "job_id", a.job.ID, "error", err, "left_out", n)
-			}
+		case !ok: // it is not there any more, which its end finds out
 		case j.Epoch != a.job.Epoch || j.State != job.Running:
 			a.cancel(task.ErrLeaseLost) // rescued by another instance
 		case !j.CancelAskedAt.IsZero():

@@ -50,6 +50,10 @@ func (s simJobsRole) Job(ctx context.Context, tenant, id string) (job.Job, error
 	return via(ctx, s.n, func() (job.Job, error) { return s.Jobs.Job(ctx, tenant, id) })
 }
 
+func (s simJobsRole) Attempts(ctx context.Context, ids []string) (map[string]store.Attempt, error) {
+	return via(ctx, s.n, func() (map[string]store.Attempt, error) { return s.Jobs.Attempts(ctx, ids) })
+}
+
 func (s simJobsRole) Running(ctx context.Context, instance string) ([]store.Claimed, error) {
 	return via(ctx, s.n, func() ([]store.Claimed, error) { return s.Jobs.Running(ctx, instance) })
 }

@@ -95,6 +95,10 @@ type Jobs interface {
 	// Running returns the running attempts of an instance, oldest claim first. It
 	// tells what a Claim did whose outcome was unknown.
 	Running(ctx context.Context, instanceID string) ([]Claimed, error)
+	// Attempts returns what is stored of the attempts of jobs of any tenants, by job:
+	// whoever works on one asks whether it is still his and whether to stop. Unknown
+	// jobs are missing.
+	Attempts(ctx context.Context, jobIDs []string) (map[string]Attempt, error)
 	// Finish ends attempts: job and run change together, locks are freed. Items
 	// are independent: the result has one error per item. stale_lease: the
 	// attempt was taken over, drop its result. conflict: the job changed
@@ -410,6 +414,13 @@ type Claims struct {
 type Claimed struct {
 	Job job.Job
 	Run run.Run
+}
+
+// Attempt is what an attempt on a job has to know of the job.
+type Attempt struct {
+	State         job.State
+	Epoch         int64     // of the attempt that has the job, or had it last
+	CancelAskedAt time.Time // zero when nobody asked
 }
 
 // Finish ends one attempt.

@@ -479,6 +479,9 @@ func (s jobs) finishWith(ctx context.Context, it store.Finish) error {
 		return err
 	}
 	w.ends = true
+	if it.Job.After.State.Terminal() {
+		w.status, w.endedAt = string(it.Job.After.State), it.Job.After.FinishedAt
+	}
 	if it.Job.Before.Crashes > 0 && w.progress() {
 		it.Job.After.Crashes = 0
 	}

@@ -314,6 +314,37 @@ func (s jobs) Move(ctx context.Context, p store.MoveJob) (job.Job, error) {
 	return out, err
 }
 
+// attemptsPage is how many jobs one statement of Attempts names.
+const attemptsPage = 500
+
+func (s jobs) Attempts(ctx context.Context, jobIDs []string) (map[string]store.Attempt, error) {
+	out := make(map[string]store.Attempt, len(jobIDs))
+	for ids := range slices.Chunk(jobIDs, attemptsPage) {
+		var w where
+		in(&w, "job_id", ids)
+		err := s.Look(ctx, func(ctx context.Context, tx Tx) error {
+			rows, err := tx.Query(ctx, `SELECT job_id, state, epoch, cancel_asked_ms FROM jobs`+w.String(), w.args...)
+			if err != nil {
+				return fmt.Errorf("look at attempts: %w", err)
+			}
+			_, err = collect(rows, func(r Rows) (struct{}, error) {
+				var id string
+				var a store.Attempt
+				var asked int64
+				err := r.Scan(&id, &a.State, &a.Epoch, &asked)
+				a.CancelAskedAt = clock.FromMillis(asked)
+				out[id] = a
+				return struct{}{}, err
+			})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func (s jobs) Counts(ctx context.Context, tenant string) (map[job.State]int, error) {
 	out := map[job.State]int{}
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {

@@ -83,8 +83,11 @@ type written struct {
 	// do not.
 	waits  []waitRow
 	others map[string]bool
-	// ends says that the attempt's end is written in the same transaction.
-	ends bool
+	// ends says that the attempt's end is written in the same transaction, with the
+	// status that the run then has; zero if it goes on later.
+	ends    bool
+	status  string
+	endedAt time.Time
 }
 
 type waitRow struct {
@@ -377,9 +380,14 @@ func (s workflowRuns) step(ctx context.Context, tx Tx, w *written) (store.Workfl
 	}
 	// The rows are locked, so from here on nothing is asked that may refuse.
 	ms := clock.Millis(at)
-	if err := tx.Later(ctx, `UPDATE workflow_runs SET seq = $1, epoch = $2, rest = $3, updated_ms = $4,
-		started_ms = CASE WHEN started_ms = 0 THEN $5 ELSE started_ms END WHERE run_id = $6`,
-		w.Seq, w.Epoch, w.rest, ms, ms, w.RunID); err != nil {
+	q, args := `UPDATE workflow_runs SET seq = $1, epoch = $2, rest = $3, updated_ms = $4,
+		started_ms = CASE WHEN started_ms = 0 THEN $5 ELSE started_ms END`, []any{w.Seq, w.Epoch, w.rest, ms, ms}
+	if w.status == "" {
+		q += ` WHERE run_id = $6`
+	} else { // an index holds the status: it is named only where it changes
+		q, args = q+`, status = $6, ended_ms = $7 WHERE run_id = $8`, append(args, w.status, clock.Millis(w.endedAt))
+	}
+	if err := tx.Later(ctx, q, append(args, w.RunID)...); err != nil {
 		return out, fmt.Errorf("begin step: %w", err)
 	}
 	if b.Crashes > 0 && w.progress() && !w.ends { // else the end does it

@@ -291,7 +291,8 @@ func workflowChanged(ctx context.Context, tx Tx, c job.Change) (*leftover, error
 	if over {
 		status = string(j.State)
 	}
-	if err := tx.Later(ctx, `UPDATE workflow_runs SET status = $1, ended_ms = $2 WHERE run_id = $3`, status, clock.Millis(j.FinishedAt), id); err != nil {
+	// The last step of a run that ends with its job has said so already.
+	if err := tx.Later(ctx, `UPDATE workflow_runs SET status = $1, ended_ms = $2 WHERE run_id = $3 AND status <> $4`, status, clock.Millis(j.FinishedAt), id, status); err != nil {
 		return nil, fmt.Errorf("end a run: %w", err)
 	}
 	if !over {

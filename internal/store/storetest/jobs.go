@@ -33,6 +33,7 @@ func jobChecks() []check {
 		{"Move/HoldAndRelease", moveHold},
 		{"Position/CountsThoseBefore", positionCounts},
 		{"Counts/ByState", countsByState},
+		{"Attempts/TellWhoHasThemAndWhoAskedToStop", attemptsTell},
 	}
 }
 
@@ -264,5 +265,31 @@ func countsByState(t *testing.T, s store.Store) {
 	other, err := s.Jobs.Counts(t.Context(), "ten_other")
 	if err != nil || len(other) != 0 {
 		t.Errorf("another tenant counts %v, %v", other, err)
+	}
+}
+
+func attemptsTell(t *testing.T, s store.Store) {
+	pool(t, s, 2)
+	js := add(t, s, newJob(), newJob(), newJob())
+	claim(t, s, 2)
+	stopped := mustMove(t, s, read(t, s, js[1].ID), job.CancelAsked{At: base.Add(time.Second), By: "ann"})
+	ids := []string{js[0].ID, js[1].ID, js[2].ID}
+	for range 1200 { // more than a statement takes
+		ids = append(ids, id.New(id.Job, base))
+	}
+	got, err := s.Jobs.Attempts(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "attempts", map[string]store.Attempt{
+		js[0].ID: {State: job.Running, Epoch: read(t, s, js[0].ID).Epoch},
+		js[1].ID: {State: job.Running, Epoch: stopped.Epoch, CancelAskedAt: base.Add(time.Second)},
+		js[2].ID: {State: job.Queued},
+	}, got)
+	if got[js[0].ID].Epoch == 0 || got[js[0].ID].Epoch == got[js[1].ID].Epoch {
+		t.Errorf("the attempts have the epochs %d and %d", got[js[0].ID].Epoch, got[js[1].ID].Epoch)
+	}
+	if none, err := s.Jobs.Attempts(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("no ids give %v, %v", none, err)
 	}
 }

@@ -66,9 +66,9 @@ it("shows a run that begins without being asked, and its end", async () => {
 });
 
 it("leads from a run to what repeats it and back, also after a reload", async () => {
-  const run = await done("again and again", "exit 3");
+  const run = await done("repeated one", "exit 3");
   const page = await f.page(`/runs/${run}`);
-  await page.getByRole("heading", { level: 1, name: "again and again" }).waitFor();
+  await page.getByRole("heading", { level: 1, name: "repeated one" }).waitFor();
   expect(await page.locator("[data-retried]").count()).toBe(0);
   const again = await f.call<Job>("POST", `/api/job-runs/${run}/retry`, {});
   await until(async () => (await job(again.job_id)).status === "FAILED", "the end of the retry");

@@ -15,6 +15,8 @@ type JobFilter struct {
 	TemplateID []string
 	// GroupID chooses the members of a group.
 	GroupID string
+	// RetryOf chooses what repeats the run of this id.
+	RetryOf string
 	Labels  map[string]string
 	// Query is searched in names.
 	Query                       string
@@ -27,7 +29,7 @@ type JobFilter struct {
 }
 
 func (f JobFilter) query() values {
-	return values{}.list("status", f.Status).list("job_type", f.JobType).list("template_id", f.TemplateID).text("group_id", f.GroupID).
+	return values{}.list("status", f.Status).list("job_type", f.JobType).list("template_id", f.TemplateID).text("group_id", f.GroupID).text("retry_of", f.RetryOf).
 		labels(f.Labels).text("q", f.Query).time("created_after", f.CreatedAfter).time("created_before", f.CreatedBefore).
 		text("sort", f.Sort).number("limit", f.PageSize)
 }

@@ -61,7 +61,7 @@ func (s *service) jobRoutes() []operation {
 			Doc: "Newest first; with status=QUEUED in the order in which they start.",
 			Query: pageParams(listParam("status", "only these statuses", states...), listParam("job_type", "only these job types"),
 				listParam("template_id", "only jobs of these templates, by id"), textParam("group_id", "only members of this group"),
-				textParam("schedule_id", "only what this schedule made, by id"), labelParam(),
+				textParam("schedule_id", "only what this schedule made, by id"), textParam("retry_of", "only what repeats this run, by id"), labelParam(),
 				textParam("q", "part of the name, any case"), timeParam("created_after", "created later than this"), timeParam("created_before", "created earlier than this"),
 				enumParam("sort", "order of the list", string(store.SortQueue), string(store.SortCreated), string(store.SortNewest))),
 			Faults:  []fault.Code{fault.CursorInvalid, fault.WrongIDType},
@@ -250,12 +250,17 @@ func (s *service) listJobs(r *request) (reply, error) {
 			return reply{}, fault.From(err).At("query/group_id", string(fault.WrongIDType), "is not a group's id")
 		}
 	}
+	if run := r.query.text("retry_of"); run != "" {
+		if err := id.Check(id.Run, run); err != nil {
+			return reply{}, fault.From(err).At("query/retry_of", string(fault.WrongIDType), "is not a run's id")
+		}
+	}
 	scheduleID, err := r.filterSchedule()
 	if err != nil {
 		return reply{}, err
 	}
 	p := store.ListJobs{
-		Tenant: r.tenant(), Types: r.query["job_type"], TemplateIDs: r.query["template_id"], GroupID: r.query.text("group_id"), ScheduleID: scheduleID, Labels: r.query.labels(),
+		Tenant: r.tenant(), Types: r.query["job_type"], TemplateIDs: r.query["template_id"], GroupID: r.query.text("group_id"), ScheduleID: scheduleID, RetryOf: r.query.text("retry_of"), Labels: r.query.labels(),
 		Text: r.query.text("q"), CreatedAfter: r.query.time("created_after"), CreatedBefore: r.query.time("created_before"),
 		Sort: store.Sort(r.query.text("sort")), After: c.jobMark(), Limit: r.query.limit(),
 	}

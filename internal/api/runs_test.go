@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
@@ -55,6 +56,12 @@ func TestRunsAndRetry(t *testing.T) {
 		t.Errorf("%d runs", n)
 	}
 	a := want(t, b.as(access.Operator, "POST", path+"/retry", ""), 201, "")
+	for query, n := range map[string]int{c.Run.ID: 1, id.New(id.Run, time.UnixMilli(1)): 0} {
+		if got := list(t, b.call("GET", "/api/jobs?retry_of="+query, "")); len(got) != n {
+			t.Errorf("jobs that repeat %s: %v, want %d", query, got, n)
+		}
+	}
+	want(t, b.call("GET", "/api/jobs?retry_of="+j, ""), 400, "wrong_id_type")
 	if r := a.json(t); r["retry_of"] != c.Run.ID || r["trigger"] != "retry" || r["job_id"] == j || r["name"] != "n" {
 		t.Errorf("retry %s", a.body)
 	}

@@ -128,6 +128,7 @@ func (a *app) jobList() *cobra.Command {
 	fs.StringSliceVar(&f.JobType, "type", nil, "only these job `types`")
 	fs.StringSliceVar(&f.TemplateID, "template", nil, "only jobs of these templates, by `id`")
 	fs.StringVar(&f.GroupID, "group", "", "only members of the group with this `id`")
+	fs.StringVar(&f.RetryOf, "retry-of", "", "only what repeats this `run`")
 	fs.StringArrayVar(&labels, "label", nil, "only jobs with the label `key=value`; repeatable")
 	fs.StringVar(&f.Query, "search", "", "only jobs whose name contains this `text`")
 	fs.StringVar(&f.Sort, "sort", "", "`order`: queue, created_at or -created_at; the default is queue with --status QUEUED")

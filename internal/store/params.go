@@ -265,6 +265,7 @@ type ListJobs struct {
 	Labels        map[string]string
 	GroupID       string
 	ScheduleID    string // only what this schedule made; "" = whatever
+	RetryOf       string // only what repeats this run; "" = whatever
 	Text          string // substring of the name, any case
 	CreatedAfter  time.Time
 	CreatedBefore time.Time

@@ -227,6 +227,8 @@ it("adds a job with a priority, a time, locks and retries, copies it as a comman
   const add = dialog.getByRole("button", { name: "Add", exact: true });
   await add.click();
   await until(() => dialog.getByLabel(/^Delay before the second/).evaluate((e) => e === document.activeElement && e.getAttribute("aria-invalid") === "true"), "the focus in the field that the server refused");
+  await dialog.getByRole("alert").waitFor();
+  await until(async () => (await dialog.getByRole("alert").locator("code").count()) === 0, "a summary without what the field says");
   await dialog.getByLabel(/^Delay before the second/).fill("30s");
   const copied = async (as: string) => {
     await dialog.getByRole("button", { name: "Copy as" }).click();

@@ -65,6 +65,22 @@ it("shows a run that begins without being asked, and its end", async () => {
   await page.getByText("Cancelled by admin").waitFor();
 });
 
+it("leads from a run to what repeats it and back, also after a reload", async () => {
+  const run = await done("repeated one", "exit 3");
+  const page = await f.page(`/runs/${run}`);
+  await page.getByRole("heading", { level: 1, name: "repeated one" }).waitFor();
+  expect(await page.locator("[data-retried]").count()).toBe(0);
+  const again = await f.call<Job>("POST", `/api/job-runs/${run}/retry`, {});
+  await until(async () => (await job(again.job_id)).status === "FAILED", "the end of the retry");
+  await page.reload();
+  await page.locator("[data-retried=run]").click();
+  await page.waitForURL(`**/ui/runs/${(await job(again.job_id)).run_id}`);
+  await page.locator(`dl a[href$="/ui/runs/${run}"]`).first().click();
+  await page.waitForURL(`**/ui/runs/${run}`);
+  await page.locator("[data-retried=run]").waitFor();
+  expect(errors(page)).toEqual([]);
+});
+
 it("follows a log, stops when somebody scrolls up, and goes on at the end", async () => {
   const { job_id } = await add("talker", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; [ $i -gt 200 ] && sleep 0.05; done");
   await until(async () => (await job(job_id)).run_id !== null, "the start");

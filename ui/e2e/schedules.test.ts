@@ -157,6 +157,42 @@ describe("the calendar", () => {
     expect(await axe(page)).toEqual([]);
   });
 
+  it("bundles what fires every 5 minutes, so that a week stays readable", async () => {
+    const { schedule_id } = await add({ name: "every-5-minutes", cron: "*/5 3 * * *", timezone: "UTC" });
+    for (const width of [1440, 375]) {
+      const page = await f.page(`/schedules/calendar?view=week&date=2027-06-09&zone=UTC&mic=-&schedule=${schedule_id}`, { width, height: 900 });
+      await page.locator("[data-count='12']").first().waitFor();
+      await until(async () => (await page.locator(`[data-calendar] a[href$="${schedule_id}"]`).count()) === 7, `one bundle a day at ${width} px`);
+      expect(await page.locator("[data-count]").first().textContent()).toBe("03:00 12 × every-5-minutes");
+      expect(await overflow(page)).toBeLessThanOrEqual(0);
+      await page.close();
+    }
+    await f.call("DELETE", `/api/schedules/${schedule_id}`);
+  });
+
+  it("shows a person's own times in the chosen zone", async () => {
+    await add({ name: "in-seoul", cron: "0 9 * * *", timezone: "Asia/Seoul" });
+    const page = await f.page("/schedules", { timezone: "America/New_York" });
+    await page.evaluate(() => localStorage.setItem("runsheet.zone", "Europe/Berlin"));
+    await page.goto(`${f.server.url}/ui/schedules/in-seoul`);
+    await page.getByText("Time in Europe/Berlin").first().waitFor();
+    expect(await page.getByText("America/New_York").count()).toBe(0);
+  });
+
+  it("leads from the history to the runs of that job", async () => {
+    const { schedule_id } = await add({ name: "by-hand", cron: "0 0 1 1 *", timezone: "UTC" });
+    for (let i = 1; i <= 2; i++) {
+      await f.call("POST", `/api/schedules/${schedule_id}/run-now`, {});
+      await until(async () => (await f.call<{ items: object[] }>("GET", `/api/job-runs?schedule_id=${schedule_id}&status=COMPLETED`)).items.length === i, `the end of run ${i}`);
+    }
+    const page = await f.page(`/schedules/${schedule_id}?tab=history`);
+    await page.locator("[role=tabpanel] a[href*='/runs?job=']").first().click();
+    await page.waitForURL((u) => u.pathname === "/ui/runs" && u.searchParams.has("job"));
+    await until(async () => (await page.locator("[role=row][data-id]").count()) === 1, "the run of that job only");
+    await page.getByRole("button", { name: /^Remove .*job_/ }).click();
+    await until(async () => (await page.locator("[role=row][data-id]").count()) > 1, "the runs of others too");
+  });
+
   it("marks the days on which clocks change, and turns by keys", async () => {
     for (const [zone, date, kind] of [["America/New_York", "2027-03-14", "spring"], ["America/New_York", "2027-11-07", "autumn"], ["Europe/Berlin", "2027-03-28", "spring"], ["Europe/Berlin", "2027-10-31", "autumn"], ["Australia/Lord_Howe", "2027-10-03", "spring"], ["Australia/Lord_Howe", "2027-04-04", "autumn"]] as const) {
       const page = await f.page(`/schedules/calendar?view=week&date=${date}&zone=${zone}&mic=-`, { timezone: "UTC" });

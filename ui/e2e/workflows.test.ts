@@ -269,6 +269,29 @@ it("gives tags to versions, moves and removes them", async () => {
   ]);
 });
 
+it("leads from a parked job to the approvals of its run", async () => {
+  await apply("asking", [{ node_id: "ask", type: "approval", config: { title: "Go on?", expires_in: "4h" }, next: { approved: "done", rejected: "done" } }, set("done")]);
+  const [run, other] = [await start("asking"), await start("asking")];
+  const waits = async (r: Run) => (await f.call<{ waiting: { for: string | null } | null }>("GET", `/api/jobs/${r.job_id}`)).waiting?.for === "approval";
+  await until(async () => (await waits(run)) && (await waits(other)), "both runs to wait");
+  const page = await f.page("/approvals");
+  await until(async () => (await page.locator("li[data-id]").count()) >= 2, "the approvals of both");
+  const only = async () => {
+    await page.waitForURL((u) => u.pathname === "/ui/approvals" && u.searchParams.get("run") === run.workflow_run_id);
+    await until(async () => (await page.locator("li[data-id]").count()) === 1, "the approval of that run only");
+  };
+  await page.goto(`${f.server.url}/ui/queue`);
+  await page.locator(`[data-row="${run.job_id}"] a[data-parked=approval]:visible`).click();
+  await only();
+  await page.goto(`${f.server.url}/ui/queue?job=${run.job_id}`);
+  await page.locator("[data-because=parked] a[data-parked=approval]").click();
+  await only();
+  await page.getByRole("button", { name: "Show all approvals" }).click();
+  await until(async () => (await page.locator("li[data-id]").count()) >= 2, "all approvals again");
+  for (const r of [run, other]) await f.call("POST", `/api/workflow-runs/${r.workflow_run_id}/cancel`, {});
+  expect(errors(page)).toEqual([]);
+});
+
 it("draws 500 nodes, and keeps in the page only those in sight", async () => {
   const nodes = Array.from({ length: 500 }, (_, i) => set(`n${i}`, { depends_on: i < 20 ? [] : [`n${i - 20}`, ...(i % 7 === 0 ? [`n${i - 19}`] : [])] }));
   await apply("large", nodes);

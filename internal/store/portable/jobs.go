@@ -220,6 +220,10 @@ func (s jobs) List(ctx context.Context, p store.ListJobs) (store.JobPage, error)
 	in(&w, "job_type", p.Types)
 	in(&w, "template_id", p.TemplateIDs)
 	w.madeBy(p.ScheduleID)
+	if p.RetryOf != "" {
+		w.conds = append(w.conds, "retry_of <> ''") // for the index
+		w.add("retry_of = %s", p.RetryOf)
+	}
 	if p.GroupID != "" {
 		w.conds = append(w.conds, "group_id <> ''")
 		w.add("group_id = %s", p.GroupID)

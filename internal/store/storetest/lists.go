@@ -37,7 +37,7 @@ func list(t testing.TB, s store.Store, p store.ListJobs) store.JobPage {
 }
 
 func listFilters(t *testing.T, s store.Store) {
-	js := add(t, s, newJob(named("one")), newJob(named("two"), ofType("http")),
+	js := add(t, s, newJob(named("one")), newJob(named("two"), ofType("http"), func(j *job.Job) { j.RetryOf = "run_1" }),
 		newJob(named("three"), func(j *job.Job) { j.TemplateID = "tmpl_1" }))
 	mustMove(t, s, js[0], job.CancelAsked{At: base})
 	for _, c := range []struct {
@@ -51,6 +51,8 @@ func listFilters(t *testing.T, s store.Store) {
 		{"queued in order", store.ListJobs{States: []job.State{job.Queued}, Sort: store.SortQueue}, []string{"two", "three"}},
 		{"type", store.ListJobs{Types: []string{"http", "none"}}, []string{"two"}},
 		{"template", store.ListJobs{TemplateIDs: []string{"tmpl_1"}}, []string{"three"}},
+		{"retry of", store.ListJobs{RetryOf: "run_1"}, []string{"two"}},
+		{"retry of another", store.ListJobs{RetryOf: "run_2"}, nil},
 		{"and", store.ListJobs{Types: []string{"http"}, TemplateIDs: []string{"tmpl_1"}}, nil},
 	} {
 		same(t, c.what, c.want, names(list(t, s, c.p).Jobs))

@@ -48,13 +48,23 @@ function text(v: unknown): string {
   return typeof v === "string" ? v : "";
 }
 
+// The codes whose title the page says in its own language.
+const titled = [
+  "conflict", "forbidden", "unauthorized", "invalid_input", "invalid_parameter", "not_found", "malformed_body", "body_too_large", "internal_error", "already_finished", "already_started", "already_decided", "approval_closed", "approval_content_changed", "command_not_allowed", "cron_invalid", "zone_unknown", "name_taken", "not_unique", "not_finished", "wrong_id_type", "lock_held", "last_admin", "workflow_invalid",
+] as const;
+
+function titleOf(code: string): string | undefined {
+  const known = titled.find((c) => c === code);
+  return known && t(`title_${known}`);
+}
+
 function problemFrom(res: Response, body: unknown): Problem {
   const b = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   const errors = Array.isArray(b.errors) ? (b.errors as Record<string, unknown>[]) : [];
   const code = text(b.code) || text(b.type).split("/").pop() || String(res.status);
   const id = text(b.request_id) || res.headers.get("X-Request-Id") || "";
   const after = Number(res.headers.get("Retry-After"));
-  return new Problem(res.status, code, text(b.title) || `${res.status} ${res.statusText}`, text(b.detail), id,
+  return new Problem(res.status, code, titleOf(code) || text(b.title) || `${res.status} ${res.statusText}`, text(b.detail), id,
     errors.map((e) => ({ pointer: text(e.pointer), detail: text(e.detail) })), body, after > 0 ? after : null, text(b.hint));
 }
 

@@ -15010,6 +15010,8 @@ export interface operations {
                 group_id?: string;
                 /** @description only what this schedule made, by id */
                 schedule_id?: string;
+                /** @description only what repeats this run, by id */
+                retry_of?: string;
                 /** @description key:value; repeat it for more labels, all of which must be there */
                 label?: string[];
                 /** @description part of the name, any case */

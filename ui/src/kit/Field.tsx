@@ -33,7 +33,7 @@ export function Field({ label, hint, error, optional, children }: FieldProps) {
       {children({ id, "aria-describedby": about, "aria-invalid": error ? true : undefined })}
       {about ? (
         <div id={about} className="text-xs">
-          {error ? <p className="text-bad">{error}</p> : null}
+          {error ? <p data-error className="text-bad">{error}</p> : null}
           {hint ? <p className="text-faint">{hint}</p> : null}
         </div>
       ) : null}

@@ -61,7 +61,7 @@ function Part({ name, required, ...rest }: PartProps<unknown> & { name: string; 
         <div className="flex flex-col gap-1">
           <CheckBox label={label} checked={value === true} onChange={onChange} />
           {schema.description ? <p className="pl-6 text-xs text-faint">{schema.description}</p> : null}
-          {errors[pointer] ? <p className="pl-6 text-xs text-bad">{errors[pointer]}</p> : null}
+          {errors[pointer] ? <p data-error className="pl-6 text-xs text-bad">{errors[pointer]}</p> : null}
         </div>
       );
     case "text":
@@ -90,7 +90,7 @@ function Group({ label, hint, error, children }: { label: string; hint?: string 
     <fieldset data-wrong={error ? "" : undefined} className="border-l-2 border-line pl-4">
       <legend className="-ml-4 text-sm font-medium">{label}</legend>
       {hint ? <p className="text-xs text-faint">{hint}</p> : null}
-      {error ? <p className="text-xs text-bad">{error}</p> : null}
+      {error ? <p data-error className="text-xs text-bad">{error}</p> : null}
       <div className="mt-2">{children}</div>
     </fieldset>
   );

@@ -1,6 +1,6 @@
 import { Inbox, type LucideIcon, RotateCw, TriangleAlert } from "lucide-react";
-import { useEffect, useRef, type ReactNode } from "react";
-import { problemOf } from "../api/client";
+import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { problemOf, type Problem } from "../api/client";
 import { t } from "../text/kit";
 import { Button } from "./Button";
 import { Command } from "./CopyAs";
@@ -49,9 +49,18 @@ export function ErrorState({ error, onRetry, back }: { error: unknown; onRetry?:
   );
 }
 
-/** What a form's call was refused with, above its buttons. It is brought into view. */
+// Of the wrong fields those that the form does not mark. Texts that more fields have than are marked stay, all of them.
+function unmarked(form: Element | null | undefined, fields: Problem["fields"]): Problem["fields"] {
+  const marked = [...(form?.querySelectorAll("[data-error]") ?? [])].map((e) => e.textContent);
+  const times = (text: string, of: readonly string[]) => of.filter((x) => x === text).length;
+  return fields.filter((f) => times(f.detail, marked) < times(f.detail, fields.map((x) => x.detail)));
+}
+
+/** What a form's call was refused with, above its buttons, without what is said at its fields. It is brought into view. */
 export function FormError({ error }: { error: unknown }) {
   const box = useRef<HTMLDivElement>(null);
+  const [fields, setFields] = useState<Problem["fields"]>([]);
+  useLayoutEffect(() => setFields(error ? unmarked(box.current?.closest("form"), problemOf(error).fields) : []), [error]);
   useEffect(() => {
     if (error) box.current?.scrollIntoView({ block: "nearest" });
   }, [error]);
@@ -61,7 +70,7 @@ export function FormError({ error }: { error: unknown }) {
     <div ref={box} role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad">
       <p className="font-medium">{p.title}</p>
       {p.detail ? <p>{p.detail}</p> : null}
-      {p.fields.map((f) => <p key={f.pointer}><code className="font-mono text-xs">{f.pointer}</code> {f.detail}</p>)}
+      {fields.map((f) => <p key={f.pointer}><code className="font-mono text-xs">{f.pointer}</code> {f.detail}</p>)}
       {p.hint ? <p>{p.hint}</p> : null}
       {p.requestId ? <p className="font-mono text-xs">{t("request", { id: p.requestId })}</p> : null}
     </div>

@@ -1,17 +1,18 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ShieldCheck, X } from "lucide-react";
-import { lazy, Suspense, useState, type KeyboardEvent } from "react";
+import { lazy, Suspense, useEffect, useState, type KeyboardEvent } from "react";
 import { meQuery, useCan } from "../../api/session";
-import { Badge, StateChip } from "../../kit/Badge";
+import { Badge, Chip, StateChip } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
 import { CheckBox } from "../../kit/Field";
 import { Page, PageHeader } from "../../kit/Page";
 import { Empty, ErrorState, Loading } from "../../kit/States";
 import { cx } from "../../kit/cx";
 import { Segmented } from "../../kit/Segmented";
+import { shortId } from "../../kit/format";
 import { useShortcut } from "../../kit/shortcuts";
-import { oneOf, useUrl } from "../../kit/url";
+import { oneOf, text as textParam, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
 import { who } from "../../kit/who";
 import { t } from "../../text/approvals";
@@ -22,7 +23,8 @@ import { approvals, differs, oneKind } from "./model";
 
 const ApproveDialog = lazy(() => import("./ApproveDialog").then((m) => ({ default: m.ApproveDialog })));
 
-const shape = { show: oneOf("pending", "decided") };
+// run: only the approvals of this run of a workflow.
+const shape = { show: oneOf("pending", "decided"), run: textParam };
 
 const focusedId = () => document.activeElement?.closest<HTMLElement>("li[data-id]")?.dataset.id ?? "";
 
@@ -36,7 +38,14 @@ function step(by: 1 | -1): void {
 export function Inbox() {
   const [url, setUrl] = useUrl(shape);
   const query = useInfiniteQuery(inboxQuery(url.show));
-  const items = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const items = url.run ? all.filter((a) => a.workflow_run_id === url.run) : all;
+  // The API has no filter for the run: what is asked for may be on a later page.
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const seeking = url.run !== "" && items.length === 0 && hasNextPage;
+  useEffect(() => {
+    if (seeking && !isFetchingNextPage) void fetchNextPage();
+  }, [seeking, isFetchingNextPage, fetchNextPage]);
   const me = useQuery(meQuery);
   const decides = useCan("approvals:decide").can;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
@@ -70,7 +79,8 @@ export function Inbox() {
           <Button small look="ghost" icon={X} onClick={() => setSelected(new Set())}>{t("clear")}</Button>
         </div>
       ) : null}
-      {query.isPending ? <Loading /> : query.isError && items.length === 0 ? <ErrorState error={query.error} onRetry={() => void query.refetch()} /> : items.length === 0 ? (
+      {url.run ? <p className="pb-3"><Chip mono onRemove={() => setUrl({ run: "" })} removeLabel={t("allRuns")}>{t("ofRun", { id: shortId(url.run) })}</Chip></p> : null}
+      {query.isPending || seeking ? <Loading /> : query.isError && items.length === 0 ? <ErrorState error={query.error} onRetry={() => void query.refetch()} /> : items.length === 0 ? (
         url.show === "pending" ? <Empty icon={ShieldCheck} title={t("empty")} command="runsheet job add --approval=4h --approvals 2 -- /opt/jobs/release.sh">{t("emptyText")}</Empty> : <Empty icon={ShieldCheck} title={t("noneDecided")} />
       ) : (
         // Arrows only move between the links, which Tab reaches as well.

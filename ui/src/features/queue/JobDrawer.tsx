@@ -22,7 +22,7 @@ import { EventsTab } from "../runs/tabs";
 import { triggerOf } from "../runs/words";
 import { holderName, Holders } from "./holders";
 import { nextAttempt, priorityText, type Job, type Row } from "./model";
-import { menuOf, Named, type RowActions } from "./Row";
+import { menuOf, Named, ParkedLink, type RowActions } from "./Row";
 import { detailText, lockOf, parkedOn, whyText } from "./why";
 
 /** All there is to know of a job that waits. */
@@ -75,7 +75,7 @@ function Because({ job, still }: { job: Job; still: boolean }) {
   const more = language === "en" && (told.has(w.code) || (w.code === "lock" && w.detail !== `lock ${lockOf(job)} is held by ${w.holder ?? ""}`)) ? detailText(w, name) : "";
   return (
     <div role="note" data-because={w.code} className="mb-5 rounded-md bg-hover px-3 py-2 text-sm">
-      <p className="font-medium"><Named text={text} holder={w.holder} /></p>
+      <p className="font-medium">{w.code === "parked" ? <ParkedLink job={job}>{text}</ParkedLink> : <Named text={text} holder={w.holder} />}</p>
       {more ? <p className="text-dim">{more}</p> : null}
       {still || !job.estimated_start_at ? <p className="text-dim">{t("noEstimate")}</p> : <p className="text-dim">{t("likely", { time: fromNow(Date.parse(job.estimated_start_at), now) })}{range ? ` ${t("likelyRange", { range: clockRange(range.from, range.to, now) })}` : ""}</p>}
     </div>

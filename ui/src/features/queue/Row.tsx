@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { ArrowDown, ArrowDownToLine, ArrowUp, ArrowUpToLine, Ban, Clock, Copy, GripVertical, Hand, Hash, Hourglass, Lock, MoreHorizontal, Pencil, Play, ShieldCheck, SignalHigh, ListTree, ListOrdered, Group, Ungroup } from "lucide-react";
-import { memo, use, type KeyboardEvent, type PointerEvent } from "react";
+import { memo, use, type KeyboardEvent, type PointerEvent, type ReactNode } from "react";
 import { Badge, Chip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
 import { cx } from "../../kit/cx";
@@ -44,10 +44,16 @@ function Parked({ job, text }: { job: Job; text: string }) {
   const what = parkedOn(job);
   const icon = what === "approval" ? ShieldCheck : what === "timer" || what === "retry_delay" ? Clock : Hourglass;
   const chip = <Badge tone={what === "approval" || what === "paused" ? "warn" : "idle"} title={spoken(w?.detail ?? "")} icon={icon}>{text}</Badge>;
-  // The inbox has the approval; the run of the workflow tells of all else.
-  if (what === "approval") return <Link to="/approvals" data-parked={what} className="hover:underline">{chip}</Link>;
-  if (job.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: job.workflow_run_id }} data-parked={what} className="hover:underline">{chip}</Link>;
-  return job.run_id ? <Link to="/runs/$id" params={{ id: job.run_id }} data-parked={what} className="hover:underline">{chip}</Link> : chip;
+  return <ParkedLink job={job}>{chip}</ParkedLink>;
+}
+
+/** The way to what a run that gave its slot back waits for: the inbox with its approvals, else the run, which tells of it. */
+export function ParkedLink({ job, children }: { job: Job; children: ReactNode }) {
+  const what = parkedOn(job);
+  const look = { "data-parked": what, className: "hover:underline" };
+  if (what === "approval") return <Link to="/approvals" search={job.workflow_run_id ? { run: job.workflow_run_id } : {}} {...look}>{children}</Link>;
+  if (job.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: job.workflow_run_id }} {...look}>{children}</Link>;
+  return job.run_id ? <Link to="/runs/$id" params={{ id: job.run_id }} {...look}>{children}</Link> : children;
 }
 
 function Why({ job }: { job: Job }) {

@@ -16,7 +16,7 @@ import { toast } from "../../kit/toast";
 import { toastError } from "../../kit/Toasts";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/runs";
-import { mergePatch, retriedKey, stateOf, type Job, type Run } from "./data";
+import { mergePatch, retriedQuery, stateOf, type Job, type Run } from "./data";
 import { logPath } from "./LogTab";
 
 type RetryInput = Schema<"RetryInput">;
@@ -28,7 +28,7 @@ function useRepeat(run: Run, onDone: () => void) {
     mutationFn: (body: RetryInput) => ok(api.POST("/api/job-runs/{run_id}/retry", { params: { path: { run_id: run.run_id } }, body })),
     onSuccess: (job) => {
       void client.invalidateQueries({ queryKey: ["queue"] });
-      client.setQueryData(retriedKey(run.run_id), job.job_id);
+      client.setQueryData(retriedQuery(run.run_id).queryKey, [job]);
       toast({ text: t("retried", { name: job.name }), action: { label: t("openJob"), run: () => void navigate({ to: "/queue", search: { job: job.job_id } }) } });
       onDone();
     },

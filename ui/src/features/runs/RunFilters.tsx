@@ -25,10 +25,10 @@ export function RunFilters({ f, now, change }: { f: Filters; now: number; change
     const timer = setTimeout(() => change({ q: typed.slice(0, 200) }, true), 250);
     return () => clearTimeout(timer);
   }, [typed, f.q, change]);
-  const clear = () => change({ q: "", status: [], type: [], template: "", schedule: "", workflow: "", label: [] });
+  const clear = () => change({ q: "", status: [], type: [], template: "", schedule: "", job: "", workflow: "", label: [] });
   const from = Date.parse(f.from);
   const zoomed = from < Date.parse(f.to);
-  const open = more || f.type.length > 0 || f.template !== "" || f.workflow !== "" || f.label.length > 0 || f.schedule !== "";
+  const open = more || f.type.length > 0 || f.template !== "" || f.workflow !== "" || f.label.length > 0 || f.schedule !== "" || f.job !== "";
   return (
     <>
       <FilterBar query={typed} onQuery={setTyped} placeholder={t("search")} active={filtered(f)} onClear={clear}>
@@ -82,6 +82,7 @@ function More({ f, change }: { f: Filters; change: (next: Partial<Filters>) => v
       </form>
       {f.label.map((l) => <Chip key={l} mono onRemove={() => change({ label: f.label.filter((x) => x !== l) })} removeLabel={t("removeFilter", { what: l })}>{l}</Chip>)}
       {f.schedule ? <Chip mono onRemove={() => change({ schedule: "" })} removeLabel={t("removeFilter", { what: f.schedule })}>{t("schedule")}: {f.schedule}</Chip> : null}
+      {f.job ? <Chip mono onRemove={() => change({ job: "" })} removeLabel={t("removeFilter", { what: f.job })}>{t("job")}: {f.job}</Chip> : null}
     </div>
   );
 }

@@ -18,7 +18,7 @@ import { stateLook } from "../../states";
 import { t } from "../../text/runs";
 import { ArtifactsTab } from "./ArtifactsTab";
 import { Compare } from "./Compare";
-import { attemptsQuery, jobQuery, listRuns, retriedKey, runQuery, stateOf, typicalOf, type Job, type Run } from "./data";
+import { attemptsQuery, jobQuery, listRuns, retriedQuery, runQuery, stateOf, typicalOf, type Job, type Run } from "./data";
 import { LogTab } from "./LogTab";
 import { RunActions, useWhyNoRepeat } from "./RunActions";
 import { tookMs } from "./SparkBar";
@@ -197,9 +197,10 @@ function Stats({ run, typical }: { run: Run; typical: Schema<"TypicalDuration"> 
   );
 }
 
-// The job that this page has made of the run, and its run once it has one.
+// The newest job that repeats the run, and its run once it has one.
 function RetriedAs({ of }: { of: string }) {
-  const { data: id } = useQuery<string>({ queryKey: retriedKey(of), enabled: false, staleTime: Infinity, gcTime: Infinity });
+  const { data: again } = useQuery(retriedQuery(of));
+  const id = again?.[0]?.job_id;
   const { data: job } = useQuery(jobQuery(id ?? null));
   if (!id) return null;
   const look = "font-mono text-xs text-accent hover:underline";

@@ -96,7 +96,7 @@ export function RunsPage() {
 
 function None({ f, change }: { f: Filters; change: (next: Partial<Filters>) => void }) {
   const narrowed = filtered(f) || f.from !== "" || f.range !== "all";
-  if (narrowed) return <Empty title={t("noneTitle")} action={<><Button onClick={() => change({ q: "", status: [], type: [], template: "", schedule: "", workflow: "", label: [] })} disabled={!filtered(f)}>{kit("clearFilters")}</Button><Button onClick={() => change({ range: "all", from: "", to: "" })} disabled={f.range === "all" && f.from === ""}>{t("showAll")}</Button></>}>{t("noneText")}</Empty>;
+  if (narrowed) return <Empty title={t("noneTitle")} action={<><Button onClick={() => change({ q: "", status: [], type: [], template: "", schedule: "", job: "", workflow: "", label: [] })} disabled={!filtered(f)}>{kit("clearFilters")}</Button><Button onClick={() => change({ range: "all", from: "", to: "" })} disabled={f.range === "all" && f.from === ""}>{t("showAll")}</Button></>}>{t("noneText")}</Empty>;
   return <Empty icon={Play} title={t("emptyTitle")} action={<Link to="/queue" className="text-accent underline">{t("emptyAction")}</Link>} command="runsheet job add --name hello --wait -- /bin/echo hello">{t("emptyText")}</Empty>;
 }
 

@@ -7,6 +7,7 @@ import { cx } from "../../kit/cx";
 import { clockTime, duration } from "../../kit/format";
 import { Section } from "../../kit/Page";
 import { useNow } from "../../kit/Values";
+import { shownZone } from "../../kit/zonechoice";
 import { stateLook } from "../../states";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/runs";
@@ -57,7 +58,7 @@ export function Timeline({ run, job, attempts }: { run: Run; job: Job | undefine
     return () => o.disconnect();
   }, []);
   const scale = useMemo(() => makeScale(rows, { width: Math.max(1, width - 2), zoom, expand }), [rows, width, zoom, expand]);
-  const marks = useMemo(() => ticks(scale, Intl.DateTimeFormat().resolvedOptions().timeZone), [scale]);
+  const marks = useMemo(() => ticks(scale, shownZone()), [scale]);
   const line = nowAt(scale, rows, now);
   const idle = scale.pieces.some((p) => p.collapsed);
   const zoomTo = (factor: number) => {
@@ -124,7 +125,7 @@ function Axis({ marks, height, width }: { marks: readonly Tick[]; height: number
 }
 
 function tickName(m: Tick): string {
-  const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(m.step < 60_000 ? { second: "2-digit" } : {}), ...(m.step < 1000 ? { fractionalSecondDigits: 3 } : {}), ...(m.day && m.step >= 86_400_000 ? { month: "short", day: "numeric" } : {}) } as Intl.DateTimeFormatOptions);
+  const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(m.step < 60_000 ? { second: "2-digit" } : {}), ...(m.step < 1000 ? { fractionalSecondDigits: 3 } : {}), ...(m.day && m.step >= 86_400_000 ? { month: "short", day: "numeric" } : {}), timeZone: shownZone() } as Intl.DateTimeFormatOptions);
   return time.format(new Date(m.at));
 }
 

@@ -35,8 +35,9 @@ export function stateOf(run: Pick<Run, "active" | "status" | "error" | "finished
 /** A run with exact numbers in its params. */
 export const runQuery = (id: string) => queryOptions({ queryKey: ["run", id], queryFn: async ({ signal }) => (await getExact(`/api/job-runs/${encodeURIComponent(id)}`, signal)) as Run });
 
-/** Where the page keeps the id of the job that has repeated a run last. */
-export const retriedKey = (run: string) => ["run-retried", run] as const;
+/** The newest job that repeats a run, in a list; an empty one when there is none. */
+export const retriedQuery = (run: string) =>
+  queryOptions({ queryKey: ["run", run, "retried"], queryFn: async ({ signal }) => (await ok(api.GET("/api/jobs", { signal, params: { query: { retry_of: run, limit: 1 } } }))).items });
 
 /** The job of a run; a removed one is an error with status 404. */
 export const jobQuery = (id: string | null) =>

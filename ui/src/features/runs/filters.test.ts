@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { barsOf, total } from "./bars";
 import { mergePatch, mergeRuns, queryText, stateOf, type Run } from "./data";
-import { cliOf, queryOf, spanOf, type Filters } from "./filters";
+import { cliOf, filtered, queryOf, spanOf, type Filters } from "./filters";
 import { previewKind } from "./preview";
 import { rowsOf } from "./segments";
 
-const none: Filters = { q: "", status: [], type: [], template: "", schedule: "", workflow: "", label: [], range: "day", from: "", to: "" };
+const none: Filters = { q: "", status: [], type: [], template: "", schedule: "", job: "", workflow: "", label: [], range: "day", from: "", to: "" };
 const at = (s: string) => Date.parse(`2026-03-01T${s}Z`);
 
 describe("filters", () => {
@@ -24,6 +24,14 @@ describe("filters", () => {
     expect(q).toEqual({ status: ["FAILED"], label: ["a:b", "c:d"] });
     expect(queryText({ ...q, include: ["x", "y"] })).toBe("status=FAILED&label=a:b&label=c:d&include=x,y");
     expect(cliOf(q)).toBe("runsheet run ls --status FAILED --label a=b --label c=d");
+  });
+  it("of one job are asked for by its id", () => {
+    const f = { ...none, job: "job_1", range: "all" as const };
+    const q = queryOf(f, spanOf(f, at("12:00:00")));
+    expect(q).toEqual({ job_id: "job_1" });
+    expect(cliOf(q)).toBe("runsheet run ls --job job_1");
+    expect(filtered(f)).toBe(true);
+    expect(filtered(none)).toBe(false);
   });
 });
 

@@ -14,6 +14,7 @@ export const runsUrl = {
   type: list,
   template: text,
   schedule: text,
+  job: text,
   workflow: text,
   label: list,
   range: oneOf(...ranges),
@@ -28,6 +29,7 @@ export interface Filters {
   type: readonly string[];
   template: string;
   schedule: string;
+  job: string;
   workflow: string;
   label: readonly string[];
   range: Range;
@@ -73,6 +75,7 @@ export function queryOf(f: Filters, span: Span): Query {
     ...(f.type.length > 0 ? { job_type: [...f.type] } : {}),
     ...(f.template ? { template_id: [f.template] } : {}),
     ...(f.schedule ? { schedule_id: f.schedule } : {}),
+    ...(f.job ? { job_id: f.job } : {}),
     ...(f.workflow ? { workflow_id: f.workflow } : {}),
     ...(f.label.length > 0 ? { label: [...f.label] } : {}),
     // The API's bound is exclusive, a bar's beginning is in it.
@@ -83,7 +86,7 @@ export function queryOf(f: Filters, span: Span): Query {
 
 /** Whether anything but the time is filtered. */
 export function filtered(f: Filters): boolean {
-  return f.q !== "" || f.status.length > 0 || f.type.length > 0 || f.template !== "" || f.schedule !== "" || f.workflow !== "" || f.label.length > 0;
+  return f.q !== "" || f.status.length > 0 || f.type.length > 0 || f.template !== "" || f.schedule !== "" || f.job !== "" || f.workflow !== "" || f.label.length > 0;
 }
 
 /** The same list on the command line, as far as it can say it. */
@@ -93,6 +96,7 @@ export function cliOf(q: Query): string {
   if (q.status) parts.push("--status", q.status.join(","));
   if (q.job_type) parts.push("--type", q.job_type.join(","));
   if (q.template_id) parts.push("--template", q.template_id.join(","));
+  if (q.job_id) parts.push("--job", word(q.job_id));
   for (const l of q.label ?? []) parts.push("--label", word(l.replace(":", "=")));
   return parts.join(" ");
 }

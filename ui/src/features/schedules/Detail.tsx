@@ -184,7 +184,7 @@ function Outcome({ e }: { e: Entry }) {
       {e.status === "GONE" ? <Badge>{t("gone")}</Badge> : <StateChip state={e.status} bare />}
       {e.reason ? <Badge tone={missedReasons.includes(e.reason) ? "warn" : "idle"}>{reasonWord(e.reason)}</Badge> : null}
       {e.count > 1 ? <span className="text-xs text-faint">{t("upTo", { at: instantText(e.last_nominal_at) })}</span> : null}
-      {e.job_id && e.status !== "GONE" ? <Link to="/runs" search={{ job: e.job_id }} className="text-xs text-accent hover:underline">{t("openRun")}</Link> : null}
+      {e.job_id && e.status !== "GONE" ? <Link to="/runs" search={{ job: e.job_id, range: "all" }} className="text-xs text-accent hover:underline">{t("openRun")}</Link> : null}
     </span>
   );
 }

@@ -5,7 +5,7 @@ import { clockMinutes } from "../../kit/zone";
 import { t } from "../../text/schedules";
 import type { Shown } from "./CalendarPage";
 import { clockIn, colourOf, DayNotes, fireText, hatch, shortDay } from "./day";
-import { pieces, placeFires, placeSessions } from "./grid";
+import { bundled, pieces, placeFires, placeSessions } from "./grid";
 
 const hourPx = 40;
 const percent = (part: number): string => `${part * 100}%`;
@@ -13,7 +13,7 @@ const percent = (part: number): string => `${part * 100}%`;
 /** Seven days beside one another; places go by the clock. */
 export function WeekView({ days, fires, names, sessions, market, heat, workers, zone, now }: Shown) {
   const scroller = useRef<HTMLDivElement>(null);
-  const placed = useMemo(() => placeFires(days, fires, zone, 1 / 70), [days, fires, zone]);
+  const placed = useMemo(() => placeFires(days, bundled(fires, zone), zone, 1 / 70), [days, fires, zone]);
   // The hour before the earliest fire of these days, or before now; once for the days that are shown.
   const earliest = placed.filter((p) => !p.continued).reduce((least, p) => Math.min(least, p.top), 1);
   const top = earliest < 1 ? earliest : clockMinutes(now, zone) / 1440;
@@ -61,11 +61,11 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
                     const colour = colourOf(p.fire.schedule);
                     return (
                       <li key={p.fire.id} className="absolute z-10" style={{ top: percent(p.top), left: `calc(${(p.lane / p.lanes) * 92}% + 2px)`, width: `calc(${92 / p.lanes}% - 3px)`, height: percent(Math.max(p.height, 0)), minHeight: 16 }}>
-                        <Link to="/schedules/$id" params={{ id: p.fire.schedule }} title={fireText(p.fire, name, zone)} data-at={new Date(p.fire.at).toISOString()} data-skip={p.fire.skip ?? undefined} data-again={p.again || undefined}
+                        <Link to="/schedules/$id" params={{ id: p.fire.schedule }} title={fireText(p.fire, name, zone)} data-at={new Date(p.fire.at).toISOString()} data-skip={p.fire.skip ?? undefined} data-again={p.again || undefined} data-count={p.fire.count}
                           className={cx("flex h-full min-h-4 items-start gap-1 overflow-hidden rounded-sm px-0.5 text-xs leading-4", p.fire.skip ? "text-faint line-through decoration-line-strong" : "bg-raised/80 hover:bg-hover")}
                           style={p.fire.skip ? {} : { boxShadow: p.height > 0 ? `inset 2px 0 0 ${colour}` : "none" }}>
                           <span aria-hidden className={cx("mt-1 size-2 shrink-0 rounded-full", p.fire.skip && "border border-line-strong")} style={p.fire.skip ? {} : { background: colour }} />
-                          <span className={wide ? "truncate" : "sr-only"}>{clockIn(p.fire.at, zone)} {name}</span>
+                          <span className={wide ? "truncate" : "sr-only"}>{clockIn(p.fire.at, zone)} {p.fire.count ? t("bundle", { n: p.fire.count, name }) : name}</span>
                         </Link>
                       </li>
                     );

@@ -42,8 +42,8 @@ export function DayNotes({ day, market, session, zone }: { day: Day; market: Mar
 /** All about one fire, for a tooltip. */
 export function fireText(f: Fire, name: string, zone: string): string {
   return [
-    name, `${instantText(f.at, zone, "long")} ${zone}`, f.skip ? t("skipped", { why: reasonWord(f.skip) }) : "", ...f.marks.map(markWord),
-    f.skip !== null || f.duration === 0 ? "" : f.took ? duration(f.duration) : t("typical", { text: duration(f.duration) }),
+    f.count ? t("bundle", { n: f.count, name }) : name, `${instantText(f.at, zone, "long")} ${zone}`, f.skip ? t("skipped", { why: reasonWord(f.skip) }) : "", f.last === undefined ? "" : t("upTo", { at: instantText(f.last, zone) }), ...f.marks.map(markWord),
+    f.skip !== null || f.duration === 0 || f.count ? "" : f.took ? duration(f.duration) : t("typical", { text: duration(f.duration) }),
   ].filter(Boolean).join("\n");
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
 import { changeWithin, dateIn, floorWall, knownZone, startOfDay, weekStart, zoneOffset } from "../../kit/zone";
-import { type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, marketDays, pieces, placeFires, placeSessions, type SessionInput, turn, pastFires } from "./grid";
+import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, marketDays, pieces, placeFires, placeSessions, type SessionInput, turn, pastFires } from "./grid";
 
 const zones = ["America/New_York", "Europe/London", "Asia/Seoul", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "America/Havana", "UTC"];
 const day = (date: string, zone: string) => {
@@ -71,6 +71,18 @@ describe("fires", () => {
     expect(at.map((p) => [p.top * 24, p.again, p.lane])).toEqual([[1.5, false, 0], [1.5, true, 1], [12, false, 0]]);
     const spring = placeFires([day("2026-03-08", "America/New_York")], [fire("2026-03-08T06:30:00Z", 3_600_000)], "America/New_York");
     expect(spring.map((p) => [p.top * 24, p.height * 24, p.continued])).toEqual([[1.5, 0.5, false], [3, 0.5, true]]);
+  });
+
+  it("are one where a schedule has many in an hour of the clock", () => {
+    const minutes = (from: string, n: number, duration = 0, skip: string | null = null) => Array.from({ length: n }, (_, i) => fire(new Date(Date.parse(from) + i * 60_000).toISOString(), duration, skip));
+    const brief = (list: readonly Fire[]) => list.map((f) => [new Date(f.at).toISOString().slice(11, 16), f.count ?? 1, f.duration / 60_000]);
+    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 120), "UTC"))).toEqual([["10:00", 60, 59], ["11:00", 60, 59]]);
+    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 60, 300_000), "UTC"))).toEqual([["10:00", 60, 60]]);
+    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 4), "UTC"))).toHaveLength(4);
+    expect(brief(bundled([...minutes("2026-05-01T10:00:00Z", 5), ...minutes("2026-05-01T10:30:00Z", 5, 0, "requested")], "UTC"))).toEqual([["10:00", 5, 4], ["10:30", 5, 4]]);
+    // Half an hour off, and an hour that comes twice.
+    expect(brief(bundled(minutes("2026-05-01T10:15:00Z", 60), "Asia/Kathmandu"))).toEqual([["10:15", 60, 59]]);
+    expect(brief(bundled(minutes("2026-11-01T05:00:00Z", 120), "America/New_York"))).toEqual([["05:00", 60, 59], ["06:00", 60, 59]]);
   });
 
   it("cut at midnight, side by side, skipped ones without a bar", () => {

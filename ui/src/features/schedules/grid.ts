@@ -2,7 +2,7 @@
 // market sessions stand in them, holidays, and how many jobs would run at once. Pure;
 // places go by the clock of the zone, so that hours of neighbouring days are level.
 
-import { addDays, changeWithin, clockMinutes, dateIn, type DateText, startOfDay, weekday } from "../../kit/zone";
+import { addDays, changeWithin, clockMinutes, dateIn, type DateText, startOfDay, weekday, zoneOffset } from "../../kit/zone";
 
 /** How much is shown. */
 export type CalendarView = "agenda" | "week" | "month";
@@ -121,6 +121,9 @@ export interface Fire {
   marks: readonly string[];
   /** It is past: the duration is its own. */
   took?: boolean;
+  /** It stands for so many of its schedule in one hour, the last of which is at `last`. */
+  count?: number;
+  last?: number;
 }
 
 /** An entry of the history as GET /schedules/{id}/history gives it. */
@@ -155,6 +158,26 @@ export interface NominalInput {
 /** Makes fires of a schedule's nominal times. */
 export function firesOf(schedule: string, items: readonly NominalInput[], duration = 0): Fire[] {
   return items.map((n) => ({ id: `${schedule}@${n.nominal_at}`, schedule, at: Date.parse(n.due_at ?? n.nominal_at), duration: Math.max(0, duration), skip: n.skip, marks: n.marks }));
+}
+
+const hour = 3_600_000;
+
+/** The fires with one in place of more than `most` of a schedule in an hour of the clock, as long as they last within it. */
+export function bundled(fires: readonly Fire[], zone: string, most = 4): Fire[] {
+  const hours = new Map<string, Fire[]>();
+  for (const f of fires) {
+    const offset = zoneOffset(f.at, zone);
+    const key = `${Math.floor((f.at + offset) / hour)} ${offset} ${f.schedule} ${f.skip ?? ""}`;
+    const own = hours.get(key);
+    if (own) own.push(f);
+    else hours.set(key, [f]);
+  }
+  return [...hours.values()].flatMap((of) => {
+    if (of.length <= most) return of;
+    const [first, last] = [of.reduce((a, b) => (b.at < a.at ? b : a)), of.reduce((a, b) => (b.at > a.at ? b : a))];
+    const left = hour - ((((first.at + zoneOffset(first.at, zone)) % hour) + hour) % hour);
+    return [{ ...first, duration: Math.min(left, last.at + last.duration - first.at), marks: [...new Set(of.flatMap((f) => f.marks))], count: of.length, last: last.at }];
+  });
 }
 
 /** A fire in its day; those that would hide one another stand side by side. */

@@ -1,5 +1,6 @@
 // The API's words in the language of the page. An unknown one shows itself.
 import { absolute } from "../../kit/format";
+import { shownZone } from "../../kit/zonechoice";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/schedules";
 import type { Entry, Fire } from "./api";
@@ -28,8 +29,8 @@ export function isMissed(e: Entry): boolean {
   return e.source === "catch_up" || (e.reason !== null && missedReasons.includes(e.reason));
 }
 
-/** The zone of the person who looks. */
-export const myZone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+/** The zone of the person who looks: the chosen one, else the browser's. */
+export const myZone = shownZone();
 
 const shapes = {
   short: { weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },

@@ -9,6 +9,7 @@ import { CopyAs } from "../../kit/CopyAs";
 import { CheckBox, Field, Input, TextArea } from "../../kit/Field";
 import { FormError } from "../../kit/States";
 import { Time } from "../../kit/Values";
+import { shownZone } from "../../kit/zonechoice";
 import { t } from "../../text/welcome";
 import { sentence } from "../schedules/sentence";
 
@@ -20,7 +21,7 @@ export function Crontab() {
   const [text, setText] = useState("");
   const [system, setSystem] = useState(false);
   const [prefix, setPrefix] = useState("");
-  const [zone, setZone] = useState(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
+  const [zone, setZone] = useState(() => shownZone());
   const [left, setLeft] = useState<ReadonlySet<number>>(new Set());
   const [made, setMade] = useState<{ n: number; refused: string[] } | null>(null);
   const body = { text, ...(system ? { system } : {}), ...(prefix ? { prefix } : {}), ...(zone ? { timezone: zone } : {}) };

@@ -1,4 +1,5 @@
 export const en = {
+  bundle: "{n} × {name}",
   title: "Schedules", calendar: "Calendar", add: "New schedule", addTitle: "New schedule", filter: "Filter by name", name: "Name", zoneCalendar: "Zone and calendar", nextFires: "Next fires", lastResults: "Last results", enabled: "Enabled", enabledOf: "{name}: enabled", actions: "Actions", actionsOf: "Actions of {name}",
   state: "State", allStates: "All states", active: "Active", paused: "Paused", finished: "Finished", clock: "Whose clock", clockSchedule: "Schedule's time", clockMine: "My time", clockOf: "Time in {zone}", notes: "Notes",
   noneMatch: "No schedule matches", clearFilters: "Clear filters", empty: "No schedules yet", emptyText: "A schedule puts a job into the queue at certain times: by cron, interval, the hours of a market, or after another job.", more: "Load more",

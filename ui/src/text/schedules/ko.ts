@@ -2,6 +2,7 @@ import type { Like } from "../catalogue";
 import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
+  bundle: "{n} × {name}",
   title: "일정", calendar: "달력", add: "새 일정", addTitle: "새 일정", filter: "이름으로 거르기", name: "이름", zoneCalendar: "시간대와 달력", nextFires: "다음 실행", lastResults: "최근 결과", enabled: "사용", enabledOf: "{name}: 사용", actions: "작업", actionsOf: "{name}의 작업",
   state: "상태", allStates: "모든 상태", active: "활성", paused: "정지됨", finished: "끝남", clock: "기준 시계", clockSchedule: "일정 시간대", clockMine: "내 시간대", clockOf: "{zone} 시각", notes: "비고",
   noneMatch: "일치하는 일정이 없습니다", clearFilters: "필터 지우기", empty: "아직 일정이 없습니다", emptyText: "일정은 정해진 때에 작업을 대기열에 넣습니다: cron, 간격, 시장 시간, 또는 다른 작업 뒤에.", more: "더 보기",

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/runsheet/runsheet/client"
@@ -17,7 +18,6 @@ import (
 
 // lockServer is a server with one lock, whose answers to renewals the test gives.
 type lockServer struct {
-	*httptest.Server
 	mu       sync.Mutex
 	calls    []string
 	renew    func(n int) int // status of the n-th renewal
@@ -38,40 +38,46 @@ func problem(w http.ResponseWriter, status int) {
 
 func newLockServer(t *testing.T, s *lockServer) *client.Client {
 	t.Helper()
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		verb := r.URL.EscapedPath()[strings.LastIndex(r.URL.EscapedPath(), "/")+1:]
-		s.calls = append(s.calls, r.URL.EscapedPath())
-		status := 200
-		switch verb {
-		case "renew":
-			s.renewals++
-			if s.renew != nil {
-				status = s.renew(s.renewals)
-			}
-		case "acquire":
-			s.acquires++
-			if s.acquire != nil {
-				status = s.acquire(s.acquires)
-			}
-		}
-		s.mu.Unlock()
-		if status != 200 {
-			problem(w, status)
-			return
-		}
-		if verb == "release" {
-			w.WriteHeader(204)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"name": "team/gpu:0", "token": 17, "holder": "x", "since": time.Time{}, "expires_at": time.Time{}})
-	}))
-	t.Cleanup(s.Close)
-	c, err := client.New(client.Options{URL: s.URL, Retries: -1})
+	c, err := client.New(client.Options{URL: "http://lock.test", Retries: -1, HTTPClient: &http.Client{Transport: s}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// RoundTrip answers in place: the time of a synctest bubble, in which these tests
+// run, stands still while a connection is open.
+func (s *lockServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	s.mu.Lock()
+	verb := r.URL.EscapedPath()[strings.LastIndex(r.URL.EscapedPath(), "/")+1:]
+	s.calls = append(s.calls, r.URL.EscapedPath())
+	status := 200
+	switch verb {
+	case "renew":
+		s.renewals++
+		if s.renew != nil {
+			status = s.renew(s.renewals)
+		}
+	case "acquire":
+		s.acquires++
+		if s.acquire != nil {
+			status = s.acquire(s.acquires)
+		}
+	}
+	s.mu.Unlock()
+	switch {
+	case status != 200:
+		problem(w, status)
+	case verb == "release":
+		w.WriteHeader(204)
+	default:
+		_ = json.NewEncoder(w).Encode(map[string]any{"name": "team/gpu:0", "token": 17, "holder": "x", "since": time.Time{}, "expires_at": time.Time{}})
+	}
+	return w.Result(), nil
 }
 
 func (s *lockServer) made(call string) int {
@@ -95,44 +101,59 @@ func rest() {
 
 func TestHoldLockRenewsAndReleases(t *testing.T) {
 	t.Parallel()
-	s := &lockServer{}
-	c := newLockServer(t, s)
-	err := c.HoldLock(t.Context(), "team/gpu:0", client.Hold{Holder: "x", TTL: 60 * time.Millisecond}, func(ctx context.Context, token int64) error {
-		if token != 17 {
-			t.Errorf("token %d", token)
-		}
-		for s.made("/renew") < 3 {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+	synctest.Test(t, func(t *testing.T) {
+		s := &lockServer{}
+		c := newLockServer(t, s)
+		begin := time.Now()
+		err := c.HoldLock(t.Context(), "team/gpu:0", client.Hold{Holder: "x"}, func(ctx context.Context, token int64) error {
+			if token != 17 {
+				t.Errorf("token %d", token)
 			}
-			rest()
+			for s.made("/renew") < 3 {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				rest()
+			}
+			return errors.New("mine")
+		})
+		if err == nil || err.Error() != "mine" || s.made("/api/locks/team%2Fgpu:0/release") != 1 {
+			t.Errorf("%v; calls %v", err, s.calls)
 		}
-		return errors.New("mine")
+		if took := time.Since(begin).Round(time.Second); took != 30*time.Second { // a renewal each third of the TTL
+			t.Errorf("three renewals took %v", took)
+		}
 	})
-	if err == nil || err.Error() != "mine" || s.made("/api/locks/team%2Fgpu:0/release") != 1 {
-		t.Errorf("%v; calls %v", err, s.calls)
-	}
 }
 
 func TestHoldLockIsLost(t *testing.T) {
 	t.Parallel()
-	for name, renew := range map[string]func(int) int{
-		"taken away": func(int) int { return 409 },
-		"no answer":  func(int) int { return 503 },
-		"no right":   func(int) int { return 403 },
+	for name, c := range map[string]struct {
+		renew func(int) int
+		after time.Duration
+	}{
+		"taken away": {func(int) int { return 409 }, 10 * time.Second},
+		"no answer":  {func(int) int { return 503 }, 20 * time.Second},
+		"no right":   {func(int) int { return 403 }, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &lockServer{renew: renew}
-			c := newLockServer(t, s)
-			err := c.HoldLock(t.Context(), "gpu", client.Hold{Holder: "x", TTL: 60 * time.Millisecond}, func(ctx context.Context, _ int64) error {
-				<-ctx.Done()
-				return errors.New("stopped")
+			synctest.Test(t, func(t *testing.T) {
+				s := &lockServer{renew: c.renew}
+				cl := newLockServer(t, s)
+				begin := time.Now()
+				err := cl.HoldLock(t.Context(), "gpu", client.Hold{Holder: "x", TTL: 30 * time.Second}, func(ctx context.Context, _ int64) error {
+					<-ctx.Done()
+					return errors.New("stopped")
+				})
+				lost, is := errors.AsType[*client.LockLost](err)
+				if !is || lost.Token != 17 || !strings.Contains(err.Error(), "stopped") || s.made("/release") != 0 {
+					t.Errorf("%v; calls %v", err, s.calls)
+				}
+				if took := time.Since(begin); took != c.after {
+					t.Errorf("the work was told after %v", took)
+				}
 			})
-			lost, is := errors.AsType[*client.LockLost](err)
-			if !is || lost.Token != 17 || !strings.Contains(err.Error(), "stopped") || s.made("/release") != 0 {
-				t.Errorf("%v; calls %v", err, s.calls)
-			}
 		})
 	}
 }
@@ -141,25 +162,27 @@ func TestHoldLockIsLost(t *testing.T) {
 // still held.
 func TestHoldLockBearsTrouble(t *testing.T) {
 	t.Parallel()
-	s := &lockServer{renew: func(n int) int {
-		if n%2 == 1 {
-			return 503
-		}
-		return 200
-	}}
-	c := newLockServer(t, s)
-	err := c.HoldLock(t.Context(), "gpu", client.Hold{Holder: "x", TTL: 300 * time.Millisecond}, func(ctx context.Context, _ int64) error {
-		for s.made("/renew") < 4 {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+	synctest.Test(t, func(t *testing.T) {
+		s := &lockServer{renew: func(n int) int {
+			if n%2 == 1 {
+				return 503
 			}
-			rest()
+			return 200
+		}}
+		c := newLockServer(t, s)
+		err := c.HoldLock(t.Context(), "gpu", client.Hold{Holder: "x"}, func(ctx context.Context, _ int64) error {
+			for s.made("/renew") < 4 {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				rest()
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
-		return nil
 	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 func TestHoldLockWaits(t *testing.T) {

@@ -212,8 +212,16 @@ func (c *cluster) accounts(jobs map[string]map[string]any, seen map[string]*test
 				break // nothing had begun
 			}
 			rescued = append(rescued, id)
-			if !slices.ContainsFunc(c.windows(w.where), func(x window) bool { return x.long && w.at <= x.to && x.from <= w.last+wakeSlack }) {
-				t.Errorf("run %s was interrupted although its server lived (%v)", id, e["message"])
+			// A command that was stopped with its server before it had begun begins when both wake.
+			fits := func(x window) bool {
+				to := x.to
+				if x.whole {
+					to += wakeSlack
+				}
+				return x.long && w.at <= to && x.from <= w.last+wakeSlack
+			}
+			if of := c.windows(w.where); !slices.ContainsFunc(of, fits) {
+				t.Errorf("run %s was interrupted although its server lived (%v); it acted from %v to %v, its server was away in %+v", id, e["message"], w.at, w.last, of)
 			}
 		default:
 			t.Errorf("I4: run %s is %v with %v", id, r["status"], r["error"])

@@ -24,11 +24,15 @@ func TestThreeInstances(t *testing.T) {
 		t.Skip("starts a database of its own")
 	}
 	testsvc.DurablePostgres(t) // skips where there is none
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "../scripts/three-instances.sh")
 	cmd.Env = append(os.Environ(), "FIRST_PORT=0", "RUNSHEET_BIN="+built.runsheet, "RUNSHEET_ADMIN_TOKEN="+adminToken)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches the group
+	// When the time is over it ends as by Ctrl-C: killed, it would leave its servers, and what
+	// holds its output, so that Wait would not return.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 30 * time.Second
 	said := &syncBuffer{}
 	cmd.Stderr = said
 	out, err := cmd.StdoutPipe()

@@ -207,7 +207,7 @@ func (p *prey) send(method, target, body string, headers ...string) {
 	if err != nil {
 		return // net/http refuses it before anybody of us sees it
 	}
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, "http://localhost/", strings.NewReader(body))
 	r.URL, r.RequestURI = u, target

@@ -259,7 +259,7 @@ func (b *bundle) tick(got chan answer) {
 // waitFor polls for something that another goroutine does.
 func (b *bundle) waitFor(done func() bool) {
 	b.t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
@@ -267,7 +267,7 @@ func (b *bundle) waitFor(done func() bool) {
 		select {
 		case <-poll.C:
 		case <-deadline.C:
-			b.t.Fatal("it did not happen within 10 s")
+			b.t.Fatal("it did not happen within a minute")
 		}
 	}
 }

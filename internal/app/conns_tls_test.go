@@ -55,7 +55,7 @@ func TestHijackedConnectionsAreForgotten(t *testing.T) {
 			t.Error("the buffer of the connection cannot be bounded")
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for n := limited.count(); n["new"]+n["active"]+n["idle"] > 0; n = limited.count() {
 		if clock.Sleep(ctx, clock.System{}, time.Millisecond) != nil {

@@ -225,7 +225,7 @@ func TestLockRunInterrupted(t *testing.T) {
 		_, talk, code := f.invoke(ctx, t, "", "lock", "run", "gpu:0", "--", "/bin/sh", "-c", fmt.Sprintf("touch %s; sleep 60", mark))
 		done <- fmt.Sprint(code, " ", talk)
 	}()
-	limit, cancel := context.WithTimeout(t.Context(), 10e9)
+	limit, cancel := context.WithTimeout(t.Context(), 60e9)
 	defer cancel()
 	for _, err := os.Stat(mark); err != nil; _, err = os.Stat(mark) {
 		if clock.Sleep(limit, clock.System{}, 5e6) != nil {

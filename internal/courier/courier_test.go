@@ -75,12 +75,18 @@ func render(n webhook.Note) ([]byte, error) {
 // setup opens a store and runs a courier on it.
 func setup(t *testing.T, edit ...func(*courier.Options)) *bundle {
 	t.Helper()
-	s, err := sqlite.OpenMemory(t.Context(), clock.System{})
+	return setupAt(t, clock.System{}, edit...)
+}
+
+// setupAt is setup with the clock of the store and the courier.
+func setupAt(t *testing.T, c clock.Clock, edit ...func(*courier.Options)) *bundle {
+	t.Helper()
+	s, err := sqlite.OpenMemory(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bundle{t: t, store: s, log: &lockedBuffer{}}
-	b.stop = b.run(edit...)
+	b.stop = b.run(append([]func(*courier.Options){func(o *courier.Options) { o.Clock = c }}, edit...)...)
 	t.Cleanup(func() {
 		b.stop()
 		if err := s.Health.Close(); err != nil {
@@ -152,7 +158,7 @@ func (b *bundle) add(n int) {
 // until waits for a condition.
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !f() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)

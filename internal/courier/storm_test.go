@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/courier"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
@@ -73,6 +74,14 @@ func (b *bundle) storm(endpoints, each int) {
 	}
 }
 
+// leaping is the system's clock, which a test puts forward.
+type leaping struct {
+	clock.System
+	by atomic.Int64
+}
+
+func (l *leaping) Now() time.Time { return l.System.Now().Add(time.Duration(l.by.Load())) }
+
 // stormTroubles are the endpoints that do not just take what they get. Number 4 is
 // down. trap is where redirects lead.
 func stormTroubles(trap string) map[int]func(*receiver) func(http.ResponseWriter, *http.Request, bool) {
@@ -114,9 +123,11 @@ func TestStorm(t *testing.T) {
 	if testing.Short() { // under the race detector everything takes longer
 		each = 10
 	}
-	b := setup(t, func(o *courier.Options) {
-		o.Policy.Life = 12 * time.Second
-		o.Policy.DisableAfter = time.Hour
+	var now leaping
+	const life = time.Hour // ends when the healthy have all, however long that takes
+	b := setupAt(t, &now, func(o *courier.Options) {
+		o.Policy.Life = life
+		o.Policy.DisableAfter = 2 * life
 	})
 	var trapped atomic.Int64
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { trapped.Add(1) }))
@@ -151,6 +162,7 @@ func TestStorm(t *testing.T) {
 	if open := each - len(b.ended(hooks[0].ID)); open == 0 {
 		t.Error("the slow endpoint has no message any more: this test shows nothing of the others' independence")
 	}
+	now.by.Store(int64(life))
 	for i, h := range hooks {
 		if i != 3 { // which says that it wants no more
 			b.settled(h.ID, each)

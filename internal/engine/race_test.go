@@ -284,10 +284,13 @@ func TestCancelWhileUndoing(t *testing.T) {
 			return nil
 		}
 		close(cancelled)
+		for w.memory.Run().State.Result != workflow.ResultCancelled && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(300 * time.Millisecond): // long enough for the turn to hear of it
+		case <-time.After(100 * time.Millisecond): // the turn has heard of it: long enough to stop this too
 			return nil
 		}
 	}

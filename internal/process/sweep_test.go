@@ -4,8 +4,11 @@ package process
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,6 +57,28 @@ func leased(t *testing.T, lease time.Duration, args ...string) (*exec.Cmd, *outp
 	return cmd, out, o.RunID
 }
 
+// freeze stops a process, and returns when each of its threads has stopped: on a busy
+// machine they go on for a while after the signal was sent.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the process to be stopped", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(threads) == 0 {
+			t.Fatalf("process %d has no threads: %v", pid, err)
+		}
+		for _, name := range threads {
+			stat, err := os.ReadFile(name)
+			if err != nil || !strings.Contains(string(stat), ") T ") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // kill -9 of the server ends the whole tree, without anybody's help.
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
@@ -87,7 +112,7 @@ func TestSweepAfterShimAndServerWereKilled(t *testing.T) {
 		t.Fatal("no shim")
 	}
 	// Stopped first, the shim cannot do its work when its server dies.
-	_ = unix.Kill(shim, unix.SIGSTOP)
+	freeze(t, shim)
 	_ = cmd.Process.Kill()
 	_ = unix.Kill(shim, unix.SIGKILL)
 	await(t, "the shim's end", func() bool { now, ok := Identity(shim); return !ok || now != ident })
@@ -110,7 +135,7 @@ func TestSweepByRecord(t *testing.T) {
 	cmd, out, id := server(t, "keep", "deaf")
 	shim := out.pid(t, "shim")
 	ident, _ := Identity(shim)
-	_ = unix.Kill(shim, unix.SIGSTOP)
+	freeze(t, shim)
 	_ = cmd.Process.Kill()
 	if n, err := Sweep(t.Context(), clock.System{}, []Survivor{{Process: ident}}); n < 3 || err != nil {
 		t.Errorf("killed %d, %v; want the shim, the command and its child", n, err)

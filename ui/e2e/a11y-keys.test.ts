@@ -76,7 +76,7 @@ it("moves a job to the top", async () => {
   await to(page, /^c$/, "ArrowDown");
   await keys(page, "Alt+Home");
   await until(async () => (await order()) === "cab", "c at the top");
-  expect(await focused(page)).toBe("c");
+  await until(async () => (await focused(page)) === "c", "the focus at c");
   await byKeysOnly(page);
 });
 

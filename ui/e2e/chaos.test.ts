@@ -50,7 +50,7 @@ it("says that the server is gone, catches up, and that nothing was lost by the r
   await add("while away");
   await page.locator("[data-link=live]").waitFor();
   await row(page, "while away").waitFor();
-  expect(await page.locator("[data-banner]").count()).toBe(0);
+  await page.locator("[data-banner]").waitFor({ state: "detached" });
   await page.reload();
   await page.locator("[data-restored='2']").waitFor();
   expect(await page.locator("[data-interrupted]").count()).toBe(0);

@@ -80,8 +80,9 @@ it("keeps the focus at the job, and says where it went", async () => {
   await until(() => row(page, "a").evaluate((e) => e === document.activeElement), "the focus in the first row");
   for (let i = 0; i < 3; i++) await row(page, "a").press("Alt+ArrowDown");
   await until(async () => (await order()).join("") === "bcdaef", "three moves");
-  expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("a");
-  expect(await page.locator("#announce").textContent()).toContain("a moved to position 4 of 6");
+  // The page has its answer after the server has moved the job.
+  await until(async () => (await page.locator("#announce").textContent())?.includes("a moved to position 4 of 6") === true, "that it is said");
+  await until(() => page.evaluate(() => document.activeElement?.getAttribute("aria-label") === "a"), "the focus at the job");
   // The last move can be taken back, unless somebody has changed the order since.
   await undo(page, "a moved to position 4 of 6").click();
   await until(async () => (await order()).join("") === "bcadef", "the place before");

@@ -211,7 +211,7 @@ func open(t *testing.T, s *server) *screen {
 // shows waits until a text was drawn.
 func (sc *screen) shows(text string) {
 	sc.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(sc.out.String(), text); {
+	for end := time.Now().Add(time.Minute); !strings.Contains(sc.out.String(), text); {
 		if time.Now().After(end) {
 			sc.t.Fatalf("%q is not shown in %q", text, sc.out.String())
 		}
@@ -234,7 +234,7 @@ func (sc *screen) press(keys, want string) {
 		next := sc.s.at + 1
 		sc.s.mu.Unlock()
 		sc.shows(mark(next)) // the answer is on the screen
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		sc.t.Fatalf("%q calls nothing, want %q", keys, want)
 	}
 }
@@ -249,7 +249,7 @@ func (sc *screen) close() {
 		if err != nil {
 			sc.t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		sc.t.Fatal("q does not end it")
 	}
 }

@@ -283,7 +283,8 @@ const (
 )
 
 // add adds one job, at the server number at or the next that answers, and returns
-// the number of that one.
+// the number of that one. A request that was sent is repeated until it is answered,
+// also behind the end of ctx: else a job could exist that nobody knows.
 func (c *cluster) add(ctx context.Context, client, k, at int) int {
 	ms, args := 200+rand.IntN(2500), []string{"on"}
 	job := map[string]any{}
@@ -305,11 +306,12 @@ func (c *cluster) add(ctx context.Context, client, k, at int) int {
 	name := fmt.Sprintf("c%d-%d", client, k)
 	maps.Copy(job, command(append([]string{built.witness, c.dir, strconv.Itoa(ms)}, args...)...))
 	job["name"], job["retry_on_restart"] = name, retry
-	for ; ctx.Err() == nil; at++ {
+	sent := context.WithoutCancel(ctx)
+	for tries := 0; ctx.Err() == nil || tries > 0 && tries < 100; tries, at = tries+1, at+1 {
 		c.mu.Lock()
 		url := c.urls[at%len(c.urls)]
 		c.mu.Unlock()
-		brief, cancel := context.WithTimeout(ctx, 2*time.Second)
+		brief, cancel := context.WithTimeout(sent, 2*time.Second)
 		code, out := requestContext(brief, url, http.MethodPost, "/api/jobs", job, map[string]string{"Idempotency-Key": name})
 		cancel()
 		if code == http.StatusCreated {

@@ -89,6 +89,7 @@ type App struct {
 	kept        *redis.Keep      // nil = there is no Redis
 	hooks       *outbound.Client // reaches the receivers of webhooks
 	listener    net.Listener
+	pprof       string // address of profiles, "" = off
 	conns       *conns
 	almanac     *almanac.Almanac
 	planner     *planner.Planner
@@ -131,7 +132,7 @@ func New(o Options) *App {
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openVault, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.openCheckpoints, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox, a.startPlanner,
-		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
+		a.startFeed, a.startHealth, a.startPprof, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())

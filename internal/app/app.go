@@ -60,6 +60,8 @@ type Options struct {
 	Announce io.Writer
 	Logger   *slog.Logger // nil = discard
 	Clock    clock.Clock  // nil = the system's
+	// Tasks are job types besides the product's own, for measurements.
+	Tasks []task.Task
 }
 
 // App is one server.
@@ -175,6 +177,9 @@ func (a *App) restLater(ctx context.Context) {
 // URL is the base address of a started server, for example
 // http://127.0.0.1:8420.
 func (a *App) URL() string { return a.scheme() + a.listener.Addr().String() }
+
+// Store is the database of a started server, as its parts use it.
+func (a *App) Store() store.Store { return a.store }
 
 // Wait returns nil when ctx ends and an error when a part of the server ends by
 // itself.

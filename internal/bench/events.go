@@ -38,7 +38,7 @@ func (b *bench) events(ctx context.Context) error {
 	return b.each(ctx, func() error {
 		seed++
 		for _, n := range b.Viewers {
-			if err := b.with(ctx, 1, func(s *server) error { return s.show(ctx, n, rand.New(rand.NewPCG(3, seed))) }); err != nil {
+			if err := b.with(ctx, 0, func(s *server) error { return s.show(ctx, n, rand.New(rand.NewPCG(3, seed))) }); err != nil {
 				return err
 			}
 		}
@@ -163,11 +163,9 @@ type flow struct {
 
 const flowName = "shown"
 
-// holdFlow adds a run and takes it, while the server's own queue is paused.
+// holdFlow adds a run and takes it. The server has no worker, so that its queue leaves
+// the run alone.
 func (s *server) holdFlow(ctx context.Context) (*flow, error) {
-	if err := s.pause(ctx, true); err != nil {
-		return nil, err
-	}
 	ids, err := s.addJobs(ctx, 1, func(j *job.Job) {
 		j.Type, j.Name, j.Params, j.OnCrash = "workflow", flowName, json.RawMessage(`{"workflow_id":"`+flowName+`","version":1}`), job.CrashResume
 	})
@@ -184,7 +182,7 @@ func (s *server) holdFlow(ctx context.Context) (*flow, error) {
 		return nil, err
 	}
 	c, err := s.store.Jobs.Claim(ctx, store.ClaimJobs{Instance: holder.ID, Room: 1, Decide: func(x job.Snapshot) job.Decision {
-		x.Paused = false
+		x.Workers = 1
 		return claim.Decide(x)
 	}})
 	if err != nil {

@@ -39,9 +39,7 @@ func keys() []key {
 		flag("behind_proxy", "a reverse proxy in front ends TLS: allow to listen on other than loopback", func(c *Config) *bool { return &c.BehindProxy }),
 		text("tls_cert", "PEM file with the certificate for HTTPS; read again when it changes", func(c *Config) *string { return &c.TLSCert }, anything),
 		text("tls_key", "PEM file with the key of tls_cert", func(c *Config) *string { return &c.TLSKey }, anything),
-		text("pprof", "address on loopback, host:port, for Go's profiles of the server, which administrators may read; without it there are none",
-			func(c *Config) *string { return &c.Pprof }, checkPprof),
-		list("allowed_hosts", "host names that requests may carry, comma-separated", func(c *Config) *[]string { return &c.AllowedHosts }, checkHost),
+		pprofKey(), list("allowed_hosts", "host names that requests may carry, comma-separated", func(c *Config) *[]string { return &c.AllowedHosts }, checkHost),
 		{
 			name: "admin_token", help: "bearer token with all rights, 32 characters or more",
 			set: func(c *Config, v string) error {
@@ -253,6 +251,11 @@ func checkListen(v string) error {
 		return errors.New("must end with a port from 0 to 65535")
 	}
 	return nil
+}
+
+func pprofKey() key {
+	return text("pprof", "address on loopback, host:port, for Go's profiles of the server, which administrators may read; without it there are none",
+		func(c *Config) *string { return &c.Pprof }, checkPprof)
 }
 
 // checkPprof refuses other machines: profiles are not behind TLS, and show how busy

@@ -23,6 +23,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/bench/report"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/store/postgres"
 )
 
 // Options are what Run measures, and how.
@@ -82,7 +83,7 @@ func Scenarios() []string {
 type bench struct {
 	Options
 	dir    string // temporary, removed at the end
-	admin  *admin // nil = SQLite
+	admin  *postgres.Throwaway // nil = SQLite
 	now    string // scenario that is measured
 	report report.Report
 	// found are the measures so far, in the order in which they were first met.
@@ -144,7 +145,7 @@ func prepare(ctx context.Context, o Options) (*bench, error) {
 	if o.DatabaseURL != "" {
 		b.report.Engine = report.PostgreSQL
 		var err error
-		if b.admin, err = connect(ctx, o.DatabaseURL); err != nil {
+		if b.admin, err = postgres.NewThrowaway(ctx, o.DatabaseURL); err != nil {
 			return nil, err
 		}
 	}
@@ -158,7 +159,7 @@ func prepare(ctx context.Context, o Options) (*bench, error) {
 func (b *bench) cleanUp(ctx context.Context) error {
 	var err error
 	if b.admin != nil {
-		err = b.admin.close(ctx)
+		err = b.admin.Close(ctx)
 	}
 	if b.dir != "" {
 		err = errors.Join(err, os.RemoveAll(b.dir))

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/access"
@@ -21,6 +22,10 @@ const (
 	few = 10_000
 	// looks is how often each operation is done.
 	looks = 200
+	// weighed is from how many jobs on their memory is measured: with fewer, other things
+	// in the process change more. kept bounds the ids that are kept here meanwhile.
+	weighed = 100_000
+	kept    = 1000
 	// pageSize is that of the web pages.
 	pageSize = 50
 )
@@ -28,7 +33,8 @@ const (
 // crowd are jobs that wait on a server which starts none.
 type crowd struct {
 	s   *server
-	ids []string
+	n   int      // how many wait
+	ids []string // of some of them
 	r   *rand.Rand
 }
 
@@ -73,7 +79,10 @@ func (b *bench) queued(ctx context.Context) error {
 				return err
 			}
 			b.note(report.QueuedReady, "server starts again, until it tells a position", n, ms(found.ready))
-			if n >= few { // with fewer, other things change more
+			if n >= weighed {
+				if found.heap <= empty.heap {
+					return fmt.Errorf("a server with %d jobs has %d bytes in memory, and one without %d", n, found.heap, empty.heap)
+				}
 				b.note(report.QueuedIndex, "heap of the server with the jobs, less one without", n, float64(found.heap-empty.heap)/float64(n))
 			}
 			return s.counted(ctx, job.Queued, n)
@@ -96,9 +105,15 @@ func (c *crowd) small(ctx context.Context) (costs, error) {
 
 // fill adds jobs until n wait.
 func (c *crowd) fill(ctx context.Context, n int) error {
-	ids, err := c.s.add(ctx, n-len(c.ids))
-	c.ids = append(c.ids, ids...)
-	return err
+	ids, err := c.s.add(ctx, n-c.n)
+	if err != nil {
+		return err
+	}
+	c.n = n
+	for _, i := range c.r.Perm(len(ids))[:min(len(ids), kept)] {
+		c.ids = append(c.ids, strings.Clone(ids[i]))
+	}
+	return nil
 }
 
 func (c *crowd) cost(ctx context.Context) (costs, error) {
@@ -137,15 +152,15 @@ func (c *crowd) position(ctx context.Context, j job.Job) error {
 	if err != nil {
 		return err
 	}
-	if at, ok := sit.Positions[j.ID]; !ok || at < 0 || at > len(c.ids) {
-		return fmt.Errorf("job %s of %d is at position %d", j.ID, len(c.ids), at)
+	if at, ok := sit.Positions[j.ID]; !ok || at < 0 || at > c.n {
+		return fmt.Errorf("job %s of %d is at position %d", j.ID, c.n, at)
 	}
 	return nil
 }
 
 func (c *crowd) move(ctx context.Context, j job.Job) error {
 	done, err := c.s.store.Order.Place(ctx, store.PlaceJobs{
-		Tenant: access.DefaultTenant, IDs: []string{j.ID}, Place: &store.Place{Position: c.r.IntN(len(c.ids))}, At: clock.System{}.Now(),
+		Tenant: access.DefaultTenant, IDs: []string{j.ID}, Place: &store.Place{Position: c.r.IntN(c.n)}, At: clock.System{}.Now(),
 	})
 	if err == nil && !slices.Contains(done.Moved, j.ID) {
 		err = fmt.Errorf("job %s was not moved", j.ID)
@@ -154,7 +169,7 @@ func (c *crowd) move(ctx context.Context, j job.Job) error {
 }
 
 func (c *crowd) page(ctx context.Context, _ job.Job) error {
-	want := min(pageSize, len(c.ids))
+	want := min(pageSize, c.n)
 	p, err := c.s.store.Jobs.List(ctx, store.ListJobs{Tenant: access.DefaultTenant, States: []job.State{job.Queued}, Sort: store.SortQueue, Limit: pageSize})
 	if err == nil && len(p.Jobs) != want {
 		err = fmt.Errorf("a page has %d jobs, want %d", len(p.Jobs), want)
@@ -173,7 +188,6 @@ func (c *crowd) again(ctx context.Context) (restarted, error) {
 	if err := c.s.stop(); err != nil {
 		return restarted{}, err
 	}
-	before := heap()
 	began := clock.System{}.Now()
 	if err := c.s.start(ctx); err != nil {
 		return restarted{}, err
@@ -185,7 +199,7 @@ func (c *crowd) again(ctx context.Context) (restarted, error) {
 		}
 	}
 	out := restarted{ready: since(began)}
-	out.heap = heap() - before
+	out.heap = heap()
 	return out, nil
 }
 

@@ -118,7 +118,7 @@ func (b *bench) place(ctx context.Context, workers int) (*server, error) {
 	}
 	s := &server{b: b, workers: workers, data: dir, noop: &noop{ran: map[string]int{}}}
 	if b.admin != nil {
-		if s.url, err = b.admin.create(ctx); err != nil {
+		if s.url, err = b.admin.Create(ctx); err != nil {
 			return nil, errors.Join(err, s.remove(context.WithoutCancel(ctx)))
 		}
 	}
@@ -128,7 +128,7 @@ func (b *bench) place(ctx context.Context, workers int) (*server, error) {
 func (s *server) remove(ctx context.Context) error {
 	err := os.RemoveAll(s.data)
 	if s.b.admin != nil {
-		err = errors.Join(err, s.b.admin.drop(ctx))
+		err = errors.Join(err, s.b.admin.Drop(ctx))
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package bench
+package postgres
 
 import (
 	"context"
@@ -12,8 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// admin makes and drops databases on a PostgreSQL server.
-type admin struct {
+// Throwaway makes databases on a server, and drops them: those that are there are never
+// used. It is for measurements, and not safe for concurrent use.
+type Throwaway struct {
 	url  *url.URL
 	conn *pgx.Conn
 	// made are the databases that are still there.
@@ -23,9 +24,9 @@ type admin struct {
 // dropTime is how long removing a database may take.
 const dropTime = time.Minute
 
-// connect refuses a server on which no databases can be made: those that are there are
-// never used.
-func connect(ctx context.Context, text string) (*admin, error) {
+// NewThrowaway connects to the server that a postgres:// URL names, and refuses one on
+// which its user may not make databases. The caller closes it.
+func NewThrowaway(ctx context.Context, text string) (*Throwaway, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return nil, errors.New("the database must be given as a postgres:// URL") // it may hold a password, so it is not shown
@@ -34,7 +35,7 @@ func connect(ctx context.Context, text string) (*admin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
-	a := &admin{url: u, conn: conn}
+	a := &Throwaway{url: u, conn: conn}
 	var may bool
 	err = conn.QueryRow(ctx, `SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user`).Scan(&may)
 	if err == nil && !may {
@@ -46,8 +47,8 @@ func connect(ctx context.Context, text string) (*admin, error) {
 	return a, nil
 }
 
-// create makes an empty database and returns its URL.
-func (a *admin) create(ctx context.Context) (string, error) {
+// Create makes an empty database and returns its URL.
+func (a *Throwaway) Create(ctx context.Context) (string, error) {
 	name := "runsheet_bench_" + strings.ToLower(rand.Text()[:12])
 	// Before it is made, so that an interrupted statement leaves nothing behind.
 	a.made = append(a.made, name)
@@ -63,8 +64,8 @@ func (a *admin) create(ctx context.Context) (string, error) {
 	return u.String(), nil
 }
 
-// drop removes the databases that were made.
-func (a *admin) drop(ctx context.Context) error {
+// Drop removes the databases that were made.
+func (a *Throwaway) Drop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dropTime)
 	defer cancel()
 	if a.conn.IsClosed() { // an interrupted statement closes it
@@ -84,7 +85,8 @@ func (a *admin) drop(ctx context.Context) error {
 	return errs
 }
 
-func (a *admin) close(ctx context.Context) error {
-	err := a.drop(ctx)
+// Close drops what is left and disconnects.
+func (a *Throwaway) Close(ctx context.Context) error {
+	err := a.Drop(ctx)
 	return errors.Join(err, a.conn.Close(ctx))
 }

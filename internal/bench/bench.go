@@ -82,9 +82,9 @@ func Scenarios() []string {
 // bench is one measurement.
 type bench struct {
 	Options
-	dir    string // temporary, removed at the end
+	dir    string              // temporary, removed at the end
 	admin  *postgres.Throwaway // nil = SQLite
-	now    string // scenario that is measured
+	now    string              // scenario that is measured
 	report report.Report
 	// found are the measures so far, in the order in which they were first met.
 	found []*report.Measure

@@ -130,7 +130,11 @@ zones: ## compare schedules with a slow reference in every time zone over 3 year
 	RUNSHEET_ZONES=full go test -count=1 -timeout 120m -run '^TestEveryZone$$' ./internal/schedule
 
 .PHONY: bench
-bench: ## run the benchmarks that match BENCH (all)
+bench: build ## measure against the goals on SQLite and PostgreSQL, write docs/bench.md (long; BENCH_ARGS)
+	@scripts/bench.sh $(BENCH_ARGS)
+
+.PHONY: micro
+micro: ## run the benchmarks of Go functions that match BENCH (all)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
 
 .PHONY: bench-peers

@@ -29,7 +29,7 @@ ring 0 kit: clock clock/clocktest id fault fsm decimal rank envvar /ui
 	clock/clocktest -> clock
 	id -> fault
 
-ring 1 domain: order job claim run schedule calendar timetable crontab agenda workflow workflow/source workflow/expression workflow/schema workflow/plan workflow/draw approval directive access audit trade deploy event forecast webhook secret
+ring 1 domain: bench/report order job claim run schedule calendar timetable crontab agenda workflow workflow/source workflow/expression workflow/schema workflow/plan workflow/draw approval directive access audit trade deploy event forecast webhook secret
 	job -> run event order approval
 	claim -> job
 	run schedule calendar workflow approval directive access trade deploy -> event
@@ -93,9 +93,11 @@ ring 4 edges: api api/wire api/strict api/guard api/viewer metrics config doctor
 	/client => api/wire fault
 
 ring 5 command line: cli cli/top
-	cli => cli/top engine/rehearsal node/kinds workflow workflow/source workflow/schema workflow/draw /client config api/wire schedule calendar timetable crontab runlog archive fault id clock audit certificate doctor export
+	cli => cli/top engine/rehearsal node/kinds workflow workflow/source workflow/schema workflow/draw /client config api/wire schedule calendar timetable crontab runlog archive fault id clock audit certificate doctor export bench/report
 
-ring 6 whole: app
+ring 6 whole: app bench
+	bench -> app
+
 ring 7 commands: /cmd/runsheet gen/* testsvc/pg
 `
 

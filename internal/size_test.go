@@ -26,7 +26,7 @@ const (
 
 // catalogues are packages with one file for each resource, role, command or part, whose number the product decides. Each file keeps the other limits.
 var catalogues = map[string]int{
-	"client": 26, "workflow": 20, "api": 68, "api/wire": 44, "app": 33, "cli": 54, "store/portable": 59, "store/storetest": 58,
+	"client": 26, "workflow": 20, "api": 68, "api/wire": 44, "app": 34, "cli": 54, "store/portable": 59, "store/storetest": 58,
 }
 
 // exempt lists what may be larger, as "path" or "path name", and why. The list

@@ -25,7 +25,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Options{
-		Version: version, Serve: serve, Restore: restore, Migrate: migrate, RotateKey: rotateKey,
+		Version: version, Serve: serve, Restore: restore, Migrate: migrate, RotateKey: rotateKey, Bench: measure,
 	})
 	stop()
 	os.Exit(code)

@@ -61,6 +61,8 @@ type Options struct {
 	Announce io.Writer
 	Logger   *slog.Logger // nil = discard
 	Clock    clock.Clock  // nil = the system's
+	// Tasks are job types besides the product's own, for measurements.
+	Tasks []task.Task
 }
 
 // App is one server.
@@ -90,6 +92,7 @@ type App struct {
 	kept        *redis.Keep      // nil = there is no Redis
 	hooks       *outbound.Client // reaches the receivers of webhooks
 	listener    net.Listener
+	pprof       string // address of profiles, "" = off
 	conns       *conns
 	almanac     *almanac.Almanac
 	planner     *planner.Planner
@@ -132,7 +135,7 @@ func New(o Options) *App {
 func (a *App) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		a.tuneGarbage, a.loadCertificate, a.lockData, a.checkWhole, a.openReserve, a.openStore, a.openVault, a.openCalendars, a.openFiles, a.declareGPUs, a.openLLM, a.openCheckpoints, a.makeTasks, a.makeWebhooks, a.openAccess, a.listen, a.openOIDC, a.startCourier, a.startEngine, a.startInbox, a.startPlanner,
-		a.startFeed, a.startHealth, a.serve, a.startHousekeeping, a.addDemo,
+		a.startFeed, a.startHealth, a.startPprof, a.serve, a.startHousekeeping, a.addDemo,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop())
@@ -184,6 +187,9 @@ func (a *App) restLater(ctx context.Context) {
 // URL is the base address of a started server, for example
 // http://127.0.0.1:8420.
 func (a *App) URL() string { return a.scheme() + a.listener.Addr().String() }
+
+// Store is the database of a started server, as its parts use it.
+func (a *App) Store() store.Store { return a.store }
 
 // Wait returns nil when ctx ends and an error when a part of the server ends by
 // itself.

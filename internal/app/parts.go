@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,11 +175,11 @@ func (a *App) makeTasks(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.tasks = task.NewRegistry(cmd, taskhttp.New(taskhttp.Options{Client: out, Clock: a.o.Clock}),
+	a.tasks = task.NewRegistry(append(slices.Clone(a.o.Tasks), cmd, taskhttp.New(taskhttp.Options{Client: out, Clock: a.o.Clock}),
 		logtriage.New(logtriage.Options{Closed: closed, Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
 		research.New(research.Options{Closed: closed, Chat: a.llm, Client: out, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}),
 		a.makeWorkflows(cmd, out, closed),
-		story.New(story.Options{Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}))
+		story.New(story.Options{Chat: a.llm, Clock: a.o.Clock, DefaultModel: a.o.Config.LLM.Model, ModelLocks: a.gpus.Locks}))...)
 	return nil
 }
 

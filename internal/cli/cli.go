@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/runsheet/runsheet/internal/archive"
+	"github.com/runsheet/runsheet/internal/bench/report"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/config"
 )
@@ -34,6 +35,8 @@ type Options struct {
 	Migrate func(ctx context.Context, m Migrate) (Migrated, error)
 	// RotateKey changes the master key of secrets. Required for `secret rotate-key`.
 	RotateKey func(ctx context.Context, cfg config.Config, r RotateKey) (RotatedKey, error)
+	// Bench measures throwaway servers. Required for `bench`.
+	Bench func(ctx context.Context, b Bench) (report.Report, error)
 	// Version is what `version` prints.
 	Version string
 	// Env looks up environment variables; nil = os.LookupEnv.
@@ -125,7 +128,7 @@ func (a *app) root() *cobra.Command {
 	config.AddDataFlag(f)
 	root.AddCommand(
 		a.serveCommand(), a.jobCommand(), a.groupCommand(), a.lockCommand(), a.runCommand(), a.templateCommand(), a.directiveCommand(), a.storyCommand(), a.researchCommand(), a.workerCommand(),
-		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.workflowCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.healthCommand(), a.exportCommand(), a.importCommand(),
+		a.queueCommand(), a.scheduleCommand(), a.calendarCommand(), a.approvalCommand(), a.workflowCommand(), a.limitsCommand(), a.budgetCommand(), a.llmCommand(), a.settingsCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.benchCommand(), a.healthCommand(), a.exportCommand(), a.importCommand(),
 		a.tokenCommand(), a.userCommand(), a.tenantCommand(), a.auditCommand(), a.whoamiCommand(), a.webhookCommand(), a.secretCommand(),
 		a.demoCommand(), a.storageCommand(), a.legacyCommand(), a.versionCommand(),
 	)

@@ -36,6 +36,8 @@ type Config struct {
 	// TLSCert and TLSKey are absolute paths of PEM files; both are set or none.
 	// With them the server speaks HTTPS only.
 	TLSCert, TLSKey string
+	// Pprof is the host:port, on loopback, of Go's profiles of the server; "" = off.
+	Pprof string
 	// AllowedHosts are names that requests may carry in Host, besides loopback
 	// and the listen address; lower case, without port.
 	AllowedHosts []string

@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	got := origins(c)
 	want := map[string]string{
 		"config": " <- default", "listen": "127.0.0.1:8420 <- default", "behind_proxy": "false <- default",
-		"tls_cert": " <- default", "tls_key": " <- default", "allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
+		"pprof": " <- default", "tls_cert": " <- default", "tls_key": " <- default", "allowed_hosts": " <- default", "admin_token": " <- default", "data": "/xdg/runsheet <- default",
 		"database_url": " <- default", "blob_url": " <- default", "checkpoint_ttl": "1h0m0s <- default",
 		"calendars.dir":     " <- default",
 		"schedules.poll":    "1s <- default",

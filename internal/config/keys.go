@@ -39,7 +39,7 @@ func keys() []key {
 		flag("behind_proxy", "a reverse proxy in front ends TLS: allow to listen on other than loopback", func(c *Config) *bool { return &c.BehindProxy }),
 		text("tls_cert", "PEM file with the certificate for HTTPS; read again when it changes", func(c *Config) *string { return &c.TLSCert }, anything),
 		text("tls_key", "PEM file with the key of tls_cert", func(c *Config) *string { return &c.TLSKey }, anything),
-		list("allowed_hosts", "host names that requests may carry, comma-separated", func(c *Config) *[]string { return &c.AllowedHosts }, checkHost),
+		pprofKey(), list("allowed_hosts", "host names that requests may carry, comma-separated", func(c *Config) *[]string { return &c.AllowedHosts }, checkHost),
 		{
 			name: "admin_token", help: "bearer token with all rights, 32 characters or more",
 			set: func(c *Config, v string) error {
@@ -249,6 +249,26 @@ func checkListen(v string) error {
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
 		return errors.New("must end with a port from 0 to 65535")
+	}
+	return nil
+}
+
+func pprofKey() key {
+	return text("pprof", "address on loopback, host:port, for Go's profiles of the server, which administrators may read; without it there are none",
+		func(c *Config) *string { return &c.Pprof }, checkPprof)
+}
+
+// checkPprof refuses other machines: profiles are not behind TLS, and show how busy
+// the server is with what.
+func checkPprof(v string) error {
+	if v == "" {
+		return nil
+	}
+	if err := checkListen(v); err != nil {
+		return err
+	}
+	if !Loopback(v) {
+		return errors.New("must be an address on loopback, such as 127.0.0.1:6060")
 	}
 	return nil
 }

@@ -1734,6 +1734,13 @@ func (d timedHealth) Version(ctx context.Context) (string, error) {
 	return r0, err
 }
 
+func (d timedHealth) Durability(ctx context.Context) (string, error) {
+	done := d.m.begin("health", "durability")
+	r0, err := d.Health.Durability(ctx)
+	done(err)
+	return r0, err
+}
+
 func (d timedHealth) Survey(ctx context.Context) (store.Survey, error) {
 	done := d.m.begin("health", "survey")
 	r0, err := d.Health.Survey(ctx)

@@ -360,6 +360,9 @@ type Health interface {
 	Compact(ctx context.Context) (more bool, err error)
 	// Version names the engine and its version, for example "sqlite 3.50.4".
 	Version(ctx context.Context) (string, error)
+	// Durability tells what a commit waits for, as the connections that write have it
+	// now, for example "synchronous=FULL" or "fsync=on synchronous_commit=on".
+	Durability(ctx context.Context) (string, error)
 	// Survey counts what monitoring shows, over all tenants. Its cost is that of
 	// counting the entries of the waiting jobs' index; it reads no finished job.
 	Survey(ctx context.Context) (Survey, error)

@@ -99,6 +99,7 @@ type Saving interface {
 type Upkeep interface {
 	Compact(ctx context.Context) (bool, error)
 	Version(ctx context.Context) (string, error)
+	Durability(ctx context.Context) (string, error)
 	Close() error
 }
 

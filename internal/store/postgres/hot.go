@@ -223,6 +223,19 @@ func (e *engine) Measure(ctx context.Context, tx portable.Tx, s *store.Survey) e
 // Version implements store.Health.
 func (e *engine) Version(context.Context) (string, error) { return "postgresql " + e.version, nil }
 
+// Durability implements store.Health. Behind a pooler the settings of our sessions are
+// made in each transaction that writes, so it is one.
+func (e *engine) Durability(ctx context.Context) (string, error) {
+	var fsync, commit string
+	err := e.Write(ctx, func(ctx context.Context, tx portable.Tx) error {
+		return tx.Row(ctx, `SELECT current_setting('fsync'), current_setting('synchronous_commit')`).Scan(&fsync, &commit)
+	})
+	if err != nil {
+		return "", err
+	}
+	return "fsync=" + fsync + " synchronous_commit=" + commit, nil
+}
+
 // DueSchedules passes over the schedules that another claim is taking. The lock lets
 // those through that only refer to a schedule: what sets one off must not wait.
 func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, p store.ClaimSchedules) ([]string, error) {

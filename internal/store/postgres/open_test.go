@@ -29,6 +29,9 @@ func TestOpenAcceptsADurableServer(t *testing.T) {
 	if v, err := s.Health.Version(t.Context()); err != nil || !strings.HasPrefix(v, "postgresql 1") {
 		t.Errorf("version %q, %v", v, err)
 	}
+	if d, err := s.Health.Durability(t.Context()); err != nil || d != "fsync=on synchronous_commit=on" {
+		t.Errorf("durability %q, %v", d, err)
+	}
 	if err := s.Health.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -123,6 +123,24 @@ func (e *engine) Version(ctx context.Context) (string, error) {
 	return "sqlite " + v, err
 }
 
+// synchronous are the names of SQLite's levels.
+var synchronous = [...]string{"OFF", "NORMAL", "FULL", "EXTRA"}
+
+// Durability implements store.Health.
+func (e *engine) Durability(ctx context.Context) (string, error) {
+	var level int
+	err := e.Write(ctx, func(ctx context.Context, tx portable.Tx) error {
+		return tx.Row(ctx, `PRAGMA synchronous`).Scan(&level)
+	})
+	if err == nil && (level < 0 || level >= len(synchronous)) {
+		err = fmt.Errorf("read durability: SQLite has no level %d", level)
+	}
+	if err != nil {
+		return "", err
+	}
+	return "synchronous=" + synchronous[level], nil
+}
+
 // DueSchedules needs no locks: the writer runs one transaction at a time.
 func (e *engine) DueSchedules(ctx context.Context, tx portable.Tx, p store.ClaimSchedules) ([]string, error) {
 	return portable.DueSchedules(ctx, tx, p, "")

@@ -101,6 +101,9 @@ func health(t *testing.T, s store.Store) {
 	if v, err := s.Health.Version(t.Context()); err != nil || !strings.Contains(v, " ") {
 		t.Errorf("version %q, %v", v, err)
 	}
+	if d, err := s.Health.Durability(t.Context()); err != nil || !strings.Contains(d, "synchronous") || strings.HasSuffix(d, "=") {
+		t.Errorf("durability %q, %v", d, err)
+	}
 	if err := s.Health.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Measures the built program on SQLite and on a throwaway PostgreSQL server that syncs
+# as one in production does, and writes the table of goals in docs/bench.md. Arguments
+# go to "runsheet bench". BENCH_NOTE is put above the table, such as "busy machine".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+dir=$(mktemp -d)
+server=
+cleanup() {
+	# The server ends when its input does.
+	exec 7>&- 2>/dev/null || true
+	[ -z "$server" ] || wait "$server" || true
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+echo "measuring on SQLite"
+bin/runsheet bench --json "$@" >"$dir/sqlite.json"
+
+echo "measuring on PostgreSQL"
+go build -o "$dir/pg" ./internal/testsvc/pg
+mkfifo "$dir/in" "$dir/out"
+"$dir/pg" <"$dir/in" >"$dir/out" &
+server=$!
+exec 7>"$dir/in"
+read -r url <"$dir/out"
+bin/runsheet bench --json --database-url "$url" "$@" >"$dir/postgres.json"
+
+go run ./internal/gen/goals -note "${BENCH_NOTE:-}" docs/bench.md "$dir/sqlite.json" "$dir/postgres.json"
+echo "docs/bench.md is written"

@@ -230,8 +230,15 @@ func (c *cluster) staleWrites() int {
 func (n *node) busy(from *node) []string {
 	n.t.Helper()
 	var runs []string
-	eventually(n.t, 60*time.Second, "the server is busy", func() bool {
-		var long bool
+	var long bool
+	defer func() {
+		if n.t.Failed() {
+			state := from.must(http.MethodGet, "/api/queue", nil, http.StatusOK)
+			n.t.Logf("%s has the attempts %v, one of them long: %v; all run %v, %v", n.instance(), runs, long, state["running"], state["statistics"])
+		}
+	}()
+	// Which server takes which job is chance.
+	eventually(n.t, 3*time.Minute, "the server is busy", func() bool {
 		runs, long = n.active(from)
 		return long && len(runs) >= 2
 	})
@@ -263,9 +270,10 @@ func (c *cluster) clients(every time.Duration) (stop func()) {
 	var wg sync.WaitGroup
 	for n := range 3 {
 		wg.Go(func() {
-			at := n // the server that answered last
 			for k := 0; ctx.Err() == nil; k++ {
-				at = c.add(ctx, n, k, at)
+				// A server hears of the jobs that it was given before the others do: clients
+				// that stayed with the one that answers would leave nothing to those that wake.
+				c.add(ctx, n, k, n+k)
 				select {
 				case <-ctx.Done():
 				case <-time.After(every + rand.N(every)):
@@ -282,10 +290,9 @@ const (
 	longRun    = "15000"
 )
 
-// add adds one job, at the server number at or the next that answers, and returns
-// the number of that one. A request that was sent is repeated until it is answered,
+// add adds one job, at the server number at or the next that answers. A request that was sent is repeated until it is answered,
 // also behind the end of ctx: else a job could exist that nobody knows.
-func (c *cluster) add(ctx context.Context, client, k, at int) int {
+func (c *cluster) add(ctx context.Context, client, k, at int) {
 	ms, args := 200+rand.IntN(2500), []string{"on"}
 	job := map[string]any{}
 	switch rand.IntN(5) {
@@ -318,11 +325,10 @@ func (c *cluster) add(ctx context.Context, client, k, at int) int {
 			c.mu.Lock()
 			c.acked[text(out["job_id"])] = retry
 			c.mu.Unlock()
-			return at
+			return
 		}
 		pause(50 * time.Millisecond)
 	}
-	return at
 }
 
 // monotonic is the witness's clock.

@@ -121,7 +121,7 @@ func New(o Options) *App {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
-	a := &App{o: o, log: o.Logger, failed: make(chan error, 2)}
+	a := &App{o: o, log: o.Logger, failed: make(chan error, 1)}
 	a.metrics = metrics.New(metrics.Options{Version: o.Version, Clock: o.Clock, KnownType: func(name string) bool {
 		_, err := a.tasks.Find(name) // nothing ends or starts before the tasks are made
 		return err == nil
@@ -190,6 +190,16 @@ func (a *App) URL() string { return a.scheme() + a.listener.Addr().String() }
 
 // Store is the database of a started server, as its parts use it.
 func (a *App) Store() store.Store { return a.store }
+
+// fail tells Wait that a part of the server has ended. The first one is what is reported;
+// nobody waits to say more.
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+		a.log.Error("another part of the server has ended", "error", err)
+	}
+}
 
 // Wait returns nil when ctx ends and an error when a part of the server ends by
 // itself.
@@ -289,7 +299,7 @@ func (a *App) startEngine(ctx context.Context) error {
 		err := a.engine.Run(run)
 		done <- err
 		if err != nil {
-			a.failed <- fmt.Errorf("queue: %w", err)
+			a.fail(fmt.Errorf("queue: %w", err))
 		}
 	}()
 	a.onStop("queue", func() error {
@@ -352,7 +362,7 @@ func (a *App) serve(ctx context.Context) error {
 	go func() {
 		defer close(done)
 		if err := a.answer(srv); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("serve: %w", err)
+			a.fail(fmt.Errorf("serve: %w", err))
 		}
 	}()
 	a.onStop("http server", func() error {

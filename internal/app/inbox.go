@@ -16,7 +16,7 @@ func (a *App) startInbox(ctx context.Context) error {
 		err := in.Run(run)
 		done <- err
 		if err != nil {
-			a.failed <- fmt.Errorf("inbox: %w", err)
+			a.fail(fmt.Errorf("inbox: %w", err))
 		}
 	}()
 	a.onStop("inbox", func() error {

@@ -49,7 +49,7 @@ func (a *App) startPlanner(ctx context.Context) error {
 		err := a.planner.Run(run)
 		done <- err
 		if err != nil {
-			a.failed <- fmt.Errorf("planner: %w", err)
+			a.fail(fmt.Errorf("planner: %w", err))
 		}
 	}()
 	a.onStop("planner", func() error {

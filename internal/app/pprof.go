@@ -31,7 +31,7 @@ func (a *App) startPprof(ctx context.Context) error {
 	go func() {
 		defer close(done)
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("serve profiles: %w", err)
+			a.fail(fmt.Errorf("serve profiles: %w", err))
 		}
 	}()
 	a.onStop("profiles", func() error {

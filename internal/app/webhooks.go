@@ -38,7 +38,7 @@ func (a *App) startCourier(ctx context.Context) error {
 		err := c.Run(run)
 		done <- err
 		if err != nil {
-			a.failed <- fmt.Errorf("courier: %w", err)
+			a.fail(fmt.Errorf("courier: %w", err))
 		}
 	}()
 	a.onStop("courier", func() error {

@@ -38,6 +38,14 @@ func (s *server) process(ctx context.Context) (err error) {
 	b := s.b
 	cmd := exec.Command(b.Server[0], b.Server[1:]...) //nolint:noctx // it is asked to end, not killed
 	cmd.Env = []string{"HOME=" + s.data, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
+	for _, one := range os.Environ() { // how to reach PostgreSQL, as in this process
+		if strings.HasPrefix(one, "PG") {
+			cmd.Env = append(cmd.Env, one)
+		}
+	}
+	if home, err := os.UserHomeDir(); err == nil && os.Getenv("PGPASSFILE") == "" {
+		cmd.Env = append(cmd.Env, "PGPASSFILE="+filepath.Join(home, ".pgpass"))
+	}
 	for name, value := range s.environment() {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}

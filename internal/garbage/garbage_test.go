@@ -44,7 +44,7 @@ func TestCollector(t *testing.T) {
 	}
 }
 
-// TestOnCollection: each collection is told, until the end.
+// TestOnCollection: each collection is told.
 func TestOnCollection(t *testing.T) {
 	t.Parallel()
 	to, stop := make(chan struct{}, 1), make(chan struct{})
@@ -54,6 +54,4 @@ func TestOnCollection(t *testing.T) {
 		<-to
 	}
 	close(stop)
-	runtime.GC()
-	runtime.GC()
 }

@@ -324,6 +324,10 @@ const attemptsPage = 500
 func (s jobs) Attempts(ctx context.Context, jobIDs []string) (map[string]store.Attempt, error) {
 	out := make(map[string]store.Attempt, len(jobIDs))
 	for ids := range slices.Chunk(jobIDs, attemptsPage) {
+		// Few different statements: some name the last job more than once.
+		for ids = slices.Clip(ids); len(ids)&(len(ids)-1) != 0; {
+			ids = append(ids, ids[len(ids)-1])
+		}
 		var w where
 		in(&w, "job_id", ids)
 		err := s.Look(ctx, func(ctx context.Context, tx Tx) error {

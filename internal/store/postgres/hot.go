@@ -284,17 +284,21 @@ func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order
 
 // MovedSince reads what is visible, with a number or without, in one statement,
 // so nothing waits for numbers to be given. Of both kinds only what moved something is
-// read, and of what has no number only what is not known: an event that was read without
+// read, and of what has no number only what is not known, if that is not much: an event that was read without
 // one is remembered until it comes again with it. Where no numbers were given, none are
 // looked for: the planner's guess may be an index that it would read from end to end. Numbers have no gaps, so when there are fewer events than numbers, retention has
 // deleted some before they were followed.
 func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark, limit int) (moved []string, next portable.Mark, overflow bool, err error) {
+	known := []int64{}
+	if len(m.Loose) <= maxLoose { // each is compared with each row
+		known = slices.AppendSeq(known, maps.Keys(m.Loose))
+	}
 	rows, err := tx.Query(ctx, `SELECT event_id, seq, places, last_seq,
 			CASE WHEN last_seq > $1 THEN (SELECT count(*) FROM (SELECT 1 FROM events WHERE seq > $1 LIMIT $2) AS behind) ELSE 0 END
 		FROM event_log LEFT JOIN LATERAL (
 			SELECT event_id, seq, places FROM events WHERE last_seq > $1 AND seq > $1 AND places <> ''
 			UNION ALL SELECT event_id, seq, places FROM events WHERE seq IS NULL AND places <> '' AND event_id <> ALL($3::bigint[])) AS fresh ON true
-		WHERE event_log.id = 1 ORDER BY event_id LIMIT $2`, m.Seq, limit+1, slices.AppendSeq([]int64{}, maps.Keys(m.Loose)))
+		WHERE event_log.id = 1 ORDER BY event_id LIMIT $2`, m.Seq, limit+1, known)
 	if err != nil {
 		return nil, m, false, fmt.Errorf("follow the order: %w", err)
 	}

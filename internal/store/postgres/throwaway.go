@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Throwaway makes databases on a server, and drops them: those that are there are never
@@ -50,9 +52,12 @@ func NewThrowaway(ctx context.Context, text string) (*Throwaway, error) {
 // Create makes an empty database and returns its URL.
 func (a *Throwaway) Create(ctx context.Context) (string, error) {
 	name := "runsheet_bench_" + strings.ToLower(rand.Text()[:12])
-	// Before it is made, so that an interrupted statement leaves nothing behind.
+	// Before it is made: who gives up on the statement does not know whether it was.
 	a.made = append(a.made, name)
 	if _, err := a.conn.Exec(ctx, `CREATE DATABASE `+name+` TEMPLATE template0 ENCODING 'UTF8'`); err != nil {
+		if _, refused := errors.AsType[*pgconn.PgError](err); refused && ctx.Err() == nil {
+			a.made = a.made[:len(a.made)-1] // it is not ours, or not there
+		}
 		return "", fmt.Errorf("make a database: %w", err)
 	}
 	u := *a.url
@@ -64,25 +69,43 @@ func (a *Throwaway) Create(ctx context.Context) (string, error) {
 	return u.String(), nil
 }
 
-// Drop removes the databases that were made.
+// Drop removes the databases that were made. What it cannot remove, which its error
+// names, the next call tries again.
 func (a *Throwaway) Drop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dropTime)
 	defer cancel()
-	if a.conn.IsClosed() { // an interrupted statement closes it
-		conn, err := pgx.ConnectConfig(ctx, a.conn.Config())
-		if err != nil {
-			return fmt.Errorf("databases stay (%s): %w", strings.Join(a.made, ", "), err)
-		}
-		a.conn = conn
-	}
 	var errs error
-	for _, name := range a.made {
-		if _, err := a.conn.Exec(ctx, `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`); err != nil {
+	a.made = slices.DeleteFunc(a.made, func(name string) bool {
+		err := a.exec(ctx, `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`)
+		if err != nil {
 			errs = errors.Join(errs, fmt.Errorf("database %s stays: %w", name, err))
 		}
-	}
-	a.made = nil
+		return err == nil
+	})
 	return errs
+}
+
+// exec runs a statement that may be repeated, on a new connection where this one was
+// lost: it rests for as long as a measurement takes, and an interrupted statement closes it.
+func (a *Throwaway) exec(ctx context.Context, query string) error {
+	for again := false; ; again = true {
+		if a.conn.IsClosed() {
+			select { // the server may still be at the statement that was given up
+			case <-a.conn.PgConn().CleanupDone():
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			conn, err := pgx.ConnectConfig(ctx, a.conn.Config())
+			if err != nil {
+				return err
+			}
+			a.conn = conn
+		}
+		_, err := a.conn.Exec(ctx, query)
+		if err == nil || again || !a.conn.IsClosed() {
+			return err
+		}
+	}
 }
 
 // Close drops what is left and disconnects.

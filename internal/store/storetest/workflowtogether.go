@@ -143,13 +143,16 @@ func workflowLast(t *testing.T, s store.Store) {
 	old := f.Claimed
 	f.Job = mustMove(t, s, f.Job, job.CancelAsked{At: base.Add(2 * time.Minute), By: "ann"})
 	wantCode(t, end(old), fault.Conflict)
-	if r := f.stored(); r.Seq != f.seq || r.State.Phase == workflow.PhaseOver || read(t, s, f.Job.ID).State != job.Running {
+	if r := f.stored(); !r.EndedAt.IsZero() || r.Seq != f.seq || r.State.Phase == workflow.PhaseOver || read(t, s, f.Job.ID).State != job.Running {
 		t.Fatalf("after refusals the run is at step %d, %s, and the job %s", r.Seq, r.State.Phase, read(t, s, f.Job.ID).State)
 	}
 	if err := end(f.Claimed); err != nil {
 		t.Fatal(err)
 	}
 	r, j := f.stored(), read(t, s, f.Job.ID)
+	if !r.EndedAt.Equal(base.Add(3*time.Minute)) || !j.FinishedAt.Equal(r.EndedAt) {
+		t.Errorf("the run ended at %v, its job at %v", r.EndedAt, j.FinishedAt)
+	}
 	if r.Seq != last.Seq || r.State.Phase != workflow.PhaseOver || r.State.Status("a") != workflow.NodeCompleted || j.State != job.Completed || j.Crashes != 0 {
 		t.Errorf("step %d, %s, a is %s, the job %s with %d crashes", r.Seq, r.State.Phase, r.State.Status("a"), j.State, j.Crashes)
 	}
@@ -202,12 +205,12 @@ func workflowLasts(t *testing.T, s store.Store) {
 		r, j := f.stored(), read(t, s, f.Job.ID)
 		if code := want(i); code != "" {
 			wantCode(t, errs[i], code)
-			if r.Seq != 0 || j.State != job.Running {
+			if r.Seq != 0 || j.State != job.Running || !r.EndedAt.IsZero() {
 				t.Errorf("run %d: refused with %s, and at step %d, its job %s", i, code, r.Seq, j.State)
 			}
 			continue
 		}
-		if errs[i] != nil || r.Seq != 1 || r.State.Nodes["a"].Outcome != fmt.Sprint("o", i) || r.State.Outputs["a"]["i"] != fmt.Sprint(i) || j.State != job.Completed {
+		if errs[i] != nil || r.Seq != 1 || !r.EndedAt.Equal(base.Add(time.Minute)) || r.State.Nodes["a"].Outcome != fmt.Sprint("o", i) || r.State.Outputs["a"]["i"] != fmt.Sprint(i) || j.State != job.Completed {
 			t.Errorf("run %d: %v, step %d, %s, job %s", i, errs[i], r.Seq, plain(t, r.State), j.State)
 		}
 		if a, err := s.WorkflowLog.Attempts(t.Context(), tenant, f.id, "a", 10); err != nil || len(a) != 1 {
@@ -217,6 +220,13 @@ func workflowLasts(t *testing.T, s store.Store) {
 		end := slices.IndexFunc(evs, func(e event.Event) bool { return e.Type == event.JobRunCompleted && e.JobID == f.Job.ID })
 		if run < 0 || end < run {
 			t.Errorf("run %d: its end is event %d, its job's %d", i, run, end)
+		}
+	}
+	// The lists by status have them where they belong.
+	for status, n := range map[string]int{store.WorkflowCompleted: many * 5 / 8, store.WorkflowRunning: many * 3 / 8} {
+		page, err := s.WorkflowRuns.List(t.Context(), store.ListWorkflowRuns{Tenant: tenant, Statuses: []string{status}, Limit: 100})
+		if err != nil || len(page.Runs) != n {
+			t.Errorf("%d runs are %s, want %d (%v)", len(page.Runs), status, n, err)
 		}
 	}
 }

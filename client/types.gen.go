@@ -968,8 +968,10 @@ type Interrupted struct {
 	Requeued int `json:"requeued"`
 	// RunID: the run of those failed that started first.
 	RunID *string `json:"run_id"`
-	// Since: when that run started: the others of those failed started later, and before started_at.
+	// Since: when that run started: the others of those failed started later, and before until.
 	Since *time.Time `json:"since"`
+	// Until: when the latest of all was taken over; up to started_at when this server did it as it started.
+	Until *time.Time `json:"until"`
 }
 
 // Job is the schema of that name in the API.
@@ -2118,7 +2120,7 @@ type Overview struct {
 	StartedAt time.Time `json:"started_at"`
 	// Restored: jobs that waited when the server had started, and were there before; 10000 = that many or more; null for who may not read jobs.
 	Restored *int `json:"restored"`
-	// Interrupted: what ran on servers that died and was taken over by this one since its start; null for who may not read jobs.
+	// Interrupted: what ran on servers that died and was taken over by this one since its start, of the latest loss: what is taken over more than 15 minutes after the last is counted anew; null for who may not read jobs.
 	Interrupted *Interrupted `json:"interrupted"`
 	Paused      bool         `json:"paused"`
 	// PausedBy: null for other tenants than the default one.

@@ -103,7 +103,7 @@ type Options struct {
 	Version    string
 	InstanceID func() string
 	// Interrupted tells what of a tenant ran on servers that died and was taken over
-	// since the start; nil: nothing.
+	// since the start, of the latest loss; nil: nothing.
 	Interrupted func(tenant string) queue.Interruptions
 	// BehindProxy: a reverse proxy in front ends TLS and tells the caller's address
 	// in X-Forwarded-For.

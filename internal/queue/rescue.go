@@ -177,15 +177,41 @@ func (e *Engine) interrupt(ctx context.Context, l store.Leftover) error {
 	return err
 }
 
+// lossGap parts one loss of instances from the next: what is taken over longer than
+// this after the last is counted anew.
+const lossGap = 15 * time.Minute
+
 // Interruptions counts what ran on instances that died, and that this process took
-// over, by what became of it.
+// over, by what became of it. It is about the latest loss only.
 type Interruptions struct {
 	// Failed ended by it, direct requests among them; Requeued wait or go on. Jobs that
 	// had been asked to stop are in neither.
 	Failed, Requeued int
-	// RunID is one run of those that failed, Since when the first of them started.
+	// RunID is the run of those that failed that started first, Since when it started.
 	RunID string
 	Since time.Time
+	// Until is when the latest of all was taken over.
+	Until time.Time
+}
+
+// with counts one more, taken over at a time.
+func (n Interruptions) with(r run.Run, became job.State, at time.Time) Interruptions {
+	if became != job.Queued && became != job.Failed {
+		return n // it was to stop
+	}
+	if at.Sub(n.Until) > lossGap {
+		n = Interruptions{}
+	}
+	n.Until = at
+	if became == job.Queued {
+		n.Requeued++
+		return n
+	}
+	n.Failed++
+	if n.RunID == "" || r.StartedAt.Before(n.Since) {
+		n.RunID, n.Since = r.ID, r.StartedAt
+	}
+	return n
 }
 
 // Interruptions are those of a tenant since the start.
@@ -198,18 +224,7 @@ func (e *Engine) Interruptions(tenant string) Interruptions {
 func (e *Engine) countInterrupted(r run.Run, became job.State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n := e.interrupted[r.Tenant]
-	// Others were to stop.
-	if became == job.Queued {
-		n.Requeued++
-	}
-	if became == job.Failed {
-		n.Failed++
-		if n.RunID == "" || r.StartedAt.Before(n.Since) {
-			n.RunID, n.Since = r.ID, r.StartedAt
-		}
-	}
-	e.interrupted[r.Tenant] = n
+	e.interrupted[r.Tenant] = e.interrupted[r.Tenant].with(r, became, e.o.Clock.Now())
 }
 
 // conclude ends an attempt. events makes the job's and the run's event from

@@ -227,3 +227,26 @@ it("works on a phone in both themes", async () => {
     expect(await axe(page)).toEqual([]);
   }
 });
+
+it("searches some pages for the approvals of a run, and says when it fails or finds none", async () => {
+  for (let i = 0; i < 12; i++) await ask();
+  const page = await (await f.context()).newPage();
+  let [asked, broken] = [0, true];
+  // Pages of one, so that there are many.
+  await page.route("**/api/approvals?**", async (r) => {
+    const url = r.request().url();
+    asked++;
+    if (broken && url.includes("cursor=")) await r.fulfill({ status: 500, contentType: "application/problem+json", json: { code: "internal", title: "Internal error", status: 500 } });
+    else await r.continue({ url: url.replace("limit=50", "limit=1") });
+  });
+  await page.goto(`${f.server.url}/ui/approvals?run=wfr_none`);
+  const again = page.getByRole("button", { name: "Try again" });
+  await again.waitFor();
+  await page.getByText("Internal error").waitFor();
+  broken = false;
+  await again.click();
+  await page.getByText("Not among the first 10 of the list").waitFor();
+  const before = asked;
+  await page.getByRole("button", { name: "Search on" }).click();
+  await until(() => asked > before, "the next page");
+});

@@ -96,6 +96,40 @@ it("keeps the focus at the job, and says where it went", async () => {
   expect((await order()).join("")).toBe("fbcdae");
 });
 
+it("sends what takes a move back and the next move one after another, and offers only the latest", async () => {
+  const page = await f.page("/queue");
+  await row(page, "a").press("Alt+ArrowDown");
+  const back = undo(page, "a moved to position 2 of 6");
+  await back.waitFor();
+  let letGo = () => {};
+  // The next call is kept from the server.
+  const keep = () => page.route("**/api/queue/order", async (r) => {
+    await new Promise<void>((done) => (letGo = done));
+    await r.continue();
+  }, { times: 1 });
+  const calls = changes(page);
+  await keep();
+  await back.click();
+  await until(() => calls.length === 1, "the call of the undo");
+  await row(page, "f").press("Alt+Home");
+  await until(async () => (await seen(page)).join("") === "fabcde", "both at once on the page");
+  letGo();
+  await until(async () => (await page.locator("#announce").textContent())?.includes("f moved to position 1 of 6") === true, "that the move is said");
+  expect((await order()).join("")).toBe("fabcde");
+  expect(await page.getByText("The order has changed meanwhile").count()).toBe(0);
+  expect(calls.length).toBe(2);
+  // While the pointer is over the message it does not go by itself.
+  await undo(page, "f moved to position 1 of 6").hover();
+  await keep();
+  await row(page, "b").press("Alt+End");
+  await until(() => calls.length === 3, "the call of the next move");
+  await undo(page, "f moved to position 1 of 6").waitFor({ state: "detached" });
+  letGo();
+  await undo(page, "b moved to position 6 of 6").click();
+  await until(async () => (await order()).join("") === "fabcde", "the place before");
+  expect(errors(page)).toEqual([]);
+});
+
 it("moves several, cancels, and takes back", async () => {
   const page = await f.page("/queue");
   await row(page, "b").press("x");

@@ -16,8 +16,8 @@ type Overview struct {
 	Version   string    `json:"version" doc:"of the server"`
 	StartedAt time.Time `json:"started_at" doc:"of the server"`
 	Restored  *int      `json:"restored" doc:"jobs that waited when the server had started, and were there before; 10000 = that many or more; null for who may not read jobs"`
-	// Interrupted is about this server's start only.
-	Interrupted      *Interrupted `json:"interrupted" doc:"what ran on servers that died and was taken over by this one since its start; null for who may not read jobs"`
+	// Interrupted is about what this server took over only.
+	Interrupted      *Interrupted `json:"interrupted" doc:"what ran on servers that died and was taken over by this one since its start, of the latest loss: what is taken over more than 15 minutes after the last is counted anew; null for who may not read jobs"`
 	Paused           bool         `json:"paused"`
 	PausedBy         *string      `json:"paused_by" doc:"null for other tenants than the default one"`
 	PausedReason     *string      `json:"paused_reason" doc:"null for other tenants than the default one"`
@@ -33,12 +33,13 @@ type Interrupted struct {
 	Failed   int        `json:"failed" doc:"jobs and direct requests that failed by it. Jobs that had been asked to stop are not counted"`
 	Requeued int        `json:"requeued" doc:"jobs that went back into the queue, to be done again or to go on"`
 	RunID    *string    `json:"run_id" doc:"the run of those failed that started first"`
-	Since    *time.Time `json:"since" doc:"when that run started: the others of those failed started later, and before started_at"`
+	Since    *time.Time `json:"since" doc:"when that run started: the others of those failed started later, and before until"`
+	Until    *time.Time `json:"until" doc:"when the latest of all was taken over; up to started_at when this server did it as it started"`
 }
 
 // InterruptedOf shows them.
-func InterruptedOf(failed, requeued int, runID string, since time.Time) *Interrupted {
-	return &Interrupted{Failed: failed, Requeued: requeued, RunID: str(runID), Since: moment(since)}
+func InterruptedOf(failed, requeued int, runID string, since, until time.Time) *Interrupted {
+	return &Interrupted{Failed: failed, Requeued: requeued, RunID: str(runID), Since: moment(since), Until: moment(until)}
 }
 
 // RunBar counts runs that started in one stretch of time.

@@ -4702,9 +4702,14 @@ export interface components {
             run_id: string | null;
             /**
              * Format: date-time
-             * @description when that run started: the others of those failed started later, and before started_at
+             * @description when that run started: the others of those failed started later, and before until
              */
             since: string | null;
+            /**
+             * Format: date-time
+             * @description when the latest of all was taken over; up to started_at when this server did it as it started
+             */
+            until: string | null;
         };
         Job: {
             /** @description the approval without which it does not start; null: it needs none */
@@ -6307,7 +6312,7 @@ export interface components {
              * @description since midnight in the installation's time zone
              */
             failed_today: number;
-            /** @description what ran on servers that died and was taken over by this one since its start; null for who may not read jobs */
+            /** @description what ran on servers that died and was taken over by this one since its start, of the latest loss: what is taken over more than 15 minutes after the last is counted anew; null for who may not read jobs */
             interrupted: components["schemas"]["Interrupted"] | null;
             paused: boolean;
             /** @description null for other tenants than the default one */

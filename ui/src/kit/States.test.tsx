@@ -1,10 +1,10 @@
 // @vitest-environment happy-dom
 import { act } from "react";
 import { createRoot } from "react-dom/client";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { Problem } from "../api/client";
 import { Field, Input } from "./Field";
-import { FormError } from "./States";
+import { ErrorState, FormError } from "./States";
 
 (globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
 
@@ -35,4 +35,17 @@ it("a summary has all that no field shows", () => {
 
 it("a summary keeps a text that more fields have than show it", () => {
   expect(show(refused(["/name", "is needed"], ["/hidden", "is needed"]), "is needed")).toEqual(["/name", "/hidden"]);
+});
+
+it("what does not exist has the way back, and where there is none it can be asked for again", () => {
+  const gone = new Problem(404, "not_found", "Not found", "", "req_1", []);
+  const asked = vi.fn();
+  const button = () => place.querySelector("button");
+  act(() => root.render(<ErrorState error={gone} onRetry={asked} back={<a href="/all">All</a>} />));
+  expect([place.querySelector("a")?.textContent, button()]).toEqual(["All", null]);
+  act(() => root.render(<ErrorState error={gone} onRetry={asked} />));
+  act(() => button()?.click());
+  expect(asked).toHaveBeenCalledOnce();
+  act(() => root.render(<ErrorState error={gone} />));
+  expect(button()).toBeNull();
 });

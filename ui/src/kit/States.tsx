@@ -33,7 +33,7 @@ export function Loading({ rows = 6 }: { rows?: number }) {
   );
 }
 
-/** What went wrong, with the request's id and a way to try again; what does not exist has the way back instead. */
+/** What went wrong, with the request's id and a way to try again; what does not exist has the way back instead, where there is one. */
 export function ErrorState({ error, onRetry, back }: { error: unknown; onRetry?: () => void; back?: ReactNode }) {
   const p = problemOf(error);
   const missing = p.status === 404 || p.code === "wrong_id_type";
@@ -44,7 +44,7 @@ export function ErrorState({ error, onRetry, back }: { error: unknown; onRetry?:
       {p.detail ? <p className="text-sm text-dim">{p.detail}</p> : null}
       {p.hint ? <p className="text-sm text-dim">{p.hint}</p> : null}
       {p.requestId ? <p className="font-mono text-xs text-faint">{t("request", { id: p.requestId })}</p> : null}
-      {missing ? <div className="mt-2 text-sm text-accent hover:underline">{back}</div> : onRetry ? <Button icon={RotateCw} onClick={onRetry} className="mt-2">{t("retry")}</Button> : null}
+      {missing && back ? <div className="mt-2 text-sm text-accent hover:underline">{back}</div> : onRetry ? <Button icon={RotateCw} onClick={onRetry} className="mt-2">{t("retry")}</Button> : null}
     </div>
   );
 }

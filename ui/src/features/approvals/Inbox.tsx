@@ -26,6 +26,9 @@ const ApproveDialog = lazy(() => import("./ApproveDialog").then((m) => ({ defaul
 // run: only the approvals of this run of a workflow.
 const shape = { show: oneOf("pending", "decided"), run: textParam };
 
+// How many pages are searched for a run's approvals before a person is asked.
+const searched = 10;
+
 const focusedId = () => document.activeElement?.closest<HTMLElement>("li[data-id]")?.dataset.id ?? "";
 
 function step(by: 1 | -1): void {
@@ -41,11 +44,14 @@ export function Inbox() {
   const all = query.data?.pages.flatMap((p) => p.items) ?? [];
   const items = url.run ? all.filter((a) => a.workflow_run_id === url.run) : all;
   // The API has no filter for the run: what is asked for may be on a later page.
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
-  const seeking = url.run !== "" && items.length === 0 && hasNextPage;
+  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = query;
+  const [upTo, setUpTo] = useState(searched);
+  const pages = query.data?.pages.length ?? 0;
+  const lacks = url.run !== "" && items.length === 0 && hasNextPage;
+  const seek = lacks && !isFetchingNextPage && !isFetchNextPageError && pages < upTo;
   useEffect(() => {
-    if (seeking && !isFetchingNextPage) void fetchNextPage();
-  }, [seeking, isFetchingNextPage, fetchNextPage]);
+    if (seek) void fetchNextPage();
+  }, [seek, fetchNextPage]);
   const me = useQuery(meQuery);
   const decides = useCan("approvals:decide").can;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
@@ -80,7 +86,9 @@ export function Inbox() {
         </div>
       ) : null}
       {url.run ? <p className="pb-3"><Chip mono onRemove={() => setUrl({ run: "" })} removeLabel={t("allRuns")}>{t("ofRun", { id: shortId(url.run) })}</Chip></p> : null}
-      {query.isPending || seeking ? <Loading /> : query.isError && items.length === 0 ? <ErrorState error={query.error} onRetry={() => void query.refetch()} /> : items.length === 0 ? (
+      {query.isPending || seek || (lacks && isFetchingNextPage) ? <Loading /> : query.isError && items.length === 0 ? <ErrorState error={query.error} onRetry={() => void (isFetchNextPageError ? fetchNextPage() : query.refetch())} /> : lacks ? (
+        <Empty icon={ShieldCheck} title={t("notAmong", { n: all.length })} action={<Button onClick={() => setUpTo(pages + searched)}>{t("searchOn")}</Button>} />
+      ) : items.length === 0 ? (
         url.show === "pending" ? <Empty icon={ShieldCheck} title={t("empty")} command="runsheet job add --approval=4h --approvals 2 -- /opt/jobs/release.sh">{t("emptyText")}</Empty> : <Empty icon={ShieldCheck} title={t("noneDecided")} />
       ) : (
         // Arrows only move between the links, which Tab reaches as well.
@@ -89,7 +97,7 @@ export function Inbox() {
           {items.map((a) => <Row key={a.approval_id} a={a} differs={differs(a, items)} mine={a.delegations.some((d) => d.to === me.data?.name)} selected={selected.has(a.approval_id)} onSelect={decides && a.status === "PENDING" ? () => pick(a.approval_id) : null} />)}
         </ul>
       )}
-      {query.hasNextPage ? <div className="flex justify-center py-4"><Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>{t("more")}</Button></div> : null}
+      {hasNextPage && !lacks ? <div className="flex justify-center py-4"><Button busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>{t("more")}</Button></div> : null}
       {asked ? (
         <Suspense>
           <ApproveDialog list={asked} onClose={(approved) => {

@@ -28,8 +28,8 @@ import { detailText, lockOf, parkedOn, whyText } from "./why";
 /** All there is to know of a job that waits. */
 export function JobDrawer({ row, still, why, actions, onClose }: { row: Extract<Row, { kind: "job" }>; still: boolean; why: string; actions: RowActions; onClose: () => void }) {
   const id = row.id;
-  // With numbers as they were written. Estimates move on without an event.
-  const q = useQuery({ queryKey: ["job", id, "exact"], refetchInterval: 15_000, queryFn: async ({ signal }) => (await getExact(`/api/jobs/${id}`, signal)) as Job });
+  // Its parameters, with numbers as they were written. All else is from the board's row.
+  const q = useQuery({ queryKey: ["job", id, "exact"], queryFn: async ({ signal }) => (await getExact(`/api/jobs/${id}`, signal)) as Job });
   const job = row.job;
   const before = (f: () => void) => {
     onClose();

@@ -32,27 +32,41 @@ export function Drained({ at, range, jobs }: { at: string; range: QueueState["dr
 const dismissedKey = "runsheet.restart";
 const young = 15 * 60_000;
 
-/** After a restart people ask first whether everything is still there. */
+type Told = Pick<Schema<"Overview">, "time" | "started_at" | "restored" | "interrupted">;
+
+/** What there is to tell, beside what was dismissed: the start of this server, and a takeover later than that. at is when the latest of both was; null = nothing. */
+export function newsOf(o: Told, dismissed: string | null): { restart: boolean; takeover: boolean; at: string } | null {
+  const [start, until] = [Date.parse(o.started_at), Date.parse(o.interrupted?.until ?? o.started_at)];
+  const fresh = (at: number) => at > (Date.parse(dismissed ?? "") || 0) && Date.parse(o.time) - at <= young;
+  const takeover = until > start && fresh(until);
+  const restart = fresh(start) && Boolean(o.restored || (o.interrupted?.until && until <= start));
+  return restart || takeover ? { restart, takeover, at: takeover ? (o.interrupted?.until ?? "") : o.started_at } : null;
+}
+
+/** After a restart, or when another server was lost, people ask first whether everything is still there. */
 export function Restarted() {
   const { data } = useQuery(overviewQuery);
   const [dismissed, setDismissed] = useState(() => sessionStorage.getItem(dismissedKey));
-  const lost = data?.interrupted;
-  if (!data || !(data.restored || lost?.failed || lost?.requeued) || dismissed === data.started_at || Date.parse(data.time) - Date.parse(data.started_at) > young) return null;
+  const news = data ? newsOf(data, dismissed) : null;
+  if (!data || !news) return null;
+  const lost = data.interrupted;
+  const now = Date.parse(data.time);
   const close = () => {
-    sessionStorage.setItem(dismissedKey, data.started_at);
-    setDismissed(data.started_at);
+    sessionStorage.setItem(dismissedKey, news.at);
+    setDismissed(news.at);
   };
   return (
     <div role="status" data-restored={data.restored} className="mb-4 flex items-center gap-2.5 rounded-md bg-info-soft py-1 pr-1 pl-3 text-sm text-info">
       <RotateCcw aria-hidden className="size-4 shrink-0" strokeWidth={1.75} />
       <span className="grow">
-        {t("restartAt", { time: clockTime(data.started_at, Date.parse(data.time)) })}
-        {data.restored ? ` ${t("restart", { n: data.restored })}` : null}
+        {news.restart ? `${t("restartAt", { time: clockTime(data.started_at, now) })} ` : null}
+        {news.restart && data.restored ? `${t("restart", { n: data.restored })} ` : null}
+        {news.takeover ? t("lostAt", { time: clockTime(news.at, now) }) : null}
         {lost?.requeued ? ` ${t("requeued", { n: lost.requeued })}` : null}
         {lost?.failed ? (
           <span data-interrupted={lost.failed} className="font-medium">
             {` ${t("interrupted", { n: lost.failed })} `}
-            {lost.failed === 1 && lost.run_id ? <Link to="/runs/$id" params={{ id: lost.run_id }} className="underline">{t("openRun")}</Link> : <Link to="/runs" search={{ status: "FAILED", from: lost.since ?? "", to: data.started_at } as never} className="underline">{t("openRuns")}</Link>}
+            {lost.failed === 1 && lost.run_id ? <Link to="/runs/$id" params={{ id: lost.run_id }} className="underline">{t("openRun")}</Link> : <Link to="/runs" search={{ status: "FAILED", from: lost.since ?? "", to: lost.until ?? "" } as never} className="underline">{t("openRuns")}</Link>}
           </span>
         ) : null}
       </span>

@@ -59,7 +59,14 @@ function reorder(data: Data | undefined, call: Order): Data | undefined {
   return { ...data, pages };
 }
 
-/** Moves jobs. The list shows the new order at once; moves are sent one after another. */
+/** What moves: a person's wish; or, with etag, the way back from one, as long as nobody has changed the order since. */
+interface Move {
+  call: Order;
+  name: string;
+  etag?: string;
+}
+
+/** Moves jobs. The list shows the new order at once; moves and their ways back are sent one after another. */
 export function useMove() {
   const client = useQueryClient();
   const [flashed, setFlashed] = useState<ReadonlySet<string>>(new Set());
@@ -67,33 +74,23 @@ export function useMove() {
   const answered = useRef<Data | undefined>(undefined);
   const open = () => client.isMutating({ predicate: (m) => m.options.scope?.id === "queue-order" });
   const offered = useRef(0);
-  // As long as nobody has changed the order since.
-  const putBack = async (body: Order, etag: string) => {
-    try {
-      await ok(api.PUT("/api/queue/order", { body, params: { header: { "If-Match": etag } } }));
-      announce(t("restored"));
-    } catch (e) {
-      if ([404, 409, 412].includes(problemOf(e).status)) toast({ tone: "warn", text: t("notMoved") });
-      else toastError(e);
-    } finally {
-      void client.invalidateQueries({ queryKey: key });
-    }
-  };
   const move = useMutation({
     scope: { id: "queue-order" },
-    mutationFn: async ({ call }: { call: Order; name: string }) => {
-      const etag = client.getQueryData<Data>(key)?.pages[0]?.etag;
+    mutationFn: async ({ call, etag: since }: Move) => {
+      const etag = since ?? client.getQueryData<Data>(key)?.pages[0]?.etag;
       const put = (match: string | undefined, body = call) => answer(api.PUT("/api/queue/order", { body, params: { header: match ? { "If-Match": match } : {} } }));
       try {
         return { ...(await put(etag)), conflict: false };
       } catch (e) {
-        if (problemOf(e).status !== 412) throw e;
+        if (since || problemOf(e).status !== 412) throw e;
         // Somebody else has changed the order. Said by a neighbour, the wish still holds.
         const shown = client.getQueryData<Data>(key)?.pages.flatMap((p) => p.state.queued.items) ?? [];
         return { ...(await put(undefined, byNeighbour(shown, call))), conflict: true };
       }
     },
     onMutate: async ({ call }) => {
+      // An earlier offer no longer fits the order.
+      closeToast(offered.current);
       await client.cancelQueries({ queryKey: key });
       const pages = client.getQueryData<Data>(key)?.pages ?? [];
       const back = wayBack(pages.flatMap((p) => p.state.queued.items), call, !pages.at(-1)?.state.queued.next_cursor);
@@ -101,18 +98,17 @@ export function useMove() {
       client.setQueryData<Data>(key, (d) => reorder(d, call));
       return { back };
     },
-    onSuccess: ({ data, response, conflict }, { call, name }, { back }) => {
+    onSuccess: ({ data, response, conflict }, { call, name, etag: since }, { back }) => {
       const etag = response.headers.get("ETag") ?? "";
       answered.current = reorder(answered.current, call);
       client.setQueryData<Data>(key, (d) => (d ? { ...d, pages: d.pages.map((p) => ({ ...p, etag })) } : d));
+      if (since) return announce(t("restored"));
       const total = client.getQueryData<Data>(key)?.pages[0]?.state.statistics.queued ?? 0;
       const text = data.new_position === null ? t("movedMany", { n: data.moved.length }) : t("moved", { name, n: data.new_position + 1, m: total });
       announce(text);
-      const undo = back && etag ? { undo: () => void putBack(back, etag) } : {};
-      // One offer at a time: an earlier one no longer fits the order.
-      closeToast(offered.current);
       if (!conflict) {
-        if (undo.undo) offered.current = toast({ text, ...undo });
+        // The next move changes the order again, and has an offer of its own.
+        if (back && etag && open() <= 1) offered.current = toast({ text, undo: () => move.mutate({ call: back, name, etag }) });
         return;
       }
       setFlashed(new Set(call.order ?? (call.job_id ? [call.job_id] : [])));
@@ -120,7 +116,7 @@ export function useMove() {
     },
     onError: (e) => {
       const p = problemOf(e);
-      if (p.status === 404 || p.status === 409) toast({ tone: "warn", text: t("notMoved"), detail: p.detail });
+      if ([404, 409, 412].includes(p.status)) toast({ tone: "warn", text: t("notMoved"), detail: p.status === 412 ? "" : p.detail });
       else toastError(e);
       // The list must not show a move that was not made, even if the server cannot be asked.
       if (open() <= 1 && answered.current) client.setQueryData<Data>(key, answered.current);

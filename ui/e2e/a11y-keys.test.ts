@@ -142,9 +142,11 @@ it("pauses the queue, and resumes it", async () => {
   await to(page, /^Pause$/);
   await keys(page, "Enter");
   await until(async () => (await queue()).paused, "paused");
+  await page.locator("[data-paused]").waitFor();
   await to(page, /^Resume$/, "Shift+Tab");
   await keys(page, "Enter");
   await until(async () => !(await queue()).paused, "resumed");
+  await page.locator("[data-paused]").waitFor({ state: "detached" }); // the page knows it too
   await keys(page, "Shift+P");
   await until(async () => (await queue()).paused, "paused by its shortcut");
   await byKeysOnly(page);

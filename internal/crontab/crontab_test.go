@@ -395,6 +395,9 @@ func TestCodes(t *testing.T) {
 		t.Errorf("codes that are not listed: %v", met)
 	}
 	p := Parse("0 24 * * * x\n", Options{}).Problems[0]
+	if v := Parse("0 0 32 * * x\n", Options{}).Problems[0].Values; v["field"] != "day_of_the_month" {
+		t.Errorf("a day: %v", v)
+	}
 	if d := cmp.Diff(Problem{1, 3, Remark{ValueInvalid, map[string]string{"item": "24", "field": "hour"}, "24 is not an hour; write 0 for midnight"}}, p); d != "" {
 		t.Error(d)
 	}

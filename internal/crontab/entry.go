@@ -238,7 +238,7 @@ func syntax(e *schedule.SyntaxError) Remark {
 	values := map[string]string{"item": e.Item}
 	switch e.Kind {
 	case schedule.WrongValue:
-		values["field"] = e.Field
+		values["field"] = strings.ReplaceAll(e.Field, " ", "_")
 		return Remark{ValueInvalid, values, detail}
 	case schedule.WrongRange:
 		return Remark{RangeBackwards, values, detail}

@@ -1,6 +1,6 @@
 export const en = {
   title: "Approvals", show: "Show", pending: "Waiting", decided: "Decided", empty: "Nothing waits for you", emptyText: "What needs a person's word before it may run is asked for here.", noneDecided: "Nothing has been decided yet", more: "Load more",
-  ofRun: "Workflow run {id}", allRuns: "Show all approvals", notAmong: "Not among the first {n} of the list", searchOn: "Search on",
+  ofRun: "Workflow run {id}", allRuns: "Show all approvals", noneOfRun: "No approval of this run is waiting", noneOfRunDecided: "Nothing of this run has been decided",
   kindWorkflow: "Workflow {name}, step {node}", kindJob: "Job", by: "by {who}", round: "Request {n}", count: "{n} of {m} approvals", left: "{time} left", over: "Expired", expiresAt: "Expires {at}", expires: "Expires",
   summary: "What will happen", table: "Rows", yes: "Yes", no: "No", was: "was {value}", rowsChanged: { one: "{n} row differs from the request before", other: "{n} rows differ from the request before" },
   people: "People and rules", needed: "Needed", who: "May approve", everybody: "Everybody with the role approver or admin", notWho: "May not approve", versionBy: "Wrote the version", ruleBy: "Wrote the schedule, or made the token", onExpire: "When it expires", asksAgain: "Asks again, {n} times at most", endsIt: "What waits ends without having run", about: "About", openWorkflowRun: "Open the workflow run",

@@ -3,7 +3,7 @@ import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
   title: "승인", show: "표시", pending: "대기 중", decided: "결정됨", empty: "기다리는 것이 없습니다", emptyText: "실행하기 전에 사람의 결정이 필요한 것이 여기에 표시됩니다.", noneDecided: "아직 결정된 것이 없습니다", more: "더 보기",
-  ofRun: "워크플로 실행 {id}", allRuns: "모든 승인 보기", notAmong: "목록의 처음 {n}개에는 없습니다", searchOn: "계속 찾기",
+  ofRun: "워크플로 실행 {id}", allRuns: "모든 승인 보기", noneOfRun: "이 실행에서 기다리는 승인이 없습니다", noneOfRunDecided: "이 실행에서 결정된 승인이 없습니다",
   kindWorkflow: "워크플로 {name}, {node} 단계", kindJob: "작업", by: "{who} 요청", round: "요청 {n}", count: "승인 {n}/{m}", left: "{time} 남음", over: "만료됨", expiresAt: "{at} 만료", expires: "만료",
   summary: "일어날 일", table: "행", yes: "예", no: "아니요", was: "이전: {value}", rowsChanged: "이전 요청과 다른 행 {n}개",
   people: "사람과 규칙", needed: "필요", who: "승인할 수 있는 사람", everybody: "승인자나 관리자 역할이 있는 모든 사람", notWho: "승인할 수 없는 사람", versionBy: "버전을 쓴 사람", ruleBy: "일정을 쓰거나 토큰을 만든 사람", onExpire: "만료되면", asksAgain: "다시 요청, 최대 {n}번", endsIt: "기다리던 것이 실행되지 않고 끝남", about: "대상", openWorkflowRun: "워크플로 실행 열기",

@@ -7749,7 +7749,7 @@ export interface components {
         };
         ScheduleWarning: {
             /** @enum {string} */
-            code: "calendar_expires" | "calendar_expired" | "unverified" | "never_fires" | "trigger_unusable";
+            code: "calendar_expires" | "calendar_expired" | "unverified" | "never_fires" | "trigger_unusable" | "clock_ahead";
             /** @description for people */
             detail: string;
         };

@@ -373,10 +373,13 @@ func approvalList(t *testing.T, s store.Store) {
 	// Of a run of a workflow: all of its nodes, nothing of runs whose ids are near.
 	flow := id.New(id.WorkflowRun, base)
 	var ofRun []string
-	for i, subject := range []approval.Subject{
-		approval.NodeSubject(flow, "ask"), approval.NodeSubject(flow, "zz-last"), approval.NodeSubject(flow+"0", "ask"), approval.NodeSubject(flow[:len(flow)-1], "ask"),
-		{Type: approval.SubjectWorkflowNode, ID: flow}, {Type: "execution", ID: flow + "/ask"},
-	} {
+	subjects := []approval.Subject{
+		approval.NodeSubject(flow, "ask"), approval.NodeSubject(flow, "zz-last"), approval.NodeSubject(flow+"0", "ask"),
+		approval.NodeSubject(flow[:len(flow)-1], "ask"),
+		{Type: approval.SubjectWorkflowNode, ID: flow},
+		{Type: "execution", ID: flow + "/ask"},
+	}
+	for i, subject := range subjects {
 		r := question(t, "", func(r *approval.Request) {
 			r.Subject, r.RequestedAt = subject, base.Add(time.Duration(10+i)*time.Second)
 		})

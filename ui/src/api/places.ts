@@ -13,7 +13,7 @@ const said = {
 
 /** What is wrong at a place, in the page's language. */
 export function placeText(code: string, detail: string, of = language): string {
-  if (of === "en" || !(code in said)) return detail;
+  if (of === "en" || !Object.hasOwn(said, code)) return detail;
   for (const [pattern, key] of said[code as keyof typeof said]) {
     const m = pattern.exec(detail);
     if (m) return t(key, { n: Number(m[1]), list: m[1] ?? "" });

@@ -49,7 +49,7 @@ function clockChanges(zone: string): { date: string; kind: "spring" | "autumn" }
     return (sign === "-" ? -1 : 1) * (Number(h) * 60 + Number(m));
   };
   const noon = Math.floor(Date.now() / day) * day + day / 2;
-  const out = Array.from({ length: 366 }, (_, i) => noon + (i + 10) * day)
+  const out = Array.from({ length: 385 }, (_, i) => noon + (i + 10) * day)
     .map((at) => ({ date: dateOf(at), by: offset(at) - offset(at - day) }))
     .filter((d) => d.by !== 0)
     .map((d) => ({ date: d.date, kind: d.by > 0 ? ("spring" as const) : ("autumn" as const) }));

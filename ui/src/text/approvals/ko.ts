@@ -16,4 +16,5 @@ export const ko: Like<typeof en> = {
   didApprove: "승인했습니다", didReject: "거절했습니다", didAskAgain: "다시 요청했습니다", barScope: "이 역할은 승인을 결정할 수 없습니다. 승인자나 관리자가 할 수 있습니다.", barSelf: "직접 요청한 것이므로 다른 사람이 승인해야 합니다.", barVersion: "{who}이(가) 시작한 워크플로의 버전을 직접 썼습니다. 승인자나 관리자 역할이 있는 다른 사람이 승인해야 합니다. 거절은 할 수 있습니다.", barRule: "요청한 일정을 직접 썼거나 토큰을 직접 만들었습니다({who}). 승인자나 관리자 역할이 있는 다른 사람이 승인해야 합니다. 거절은 할 수 있습니다.", barApprovers: "{who}만 승인할 수 있습니다. 거절은 할 수 있습니다.", barAlready: "이미 승인했습니다.", barForm: "값을 입력해야 합니다. 요청 페이지에서 승인하세요.", barOver: "만료되었습니다.",
   selectOne: "{title} 선택", approveSelected: "선택한 요청 승인", clear: "선택 해제", oneKind: "같은 종류의 요청만 함께 승인할 수 있습니다.",
   bulkTitle: "요청 {n}개 승인", bulkText: "하나씩 읽으세요. 요청은 각각 따로 결정되며, 여기 보이는 내용 그대로일 때만 승인됩니다. 되돌릴 수 없습니다.", bulkApprove: "{n}개 승인", leftOut: "제외됨", notApproved: "승인되지 않음", bulkDone: "{m}개 중 {n}개 승인됨",
+  fJobType: "작업 유형", fTemplate: "템플릿", fTemplateVersion: "템플릿 버전", fDirective: "지침", fTrigger: "트리거",
 };

@@ -11,13 +11,15 @@ type ApprovalFilter struct {
 	Kinds    []string
 	// SubjectID is the id of what waits, such as a job.
 	SubjectID string
-	PageSize  int
+	// WorkflowRunID is the run of a workflow whose nodes wait.
+	WorkflowRunID string
+	PageSize      int
 }
 
 // Approvals walks over all requests that match, newest first, page by page.
 func (c *Client) Approvals(ctx context.Context, f ApprovalFilter) iter.Seq2[Approval, error] {
 	return pages(func(cursor string) ([]Approval, *string, error) {
-		q := values{}.list("status", f.Statuses).list("kind", f.Kinds).text("subject_id", f.SubjectID).number("limit", f.PageSize).text("cursor", cursor)
+		q := values{}.list("status", f.Statuses).list("kind", f.Kinds).text("subject_id", f.SubjectID).text("workflow_run_id", f.WorkflowRunID).number("limit", f.PageSize).text("cursor", cursor)
 		var page ApprovalList
 		err := c.get(ctx, "/api/approvals", q.url(), &page)
 		return page.Items, page.NextCursor, err

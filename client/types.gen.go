@@ -610,9 +610,14 @@ type CrontabLine struct {
 	// Summary: when it fires, in words.
 	Summary   *string    `json:"summary"`
 	NextRunAt *time.Time `json:"next_run_at"`
-	Warnings  []string   `json:"warnings"`
-	// Error: why it cannot be read.
+	// Warnings: the texts of remarks.
+	Warnings []string `json:"warnings"`
+	// Remarks: what is not as it was under cron.
+	Remarks []CrontabRemark `json:"remarks"`
+	// Error: why it cannot be read, with its place.
 	Error *string `json:"error"`
+	// Problem: the same for programs.
+	Problem *CrontabRemark `json:"problem"`
 	// Schedule: body of POST /api/schedules that makes it, paused.
 	Schedule *ScheduleInput `json:"schedule"`
 }
@@ -621,6 +626,22 @@ type CrontabLine struct {
 type CrontabPlan struct {
 	// Items: by line.
 	Items []CrontabLine `json:"items"`
+	// Remarks: about settings of the table, such as MAILTO, by line; those about entries are with them.
+	Remarks []CrontabRemark `json:"remarks"`
+}
+
+// CrontabRemark is the schema of that name in the API.
+type CrontabRemark struct {
+	// Line: from 1.
+	Line int `json:"line"`
+	// Column: in characters, from 1; null: it is about the whole line.
+	Column *int `json:"column"`
+	// Code: stable, for programs; another version may have more.
+	Code string `json:"code"`
+	// Values: what the text speaks of, by name, such as the item at fault, so that a program can say it in its own words.
+	Values map[string]string `json:"values"`
+	// Text: for people, in English.
+	Text string `json:"text"`
 }
 
 // DataInterval is the schema of that name in the API.

@@ -33,6 +33,7 @@ func (s *service) approvalRoutes() []operation {
 			ID: "list_approvals", Method: http.MethodGet, Path: list, Scope: access.ApprovalsRead, Tag: "approvals", Summary: "List requests for approvals, newest first",
 			Query: pageParams(listParam("status", "only these statuses", statuses...), listParam("kind", "only these kinds, for example run_job"),
 				textParam("subject_type", "only about things of this type, for example job"), textParam("subject_id", "only about this thing"),
+				textParam("workflow_run_id", "only about nodes of this run of a workflow"),
 				enumParam("sort", "order of the list; -requested_at if absent. expires_at: those that expire first come first", "-requested_at", "expires_at")),
 			Faults:  []fault.Code{fault.CursorInvalid},
 			Answers: []answer{{Status: http.StatusOK, Doc: "one page", Body: wire.ApprovalList{}}}, Handle: s.listApprovals,
@@ -105,6 +106,11 @@ func (s *service) listApprovals(r *request) (reply, error) {
 	p := store.ListApprovals{
 		Tenant: r.tenant(), Limit: r.query.limit(),
 		Subject: approval.Subject{Type: approval.SubjectType(r.query.text("subject_type")), ID: r.query.text("subject_id")},
+	}
+	if p.RunID = r.query.text("workflow_run_id"); p.RunID != "" {
+		if err := id.Check(id.WorkflowRun, p.RunID); err != nil {
+			return reply{}, fault.From(err).At("query/workflow_run_id", string(fault.WrongIDType), "is not a workflow run's id")
+		}
 	}
 	for _, x := range r.query["status"] {
 		p.Statuses = append(p.Statuses, approval.Status(x))

@@ -204,6 +204,18 @@ func TestApprovalsListed(t *testing.T) {
 	if asked != 3 {
 		t.Errorf("%d requests announced", asked)
 	}
+	node := b.askNode(`{}`)
+	run, _, _ := node.Subject.Node()
+	if got := list(t, b.call("GET", "/api/approvals?workflow_run_id="+run, "")); len(got) != 1 || got[0]["workflow_run_id"] != run {
+		t.Errorf("of the run: %v", got)
+	}
+	if got := list(t, b.call("GET", "/api/approvals?workflow_run_id="+id.New(id.WorkflowRun, b.clock.Now()), "")); len(got) != 0 {
+		t.Errorf("of another run: %v", got)
+	}
+	if got := list(t, b.as("stranger", "GET", "/api/approvals?workflow_run_id="+run, "")); len(got) != 0 {
+		t.Errorf("a stranger sees %v", got)
+	}
+	want(t, b.call("GET", "/api/approvals?workflow_run_id="+node.ID, ""), 400, "wrong_id_type")
 }
 
 // TestApprovalMessage: webhooks get the approval as the API shows it.

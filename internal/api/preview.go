@@ -178,7 +178,7 @@ func (s *service) planCrontab(r *request) (reply, error) {
 		return reply{}, err
 	}
 	table := crontab.Parse(in.Text, crontab.Options{System: in.System, Home: in.Home})
-	out := wire.CrontabPlan{Items: []wire.CrontabLine{}}
+	out := wire.CrontabPlan{Items: []wire.CrontabLine{}, Remarks: []wire.CrontabRemark{}}
 	for _, e := range table.Entries {
 		line := s.cronLine(in, e, set)
 		if line.Name != nil && there[*line.Name] && line.Schedule != nil {
@@ -187,7 +187,13 @@ func (s *service) planCrontab(r *request) (reply, error) {
 		out.Items = append(out.Items, line)
 	}
 	for _, p := range table.Problems {
-		out.Items = append(out.Items, wire.CrontabLine{Line: p.Line, Status: "unreadable", Warnings: []string{}, Error: new(p.String())})
+		out.Items = append(out.Items, wire.CrontabLine{
+			Line: p.Line, Status: "unreadable", Warnings: []string{}, Remarks: []wire.CrontabRemark{},
+			Error: new(p.String()), Problem: new(wire.CrontabRemarkOf(p.Line, p.Column, p.Remark)),
+		})
+	}
+	for _, p := range table.Remarks {
+		out.Remarks = append(out.Remarks, wire.CrontabRemarkOf(p.Line, p.Column, p.Remark))
 	}
 	slices.SortStableFunc(out.Items, func(a, b wire.CrontabLine) int { return a.Line - b.Line })
 	return reply{Status: http.StatusOK, Body: out}, nil
@@ -200,11 +206,20 @@ func (s *service) cronLine(in wire.CrontabInput, e crontab.Entry, find timetable
 		zone = in.Timezone
 	}
 	name := in.Prefix + e.Name
-	out := wire.CrontabLine{Line: e.Line, Status: "new", Name: &name, Command: &e.Command, User: filled(e.User), Warnings: append([]string{}, e.Notes...)}
+	out := wire.CrontabLine{Line: e.Line, Status: "new", Name: &name, Command: &e.Command, User: filled(e.User), Warnings: []string{}, Remarks: []wire.CrontabRemark{}}
+	tell := func(r crontab.Remark) {
+		out.Warnings = append(out.Warnings, r.Text)
+		out.Remarks = append(out.Remarks, wire.CrontabRemarkOf(e.Line, 0, r))
+	}
+	for _, r := range e.Remarks {
+		tell(r)
+	}
 	timing := wire.TimingInput{Trigger: wire.TriggerInput{Type: string(schedule.KindCron), Expression: e.Expression}, Timezone: zone}
 	trigger, err := timing.Compile(find, s.Zone, name)
 	if err != nil {
-		out.Status, out.Error = "unreadable", new(fault.From(err).Detail)
+		detail := fault.From(err).Detail
+		out.Status, out.Error = "unreadable", &detail
+		out.Problem = new(wire.CrontabRemarkOf(e.Line, 0, crontab.Remark{Code: crontab.TimeInvalid, Values: map[string]string{"item": e.Expression}, Text: detail}))
 		return out
 	}
 	body := &wire.ScheduleInput{
@@ -226,10 +241,10 @@ func (s *service) cronLine(in wire.CrontabInput, e crontab.Entry, find timetable
 		out.NextRunAt = new(n.At.UTC())
 	} else if !trigger.Reboot() {
 		body.AllowNever = true
-		out.Warnings = append(out.Warnings, "it never fires")
+		tell(crontab.NewRemark(crontab.NeverFires))
 	}
 	if trigger.Reboot() {
-		out.Warnings = append(out.Warnings, "it runs when the server starts, not the machine")
+		tell(crontab.NewRemark(crontab.AtServerStart))
 	}
 	out.Schedule = body
 	return out

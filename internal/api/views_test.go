@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api"
 	"github.com/runsheet/runsheet/internal/api/wire"
+	"github.com/runsheet/runsheet/internal/crontab"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/queue"
@@ -268,17 +270,46 @@ func TestParamsOfAWaitingJob(t *testing.T) {
 func TestCrontabPlan(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	body := `{"text":"# backup\n0 3 * * * /usr/bin/backup --all\nnonsense\n","prefix":"ann-","timezone":"Asia/Seoul"}`
+	body := `{"text":"# backup\n0 3 * * * /usr/bin/backup --all\nnonsense\nMAILTO=ann\n*/90 3 30 2 * ./x","prefix":"ann-","timezone":"Asia/Seoul"}`
 	v := want(t, b.as(access.Viewer, "POST", "/api/import/crontab", body), 200, "").json(t)
 	items := objects(t, v["items"])
-	if len(items) != 2 || items[0]["status"] != "new" || items[1]["status"] != "unreadable" || items[0]["line"] != 2.0 || items[0]["next_run_at"] != "2026-01-31T18:00:00Z" {
+	if len(items) != 3 || items[0]["status"] != "new" || items[1]["status"] != "unreadable" || items[0]["line"] != 2.0 || items[0]["next_run_at"] != "2026-01-31T18:00:00Z" {
 		t.Fatalf("items %v", items)
 	}
 	in, _ := items[0]["schedule"].(map[string]any)
 	if in["enabled"] != false || in["timezone"] != "Asia/Seoul" || !strings.HasPrefix(in["name"].(string), "ann-") {
 		t.Errorf("schedule %v", in)
 	}
+	// What there is to say comes with a code, its values and the text.
+	if d := cmp.Diff(map[string]any{
+		"line": 3.0, "column": 9.0, "code": "fields_missing", "values": map[string]any{"count": "1"}, "text": "the time has 1 of 5 fields, or this is no setting",
+	}, items[1]["problem"]); d != "" || items[1]["error"] != "line 3, column 9: the time has 1 of 5 fields, or this is no setting" || items[0]["problem"] != nil {
+		t.Errorf("problem %s, %v", d, items[1])
+	}
+	var codes, texts []any
+	for _, r := range objects(t, items[2]["remarks"]) {
+		codes, texts = append(codes, r["code"]), append(texts, r["text"])
+	}
+	if d := cmp.Diff([]any{"step_too_large", "home_needed", "line_not_ended", "never_fires"}, codes); d != "" || !cmp.Equal(texts, items[2]["warnings"]) {
+		t.Errorf("remarks %s, warnings %v", d, items[2]["warnings"])
+	}
+	if of := objects(t, v["remarks"]); len(of) != 1 || of[0]["code"] != "nothing_mailed" || of[0]["line"] != 4.0 {
+		t.Errorf("of settings %v", of)
+	}
 	want(t, b.call("POST", "/api/import/crontab", `{"text":"0 3 * * * x","timezone":"Mars/Base"}`), 422, "zone_unknown")
+}
+
+// TestCrontabCodes: the document names every code.
+func TestCrontabCodes(t *testing.T) {
+	t.Parallel()
+	f, _ := reflect.TypeFor[wire.CrontabRemark]().FieldByName("Code")
+	var want []string
+	for _, c := range crontab.Codes() {
+		want = append(want, string(c))
+	}
+	if d := cmp.Diff(want, strings.Split(f.Tag.Get("enum"), ",")); d != "" {
+		t.Error(d)
+	}
 }
 
 func TestScheduleFires(t *testing.T) {

@@ -131,6 +131,7 @@ func (a *app) approvalList() *cobra.Command {
 	fs.StringSliceVar(&f.Statuses, "status", nil, "only these `statuses`: PENDING, APPROVED, REJECTED, EXPIRED, SUPERSEDED")
 	fs.BoolVar(&all, "all", false, "also what was decided")
 	fs.StringVar(&f.SubjectID, "subject", "", "only about the thing with this `id`, such as a job")
+	fs.StringVar(&f.WorkflowRunID, "workflow-run", "", "only about nodes of this `run` of a workflow")
 	fs.IntVar(&limit, "limit", 50, "at most this `number`; 0 = all")
 	return c
 }

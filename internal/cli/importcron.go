@@ -212,7 +212,10 @@ func (f *cronFlags) one(a *app, e crontab.Entry) imported {
 		in.Labels["cron_user"] = e.User
 	}
 	i := imported{
-		Line: e.Line, Name: in.Name, Status: "new", Timezone: zone, Command: e.Command, User: e.User, Warnings: append([]string{}, e.Notes...), Schedule: in,
+		Line: e.Line, Name: in.Name, Status: "new", Timezone: zone, Command: e.Command, User: e.User, Warnings: []string{}, Schedule: in,
+	}
+	for _, r := range e.Remarks {
+		i.Warnings = append(i.Warnings, r.Text)
 	}
 	timing := wire.TimingInput{Trigger: wire.TriggerInput{Type: in.Trigger.Type, Expression: e.Expression}, Timezone: zone}
 	trigger, err := timing.Compile(shippedCalendars{}, time.UTC, in.Name)
@@ -231,10 +234,10 @@ func (f *cronFlags) one(a *app, e crontab.Entry) imported {
 		i.NextRunAt = new(n.At.UTC())
 	case !trigger.Reboot():
 		in.AllowNever = true
-		i.Warnings = append(i.Warnings, "it never fires")
+		i.Warnings = append(i.Warnings, crontab.NewRemark(crontab.NeverFires).Text)
 	}
 	if trigger.Reboot() {
-		i.Warnings = append(i.Warnings, "it runs when the server starts, not the machine")
+		i.Warnings = append(i.Warnings, crontab.NewRemark(crontab.AtServerStart).Text)
 	}
 	return i
 }
@@ -371,7 +374,7 @@ func patchOf(in *client.ScheduleInput) map[string]any {
 // importShow prints the items, and what is to be said of the settings.
 func (a *app) importShow(f *cronFlags, table crontab.Table, items []imported) error {
 	if !a.quiet {
-		for _, n := range table.Notes {
+		for _, n := range table.Remarks {
 			a.talk("note: %s", n)
 		}
 		for _, i := range items {

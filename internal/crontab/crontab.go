@@ -6,7 +6,7 @@
 // env.c there): settings such as CRON_TZ=Asia/Seoul are for the lines below them,
 // an unescaped percent sign ends a command, the text after it is its standard
 // input. Where crons differ from each other or from schedule's dialect, an entry
-// is rewritten so that it fires as before, or carries a note.
+// is rewritten so that it fires as before, or carries a remark.
 //
 // A line that cannot be read is a Problem and stops no other line. The package is
 // pure: it runs nothing and asks nobody who a user is.
@@ -16,7 +16,6 @@
 package crontab
 
 import (
-	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -35,20 +34,8 @@ type Options struct {
 type Table struct {
 	Entries  []Entry
 	Problems []Problem
-	// Notes are about settings; those about entries are with them.
-	Notes []Problem
-}
-
-// Problem says what is wrong, or noteworthy, at a place of the file. Line counts
-// from 1, Column counts characters from 1.
-type Problem struct {
-	Line   int    `json:"line"`
-	Column int    `json:"column"`
-	Text   string `json:"text"`
-}
-
-func (p Problem) String() string {
-	return fmt.Sprintf("line %d, column %d: %s", p.Line, p.Column, p.Text)
+	// Remarks are about settings; those about entries are with them.
+	Remarks []Problem
 }
 
 // Variable is an environment variable.
@@ -78,8 +65,8 @@ type Entry struct {
 	Env, Exports []Variable
 	// Dir is where the command begins; "" = where the job begins.
 	Dir string
-	// Notes say what is not as it was under cron.
-	Notes []string
+	// Remarks say what is not as it was under cron.
+	Remarks []Remark
 }
 
 // defaultShell is what cron uses (_PATH_BSHELL).
@@ -109,14 +96,14 @@ func Parse(text string, o Options) Table {
 		s.line(number, line)
 		if n := len(s.table.Entries); !ended && n > before {
 			e := &s.table.Entries[n-1]
-			e.Notes = append(e.Notes, "the line does not end; cron itself ignores it")
+			e.Remarks = append(e.Remarks, NewRemark(LineNotEnded))
 		}
 	}
 	return s.table
 }
 
-func (s *state) problem(line, column int, format string, args ...any) {
-	s.table.Problems = append(s.table.Problems, Problem{line, column, fmt.Sprintf(format, args...)})
+func (s *state) problem(line, column int, code Code, values ...string) {
+	s.table.Problems = append(s.table.Problems, Problem{line, column, NewRemark(code, values...)})
 }
 
 func (s *state) line(number int, line string) {
@@ -129,9 +116,9 @@ func (s *state) line(number int, line string) {
 		s.remark(text)
 		return
 	case !utf8.ValidString(line):
-		s.problem(number, 1+utf8.RuneCountInString(line[:validPrefix(line)]), "the line is not UTF-8")
+		s.problem(number, 1+utf8.RuneCountInString(line[:validPrefix(line)]), NotUTF8)
 	case strings.ContainsRune(line, 0):
-		s.problem(number, column(line, strings.IndexByte(line, 0)), "a NUL character")
+		s.problem(number, column(line, strings.IndexByte(line, 0)), NULCharacter)
 	default:
 		if v, ok := setting(text); ok {
 			s.set(number, line, v)

@@ -42,7 +42,7 @@ CRON_TZ=
 	want := []Entry{
 		{
 			Line: 12, Name: "daily-job", Description: "run five minutes after midnight, every day", Expression: "5 0 * * *", Zone: "Japan", Shell: "/bin/bash", Env: env,
-			Command: "$HOME/bin/daily.job >> $HOME/tmp/out 2>&1", Notes: []string{"it seems to need the home folder of its user; name it with --home"},
+			Command: "$HOME/bin/daily.job >> $HOME/tmp/out 2>&1", Remarks: []Remark{{Code: HomeNeeded, Text: "it seems to need the home folder of its user; name it with --home"}},
 		},
 		{Line: 13, Name: "monthly", Expression: "15 14 1 * *", Zone: "Japan", Shell: "/bin/bash", Env: env, Command: "/usr/bin/monthly"},
 		{
@@ -59,8 +59,8 @@ CRON_TZ=
 	if d := cmp.Diff(want, table.Entries); d != "" {
 		t.Error(d)
 	}
-	if len(table.Problems) > 0 || len(table.Notes) != 1 || table.Notes[0].Line != 6 {
-		t.Errorf("problems %v, notes %v", table.Problems, table.Notes)
+	if len(table.Problems) > 0 || len(table.Remarks) != 1 || table.Remarks[0].Line != 6 || table.Remarks[0].Code != NothingMailed {
+		t.Errorf("problems %v, notes %v", table.Problems, table.Remarks)
 	}
 	if d := cmp.Diff([]string{"/bin/bash", "-c", "PATH='/opt/bin:/usr/bin'; export PATH\ncd '/srv/it'\\''s' || exit 1\ndate +%F"}, table.Entries[4].Argv()); d != "" {
 		t.Error(d)
@@ -98,7 +98,7 @@ SHELL=/bin/sh
 		t.Error(d)
 	}
 	if d := cmp.Diff([]Problem{
-		{11, 12, "a user and a command have to follow the time"}, {12, 13, "a user and a command have to follow the time"},
+		{11, 12, NewRemark(UserMissing)}, {12, 13, NewRemark(UserMissing)},
 	}, table.Problems); d != "" {
 		t.Error(d)
 	}
@@ -152,7 +152,7 @@ func TestExpressions(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		in, out string
-		notes   int
+		remarks int
 	}{
 		{"0 12 13 * FRI", "0 12 13 * FRI", 0},
 		{"0 12 */2 * MON", "0 12 */2 * +MON", 0},
@@ -171,8 +171,8 @@ func TestExpressions(t *testing.T) {
 			t.Errorf("%s: %v", c.in, table.Problems)
 			continue
 		}
-		if e := table.Entries[0]; e.Expression != c.out || len(e.Notes) != c.notes || e.Command != "/bin/x" {
-			t.Errorf("%s: %q, %q", c.in, e.Expression, e.Notes)
+		if e := table.Entries[0]; e.Expression != c.out || len(e.Remarks) != c.remarks || e.Command != "/bin/x" {
+			t.Errorf("%s: %q, %q", c.in, e.Expression, e.Remarks)
 		}
 	}
 }
@@ -286,7 +286,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestNotes(t *testing.T) {
+func TestRemarks(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"bin/x":                "home folder",
@@ -299,12 +299,16 @@ func TestNotes(t *testing.T) {
 		"rsync a/ host:~b/ -a": "",
 	} {
 		e := Parse("* * * * * "+in+"\n", Options{}).Entries[0]
-		if got := strings.Join(e.Notes, ""); want == "" && got != "" || !strings.Contains(got, want) {
+		got := ""
+		for _, r := range e.Remarks {
+			got += r.Text
+		}
+		if want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%q: %q", in, got)
 		}
 	}
-	if e := Parse("* * * * * x", Options{}).Entries[0]; len(e.Notes) != 1 {
-		t.Errorf("a last line that does not end: %q", e.Notes)
+	if e := Parse("* * * * * x", Options{}).Entries[0]; len(e.Remarks) != 1 || e.Remarks[0].Code != LineNotEnded {
+		t.Errorf("a last line that does not end: %q", e.Remarks)
 	}
 }
 
@@ -334,10 +338,67 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 		}
-		for _, p := range append(table.Problems, table.Notes...) {
-			if p.Line < 1 || p.Column < 1 || p.Text == "" {
+		for _, p := range append(table.Problems, table.Remarks...) {
+			if p.Line < 1 || p.Column < 1 || p.Text == "" || p.Code == "" {
 				t.Fatalf("problem %v", p)
 			}
 		}
 	})
+}
+
+// TestCodes: each is met by a table, has a text of its own, and its values fill the
+// places of the text.
+func TestCodes(t *testing.T) {
+	t.Parallel()
+	met := map[Code]bool{NeverFires: true, AtServerStart: true} // those are of who knows the time
+	tell := func(line string, r Remark) {
+		met[r.Code] = true
+		if r.Text == "" || strings.ContainsAny(r.Text, "{}") {
+			t.Errorf("%q: %q", line, r.Text)
+		}
+		for name, value := range r.Values {
+			if name != "field" && !strings.Contains(r.Text, value) {
+				t.Errorf("%q: %s %q is not in %q", line, name, value, r.Text)
+			}
+		}
+	}
+	for _, line := range []string{
+		"0 1 * * * \xff", "0 1 * * * a\x00", "@every", "0 1 *", "0 1 * * * * x", "0 24 * * * x", "0 22-2 * * * x", "@fortnightly x", "0 1 * * fri,,mon x", "0 1 * * *",
+		"CRON_TZ=Mars\n1 1 * * * x", "RANDOM_DELAY=x", "HOME=x", "A-B=1", "* * * * * x", "* * * * * root ~/x", "~ 5/20 */36 * * x", "TZ=UTC", "MAILTO=ann", "USER=ann",
+	} {
+		table := Parse(line, Options{})
+		for _, p := range append(table.Problems, table.Remarks...) {
+			tell(line, p.Remark)
+		}
+		for _, e := range table.Entries {
+			for _, r := range e.Remarks {
+				tell(line, r)
+			}
+		}
+	}
+	for _, line := range []string{"* * * * * root", "* * * * * :x y", "* * * * * ann x"} {
+		table := Parse(line+"\n", Options{System: true})
+		for _, p := range table.Problems {
+			tell(line, p.Remark)
+		}
+		for _, e := range table.Entries {
+			tell(line, e.Remarks[0])
+		}
+	}
+	for _, c := range Codes() {
+		if !met[c] {
+			t.Errorf("%s is met by no line", c)
+		}
+		delete(met, c)
+	}
+	if len(met) > 0 {
+		t.Errorf("codes that are not listed: %v", met)
+	}
+	p := Parse("0 24 * * * x\n", Options{}).Problems[0]
+	if v := Parse("0 0 32 * * x\n", Options{}).Problems[0].Values; v["field"] != "day_of_the_month" {
+		t.Errorf("a day: %v", v)
+	}
+	if d := cmp.Diff(Problem{1, 3, Remark{ValueInvalid, map[string]string{"item": "24", "field": "hour"}, "24 is not an hour; write 0 for midnight"}}, p); d != "" {
+		t.Error(d)
+	}
 }

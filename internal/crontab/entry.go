@@ -3,6 +3,7 @@ package crontab
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/runsheet/runsheet/internal/schedule"
@@ -62,24 +63,28 @@ func (s *state) entry(number int, line string) {
 	}
 	words, rest, ok := timeWords(timing)
 	if !ok {
-		s.problem(number, column(line, len(line)), "%s", tooShort(words))
+		if strings.HasPrefix(words[0].text, "@") {
+			s.problem(number, column(line, len(line)), EveryIncomplete)
+		} else {
+			s.problem(number, column(line, len(line)), FieldsMissing, "count", strconv.Itoa(len(words)))
+		}
 		return
 	}
 	e := Entry{Line: number, Description: strings.Join(s.comment, " ")}
 	var err *wrong
-	if e.Expression, e.Notes, err = expression(words); err != nil {
-		s.problem(number, column(line, err.at), "%s", err.text)
+	if e.Expression, e.Remarks, err = expression(words); err != nil {
+		s.table.Problems = append(s.table.Problems, Problem{number, column(line, err.at), err.remark})
 		return
 	}
 	if s.System {
 		var user word
 		user, rest = cutWord(line, rest)
 		if user.text == "" || user.text[0] == '*' || rest >= len(line) {
-			s.problem(number, column(line, rest), "a user and a command have to follow the time")
+			s.problem(number, column(line, rest), UserMissing)
 			return
 		}
 		if e.User, _, _ = strings.Cut(user.text, ":"); e.User == "" {
-			s.problem(number, column(line, user.at), "the user has no name")
+			s.problem(number, column(line, user.at), UserEmpty)
 			return
 		}
 	}
@@ -89,28 +94,21 @@ func (s *state) entry(number int, line string) {
 	}
 	e.Command, e.Stdin = percent(command)
 	if strings.TrimSpace(e.Command) == "" {
-		s.problem(number, column(line, rest), "the command is missing")
+		s.problem(number, column(line, rest), CommandMissing)
 		return
 	}
 	if command[0] == '*' {
-		s.problem(number, column(line, rest), "the time has more than five fields")
+		s.problem(number, column(line, rest), FieldsTooMany)
 		return
 	}
 	if s.zoneLine > 0 {
-		s.problem(number, 1, "left out, because the time zone of line %d is unknown", s.zoneLine)
+		s.problem(number, 1, ZoneUnknownAbove, "line", strconv.Itoa(s.zoneLine))
 		return
 	}
 	s.settle(&e)
-	e.note()
+	e.remark()
 	e.Name = s.name(e)
 	s.table.Entries = append(s.table.Entries, e)
-}
-
-func tooShort(words []word) string {
-	if strings.HasPrefix(words[0].text, "@") {
-		return "a duration and a command have to follow @every"
-	}
-	return fmt.Sprintf("the time has %d of 5 fields, or this is no setting", len(words))
 }
 
 // percent splits a command as cron does: the first unescaped % ends it, further
@@ -144,16 +142,16 @@ func percent(text string) (command, stdin string) {
 	return parts[0].String(), stdin
 }
 
-// note says what will not be as it was.
-func (e *Entry) note() {
+// remark says what will not be as it was.
+func (e *Entry) remark() {
 	if e.User != "" {
-		e.Notes = append(e.Notes, "it ran as "+e.User+" and will run as the server's user")
+		e.Remarks = append(e.Remarks, NewRemark(OtherUser, "user", e.User))
 	}
 	if first, _, _ := strings.Cut(e.Command, " "); e.User == "" && first == "root" {
-		e.Notes = append(e.Notes, "the command begins with root: a system table is read with --system")
+		e.Remarks = append(e.Remarks, NewRemark(SystemTable))
 	}
 	if e.Dir == "" && relative(e.Command) {
-		e.Notes = append(e.Notes, "it seems to need the home folder of its user; name it with --home")
+		e.Remarks = append(e.Remarks, NewRemark(HomeNeeded))
 	}
 }
 
@@ -209,17 +207,14 @@ func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\'
 
 // wrong is an error at a byte of the line.
 type wrong struct {
-	at   int
-	text string
+	at     int
+	remark Remark
 }
 
 // place turns the column of a schedule.SyntaxError in an expression that was put
 // together of fields into a byte of the line that the words are from.
 func place(e *schedule.SyntaxError, fields []string, words []word) *wrong {
-	text := e.Reason
-	if e.Suggestion != "" {
-		text += "; " + e.Suggestion
-	}
+	remark := syntax(e)
 	begin := 1
 	for i, f := range fields {
 		if e.Column <= begin+len(f) && i < len(words) {
@@ -227,9 +222,29 @@ func place(e *schedule.SyntaxError, fields []string, words []word) *wrong {
 			if f != words[i].text {
 				inside = 0 // it was rewritten
 			}
-			return &wrong{words[i].at + max(inside, 0), text}
+			return &wrong{words[i].at + max(inside, 0), remark}
 		}
 		begin += len(f) + 1
 	}
-	return &wrong{words[len(words)-1].at, text}
+	return &wrong{words[len(words)-1].at, remark}
+}
+
+// syntax is the remark about an error in an expression.
+func syntax(e *schedule.SyntaxError) Remark {
+	detail := e.Reason
+	if e.Suggestion != "" {
+		detail += "; " + e.Suggestion
+	}
+	values := map[string]string{"item": e.Item}
+	switch e.Kind {
+	case schedule.WrongValue:
+		values["field"] = strings.ReplaceAll(e.Field, " ", "_")
+		return Remark{ValueInvalid, values, detail}
+	case schedule.WrongRange:
+		return Remark{RangeBackwards, values, detail}
+	case schedule.WrongMacro:
+		return Remark{MacroUnknown, values, detail}
+	case schedule.WrongOther:
+	}
+	return Remark{TimeInvalid, values, detail}
 }

@@ -23,7 +23,7 @@ var (
 
 // expression turns the words of a line into one that schedule reads and that fires
 // as cron's does.
-func expression(words []word) (text string, notes []string, failed *wrong) {
+func expression(words []word) (text string, remarks []Remark, failed *wrong) {
 	var fields []string
 	for _, w := range words {
 		fields = append(fields, w.text)
@@ -34,9 +34,9 @@ func expression(words []word) (text string, notes []string, failed *wrong) {
 		}
 	} else {
 		for i := range fields {
-			n := &fieldNotes{}
-			fields[i] = rewrite(i, fields[i], n)
-			notes = append(notes, n.texts...)
+			var more []Remark
+			fields[i], more = rewrite(i, fields[i])
+			remarks = append(remarks, more...)
 		}
 		if both(fields[domField], fields[dowField]) {
 			fields[dowField] = "+" + fields[dowField]
@@ -47,9 +47,9 @@ func expression(words []word) (text string, notes []string, failed *wrong) {
 		if e, ok := errors.AsType[*schedule.SyntaxError](err); ok {
 			return "", nil, place(e, fields, words)
 		}
-		return "", nil, &wrong{words[0].at, err.Error()}
+		return "", nil, &wrong{words[0].at, Remark{TimeInvalid, map[string]string{"item": ""}, err.Error()}}
 	}
-	return text, notes, nil
+	return text, remarks, nil
 }
 
 // both reports whether cron wants both day fields to match where schedule would be
@@ -59,31 +59,25 @@ func both(dom, dow string) bool {
 	return !free(dom) && !free(dow) && (dom[0] == '*' || dow[0] == '*') && dow[0] != '+'
 }
 
-type fieldNotes struct{ texts []string }
-
-func (n *fieldNotes) add(format string, args ...any) {
-	n.texts = append(n.texts, fmt.Sprintf(format, args...))
-}
-
 // rewrite makes a field of cron one of schedule.
-func rewrite(i int, field string, n *fieldNotes) string {
+func rewrite(i int, field string) (text string, remarks []Remark) {
 	items := strings.Split(field, ",")
 	for k, item := range items {
 		base, step, stepped := strings.Cut(item, "/")
 		switch {
 		case strings.Contains(item, "~") && !stepped:
 			items[k] = random(i, item)
-			n.add("%s is a number of the schedule's own, which stays the same", item)
+			remarks = append(remarks, NewRemark(NumberFixed, "item", item))
 		case stepped && base != "" && strings.Trim(base, "0123456789") == "":
-			n.add("crons do not agree about %s: here it is %s-%d/%s", item, base, highs[i], step)
+			remarks = append(remarks, NewRemark(StepAmbiguous, "item", item, "meaning", fmt.Sprintf("%s-%d/%s", base, highs[i], step)))
 		case stepped && base == "*":
 			if v, err := strconv.Atoi(step); err == nil && v > sizes[i] {
 				items[k] = "*/" + strconv.Itoa(sizes[i])
-				n.add("the step of %s is larger than the field: as with cron, only its first value counts", item)
+				remarks = append(remarks, NewRemark(StepTooLarge, "item", item))
 			}
 		}
 	}
-	return strings.Join(items, ",")
+	return strings.Join(items, ","), remarks
 }
 
 // random turns cronie's a~b into the H of schedule.

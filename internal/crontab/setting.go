@@ -48,8 +48,8 @@ func settingName(text string) (name, rest string, ok bool) {
 
 // set takes a setting for the lines below.
 func (s *state) set(number int, line string, v Variable) {
-	note := func(text string) {
-		s.table.Notes = append(s.table.Notes, Problem{number, column(line, strings.Index(line, v.Name)), text})
+	remark := func(code Code, values ...string) {
+		s.table.Remarks = append(s.table.Remarks, Problem{number, column(line, strings.Index(line, v.Name)), NewRemark(code, values...)})
 	}
 	at := column(line, strings.Index(line, "=")+1)
 	switch v.Name {
@@ -58,35 +58,35 @@ func (s *state) set(number int, line string, v Variable) {
 		if v.Value != "" {
 			if _, err := schedule.LoadZone(v.Value); err != nil {
 				s.zoneLine = number
-				s.problem(number, at, "there is no time zone %q", v.Value)
+				s.problem(number, at, ZoneUnknown, "zone", v.Value)
 			}
 		}
 	case "RANDOM_DELAY":
 		if n, err := strconv.Atoi(v.Value); err != nil || n < 0 || n > 24*60 {
-			s.problem(number, at, "RANDOM_DELAY has to be a number of minutes from 0 to 1440")
+			s.problem(number, at, DelayInvalid)
 			return
 		}
 	case "TZ":
-		note("TZ is for the commands only; the time zone of the table is CRON_TZ")
+		remark(ZoneOfCommands)
 	case "MAILTO":
 		if v.Value != "" {
-			note("nothing is mailed: the output is the run's log, and a webhook can tell of failures")
+			remark(NothingMailed)
 		}
 	case "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING", "LOGNAME", "USER", "XDG_SESSION_CLASS", "MLS_LEVEL":
-		note(v.Name + " has no effect here")
+		remark(SettingWithoutEffect, "name", v.Name)
 	case "SHELL":
 		if !strings.HasPrefix(v.Value, "/") {
-			s.problem(number, at, "SHELL has to be an absolute path")
+			s.problem(number, at, PathNotAbsolute, "name", v.Name)
 			return
 		}
 	case "HOME":
 		if v.Value != "" && !strings.HasPrefix(v.Value, "/") {
-			s.problem(number, at, "HOME has to be an absolute path")
+			s.problem(number, at, PathNotAbsolute, "name", v.Name)
 			return
 		}
 	default:
 		if !envvar.Valid(v.Name) || strings.HasPrefix(v.Name, "RUNSHEET_") {
-			s.problem(number, column(line, strings.Index(line, v.Name)), "%q cannot be the name of a variable", v.Name)
+			s.problem(number, column(line, strings.Index(line, v.Name)), NameInvalid, "name", v.Name)
 			return
 		}
 	}

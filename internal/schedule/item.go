@@ -244,7 +244,9 @@ func (p *parser) plain(f field, w word, step int) (item, error) {
 		return item{}, err
 	}
 	if a > b {
-		return item{}, p.errorAt(w.at, w.text, fmt.Sprintf("the range %s begins after its end", w.text), "write "+p.wrapped(f, a, b))
+		err := p.errorAt(w.at, w.text, fmt.Sprintf("the range %s begins after its end", w.text), "write "+p.wrapped(f, a, b))
+		err.Kind = WrongRange
+		return item{}, err
 	}
 	return item{kind: spanItem, a: a, b: b, step: step}, nil
 }
@@ -293,7 +295,7 @@ func (p *parser) value(f field, w word, endsRange bool) (int, error) {
 				return n, nil
 			}
 		}
-		return 0, p.errorAt(w.at, w.text, fmt.Sprintf("%q is not %s", w.text, rule.noun()), p.advice(f, w.text))
+		return 0, p.noValue(f, w, strconv.Quote(w.text), p.advice(f, w.text))
 	}
 	lo, hi := rule.min, rule.max
 	if f == dowField && p.quartz {
@@ -309,12 +311,19 @@ func (p *parser) value(f field, w word, endsRange bool) (int, error) {
 		case f == domField && n > 31:
 			suggestion += ", L for the last day"
 		}
-		return 0, p.errorAt(w.at, w.text, fmt.Sprintf("%s is not %s", w.text, rule.noun()), suggestion)
+		return 0, p.noValue(f, w, w.text, suggestion)
 	}
 	if f == dowField && p.quartz {
 		n--
 	}
 	return n, nil
+}
+
+// noValue says that a word, as it is shown, is no value of a field.
+func (p *parser) noValue(f field, w word, shown, suggestion string) *SyntaxError {
+	err := p.errorAt(w.at, w.text, shown+" is not "+fieldRules[f].noun(), suggestion)
+	err.Kind, err.Field = WrongValue, fieldRules[f].name
+	return err
 }
 
 // values says which values a field takes.

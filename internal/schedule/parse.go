@@ -233,8 +233,10 @@ func (p *parser) macro(words []word, zone *time.Location, o Options) (Expression
 	}
 	fields := macro(name)
 	if fields == "" && name != "@reboot" {
-		return Expression{}, p.errorAt(words[0].at, words[0].text, fmt.Sprintf("no macro %s", words[0].text),
+		err := p.errorAt(words[0].at, words[0].text, fmt.Sprintf("no macro %s", words[0].text),
 			"the macros are @yearly @annually @monthly @weekly @daily @midnight @hourly @every @reboot")
+		err.Kind = WrongMacro
+		return Expression{}, err
 	}
 	if len(rest) > 0 {
 		return Expression{}, p.errorAt(rest[0].at, rest[0].text, fmt.Sprintf("nothing may follow %s", name), "remove it")

@@ -19,10 +19,25 @@ type SyntaxError struct {
 	Column int
 	// Item is the text at fault; "" if it is missing.
 	Item string
+	// Kind tells the commonest errors apart. Field is the name of the field that Item
+	// is no value of, with WrongValue only.
+	Kind  SyntaxKind
+	Field string
 	// Reason says what is wrong with it, Suggestion what to write instead; the
 	// latter may be "".
 	Reason, Suggestion string
 }
+
+// SyntaxKind is what an expression is wrong by.
+type SyntaxKind int
+
+// The kinds.
+const (
+	WrongOther SyntaxKind = iota // anything else
+	WrongValue                   // such as 24 in hours
+	WrongRange                   // it begins after its end
+	WrongMacro                   // there is no such word with @
+)
 
 // Error implements error.
 func (e *SyntaxError) Error() string {

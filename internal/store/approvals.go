@@ -65,6 +65,9 @@ type ListApprovals struct {
 	// Subject restricts the list to requests about one thing; the zero value does
 	// not. An empty type stands for every type.
 	Subject approval.Subject
+	// RunID restricts the list to requests about nodes of a run of a workflow; "" does
+	// not.
+	RunID string
 	// ByExpiry orders by when they expire, the first first; else the newest request
 	// is the first.
 	ByExpiry bool

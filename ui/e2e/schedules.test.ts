@@ -30,11 +30,43 @@ const shownRows = (page: Page) => page.locator("tr[data-nominal]").evaluateAll((
 const ready = (page: Page) => page.locator("[data-preview=ready]").waitFor();
 const brief = (list: Nominal[]) => list.map((n) => ({ nominal_at: n.nominal_at, local: n.local, skip: n.skip }));
 
+const day = 86_400_000;
+const dateOf = (at: number) => new Date(at).toISOString().slice(0, 10);
+
+/** The coming Thanksgiving of New York, the fourth Thursday of November, whose week has not begun; and days around it. */
+function thanksgiving(): (plus: number) => string {
+  for (let year = new Date().getUTCFullYear(); ; year++) {
+    const at = Date.UTC(year, 10, 22 + ((11 - new Date(Date.UTC(year, 10, 1)).getUTCDay()) % 7));
+    if (at - 5 * day > Date.now()) return (plus) => dateOf(at + plus * day);
+  }
+}
+
+/** The coming days on which the clocks of a zone change: one in spring, one in autumn. */
+function clockChanges(zone: string): { date: string; kind: "spring" | "autumn" }[] {
+  const text = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
+  const offset = (at: number) => {
+    const [, sign, h, m] = /GMT([+-])(\d\d):(\d\d)/.exec(text.format(at)) ?? [];
+    return (sign === "-" ? -1 : 1) * (Number(h) * 60 + Number(m));
+  };
+  const noon = Math.floor(Date.now() / day) * day + day / 2;
+  const out = Array.from({ length: 385 }, (_, i) => noon + (i + 10) * day)
+    .map((at) => ({ date: dateOf(at), by: offset(at) - offset(at - day) }))
+    .filter((d) => d.by !== 0)
+    .map((d) => ({ date: d.date, kind: d.by > 0 ? ("spring" as const) : ("autumn" as const) }));
+  const both = [out.find((d) => d.kind === "spring"), out.find((d) => d.kind === "autumn")].filter((d) => d !== undefined);
+  expect(both, zone).toHaveLength(2);
+  return both;
+}
+
+// All of one season first, so that the zone differs each time.
+const changesIn = (...zones: string[]) => zones.flatMap((zone) => clockChanges(zone).map((c) => ({ zone, ...c }))).sort((a, b) => a.kind.localeCompare(b.kind));
+
 describe("the editor", () => {
   it("shows the server's next 20 fires over changes of clocks in three zones, in a browser of a fourth", async () => {
     const page = await f.page("/schedules?new=1", { timezone: "America/St_Johns" });
     await page.getByText("Exclusions and clock changes").click();
-    for (const [zone, start] of [["America/New_York", "2027-03-10T00:00:00Z"], ["Europe/Berlin", "2027-10-28T00:00:00Z"], ["Australia/Lord_Howe", "2027-04-01T00:00:00Z"], ["America/New_York", "2027-11-03T00:00:00Z"], ["Europe/Berlin", "2027-03-24T00:00:00Z"], ["Australia/Lord_Howe", "2027-09-30T00:00:00Z"]] as const) {
+    for (const { zone, date } of changesIn("America/New_York", "Europe/Berlin", "Australia/Lord_Howe")) {
+      const start = `${dateOf(Date.parse(date) - 3 * day)}T00:00:00Z`;
       const cron = "*/30 1-2 * * *";
       await page.getByLabel("Cron expression").fill(cron);
       await page.getByLabel("Time zone", { exact: true }).fill(zone);
@@ -83,11 +115,12 @@ describe("the editor", () => {
     await page.getByRole("option", { name: /XNYS/ }).click();
     await page.getByLabel(/^Offset/).fill("-10m");
     await page.getByText("Exclusions and clock changes").click();
-    await page.getByLabel(/^Not before/).fill("2027-11-24T00:00:00Z");
-    const half = page.locator('tr[data-nominal="2027-11-26T17:50:00Z"]');
+    const thanks = thanksgiving();
+    await page.getByLabel(/^Not before/).fill(`${thanks(-1)}T00:00:00Z`);
+    const half = page.locator(`tr[data-nominal="${thanks(1)}T17:50:00Z"]`);
     await half.waitFor();
     await half.getByText("Half day").waitFor();
-    expect((await shownRows(page)).map((r) => r.nominal_at?.slice(0, 10))).not.toContain("2027-11-25");
+    expect((await shownRows(page)).map((r) => r.nominal_at?.slice(0, 10))).not.toContain(thanks(0));
   });
 });
 
@@ -142,12 +175,13 @@ describe("the calendar", () => {
   it("shows holidays and half days by name, and the fires that the server tells", async () => {
     await add({ name: "at-close", calendar: "XNYS", timezone: "America/New_York", trigger: { type: "EVENT", event: "MARKET_CLOSE", offset: "-PT10M" } });
     await add({ name: "daily-ny", calendar: "XNYS", timezone: "America/New_York", cron: "0 9 * * MON-FRI" });
-    const page = await f.page("/schedules/calendar?view=week&date=2027-11-24&zone=America/New_York&mic=XNYS", { timezone: "Asia/Seoul" });
-    await page.locator("[data-holiday='2027-11-25']").getByText("Thanksgiving").waitFor();
-    await page.locator("[data-half='2027-11-26']").getByText(/13:00/).waitFor();
-    await page.locator("[data-session='2027-11-26'][data-early]").waitFor();
-    const from = new Date("2027-11-21T05:00:00Z").toISOString();
-    const to = new Date("2027-11-28T05:00:00Z").toISOString();
+    const thanks = thanksgiving();
+    const page = await f.page(`/schedules/calendar?view=week&date=${thanks(-1)}&zone=America/New_York&mic=XNYS`, { timezone: "Asia/Seoul" });
+    await page.locator(`[data-holiday='${thanks(0)}']`).getByText("Thanksgiving").waitFor();
+    await page.locator(`[data-half='${thanks(1)}']`).getByText(/13:00/).waitFor();
+    await page.locator(`[data-session='${thanks(1)}'][data-early]`).waitFor();
+    const from = `${thanks(-4)}T05:00:00.000Z`;
+    const to = `${thanks(3)}T05:00:00.000Z`;
     const want = await f.call<{ items: { nominal_at: string; schedule_id: string }[] }>("GET", `/api/schedule-fires?from=${from}&to=${to}`);
     const ids = await Promise.all(["at-close", "daily-ny"].map(async (n) => (await f.call<Schedule>("GET", `/api/schedules/${n}`)).schedule_id));
     const mine = want.items.filter((i) => ids.includes(i.schedule_id));
@@ -160,7 +194,7 @@ describe("the calendar", () => {
   it("bundles what fires every 5 minutes, so that a week stays readable", async () => {
     const { schedule_id } = await add({ name: "every-5-minutes", cron: "*/5 3 * * *", timezone: "UTC" });
     for (const width of [1440, 375]) {
-      const page = await f.page(`/schedules/calendar?view=week&date=2027-06-09&zone=UTC&mic=-&schedule=${schedule_id}`, { width, height: 900 });
+      const page = await f.page(`/schedules/calendar?view=week&date=${dateOf(Date.now() + 14 * day)}&zone=UTC&mic=-&schedule=${schedule_id}`, { width, height: 900 });
       await page.locator("[data-count='12']").first().waitFor();
       await until(async () => (await page.locator(`[data-calendar] a[href$="${schedule_id}"]`).count()) === 7, `one bundle a day at ${width} px`);
       expect(await page.locator("[data-count]").first().textContent()).toBe("03:00 12 × every-5-minutes");
@@ -194,7 +228,7 @@ describe("the calendar", () => {
   });
 
   it("marks the days on which clocks change, and turns by keys", async () => {
-    for (const [zone, date, kind] of [["America/New_York", "2027-03-14", "spring"], ["America/New_York", "2027-11-07", "autumn"], ["Europe/Berlin", "2027-03-28", "spring"], ["Europe/Berlin", "2027-10-31", "autumn"], ["Australia/Lord_Howe", "2027-10-03", "spring"], ["Australia/Lord_Howe", "2027-04-04", "autumn"]] as const) {
+    for (const { zone, date, kind } of changesIn("America/New_York", "Europe/Berlin", "Australia/Lord_Howe")) {
       const page = await f.page(`/schedules/calendar?view=week&date=${date}&zone=${zone}&mic=-`, { timezone: "UTC" });
       await page.locator(`[data-day='${date}'] [data-dst=${kind}]`).waitFor();
       await page.keyboard.press("ArrowRight");
@@ -208,20 +242,21 @@ describe("the calendar", () => {
   });
 
   it("overrides a date after showing what that does", async () => {
-    const page = await f.page("/schedules/calendar?view=month&date=2027-12-01&zone=America/New_York&mic=XNYS");
+    const date = thanksgiving()(6); // a Wednesday with a session
+    const page = await f.page(`/schedules/calendar?view=month&date=${date}&zone=America/New_York&mic=XNYS`);
     await page.getByRole("button", { name: "Overrides…" }).click();
     const drawer = page.getByRole("dialog");
-    await drawer.getByLabel("Date", { exact: true }).fill("2027-12-15");
+    await drawer.getByLabel("Date", { exact: true }).fill(date);
     await drawer.getByLabel(/^Name or reason/).fill("Company day");
     await drawer.getByRole("button", { name: "See what changes" }).click();
     await drawer.getByText("Removed").first().waitFor();
     await drawer.getByRole("button", { name: "Save override" }).click();
-    await drawer.locator("[data-override='2027-12-15']").waitFor();
+    await drawer.locator(`[data-override='${date}']`).waitFor();
     await page.keyboard.press("Escape");
-    await page.locator("[data-holiday='2027-12-15']").getByText("Company day").waitFor();
+    await page.locator(`[data-holiday='${date}']`).getByText("Company day").waitFor();
     await page.getByRole("button", { name: "Overrides…" }).click();
-    await page.getByRole("button", { name: "Remove override of 2027-12-15" }).click();
-    await page.locator("[data-override='2027-12-15']").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: `Remove override of ${date}` }).click();
+    await page.locator(`[data-override='${date}']`).waitFor({ state: "detached" });
   });
 });
 
@@ -229,7 +264,7 @@ it("fits a phone in both themes", async () => {
   for (const theme of ["light", "dark"] as const) {
     const context = await f.context({ width: 375, height: 812, theme, touch: true });
     const page = await context.newPage();
-    for (const path of ["/schedules", "/schedules?new=1", "/schedules/daily-ny", "/schedules/daily-ny?tab=history", "/schedules/calendar?date=2027-11-24&mic=XNYS", "/schedules/calendar?view=month&date=2027-11-24&mic=XNYS", "/schedules/calendar?view=week&date=2027-11-24&mic=XNYS"]) {
+    for (const path of ["/schedules", "/schedules?new=1", "/schedules/daily-ny", "/schedules/daily-ny?tab=history", `/schedules/calendar?date=${thanksgiving()(-1)}&mic=XNYS`, `/schedules/calendar?view=month&date=${thanksgiving()(-1)}&mic=XNYS`, `/schedules/calendar?view=week&date=${thanksgiving()(-1)}&mic=XNYS`]) {
       await page.goto(`${f.server.url}/ui${path}`);
       await page.getByRole("heading", { level: 1 }).waitFor();
       await page.locator("[data-ready='1'], tr[data-id], tr[data-nominal], [data-preview], [role=tabpanel]").first().waitFor();

@@ -225,6 +225,23 @@ it("keeps versions of a directive, and shows what changed", async () => {
   expect(errors(page)).toEqual([]);
 });
 
+it("says in Korean what is to be said of a crontab, and keeps the reason of the pause in Korean", async () => {
+  const page = await f.page("/welcome", { locale: "ko-KR" });
+  await page.getByRole("textbox", { name: "Crontab" }).fill("MAILTO=ann\n0 25 * * * /x\n0 1 *\n*/90 3 30 2 * ./x\n30 2 * * * /opt/korean.sh");
+  await page.getByRole("button", { name: "미리 보기" }).click();
+  for (const text of ["메일을 보내지 않습니다", "3번째 글자: 25은(는) 시에 쓸 수 없는 값입니다", "5개 중 3개", "*/90의 간격이 필드보다 커서", "홈 폴더가 필요해 보입니다", "실행될 시각이 없습니다", "줄바꿈으로 끝나지 않아"]) await page.getByText(text).waitFor();
+  // Beside Korean there are commands and names, but no sentence of the server.
+  const plan = await f.call<{ items: { warnings: string[]; error: string | null }[] }>("POST", "/api/import/crontab", { text: "0 25 * * * /x\n*/90 3 30 2 * ./x" });
+  const said = plan.items.flatMap((l) => [...l.warnings, l.error ?? ""]).filter(Boolean);
+  expect(said.length).toBeGreaterThan(3);
+  for (const text of said) expect(await page.getByText(text.replace(/^line .*?: /, "")).count(), text).toBe(0);
+  await page.getByRole("button", { name: "일정 2개를 정지 상태로 만들기" }).click();
+  await page.getByText("일정 2개를 정지 상태로 만들었습니다").waitFor();
+  const made = await f.call<{ items: { name: string; schedule_id: string; state_reason: string }[] }>("GET", "/api/schedules?label=source:crontab");
+  expect(made.items.map((x) => x.state_reason)).toEqual(Array(2).fill("crontab에서 가져왔습니다. 거기서 이 줄을 지운 뒤 켜세요"));
+  for (const x of made.items) await f.call("DELETE", `/api/schedules/${x.schedule_id}`);
+});
+
 it("leads from the setup link to a first green run, and takes the demo away", async () => {
   const server = await Server.start();
   try {

@@ -162,7 +162,7 @@ type Schedule struct {
 
 // ScheduleWarning is something about a schedule that a person should look at.
 type ScheduleWarning struct {
-	Code   string `json:"code" enum:"calendar_expires,calendar_expired,unverified,never_fires,trigger_unusable"`
+	Code   string `json:"code" enum:"calendar_expires,calendar_expired,unverified,never_fires,trigger_unusable,clock_ahead"`
 	Detail string `json:"detail" doc:"for people"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/agenda"
+	"github.com/runsheet/runsheet/internal/crontab"
 	"github.com/runsheet/runsheet/internal/schedule"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -268,21 +269,45 @@ type CrontabInput struct {
 
 // CrontabPlan is what would be made of a table.
 type CrontabPlan struct {
-	Items []CrontabLine `json:"items" doc:"by line"`
+	Items   []CrontabLine   `json:"items" doc:"by line"`
+	Remarks []CrontabRemark `json:"remarks" doc:"about settings of the table, such as MAILTO, by line; those about entries are with them"`
+}
+
+// CrontabRemark is something to be said of a line of a table.
+type CrontabRemark struct {
+	Line   int               `json:"line" doc:"from 1"`
+	Column *int              `json:"column" doc:"in characters, from 1; null: it is about the whole line"`
+	Code   string            `json:"code" doc:"stable, for programs; another version may have more" enum:"not_utf8,nul_character,every_incomplete,fields_missing,fields_too_many,value_invalid,range_backwards,macro_unknown,time_invalid,user_missing,user_empty,command_missing,zone_unknown,zone_unknown_above,delay_invalid,path_not_absolute,name_invalid,line_not_ended,other_user,system_table,home_needed,number_fixed,step_ambiguous,step_too_large,zone_of_commands,nothing_mailed,setting_without_effect,never_fires,at_server_start"`
+	Values map[string]string `json:"values" doc:"what the text speaks of, by name, such as the item at fault, so that a program can say it in its own words"`
+	Text   string            `json:"text" doc:"for people, in English"`
+}
+
+// CrontabRemarkOf shows a remark; column 0 is the whole line.
+func CrontabRemarkOf(line, column int, r crontab.Remark) CrontabRemark {
+	out := CrontabRemark{Line: line, Code: string(r.Code), Values: r.Values, Text: r.Text}
+	if column > 0 {
+		out.Column = &column
+	}
+	if out.Values == nil {
+		out.Values = map[string]string{}
+	}
+	return out
 }
 
 // CrontabLine is a line of a table and the schedule for it.
 type CrontabLine struct {
-	Line      int            `json:"line"`
-	Status    string         `json:"status" enum:"new,exists,unreadable" doc:"exists: there is a schedule of this name"`
-	Name      *string        `json:"name"`
-	Command   *string        `json:"command"`
-	User      *string        `json:"user"`
-	Summary   *string        `json:"summary" doc:"when it fires, in words"`
-	NextRunAt *time.Time     `json:"next_run_at"`
-	Warnings  []string       `json:"warnings"`
-	Error     *string        `json:"error" doc:"why it cannot be read"`
-	Schedule  *ScheduleInput `json:"schedule" doc:"body of POST /api/schedules that makes it, paused"`
+	Line      int             `json:"line"`
+	Status    string          `json:"status" enum:"new,exists,unreadable" doc:"exists: there is a schedule of this name"`
+	Name      *string         `json:"name"`
+	Command   *string         `json:"command"`
+	User      *string         `json:"user"`
+	Summary   *string         `json:"summary" doc:"when it fires, in words"`
+	NextRunAt *time.Time      `json:"next_run_at"`
+	Warnings  []string        `json:"warnings" doc:"the texts of remarks"`
+	Remarks   []CrontabRemark `json:"remarks" doc:"what is not as it was under cron"`
+	Error     *string         `json:"error" doc:"why it cannot be read, with its place"`
+	Problem   *CrontabRemark  `json:"problem" doc:"the same for programs"`
+	Schedule  *ScheduleInput  `json:"schedule" doc:"body of POST /api/schedules that makes it, paused"`
 }
 
 // Demo says what the demonstration is made of.

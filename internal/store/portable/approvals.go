@@ -232,6 +232,10 @@ func (s approvals) List(ctx context.Context, p store.ListApprovals) (store.Appro
 	if p.Subject.ID != "" {
 		w.add("subject_id = %s", p.Subject.ID)
 	}
+	if p.RunID != "" {
+		// A range, which the index of subjects has: "0" comes behind "/".
+		w.add("subject_type = %s AND subject_id > %s AND subject_id < %s", string(approval.SubjectWorkflowNode), p.RunID+"/", p.RunID+"0")
+	}
 	by, beyond := "requested_ms DESC, approval_id DESC", "(requested_ms, approval_id) < (%s, %s)"
 	if p.ByExpiry {
 		by, beyond = "expires_ms, approval_id", "(expires_ms, approval_id) > (%s, %s)"

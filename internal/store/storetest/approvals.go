@@ -369,6 +369,30 @@ func approvalList(t *testing.T, s store.Store) {
 	same(t, "pending", pick(func(i int, _ approval.Request) bool { return i > 0 }), listed(store.ListApprovals{Statuses: []approval.Status{approval.Pending}}))
 	same(t, "kind", pick(func(_ int, r approval.Request) bool { return r.Kind == "other" }), listed(store.ListApprovals{Kinds: []approval.Kind{"other"}}))
 	same(t, "subject", []string{all[2].ID}, listed(store.ListApprovals{Subject: all[2].Subject}))
+
+	// Of a run of a workflow: all of its nodes, nothing of runs whose ids are near.
+	flow := id.New(id.WorkflowRun, base)
+	var ofRun []string
+	subjects := []approval.Subject{
+		approval.NodeSubject(flow, "ask"), approval.NodeSubject(flow, "zz-last"), approval.NodeSubject(flow+"0", "ask"),
+		approval.NodeSubject(flow[:len(flow)-1], "ask"),
+		{Type: approval.SubjectWorkflowNode, ID: flow},
+		{Type: "execution", ID: flow + "/ask"},
+	}
+	for i, subject := range subjects {
+		r := question(t, "", func(r *approval.Request) {
+			r.Subject, r.RequestedAt = subject, base.Add(time.Duration(10+i)*time.Second)
+		})
+		if _, err := s.Approvals.Create(t.Context(), store.CreateApproval{Request: r}); err != nil {
+			t.Fatal(err)
+		}
+		if i < 2 {
+			ofRun = append([]string{r.ID}, ofRun...)
+		}
+	}
+	same(t, "run of a workflow", ofRun, listed(store.ListApprovals{RunID: flow}))
+	same(t, "run and status", ofRun, listed(store.ListApprovals{RunID: flow, Statuses: []approval.Status{approval.Pending}}))
+	same(t, "another run", []string(nil), listed(store.ListApprovals{RunID: id.New(id.WorkflowRun, base)}))
 }
 
 func approvalOthers(t *testing.T, s store.Store) {

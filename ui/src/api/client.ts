@@ -1,6 +1,8 @@
 import createClient, { type Middleware } from "openapi-fetch";
 import type { components, paths } from "../gen/api";
+import { language } from "../text/catalogue";
 import { t } from "../text/kit";
+import { placeText } from "./places";
 import { parse, stringify } from "./exact";
 
 /** The API's types by name: Schema<"Job">. */
@@ -64,8 +66,10 @@ function problemFrom(res: Response, body: unknown): Problem {
   const code = text(b.code) || text(b.type).split("/").pop() || String(res.status);
   const id = text(b.request_id) || res.headers.get("X-Request-Id") || "";
   const after = Number(res.headers.get("Retry-After"));
-  return new Problem(res.status, code, titleOf(code) || text(b.title) || `${res.status} ${res.statusText}`, text(b.detail), id,
-    errors.map((e) => ({ pointer: text(e.pointer), detail: text(e.detail) })), body, after > 0 ? after : null, text(b.hint));
+  // This says the first place once more, in English.
+  const detail = language !== "en" && errors.length > 0 && text(b.detail).startsWith("the input does not meet its schema: ") ? "" : text(b.detail);
+  return new Problem(res.status, code, titleOf(code) || text(b.title) || `${res.status} ${res.statusText}`, detail, id,
+    errors.map((e) => ({ pointer: text(e.pointer), detail: placeText(text(e.code), text(e.detail)) })), body, after > 0 ? after : null, text(b.hint));
 }
 
 /** A text that no other call has. Not crypto.randomUUID: that exists only with TLS. */

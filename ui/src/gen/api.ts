@@ -4216,13 +4216,17 @@ export interface components {
         };
         CrontabLine: {
             command: string | null;
-            /** @description why it cannot be read */
+            /** @description why it cannot be read, with its place */
             error: string | null;
             /** Format: int64 */
             line: number;
             name: string | null;
             /** Format: date-time */
             next_run_at: string | null;
+            /** @description the same for programs */
+            problem: components["schemas"]["CrontabRemark"] | null;
+            /** @description what is not as it was under cron */
+            remarks: components["schemas"]["CrontabRemark"][];
             /** @description body of POST /api/schedules that makes it, paused */
             schedule: components["schemas"]["ScheduleInput"] | null;
             /**
@@ -4233,11 +4237,37 @@ export interface components {
             /** @description when it fires, in words */
             summary: string | null;
             user: string | null;
+            /** @description the texts of remarks */
             warnings: string[];
         };
         CrontabPlan: {
             /** @description by line */
             items: components["schemas"]["CrontabLine"][];
+            /** @description about settings of the table, such as MAILTO, by line; those about entries are with them */
+            remarks: components["schemas"]["CrontabRemark"][];
+        };
+        CrontabRemark: {
+            /**
+             * @description stable, for programs; another version may have more
+             * @enum {string}
+             */
+            code: "not_utf8" | "nul_character" | "every_incomplete" | "fields_missing" | "fields_too_many" | "value_invalid" | "range_backwards" | "macro_unknown" | "time_invalid" | "user_missing" | "user_empty" | "command_missing" | "zone_unknown" | "zone_unknown_above" | "delay_invalid" | "path_not_absolute" | "name_invalid" | "line_not_ended" | "other_user" | "system_table" | "home_needed" | "number_fixed" | "step_ambiguous" | "step_too_large" | "zone_of_commands" | "nothing_mailed" | "setting_without_effect" | "never_fires" | "at_server_start";
+            /**
+             * Format: int64
+             * @description in characters, from 1; null: it is about the whole line
+             */
+            column: number | null;
+            /**
+             * Format: int64
+             * @description from 1
+             */
+            line: number;
+            /** @description for people, in English */
+            text: string;
+            /** @description what the text speaks of, by name, such as the item at fault, so that a program can say it in its own words */
+            values: {
+                [key: string]: string;
+            };
         };
         DataInterval: {
             /**
@@ -7719,7 +7749,7 @@ export interface components {
         };
         ScheduleWarning: {
             /** @enum {string} */
-            code: "calendar_expires" | "calendar_expired" | "unverified" | "never_fires" | "trigger_unusable";
+            code: "calendar_expires" | "calendar_expired" | "unverified" | "never_fires" | "trigger_unusable" | "clock_ahead";
             /** @description for people */
             detail: string;
         };
@@ -9514,6 +9544,8 @@ export interface operations {
                 subject_type?: string;
                 /** @description only about this thing */
                 subject_id?: string;
+                /** @description only about nodes of this run of a workflow */
+                workflow_run_id?: string;
                 /** @description order of the list; -requested_at if absent. expires_at: those that expire first come first */
                 sort?: "-requested_at" | "expires_at";
                 /** @description items of a page */

@@ -5,7 +5,7 @@ import { Badge } from "../../kit/Badge";
 import { Duration } from "../../kit/Values";
 import { t } from "../../text/approvals";
 import type { Approval, Column } from "./api";
-import { fieldChanges, rowChanges, type RowChange } from "./model";
+import { fieldChanges, labelOf, rowChanges, type RowChange } from "./model";
 
 /** A value as its type wants it; numbers keep all their digits. */
 function Value({ type, text }: { type: Column["type"]; text: string }) {
@@ -28,14 +28,6 @@ function Value({ type, text }: { type: Column["type"]; text: string }) {
       return to !== undefined && more === undefined ? <span className="inline-flex flex-wrap items-center gap-1.5"><del className="text-faint">{from}</del><ArrowRight aria-hidden className="size-3 text-faint" /><ins className="font-medium no-underline">{to}</ins></span> : <span className="[overflow-wrap:anywhere]">{text}</span>;
     }
   }
-}
-
-// The server's own fields, which it names in English; others are named by who asks.
-const own = { workflow: ["Workflow", "fWorkflow"], version: ["Version", "fVersion"], node: ["Node", "fNode"], summary: ["Summary", "fSummary"], schedule: ["Schedule", "fSchedule"], nominal_at: ["Planned for", "fNominal"], source: ["Because of", "fSource"] } as const;
-
-function labelOf(f: Approval["fields"][number]): string {
-  const known = f.name in own ? own[f.name as keyof typeof own] : null;
-  return known && f.label === known[0] ? t(known[1]) : f.label;
 }
 
 /** The facts to decide on; those that differ from the request before are marked. */

@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ShieldCheck, X } from "lucide-react";
-import { lazy, Suspense, useEffect, useState, type KeyboardEvent } from "react";
+import { lazy, Suspense, useState, type KeyboardEvent } from "react";
 import { meQuery, useCan } from "../../api/session";
 import { Badge, Chip, StateChip } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
@@ -26,9 +26,6 @@ const ApproveDialog = lazy(() => import("./ApproveDialog").then((m) => ({ defaul
 // run: only the approvals of this run of a workflow.
 const shape = { show: oneOf("pending", "decided"), run: textParam };
 
-// How many pages are searched for a run's approvals before a person is asked.
-const searched = 10;
-
 const focusedId = () => document.activeElement?.closest<HTMLElement>("li[data-id]")?.dataset.id ?? "";
 
 function step(by: 1 | -1): void {
@@ -40,18 +37,8 @@ function step(by: 1 | -1): void {
 /** What waits for people, by expiry. */
 export function Inbox() {
   const [url, setUrl] = useUrl(shape);
-  const query = useInfiniteQuery(inboxQuery(url.show));
-  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
-  const items = url.run ? all.filter((a) => a.workflow_run_id === url.run) : all;
-  // The API has no filter for the run: what is asked for may be on a later page.
-  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = query;
-  const [upTo, setUpTo] = useState(searched);
-  const pages = query.data?.pages.length ?? 0;
-  const lacks = url.run !== "" && items.length === 0 && hasNextPage;
-  const seek = lacks && !isFetchingNextPage && !isFetchNextPageError && pages < upTo;
-  useEffect(() => {
-    if (seek) void fetchNextPage();
-  }, [seek, fetchNextPage]);
+  const query = useInfiniteQuery(inboxQuery(url.show, url.run));
+  const items = query.data?.pages.flatMap((p) => p.items) ?? [];
   const me = useQuery(meQuery);
   const decides = useCan("approvals:decide").can;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
@@ -75,6 +62,7 @@ export function Inbox() {
     step(by as 1 | -1);
     e.preventDefault();
   };
+  const everything = url.run ? <Link to="/approvals" search={url.show === "pending" ? {} : { show: url.show }}>{t("allRuns")}</Link> : null;
   return (
     <Page narrow>
       <PageHeader title={t("title")} actions={<Segmented label={t("show")} value={url.show} onChange={(v) => setUrl({ show: v as typeof url.show })} options={[{ value: "pending", label: t("pending") }, { value: "decided", label: t("decided") }]} />} />
@@ -86,10 +74,8 @@ export function Inbox() {
         </div>
       ) : null}
       {url.run ? <p className="pb-3"><Chip mono onRemove={() => setUrl({ run: "" })} removeLabel={t("allRuns")}>{t("ofRun", { id: shortId(url.run) })}</Chip></p> : null}
-      {query.isPending || seek || (lacks && isFetchingNextPage) ? <Loading /> : query.isError && items.length === 0 ? <ErrorState error={query.error} onRetry={() => void (isFetchNextPageError ? fetchNextPage() : query.refetch())} /> : lacks ? (
-        <Empty icon={ShieldCheck} title={t("notAmong", { n: all.length })} action={<Button onClick={() => setUpTo(pages + searched)}>{t("searchOn")}</Button>} />
-      ) : items.length === 0 ? (
-        url.show === "pending" ? <Empty icon={ShieldCheck} title={t("empty")} command="runsheet job add --approval=4h --approvals 2 -- /opt/jobs/release.sh">{t("emptyText")}</Empty> : <Empty icon={ShieldCheck} title={t("noneDecided")} />
+      {query.isPending || (query.isPlaceholderData && items.length === 0) ? <Loading /> : query.isError && items.length === 0 ? <ErrorState error={query.error} onRetry={() => void query.refetch()} back={everything} /> : items.length === 0 ? (
+        url.run ? <Empty icon={ShieldCheck} title={t(url.show === "pending" ? "noneOfRun" : "noneOfRunDecided")}><span className="text-accent hover:underline">{everything}</span></Empty> : url.show === "pending" ? <Empty icon={ShieldCheck} title={t("empty")} command="runsheet job add --approval=4h --approvals 2 -- /opt/jobs/release.sh">{t("emptyText")}</Empty> : <Empty icon={ShieldCheck} title={t("noneDecided")} />
       ) : (
         // Arrows only move between the links, which Tab reaches as well.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
@@ -97,7 +83,7 @@ export function Inbox() {
           {items.map((a) => <Row key={a.approval_id} a={a} differs={differs(a, items)} mine={a.delegations.some((d) => d.to === me.data?.name)} selected={selected.has(a.approval_id)} onSelect={decides && a.status === "PENDING" ? () => pick(a.approval_id) : null} />)}
         </ul>
       )}
-      {hasNextPage && !lacks ? <div className="flex justify-center py-4"><Button busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>{t("more")}</Button></div> : null}
+      {query.hasNextPage ? <div className="flex justify-center py-4"><Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>{t("more")}</Button></div> : null}
       {asked ? (
         <Suspense>
           <ApproveDialog list={asked} onClose={(approved) => {

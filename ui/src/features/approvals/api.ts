@@ -8,12 +8,12 @@ export type Column = Schema<"ApprovalColumn">;
 // Lists in the query are one value with commas.
 const commas = { querySerializer: { array: { style: "form", explode: false } } } as const;
 
-/** What waits, by expiry, or what is decided, newest first. */
-export function inboxQuery(which: "pending" | "decided") {
+/** What waits, by expiry, or what is decided, newest first; with run only what that run of a workflow asked. */
+export function inboxQuery(which: "pending" | "decided", run: string) {
   return infiniteQueryOptions({
-    queryKey: ["approvals", which],
+    queryKey: ["approvals", which, run],
     initialPageParam: "",
-    queryFn: ({ signal, pageParam }) => ok(api.GET("/api/approvals", { ...commas, signal, params: { query: { limit: 50, ...(which === "pending" ? { status: ["PENDING"], sort: "expires_at" } : { status: ["APPROVED", "REJECTED", "EXPIRED", "SUPERSEDED"] }), ...(pageParam ? { cursor: pageParam } : {}) } } })),
+    queryFn: ({ signal, pageParam }) => ok(api.GET("/api/approvals", { ...commas, signal, params: { query: { limit: 50, ...(run ? { workflow_run_id: run } : {}), ...(which === "pending" ? { status: ["PENDING"], sort: "expires_at" } : { status: ["APPROVED", "REJECTED", "EXPIRED", "SUPERSEDED"] }), ...(pageParam ? { cursor: pageParam } : {}) } } })),
     getNextPageParam: (last) => last.next_cursor,
     placeholderData: keepPreviousData,
   });

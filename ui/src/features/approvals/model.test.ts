@@ -1,6 +1,9 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
+import { ko } from "../../text/approvals/ko";
 import type { Approval } from "./api";
-import { barOf, barredOf, bulkBarOf, differs, oneKind, rowChanges } from "./model";
+import { barOf, barredOf, bulkBarOf, differs, labelOf, oneKind, rowChanges } from "./model";
 
 const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", author: null, approvers: [], decisions: [], delegations: [] }) as unknown as Approval; // only what is read here
 
@@ -50,4 +53,13 @@ it("tells requests that look alike apart", () => {
   expect(list.map((a) => differs(a, list))).toEqual(["Day Monday", "Day Tuesday", null]);
   const same = [of("job_1", "Monday"), of("job_2", "Monday")];
   expect(same.map((a) => differs(a, same))).toEqual(["job_1", "job_2"]);
+});
+
+it("names the fields of a job's approval as the server does, and those of others as they are", () => {
+  const go = readFileSync(join(import.meta.dirname, "..", "..", "..", "..", "internal", "job", "approve.go"), "utf8");
+  const fields = [...go.matchAll(/add\("(\w+)", "([^"]+)"/g)].map(([, name, label]) => ({ name, label }) as Approval["fields"][number]);
+  expect(fields.map((x) => x.name)).toEqual(["job_type", "template_id", "template_version", "directive", "trigger"]);
+  for (const x of fields) expect(labelOf(x)).toBe(x.label);
+  expect([ko.fJobType, ko.fTemplate, ko.fTemplateVersion, ko.fDirective, ko.fTrigger].join("")).toMatch(/^[\p{Script=Hangul} ]+$/u);
+  expect(labelOf({ name: "trigger", label: "What pulls it" } as Approval["fields"][number])).toBe("What pulls it");
 });

@@ -1,6 +1,7 @@
 // What an approval is about and who may decide it, as far as the page can tell; the
 // server alone decides.
 import type { JsonSchema } from "../../kit/schema";
+import { t } from "../../text/approvals";
 import type { Approval } from "./api";
 
 /** A row of the table beside what it was in the request before. */
@@ -84,7 +85,7 @@ export function differs(a: Approval, list: readonly Approval[]): string | null {
   const alike = list.filter((b) => b !== a && b.title === a.title && b.kind === a.kind && b.node_id === a.node_id && b.requested_by === a.requested_by);
   if (alike.length === 0) return null;
   const own = a.fields.filter((f) => f.name !== "workflow" && alike.some((b) => b.fields.find((x) => x.name === f.name)?.value !== f.value));
-  return own.slice(0, 3).map((f) => `${f.label} ${f.value}`).join(" · ") || (a.workflow_run_id ?? a.subject.id);
+  return own.slice(0, 3).map((f) => `${labelOf(f)} ${f.value}`).join(" · ") || (a.workflow_run_id ?? a.subject.id);
 }
 
 /** Whether all are of one kind. */
@@ -138,4 +139,16 @@ export function formSchema(a: Approval): JsonSchema | null {
 /** What the form begins with. */
 export function formStart(a: Approval): Record<string, unknown> {
   return Object.fromEntries(Object.entries(a.form as Record<string, Declared>).filter(([, d]) => d.default !== undefined).map(([k, d]) => [k, d.default]));
+}
+
+// The server's own fields, which it names in English; others are named by who asks.
+const own = {
+  workflow: ["Workflow", "fWorkflow"], version: ["Version", "fVersion"], node: ["Node", "fNode"], summary: ["Summary", "fSummary"], schedule: ["Schedule", "fSchedule"], nominal_at: ["Planned for", "fNominal"], source: ["Because of", "fSource"],
+  job_type: ["Job type", "fJobType"], template_id: ["Template", "fTemplate"], template_version: ["Version of the template", "fTemplateVersion"], directive: ["Directive", "fDirective"], trigger: ["Trigger", "fTrigger"],
+} as const;
+
+/** The name of a field, in the page's language where it is one of the server's own. */
+export function labelOf(f: Approval["fields"][number]): string {
+  const known = f.name in own ? own[f.name as keyof typeof own] : null;
+  return known && f.label === known[0] ? t(known[1]) : f.label;
 }

@@ -19,11 +19,11 @@ import { t } from "../../text/queue";
 import { t as words } from "../../text/runs";
 import { listRuns, mergeRuns, stateOf } from "../runs/data";
 import { EventsTab } from "../runs/tabs";
-import { triggerOf } from "../runs/words";
+import { failureText, triggerOf } from "../runs/words";
 import { holderName, Holders } from "./holders";
 import { nextAttempt, priorityText, type Job, type Row } from "./model";
 import { menuOf, Named, ParkedLink, type RowActions } from "./Row";
-import { detailText, lockOf, parkedOn, whyText } from "./why";
+import { detailText, heldText, lockOf, parkedOn, whyText } from "./why";
 
 /** All there is to know of a job that waits. */
 export function JobDrawer({ row, still, why, actions, onClose }: { row: Extract<Row, { kind: "job" }>; still: boolean; why: string; actions: RowActions; onClose: () => void }) {
@@ -115,8 +115,8 @@ function facts(job: Job): (readonly [string, ReactNode])[] {
     ...maybe(job.start_deadline, t("deadline"), () => <Time at={job.start_deadline} clock />),
     ...maybe(job.timeout, t("timeout"), () => <Duration of={job.timeout} />),
     [t("attemptsInAll"), <span key="r">{r.max_attempts}{r.max_attempts > 1 ? <>; {t("retryDelay")}: <Duration of={r.initial} /></> : null}{again > 0 ? `; ${t("nextAttempt", { n: again })}` : null}</span>],
-    ...maybe(job.error, words("errorField"), () => `${job.error?.code ?? ""}: ${job.error?.message ?? ""}`),
-    ...maybe(job.hold, t("hold"), () => job.waiting?.detail ?? ""),
+    ...maybe(job.error, words("errorField"), () => (job.error ? `${job.error.code}: ${failureText(job.error)}` : "")),
+    ...maybe(job.hold, t("hold"), () => heldText(job.waiting?.detail ?? "")),
     ...maybe(labels.length > 0, words("labels"), () => <span className="flex flex-wrap gap-1">{labels.map(([k, v]) => <Chip key={k} mono>{k}:{v}</Chip>)}</span>),
     [words("createdBy"), <span key="b">{who(job.created_by)} · {by.word} · <Time at={job.created_at} /></span>],
     ...maybe(job.template_id, words("template"), () => <Link to="/templates" search={{ open: job.template_id ?? "" }} className="text-accent hover:underline">{job.template_id}</Link>),

@@ -24,6 +24,12 @@ export function detailText(w: NonNullable<Job["waiting"]>, holder: string): stri
   return w.holder && holder ? w.detail.replaceAll(w.holder, () => holder) : w.detail;
 }
 
+/** Why a job is held: the words of who held it, or that nobody gave any, in the page's language. */
+export function heldText(detail: string): string {
+  const m = /^held(?: when it was added)? by (.+)$/.exec(detail);
+  return m ? t("heldBy", { who: m[1] ?? "", text: detail }) : detail;
+}
+
 /** "held", "not before 09:00" and so on; "" = it does not wait. holder: how its holder is named. */
 export function whyText(job: Pick<Job, "waiting" | "run_at"> & { locks?: readonly string[] }, now: number, holder = ""): string {
   const w = job.waiting;

@@ -16,7 +16,7 @@ import { listRuns, runQuery, stateOf, type Run } from "./data";
 import { DiffView } from "./DiffView";
 import { tookMs } from "./SparkBar";
 import { trouble } from "./RunRows";
-import { triggerOf } from "./words";
+import { failureText, triggerOf } from "./words";
 
 /** This run beside another: what differs in facts, input and results. Without an id, other runs of the kind to choose from. */
 export function Compare({ run, other, onPick, onClose }: { run: Run; other: string; onPick: (id: string) => void; onClose: () => void }) {
@@ -66,7 +66,7 @@ function facts(r: Run): (readonly [label: string, text: string, shown?: ReactNod
     [t("colAttempt"), String(r.attempt)],
     [t("exitCode"), r.exit_code === null ? "–" : String(r.exit_code)],
     [t("tokensStat"), `${r.tokens.prompt === null ? "–" : num(r.tokens.prompt)} / ${r.tokens.completion === null ? "–" : num(r.tokens.completion)}`],
-    [t("errorField"), r.error ? `${r.error.code}: ${r.error.message}` : "–"],
+    [t("errorField"), r.error ? `${r.error.code}: ${failureText(r.error)}` : "–"],
     [t("tabArtifacts"), list(r.artifacts)],
     [t("labels"), Object.entries(r.labels).map(([k, v]) => `${k}:${v}`).sort().join(", ") || "–"],
   ];

@@ -24,7 +24,7 @@ import { RunActions, useWhyNoRepeat } from "./RunActions";
 import { tookMs } from "./SparkBar";
 import { Details, EventsTab, InputTab, OutputTab, WebhooksTab } from "./tabs";
 import { Timeline } from "./Timeline";
-import { reasonText, triggerOf } from "./words";
+import { failureText, reasonText, triggerOf } from "./words";
 
 const tabs = ["log", "input", "output", "artifacts", "events", "webhooks"] as const;
 const url = { tab: oneOf(...tabs), artifact: text, with: text };
@@ -159,7 +159,7 @@ function Outcome({ run, job }: { run: Run; job: Job | undefined }) {
   );
   if (state === "SKIPPED") return box("idle", t("skippedTitle"), reasonText(run.reason));
   if (state === "CANCELLED") return box("idle", t("cancelledTitle"), [job?.cancelled_by ? t("cancelledBy", { who: job.cancelled_by }) : t("cancelledText"), run.error?.message].filter(Boolean).join(" "), undefined);
-  if (state === "FAILED" && run.error) return box("bad", t("failedTitle"), <>{run.error.message}{run.error.code === "outcome_unknown" ? `\n${t("outcomeUnknown")}` : ""}</>, run.error.code);
+  if (state === "FAILED" && run.error) return box("bad", t("failedTitle"), <>{failureText(run.error)}{run.error.code === "outcome_unknown" ? `\n${t("outcomeUnknown")}` : ""}</>, run.error.code);
   if (run.active && job?.cancel_requested_at) return box("warn", t("cancel"), <CancelAsked at={job.cancel_requested_at} />);
   if (state === "WAITING") return box("warn", stateLook("WAITING").word, t("waitingNow"));
   return null;

@@ -30,7 +30,25 @@ export function triggerOf(run: Pick<Run, "trigger" | "created_by" | "source">): 
 export function reasonText(reason: string | null): string {
   if (reason === "deadline") return t("reasonDeadline");
   if (reason === "group_stopped") return t("reasonGroup");
+  if (reason === "approval_rejected") return t("reasonRejected");
+  if (reason === "approval_expired") return t("reasonExpired");
   return reason || t("reasonUnknown");
+}
+
+// What the server says of the commonest failures, by their codes.
+const failures = {
+  exit_nonzero: /^exit code (-?\d+)$/,
+  killed_by_signal: /^killed by (.+)$/,
+  timeout: /^the (?:attempt|work) took longer than (\S+)$/,
+  interrupted: /^(interrupted by server restart)$/,
+  outcome_unknown: /^(interrupted by server restart); whether the work took effect is unknown$/,
+} as const;
+
+/** Why something failed, in the page's language; the server's own words where they say more than the code. */
+export function failureText({ code, message }: { code: string; message: string }): string {
+  const known = (Object.keys(failures) as (keyof typeof failures)[]).find((c) => c === code);
+  const what = known && failures[known].exec(message)?.[1];
+  return known && what !== undefined ? t(`fail_${known}`, { what, text: message }) : message;
 }
 
 /** The first line of a text. */

@@ -23,7 +23,7 @@ import { FireTable } from "./Fires";
 import { joinCommand } from "./form";
 import { calendarText, NextRun } from "./List";
 import { sentence } from "./sentence";
-import { instantText, isMissed, localText, missedReasons, reasonWord, sourceWord } from "./words";
+import { instantText, isMissed, localText, missedReasons, reasonWord, sourceWord, warningText } from "./words";
 
 const shape = { tab: oneOf("next", "history", "versions"), show: oneOf("", "run", "skip", "missed"), edit: flag };
 
@@ -91,7 +91,7 @@ function Shown({ s }: { s: Schedule }) {
 }
 
 function Notices({ s }: { s: Schedule }) {
-  const list = s.warnings.map((w) => w.detail);
+  const list = s.warnings.map(warningText);
   if (s.state === "paused") list.unshift([t("pausedBy", { who: s.state_by ?? t("itself") }), s.state_reason].filter(Boolean).join(": "));
   if (s.skip_next.length > 0) list.push(t("willSkip", { n: s.skip_next.length, until: instantText(s.skip_next.at(-1) ?? "") }));
   if (list.length === 0) return null;

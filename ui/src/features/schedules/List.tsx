@@ -20,6 +20,7 @@ import { listQuery, type Schedule } from "./api";
 import { Editor } from "./Editor";
 import { FewFires, ResultStrip, type Clock } from "./Fires";
 import { sentence } from "./sentence";
+import { warningText } from "./words";
 
 const shape = { q: text, state: oneOf("", "active", "paused", "finished"), clock: oneOf("schedule", "mine"), new: flag };
 
@@ -98,7 +99,7 @@ function NameCell({ s, clock }: { s: Schedule; clock: Clock }) {
         <Link to="/schedules/$id" params={{ id: s.schedule_id }} className="font-medium [overflow-wrap:anywhere] hover:underline">{s.name}</Link>
         {s.state === "paused" ? <Badge tone="warn">{t("paused")}</Badge> : s.state === "finished" ? <Badge>{t("finished")}</Badge> : null}
         {s.execution_mode === "APPROVAL_REQUIRED" ? <Badge tone="info">{t("asksFirst")}</Badge> : null}
-        {s.warnings.length > 0 ? <Badge tone="warn" title={s.warnings.map((w) => w.detail).join("\n")}>{t("warnings", { n: s.warnings.length })}</Badge> : null}
+        {s.warnings.length > 0 ? <Badge tone="warn" title={s.warnings.map(warningText).join("\n")}>{t("warnings", { n: s.warnings.length })}</Badge> : null}
         {s.claimed_by ? <Badge tone="idle" title={t("claimedUntil", { at: s.claimed_until ?? "" })}>{t("claimedBy", { who: s.claimed_by.split(":")[0] ?? "" })}</Badge> : null}
       </div>
       <div className="text-xs text-dim">{sentence(s.trigger, s.summary)}</div>

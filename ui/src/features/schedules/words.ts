@@ -21,6 +21,18 @@ export const markWord = from({ dst_moved: "mMoved", dst_repeated: "mRepeated", s
 /** What made a run. */
 export const sourceWord = from({ schedule: "sSchedule", catch_up: "sCatchUp", backfill: "sBackfill", manual: "sManual", event: "sEvent" });
 
+const warnings = {
+  calendar_expires: /calendar (.+) is known up to ([\d-]+) only/, calendar_expired: /calendar (.+) is known up to ([\d-]+) only/, unverified: /()()/, never_fires: /()()/,
+  trigger_unusable: /^it cannot fire: (.*)()$/s, clock_ahead: /up to ()(\S+) is decided/,
+} as const;
+
+/** What somebody should look at, by its code; the server's own words for another. */
+export function warningText({ code, detail }: { code: string; detail: string }): string {
+  const known = (Object.keys(warnings) as (keyof typeof warnings)[]).find((c) => c === code);
+  const m = known && warnings[known].exec(detail);
+  return known && m ? t(`warn_${known}`, { text: detail, what: m[1] ?? "", date: m[2] ?? "" }) : detail;
+}
+
 /** The reasons that mean that no server decided in time. */
 export const missedReasons: readonly string[] = ["missed", "missed_window", "coalesced", "catch_up_limit"];
 

@@ -28,6 +28,11 @@ export function Models() {
   );
 }
 
+// Why a server cannot be used, by its code; the server's own words for another.
+function awayText(code: string, detail: string): string {
+  return code === "llm_unreachable" || code === "llm_timeout" ? t(`away_${code}`, { text: detail }) : detail;
+}
+
 function One({ server: s, busy, onTest }: { server: Server; busy: boolean; onTest: () => void }) {
   const columns: Column<Model>[] = [
     { id: "name", head: t("model"), cell: (m) => <span className="inline-flex items-center gap-2"><span className="font-medium">{m.name}</span>{s.loaded.some((l) => l.name === m.name) ? <Badge tone="info">{t("inMemory")}</Badge> : null}{m.remote ? <Badge tone="warn">{t("remote")}</Badge> : null}</span> },
@@ -40,7 +45,7 @@ function One({ server: s, busy, onTest }: { server: Server; busy: boolean; onTes
       <p className="flex flex-wrap gap-x-4 pb-2 text-sm text-dim">
         <code className="font-mono text-xs leading-5">{s.url}</code><span>{s.kind}</span>{s.version ? <span>{t("version")} {s.version}</span> : null}{s.latency_ms === null ? null : <span>{t("latency")} {duration(s.latency_ms)}</span>}<span className="text-faint">{t("checked")} <Time at={s.checked_at} /></span>
       </p>
-      {s.detail ? <p className="pb-2 text-sm text-bad">{s.detail}</p> : null}
+      {s.detail ? <p className="pb-2 text-sm text-bad">{awayText(s.code ?? "", s.detail)}</p> : null}
       {s.models.length > 0 ? <Table label={`${t("models")} ${s.name}`} columns={columns} rows={s.models} id={(m) => m.name} /> : s.status === "ok" ? <div className="max-w-xl"><p className="pb-1 text-sm text-dim">{t("noModels")}. {t("pull")}</p><Command text="ollama pull qwen3:8b" /></div> : null}
     </Section>
   );

@@ -12,6 +12,7 @@ import { Time } from "../../kit/Values";
 import { shownZone } from "../../kit/zonechoice";
 import { t } from "../../text/welcome";
 import { sentence } from "../schedules/sentence";
+import { remarkText } from "./remark";
 
 type Line = Schema<"CrontabLine">;
 
@@ -27,12 +28,13 @@ export function Crontab() {
   const body = { text, ...(system ? { system } : {}), ...(prefix ? { prefix } : {}), ...(zone ? { timezone: zone } : {}) };
   const preview = useChange(() => ok(api.POST("/api/import/crontab", { body })), { form: true, done: () => { setLeft(new Set()); setMade(null); } });
   const lines = preview.data?.items ?? [];
+  const settings = preview.data?.remarks ?? [];
   const taken = lines.filter((l) => l.status === "new" && l.schedule && !left.has(l.line));
   const create = useChange(async () => {
     const out = { n: 0, refused: [] as string[] };
     for (const l of taken) {
       try {
-        await ok(api.POST("/api/schedules", { body: l.schedule as Schema<"ScheduleInput"> }));
+        await ok(api.POST("/api/schedules", { body: { ...(l.schedule as Schema<"ScheduleInput">), pause_reason: t("cronHeld") } }));
         out.n++;
       } catch (e) {
         const p = problemOf(e);
@@ -60,6 +62,7 @@ export function Crontab() {
           <CopyAs action={{ cli: `crontab -l | runsheet import crontab - --timezone ${zone}`, method: "POST", path: "/api/import/crontab", body }} />
         </div>
       </form>
+      {settings.length > 0 ? <ul>{settings.map((r, i) => <li key={i} className="text-xs text-warn">{t("cronLine")} {r.line}: {remarkText(r)}</li>)}</ul> : null}
       {preview.data ? (
         lines.length === 0 ? <p className="text-sm text-dim">{t("cronNothing")}</p> : (
           <>
@@ -90,8 +93,8 @@ function Item({ line: l, taken, onTake }: { line: Line; taken: boolean; onTake: 
       <div className="min-w-0 grow">
         <p className="flex flex-wrap items-center gap-x-3"><span className="font-medium">{l.name ?? `${t("cronLine")} ${l.line}`}</span><Badge tone={words[l.status].tone}>{words[l.status].word}</Badge><span className="text-dim">{sentence(l.schedule?.trigger, l.summary ?? "")}</span>{l.next_run_at ? <span className="text-faint">{t("cronNext")} <Time at={l.next_run_at} /></span> : null}</p>
         {l.command ? <code className="block truncate font-mono text-xs text-faint">{l.command}</code> : null}
-        {l.error ? <p className="text-bad">{l.error}</p> : null}
-        {l.warnings.map((w) => <p key={w} className="text-xs text-warn">{w}</p>)}
+        {l.problem ? <p className="text-bad">{l.problem.column ? `${t("cronColumn", { n: l.problem.column })} ` : ""}{remarkText(l.problem)}</p> : null}
+        {l.remarks.map((r, i) => <p key={i} className="text-xs text-warn">{remarkText(r)}</p>)}
       </div>
     </li>
   );

@@ -11,6 +11,7 @@ import { Table } from "../../kit/Table";
 import { clockTime } from "../../kit/format";
 import { Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
+import { toldText } from "./look";
 import { CheckpointJson } from "./NodeDrawer";
 import type { LiveRun } from "./queries";
 import { newestFirst, over, type RunDocument } from "./runstate";
@@ -66,7 +67,7 @@ export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
             <Clock at={l.at} now={now} />
             <span className="w-28 shrink-0"><StateChip bare state={l.to} /></span>
             <span className="min-w-0 [overflow-wrap:anywhere]">{l.node || <span className="text-dim">{t("theRun")}</span>}</span>
-            {l.reason ? <span className="min-w-0 text-dim [overflow-wrap:anywhere]">{l.reason}</span> : null}
+            {l.reason ? <span className="min-w-0 text-dim [overflow-wrap:anywhere]">{toldText(l.reason)}</span> : null}
           </li>
         </Fragment>
       ))}

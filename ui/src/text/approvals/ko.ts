@@ -3,7 +3,7 @@ import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
   title: "승인", show: "표시", pending: "대기 중", decided: "결정됨", empty: "기다리는 것이 없습니다", emptyText: "실행하기 전에 사람의 결정이 필요한 것이 여기에 표시됩니다.", noneDecided: "아직 결정된 것이 없습니다", more: "더 보기",
-  ofRun: "워크플로 실행 {id}", allRuns: "모든 승인 보기", notAmong: "목록의 처음 {n}개에는 없습니다", searchOn: "계속 찾기",
+  ofRun: "워크플로 실행 {id}", allRuns: "모든 승인 보기", noneOfRun: "이 실행에서 기다리는 승인이 없습니다", noneOfRunDecided: "이 실행에서 결정된 승인이 없습니다",
   kindWorkflow: "워크플로 {name}, {node} 단계", kindJob: "작업", by: "{who} 요청", round: "요청 {n}", count: "승인 {n}/{m}", left: "{time} 남음", over: "만료됨", expiresAt: "{at} 만료", expires: "만료",
   summary: "일어날 일", table: "행", yes: "예", no: "아니요", was: "이전: {value}", rowsChanged: "이전 요청과 다른 행 {n}개",
   people: "사람과 규칙", needed: "필요", who: "승인할 수 있는 사람", everybody: "승인자나 관리자 역할이 있는 모든 사람", notWho: "승인할 수 없는 사람", versionBy: "버전을 쓴 사람", ruleBy: "일정을 쓰거나 토큰을 만든 사람", onExpire: "만료되면", asksAgain: "다시 요청, 최대 {n}번", endsIt: "기다리던 것이 실행되지 않고 끝남", about: "대상", openWorkflowRun: "워크플로 실행 열기",
@@ -16,4 +16,5 @@ export const ko: Like<typeof en> = {
   didApprove: "승인했습니다", didReject: "거절했습니다", didAskAgain: "다시 요청했습니다", barScope: "이 역할은 승인을 결정할 수 없습니다. 승인자나 관리자가 할 수 있습니다.", barSelf: "직접 요청한 것이므로 다른 사람이 승인해야 합니다.", barVersion: "{who}이(가) 시작한 워크플로의 버전을 직접 썼습니다. 승인자나 관리자 역할이 있는 다른 사람이 승인해야 합니다. 거절은 할 수 있습니다.", barRule: "요청한 일정을 직접 썼거나 토큰을 직접 만들었습니다({who}). 승인자나 관리자 역할이 있는 다른 사람이 승인해야 합니다. 거절은 할 수 있습니다.", barApprovers: "{who}만 승인할 수 있습니다. 거절은 할 수 있습니다.", barAlready: "이미 승인했습니다.", barForm: "값을 입력해야 합니다. 요청 페이지에서 승인하세요.", barOver: "만료되었습니다.",
   selectOne: "{title} 선택", approveSelected: "선택한 요청 승인", clear: "선택 해제", oneKind: "같은 종류의 요청만 함께 승인할 수 있습니다.",
   bulkTitle: "요청 {n}개 승인", bulkText: "하나씩 읽으세요. 요청은 각각 따로 결정되며, 여기 보이는 내용 그대로일 때만 승인됩니다. 되돌릴 수 없습니다.", bulkApprove: "{n}개 승인", leftOut: "제외됨", notApproved: "승인되지 않음", bulkDone: "{m}개 중 {n}개 승인됨",
+  fJobType: "작업 유형", fTemplate: "템플릿", fTemplateVersion: "템플릿 버전", fDirective: "지침", fTrigger: "트리거",
 };

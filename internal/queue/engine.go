@@ -128,6 +128,8 @@ type Engine struct {
 	// interrupted is by tenant.
 	interrupted map[string]Interruptions
 
+	ends ends
+
 	// affine says that the last claim went by model_affinity.
 	affine atomic.Bool
 
@@ -159,6 +161,7 @@ func New(o Options) *Engine {
 		o: o, log: o.Logger, quiet: quiet{clock: o.Clock}, wake: make(chan struct{}, 1),
 		active: map[string]*attempt{}, calls: map[string]*call{}, interrupted: map[string]Interruptions{},
 		ready: make(chan struct{}), closed: make(chan struct{}), over: make(chan struct{}),
+		ends: ends{write: o.Store.Jobs.Finish},
 	}
 }
 

@@ -1,6 +1,8 @@
 package portable
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -72,4 +74,109 @@ func inChunks[T any](e Engine, columns int, list []T, f func(part []T) error) er
 		list = list[size:]
 	}
 	return nil
+}
+
+// table is where rows are inserted.
+type table struct {
+	name    string
+	columns []column
+	// tail follows the rows, such as what to do with those that are there.
+	tail string
+}
+
+// column is a column that holds whole numbers, or texts.
+type column struct {
+	name   string
+	number bool
+}
+
+// tableOf describes a table; the names of columns that hold numbers end with "#".
+func tableOf(name, tail string, columns ...string) table {
+	t := table{name: name, tail: tail}
+	for _, c := range columns {
+		plain, number := strings.CutSuffix(c, "#")
+		t.columns = append(t.columns, column{plain, number})
+	}
+	return t
+}
+
+func (t table) names() string {
+	var b strings.Builder
+	for i, c := range t.columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(c.name)
+	}
+	return b.String()
+}
+
+// maxInsert bounds the rows that are inserted in one statement column by column.
+const maxInsert = 1000
+
+// insert adds rows, in their order, with the next statements. Their values are strings
+// and, in columns of numbers, int and int64.
+func (d *db) insert(ctx context.Context, tx Tx, t table, list [][]any) error {
+	if !d.Columnwise() {
+		return inChunks(d, len(t.columns), list, func(part [][]any) error {
+			r := newRows(len(t.columns))
+			for _, values := range part {
+				r.add(values...)
+			}
+			return tx.Later(ctx, `INSERT INTO `+t.name+` (`+t.names()+`) VALUES `+r.String()+t.tail, r.args...)
+		})
+	}
+	var q strings.Builder
+	q.WriteString(`INSERT INTO ` + t.name + ` (` + t.names() + `) SELECT * FROM unnest(`)
+	for i, c := range t.columns {
+		if i > 0 {
+			q.WriteString(", ")
+		}
+		kind := "text"
+		if c.number {
+			kind = "bigint"
+		}
+		fmt.Fprintf(&q, "$%d::%s[]", i+1, kind)
+	}
+	// With a name, so that a tail may say that it means the table.
+	q.WriteString(`) AS added` + t.tail)
+	for len(list) > 0 {
+		part := list[:min(len(list), maxInsert)]
+		list = list[len(part):]
+		args := make([]any, len(t.columns))
+		for i, c := range t.columns {
+			if c.number {
+				args[i] = numbersOf(part, i)
+			} else {
+				args[i] = textsOf(part, i)
+			}
+		}
+		if err := tx.Later(ctx, q.String(), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func textsOf(list [][]any, i int) []string {
+	out := make([]string, len(list))
+	for n, row := range list {
+		out[n] = row[i].(string)
+	}
+	return out
+}
+
+func numbersOf(list [][]any, i int) []int64 {
+	out := make([]int64, len(list))
+	for n, row := range list {
+		switch v := row[i].(type) {
+		case int:
+			out[n] = int64(v)
+		case int64:
+			out[n] = v
+		default:
+			panic(fmt.Sprintf("portable: %T in a column of numbers", v))
+		}
+	}
+	return out
 }

@@ -102,16 +102,13 @@ func leaveRun(ctx context.Context, tx Tx, r run.Run) error {
 	if res.ExitCode != nil {
 		exit = *res.ExitCode
 	}
-	n, err := tx.Exec(ctx, `UPDATE runs SET instance_id = '', pid = 0, pid_start = '',
+	err := tx.Ask(ctx, stillActive(r), `UPDATE runs SET instance_id = '', pid = 0, pid_start = '',
 		exit_code = $1, outputs = $2, tokens = $3, stage = $4, done = $5, total = $6, log_bytes = $7, log_truncated = $8
-		WHERE run_id = $9 AND epoch = $10 AND `+activeRun,
+		WHERE run_id = $9 AND epoch = $10 AND `+activeRun+` RETURNING 1`,
 		exit, encode(res.Outputs), encode(res.Tokens), res.Progress.Stage, res.Progress.Done, res.Progress.Total,
 		res.LogBytes, flag(res.LogTruncated), r.ID, r.Epoch)
 	if err != nil {
 		return fmt.Errorf("suspend run: %w", err)
-	}
-	if n == 0 {
-		return fault.Newf(fault.InternalError, "run %s is not active although its job is running", r.ID)
 	}
 	return nil
 }

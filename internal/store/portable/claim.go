@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,6 @@ import (
 	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
-	"github.com/runsheet/runsheet/internal/webhook"
 )
 
 // housekeeping is how many delayed jobs and deadlines one claim deals with.
@@ -264,8 +264,8 @@ func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance str
 		return nil, fmt.Errorf("next epochs: %w", err)
 	}
 	// In the order of their ids, so that two which lock several do not wait for each other.
-	marks, args := values(ids)
-	js, err := queryJobs(ctx, tx, `job_id IN (`+marks+`) ORDER BY job_id`+s.ForUpdate(), args...)
+	cond, args := s.OneOf("job_id", 1, ids)
+	js, err := queryJobs(ctx, tx, cond+` ORDER BY job_id`+s.ForUpdate(), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs to claim: %w", err)
 	}
@@ -282,7 +282,11 @@ func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance str
 	// In the order of the decision, and so are the epochs.
 	slices.SortFunc(js, func(a, b job.Job) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
 	out := make([]store.Claimed, 0, len(js))
+	var changes []job.Change
+	var begun []run.Run
 	var told []*announcement
+	var rows [][]any
+	heard := map[string]*listeners{}
 	for i, j := range js {
 		epoch := last - int64(len(js)-1-i)
 		ch, err := job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch})
@@ -290,28 +294,43 @@ func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance str
 			return nil, err
 		}
 		// Before's epoch is the old one, and is compared.
-		if err := askRow(ctx, tx, ch); err != nil {
-			return nil, err
-		}
+		changes = append(changes, ch)
 		c := store.Claimed{Job: ch.After}
 		if j.Resuming {
 			c.Run, err = resumeRun(ctx, tx, ch.After)
 		} else {
 			c.Run = runOf(ch.After)
-			err = insertRun(ctx, tx, c.Run)
+			begun = append(begun, c.Run)
 		}
 		if err != nil {
 			return nil, err
 		}
-		a, err := askAbout(ctx, tx, ch.Emit, deltaText(ch.Before.Spot(), ch.After.Spot()), webhook.Subject{Job: &ch.After})
-		if err != nil {
-			return nil, err
+		if heard[j.Tenant] == nil {
+			heard[j.Tenant] = &listeners{}
 		}
+		var a *announcement
+		a, rows = announceTo(heard[j.Tenant], ch, rows)
 		told = append(told, a)
-		if err := takeLocks(ctx, tx, j.Needs().Locks, j.ID, c.Run, now); err != nil {
+		out = append(out, c)
+	}
+	if err := s.askRows(ctx, tx, changes); err != nil {
+		return nil, err
+	}
+	if err := s.insertRuns(ctx, tx, begun); err != nil {
+		return nil, err
+	}
+	if err := s.insert(ctx, tx, eventsTable, rows); err != nil {
+		return nil, fmt.Errorf("announce claims: %w", err)
+	}
+	for _, tenant := range slices.Sorted(maps.Keys(heard)) {
+		if err := s.askListeners(ctx, tx, tenant, nil, heard[tenant]); err != nil {
 			return nil, err
 		}
-		out = append(out, c)
+	}
+	for i, j := range js {
+		if err := takeLocks(ctx, tx, j.Needs().Locks, j.ID, out[i].Run, now); err != nil {
+			return nil, err
+		}
 	}
 	if err := tx.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)

@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"github.com/runsheet/runsheet/internal/fault"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/rank"
+	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
-	"github.com/runsheet/runsheet/internal/webhook"
 )
 
 // This file ends attempts, those that end at the same time in one transaction. It locks
@@ -209,20 +210,24 @@ func (s jobs) writeEnds(ctx context.Context, tx Tx, list []*closing, at time.Tim
 	if err := s.writeLastSteps(ctx, tx, list, at); err != nil {
 		return err
 	}
+	var changes []job.Change
+	var over []run.Run
 	for _, one := range list {
-		if err := askRow(ctx, tx, one.Job); err != nil {
-			return fmt.Errorf("end an attempt: %w", err)
-		}
-		write := endRun
-		if one.Job.After.Resuming {
-			write = leaveRun
-		}
-		if err := write(ctx, tx, one.Run.After); err != nil {
+		changes = append(changes, one.Job)
+		if !one.Job.After.Resuming {
+			over = append(over, one.Run.After)
+		} else if err := leaveRun(ctx, tx, one.Run.After); err != nil {
 			return err
 		}
 		if err := s.endWorkflow(ctx, tx, one); err != nil {
 			return err
 		}
+	}
+	if err := s.askRows(ctx, tx, changes); err != nil {
+		return err
+	}
+	if err := s.endRuns(ctx, tx, over); err != nil {
+		return err
 	}
 	if err := s.clearBehind(ctx, tx, list); err != nil {
 		return err
@@ -394,13 +399,8 @@ func (s jobs) announceEnds(ctx context.Context, tx Tx, list []*closing) (map[str
 				tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
 			}
 		}
-		moved := deltaText(one.Job.Before.Spot(), j.Spot())
-		if moved != "" && len(one.Job.Emit) == 0 {
+		if len(one.Job.Emit) == 0 && deltaText(one.Job.Before.Spot(), j.Spot()) != "" {
 			return nil, fmt.Errorf("job %s changed its place, and nothing tells of it", j.ID)
-		}
-		for _, e := range one.Job.Emit {
-			rows = append(rows, eventRow(e, moved))
-			moved = ""
 		}
 		if heard[j.Tenant] == nil {
 			heard[j.Tenant] = &listeners{}
@@ -408,7 +408,7 @@ func (s jobs) announceEnds(ctx context.Context, tx Tx, list []*closing) (map[str
 		if j.State.Terminal() {
 			over[j.Tenant] = append(over[j.Tenant], j.ID)
 		}
-		one.told = &announcement{one.Job.Emit, webhook.Subject{Job: &one.Job.After}, heard[j.Tenant].wants}
+		one.told, rows = announceTo(heard[j.Tenant], one.Job, rows)
 	}
 	if err := s.insert(ctx, tx, eventsTable, rows); err != nil {
 		return nil, fmt.Errorf("announce ends: %w", err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/webhook"
 )
 
@@ -60,6 +61,17 @@ func (d *db) askListeners(ctx context.Context, tx Tx, tenant string, over []stri
 		return fmt.Errorf("ask who listens: %w", err)
 	}
 	return nil
+}
+
+// announceTo makes the announcement of a change of a job to those who will be asked, and
+// adds its events to rows.
+func announceTo(l *listeners, c job.Change, rows [][]any) (*announcement, [][]any) {
+	moved := deltaText(c.Before.Spot(), c.After.Spot())
+	for _, e := range c.Emit {
+		rows = append(rows, eventRow(e, moved))
+		moved = ""
+	}
+	return &announcement{c.Emit, webhook.Subject{Job: &c.After}, l.wants}, rows
 }
 
 func (l *listeners) hook(t event.Type) bool { return l.hooks[string(t)] || l.hooks["*"] }

@@ -214,6 +214,9 @@ func (s jobs) writeEnds(ctx context.Context, tx Tx, list []*closing, at time.Tim
 	var over []run.Run
 	for _, one := range list {
 		changes = append(changes, one.Job)
+		if one.Job.After.Crashes > one.Job.Before.Crashes { // it may have been taken over from a server that lives
+			tx.Hint(store.Hint{Topic: store.HintStop, ID: one.Job.After.ID})
+		}
 		if !one.Job.After.Resuming {
 			over = append(over, one.Run.After)
 		} else if err := leaveRun(ctx, tx, one.Run.After); err != nil {

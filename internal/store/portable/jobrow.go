@@ -14,6 +14,7 @@ import (
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 const (
@@ -152,6 +153,9 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 	}
 	if n == 0 {
 		return "", false, nil
+	}
+	if b.State == job.Running && (a.State != job.Running || !a.CancelAskedAt.Equal(b.CancelAskedAt)) {
+		tx.Hint(store.Hint{Topic: store.HintStop, ID: a.ID})
 	}
 	if err := rework(ctx, tx, b, a); err != nil {
 		return "", false, err

@@ -154,7 +154,7 @@ func (f *Feed) listen(hints <-chan store.Hint, tenants <-chan string) {
 			case store.HintAll:
 				f.wake("")
 				h.ID = ""
-			case store.HintQueue, store.HintJob, store.HintOutbox, store.HintApprovals, store.HintPlans:
+			case store.HintQueue, store.HintJob, store.HintStop, store.HintOutbox, store.HintApprovals, store.HintPlans:
 				continue // each event has a hint of its own
 			}
 			if f.o.Bus != nil && !h.Remote {

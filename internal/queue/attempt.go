@@ -243,22 +243,24 @@ func text(s string, n int) string {
 	return s
 }
 
-// prepare makes the private folder and reads the checkpoint, but for a durable type. A full disk or an
+// prepare makes the private folder of a type that works in one, and reads what the
+// attempt before has saved, but for a durable type, which has its own state. A full disk or an
 // absent database is not the job's fault and must not use up its attempts, so
 // it is waited for until ctx ends.
-func (e *Engine) prepare(ctx context.Context, a *attempt, dir string) (checkpoint []byte, err error) {
-	if a.cancelled != nil {
-		return nil, nil // a durable type has its own, and makes the folder when it needs it
-	}
-	for {
-		err := os.MkdirAll(dir, 0o700)
-		if err == nil && a.job.ID == "" {
-			return nil, nil // nothing went before a direct request
+func (e *Engine) prepare(ctx context.Context, a *attempt, t task.Task, dir string) (checkpoint []byte, err error) {
+	_, folder := t.(task.Foldered)
+	// Nothing went before a first attempt, nor before a direct request.
+	later := a.cancelled == nil && a.job.ID != "" && a.run.Attempt > 1
+	for folder || later {
+		var err error
+		if folder {
+			err = os.MkdirAll(dir, 0o700)
+		}
+		if err == nil && later {
+			checkpoint, err = e.o.Store.Runs.Checkpoint(ctx, a.job.ID)
 		}
 		if err == nil {
-			if checkpoint, err = e.o.Store.Runs.Checkpoint(ctx, a.job.ID); err == nil {
-				return checkpoint, nil
-			}
+			return checkpoint, nil
 		}
 		if ctx.Err() == nil {
 			if n, ok := e.quiet.due("prepare"); ok {
@@ -269,9 +271,10 @@ func (e *Engine) prepare(ctx context.Context, a *attempt, dir string) (checkpoin
 			return nil, context.Cause(ctx)
 		}
 	}
+	return nil, nil
 }
 
-// execute calls the task in a private folder, under the job's timeout. A panic
+// execute calls the task, under the job's timeout. A panic
 // of the task fails the attempt, not the server.
 func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 	t, err := e.o.Tasks.Find(a.job.Type)
@@ -279,8 +282,8 @@ func (e *Engine) execute(ctx context.Context, a *attempt, h *host) (err error) {
 		return task.Fatal("job_type_unknown", err)
 	}
 	dir := filepath.Join(e.o.WorkDir, a.run.ID)
-	defer e.removeDir(dir)
-	checkpoint, err := e.prepare(ctx, a, dir)
+	defer e.removeDir(t, dir)
+	checkpoint, err := e.prepare(ctx, a, t, dir)
 	if err != nil {
 		return err
 	}
@@ -316,7 +319,12 @@ func (e *Engine) recovered(a *attempt, err *error) {
 	}
 }
 
-func (e *Engine) removeDir(dir string) {
+// removeDir removes the folder of an attempt of a type that may have made one.
+func (e *Engine) removeDir(t task.Task, dir string) {
+	_, folder := t.(task.Foldered)
+	if _, durable := t.(task.Durable); !folder && !durable {
+		return
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		e.log.Warn("cannot remove work folder", "dir", dir, "error", err)
 	}

@@ -39,6 +39,8 @@ const (
 	// pollEvery is how often waiting jobs and cancels are looked for when no hint
 	// came.
 	pollEvery = time.Second
+	// soonEnough is how long a cancel may stay unseen whose hint may have been lost.
+	soonEnough = 50 * time.Millisecond
 	// leastWait is the least pause before a delayed job is looked for again.
 	leastWait = 10 * time.Millisecond
 	// modelsEvery is how often the model servers are asked what they have loaded.
@@ -128,6 +130,8 @@ type Engine struct {
 	// interrupted is by tenant.
 	interrupted map[string]Interruptions
 
+	ends ends
+
 	// affine says that the last claim went by model_affinity.
 	affine atomic.Bool
 
@@ -159,6 +163,7 @@ func New(o Options) *Engine {
 		o: o, log: o.Logger, quiet: quiet{clock: o.Clock}, wake: make(chan struct{}, 1),
 		active: map[string]*attempt{}, calls: map[string]*call{}, interrupted: map[string]Interruptions{},
 		ready: make(chan struct{}), closed: make(chan struct{}), over: make(chan struct{}),
+		ends: ends{write: o.Store.Jobs.Finish},
 	}
 }
 
@@ -308,6 +313,7 @@ func (e *Engine) kick() {
 func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 	t := e.o.Clock.NewTimer(pollEvery)
 	defer func() { t.Stop() }()
+	soon := false // t is set to soonEnough
 	for {
 		select {
 		case <-ctx.Done():
@@ -316,16 +322,20 @@ func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 			switch h.Topic {
 			case store.HintQueue:
 				e.kick()
-			case store.HintJob:
+			case store.HintStop:
 				e.lookForCancel(ctx, h.ID)
-			case store.HintEvents, store.HintOutbox, store.HintApprovals, store.HintPlans: // for those who watch
+			case store.HintJob, store.HintEvents, store.HintOutbox, store.HintApprovals, store.HintPlans: // for those who watch
 			case store.HintAll:
 				e.kick()
-				e.lookForCancel(ctx, "")
+				// A busy server loses hints all the time, and to look at everything costs.
+				if !soon {
+					t.Stop()
+					t, soon = e.o.Clock.NewTimer(soonEnough), true
+				}
 			}
 		case <-t.C():
 			e.lookForCancel(ctx, "")
-			t = e.o.Clock.NewTimer(pollEvery)
+			t, soon = e.o.Clock.NewTimer(pollEvery), false
 		}
 	}
 }

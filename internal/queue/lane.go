@@ -229,12 +229,12 @@ func (e *Engine) recordDirect(live context.Context, log *slog.Logger, a *attempt
 	return c.After, ok
 }
 
-// answer calls the task in a private folder. A panic fails the request, not the
+// answer calls the task. A panic fails the request, not the
 // server.
 func (e *Engine) answer(ctx context.Context, a *attempt, h *host) (result json.RawMessage, err error) {
 	dir := filepath.Join(e.o.WorkDir, a.run.ID)
-	defer e.removeDir(dir)
-	if _, err := e.prepare(ctx, a, dir); err != nil {
+	defer e.removeDir(a.call.kind, dir)
+	if _, err := e.prepare(ctx, a, a.call.kind, dir); err != nil {
 		return nil, err
 	}
 	under, err := e.directive(ctx, a.run)

@@ -258,11 +258,21 @@ func TestALeaseLostToAnOutageIsLeftToARescue(t *testing.T) {
 	}
 }
 
+// failsFirst fails a first attempt; a second one begins with what that has saved.
+func failsFirst(_ context.Context, a task.Attempt, _ task.Host) error {
+	if a.Number == 1 {
+		return errors.New("not yet")
+	}
+	return nil
+}
+
+func twoAttempts(j *job.Job) { j.Retry = job.Retry{MaxAttempts: 2, Initial: time.Millisecond} }
+
 // TestALeaseLostBeforeTheWorkBeganCostsNothing has an outage right after the
 // claim that lasts longer than the lease.
 func TestALeaseLostBeforeTheWorkBeganCostsNothing(t *testing.T) {
 	t.Parallel()
-	b := setup(t, idle)
+	b := setup(t, failsFirst)
 	hurried(b)
 	b.opts.Exclusive = false
 	var away atomic.Bool
@@ -273,7 +283,7 @@ func TestALeaseLostBeforeTheWorkBeganCostsNothing(t *testing.T) {
 		return nil
 	}
 	b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
-		if len(c.Started) > 0 && c.Started[0].Job.Attempt == 1 {
+		if len(c.Started) > 0 && c.Started[0].Job.Attempt == 2 {
 			away.Store(true)
 		}
 		return nil
@@ -288,9 +298,9 @@ func TestALeaseLostBeforeTheWorkBeganCostsNothing(t *testing.T) {
 		return nil
 	}}
 	b.start()
-	j := b.ended(b.add(nil).ID) // its crash policy is fail
+	j := b.ended(b.add(twoAttempts).ID) // its crash policy is fail
 	r := b.runs(j.ID)
-	if j.State != job.Completed || len(r) != 2 || r[0].Failure.Code != job.CodeInterrupted || j.Failures != 0 || j.Crashes != 0 {
+	if j.State != job.Completed || len(r) != 3 || r[1].Failure.Code != job.CodeInterrupted || j.Failures != 1 || j.Crashes != 0 {
 		t.Errorf("job %+v, runs %+v", j, r)
 	}
 }
@@ -526,15 +536,15 @@ func TestOutagesDoNotFailJobs(t *testing.T) {
 	if r := b.runs(j.ID); j.State != job.Completed || len(r) != 1 || r[0].Process.Pid == 0 {
 		t.Errorf("job %s %+v, runs %+v", j.State, j.Failure, r)
 	}
-	if n := calls.Load(); n != 8 {
-		t.Errorf("%d calls, want two for each of four records", n)
+	if n := calls.Load(); n != 6 {
+		t.Errorf("%d calls, want two for each of three records", n)
 	}
 }
 
 // TestAnOutageDoesNotOutlastACancel stops work that waits for the database.
 func TestAnOutageDoesNotOutlastACancel(t *testing.T) {
 	t.Parallel()
-	b := setup(t, idle)
+	b := setup(t, failsFirst)
 	hurried(b)
 	asked := make(chan struct{}, 1000)
 	b.opts.Store.Runs = faultyRuns{b.store.Runs, func() error {
@@ -542,8 +552,8 @@ func TestAnOutageDoesNotOutlastACancel(t *testing.T) {
 		return errAway
 	}}
 	b.start()
-	j := b.add(nil)
-	<-asked
+	j := b.add(twoAttempts)
+	<-asked // for what the first attempt has saved
 	b.cancel(b.until(j.ID, "running", func(j job.Job) bool { return j.State == job.Running }))
 	if j = b.ended(j.ID); j.State != job.Cancelled {
 		t.Errorf("job %+v", j)

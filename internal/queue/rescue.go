@@ -242,7 +242,7 @@ func (e *Engine) conclude(ctx context.Context, j job.Job, r run.Run, last *store
 		if err != nil {
 			return err
 		}
-		err = e.o.Store.Jobs.Finish(ctx, []store.Finish{{Job: jc, Run: rc, Last: last}})[0]
+		err = e.ends.finish(ctx, store.Finish{Job: jc, Run: rc, Last: last})
 		if !fault.Is(err, fault.Conflict) {
 			return err
 		}

@@ -491,7 +491,7 @@ type Pause struct {
 // Hint says that something changed, so that waiting code looks again.
 type Hint struct {
 	Topic HintTopic
-	// ID is the job's id for HintJob, the tenant's for HintEvents, "" otherwise.
+	// ID is the job's id for HintJob and HintStop, the tenant's for HintEvents, "" otherwise.
 	ID string
 	// Remote says that another instance changed it.
 	Remote bool
@@ -504,6 +504,7 @@ type HintTopic string
 const (
 	HintQueue     HintTopic = "queue"     // a job may be startable, or settings changed
 	HintJob       HintTopic = "job"       // a job or its run changed
+	HintStop      HintTopic = "stop"      // an attempt of a job may have to stop: somebody asks for that, or it was taken over
 	HintEvents    HintTopic = "events"    // a tenant has new events
 	HintApprovals HintTopic = "approvals" // there is a new request for an approval
 	HintOutbox    HintTopic = "outbox"    // a webhook has something to be sent

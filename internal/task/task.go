@@ -111,8 +111,8 @@ type Attempt struct {
 	// caller closes and bounds. runID "" means the job's own runs, the latest that
 	// has it; a direct request has none. artifact_gone.
 	Open func(ctx context.Context, runID, name string) (io.ReadCloser, error)
-	// Dir is an empty private folder that is removed after the attempt. For a durable
-	// type it is not there yet: most of its attempts need none.
+	// Dir is a private folder that is removed after the attempt. It is there, and
+	// empty, for a Foldered type. A Durable type may make it; others have no use for it.
 	Dir string
 	// Grace is how long work that was asked to stop may take before it is killed.
 	Grace   time.Duration
@@ -175,6 +175,13 @@ type Pinned interface {
 type Pin struct {
 	Params json.RawMessage
 	Name   string
+}
+
+// Foldered is implemented by a job type whose attempts work in Attempt.Dir. To make and
+// remove a folder takes longer than everything else that a short attempt does.
+type Foldered interface {
+	// Foldered marks the type.
+	Foldered()
 }
 
 // Durable is implemented by a job type that keeps its own state in the store: its run

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,10 +16,8 @@ import (
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/order"
-	"github.com/runsheet/runsheet/internal/rank"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
-	"github.com/runsheet/runsheet/internal/webhook"
 )
 
 // housekeeping is how many delayed jobs and deadlines one claim deals with.
@@ -74,7 +73,7 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		}
 		var d job.Decision
 		if err := s.with(ctx, tx, func(x *order.Index) error {
-			h := &heads{ctx: ctx, tx: tx, index: x, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
+			h := &heads{ctx: ctx, tx: tx, index: x, oneOf: s.OneOf, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
 			snap.Heads = h
 			d = p.Decide(snap)
 			return h.err
@@ -265,8 +264,8 @@ func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance str
 		return nil, fmt.Errorf("next epochs: %w", err)
 	}
 	// In the order of their ids, so that two which lock several do not wait for each other.
-	marks, args := values(ids)
-	js, err := queryJobs(ctx, tx, `job_id IN (`+marks+`) ORDER BY job_id`+s.ForUpdate(), args...)
+	cond, args := s.OneOf("job_id", 1, ids)
+	js, err := queryJobs(ctx, tx, cond+` ORDER BY job_id`+s.ForUpdate(), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs to claim: %w", err)
 	}
@@ -283,7 +282,11 @@ func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance str
 	// In the order of the decision, and so are the epochs.
 	slices.SortFunc(js, func(a, b job.Job) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
 	out := make([]store.Claimed, 0, len(js))
+	var changes []job.Change
+	var begun []run.Run
 	var told []*announcement
+	var rows [][]any
+	heard := map[string]*listeners{}
 	for i, j := range js {
 		epoch := last - int64(len(js)-1-i)
 		ch, err := job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch})
@@ -291,28 +294,43 @@ func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance str
 			return nil, err
 		}
 		// Before's epoch is the old one, and is compared.
-		if err := askRow(ctx, tx, ch); err != nil {
-			return nil, err
-		}
+		changes = append(changes, ch)
 		c := store.Claimed{Job: ch.After}
 		if j.Resuming {
 			c.Run, err = resumeRun(ctx, tx, ch.After)
 		} else {
 			c.Run = runOf(ch.After)
-			err = insertRun(ctx, tx, c.Run)
+			begun = append(begun, c.Run)
 		}
 		if err != nil {
 			return nil, err
 		}
-		a, err := askAbout(ctx, tx, ch.Emit, deltaText(ch.Before.Spot(), ch.After.Spot()), webhook.Subject{Job: &ch.After})
-		if err != nil {
-			return nil, err
+		if heard[j.Tenant] == nil {
+			heard[j.Tenant] = &listeners{}
 		}
+		var a *announcement
+		a, rows = announceTo(heard[j.Tenant], ch, rows)
 		told = append(told, a)
-		if err := takeLocks(ctx, tx, j.Needs().Locks, j.ID, c.Run, now); err != nil {
+		out = append(out, c)
+	}
+	if err := s.askRows(ctx, tx, changes); err != nil {
+		return nil, err
+	}
+	if err := s.insertRuns(ctx, tx, begun); err != nil {
+		return nil, err
+	}
+	if err := s.insert(ctx, tx, eventsTable, rows); err != nil {
+		return nil, fmt.Errorf("announce claims: %w", err)
+	}
+	for _, tenant := range slices.Sorted(maps.Keys(heard)) {
+		if err := s.askListeners(ctx, tx, tenant, nil, heard[tenant]); err != nil {
 			return nil, err
 		}
-		out = append(out, c)
+	}
+	for i, j := range js {
+		if err := takeLocks(ctx, tx, j.Needs().Locks, j.ID, out[i].Run, now); err != nil {
+			return nil, err
+		}
 	}
 	if err := tx.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)
@@ -454,116 +472,6 @@ func (s jobs) Situation(ctx context.Context, js []job.Job) (store.Situation, err
 	return out, err
 }
 
-func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
-	errs := make([]error, len(items))
-	var plain []store.Finish
-	var at []int
-	for i, it := range items {
-		if it.Last != nil {
-			errs[i] = s.finishWith(ctx, it)
-			continue
-		}
-		plain, at = append(plain, it), append(at, i)
-	}
-	for i, err := range s.finishPlain(ctx, plain) {
-		errs[at[i]] = err
-	}
-	return errs
-}
-
-// finishWith writes the last step of a run with the end of its attempt, in a transaction
-// of its own: where the end is refused, the step must not stay.
-func (s jobs) finishWith(ctx context.Context, it store.Finish) error {
-	w, err := s.written(*it.Last)
-	if err != nil {
-		return err
-	}
-	w.ends = true
-	if it.Job.After.State.Terminal() {
-		w.status, w.endedAt = string(it.Job.After.State), it.Job.After.FinishedAt
-	}
-	if it.Job.Before.Crashes > 0 && w.progress() {
-		it.Job.After.Crashes = 0
-	}
-	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		_, err := workflowRuns(s).step(ctx, tx, w)
-		if fault.Is(err, fault.Conflict) {
-			return fault.Wrap(err, fault.InvalidInput, "the last step of a run does not follow the stored one")
-		}
-		if err != nil {
-			return err
-		}
-		verdict, err := s.finish(ctx, tx, it)
-		tx.Hint(store.Hint{Topic: store.HintQueue})
-		return errOr(err, verdict)
-	})
-}
-
-// finishPlain ends attempts that have nothing more to write, in one transaction.
-func (s jobs) finishPlain(ctx context.Context, items []store.Finish) []error {
-	if len(items) == 0 {
-		return nil
-	}
-	errs := make([]error, len(items))
-	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		clear(errs)
-		// Members of groups by group, because each end locks its group.
-		for _, i := range inOrder(items, func(f store.Finish) string { return f.Job.Before.GroupID + " " + f.Job.Before.RunID }) {
-			verdict, err := s.finish(ctx, tx, items[i])
-			if err != nil {
-				return err
-			}
-			errs[i] = verdict
-		}
-		tx.Hint(store.Hint{Topic: store.HintQueue})
-		return nil
-	})
-	if err != nil {
-		for i := range errs {
-			errs[i] = err
-		}
-	}
-	return errs
-}
-
-// finish ends one attempt, or suspends its run. The first result is what the caller
-// learns about this item; the second ends the whole transaction.
-func (s jobs) finish(ctx context.Context, tx Tx, it store.Finish) (verdict, err error) {
-	b := it.Job.Before
-	if it.Job.After.Rank == "" {
-		seq, err := s.NextSeq(ctx, tx, 1)
-		if err != nil {
-			return nil, err
-		}
-		it.Job.After.Rank = rank.Natural(it.Job.After.Zone(), seq)
-	}
-	moved, done, err := changeRow(ctx, tx, it.Job)
-	if err != nil {
-		return nil, err
-	}
-	if !done {
-		return stale(ctx, tx, b)
-	}
-	if it.Job.After.Resuming {
-		err = leaveRun(ctx, tx, it.Run.After)
-	} else {
-		err = endRun(ctx, tx, it.Run.After)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := announceChange(ctx, tx, it.Job, moved, stopRest); err != nil {
-		return nil, err
-	}
-	if err := wakeMissed(ctx, tx, it.Job.After); err != nil {
-		return nil, err
-	}
-	if err := tx.Later(ctx, `DELETE FROM lock_holders WHERE run_id = $1 AND token = $2`, b.RunID, b.Epoch); err != nil {
-		return nil, fmt.Errorf("free locks: %w", err)
-	}
-	return nil, dropCheckpoint(ctx, tx, it.Job.After)
-}
-
 // dropCheckpoint removes what was saved for attempts that will not come.
 func dropCheckpoint(ctx context.Context, tx Tx, j job.Job) error {
 	if !j.State.Terminal() {
@@ -573,19 +481,4 @@ func dropCheckpoint(ctx context.Context, tx Tx, j job.Job) error {
 		return fmt.Errorf("drop checkpoint: %w", err)
 	}
 	return nil
-}
-
-// stale tells why a change under b's epoch did not match.
-func stale(ctx context.Context, tx Tx, b job.Job) (verdict, err error) {
-	now, err := jobByID(ctx, tx, b.Tenant, b.ID)
-	if fault.Is(err, fault.NotFound) {
-		return err, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if now.Epoch == b.Epoch && now.State == b.State {
-		return fault.Newf(fault.Conflict, "job %s changed meanwhile", b.ID), nil
-	}
-	return fault.Newf(fault.StaleLease, "attempt %d of job %s was taken over or has ended", b.Attempt, b.ID), nil
 }

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 const (
@@ -152,6 +154,9 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 	if n == 0 {
 		return "", false, nil
 	}
+	if b.State == job.Running && (a.State != job.Running || !a.CancelAskedAt.Equal(b.CancelAskedAt)) {
+		tx.Hint(store.Hint{Topic: store.HintStop, ID: a.ID})
+	}
 	if err := rework(ctx, tx, b, a); err != nil {
 		return "", false, err
 	}
@@ -171,13 +176,60 @@ func changeRow(ctx context.Context, tx Tx, c job.Change) (moved string, done boo
 	return deltaText(b.Spot(), a.Spot()), true, nil
 }
 
-const updateJob = `UPDATE jobs SET state = $1, version = $2, labels = $3, priority = $4, rank = $5,
-		not_before_ms = $6, held_reason = $7, ready = $8, attempt = $9, failures = $10, crashes = $11, run_id = $12,
-		instance_id = $13, epoch = $14, cancel_asked_ms = $15, cancelled_by = $16, failure_code = $17,
-		failure_message = $18, queued_ms = $19, started_ms = $20, finished_ms = $21, group_active = $22, start_deadline_ms = $23,
-		name = $24, name_folded = $25, timeout_ms = $26, approval_id = $27, approval_until_ms = $28,
-		resuming = $29, parked = $30, resume_locks = $31, class = $32
-		WHERE job_id = $33 AND tenant = $34 AND version = $35 AND state = $36 AND epoch = $37`
+var (
+	// changed are the columns that changes of jobs write, seen those of the row as the
+	// change saw it.
+	changed = columnsOf("state", "version#", "labels", "priority#", "rank", "not_before_ms#", "held_reason", "ready#", "attempt#",
+		"failures#", "crashes#", "run_id", "instance_id", "epoch#", "cancel_asked_ms#", "cancelled_by", "failure_code",
+		"failure_message", "queued_ms#", "started_ms#", "finished_ms#", "group_active#", "start_deadline_ms#",
+		"name", "name_folded", "timeout_ms#", "approval_id", "approval_until_ms#", "resuming#", "parked", "resume_locks", "class")
+	seen = columnsOf("job_id", "tenant", "version#", "state", "epoch#")
+
+	updateJob  = updateOne("jobs", changed, seen)
+	updateJobs = updateMany("jobs", changed, seen, `jobs.job_id`)
+)
+
+// updateOne is the statement that changes a row: its parameters are the new values, then
+// those that tell the row.
+func updateOne(table string, set, where []column) string {
+	var b strings.Builder
+	b.WriteString(`UPDATE ` + table)
+	for i, c := range set {
+		fmt.Fprintf(&b, "%s%s = $%d", sep(i, " SET ", ", "), c.name, i+1)
+	}
+	for i, c := range where {
+		fmt.Fprintf(&b, "%s%s = $%d", sep(i, " WHERE ", " AND "), c.name, len(set)+i+1)
+	}
+	return b.String()
+}
+
+// updateMany is updateOne for many rows, that come column by column.
+func updateMany(table string, set, where []column, returning string) string {
+	var b strings.Builder
+	b.WriteString(`UPDATE ` + table)
+	for i, c := range set {
+		fmt.Fprintf(&b, "%s%s = v.set_%s", sep(i, " SET ", ", "), c.name, c.name)
+	}
+	b.WriteString(` FROM ` + unnest(slices.Concat(set, where)) + ` AS v (`)
+	for i, c := range set {
+		fmt.Fprintf(&b, "%sset_%s", sep(i, "", ", "), c.name)
+	}
+	for _, c := range where {
+		b.WriteString(", was_" + c.name)
+	}
+	b.WriteByte(')')
+	for i, c := range where {
+		fmt.Fprintf(&b, "%s%s.%s = v.was_%s", sep(i, " WHERE ", " AND "), table, c.name, c.name)
+	}
+	return b.String() + ` RETURNING ` + returning
+}
+
+func sep(i int, first, next string) string {
+	if i == 0 {
+		return first
+	}
+	return next
+}
 
 // jobChange are the parameters of updateJob.
 func jobChange(c job.Change) []any {
@@ -192,15 +244,68 @@ func jobChange(c job.Change) []any {
 	}
 }
 
-// askRow is changeRow of a job that is claimed, with the next statement: it changes
-// nothing but the row, which the transaction has locked.
-func askRow(ctx context.Context, tx Tx, c job.Change) error {
-	return tx.Ask(ctx, func(rows Rows) error {
-		if !rows.Next() {
-			return errOr(rows.Err(), fault.Newf(fault.InternalError, "job %s has changed although it is locked", c.Before.ID))
+// askRows is changeRow of jobs that are claimed, or end, with the next statement: it
+// changes nothing but the rows, which the transaction has locked.
+func (d *db) askRows(ctx context.Context, tx Tx, list []job.Change) error {
+	rows, ids := make([][]any, len(list)), make([]string, len(list))
+	for i, c := range list {
+		rows[i], ids[i] = jobChange(c), c.Before.ID
+	}
+	if err := d.askUpdates(ctx, tx, updateJob+` RETURNING job_id`, updateJobs, slices.Concat(changed, seen), rows, ids); err != nil {
+		return fmt.Errorf("change jobs: %w", err)
+	}
+	return nil
+}
+
+// askUpdates changes rows with the next statements, which return the ids of those that
+// they have found; all must be.
+func (d *db) askUpdates(ctx context.Context, tx Tx, one, many string, columns []column, rows [][]any, ids []string) error {
+	left := map[string]bool{}
+	for _, id := range ids {
+		if left[id] {
+			return fault.Newf(fault.InternalError, "%s is to change twice in one transaction", id)
+		}
+		left[id] = true
+	}
+	found := func(answer Rows) error {
+		for answer.Next() {
+			var id string
+			if err := answer.Scan(&id); err != nil {
+				return err
+			}
+			delete(left, id)
+		}
+		return answer.Err()
+	}
+	// The last answer tells whether all are there.
+	last := func(answer Rows) error {
+		if err := found(answer); err != nil {
+			return err
+		}
+		for id := range left {
+			return fault.Newf(fault.InternalError, "%s is not as it was although it is locked", id)
 		}
 		return nil
-	}, updateJob+` RETURNING 1`, jobChange(c)...)
+	}
+	scan := func(more bool) func(Rows) error {
+		if more {
+			return found
+		}
+		return last
+	}
+	if len(rows) == 1 || !d.Columnwise() {
+		for i, values := range rows {
+			if err := tx.Ask(ctx, scan(i < len(rows)-1), one, values...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	done := 0
+	return inParts(rows, func(part [][]any) error {
+		done += len(part)
+		return tx.Ask(ctx, scan(done < len(rows)), many, columnwise(columns, part)...)
+	})
 }
 
 // rework writes what a job is to do, which a person has changed. It is rare, and long.

@@ -248,7 +248,7 @@ func (d *db) replan(ctx context.Context, tx Tx, tenant string) error {
 // and only if its schedule waits. Persons and schedules start the jobs that schedules
 // make, so others do not even pay for the look.
 func endAwaited(ctx context.Context, tx Tx, c job.Change) error {
-	if !c.After.State.Terminal() || c.Before.State.Terminal() || c.After.Trigger != job.TriggerSchedule && c.After.Trigger != job.TriggerManual {
+	if !mayBeAwaited(c) {
 		return nil
 	}
 	n, err := tx.Exec(ctx, `UPDATE schedule_runs SET awaited = 2 WHERE job_id = $1 AND awaited = 1`, c.After.ID)
@@ -259,6 +259,11 @@ func endAwaited(ctx context.Context, tx Tx, c job.Change) error {
 		tx.Hint(store.Hint{Topic: store.HintPlans})
 	}
 	return nil
+}
+
+// mayBeAwaited reports whether a change ends a job for which a schedule may wait.
+func mayBeAwaited(c job.Change) bool {
+	return c.After.State.Terminal() && !c.Before.State.Terminal() && (c.After.Trigger == job.TriggerSchedule || c.After.Trigger == job.TriggerManual)
 }
 
 // unawaited lists the jobs of open runs that schedules have not waited for. They are

@@ -93,6 +93,12 @@ type Saving interface {
 	// ForUpdate is what follows a query whose rows must not change until the transaction
 	// ends; "" where nothing can change them.
 	ForUpdate() string
+	// OneOf is the condition that a column has one of some values, and its arguments, of
+	// which the first is number n of the statement's.
+	OneOf(column string, n int, list []string) (cond string, args []any)
+	// Columnwise says that rows are inserted as one list for each column: a statement is
+	// then the same for any number of rows, and its arguments are few.
+	Columnwise() bool
 }
 
 // Upkeep are those of store.Health that the engines have.
@@ -242,12 +248,17 @@ func announceAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, 
 type announcement struct {
 	events []event.Event
 	about  webhook.Subject
-	wants  []struct{ hook, schedule, wait bool }
+	wants  func(i int, e event.Event, s webhook.Subject) wants
 }
+
+// wants is who listens for an event: an endpoint, a schedule, a node of a workflow that
+// waits for a job.
+type wants struct{ hook, schedule, wait bool }
 
 // askAbout is the first half of announceAbout, up to Tx.Flush.
 func askAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s webhook.Subject) (*announcement, error) {
-	a := &announcement{evs, s, make([]struct{ hook, schedule, wait bool }, len(evs))}
+	each := make([]wants, len(evs))
+	a := &announcement{evs, s, func(i int, _ event.Event, _ webhook.Subject) wants { return each[i] }}
 	for i, e := range evs {
 		args := []any{
 			e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), moved,
@@ -264,7 +275,7 @@ func askAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s web
 		} else {
 			query += `, 1 = 0`
 		}
-		if err := tx.Ask(ctx, single(&a.wants[i].hook, &a.wants[i].schedule, &a.wants[i].wait), query, args...); err != nil {
+		if err := tx.Ask(ctx, single(&each[i].hook, &each[i].schedule, &each[i].wait), query, args...); err != nil {
 			return nil, fmt.Errorf("announce %s: %w", e.Type, err)
 		}
 		moved = ""
@@ -276,17 +287,18 @@ func askAbout(ctx context.Context, tx Tx, evs []event.Event, moved string, s web
 func (a *announcement) act(ctx context.Context, tx Tx) error {
 	s := a.about
 	for i, e := range a.events {
-		if a.wants[i].wait {
+		w := a.wants(i, e, s)
+		if w.wait {
 			if err := jobEnded(ctx, tx, *s.Job); err != nil {
 				return err
 			}
 		}
-		if a.wants[i].schedule {
+		if w.schedule {
 			if err := setOff(ctx, tx, happeningOf(e, s), e, s); err != nil {
 				return err
 			}
 		}
-		if a.wants[i].hook || wantedByJob(s.Job, e) {
+		if w.hook || wantedByJob(s.Job, e) {
 			if err := note(ctx, tx, e, s); err != nil {
 				return err
 			}

@@ -1,6 +1,9 @@
 package portable
 
 import (
+	"context"
+	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -72,4 +75,147 @@ func inChunks[T any](e Engine, columns int, list []T, f func(part []T) error) er
 		list = list[size:]
 	}
 	return nil
+}
+
+// column is a column that holds texts, or whole numbers, which may be NULL.
+type column struct {
+	name           string
+	number, absent bool
+}
+
+// columnsOf describes columns. The names of those that hold numbers end with "#", where
+// they may be NULL with "#?".
+func columnsOf(names ...string) []column {
+	var list []column
+	for _, n := range names {
+		var c column
+		n, c.absent = strings.CutSuffix(n, "?")
+		c.name, c.number = strings.CutSuffix(n, "#")
+		list = append(list, c)
+	}
+	return list
+}
+
+func namesOf(list []column) string {
+	var b strings.Builder
+	for i, c := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(c.name)
+	}
+	return b.String()
+}
+
+// table is where rows are inserted.
+type table struct {
+	name    string
+	columns []column
+	// tail follows the rows, such as what to do with those that are there.
+	tail string
+}
+
+func tableOf(name, tail string, columns ...string) table {
+	return table{name, columnsOf(columns...), tail}
+}
+
+const (
+	// maxInsert bounds the rows that one statement writes column by column, and
+	// maxBytes the texts in them.
+	maxInsert = 1000
+	maxBytes  = 4 << 20
+)
+
+// insert adds rows, in their order, with the next statements.
+func (d *db) insert(ctx context.Context, tx Tx, t table, list [][]any) error {
+	if !d.Columnwise() {
+		return inChunks(d, len(t.columns), list, func(part [][]any) error {
+			r := newRows(len(t.columns))
+			for _, values := range part {
+				r.add(values...)
+			}
+			return tx.Later(ctx, `INSERT INTO `+t.name+` (`+namesOf(t.columns)+`) VALUES `+r.String()+t.tail, r.args...)
+		})
+	}
+	// The rows have a name, so that what a tail says is about the table.
+	query := `INSERT INTO ` + t.name + ` (` + namesOf(t.columns) + `) SELECT * FROM ` + unnest(t.columns) + ` AS added` + t.tail
+	return inParts(list, func(part [][]any) error { return tx.Later(ctx, query, columnwise(t.columns, part)...) })
+}
+
+// unnest is the SQL of rows that come as a list for each column.
+func unnest(columns []column) string {
+	var b strings.Builder
+	b.WriteString("unnest(")
+	for i, c := range columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		kind := "text"
+		if c.number {
+			kind = "bigint"
+		}
+		fmt.Fprintf(&b, "$%d::%s[]", i+1, kind)
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+// inParts gives rows to f in parts that are not too long for one statement.
+func inParts(list [][]any, f func(part [][]any) error) error {
+	for len(list) > 0 {
+		n := 0
+		for size := 0; n < min(len(list), maxInsert) && size < maxBytes; n++ {
+			for _, v := range list[n] {
+				if text, is := v.(string); is {
+					size += len(text)
+				}
+			}
+		}
+		if err := f(list[:n]); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// columnwise turns rows into a list for each column.
+func columnwise(columns []column, list [][]any) []any {
+	args := make([]any, len(columns))
+	for i, c := range columns {
+		switch {
+		case c.absent:
+			out := make([]*int64, len(list))
+			for n, row := range list {
+				if row[i] != nil {
+					v := wholeNumber(row[i])
+					out[n] = &v
+				}
+			}
+			args[i] = out
+		case c.number:
+			out := make([]int64, len(list))
+			for n, row := range list {
+				out[n] = wholeNumber(row[i])
+			}
+			args[i] = out
+		default:
+			out := make([]string, len(list))
+			for n, row := range list {
+				out[n] = row[i].(string)
+			}
+			args[i] = out
+		}
+	}
+	return args
+}
+
+func wholeNumber(v any) int64 {
+	switch v := v.(type) {
+	case int:
+		return int64(v)
+	case int64:
+		return v
+	}
+	return reflect.ValueOf(v).Int()
 }

@@ -48,35 +48,82 @@ func scanRunWith(scan func(...any) error) (run.Run, error) {
 		decode(dir, &r.Directive))
 }
 
-func insertRun(ctx context.Context, tx Tx, r run.Run) error {
-	err := tx.Later(ctx, `INSERT INTO runs (`+runColumns+`, job_name_folded) VALUES
-		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`,
+// runsTable is where runs begin. Without an exit code, which they do not have yet.
+var runsTable = tableOf("runs", "", "run_id", "tenant", "job_id", "state", "job_name", "job_type", "template_id", "template_version#", "params", "labels",
+	"attempt#", "trigger_kind", "created_by", "retry_of", "instance_id", "epoch#", "pid#", "pid_start", "created_ms#", "queued_ms#", "started_ms#",
+	"finished_ms#", "failure_code", "failure_message", "reason", "outputs", "tokens", "stage", "done#", "total#", "log_bytes#", "log_truncated#",
+	"waited_for", "group_id", "directive", "job_name_folded")
+
+func runRow(r run.Run) []any {
+	return []any{
 		r.ID, r.Tenant, r.JobID, string(r.State), r.JobName, r.JobType, r.TemplateID, r.TemplateVersion, string(r.Params), encodeLabels(r.Labels),
-		r.Attempt, r.Trigger, r.CreatedBy, r.RetryOf, r.Instance, r.Epoch, 0, "",
-		clock.Millis(r.CreatedAt), clock.Millis(r.QueuedAt), clock.Millis(r.StartedAt), 0,
-		"", "", "", nil, "", "", "", 0, 0, 0, 0, encode(r.WaitedFor), r.GroupID, encodeDirective(r.Directive), fold(r.JobName))
-	if err != nil {
+		r.Attempt, r.Trigger, r.CreatedBy, r.RetryOf, r.Instance, r.Epoch, 0, "", clock.Millis(r.CreatedAt), clock.Millis(r.QueuedAt), clock.Millis(r.StartedAt),
+		0, "", "", "", "", "", "", 0, 0, 0, 0,
+		encode(r.WaitedFor), r.GroupID, encodeDirective(r.Directive), fold(r.JobName),
+	}
+}
+
+func insertRun(ctx context.Context, tx Tx, r run.Run) error {
+	one := newRows(len(runsTable.columns))
+	one.add(runRow(r)...)
+	if err := tx.Later(ctx, `INSERT INTO runs (`+namesOf(runsTable.columns)+`) VALUES `+one.String(), one.args...); err != nil {
 		return fmt.Errorf("insert run: %w", err)
 	}
 	return nil
 }
 
-// endRun writes the end of a run, under its epoch.
-func endRun(ctx context.Context, tx Tx, r run.Run) error {
+// insertRuns is insertRun of many.
+func (d *db) insertRuns(ctx context.Context, tx Tx, list []run.Run) error {
+	if len(list) == 1 {
+		return insertRun(ctx, tx, list[0])
+	}
+	rows := make([][]any, len(list))
+	for i, r := range list {
+		rows[i] = runRow(r)
+	}
+	if err := d.insert(ctx, tx, runsTable, rows); err != nil {
+		return fmt.Errorf("insert runs: %w", err)
+	}
+	return nil
+}
+
+var (
+	runEnd  = columnsOf("state", "finished_ms#", "failure_code", "failure_message", "reason", "exit_code#?", "outputs", "tokens", "stage", "done#", "total#", "log_bytes#", "log_truncated#")
+	runSeen = columnsOf("run_id", "epoch#")
+
+	updateRun  = updateOne("runs", runEnd, runSeen) + ` AND state = 'ACTIVE' RETURNING run_id`
+	updateRuns = strings.Replace(updateMany("runs", runEnd, runSeen, "runs.run_id"), " RETURNING", " AND runs.state = 'ACTIVE' RETURNING", 1)
+)
+
+func runEndRow(r run.Run) []any {
 	res := r.Result
 	var exit any
 	if res.ExitCode != nil {
 		exit = *res.ExitCode
 	}
-	err := tx.Ask(ctx, stillActive(r), `UPDATE runs SET state = $1, finished_ms = $2, failure_code = $3, failure_message = $4, reason = $5,
-		exit_code = $6, outputs = $7, tokens = $8, stage = $9, done = $10, total = $11, log_bytes = $12, log_truncated = $13
-		WHERE run_id = $14 AND epoch = $15 AND state = 'ACTIVE' RETURNING 1`,
+	return []any{
 		string(r.State), clock.Millis(r.FinishedAt), r.Failure.Code, r.Failure.Message, r.Reason,
 		exit, encode(res.Outputs), encode(res.Tokens), res.Progress.Stage, res.Progress.Done, res.Progress.Total,
-		res.LogBytes, flag(res.LogTruncated), r.ID, r.Epoch)
-	if err != nil {
+		res.LogBytes, flag(res.LogTruncated), r.ID, r.Epoch,
+	}
+}
+
+// endRun writes the end of a run, under its epoch.
+func endRun(ctx context.Context, tx Tx, r run.Run) error {
+	if err := tx.Ask(ctx, stillActive(r), updateRun, runEndRow(r)...); err != nil {
 		return fmt.Errorf("end run: %w", err)
+	}
+	return nil
+}
+
+// endRuns is endRun of many.
+func (d *db) endRuns(ctx context.Context, tx Tx, list []run.Run) error {
+	rows, ids := make([][]any, len(list)), make([]string, len(list))
+	for i, r := range list {
+		rows[i], ids[i] = runEndRow(r), r.ID
+	}
+	if err := d.askUpdates(ctx, tx, updateRun, updateRuns, slices.Concat(runEnd, runSeen), rows, ids); err != nil {
+		return fmt.Errorf("end runs: %w", err)
 	}
 	return nil
 }
@@ -102,16 +149,13 @@ func leaveRun(ctx context.Context, tx Tx, r run.Run) error {
 	if res.ExitCode != nil {
 		exit = *res.ExitCode
 	}
-	n, err := tx.Exec(ctx, `UPDATE runs SET instance_id = '', pid = 0, pid_start = '',
+	err := tx.Ask(ctx, stillActive(r), `UPDATE runs SET instance_id = '', pid = 0, pid_start = '',
 		exit_code = $1, outputs = $2, tokens = $3, stage = $4, done = $5, total = $6, log_bytes = $7, log_truncated = $8
-		WHERE run_id = $9 AND epoch = $10 AND `+activeRun,
+		WHERE run_id = $9 AND epoch = $10 AND `+activeRun+` RETURNING 1`,
 		exit, encode(res.Outputs), encode(res.Tokens), res.Progress.Stage, res.Progress.Done, res.Progress.Total,
 		res.LogBytes, flag(res.LogTruncated), r.ID, r.Epoch)
 	if err != nil {
 		return fmt.Errorf("suspend run: %w", err)
-	}
-	if n == 0 {
-		return fault.Newf(fault.InternalError, "run %s is not active although its job is running", r.ID)
 	}
 	return nil
 }

@@ -336,6 +336,7 @@ type heads struct {
 	index *order.Index
 	// ahead is how many jobs are read at once, where a statement for each costs much.
 	ahead int
+	oneOf func(column string, n int, list []string) (string, []any)
 	err   error
 }
 
@@ -354,8 +355,8 @@ func (h *heads) first(blocked func(resource string) bool) (map[rank.Rank]*job.Jo
 	if len(ranks) < 2 {
 		return nil, nil
 	}
-	list, args := values(ranks)
-	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank IN (`+list+`)`, args...)
+	cond, args := h.oneOf("rank", 1, ranks)
+	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND `+cond, args...)
 	for i := range js {
 		found[js[i].Rank] = &js[i]
 	}

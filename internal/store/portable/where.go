@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +40,21 @@ func in[S ~string](w *where, column string, values []S) {
 		marks[i] = fmt.Sprintf("$%d", len(w.args))
 	}
 	w.conds = append(w.conds, column+" IN ("+strings.Join(marks, ", ")+")")
+}
+
+// OneOf is Saving.OneOf with a list of parameters.
+func OneOf(column string, n int, list []string) (cond string, args []any) {
+	var b strings.Builder
+	b.WriteString(column + " IN (")
+	for i, v := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(n+i))
+		args = append(args, v)
+	}
+	b.WriteByte(')')
+	return b.String(), args
 }
 
 // contains restricts a folded column to texts with the given part, any case.

@@ -100,12 +100,8 @@ func (d *db) seedWorkflows(ctx context.Context, tx Tx, seeds []store.WorkflowSee
 		if n == 0 {
 			return fault.Newf(fault.InvalidInput, "job %s has no run of a workflow to begin with a state", s.JobID)
 		}
-		for _, b := range w.rows {
-			if _, err := tx.Exec(ctx, b.query, b.args...); err != nil {
-				return fmt.Errorf("seed a run: %w", err)
-			}
-		}
-		if err := d.logStep(ctx, tx, w, at); err != nil {
+		w.writtenAt(at)
+		if err := d.writeSteps(ctx, tx, []*written{w}); err != nil {
 			return err
 		}
 	}

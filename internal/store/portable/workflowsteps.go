@@ -15,7 +15,6 @@ import (
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/store"
-	"github.com/runsheet/runsheet/internal/webhook"
 	"github.com/runsheet/runsheet/internal/workflow"
 )
 
@@ -65,12 +64,6 @@ func ScanBegun(row Row) (b Begun, err error) {
 	return b, err
 }
 
-// batch is a statement with its arguments.
-type batch struct {
-	query string
-	args  []any
-}
-
 // written is a step as it goes into the tables, with those that are written with it.
 type written struct {
 	store.WorkflowStep
@@ -78,16 +71,19 @@ type written struct {
 	rest   string
 	deltas []string // of all
 	events []event.Event
-	rows   []batch
+	// Rows of the tables of these names.
+	nodeRows, mapRows, attemptRows [][]any
+	// gone are nodes whose maps are taken away.
+	gone []string
 	// waits are the nodes that wait after the step; others are those of the step that
 	// do not.
 	waits  []waitRow
 	others map[string]bool
-	// ends says that the attempt's end is written in the same transaction, with the
-	// status that the run then has; zero if it goes on later.
-	ends    bool
+	// status is that of a run that ends with the step, else zero.
 	status  string
 	endedAt time.Time
+	// when is when the step is written.
+	when time.Time
 }
 
 type waitRow struct {
@@ -97,19 +93,22 @@ type waitRow struct {
 	data string
 }
 
-const (
-	upsertNodes = `INSERT INTO workflow_nodes (run_id, node_id, state, outputs, out_seq) VALUES `
+var (
 	// A row with out_seq -1 leaves the outputs as they are, one without a state the
 	// state.
-	onNode = ` ON CONFLICT (run_id, node_id) DO UPDATE SET
+	nodesTable = tableOf("workflow_nodes", ` ON CONFLICT (run_id, node_id) DO UPDATE SET
 		outputs = CASE WHEN excluded.out_seq < 0 THEN workflow_nodes.outputs ELSE excluded.outputs END,
 		out_seq = CASE WHEN excluded.out_seq < 0 THEN workflow_nodes.out_seq ELSE excluded.out_seq END,
-		state = CASE WHEN excluded.state = '' THEN workflow_nodes.state ELSE excluded.state END`
-	upsertMaps     = `INSERT INTO workflow_maps (run_id, node_id, state) VALUES `
-	onMap          = ` ON CONFLICT (run_id, node_id) DO UPDATE SET state = excluded.state`
-	upsertAttempts = `INSERT INTO workflow_attempts (run_id, node_id, number, epoch, started_ms, ended_ms, status, outcome, error) VALUES `
-	onAttempt      = ` ON CONFLICT (run_id, node_id, number) DO UPDATE SET epoch = excluded.epoch, started_ms = excluded.started_ms,
-		ended_ms = excluded.ended_ms, status = excluded.status, outcome = excluded.outcome, error = excluded.error`
+		state = CASE WHEN excluded.state = '' THEN workflow_nodes.state ELSE excluded.state END`,
+		"run_id", "node_id", "state", "outputs", "out_seq#")
+	mapsTable     = tableOf("workflow_maps", ` ON CONFLICT (run_id, node_id) DO UPDATE SET state = excluded.state`, "run_id", "node_id", "state")
+	attemptsTable = tableOf("workflow_attempts", ` ON CONFLICT (run_id, node_id, number) DO UPDATE SET epoch = excluded.epoch, started_ms = excluded.started_ms,
+		ended_ms = excluded.ended_ms, status = excluded.status, outcome = excluded.outcome, error = excluded.error`,
+		"run_id", "node_id", "number#", "epoch#", "started_ms#", "ended_ms#", "status", "outcome", "error")
+	stepsTable = tableOf("workflow_checkpoints", "", "run_id", "seq#", "checkpoint_id", "node_id", "item#", "epoch#", "at_ms#", "delta")
+)
+
+const (
 	upsertWaits = `INSERT INTO workflow_waits (run_id, node_id, tenant, kind, ref, event, matches, until_ms, woke_ms, data) VALUES `
 	onWait      = ` ON CONFLICT (run_id, node_id) DO UPDATE SET kind = excluded.kind, ref = excluded.ref, event = excluded.event,
 		matches = excluded.matches, until_ms = excluded.until_ms, woke_ms = excluded.woke_ms, data = excluded.data`
@@ -133,7 +132,7 @@ func (d *db) written(p store.WorkflowStep) (*written, error) {
 		if err := w.nodes(one, &nodes, &text); err != nil {
 			return nil, err
 		}
-		if err := w.maps(d, one, &text); err != nil {
+		if err := w.maps(one, &text); err != nil {
 			return nil, err
 		}
 		for _, list := range []struct {
@@ -151,8 +150,8 @@ func (d *db) written(p store.WorkflowStep) (*written, error) {
 		w.events = append(w.events, one.Events...)
 	}
 	w.Item = w.all[len(w.all)-1].Item
-	w.many(d, 5, nodes.list, upsertNodes, onNode)
-	w.attempts(d)
+	w.nodeRows = nodes.list
+	w.attempts()
 	return w, nil
 }
 
@@ -170,6 +169,13 @@ func (w *written) progress() bool {
 		}
 	}
 	return false
+}
+
+// writtenAt sets when the step is written: now, unless the caller gave a time.
+func (w *written) writtenAt(now time.Time) {
+	if w.when = w.At; w.At.IsZero() {
+		w.when = now
+	}
 }
 
 func unstorable(err error) error {
@@ -259,11 +265,10 @@ func outputsRow(runID string, seq int64, id, state string, o map[string]any) ([]
 	return []any{runID, id, state, string(b), seq}, nil
 }
 
-func (w *written) maps(d *db, one *store.WorkflowStep, text *bytes.Buffer) error {
+func (w *written) maps(one *store.WorkflowStep, text *bytes.Buffer) error {
 	if len(one.Delta.Maps) == 0 && len(one.Delta.NoMaps) == 0 {
 		return nil
 	}
-	var list [][]any
 	var states nameList
 	for _, id := range slices.Sorted(maps.Keys(one.Delta.Maps)) {
 		state, err := json.Marshal(one.Delta.Maps[id])
@@ -271,24 +276,32 @@ func (w *written) maps(d *db, one *store.WorkflowStep, text *bytes.Buffer) error
 			return unstorable(err)
 		}
 		states.add(text, "maps", id, state)
-		list = append(list, []any{w.RunID, id, string(state)})
+		w.setMap(id, []any{w.RunID, id, string(state)})
 	}
 	states.end(text)
-	w.many(d, 3, list, upsertMaps, onMap)
-	if len(one.Delta.NoMaps) > 0 {
-		marks, args := values(append([]string{w.RunID}, one.Delta.NoMaps...))
-		w.rows = append(w.rows, batch{`DELETE FROM workflow_maps WHERE run_id = $1 AND node_id IN (` + marks[len("$1, "):] + `)`, args})
+	for _, id := range one.Delta.NoMaps {
+		w.setMap(id, nil)
 	}
 	return nil
 }
 
+// setMap notes the row of a map, or that there is none any more. The later step counts.
+func (w *written) setMap(id string, row []any) {
+	w.mapRows = slices.DeleteFunc(w.mapRows, func(old []any) bool { return old[1] == id })
+	w.gone = slices.DeleteFunc(w.gone, func(old string) bool { return old == id })
+	if row == nil {
+		w.gone = append(w.gone, id)
+	} else {
+		w.mapRows = append(w.mapRows, row)
+	}
+}
+
 // attempts makes the rows of attempts; of one that comes twice the later counts.
-func (w *written) attempts(d *db) {
+func (w *written) attempts() {
 	type key struct {
 		node   string
 		number int
 	}
-	var list [][]any
 	at := map[key]int{}
 	for _, one := range w.all {
 		for _, a := range one.Attempts {
@@ -298,27 +311,13 @@ func (w *written) attempts(d *db) {
 			}
 			row := []any{w.RunID, a.NodeID, a.Number, a.Epoch, clock.Millis(a.StartedAt), clock.Millis(a.EndedAt), string(a.Status), a.Outcome, failure}
 			if i, there := at[key{a.NodeID, a.Number}]; there {
-				list[i] = row
+				w.attemptRows[i] = row
 				continue
 			}
-			at[key{a.NodeID, a.Number}] = len(list)
-			list = append(list, row)
+			at[key{a.NodeID, a.Number}] = len(w.attemptRows)
+			w.attemptRows = append(w.attemptRows, row)
 		}
 	}
-	w.many(d, 9, list, upsertAttempts, onAttempt)
-}
-
-// many adds statements that write rows.
-func (w *written) many(d *db, columns int, list [][]any, head, tail string) {
-	// It fails only when the function does.
-	_ = inChunks(d, columns, list, func(part [][]any) error {
-		r := newRows(columns)
-		for _, values := range part {
-			r.add(values...)
-		}
-		w.rows = append(w.rows, batch{head + r.String() + tail, r.args})
-		return nil
-	})
 }
 
 // nameList writes a member of a JSON object that is an object itself.
@@ -374,36 +373,20 @@ func (s workflowRuns) step(ctx context.Context, tx Tx, w *written) (store.Workfl
 	if b.Seq != w.all[0].Seq-1 {
 		return out, fault.Newf(fault.Conflict, "run %s is at step %d, and %d does not follow", w.RunID, b.Seq, w.all[0].Seq)
 	}
-	at := w.At
-	if at.IsZero() {
-		at = b.Now
-	}
+	w.writtenAt(b.Now)
 	// The rows are locked, so from here on nothing is asked that may refuse.
-	ms := clock.Millis(at)
-	q, args := `UPDATE workflow_runs SET seq = $1, epoch = $2, rest = $3, updated_ms = $4,
-		started_ms = CASE WHEN started_ms = 0 THEN $5 ELSE started_ms END`, []any{w.Seq, w.Epoch, w.rest, ms, ms}
-	if w.status == "" {
-		q += ` WHERE run_id = $6`
-	} else { // an index holds the status: it is named only where it changes
-		q, args = q+`, status = $6, ended_ms = $7 WHERE run_id = $8`, append(args, w.status, clock.Millis(w.endedAt))
+	if err := advanceRun(ctx, tx, w); err != nil {
+		return out, err
 	}
-	if err := tx.Later(ctx, q, append(args, w.RunID)...); err != nil {
-		return out, fmt.Errorf("begin step: %w", err)
-	}
-	if b.Crashes > 0 && w.progress() && !w.ends { // else the end does it
+	if b.Crashes > 0 && w.progress() {
 		if err := tx.Later(ctx, `UPDATE jobs SET crashes = 0, version = version + 1 WHERE job_id = $1`, w.JobID); err != nil {
 			return out, fmt.Errorf("clear crashes: %w", err)
 		}
 	}
-	for _, row := range w.rows {
-		if err := tx.Later(ctx, row.query, row.args...); err != nil {
-			return out, fmt.Errorf("write step: %w", err)
-		}
-	}
-	if err := s.writeWaits(ctx, tx, w, b.Tenant, ms); err != nil {
+	if err := s.writeSteps(ctx, tx, []*written{w}); err != nil {
 		return out, err
 	}
-	if err := s.logStep(ctx, tx, w, at); err != nil {
+	if err := s.writeWaits(ctx, tx, w, b.Tenant); err != nil {
 		return out, err
 	}
 	if err := s.announceStep(ctx, tx, w.events, b.Wanted); err != nil {
@@ -414,6 +397,60 @@ func (s workflowRuns) step(ctx context.Context, tx Tx, w *written) (store.Workfl
 		out.Woken, err = s.settleWaits(ctx, tx, w)
 	}
 	return out, err
+}
+
+// advanceRun writes how far a run has come.
+func advanceRun(ctx context.Context, tx Tx, w *written) error {
+	ms := clock.Millis(w.when)
+	q, args := `UPDATE workflow_runs SET seq = $1, epoch = $2, rest = $3, updated_ms = $4,
+		started_ms = CASE WHEN started_ms = 0 THEN $5 ELSE started_ms END`, []any{w.Seq, w.Epoch, w.rest, ms, ms}
+	if w.status == "" {
+		q += ` WHERE run_id = $6`
+	} else { // an index holds the status: it is named only where it changes
+		q, args = q+`, status = $6, ended_ms = $7 WHERE run_id = $8`, append(args, w.status, clock.Millis(w.endedAt))
+	}
+	if err := tx.Later(ctx, q, append(args, w.RunID)...); err != nil {
+		return fmt.Errorf("advance a run: %w", err)
+	}
+	return nil
+}
+
+// writeSteps writes steps of different runs, but for what their nodes wait for, and adds
+// them to the log. Of the steps of items the latest are kept: each new one pushes the
+// oldest out.
+func (d *db) writeSteps(ctx context.Context, tx Tx, list []*written) error {
+	var nodes, maps, attempts, steps [][]any
+	for _, w := range list {
+		nodes, maps, attempts = append(nodes, w.nodeRows...), append(maps, w.mapRows...), append(attempts, w.attemptRows...)
+		for i, one := range w.all {
+			steps = append(steps, []any{w.RunID, one.Seq, one.CheckpointID, one.NodeID, flag(one.Item), w.Epoch, clock.Millis(w.when), w.deltas[i]})
+		}
+	}
+	for _, x := range []struct {
+		table
+		rows [][]any
+	}{{nodesTable, nodes}, {mapsTable, maps}, {attemptsTable, attempts}, {stepsTable, steps}} {
+		if err := d.insert(ctx, tx, x.table, x.rows); err != nil {
+			return fmt.Errorf("write steps to %s: %w", x.name, err)
+		}
+	}
+	for _, w := range list {
+		if len(w.gone) > 0 {
+			cond, args := d.OneOf("node_id", 2, w.gone)
+			if err := tx.Later(ctx, `DELETE FROM workflow_maps WHERE run_id = $1 AND `+cond, append([]any{w.RunID}, args...)...); err != nil {
+				return fmt.Errorf("take maps away: %w", err)
+			}
+		}
+		if !w.Item {
+			continue
+		}
+		if err := tx.Later(ctx, `DELETE FROM workflow_checkpoints WHERE run_id = $1 AND seq = (SELECT seq FROM workflow_checkpoints
+			WHERE run_id = $2 AND node_id = $3 AND item = 1 ORDER BY seq DESC LIMIT 1 OFFSET $4)`,
+			w.RunID, w.RunID, w.NodeID, store.KeepItems); err != nil {
+			return fmt.Errorf("shorten the log of items: %w", err)
+		}
+	}
+	return nil
 }
 
 // fence locks the job of a run, and refuses who does not have its active attempt.
@@ -436,69 +473,34 @@ func (d *db) refuseStep(ctx context.Context, tx Tx, w *written) error {
 	return noWorkflowRun(w.RunID)
 }
 
-// logStep adds a step to the log, and those that are written with it. Of the steps of
-// items the latest are kept: each new one pushes the oldest out.
-func (d *db) logStep(ctx context.Context, tx Tx, w *written, at time.Time) error {
-	next := 0
-	if err := inChunks(d, 8, w.all, func(part []store.WorkflowStep) error {
-		r := newRows(8)
-		for _, one := range part {
-			r.add(w.RunID, one.Seq, one.CheckpointID, one.NodeID, flag(one.Item), w.Epoch, clock.Millis(at), w.deltas[next])
-			next++
-		}
-		if err := tx.Later(ctx, `INSERT INTO workflow_checkpoints (run_id, seq, checkpoint_id, node_id, item, epoch, at_ms, delta) VALUES `+r.String(), r.args...); err != nil {
-			return fmt.Errorf("log step: %w", err)
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	if !w.Item {
-		return nil
-	}
-	if err := tx.Later(ctx, `DELETE FROM workflow_checkpoints WHERE run_id = $1 AND seq = (SELECT seq FROM workflow_checkpoints
-		WHERE run_id = $2 AND node_id = $3 AND item = 1 ORDER BY seq DESC LIMIT 1 OFFSET $4)`,
-		w.RunID, w.RunID, w.NodeID, store.KeepItems); err != nil {
-		return fmt.Errorf("shorten the log of items: %w", err)
-	}
-	return nil
+// eventsTable is where events are announced. places is what happened to the order.
+var eventsTable = tableOf("events", "", "tenant", "type", "at_ms#", "job_id", "run_id", "template_id", "data", "places")
+
+func eventRow(e event.Event, places string) []any {
+	return []any{e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), places}
 }
 
-// announceStep announces the events of a step, and asks who wants them if somebody may. They set off no schedule, and say nothing of the job that HintJob is
-// for, which would be read anew at each step.
+// announceStep announces the events of a step, and asks who wants them if somebody may.
+// They set off no schedule, and say nothing of the job that HintJob is for, which would
+// be read anew at each step.
 func (d *db) announceStep(ctx context.Context, tx Tx, evs []event.Event, ask bool) error {
-	wanted := map[string]bool{}
-	if err := inChunks(d, 8, evs, func(part []event.Event) error {
-		r := newRows(8)
-		for _, e := range part {
-			r.add(e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), "")
-		}
-		query := `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places) VALUES ` + r.String()
-		if !ask {
-			return tx.Later(ctx, query, r.args...)
-		}
-		rows, err := tx.Query(ctx, query+`
-			RETURNING type, EXISTS (SELECT 1 FROM webhook_subscriptions w WHERE w.tenant = events.tenant AND w.type IN (events.type, '*'))`, r.args...)
-		if err != nil {
-			return fmt.Errorf("announce a step: %w", err)
-		}
-		_, err = collect(rows, func(r Rows) (typ string, err error) {
-			var wants bool
-			err = r.Scan(&typ, &wants)
-			wanted[typ] = wants
-			return typ, err
-		})
-		return err
-	}); err != nil {
-		return err
-	}
-	for _, e := range evs {
-		if wanted[string(e.Type)] {
-			if err := note(ctx, tx, e, webhook.Subject{}); err != nil {
-				return err
-			}
-		}
+	rows := make([][]any, len(evs))
+	for i, e := range evs {
+		rows[i] = eventRow(e, "")
 		tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
 	}
-	return nil
+	if err := d.insert(ctx, tx, eventsTable, rows); err != nil {
+		return fmt.Errorf("announce a step: %w", err)
+	}
+	if !ask || len(evs) == 0 {
+		return nil
+	}
+	var l listeners
+	if err := d.askListeners(ctx, tx, evs[0].Tenant, nil, &l); err != nil {
+		return err
+	}
+	if err := tx.Flush(ctx); err != nil {
+		return fmt.Errorf("announce a step: %w", err)
+	}
+	return l.noteSteps(ctx, tx, evs)
 }

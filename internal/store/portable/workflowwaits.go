@@ -43,7 +43,7 @@ func (d *db) lockAwaited(ctx context.Context, tx Tx, waits []waitRow) error {
 
 // writeWaits stores what the nodes of a step wait for. What has ended already wakes
 // them at once.
-func (d *db) writeWaits(ctx context.Context, tx Tx, w *written, tenant string, ms int64) error {
+func (d *db) writeWaits(ctx context.Context, tx Tx, w *written, tenant string) error {
 	waits := slices.Clone(w.waits) // the transaction may be repeated
 	for i := range waits {
 		data, err := awaitedEnd(ctx, tx, tenant, &waits[i].Wait)
@@ -51,7 +51,7 @@ func (d *db) writeWaits(ctx context.Context, tx Tx, w *written, tenant string, m
 			return err
 		}
 		if data != "" {
-			waits[i].woke, waits[i].data = ms, data
+			waits[i].woke, waits[i].data = clock.Millis(w.when), data
 		}
 	}
 	return inChunks(d, 10, waits, func(part []waitRow) error {

@@ -98,6 +98,14 @@ func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (po
 // ForUpdate locks rows.
 func (e *engine) ForUpdate() string { return " FOR UPDATE" }
 
+// OneOf has one parameter, so that the statement is the same for any number of values.
+func (e *engine) OneOf(column string, n int, list []string) (cond string, args []any) {
+	return fmt.Sprintf("%s = ANY($%d::text[])", column, n), []any{list}
+}
+
+// Columnwise inserts with unnest.
+func (e *engine) Columnwise() bool { return true }
+
 // LockStep locks the job's row and the run's.
 func (e *engine) LockStep(ctx context.Context, tx portable.Tx, runID, jobID string) (portable.Begun, error) {
 	return portable.ScanBegun(tx.Row(ctx, beginStep, runID, jobID))

@@ -55,6 +55,14 @@ func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (po
 // ForUpdate is nothing, as LockQueue.
 func (e *engine) ForUpdate() string { return "" }
 
+// OneOf is a list.
+func (e *engine) OneOf(column string, n int, list []string) (cond string, args []any) {
+	return portable.OneOf(column, n, list)
+}
+
+// Columnwise would need a function that SQLite has for JSON only.
+func (e *engine) Columnwise() bool { return false }
+
 // LockStep only reads, as LockQueue; the time is the caller's.
 func (e *engine) LockStep(ctx context.Context, tx portable.Tx, runID, jobID string) (portable.Begun, error) {
 	b, err := portable.ScanBegun(tx.Row(ctx, beginStep, runID, jobID))

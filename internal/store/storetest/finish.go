@@ -18,6 +18,8 @@ func finishChecks() []check {
 		{"Finish/EndsJobAndRun", finishEnds},
 		{"Finish/RetryWaitsAtItsPlace", finishRetry},
 		{"Finish/ItemsAreIndependent", finishItems},
+		{"Finish/OneThatFailsHoldsNoneUp", finishTwice},
+		{"Finish/ReturnedKeepTheirOrder", finishReturned},
 		{"Finish/StaleAfterTakeover", finishStale},
 		{"Finish/AgainstCancel", finishCancel},
 		{"Finish/AgainstRescue", finishRescue},
@@ -97,6 +99,69 @@ func finishItems(t *testing.T, s store.Store) {
 	if errs := s.Jobs.Finish(t.Context(), nil); len(errs) != 0 {
 		t.Errorf("no items gave %v", errs)
 	}
+}
+
+// finishTwice: an end that is given twice in one call cannot be written twice, and the
+// others of the call end all the same.
+func finishTwice(t *testing.T, s store.Store) {
+	const n = 5
+	pool(t, s, n)
+	for i := range n {
+		add(t, s, newJob(locks(fmt.Sprint("l", i))))
+	}
+	var items []store.Finish
+	for _, c := range claim(t, s, n) {
+		items = append(items, ending(t, c, job.Succeeded{At: base}))
+	}
+	items = append(items, items[1])
+	errs := s.Jobs.Finish(t.Context(), items)
+	wantCode(t, errs[n], fault.StaleLease)
+	ended := 0
+	for i := range n {
+		if errs[i] != nil {
+			t.Errorf("end %d: %v", i, errs[i])
+		}
+		if j := read(t, s, items[i].Job.Before.ID); j.State != job.Completed {
+			t.Errorf("job %d is %s", i, j.State)
+		}
+	}
+	for _, e := range since(t, s, 0) {
+		if e.Type == event.JobRunCompleted {
+			ended++
+		}
+	}
+	if ended != n {
+		t.Errorf("%d ends are told of, want %d", ended, n)
+	}
+	sit, err := s.Jobs.Situation(t.Context(), nil)
+	if err != nil || len(sit.Snapshot.Held) != 0 {
+		t.Errorf("locks are held by %+v, %v", sit.Snapshot.Held, err)
+	}
+}
+
+// finishReturned: jobs that go back to the queue in one call, without a place of their
+// own, get theirs in the order of the call.
+func finishReturned(t *testing.T, s store.Store) {
+	const n = 4
+	pool(t, s, n)
+	for range n {
+		add(t, s, newJob())
+	}
+	behind := add(t, s, newJob())[0]
+	var items []store.Finish
+	var want []string
+	for _, c := range claim(t, s, n) {
+		f := ending(t, c, job.Returned{At: base})
+		f.Job.After.Rank = ""
+		items = append([]store.Finish{f}, items...)
+		want = append([]string{c.Job.ID}, want...)
+	}
+	for i, err := range s.Jobs.Finish(t.Context(), items) {
+		if err != nil {
+			t.Errorf("end %d: %v", i, err)
+		}
+	}
+	same(t, "order", append([]string{behind.ID}, want...), queued(t, s))
 }
 
 // finishStale lets an attempt be taken over and then speak up.

@@ -32,6 +32,7 @@ func workflowRunChecks() []check {
 		{"Workflows/StepsTogetherAreAsApart", workflowTogether},
 		{"Workflows/LastStepIsOneWithTheEnd", workflowLast},
 		{"Workflows/LastStepsAtTheSameTime", workflowLasts},
+		{"Workflows/LastStepsInOneCall", workflowLastsAtOnce},
 		{"Workflows/SeedBeginsWithAState", workflowSeed},
 		{"Workflows/ListFiltersAndPages", workflowRunList},
 		{"Workflows/SwitchIsCompareAndSet", workflowSwitch},

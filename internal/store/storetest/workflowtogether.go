@@ -169,6 +169,20 @@ func workflowLast(t *testing.T, s store.Store) {
 // workflowLasts: runs that end at the same time each end as if they were alone: those
 // that are refused are, the others are not held up.
 func workflowLasts(t *testing.T, s store.Store) {
+	endFlows(t, s, func(ends []store.Finish) []error {
+		errs := make([]error, len(ends))
+		together(len(ends), func(i int) { errs[i] = s.Jobs.Finish(t.Context(), ends[i:i+1])[0] })
+		return errs
+	})
+}
+
+// workflowLastsAtOnce: so do those that are given in one call.
+func workflowLastsAtOnce(t *testing.T, s store.Store) {
+	endFlows(t, s, func(ends []store.Finish) []error { return s.Jobs.Finish(t.Context(), ends) })
+}
+
+func endFlows(t *testing.T, s store.Store, finish func([]store.Finish) []error) {
+	t.Helper()
 	const many = 24
 	pool(t, s, many)
 	flows := make([]*flow, many)
@@ -178,7 +192,6 @@ func workflowLasts(t *testing.T, s store.Store) {
 	want := func(i int) fault.Code {
 		return []fault.Code{"", "", "", fault.StaleLease, "", fault.InvalidInput, "", fault.Conflict}[i%8]
 	}
-	errs := make([]error, many)
 	ends := make([]store.Finish, many)
 	for i, f := range flows {
 		after := f.with(map[string]workflow.NodeState{"a": {Status: workflow.NodeCompleted, Outcome: fmt.Sprint("o", i), Attempt: 1}})
@@ -199,7 +212,7 @@ func workflowLasts(t *testing.T, s store.Store) {
 		}
 		ends[i].Last = &p
 	}
-	together(many, func(i int) { errs[i] = s.Jobs.Finish(t.Context(), ends[i:i+1])[0] })
+	errs := finish(ends)
 	evs := since(t, s, 0)
 	for i, f := range flows {
 		r, j := f.stored(), read(t, s, f.Job.ID)

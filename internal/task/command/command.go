@@ -120,6 +120,9 @@ func (*Task) Privileged() []string { return []string{"argv", "env", "stdin"} }
 // OnCrash is fail: nobody knows what a program had done already.
 func (*Task) OnCrash() job.CrashPolicy { return job.CrashFail }
 
+// Foldered implements task.Foldered: the program runs in it.
+func (*Task) Foldered() {}
+
 // Check refuses what cannot run here: an executable that is not allowed, a
 // variable that is not the job's to set, a pattern that leaves the working
 // folder. Missing fields are no fault.

@@ -95,6 +95,9 @@ func (t *Task) Locks(params json.RawMessage) []string { return ask.Locks(params,
 // OnCrash is retry: reading twice changes nothing, and what was asked is kept.
 func (*Task) OnCrash() job.CrashPolicy { return job.CrashRetry }
 
+// Foldered implements task.Foldered: documents are read in it.
+func (*Task) Foldered() {}
+
 // Check refuses sources that can never be read.
 func (t *Task) Check(raw json.RawMessage) error {
 	p, err := decode(raw)

@@ -73,7 +73,7 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		}
 		var d job.Decision
 		if err := s.with(ctx, tx, func(x *order.Index) error {
-			h := &heads{ctx: ctx, tx: tx, index: x, oneOf: s.OneOf, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
+			h := &heads{ctx: ctx, tx: tx, index: x, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
 			snap.Heads = h
 			d = p.Decide(snap)
 			return h.err
@@ -187,7 +187,7 @@ func noLease(instance string) error {
 
 // together is how many of n rows are worth one statement.
 func (d *db) together(n int) int {
-	if d.MaxParams() < maxRows*maxRows {
+	if !d.Columnwise() {
 		return 1
 	}
 	return min(n, maxRows)

@@ -334,9 +334,8 @@ type heads struct {
 	ctx   context.Context
 	tx    Tx
 	index *order.Index
-	// ahead is how many jobs are read at once, where a statement for each costs much.
+	// ahead is how many jobs are read at once, by an engine that is Columnwise.
 	ahead int
-	oneOf func(column string, n int, list []string) (string, []any)
 	err   error
 }
 
@@ -355,8 +354,10 @@ func (h *heads) first(blocked func(resource string) bool) (map[rank.Rank]*job.Jo
 	if len(ranks) < 2 {
 		return nil, nil
 	}
-	cond, args := h.oneOf("rank", 1, ranks)
-	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND `+cond, args...)
+	// Each is looked for by itself. Asked for all of them at once, the planner may read all
+	// that wait: it believes that little does, because it counted when that was so.
+	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND job_id = ANY(ARRAY(
+		SELECT (SELECT q.job_id FROM jobs q WHERE q.state = 'QUEUED' AND q.rank = r LIMIT 1) FROM unnest($1::text[]) AS r))`, ranks)
 	for i := range js {
 		found[js[i].Rank] = &js[i]
 	}

@@ -356,8 +356,12 @@ func (h *heads) first(blocked func(resource string) bool) (map[rank.Rank]*job.Jo
 	}
 	// Each is looked for by itself. Asked for all of them at once, the planner may read all
 	// that wait: it believes that little does, because it counted when that was so.
-	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND job_id = ANY(ARRAY(
-		SELECT (SELECT q.job_id FROM jobs q WHERE q.state = 'QUEUED' AND q.rank = r LIMIT 1) FROM unnest($1::text[]) AS r))`, ranks)
+	rows, err := h.tx.Query(h.ctx, `SELECT `+leanColumns+` FROM unnest((SELECT $1::text[])) AS heads (head)
+		CROSS JOIN LATERAL (SELECT * FROM jobs WHERE state = 'QUEUED' AND rank = heads.head LIMIT 1) AS found`, ranks)
+	if err != nil {
+		return nil, fmt.Errorf("read the first jobs: %w", err)
+	}
+	js, err := collect(rows, scanJob)
 	for i := range js {
 		found[js[i].Rank] = &js[i]
 	}

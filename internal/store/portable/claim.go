@@ -73,7 +73,7 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		}
 		var d job.Decision
 		if err := s.with(ctx, tx, func(x *order.Index) error {
-			h := &heads{ctx: ctx, tx: tx, index: x, oneOf: s.OneOf, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
+			h := &heads{ctx: ctx, tx: tx, index: x, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
 			snap.Heads = h
 			d = p.Decide(snap)
 			return h.err
@@ -187,7 +187,7 @@ func noLease(instance string) error {
 
 // together is how many of n rows are worth one statement.
 func (d *db) together(n int) int {
-	if d.MaxParams() < maxRows*maxRows {
+	if !d.Columnwise() {
 		return 1
 	}
 	return min(n, maxRows)
@@ -281,35 +281,38 @@ func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance str
 	}
 	// In the order of the decision, and so are the epochs.
 	slices.SortFunc(js, func(a, b job.Job) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
-	out := make([]store.Claimed, 0, len(js))
-	var changes []job.Change
+	changes := make([]job.Change, len(js))
+	for i, j := range js {
+		epoch := last - int64(len(js)-1-i)
+		// Before's epoch is the old one, and is compared.
+		if changes[i], err = job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch}); err != nil {
+			return nil, err
+		}
+	}
+	return s.writeClaims(ctx, tx, changes, now)
+}
+
+// writeClaims writes claimed jobs, their runs and locks, and announces them.
+func (s jobs) writeClaims(ctx context.Context, tx Tx, changes []job.Change, now time.Time) (out []store.Claimed, err error) {
 	var begun []run.Run
 	var told []*announcement
 	var rows [][]any
 	heard := map[string]*listeners{}
-	for i, j := range js {
-		epoch := last - int64(len(js)-1-i)
-		ch, err := job.Apply(j, job.Claimed{At: now, RunID: id.New(id.Run, now), Instance: instance, Epoch: epoch})
-		if err != nil {
-			return nil, err
-		}
-		// Before's epoch is the old one, and is compared.
-		changes = append(changes, ch)
+	for _, ch := range changes {
 		c := store.Claimed{Job: ch.After}
-		if j.Resuming {
-			c.Run, err = resumeRun(ctx, tx, ch.After)
+		if ch.Before.Resuming {
+			if c.Run, err = resumeRun(ctx, tx, ch.After); err != nil {
+				return nil, err
+			}
 		} else {
 			c.Run = runOf(ch.After)
 			begun = append(begun, c.Run)
 		}
-		if err != nil {
-			return nil, err
-		}
-		if heard[j.Tenant] == nil {
-			heard[j.Tenant] = &listeners{}
+		if heard[c.Job.Tenant] == nil {
+			heard[c.Job.Tenant] = &listeners{}
 		}
 		var a *announcement
-		a, rows = announceTo(heard[j.Tenant], ch, rows)
+		a, rows = announceTo(heard[c.Job.Tenant], ch, rows)
 		told = append(told, a)
 		out = append(out, c)
 	}
@@ -327,8 +330,8 @@ func (s jobs) start(ctx context.Context, tx Tx, claims []job.Claim, instance str
 			return nil, err
 		}
 	}
-	for i, j := range js {
-		if err := takeLocks(ctx, tx, j.Needs().Locks, j.ID, out[i].Run, now); err != nil {
+	for i, ch := range changes {
+		if err := takeLocks(ctx, tx, ch.Before.Needs().Locks, ch.Before.ID, out[i].Run, now); err != nil {
 			return nil, err
 		}
 	}

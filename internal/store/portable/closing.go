@@ -229,7 +229,7 @@ func (s jobs) writeEnds(ctx context.Context, tx Tx, list []*closing, at time.Tim
 	if err := s.askRows(ctx, tx, changes); err != nil {
 		return err
 	}
-	if err := s.endRuns(ctx, tx, over); err != nil {
+	if err := s.endEach(ctx, tx, over); err != nil {
 		return err
 	}
 	if err := s.clearBehind(ctx, tx, list); err != nil {

@@ -186,8 +186,15 @@ var (
 	seen = columnsOf("job_id", "tenant", "version#", "state", "epoch#")
 
 	updateJob  = updateOne("jobs", changed, seen)
-	updateJobs = updateMany("jobs", changed, seen, `jobs.job_id`)
+	changeJobs = update{updateJob + ` RETURNING job_id`, updateMany("jobs", changed, seen) + ` RETURNING jobs.job_id`, slices.Concat(changed, seen)}
 )
+
+// update is a change of a row, and of many that come column by column. Both return the
+// id of a row that they have found.
+type update struct {
+	one, many string
+	columns   []column
+}
 
 // updateOne is the statement that changes a row: its parameters are the new values, then
 // those that tell the row.
@@ -204,7 +211,7 @@ func updateOne(table string, set, where []column) string {
 }
 
 // updateMany is updateOne for many rows, that come column by column.
-func updateMany(table string, set, where []column, returning string) string {
+func updateMany(table string, set, where []column) string {
 	var b strings.Builder
 	b.WriteString(`UPDATE ` + table)
 	for i, c := range set {
@@ -221,7 +228,7 @@ func updateMany(table string, set, where []column, returning string) string {
 	for i, c := range where {
 		fmt.Fprintf(&b, "%s%s.%s = v.was_%s", sep(i, " WHERE ", " AND "), table, c.name, c.name)
 	}
-	return b.String() + ` RETURNING ` + returning
+	return b.String()
 }
 
 func sep(i int, first, next string) string {
@@ -251,7 +258,7 @@ func (d *db) askRows(ctx context.Context, tx Tx, list []job.Change) error {
 	for i, c := range list {
 		rows[i], ids[i] = jobChange(c), c.Before.ID
 	}
-	if err := d.askUpdates(ctx, tx, updateJob+` RETURNING job_id`, updateJobs, slices.Concat(changed, seen), rows, ids); err != nil {
+	if err := d.askUpdates(ctx, tx, changeJobs, rows, ids); err != nil {
 		return fmt.Errorf("change jobs: %w", err)
 	}
 	return nil
@@ -259,7 +266,7 @@ func (d *db) askRows(ctx context.Context, tx Tx, list []job.Change) error {
 
 // askUpdates changes rows with the next statements, which return the ids of those that
 // they have found; all must be.
-func (d *db) askUpdates(ctx context.Context, tx Tx, one, many string, columns []column, rows [][]any, ids []string) error {
+func (d *db) askUpdates(ctx context.Context, tx Tx, u update, rows [][]any, ids []string) error {
 	left := map[string]bool{}
 	for _, id := range ids {
 		if left[id] {
@@ -295,7 +302,7 @@ func (d *db) askUpdates(ctx context.Context, tx Tx, one, many string, columns []
 	}
 	if len(rows) == 1 || !d.Columnwise() {
 		for i, values := range rows {
-			if err := tx.Ask(ctx, scan(i < len(rows)-1), one, values...); err != nil {
+			if err := tx.Ask(ctx, scan(i < len(rows)-1), u.one, values...); err != nil {
 				return err
 			}
 		}
@@ -304,7 +311,7 @@ func (d *db) askUpdates(ctx context.Context, tx Tx, one, many string, columns []
 	done := 0
 	return inParts(rows, func(part [][]any) error {
 		done += len(part)
-		return tx.Ask(ctx, scan(done < len(rows)), many, columnwise(columns, part)...)
+		return tx.Ask(ctx, scan(done < len(rows)), u.many, columnwise(u.columns, part)...)
 	})
 }
 

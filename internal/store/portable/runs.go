@@ -91,8 +91,10 @@ var (
 	runEnd  = columnsOf("state", "finished_ms#", "failure_code", "failure_message", "reason", "exit_code#?", "outputs", "tokens", "stage", "done#", "total#", "log_bytes#", "log_truncated#")
 	runSeen = columnsOf("run_id", "epoch#")
 
-	updateRun  = updateOne("runs", runEnd, runSeen) + ` AND state = 'ACTIVE' RETURNING run_id`
-	updateRuns = strings.Replace(updateMany("runs", runEnd, runSeen, "runs.run_id"), " RETURNING", " AND runs.state = 'ACTIVE' RETURNING", 1)
+	endRuns = update{
+		updateOne("runs", runEnd, runSeen) + ` AND state = 'ACTIVE' RETURNING run_id`,
+		updateMany("runs", runEnd, runSeen) + ` AND runs.state = 'ACTIVE' RETURNING runs.run_id`, slices.Concat(runEnd, runSeen),
+	}
 )
 
 func runEndRow(r run.Run) []any {
@@ -110,19 +112,19 @@ func runEndRow(r run.Run) []any {
 
 // endRun writes the end of a run, under its epoch.
 func endRun(ctx context.Context, tx Tx, r run.Run) error {
-	if err := tx.Ask(ctx, stillActive(r), updateRun, runEndRow(r)...); err != nil {
+	if err := tx.Ask(ctx, stillActive(r), endRuns.one, runEndRow(r)...); err != nil {
 		return fmt.Errorf("end run: %w", err)
 	}
 	return nil
 }
 
-// endRuns is endRun of many.
-func (d *db) endRuns(ctx context.Context, tx Tx, list []run.Run) error {
+// endEach is endRun of many.
+func (d *db) endEach(ctx context.Context, tx Tx, list []run.Run) error {
 	rows, ids := make([][]any, len(list)), make([]string, len(list))
 	for i, r := range list {
 		rows[i], ids[i] = runEndRow(r), r.ID
 	}
-	if err := d.askUpdates(ctx, tx, updateRun, updateRuns, slices.Concat(runEnd, runSeen), rows, ids); err != nil {
+	if err := d.askUpdates(ctx, tx, endRuns, rows, ids); err != nil {
 		return fmt.Errorf("end runs: %w", err)
 	}
 	return nil

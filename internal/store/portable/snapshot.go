@@ -334,9 +334,8 @@ type heads struct {
 	ctx   context.Context
 	tx    Tx
 	index *order.Index
-	// ahead is how many jobs are read at once, where a statement for each costs much.
+	// ahead is how many jobs are read at once, by an engine that is Columnwise.
 	ahead int
-	oneOf func(column string, n int, list []string) (string, []any)
 	err   error
 }
 
@@ -355,8 +354,14 @@ func (h *heads) first(blocked func(resource string) bool) (map[rank.Rank]*job.Jo
 	if len(ranks) < 2 {
 		return nil, nil
 	}
-	cond, args := h.oneOf("rank", 1, ranks)
-	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND `+cond, args...)
+	// Each is looked for by itself. Asked for all of them at once, the planner may read all
+	// that wait: it believes that little does, because it counted when that was so.
+	rows, err := h.tx.Query(h.ctx, `SELECT `+leanColumns+` FROM unnest((SELECT $1::text[])) AS heads (head)
+		CROSS JOIN LATERAL (SELECT * FROM jobs WHERE state = 'QUEUED' AND rank = heads.head LIMIT 1) AS found`, ranks)
+	if err != nil {
+		return nil, fmt.Errorf("read the first jobs: %w", err)
+	}
+	js, err := collect(rows, scanJob)
 	for i := range js {
 		found[js[i].Rank] = &js[i]
 	}

@@ -99,8 +99,10 @@ func (e *engine) LockAttempt(ctx context.Context, tx portable.Tx, id string) (po
 func (e *engine) ForUpdate() string { return " FOR UPDATE" }
 
 // OneOf has one parameter, so that the statement is the same for any number of values.
+// The planner must not know that number: it would make a new plan for few values each
+// time, which takes longer than to find them.
 func (e *engine) OneOf(column string, n int, list []string) (cond string, args []any) {
-	return fmt.Sprintf("%s = ANY($%d::text[])", column, n), []any{list}
+	return fmt.Sprintf("%s = ANY(ARRAY(SELECT unnest($%d::text[])))", column, n), []any{list}
 }
 
 // Columnwise inserts with unnest.
@@ -294,7 +296,9 @@ func (e *engine) LoadPlaces(ctx context.Context, tx portable.Tx, each func(order
 // so nothing waits for numbers to be given. Of both kinds only what moved something is
 // read, and of what has no number only what is not known, if that is not much: an event that was read without
 // one is remembered until it comes again with it. Where no numbers were given, none are
-// looked for: the planner's guess may be an index that it would read from end to end. Numbers have no gaps, so when there are fewer events than numbers, retention has
+// looked for: the planner's guess may be an index that it would read from end to end. What
+// has no number is read in order, because only so an index forgets what it finds dead.
+// Numbers have no gaps, so when there are fewer events than numbers, retention has
 // deleted some before they were followed.
 func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark, limit int) (moved []string, next portable.Mark, overflow bool, err error) {
 	known := []int64{}
@@ -305,7 +309,8 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 			CASE WHEN last_seq > $1 THEN (SELECT count(*) FROM (SELECT 1 FROM events WHERE seq > $1 LIMIT $2) AS behind) ELSE 0 END
 		FROM event_log LEFT JOIN LATERAL (
 			SELECT event_id, seq, places FROM events WHERE last_seq > $1 AND seq > $1 AND places <> ''
-			UNION ALL SELECT event_id, seq, places FROM events WHERE seq IS NULL AND places <> '' AND event_id <> ALL($3::bigint[])) AS fresh ON true
+			UNION ALL (SELECT event_id, seq, places FROM events WHERE seq IS NULL AND places <> '' AND event_id <> ALL($3::bigint[]) ORDER BY event_id LIMIT $2)
+		) AS fresh ON true
 		WHERE event_log.id = 1 ORDER BY event_id LIMIT $2`, m.Seq, limit+1, known)
 	if err != nil {
 		return nil, m, false, fmt.Errorf("follow the order: %w", err)

@@ -4,8 +4,8 @@
 
 import { across } from "./across";
 import type { Point, Rect } from "./geometry";
-import { layersOf, type Work } from "./layers";
-import { type Ordered, ordered } from "./order";
+import { layersOf, listsOf, type Work } from "./layers";
+import { ordered } from "./order";
 
 /** The way in which the graph grows. */
 export type Direction = "right" | "down";
@@ -86,27 +86,30 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
   const along = (v: { width: number; height: number }) => (right ? v.width : v.height);
   const wide = (v: { width: number; height: number }) => (right ? v.height : v.width);
 
-  // The shortest edges get bends first. Those with a label, and the second between the
-  // same nodes, have one between the layers, beside their source.
-  const span = from.map((v, e) => Math.abs(rank[to[e]!]! - rank[v]!));
+  // Those with a label, and the second between the same nodes, have a bend between the
+  // layers, beside their source.
   const pairs = new Set<number>();
-  const extra = kept.map((e, i) => {
+  const gapOf = kept.map((e, i) => {
     const pair = from[i]! * n + to[i]!;
     const double = pairs.has(pair);
     pairs.add(pair);
-    return double || e.label !== undefined;
+    return double || e.label ? rank[from[i]!]! - turned[i]! : -1;
   });
-  const most = extra.some(Boolean) ? 2 : 1;
-  const led = new Uint8Array(m); // 1 = bends where it must
+  const passed = new Int32Array(count + 1); // how many layers, those of bends too, there can be before each
+  for (const g of gapOf) if (g >= 0) passed[g + 1] = 1;
+  for (let l = 1; l <= count; l++) passed[l]! += 1 + passed[l - 1]!;
+  const span = from.map((v, e) => Math.abs(passed[rank[to[e]!]!]! - passed[rank[v]!]!));
+
+  // The shortest edges get their bends first.
+  const led = new Uint8Array(m);
   const between = new Float64Array(count).fill(-1); // how long the labels behind each layer are; -1 = none
   let left = maxBends;
-  for (const e of Array.from(span.keys()).sort((a, b) => span[a]! - span[b]! || a - b)) {
-    left -= span[e]! * most - 1;
+  for (const e of listsOf(2 * count, span).list) {
+    left -= span[e]! - 1;
     if (left < 0) break;
     led[e] = 1;
-    if (!extra[e]) continue;
-    const g = rank[from[e]!]! - turned[e]!;
-    between[g] = Math.max(between[g]!, along(kept[e]!.label ?? none));
+    const g = gapOf[e]!;
+    if (g >= 0) between[g] = Math.max(between[g]!, along(kept[e]!.label ?? none));
   }
 
   // Layers of nodes, and between them those of labels.
@@ -134,7 +137,7 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
     let last = a;
     for (let l = layer[a]! + 1; l < layer[b]!; l++) {
       const v = layer.push(l) - 1;
-      if (extra[e] && l === (turned[e] ? layer[b]! - 1 : layer[a]! + 1)) {
+      if (gapOf[e]! >= 0 && l === (turned[e] ? layer[b]! - 1 : layer[a]! + 1)) {
         marks[e] = v;
         sizes.push(wide(kept[e]!.label ?? none));
       } else {
@@ -147,10 +150,19 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
     upper.push(last);
     lower.push(b);
   }
-  const o = ordered({ layer: Int32Array.from(layer), count: lengths.length, upper: Int32Array.from(upper), lower: Int32Array.from(lower) }, work);
   const bend = Uint8Array.from(layer, (_, v) => (v < n ? 0 : 1));
-  const mid = across(o, Float64Array.from(sizes), bend, input.gap ?? 24, edgeGap);
-  work.steps += 8 * layer.length + 4 * upper.length;
+  const [low, high] = [Int32Array.from(upper), Int32Array.from(lower)];
+  let mid: Float64Array = new Float64Array(0);
+  let least = Infinity;
+  for (const o of ordered({ layer: Int32Array.from(layer), count: lengths.length, upper: low, lower: high }, work)) {
+    const x = across(o, Float64Array.from(sizes), bend, input.gap ?? 24, edgeGap);
+    work.steps += 8 * layer.length + 4 * upper.length;
+    // Few crossings, and edges that do not go far aside.
+    const cost = (1 + o.crossings) * (1 + low.reduce((sum, v, i) => sum + Math.abs(x[v]! - x[high[i]!]!), 0));
+    if (cost >= least) continue;
+    least = cost;
+    mid = x;
+  }
 
   // Along the direction, each layer is as long as its longest node.
   const layerGap = input.layerGap ?? 64;
@@ -162,7 +174,14 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
     return [start, start + along(nodes[v]!)];
   };
   const rects = nodes.map((v, i) => ({ id: v.id, ...at(ends(i)[0], mid[i]! - sizes[i]! / 2), width: v.width, height: v.height }));
-  const lane = lanesOf(o, mid, sizes, from.map((v, e) => (led[e] || span[e]! < 2 ? -1 : v)), rank, to);
+  const outside = new Int32Array(n); // the last layer that edges outside lead to
+  for (let e = 0; e < m; e++) {
+    const v = turned[e] ? to[e]! : from[e]!;
+    const w = turned[e] ? from[e]! : to[e]!;
+    if (!led[e]) outside[v] = Math.max(outside[v]!, rank[w]!);
+  }
+  const lane = lanesOf(rank, outside);
+  const rim = mid.reduce((most, c, v) => Math.max(most, c + sizes[v]! / 2), -Infinity) + edgeGap;
 
   const edges = kept.map((e, i): PlacedEdge => {
     const [a, b] = turned[i] ? [to[i]!, from[i]!] : [from[i]!, to[i]!];
@@ -183,9 +202,10 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
     add(at(begin[la]! + lengths[la]!, mid[a]!));
     if (led[i]) {
       for (let l = la + 1; l < lb; l++) through(l, mid[bends[i]! + l - la - 1]!);
-    } else if (lane[i]! >= 0) {
-      add(at(begin[la + 1]!, lane[i]!));
-      add(at(begin[lb - 1]! + lengths[lb - 1]!, lane[i]!));
+    } else if (lb - la > 1) {
+      const c = rim + lane[a]! * edgeGap;
+      add(at(begin[la + 1]!, c));
+      add(at(begin[lb - 1]! + lengths[lb - 1]!, c));
     }
     add(at(begin[lb]!, mid[b]!));
     add(at(ends(b)[0], mid[b]!));
@@ -197,18 +217,16 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
   return bounded(rects, edges, direction);
 }
 
-// lanesOf leads edges outside, beyond all nodes: those that begin at one node in one lane.
-// Lanes are used again where they have ended.
-function lanesOf(outside: readonly number[], begins: (e: number) => number, ends: (e: number) => number): Map<number, number> {
-  const until = new Map<number, number>();
-  for (const e of outside) until.set(begins(e), Math.max(until.get(begins(e)) ?? 0, ends(e)));
-  const free: number[] = [];
-  const lane = new Map<number, number>();
-  for (const [v, end] of [...until].sort(([v], [w]) => v - w)) {
-    let i = free.findIndex((f) => f < v);
-    if (i < 0) i = free.length < maxLanes ? free.length : v % maxLanes;
-    free[i] = Math.max(free[i] ?? 0, end);
-    lane.set(v, i);
+// lanesOf gives each node with edges that run outside a lane for them, from the layer in
+// which it stands to the last that they lead to. A lane is used again where it has ended.
+function lanesOf(begin: Int32Array, end: Int32Array): Int32Array {
+  const lane = new Int32Array(begin.length).fill(-1);
+  const until: number[] = [];
+  for (const v of Array.from(begin.keys()).filter((v) => end[v]! > 0).sort((a, b) => begin[a]! - begin[b]! || a - b)) {
+    const free = until.findIndex((l) => l < begin[v]!);
+    const i = free >= 0 ? free : until.length < maxLanes ? until.length : v % maxLanes;
+    until[i] = Math.max(until[i] ?? 0, end[v]!);
+    lane[v] = i;
   }
   return lane;
 }

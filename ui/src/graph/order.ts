@@ -34,9 +34,14 @@ export interface Neighbours {
 // The sweeps end after so many steps, and when so many in a row have found nothing better.
 const sweeping = 6_000_000;
 const patience = 4;
+// So many times the fewest crossings the order may have in which the vertices came.
+const tolerance = 1.5;
 
-/** Finds an order. What nothing decides stands as it came: vertices by number, then by the segments that lead to them. */
-export function ordered(g: Layered, work: Work): Ordered {
+/**
+ * Finds an order with few crossings; a second one, if there is one, has not many more and is
+ * nearer to how the vertices came: by number, then by the segments that lead to them.
+ */
+export function ordered(g: Layered, work: Work): Ordered[] {
   const n = g.layer.length;
   const before = neighbours(n, g.lower, g.upper);
   const behind = neighbours(n, g.upper, g.lower);
@@ -44,25 +49,31 @@ export function ordered(g: Layered, work: Work): Ordered {
   const slots = visited(g, list, start, behind);
   const o: Ordered = { ...g, start, slots, place: new Int32Array(n), before, behind, crossings: 0 };
   for (let l = 0; l < g.count; l++) number(o, l);
-  work.steps += n + g.upper.length;
+  work.steps += 2 * n + g.upper.length;
 
   const limit = work.steps + sweeping;
-  let best = slots.slice();
   const keys = new Float64Array(n);
   const counts = new Int32Array(n + 1);
-  o.crossings = count(o, counts, work);
-  for (let i = 0, last = 0; last < patience && o.crossings > 0 && work.steps < limit; i++, last++) {
+  o.crossings = exchange(o, count(o, counts, work), limit, work);
+  const first = { ...o, slots: slots.slice() };
+  let best = first;
+  for (let i = 0, last = 0; last < patience && best.crossings > 0 && work.steps < limit; i++, last++) {
     for (let k = 1; k < g.count; k++) sweep(o, i % 2 ? k : g.count - 1 - k, i % 2 ? before : behind, i % 4 >= 2, keys);
     work.steps += 2 * n + g.upper.length;
-    const found = exchange(o, count(o, counts, work), limit, work);
-    if (found >= o.crossings) continue;
+    o.crossings = exchange(o, count(o, counts, work), limit, work);
+    if (o.crossings >= best.crossings) continue;
     last = -1;
-    o.crossings = found;
-    best = slots.slice();
+    best = { ...o, slots: slots.slice() };
   }
-  slots.set(best);
-  for (let l = 0; l < g.count; l++) number(o, l);
-  for (let l = 0; l < g.count; l++) arrange(o, l);
+  return (best === first || first.crossings > best.crossings * tolerance ? [best] : [best, first]).map(finished);
+}
+
+// finished gives an order its own places and lists.
+function finished(found: Ordered): Ordered {
+  const { before, behind } = found;
+  const o = { ...found, place: found.place.slice(), before: { ...before, list: before.list.slice() }, behind: { ...behind, list: behind.list.slice() } };
+  for (let l = 0; l < o.count; l++) number(o, l);
+  for (let l = 0; l < o.count; l++) arrange(o, l);
   return o;
 }
 
@@ -171,6 +182,7 @@ function exchange(o: Ordered, crossings: number, limit: number, work: Work): num
   const { slots, place } = o;
   for (let saved = 1; saved > 0 && work.steps < limit; ) {
     saved = 0;
+    work.steps += o.layer.length + 2 * o.upper.length;
     for (let l = 0; l < o.count; l++) {
       arrange(o, l);
       for (let i = o.start[l]!; i < o.start[l + 1]! - 1; i++) {

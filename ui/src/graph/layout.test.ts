@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../kit/random";
-import { meets } from "./geometry";
-import { type Layout, layoutGraph, type LayoutInput, margin } from "./layout";
+import { meets, type Point } from "./geometry";
+import { type Layout, type LayoutEdge, layoutGraph, type LayoutInput, margin } from "./layout";
 import { LayoutClient, type LayoutAnswer, type LayoutQuestion, type Port, Superseded } from "./layoutClient";
 
 function random(seed: number, n: number, direction: "right" | "down"): LayoutInput {
@@ -23,6 +23,34 @@ function inside(l: Layout): void {
     expect(n.x + n.width).toBeLessThanOrEqual(l.width);
     expect(n.y + n.height).toBeLessThanOrEqual(l.height);
   }
+}
+
+function range<T>(n: number, of: (i: number) => T): T[] {
+  return Array.from({ length: n }, (_, i) => of(i));
+}
+
+/** Pairs of an edge and a node that it runs through. Between layers an edge is anywhere in the box of its two points. */
+function touched(l: Layout): string[] {
+  return l.edges.flatMap((e) =>
+    e.points.slice(1).flatMap((q, i) => {
+      const p = e.points[i] ?? q;
+      const [left, right, top, bottom] = [Math.min(p.x, q.x), Math.max(p.x, q.x), Math.min(p.y, q.y), Math.max(p.y, q.y)];
+      return l.nodes.filter((n) => left < n.x + n.width && right > n.x && top < n.y + n.height && bottom > n.y).map((n) => `${e.id} ${n.id}`);
+    }),
+  );
+}
+
+/** How often lines of two edges cross, those of straight lines between the points. */
+function crossings(l: Layout): number {
+  const lines = l.edges.flatMap((e) => e.points.slice(1).map((q, i) => ({ p: e.points[i] ?? q, q, of: e.id })));
+  const side = (a: Point, b: Point, c: Point) => Math.sign((b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x));
+  let count = 0;
+  lines.forEach((a, i) => {
+    for (const b of lines.slice(i + 1)) {
+      if (a.of !== b.of && side(a.p, a.q, b.p) * side(a.p, a.q, b.q) < 0 && side(b.p, b.q, a.p) * side(b.p, b.q, a.q) < 0) count++;
+    }
+  });
+  return count;
 }
 
 describe("layoutGraph", () => {
@@ -63,10 +91,51 @@ describe("layoutGraph", () => {
     expect(layoutGraph({ nodes: [], edges: [], direction: "down" })).toMatchObject({ nodes: [], width: 0, height: 0 });
   });
 
-  it("lays out as many nodes as a workflow may have", () => {
-    const l = layoutGraph(random(3, 500, "right"));
-    inside(l);
-    expect(l.nodes).toHaveLength(500);
+  it("leads no edge through a node", () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const input = random(seed, 40, seed % 2 ? "right" : "down");
+      const l = layoutGraph({ ...input, nodes: input.nodes.map((n, i) => ({ ...n, height: i % 5 ? 40 : 90 })) });
+      expect(touched(l)).toEqual([]);
+    }
+  });
+
+  // The crossings of the same graphs by dagre 3.1.3, which was used before.
+  it.each([
+    [1, 12, 1], [2, 20, 15], [3, 30, 17], [4, 60, 42], [5, 120, 92], [6, 200, 185], [7, 300, 279], [8, 500, 566],
+  ])("crosses not more edges than dagre did: seed %i, %i nodes, %i crossings", (seed, n, dagre) => {
+    expect(crossings(layoutGraph(random(seed, n, "right")))).toBeLessThanOrEqual(dagre * 1.2);
+  });
+
+  const shapes: [string, number, (add: (from: number, to: number) => void, r: Random) => void][] = [
+    ["a chain", 500, (add) => range(499, (i) => add(i, i + 1))],
+    ["a chain with 4,500 leaps", 500, (add, r) => { range(499, (i) => add(i, i + 1)); range(4500, () => { const a = r.int(0, 497); add(a, r.int(a + 2, 499)); }); }],
+    ["5,000 edges", 500, (add, r) => range(5000, () => { const a = r.int(0, 498); add(a, r.int(a + 1, 499)); })],
+    ["1,500 edges with circles", 500, (add, r) => range(1500, () => add(r.int(0, 499), r.int(0, 499)))],
+    ["fifty full layers", 500, (add) => range(490, (i) => range(10, (k) => add(i, (Math.floor(i / 10) + 1) * 10 + k)))],
+    ["two full layers", 500, (add) => range(250, (a) => range(250, (b) => add(a, 250 + b)))],
+    ["one to all to one", 500, (add) => range(498, (i) => { add(0, i + 1); add(i + 1, 499); })],
+    ["a tree of eights", 500, (add) => range(499, (i) => add(Math.floor(i / 8), i + 1))],
+    ["every edge that there can be", 500, (add) => range(500, (a) => range(499 - a, (k) => add(a, a + 1 + k)))],
+  ];
+  it.each(shapes)("bounds the work of %s", (_, n, fill) => {
+    for (const label of [undefined, { width: 60, height: 18 }]) {
+      const edges: LayoutEdge[] = [];
+      fill((from, to) => edges.push({ id: `e${edges.length}`, from: `n${from}`, to: `n${to}`, ...(label && { label }) }), new Random(1));
+      const work = { steps: 0 };
+      const l = layoutGraph({ nodes: range(n, (i) => ({ id: `n${i}`, width: 200, height: 54 })), edges, direction: "right" }, work);
+      expect(work.steps).toBeLessThan(10_000_000 + 20 * edges.length);
+      inside(l);
+      const lost = edges.filter((e) => e.from !== e.to).length - l.edges.length;
+      expect(lost).toBe(0);
+      expect(l.edges.reduce((sum, e) => sum + e.points.length, 0)).toBeLessThan(12 * 1000 + 8 * edges.length);
+      const places = new Set(l.nodes.map((p) => `${p.x} ${p.y}`));
+      expect(places.size).toBe(n);
+      const sorted = [...l.nodes].sort((a, b) => a.x - b.x || a.y - b.y);
+      sorted.forEach((b, i) => {
+        const a = sorted[i - 1];
+        if (a) expect(a.x === b.x ? b.y - a.y - a.height : b.x - a.x - a.width).toBeGreaterThan(0);
+      });
+    }
   });
 });
 

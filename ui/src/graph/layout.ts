@@ -168,7 +168,13 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
   const layerGap = input.layerGap ?? 64;
   const begin = new Float64Array(lengths.length);
   for (let l = 1; l < lengths.length; l++) begin[l] = begin[l - 1]! + lengths[l - 1]! + (labels[l] || labels[l - 1] ? layerGap / 2 : layerGap);
-  const at = (a: number, c: number): Point => (right ? { x: round(a), y: round(c) } : { x: round(c), y: round(a) });
+  const length = begin.at(-1)! + lengths.at(-1)!;
+  const top = mid.reduce((min, c, v) => Math.min(min, c - sizes[v]! / 2), Infinity);
+  const rim = mid.reduce((max, c, v) => Math.max(max, c + sizes[v]! / 2), -Infinity);
+  const at = (a: number, c: number): Point => {
+    const [p, q] = [round(a + margin), round(c - top + margin)];
+    return right ? { x: p, y: q } : { x: q, y: p };
+  };
   const ends = (v: number): [number, number] => {
     const start = begin[layer[v]!]! + (lengths[layer[v]!]! - along(nodes[v]!)) / 2;
     return [start, start + along(nodes[v]!)];
@@ -181,7 +187,6 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
     if (!led[e]) outside[v] = Math.max(outside[v]!, rank[w]!);
   }
   const lane = lanesOf(rank, outside);
-  const rim = mid.reduce((most, c, v) => Math.max(most, c + sizes[v]! / 2), -Infinity) + edgeGap;
 
   const edges = kept.map((e, i): PlacedEdge => {
     const [a, b] = turned[i] ? [to[i]!, from[i]!] : [from[i]!, to[i]!];
@@ -203,7 +208,7 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
     if (led[i]) {
       for (let l = la + 1; l < lb; l++) through(l, mid[bends[i]! + l - la - 1]!);
     } else if (lb - la > 1) {
-      const c = rim + lane[a]! * edgeGap;
+      const c = rim + (1 + lane[a]!) * edgeGap;
       add(at(begin[la + 1]!, c));
       add(at(begin[lb - 1]! + lengths[lb - 1]!, c));
     }
@@ -214,7 +219,8 @@ export function layoutGraph(input: LayoutInput, work: Work = { steps: 0 }): Layo
     const label = !e.label ? null : mark < 0 ? half : at(begin[layer[mark]!]! + lengths[layer[mark]!]! / 2, mid[mark]!);
     return { id: e.id, from: e.from, to: e.to, points: turned[i] ? points.reverse() : points, label };
   });
-  return bounded(rects, edges, direction);
+  const end = at(length + margin, rim + (1 + Math.max(...lane)) * edgeGap + margin);
+  return { nodes: rects, edges, width: end.x, height: end.y, direction };
 }
 
 // lanesOf gives each node with edges that run outside a lane for them, from the layer in
@@ -232,28 +238,6 @@ function lanesOf(begin: Int32Array, end: Int32Array): Int32Array {
 }
 
 const none = { width: 0, height: 0 };
-
-// bounded moves everything so that it begins at the margin.
-function bounded(nodes: PlacedNode[], edges: PlacedEdge[], direction: Direction): Layout {
-  const all: Rect[] = [...nodes, ...edges.flatMap((e) => e.points.map((p) => ({ ...p, width: 0, height: 0 })))];
-  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
-  for (const r of all) {
-    left = Math.min(left, r.x);
-    top = Math.min(top, r.y);
-    right = Math.max(right, r.x + r.width);
-    bottom = Math.max(bottom, r.y + r.height);
-  }
-  const dx = margin - left;
-  const dy = margin - top;
-  const move = (p: Point): Point => ({ x: round(p.x + dx), y: round(p.y + dy) });
-  return {
-    nodes: nodes.map((n) => ({ ...n, ...move(n) })),
-    edges: edges.map((e) => ({ ...e, points: e.points.map(move), label: e.label && move(e.label) })),
-    width: round(right - left + 2 * margin),
-    height: round(bottom - top + 2 * margin),
-    direction,
-  };
-}
 
 function round(n: number): number {
   return Math.round(n * 2) / 2;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../kit/random";
 import { meets, type Point } from "./geometry";
-import { type Layout, type LayoutEdge, layoutGraph, type LayoutInput, margin } from "./layout";
+import { type Layout, layoutGraph, type LayoutInput, margin } from "./layout";
 import { LayoutClient, type LayoutAnswer, type LayoutQuestion, type Port, Superseded } from "./layoutClient";
+import { range, shapes } from "./shapes";
 
 function random(seed: number, n: number, direction: "right" | "down"): LayoutInput {
   const r = new Random(seed);
@@ -23,10 +24,6 @@ function inside(l: Layout): void {
     expect(n.x + n.width).toBeLessThanOrEqual(l.width);
     expect(n.y + n.height).toBeLessThanOrEqual(l.height);
   }
-}
-
-function range<T>(n: number, of: (i: number) => T): T[] {
-  return Array.from({ length: n }, (_, i) => of(i));
 }
 
 /** Pairs of an edge and a node that it runs through. Between layers an edge is anywhere in the box of its two points. */
@@ -106,30 +103,16 @@ describe("layoutGraph", () => {
     expect(crossings(layoutGraph(random(seed, n, "right")))).toBeLessThanOrEqual(dagre * 1.2);
   });
 
-  const shapes: [string, number, (add: (from: number, to: number) => void, r: Random) => void][] = [
-    ["a chain", 500, (add) => range(499, (i) => add(i, i + 1))],
-    ["a chain with 4,500 leaps", 500, (add, r) => { range(499, (i) => add(i, i + 1)); range(4500, () => { const a = r.int(0, 497); add(a, r.int(a + 2, 499)); }); }],
-    ["5,000 edges", 500, (add, r) => range(5000, () => { const a = r.int(0, 498); add(a, r.int(a + 1, 499)); })],
-    ["1,500 edges with circles", 500, (add, r) => range(1500, () => add(r.int(0, 499), r.int(0, 499)))],
-    ["fifty full layers", 500, (add) => range(490, (i) => range(10, (k) => add(i, (Math.floor(i / 10) + 1) * 10 + k)))],
-    ["two full layers", 500, (add) => range(250, (a) => range(250, (b) => add(a, 250 + b)))],
-    ["one to all to one", 500, (add) => range(498, (i) => { add(0, i + 1); add(i + 1, 499); })],
-    ["a tree of eights", 500, (add) => range(499, (i) => add(Math.floor(i / 8), i + 1))],
-    ["every edge that there can be", 500, (add) => range(500, (a) => range(499 - a, (k) => add(a, a + 1 + k)))],
-  ];
-  it.each(shapes)("bounds the work of %s", (_, n, fill) => {
+  const every = range(500, (a) => range(499 - a, (k) => [a, a + 1 + k] as const)).flat();
+  it.each([...Object.entries(shapes), ["every edge that there can be", every] as const])("bounds the work: %s", (_, pairs) => {
     for (const label of [undefined, { width: 60, height: 18 }]) {
-      const edges: LayoutEdge[] = [];
-      fill((from, to) => edges.push({ id: `e${edges.length}`, from: `n${from}`, to: `n${to}`, ...(label && { label }) }), new Random(1));
+      const edges = pairs.map(([from, to], i) => ({ id: `e${i}`, from: `n${from}`, to: `n${to}`, ...(label && { label }) }));
       const work = { steps: 0 };
-      const l = layoutGraph({ nodes: range(n, (i) => ({ id: `n${i}`, width: 200, height: 54 })), edges, direction: "right" }, work);
+      const l = layoutGraph({ nodes: range(500, (i) => ({ id: `n${i}`, width: 200, height: 54 })), edges, direction: "right" }, work);
       expect(work.steps).toBeLessThan(10_000_000 + 20 * edges.length);
       inside(l);
-      const lost = edges.filter((e) => e.from !== e.to).length - l.edges.length;
-      expect(lost).toBe(0);
+      expect(l.edges).toHaveLength(edges.length);
       expect(l.edges.reduce((sum, e) => sum + e.points.length, 0)).toBeLessThan(12 * 1000 + 8 * edges.length);
-      const places = new Set(l.nodes.map((p) => `${p.x} ${p.y}`));
-      expect(places.size).toBe(n);
       const sorted = [...l.nodes].sort((a, b) => a.x - b.x || a.y - b.y);
       sorted.forEach((b, i) => {
         const a = sorted[i - 1];

@@ -102,7 +102,7 @@ build) build && budgets ;;
 test) generate && unit ;;
 e2e) shift; make -s build && e2e "$@" ;;
 screenshots) make -s build && (cd ui && npx vitest run --config vitest.tools.config.ts screenshots) ;;
-graph) make -s build && (cd ui && npx vitest run --config vitest.tools.config.ts --disable-console-intercept e2e/graph) ;;
+graph) make -s build && (cd ui && npx vitest run --config vitest.tools.config.ts e2e/graph --disable-console-intercept) ;;
 verify) verify ;;
 *) fail "modules, build, test, e2e, screenshots, graph or verify?" ;;
 esac

@@ -24,8 +24,14 @@ export function across(o: Ordered, size: Float64Array, bend: Uint8Array, gap: nu
   const shift = spans.map((s, i) => (i % 2 === 0 ? narrow.min - s.min : narrow.max - s.max));
   const middle = new Float64Array(n);
   for (let v = 0; v < n; v++) {
-    const [, b = 0, c = 0] = ways.map((x, i) => x[v]! + shift[i]!).sort((p, q) => p - q);
-    middle[v] = (b + c) / 2;
+    let [min, max, sum] = [Infinity, -Infinity, 0];
+    for (let i = 0; i < 4; i++) {
+      const x = ways[i]![v]! + shift[i]!;
+      min = Math.min(min, x);
+      max = Math.max(max, x);
+      sum += x;
+    }
+    middle[v] = (sum - min - max) / 2;
   }
   return middle;
 }
@@ -78,13 +84,13 @@ function line(o: Ordered, bend: Uint8Array, low: Int32Array, high: Int32Array, d
       const a = near.start[v]!;
       const d = near.start[v + 1]! - a;
       if (d === 0) continue;
-      const middles = [a + ((d - 1) >> 1), a + (d >> 1)];
-      for (const m of left ? middles : middles.reverse()) {
-        const u = near.list[m]!;
+      for (let k = 0; k < 2; k++) {
+        const u = near.list[a + ((left ? d - 1 + k : d - k) >> 1)]!;
         const p = o.place[u]!;
         if (next[v] !== v || (left ? p <= last : p >= last)) continue;
-        const [from, to] = down ? [u, v] : [v, u];
-        if (!(bend[u] && bend[v]) && (o.place[from]! < low[to]! || o.place[from]! > high[to]!)) continue;
+        const from = o.place[down ? u : v]!;
+        const to = down ? v : u;
+        if (!(bend[u] && bend[v]) && (from < low[to]! || from > high[to]!)) continue;
         next[u] = v;
         root[v] = root[u]!;
         next[v] = root[v]!;
@@ -102,7 +108,8 @@ function pack(o: Ordered, { root, next }: Lines, left: boolean, apart: (v: numbe
   const open = new Int32Array(n);
   for (let l = 0; l < o.count; l++) {
     for (let i = o.start[l]! + 1; i < o.start[l + 1]!; i++) {
-      const [v, w] = left ? [o.slots[i - 1]!, o.slots[i]!] : [o.slots[i]!, o.slots[i - 1]!];
+      const v = o.slots[left ? i - 1 : i]!;
+      const w = o.slots[left ? i : i - 1]!;
       beside[v] = w;
       open[root[w]!]!++;
     }

@@ -32,7 +32,7 @@ export interface Neighbours {
 }
 
 // The sweeps end after so many steps, and when so many in a row have found nothing better.
-const sweeping = 6_000_000;
+const sweeping = 3_000_000;
 const patience = 4;
 // So many times the fewest crossings the order may have in which the vertices came.
 const tolerance = 1.5;
@@ -123,7 +123,8 @@ function sweep(o: Ordered, l: number, near: Neighbours, late: boolean, keys: Flo
   const free: number[] = [];
   for (let i = o.start[l]!; i < o.start[l + 1]!; i++) {
     const v = slots[i]!;
-    const [a, b] = [near.start[v]!, near.start[v + 1]!];
+    const a = near.start[v]!;
+    const b = near.start[v + 1]!;
     if (a === b) continue;
     let sum = 0;
     for (let k = a; k < b; k++) sum += place[near.list[k]!]!;
@@ -186,7 +187,8 @@ function exchange(o: Ordered, crossings: number, limit: number, work: Work): num
     for (let l = 0; l < o.count; l++) {
       arrange(o, l);
       for (let i = o.start[l]!; i < o.start[l + 1]! - 1; i++) {
-        const [v, w] = [slots[i]!, slots[i + 1]!];
+        const v = slots[i]!;
+        const w = slots[i + 1]!;
         const gain = gained(o.before, v, w, place, work) + gained(o.behind, v, w, place, work);
         if (gain <= 0) continue;
         saved += gain;
@@ -203,9 +205,11 @@ function exchange(o: Ordered, crossings: number, limit: number, work: Work): num
 
 // gained is how many crossings fewer there are on one side when w stands before v.
 function gained(near: Neighbours, v: number, w: number, place: Int32Array, work: Work): number {
-  const [vEnd, wEnd] = [near.start[v + 1]!, near.start[w + 1]!];
+  const vEnd = near.start[v + 1]!;
+  const wEnd = near.start[w + 1]!;
   let gain = 0;
-  let [less, same] = [near.start[w]!, near.start[w]!]; // of w, those before and up to the one of v
+  let less = near.start[w]!; // of w, those before the one of v, and up to it
+  let same = less;
   for (let i = near.start[v]!; i < vEnd; i++) {
     const p = place[near.list[i]!]!;
     while (less < wEnd && place[near.list[less]!]! < p) less++;

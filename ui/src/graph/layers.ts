@@ -8,7 +8,7 @@ export interface Work {
 }
 
 // The search for the shortest edges ends after so many steps; its layers are right before, too.
-const shortening = 2_000_000;
+const shortening = 1_000_000;
 
 /** The layers of n nodes, from 0 without gaps, and the edges that must be turned for all to lead forward. from[i] differs from to[i]. */
 export function layersOf(n: number, from: Int32Array, to: Int32Array, work: Work): { layer: Int32Array; turned: Uint8Array; count: number } {

@@ -109,7 +109,7 @@ describe("layoutGraph", () => {
       const edges = pairs.map(([from, to], i) => ({ id: `e${i}`, from: `n${from}`, to: `n${to}`, ...(label && { label }) }));
       const work = { steps: 0 };
       const l = layoutGraph({ nodes: range(500, (i) => ({ id: `n${i}`, width: 200, height: 54 })), edges, direction: "right" }, work);
-      expect(work.steps).toBeLessThan(6_000_000 + 20 * edges.length);
+      expect(work.steps).toBeLessThan(4_000_000 + 20 * edges.length);
       inside(l);
       expect(l.edges).toHaveLength(edges.length);
       expect(l.edges.reduce((sum, e) => sum + e.points.length, 0)).toBeLessThan(12 * 1000 + 8 * edges.length);

@@ -23,6 +23,8 @@ export interface Ordered extends Layered {
   before: Neighbours;
   behind: Neighbours;
   crossings: number;
+  /** Room for the work, which is used again and again. */
+  next: Int32Array;
 }
 
 /** Neighbours of vertex v: list[start[v]] up to, but not, list[start[v + 1]]. */
@@ -32,7 +34,7 @@ export interface Neighbours {
 }
 
 // The sweeps end after so many steps, and when so many in a row have found nothing better.
-const sweeping = 3_000_000;
+const sweeping = 2_000_000;
 const patience = 4;
 // So many times the fewest crossings the order may have in which the vertices came.
 const tolerance = 1.5;
@@ -47,7 +49,7 @@ export function ordered(g: Layered, work: Work): Ordered[] {
   const behind = neighbours(n, g.upper, g.lower);
   const { start, list } = listsOf(g.count, g.layer);
   const slots = visited(g, list, start, behind);
-  const o: Ordered = { ...g, start, slots, place: new Int32Array(n), before, behind, crossings: 0 };
+  const o: Ordered = { ...g, start, slots, place: new Int32Array(n), before, behind, crossings: 0, next: new Int32Array(n) };
   for (let l = 0; l < g.count; l++) number(o, l);
   work.steps += 2 * n + g.upper.length;
 
@@ -144,7 +146,8 @@ function arrange(o: Ordered, l: number): void {
 
 // refill goes over the neighbours in their order, and so needs no sorting.
 function refill(o: Ordered, l: number, other: number, lists: Neighbours, back: Neighbours): void {
-  const next = new Int32Array(o.start[l + 1]! - o.start[l]!);
+  const { next } = o;
+  next.fill(0, 0, o.start[l + 1]! - o.start[l]!);
   for (let i = o.start[other]!; i < o.start[other + 1]!; i++) {
     const w = o.slots[i]!;
     for (let k = back.start[w]!; k < back.start[w + 1]!; k++) {

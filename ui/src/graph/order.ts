@@ -34,7 +34,7 @@ export interface Neighbours {
 }
 
 // The sweeps end after so many steps, and when so many in a row have found nothing better.
-const sweeping = 2_000_000;
+const sweeping = 1_500_000;
 const patience = 4;
 // So many times the fewest crossings the order may have in which the vertices came.
 const tolerance = 1.5;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything about the web pages that needs Node: modules, build, test, e2e, screenshots, verify.
+# Everything about the web pages that needs Node: modules, build, test, e2e, screenshots, graph, verify.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 HOME=$(scripts/home.sh) && export HOME # where npm keeps what it has fetched, outside the clone
@@ -101,7 +101,8 @@ modules) ;;
 build) build && budgets ;;
 test) generate && unit ;;
 e2e) shift; make -s build && e2e "$@" ;;
-screenshots) make -s build && (cd ui && npx vitest run --config vitest.screenshots.config.ts) ;;
+screenshots) make -s build && (cd ui && npx vitest run --config vitest.tools.config.ts screenshots) ;;
+graph) make -s build && (cd ui && npx vitest run --config vitest.tools.config.ts e2e/graph --disable-console-intercept) ;;
 verify) verify ;;
-*) fail "modules, build, test, e2e, screenshots or verify?" ;;
+*) fail "modules, build, test, e2e, screenshots, graph or verify?" ;;
 esac

@@ -38,7 +38,7 @@ const part = (pattern) => {
 const bad = [
   [sum(first), maxFirst, "first load"],
   [sum(names), maxAll, "all pages"],
-  [part(/^(graph|dagre|layout)/i), 80_000, "graph"],
+  [part(/^(graph|layout)/i), 80_000, "graph"],
   [part(/^(editor|codemirror|yaml)/i), 160_000, "editor"],
 ].filter(([n, max, what]) => {
   console.log(`ui: ${what}: ${n} bytes of at most ${max}`);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../kit/random";
-import { meets } from "./geometry";
+import { meets, type Point } from "./geometry";
 import { type Layout, layoutGraph, type LayoutInput, margin } from "./layout";
 import { LayoutClient, type LayoutAnswer, type LayoutQuestion, type Port, Superseded } from "./layoutClient";
+import { range, shapes } from "./shapes";
 
 function random(seed: number, n: number, direction: "right" | "down"): LayoutInput {
   const r = new Random(seed);
@@ -23,6 +24,30 @@ function inside(l: Layout): void {
     expect(n.x + n.width).toBeLessThanOrEqual(l.width);
     expect(n.y + n.height).toBeLessThanOrEqual(l.height);
   }
+}
+
+/** Pairs of an edge and a node that it runs through. Between layers an edge is anywhere in the box of its two points. */
+function touched(l: Layout): string[] {
+  return l.edges.flatMap((e) =>
+    e.points.slice(1).flatMap((q, i) => {
+      const p = e.points[i] ?? q;
+      const [left, right, top, bottom] = [Math.min(p.x, q.x), Math.max(p.x, q.x), Math.min(p.y, q.y), Math.max(p.y, q.y)];
+      return l.nodes.filter((n) => left < n.x + n.width && right > n.x && top < n.y + n.height && bottom > n.y).map((n) => `${e.id} ${n.id}`);
+    }),
+  );
+}
+
+/** How often lines of two edges cross, those of straight lines between the points. */
+function crossings(l: Layout): number {
+  const lines = l.edges.flatMap((e) => e.points.slice(1).map((q, i) => ({ p: e.points[i] ?? q, q, of: e.id })));
+  const side = (a: Point, b: Point, c: Point) => Math.sign((b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x));
+  let count = 0;
+  lines.forEach((a, i) => {
+    for (const b of lines.slice(i + 1)) {
+      if (a.of !== b.of && side(a.p, a.q, b.p) * side(a.p, a.q, b.q) < 0 && side(b.p, b.q, a.p) * side(b.p, b.q, a.q) < 0) count++;
+    }
+  });
+  return count;
 }
 
 describe("layoutGraph", () => {
@@ -63,10 +88,37 @@ describe("layoutGraph", () => {
     expect(layoutGraph({ nodes: [], edges: [], direction: "down" })).toMatchObject({ nodes: [], width: 0, height: 0 });
   });
 
-  it("lays out as many nodes as a workflow may have", () => {
-    const l = layoutGraph(random(3, 500, "right"));
-    inside(l);
-    expect(l.nodes).toHaveLength(500);
+  it("leads no edge through a node", () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const input = random(seed, 40, seed % 2 ? "right" : "down");
+      const l = layoutGraph({ ...input, nodes: input.nodes.map((n, i) => ({ ...n, height: i % 5 ? 40 : 90 })) });
+      expect(touched(l)).toEqual([]);
+    }
+  });
+
+  // The crossings of the same graphs by dagre 3.1.3, which was used before.
+  it.each([
+    [1, 12, 1], [2, 20, 15], [3, 30, 17], [4, 60, 42], [5, 120, 92], [6, 200, 185], [7, 300, 279], [8, 500, 566],
+  ])("crosses not more edges than dagre did: seed %i, %i nodes, %i crossings", (seed, n, dagre) => {
+    expect(crossings(layoutGraph(random(seed, n, "right")))).toBeLessThanOrEqual(dagre * 1.2);
+  });
+
+  const every = range(500, (a) => range(499 - a, (k) => [a, a + 1 + k] as const)).flat();
+  it.each([...Object.entries(shapes), ["every edge that there can be", every] as const])("bounds the work: %s", (_, pairs) => {
+    for (const label of [undefined, { width: 60, height: 18 }]) {
+      const edges = pairs.map(([from, to], i) => ({ id: `e${i}`, from: `n${from}`, to: `n${to}`, ...(label && { label }) }));
+      const work = { steps: 0 };
+      const l = layoutGraph({ nodes: range(500, (i) => ({ id: `n${i}`, width: 200, height: 54 })), edges, direction: "right" }, work);
+      expect(work.steps).toBeLessThan(4_000_000 + 20 * edges.length);
+      inside(l);
+      expect(l.edges).toHaveLength(edges.length);
+      expect(l.edges.reduce((sum, e) => sum + e.points.length, 0)).toBeLessThan(12 * 1000 + 8 * edges.length);
+      const sorted = [...l.nodes].sort((a, b) => a.x - b.x || a.y - b.y);
+      sorted.forEach((b, i) => {
+        const a = sorted[i - 1];
+        if (a) expect(a.x === b.x ? b.y - a.y - a.height : b.x - a.x - a.width).toBeGreaterThan(0);
+      });
+    }
   });
 });
 

@@ -18,18 +18,21 @@ export function nodeHeight(n: GraphNode): number {
 export function directionFor(model: GraphModel, room: Size): Direction {
   const depth = new Map<string, number>();
   const into = new Map<string, string[]>();
-  for (const e of model.edges) into.set(e.to, [...(into.get(e.to) ?? []), e.from]);
-  const at = (id: string, path: ReadonlySet<string>): number => {
+  for (const e of model.edges) into.set(e.to, into.get(e.to) ?? []).get(e.to)?.push(e.from);
+  const path = new Set<string>(); // a node that is on it closes a circle, and counts as nothing
+  const at = (id: string): number => {
     const known = depth.get(id);
     if (known !== undefined) return known;
     if (path.has(id)) return 0;
-    const d = 1 + Math.max(0, ...(into.get(id) ?? []).map((p) => at(p, new Set([...path, id]))));
+    path.add(id);
+    const d = 1 + Math.max(0, ...(into.get(id) ?? []).map(at));
+    path.delete(id);
     depth.set(id, d);
     return d;
   };
   const layers = new Map<number, number>();
   for (const n of model.nodes) {
-    const d = at(n.id, new Set());
+    const d = at(n.id);
     layers.set(d, (layers.get(d) ?? 0) + 1);
   }
   const long = layers.size;

@@ -102,7 +102,8 @@ type Jobs interface {
 	// Finish ends attempts: job and run change together, locks are freed. Items
 	// are independent: the result has one error per item. stale_lease: the
 	// attempt was taken over, drop its result. conflict: the job changed
-	// meanwhile (a cancel was asked); read it and apply the event again.
+	// meanwhile (a cancel was asked); read it and apply the event again. Those that touch
+	// no rows but their own share a transaction; members of groups never do.
 	Finish(ctx context.Context, items []Finish) []error
 	// Situation is what the claim decision would see now, without the waiting
 	// jobs, and the positions of the given jobs.

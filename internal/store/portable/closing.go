@@ -28,6 +28,9 @@ type closing struct {
 	stand standing
 	left  *leftover
 	told  *announcement
+	// apart says that its end must lock more than its own rows, which only one that is
+	// alone in its transaction may: two could wait for each other.
+	apart bool
 	// placed says that it goes back to the queue, and its place was given here.
 	placed bool
 }
@@ -59,17 +62,19 @@ func (s jobs) Finish(ctx context.Context, items []store.Finish) []error {
 	}
 	slices.SortFunc(together, func(a, b *closing) int { return strings.Compare(a.Job.Before.ID, b.Job.Before.ID) })
 	err := s.end(ctx, together, errs)
-	if err != nil && len(together) > 1 && !fault.Is(err, fault.StorageUnavailable) && ctx.Err() == nil {
-		// One of them may have what the database refuses, which is not to keep the others
-		// from their ends.
-		for _, one := range together {
+	// One of them may have what the database refuses, which is not to keep the others
+	// from their ends.
+	refused := err != nil && len(together) > 1 && !fault.Is(err, fault.StorageUnavailable) && !fault.Is(err, fault.StorageFull) && ctx.Err() == nil
+	for _, one := range together {
+		if refused || err == nil && one.apart {
 			_ = s.end(ctx, []*closing{one}, errs) // it is in errs
 		}
 	}
 	return errs
 }
 
-// closing prepares the end of an attempt: on SQLite all transactions wait for one another.
+// closing prepares the end of an attempt, outside of the transaction: on SQLite all of
+// them wait for one another.
 func (s jobs) closing(at int, it store.Finish) (*closing, error) {
 	e := &closing{Finish: it, at: at}
 	if it.Last == nil {
@@ -119,7 +124,7 @@ func (s jobs) end(ctx context.Context, list []*closing, errs []error) error {
 func (s jobs) ableToEnd(ctx context.Context, tx Tx, list []*closing, errs []error) (able []*closing, at time.Time, err error) {
 	var jobIDs, runIDs []string
 	for _, one := range list {
-		jobIDs, one.stand = append(jobIDs, one.Job.Before.ID), standing{}
+		jobIDs, one.stand, one.apart = append(jobIDs, one.Job.Before.ID), standing{}, false
 		if w := one.last; w != nil {
 			runIDs = append(runIDs, w.RunID)
 			if err := s.lockAwaited(ctx, tx, w.waits); err != nil {
@@ -130,6 +135,7 @@ func (s jobs) ableToEnd(ctx context.Context, tx Tx, list []*closing, errs []erro
 	type row struct {
 		tenant, state  string
 		version, epoch int64
+		awaited        bool // by nodes of workflows
 	}
 	now := map[string]row{}
 	cond, args := s.OneOf("job_id", 1, jobIDs)
@@ -137,13 +143,14 @@ func (s jobs) ableToEnd(ctx context.Context, tx Tx, list []*closing, errs []erro
 		for rows.Next() {
 			var id string
 			var r row
-			if err := rows.Scan(&id, &r.tenant, &r.state, &r.version, &r.epoch); err != nil {
+			if err := rows.Scan(&id, &r.tenant, &r.state, &r.version, &r.epoch, &r.awaited); err != nil {
 				return err
 			}
 			now[id] = r
 		}
 		return rows.Err()
-	}, `SELECT job_id, tenant, state, version, epoch FROM jobs WHERE `+cond+` ORDER BY job_id`+s.ForUpdate(), args...); err != nil {
+	}, `SELECT job_id, tenant, state, version, epoch, EXISTS (SELECT 1 FROM workflow_waits x WHERE x.ref = jobs.job_id AND x.ref <> '' AND x.kind = 'job')
+		FROM jobs WHERE `+cond+` ORDER BY job_id`+s.ForUpdate(), args...); err != nil {
 		return nil, at, fmt.Errorf("lock jobs to end: %w", err)
 	}
 	if len(runIDs) > 0 {
@@ -173,12 +180,19 @@ func (s jobs) ableToEnd(ctx context.Context, tx Tx, list []*closing, errs []erro
 			errs[one.at] = fault.Newf(fault.InvalidInput, "run %s is at step %d, and the last step, %d, does not follow", one.last.RunID, one.stand.seq, one.last.all[0].Seq)
 		case r.version != b.Version:
 			errs[one.at] = fault.Newf(fault.Conflict, "job %s changed meanwhile", b.ID)
+		case len(list) > 1 && one.Job.After.State.Terminal() && (r.awaited || one.mayHaveTurn()):
+			one.apart = true
 		default:
 			errs[one.at] = nil
 			able = append(able, one)
 		}
 	}
 	return able, at, nil
+}
+
+// mayHaveTurn reports whether the end may let another run of a workflow begin.
+func (e *closing) mayHaveTurn() bool {
+	return e.stand.turn || e.last == nil && e.Job.Before.Type == workflowType
 }
 
 // askStanding reads the standing of runs whose last steps are written, and locks them.
@@ -214,7 +228,8 @@ func (s jobs) writeEnds(ctx context.Context, tx Tx, list []*closing, at time.Tim
 	var over []run.Run
 	for _, one := range list {
 		changes = append(changes, one.Job)
-		if one.Job.After.Crashes > one.Job.Before.Crashes { // it may have been taken over from a server that lives
+		// It may have been taken over from a server that lives.
+		if b := one.Job.Before; one.Job.After.Crashes > b.Crashes || one.Run.After.Failure == job.CrashFailure(b) {
 			tx.Hint(store.Hint{Topic: store.HintStop, ID: one.Job.After.ID})
 		}
 		if !one.Job.After.Resuming {

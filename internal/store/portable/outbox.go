@@ -366,7 +366,7 @@ const (
 // ended. Their rows must be locked: who begins to wait for one locks it, too.
 func (d *db) askListeners(ctx context.Context, tx Tx, tenant string, over []string, to *listeners) error {
 	*to = listeners{hooks: map[string]bool{}, plans: map[agenda.Happening]bool{}}
-	query, args := `SELECT '`+askedHook+`', type FROM webhook_subscriptions WHERE tenant = $1`, []any{tenant}
+	query, args := `SELECT DISTINCT '`+askedHook+`', type FROM webhook_subscriptions WHERE tenant = $1`, []any{tenant}
 	if len(over) > 0 {
 		for _, h := range []agenda.Happening{agenda.JobCompleted, agenda.JobFailed} {
 			n := len(args)
@@ -375,7 +375,7 @@ func (d *db) askListeners(ctx context.Context, tx Tx, tenant string, over []stri
 			args = append(args, tenant, string(h))
 		}
 		cond, ids := d.OneOf("ref", len(args)+1, over)
-		query += ` UNION ALL SELECT '` + askedWait + `', ref FROM workflow_waits WHERE ` + cond + ` AND ref <> '' AND kind = 'job'`
+		query += ` UNION ALL SELECT DISTINCT '` + askedWait + `', ref FROM workflow_waits WHERE ` + cond + ` AND ref <> '' AND kind = 'job'`
 		args = append(args, ids...)
 	}
 	if err := tx.Ask(ctx, func(rows Rows) error {

@@ -25,17 +25,27 @@ import (
 
 // lockAwaited locks what the nodes of a step wait for.
 func (d *db) lockAwaited(ctx context.Context, tx Tx, waits []waitRow) error {
+	var jobs, approvals []string
 	for _, w := range waits {
 		switch w.For {
 		case workflow.WaitJob:
-			if err := d.LockJob(ctx, tx, store.WorkflowJobID(w.Ref)); err != nil {
-				return err
-			}
+			jobs = append(jobs, store.WorkflowJobID(w.Ref))
 		case workflow.WaitApproval:
-			if _, err := tx.Exec(ctx, `UPDATE approvals SET version = version WHERE approval_id = $1`, w.Ref); err != nil {
-				return fmt.Errorf("lock approval: %w", err)
-			}
+			approvals = append(approvals, w.Ref)
 		case workflow.WaitRetry, workflow.WaitTimer, workflow.WaitEvent, workflow.WaitPerson, workflow.WaitLock:
+		}
+	}
+	slices.Sort(approvals)
+	for _, id := range approvals {
+		if _, err := tx.Exec(ctx, `UPDATE approvals SET version = version WHERE approval_id = $1`, id); err != nil {
+			return fmt.Errorf("lock approval: %w", err)
+		}
+	}
+	// Sorted, as those go who end several: else two could wait for each other.
+	slices.Sort(jobs)
+	for _, id := range slices.Compact(jobs) {
+		if err := d.LockJob(ctx, tx, id); err != nil {
+			return err
 		}
 	}
 	return nil

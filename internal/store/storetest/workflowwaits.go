@@ -25,6 +25,7 @@ func waitChecks() []check {
 		{"Workflows/EndOfAJobWakes", jobWakes},
 		{"Workflows/WhatHasEndedWakesAtOnce", endedWakes},
 		{"Workflows/WakeAndWaitMeet", wakeRace},
+		{"Workflows/EndsTogetherWakeAll", wakeTogether},
 		{"Workflows/PauseAndGoOn", workflowPause},
 		{"Workflows/KeySkips", keySkips},
 		{"Workflows/KeyQueuesByAge", keyQueues},
@@ -321,6 +322,43 @@ func wakeRace(t *testing.T, s store.Store) {
 		f.seq++
 		f.to(f.with(map[string]workflow.NodeState{"job": {Status: workflow.NodeCompleted}, "approval": {Status: workflow.NodeCompleted}}))
 		f.state = f.state.Clone()
+	}
+}
+
+// wakeTogether lets jobs end in calls of several whose ends wake the same two runs, in
+// opposite orders: every wait hears of its end, and the calls do not stop each other.
+func wakeTogether(t *testing.T, s store.Store) {
+	pool(t, s, 8)
+	flows := []*flow{begun(t, s), begun(t, s)}
+	for range 5 {
+		var ends [4]store.Finish
+		waits := [2]map[string]workflow.NodeState{{}, {}}
+		for i := range ends {
+			j := add(t, s, newJob())[0]
+			ends[i] = ending(t, claimOne(t, s), job.Succeeded{At: base.Add(time.Second)})
+			of := waits[[]int{0, 1, 1, 0}[i]] // the first and the last of one, those between of the other
+			of[fmt.Sprint("n", i)] = waitFor(workflow.Wait{For: workflow.WaitJob, Ref: j.ID})
+		}
+		for i, f := range flows {
+			f.to(f.with(waits[i]))
+		}
+		together(2, func(who int) {
+			for _, err := range s.Jobs.Finish(t.Context(), ends[2*who:2*who+2]) {
+				if err != nil {
+					t.Errorf("finish: %v", err)
+				}
+			}
+		})
+		for i, f := range flows {
+			if got := f.woken(); len(got) != 2 {
+				t.Fatalf("run %d: woken %v, want both", i, got)
+			}
+			over := map[string]workflow.NodeState{}
+			for id := range waits[i] {
+				over[id] = workflow.NodeState{Status: workflow.NodeCompleted}
+			}
+			f.to(f.with(over))
+		}
 	}
 }
 

@@ -44,6 +44,11 @@ func (e *Engine) claimLoop(ctx, live context.Context) {
 // claim starts what may start now and returns when the next delayed job is due.
 // After an error it is not known whether jobs were claimed.
 func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
+	// The store may hold the lease for alive when this server doubts it: what it claimed,
+	// it would give back at once, again and again.
+	if !e.Leased() {
+		return time.Time{}, fault.New(fault.StaleLease, "this server doubts its lease")
+	}
 	if e.doubt {
 		if err := e.adopt(ctx, live); err != nil {
 			return time.Time{}, err

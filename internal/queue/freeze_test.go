@@ -6,12 +6,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/queue"
+	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/sqlite"
 	"github.com/runsheet/runsheet/internal/task"
@@ -152,4 +154,50 @@ func TestUntil(t *testing.T) {
 		b.start()
 		b.ended(b.add(nil).ID)
 	}
+}
+
+// slow is a clock that is an hour behind the database's.
+type slow struct{}
+
+func (slow) Now() time.Time                       { return time.Now().Add(-time.Hour) }
+func (slow) NewTimer(d time.Duration) clock.Timer { return clock.System{}.NewTimer(d) }
+
+// TestAServerInDoubtClaimsNothing: the answers to renewals are lost, so that the server
+// doubts a lease that the store holds for alive. What it claimed now, it would give back
+// at once, and with its slow clock for a moment that is past.
+func TestAServerInDoubtClaimsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(context.Context, task.Attempt, task.Host) error { return nil })
+		began := time.Now()
+		b.opts.Exclusive, b.opts.Clock, b.opts.LeaseTTL = false, slow{}, 30500*time.Millisecond
+		b.opts.Store.Leases = unheardLeases{b.store.Leases, func() bool { return time.Since(began) > 6*time.Second }}
+		var claims atomic.Int32
+		b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
+			if len(c.Started) > 0 && claims.Add(1) > 5 {
+				return errAway // lets time go on
+			}
+			return nil
+		}}
+		b.start()
+		// Renewed at 5.08 s, trusted until 33.58 s, and given up at the next try, at 34.17 s.
+		time.Sleep(33800 * time.Millisecond)
+		j := b.add(nil)
+		time.Sleep(20 * time.Second)
+		if r := b.runs(j.ID); claims.Load() != 1 || len(r) != 1 || r[0].State != run.Completed {
+			t.Errorf("%d claims, runs %+v", claims.Load(), r)
+		}
+	})
+}
+
+// unheardLeases loses the answers to renewals.
+type unheardLeases struct {
+	store.Leases
+	lost func() bool
+}
+
+func (l unheardLeases) Extend(ctx context.Context, instanceID string, now time.Time, ttl time.Duration) error {
+	if err := l.Leases.Extend(ctx, instanceID, now, ttl); err != nil || !l.lost() {
+		return err
+	}
+	return errAway
 }

@@ -168,6 +168,9 @@ func TestDiskFull(t *testing.T) {
 	endless := s.add(inline("echo endless; sleep 600"))
 	s.becomes(last, "RUNNING")
 	s.becomes(endless, "RUNNING")
+	eventually(t, 30*time.Second, "the job has written", func() bool {
+		return strings.HasPrefix(s.text("/api/job-runs/"+s.runOf(last)+"/logs"), "before\n")
+	})
 	queued := inline("exit 0")
 	queued["hold"] = true
 	held := s.add(queued)

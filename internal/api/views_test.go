@@ -304,7 +304,7 @@ func TestCrontabCodes(t *testing.T) {
 	t.Parallel()
 	f, _ := reflect.TypeFor[wire.CrontabRemark]().FieldByName("Code")
 	var want []string
-	for _, c := range crontab.Codes() {
+	for _, c := range crontab.Codes {
 		want = append(want, string(c))
 	}
 	if d := cmp.Diff(want, strings.Split(f.Tag.Get("enum"), ",")); d != "" {

@@ -385,7 +385,7 @@ func TestCodes(t *testing.T) {
 			tell(line, e.Remarks[0])
 		}
 	}
-	for _, c := range Codes() {
+	for _, c := range Codes {
 		if !met[c] {
 			t.Errorf("%s is met by no line", c)
 		}

@@ -81,8 +81,10 @@ var texts = []text{
 	{AtServerStart, "it runs when the server starts, not the machine"},
 }
 
-// Codes returns all codes.
-func Codes() []Code {
+// Codes are all codes. Nobody changes it.
+var Codes = codesOf()
+
+func codesOf() []Code {
 	out := make([]Code, 0, len(texts))
 	for _, t := range texts {
 		out = append(out, t.code)

@@ -117,7 +117,23 @@ func (g *ground) plots(rng *rand.Rand, count, dense int) []*plot {
 		p.nominals = slices.DeleteFunc(p.nominals, func(n moment) bool { return !n.at.After(beginning) })
 		list = append(list, p)
 	}
-	return list
+	return append(list, g.steady(10*time.Hour, agenda.MissedAll, 0), g.steady(14*time.Hour, agenda.MissedLatest, 0), g.steady(31*time.Hour, agenda.MissedAll, 45*time.Second))
+}
+
+// steady is due all year. When the planners are away is chance; that a day without
+// them is more than its limit of two, coalesces, or is too late for its deadline is not.
+func (g *ground) steady(every time.Duration, missed agenda.Missed, deadline time.Duration) *plot {
+	anchor := beginning.Add(11 * time.Second)
+	p := &plot{id: id.New(id.Schedule, beginning), name: fmt.Sprint("steady", every), what: fmt.Sprint("every ", every), policy: agenda.NewPolicy()}
+	p.policy.Overlap, p.policy.Missed, p.policy.MaxCatchUp = agenda.OverlapAllow, missed, 2
+	p.policy.CatchUpWindow, p.policy.Grace, p.policy.StartDeadline = 100*time.Hour, time.Minute, deadline
+	spec := schedule.Spec{Kind: schedule.KindInterval, Interval: schedule.IntervalSpec{Every: every, Anchor: anchor}}
+	var err error
+	if p.trigger, err = timetable.Compile(timetable.Plan{Spec: spec}, g.set); err != nil {
+		g.t.Fatalf("%s: %v", p.what, err)
+	}
+	p.nominals = slices.DeleteFunc(intervals(anchor, every, beginning, g.end.Add(margin)), func(n moment) bool { return !n.at.After(beginning) })
+	return p
 }
 
 // season keeps a schedule to a part of the year, so that the whole is over soon.

@@ -40,6 +40,7 @@ import (
 	"github.com/runsheet/runsheet/internal/oidc"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/runlog"
+	"github.com/runsheet/runsheet/internal/sharedread"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/tally"
 	"github.com/runsheet/runsheet/internal/task"
@@ -177,8 +178,10 @@ type service struct {
 	streams  *streams
 	numbers  *numbers
 	restored *restored
-	frames   *frames
-	bodies   *guard.Bodies
+	// scene is what runs and what stands in the way of jobs.
+	scene  *sharedread.Shared[store.Situation]
+	frames *frames
+	bodies *guard.Bodies
 	// doc and docYAML make openapi.json and openapi.yaml when somebody asks for them
 	// first: that takes longer than the rest of a start.
 	doc, docYAML func() ([]byte, error)
@@ -238,7 +241,7 @@ func New(o Options) (http.Handler, error) {
 		ping := func(ctx context.Context) (string, error) { return "", o.Store.Health.Ping(ctx) }
 		o.Health = health.New(health.Options{Clock: o.Clock, Checks: []health.Check{{Name: "database", Run: ping}}})
 	}
-	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), looks: make(chan struct{}, maxLooks), streams: &streams{}, frames: &frames{of: map[int64][]byte{}}, numbers: &numbers{of: map[string]kept{}}, restored: &restored{of: map[string]int{}}}
+	s := &service{Options: o, log: o.Logger, started: o.Clock.Now(), backups: make(chan struct{}, 1), looks: make(chan struct{}, maxLooks), streams: &streams{}, scene: sharedread.New(func(ctx context.Context) (store.Situation, error) { return o.Store.Jobs.Situation(ctx, nil) }), frames: &frames{of: map[int64][]byte{}}, numbers: &numbers{of: map[string]kept{}}, restored: &restored{of: map[string]int{}}}
 	s.kinds = kinds.Registry()
 	s.forecast = queue.NewForecaster(o.Store, o.Clock)
 	t := newRouter(s)

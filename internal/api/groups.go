@@ -471,7 +471,7 @@ func (s *service) enqueueMember(r *request, j job.Job, groupID string) (reply, e
 	}
 	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	j.ID, j.CreatedAt, j.QueuedAt, j.Trigger = id.New(id.Job, now), now, now, job.TriggerGroup
-	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
+	sit, err := s.scene.Read(r.Context())
 	if err != nil {
 		return reply{}, err
 	}

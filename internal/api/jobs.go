@@ -204,7 +204,7 @@ func (s *service) enqueue(r *request, j job.Job, p store.AddJobs) (reply, error)
 		j.ID = id.New(id.Job, now)
 	}
 	j.CreatedAt, j.QueuedAt = now, now
-	sit, err := s.Store.Jobs.Situation(r.Context(), nil)
+	sit, err := s.scene.Read(r.Context())
 	if err != nil {
 		return reply{}, err
 	}

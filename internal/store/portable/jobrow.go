@@ -29,7 +29,22 @@ const (
 	// leanColumns leave out what may be large and is not needed in order to decide
 	// about a job or to move it.
 	leanColumns = jobHead + ` '{}', ` + jobTail
+	// headColumns are what a claim must know of a job before it decides: whether it is
+	// ready, and what it needs. Each column costs, most of all in SQLite's driver.
+	headColumns = `job_id, tenant, state, job_type, template_id, locks, rank, not_before_ms, held_reason, group_id, group_active, limits,
+	approval_until_ms, parked, resume_locks`
 )
+
+func scanHead(rows Rows) (j job.Job, err error) {
+	var locks, limits, resume string
+	var notBefore, approval int64
+	if err := rows.Scan(&j.ID, &j.Tenant, &j.State, &j.Type, &j.TemplateID, &locks, &j.Rank, &notBefore, &j.HeldReason, &j.GroupID, &j.GroupActive, &limits,
+		&approval, &j.Parked, &resume); err != nil {
+		return j, err
+	}
+	j.NotBefore, j.ApprovalUntil = clock.FromMillis(notBefore), clock.FromMillis(approval)
+	return j, errors.Join(decode(locks, &j.Locks), decode(limits, &j.Limits), decode(resume, &j.ResumeLocks))
+}
 
 func scanJob(rows Rows) (job.Job, error) { return scanJobWith(rows.Scan) }
 

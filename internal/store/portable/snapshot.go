@@ -356,12 +356,12 @@ func (h *heads) first(blocked func(resource string) bool) (map[rank.Rank]*job.Jo
 	}
 	// Each is looked for by itself. Asked for all of them at once, the planner may read all
 	// that wait: it believes that little does, because it counted when that was so.
-	rows, err := h.tx.Query(h.ctx, `SELECT `+leanColumns+` FROM unnest((SELECT $1::text[])) AS heads (head)
+	rows, err := h.tx.Query(h.ctx, `SELECT `+headColumns+` FROM unnest((SELECT $1::text[])) AS heads (head)
 		CROSS JOIN LATERAL (SELECT * FROM jobs WHERE state = 'QUEUED' AND rank = heads.head LIMIT 1) AS found`, ranks)
 	if err != nil {
 		return nil, fmt.Errorf("read the first jobs: %w", err)
 	}
-	js, err := collect(rows, scanJob)
+	js, err := collect(rows, scanHead)
 	for i := range js {
 		found[js[i].Rank] = &js[i]
 	}
@@ -373,7 +373,11 @@ func (h *heads) at(r rank.Rank, first map[rank.Rank]*job.Job) (*job.Job, error) 
 	if j, read := first[r]; read {
 		return j, nil
 	}
-	js, err := leanJobs(h.ctx, h.tx, `state = 'QUEUED' AND rank = $1`, string(r))
+	rows, err := h.tx.Query(h.ctx, `SELECT `+headColumns+` FROM jobs WHERE state = 'QUEUED' AND rank = $1`, string(r))
+	if err != nil {
+		return nil, fmt.Errorf("read a job that waits: %w", err)
+	}
+	js, err := collect(rows, scanHead)
 	if err != nil || len(js) == 0 {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Measures the built program on SQLite and on a throwaway PostgreSQL server that syncs
 # as one in production does, and writes the table of goals in docs/bench.md. Arguments
-# go to "runsheet bench". BENCH_NOTE is put above the table, such as "busy machine".
+# go to "runsheet bench"; without any, the sizes are those of the goals. BENCH_NOTE is put
+# above the table, such as "busy machine". With BENCH_FLAMES, a folder, flame graphs of
+# what was measured are drawn there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +17,9 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+
+[ $# -gt 0 ] || set -- --goal-sizes
+[ -z "${BENCH_FLAMES:-}" ] || set -- --profile "$dir" "$@"
 
 echo "measuring on SQLite"
 bin/runsheet bench --json "$@" >"$dir/sqlite.json"
@@ -30,3 +35,11 @@ bin/runsheet bench --json --database-url "$url" "$@" >"$dir/postgres.json"
 
 go run ./internal/gen/goals -note "${BENCH_NOTE:-}" docs/bench.md "$dir/sqlite.json" "$dir/postgres.json"
 echo "docs/bench.md is written"
+
+[ -n "${BENCH_FLAMES:-}" ] || exit 0
+go build -o "$dir/flame" ./internal/gen/flame
+for profile in "$dir"/*.pprof; do
+	name=$(basename "$profile" .pprof)
+	"$dir/flame" -title "${name#*-}, ${name%%-*}" "$profile" "$BENCH_FLAMES/$name.svg"
+done
+echo "flame graphs are in $BENCH_FLAMES"

@@ -34,11 +34,16 @@ type Options struct {
 	// Jobs is the size of the scenarios; Clients are connections, Workers the worker
 	// count, Runs how often each is repeated. All at least 1.
 	Jobs, Clients, Workers, Runs int
+	// GoalSizes: each scenario has the size that its goals are about, whatever Jobs is.
+	GoalSizes bool
 	// Scenarios are some of Scenarios(), measured in that order; nil = all.
 	Scenarios []string
 	// Server is the command that runs a server, for what only a process of its own can
 	// tell: how soon it is there, and what it takes when it is idle.
 	Server []string
+	// Profiles is a folder for profiles of this process, of what was measured in the last
+	// run: ENGINE-SCENARIO.pprof; "" = none are made.
+	Profiles string
 	// Viewers are how many watch a run of a workflow; nil = 10 and 1000.
 	Viewers []int
 	// Idle is for how long an idle server is watched, after its start has settled;
@@ -53,20 +58,23 @@ type Options struct {
 type scenario struct {
 	name string
 	run  func(*bench, context.Context) error
+	// goal is how many jobs or schedules its goals are about; 0 = any number.
+	goal int
 }
 
 // scenarios are in the order in which they are measured: what an idle machine is
 // needed for first.
 func scenarios() []scenario {
 	return []scenario{
-		{"start", (*bench).start},
-		{"latency", (*bench).latency},
-		{"insert", (*bench).insert},
-		{"drain", (*bench).drain},
-		{"steps", (*bench).steps},
-		{"queued", (*bench).queued},
-		{"schedules", (*bench).schedules},
-		{"events", (*bench).events},
+		{"start", (*bench).start, 0},
+		{"latency", (*bench).latency, 0},
+		{"insert", (*bench).insert, 0},
+		{"drain", (*bench).drain, 0},
+		{"steps", (*bench).steps, 0},
+		{"queued", (*bench).queued, report.Million},
+		{"schedules", (*bench).schedules, report.HundredThousand},
+		{"events", (*bench).events, 0},
+		{"finished", (*bench).finished, report.Million},
 	}
 }
 
@@ -85,6 +93,7 @@ type bench struct {
 	dir    string              // temporary, removed at the end
 	admin  *postgres.Throwaway // nil = SQLite
 	now    string              // scenario that is measured
+	turn   int                 // its run, from 0
 	report report.Report
 	// found are the measures so far, in the order in which they were first met.
 	found []*report.Measure
@@ -100,6 +109,9 @@ func Run(ctx context.Context, o Options) (r report.Report, err error) {
 	defer func() { err = errors.Join(err, b.cleanUp(context.WithoutCancel(ctx))) }()
 	began := clock.System{}.Now()
 	for _, s := range scenarios() {
+		if b.Jobs = o.Jobs; o.GoalSizes && s.goal > 0 {
+			b.Jobs = s.goal
+		}
 		if len(o.Scenarios) > 0 && !slices.Contains(o.Scenarios, s.name) {
 			continue
 		}
@@ -170,6 +182,7 @@ func (b *bench) cleanUp(ctx context.Context) error {
 // each does f as often as is measured.
 func (b *bench) each(ctx context.Context, f func() error) error {
 	for i := range b.Runs {
+		b.turn = i
 		if err := ctx.Err(); err != nil {
 			return err
 		}

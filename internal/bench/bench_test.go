@@ -7,12 +7,14 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/pprof/profile"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/runsheet/runsheet/internal/app"
@@ -71,6 +73,7 @@ var measures = map[string]map[string]int{
 	},
 	"queued":    {"queued_position_us": 40, "queued_move_ms": 40, "queued_page_ms": 40, "queued_ready_ms": 40},
 	"schedules": {"schedules_due_ms": 40, "schedules_due_per_s": 40, "schedules_tick_us": 40},
+	"finished":  {"finished_memory_growth_times": 40, "finished_ready_ms": 40},
 	"events":    {"viewers_2_p50_ms": 2, "viewers_2_p95_ms": 2, "viewers_2_p99_ms": 2, "viewers_6_p50_ms": 6, "viewers_6_p95_ms": 6, "viewers_6_p99_ms": 6},
 }
 
@@ -105,7 +108,11 @@ func check(t *testing.T, r report.Report, want map[string]int) {
 	got := map[string]int{}
 	for _, m := range r.Measures {
 		got[m.Name] = m.Size
-		if len(m.Values) != 2 || m.Path == "" || m.Scenario == "" {
+		runs := 2
+		if m.Scenario == "finished" {
+			runs = 1
+		}
+		if len(m.Values) != runs || m.Path == "" || m.Scenario == "" {
 			t.Errorf("%s: %d values, path %q, scenario %q", m.Name, len(m.Values), m.Path, m.Scenario)
 		}
 		if m.Min <= 0 || m.Min > m.Median || m.Median > m.Max {
@@ -203,6 +210,65 @@ func TestRefusesADatabaseThatIsNotItsOwn(t *testing.T) {
 	o.DatabaseURL = "host=/tmp user=runsheet"
 	if _, err := bench.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "postgres:// URL") {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// TestProfiles: what was measured in the last run is profiled, once.
+func TestProfiles(t *testing.T) { //nolint:paralleltest // one profile of a process at a time
+	o := small(t, "drain", "steps")
+	o.Profiles = t.TempDir()
+	if _, err := bench.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(o.Profiles + "/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range files {
+		got = append(got, filepath.Base(f))
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := profile.ParseData(b); err != nil || p.SampleType[1].Type != "cpu" {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+	want := []string{"sqlite-drain.pprof"}
+	for _, kind := range []string{"steps_%d", "steps_apart_%d"} {
+		for _, at := range []int{1, 8, 32} {
+			want = append(want, fmt.Sprintf("sqlite-"+kind+".pprof", at))
+		}
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	o.Profiles += "/missing"
+	if _, err := bench.Run(t.Context(), o); err == nil {
+		t.Error("there is a measurement without the profiles that were wanted")
+	}
+}
+
+// TestGoalSizes: each scenario has the size that its goals are about.
+func TestGoalSizes(t *testing.T) {
+	t.Parallel()
+	o := small(t, "drain")
+	o.GoalSizes = true // which drain has none of
+	r, err := bench.Run(t.Context(), o)
+	if err != nil || r.Measures[0].Size != 40 || r.Sizes.Jobs != 40 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	o.Scenarios = []string{"schedules"}
+	ctx, cancel := context.WithCancel(t.Context())
+	said := ""
+	o.Say = func(text string) {
+		said = text
+		cancel()
+	}
+	if _, err := bench.Run(ctx, o); err == nil || said != "schedules: adding 100000" {
+		t.Errorf("said %q, %v", said, err)
 	}
 }
 

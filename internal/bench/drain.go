@@ -26,13 +26,17 @@ func (b *bench) drain(ctx context.Context) error {
 				return err
 			}
 			began := clock.System{}.Now()
-			if err := s.pause(ctx, false); err != nil {
+			var spent time.Duration
+			if err := b.profiled("drain", func() error {
+				if err := s.pause(ctx, false); err != nil {
+					return err
+				}
+				err := s.ended(ctx, b.Jobs)
+				spent = since(began)
+				return err
+			}); err != nil {
 				return err
 			}
-			if err := s.ended(ctx, b.Jobs); err != nil {
-				return err
-			}
-			spent := since(began)
 			if err := errors.Join(s.noop.once(ids), s.counted(ctx, job.Completed, b.Jobs)); err != nil {
 				return err
 			}
@@ -66,7 +70,9 @@ func (b *bench) latency(ctx context.Context) error {
 	seed := uint64(0)
 	return b.each(ctx, func() error {
 		seed++
-		return b.with(ctx, b.Workers, func(s *server) error { return s.arrivals(ctx, rand.New(rand.NewPCG(1, seed))) })
+		return b.with(ctx, b.Workers, func(s *server) error {
+			return b.profiled("latency", func() error { return s.arrivals(ctx, rand.New(rand.NewPCG(1, seed))) })
+		})
 	})
 }
 

@@ -56,26 +56,14 @@ func (s *server) show(ctx context.Context, viewers int, r *rand.Rand) (err error
 	if err := h.fill(ctx, s, f.runID, viewers); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%d viewers have not seen %d changes after %v", viewers, h.changes, patience))
+	defer cancel()
 	var all []time.Duration
-	for i := range h.changes {
-		if err := clock.Sleep(ctx, clock.System{}, time.Duration(r.ExpFloat64()*float64(changeGap))); err != nil {
-			return err
-		}
-		at := clock.System{}.Now()
-		if err := f.step(ctx, node(i)); err != nil {
-			return err
-		}
-		for range viewers {
-			select {
-			case x := <-h.got:
-				if x.err != nil {
-					return fmt.Errorf("a viewer: %w", x.err)
-				}
-				all = append(all, x.at.Sub(at))
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
+	if err := s.b.profiled(fmt.Sprintf("events_%d", viewers), func() (err error) {
+		all, err = h.changesSeen(ctx, f, r)
+		return err
+	}); err != nil {
+		return err
 	}
 	names := [3]string{}
 	for i, p := range []string{"p50", "p95", "p99"} {
@@ -83,6 +71,32 @@ func (s *server) show(ctx context.Context, viewers int, r *rand.Rand) (err error
 	}
 	s.b.delays(names, "step of a run, durable -> feed -> WebSocket read", viewers, all)
 	return nil
+}
+
+// changesSeen makes the changes, each when all have seen the one before, and returns how
+// long each viewer had to wait for each.
+func (h *hall) changesSeen(ctx context.Context, f *flow, r *rand.Rand) (all []time.Duration, err error) {
+	for i := range h.changes {
+		if err := clock.Sleep(ctx, clock.System{}, time.Duration(r.ExpFloat64()*float64(changeGap))); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		at := clock.System{}.Now()
+		if err := f.step(ctx, node(i)); err != nil {
+			return nil, err
+		}
+		for range h.viewers {
+			select {
+			case x := <-h.got:
+				if x.err != nil {
+					return nil, fmt.Errorf("a viewer: %w", x.err)
+				}
+				all = append(all, x.at.Sub(at))
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
+	}
+	return all, nil
 }
 
 func node(i int) string { return fmt.Sprintf("n%d", i) }

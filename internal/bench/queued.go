@@ -60,8 +60,11 @@ func (b *bench) queued(ctx context.Context) error {
 			if err := c.fill(ctx, b.Jobs); err != nil {
 				return err
 			}
-			large, err := c.cost(ctx)
-			if err != nil {
+			var large costs
+			if err := b.profiled("queued", func() (err error) {
+				large, err = c.cost(ctx)
+				return err
+			}); err != nil {
 				return err
 			}
 			n := b.Jobs

@@ -49,7 +49,7 @@ func (b *bench) schedules(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	if err := b.each(ctx, func() error { return t.round(ctx) }); err != nil {
+	if err := b.each(ctx, func() error { return b.profiled("schedules", func() error { return t.round(ctx) }) }); err != nil {
 		return err
 	}
 	return t.check(ctx)

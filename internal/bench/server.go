@@ -67,6 +67,13 @@ func (n *noop) count() int {
 	return len(n.ran)
 }
 
+// forget makes it forget which jobs ran.
+func (n *noop) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.ran)
+}
+
 // once returns an error unless exactly these jobs ran, each once.
 func (n *noop) once(ids []string) error {
 	n.mu.Lock()

@@ -21,11 +21,11 @@ const nodes = 10
 // kindOfSteps is a workflow whose nodes only compute. Runsheet writes the steps of such
 // nodes together; those of nodes that must not be repeated are written one by one, the
 // end of each before the next begins.
-type kindOfSteps struct{ id, measure, path, crash string }
+type kindOfSteps struct{ id, measure, profile, path, crash string }
 
 var kindsOfSteps = []kindOfSteps{
-	{"ten", "steps_%d_per_s", "steps that may be repeated, written together", ""},
-	{"ten_apart", "steps_apart_%d_per_s", "each step durable before the next begins", `,"on_crash":"fail"`},
+	{"ten", "steps_%d_per_s", "steps_%d", "steps that may be repeated, written together", ""},
+	{"ten_apart", "steps_apart_%d_per_s", "steps_apart_%d", "each step durable before the next begins", `,"on_crash":"fail"`},
 }
 
 func (k kindOfSteps) definition() []byte {
@@ -64,8 +64,12 @@ func (s *server) stepsOf(ctx context.Context, k kindOfSteps, at int) error {
 		return err
 	}
 	n := max(at, s.b.Jobs/(2*nodes))
-	ids, spent, err := s.flows(ctx, k.id, n)
-	if err != nil {
+	var ids []string
+	var spent time.Duration
+	if err := s.b.profiled(fmt.Sprintf(k.profile, at), func() (err error) {
+		ids, spent, err = s.flows(ctx, k.id, n)
+		return err
+	}); err != nil {
 		return err
 	}
 	for _, jobID := range ids {

@@ -16,7 +16,11 @@ import (
 type Bench struct {
 	DatabaseURL                  string
 	Jobs, Clients, Workers, Runs int
-	Scenarios                    []string // nil = all
+	// GoalSizes: as many jobs in each scenario as its goals are about, whatever Jobs is.
+	GoalSizes bool
+	Scenarios []string // nil = all
+	// Profiles is a folder for profiles, "" = none.
+	Profiles string
 	// Server is the command that runs a server in a process of its own.
 	Server []string
 	// Say tells what is measured now.
@@ -24,7 +28,7 @@ type Bench struct {
 }
 
 // benchScenarios are what --scenario takes, in the order in which they are measured.
-var benchScenarios = []string{"start", "latency", "insert", "drain", "steps", "queued", "schedules", "events"}
+var benchScenarios = []string{"start", "latency", "insert", "drain", "steps", "queued", "schedules", "events", "finished"}
 
 // Bounds of the flags of bench.
 const (
@@ -52,15 +56,22 @@ A failed scenario is an error, never a figure. --scenario takes all or some of
   queued     position, move and page while --jobs wait; start with that many
   schedules  --jobs schedules of which none is due, or all at one moment
   events     from the step of a run to 10 and to 1,000 viewers
+  finished   memory and a start after --jobs finished jobs; it has one run
 
-Use a machine that does nothing else. Take as many --jobs as a goal is about: 1,000,000
-for queued, 100,000 for schedules; with fewer it can be missed, but not reached.`,
+Use a machine that does nothing else. --goal-sizes takes as many jobs as a goal is about:
+1,000,000 for queued and finished, 100,000 for schedules; with fewer it can be missed,
+but not reached. All of it takes about an hour then. --profile writes Go profiles of the
+processors' time, ENGINE-SCENARIO.pprof, of what was measured in the last run.`,
 		Example: `  runsheet bench --scenario drain,insert
-  runsheet bench --scenario queued --jobs 1000000 --runs 1
+  runsheet bench --scenario queued --goal-sizes --runs 1
+  runsheet bench --scenario drain --profile . && go tool pprof -http : sqlite-drain.pprof
   runsheet bench --json --database-url postgres://runsheet@127.0.0.1/postgres > bench.json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := b.choose(names); err != nil {
 				return err
+			}
+			if b.GoalSizes && c.Flags().Changed("jobs") {
+				return usagef("--goal-sizes and --jobs exclude each other")
 			}
 			if b.DatabaseURL == "" {
 				// Never that of a server, which may be set for it: bench asks for its own.
@@ -89,6 +100,8 @@ for queued, 100,000 for schedules; with fewer it can be missed, but not reached.
 	f.IntVar(&b.Clients, "clients", b.Clients, "`number` of connections that add jobs")
 	f.IntVar(&b.Workers, "workers", b.Workers, "worker `count` of the servers that run jobs")
 	f.IntVar(&b.Runs, "runs", b.Runs, "`number` of runs of each scenario")
+	f.BoolVar(&b.GoalSizes, "goal-sizes", false, "in each scenario as many jobs as its goals are about")
+	f.StringVar(&b.Profiles, "profile", "", "`folder` that exists, for profiles of each scenario but start and finished")
 	f.StringVar(&names, "scenario", names, "`names` of scenarios, comma-separated, or all")
 	return c
 }

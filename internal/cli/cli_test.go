@@ -213,6 +213,7 @@ func TestGolden(t *testing.T) {
 		"bench_help":      "bench --help",
 		"bench_jobs":      "bench --jobs 0",
 		"bench_scenario":  "bench --scenario drain,sleep",
+		"bench_sizes":     "bench --goal-sizes --jobs 5",
 		"bench_url":       "bench --database-url mysql://x",
 		"job_move":        "job move --top " + jobID,
 		"job_move_usage":  "job move " + jobID,

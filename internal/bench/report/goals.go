@@ -17,7 +17,11 @@ const (
 	PostgreSQL = "postgresql"
 )
 
-const million, hundredThousand = 1_000_000, 100_000
+// Million and HundredThousand are the sizes that goals are about.
+const (
+	Million         = 1_000_000
+	HundredThousand = 100_000
+)
 
 // Names of figures without a number in them.
 const (
@@ -42,6 +46,8 @@ const (
 	SchedulesDue   = "schedules_due_ms"
 	SchedulesRate  = "schedules_due_per_s"
 	ColdStart      = "cold_start_ms"
+	FinishedReady  = "finished_ready_ms"
+	FinishedMemory = "finished_memory_growth_times"
 	IdleRSS        = "idle_rss_bytes"
 	IdleCPU        = "idle_cpu_percent"
 )
@@ -49,16 +55,18 @@ const (
 // both are the goals that do not depend on the engine.
 var both = map[string]Goal{
 	Bulk:           {Value: 80_000},
-	QueuedPosition: {Value: 5, AtMost: true, Size: million},
-	QueuedMove:     {Value: 0.4, AtMost: true, Size: million},
-	QueuedPage:     {Value: 0.5, AtMost: true, Size: million},
-	PositionGrowth: {Value: 2, AtMost: true, Size: million},
-	MoveGrowth:     {Value: 2, AtMost: true, Size: million},
-	PageGrowth:     {Value: 2, AtMost: true, Size: million},
-	QueuedIndex:    {Value: 250, AtMost: true, Size: million},
-	QueuedReady:    {Value: 5000, AtMost: true, Size: million},
-	SchedulesTick:  {Value: 50, AtMost: true, Size: hundredThousand},
-	SchedulesDue:   {Value: 5000, AtMost: true, Size: hundredThousand},
+	QueuedPosition: {Value: 5, AtMost: true, Size: Million},
+	QueuedMove:     {Value: 0.4, AtMost: true, Size: Million},
+	QueuedPage:     {Value: 0.5, AtMost: true, Size: Million},
+	PositionGrowth: {Value: 2, AtMost: true, Size: Million},
+	MoveGrowth:     {Value: 2, AtMost: true, Size: Million},
+	PageGrowth:     {Value: 2, AtMost: true, Size: Million},
+	QueuedIndex:    {Value: 250, AtMost: true, Size: Million},
+	QueuedReady:    {Value: 5000, AtMost: true, Size: Million},
+	SchedulesTick:  {Value: 50, AtMost: true, Size: HundredThousand},
+	SchedulesDue:   {Value: 5000, AtMost: true, Size: HundredThousand},
+	FinishedReady:  {Value: 1000, AtMost: true, Size: Million},
+	FinishedMemory: {Value: 1.1, AtMost: true, Size: Million},
 	ColdStart:      {Value: 100, AtMost: true},
 	IdleRSS:        {Value: 40e6, AtMost: true},
 	IdleCPU:        {Value: 0.1, AtMost: true},

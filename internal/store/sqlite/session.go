@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"strconv"
+	"strings"
 
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/store/portable"
@@ -29,7 +31,7 @@ func (s *session) prepare(ctx context.Context, query string) (*sql.Stmt, error) 
 	if st, ok := s.stmts[query]; ok {
 		return st, nil
 	}
-	st, err := s.conn.PrepareContext(ctx, query)
+	st, err := s.conn.PrepareContext(ctx, unnamed(query))
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +41,34 @@ func (s *session) prepare(ctx context.Context, query string) (*sql.Stmt, error) 
 	}
 	s.stmts[query] = st
 	return st, nil
+}
+
+// unnamed writes ? for the placeholders $1, $2, ... of a statement in which each stands
+// once, in that order. To SQLite $1 is a name; its driver asks for the name of each
+// placeholder at each execution, which SQLite looks for in a list.
+func unnamed(query string) string {
+	var b strings.Builder
+	b.Grow(len(query))
+	n, quoted := 0, false
+	for i := 0; i < len(query); i++ {
+		c := query[i]
+		quoted = quoted != (c == '\'')
+		if quoted || c != '$' {
+			b.WriteByte(c)
+			continue
+		}
+		digits := 0
+		for i+1+digits < len(query) && '0' <= query[i+1+digits] && query[i+1+digits] <= '9' {
+			digits++
+		}
+		n++
+		if query[i+1:i+1+digits] != strconv.Itoa(n) {
+			return query // one is used twice
+		}
+		b.WriteByte('?')
+		i += digits
+	}
+	return b.String()
 }
 
 func (s *session) run(ctx context.Context, query string) error {

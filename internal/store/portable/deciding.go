@@ -448,8 +448,7 @@ func takeKeys(ctx context.Context, tx Tx, part []*firing) error {
 }
 
 // addJobs writes and announces new jobs that come at the end of the order, each as
-// waiting returned it. Nobody can be waiting for one of them, so there are no hints
-// about single jobs: so many would make each watcher look at everything.
+// waiting returned it.
 func (d *db) addJobs(ctx context.Context, tx Tx, list []job.Job) error {
 	for part := range slices.Chunk(list, maxPlaces) {
 		first, err := d.NextSeq(ctx, tx, len(part))
@@ -460,10 +459,17 @@ func (d *db) addJobs(ctx context.Context, tx Tx, list []job.Job) error {
 			part[i].Rank = rank.Natural(part[i].Zone(), first+int64(i))
 		}
 	}
-	if err := inChunks(d, jobParams, list, func(part []job.Job) error { return insertJobs(ctx, tx, part...) }); err != nil {
+	tx.Hint(store.Hint{Topic: store.HintQueue})
+	return d.writeNew(ctx, tx, list)
+}
+
+// writeNew writes and announces new jobs that have their ranks. Nobody can be waiting for
+// one of them, so there are no hints about single jobs: so many would make each watcher
+// look at everything.
+func (d *db) writeNew(ctx context.Context, tx Tx, list []job.Job) error {
+	if err := d.insertJobs(ctx, tx, list); err != nil {
 		return err
 	}
-	tx.Hint(store.Hint{Topic: store.HintQueue})
 	news := make([]notice, len(list))
 	for i, j := range list {
 		news[i] = notice{event.Event{Tenant: j.Tenant, Type: event.JobQueued, At: j.QueuedAt, JobID: j.ID}, deltaText(order.Spot{}, j.Spot()), webhook.Subject{Job: &list[i]}}
@@ -502,17 +508,12 @@ func (d *db) announceMany(ctx context.Context, tx Tx, list []notice) error {
 		wanted[t] = wants
 		tx.Hint(store.Hint{Topic: store.HintEvents, ID: e.Tenant})
 	}
-	if err := inChunks(d, 8, list, func(part []notice) error {
-		r := newRows(8)
-		for _, e := range part {
-			r.add(e.Tenant, string(e.Type), clock.Millis(e.At), e.JobID, e.RunID, e.TemplateID, encode(e.Data), e.moved)
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO events (tenant, type, at_ms, job_id, run_id, template_id, data, places) VALUES `+r.String(), r.args...); err != nil {
-			return fmt.Errorf("announce %d events: %w", len(part), err)
-		}
-		return nil
-	}); err != nil {
-		return err
+	rows := make([][]any, len(list))
+	for i, e := range list {
+		rows[i] = eventRow(e.Event, e.moved)
+	}
+	if err := d.insert(ctx, tx, eventsTable, rows); err != nil {
+		return fmt.Errorf("announce %d events: %w", len(list), err)
 	}
 	for _, e := range list {
 		if wanted[topic{e.Tenant, e.Type}] || wantedByJob(e.about.Job, e.Event) {

@@ -100,26 +100,50 @@ func stored(j job.Job) job.Job {
 	return j
 }
 
-// jobParams is the number of parameters that insertJobs takes for a job.
-const jobParams = 50
+// jobsTable is where jobs begin.
+var jobsTable = tableOf("jobs", "", "job_id", "tenant", "state", "version#", "name", "job_type", "params", "template_id", "template_version#",
+	"retry", "timeout_ms#", "locks", "on_crash", "labels", "trigger_kind", "created_by", "retry_of", "priority#", "rank", "not_before_ms#", "held_reason",
+	"attempt#", "failures#", "crashes#", "run_id", "instance_id", "epoch#", "cancel_asked_ms#", "cancelled_by", "failure_code", "failure_message",
+	"created_ms#", "queued_ms#", "started_ms#", "finished_ms#", "group_id", "group_active#", "limits", "unique_key", "start_deadline_ms#", "webhook", "directive",
+	"approval_id", "approval_until_ms#", "resuming#", "parked", "resume_locks", "class", "ready#", "name_folded")
 
-// insertJobs writes new jobs in one statement. They are announced by addJob and
-// addJobs.
-func insertJobs(ctx context.Context, tx Tx, list ...job.Job) error {
-	r := newRows(jobParams)
-	for _, j := range list {
-		r.add(j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
-			encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encodeLabels(j.Labels), string(j.Trigger),
-			j.CreatedBy, j.RetryOf, j.Priority, string(j.Rank), clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
-			j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
-			clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
-			j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook), encodeDirective(j.Directive),
-			j.ApprovalID, clock.Millis(j.ApprovalUntil), flag(j.Resuming), j.Parked, encode(j.ResumeLocks), j.Class().String(), flag(j.Ready()), fold(j.Name))
+func jobRow(j job.Job) []any {
+	return []any{
+		j.ID, j.Tenant, string(j.State), j.Version, j.Name, j.Type, string(j.Params), j.TemplateID, j.TemplateVersion,
+		encode(j.Retry), j.Timeout.Milliseconds(), encode(j.Locks), string(j.OnCrash), encodeLabels(j.Labels), string(j.Trigger),
+		j.CreatedBy, j.RetryOf, j.Priority, string(j.Rank), clock.Millis(j.NotBefore), j.HeldReason, j.Attempt, j.Failures, j.Crashes,
+		j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
+		clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
+		j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook), encodeDirective(j.Directive),
+		j.ApprovalID, clock.Millis(j.ApprovalUntil), flag(j.Resuming), j.Parked, encode(j.ResumeLocks), j.Class().String(), flag(j.Ready()), fold(j.Name),
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO jobs (`+jobColumns+`, class, ready, name_folded) VALUES `+r.String(), r.args...); err != nil {
+}
+
+// insertJob writes a new job. addJob announces it.
+func insertJob(ctx context.Context, tx Tx, j job.Job) error {
+	one := newRows(len(jobsTable.columns))
+	one.add(jobRow(j)...)
+	if _, err := tx.Exec(ctx, `INSERT INTO jobs (`+namesOf(jobsTable.columns)+`) VALUES `+one.String(), one.args...); err != nil {
+		return fmt.Errorf("insert job: %w", err)
+	}
+	return insertWorkflowRuns(ctx, tx, []job.Job{j})
+}
+
+// insertJobs is insertJob of many. writeNew announces them.
+func (d *db) insertJobs(ctx context.Context, tx Tx, list []job.Job) error {
+	rows := make([][]any, len(list))
+	for i, j := range list {
+		rows[i] = jobRow(j)
+	}
+	if err := d.insert(ctx, tx, jobsTable, rows); err != nil {
 		return fmt.Errorf("insert jobs: %w", err)
 	}
-	return insertWorkflowRuns(ctx, tx, list)
+	for part := range slices.Chunk(list, maxRows) {
+		if err := insertWorkflowRuns(ctx, tx, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // change writes what a change made of a job, if the row is still as the change

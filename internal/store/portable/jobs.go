@@ -75,13 +75,11 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 			before, _ := slices.BinarySearch(sorted, r)
 			at[i] += before
 		}
-		for i, j := range p.Jobs {
-			j.Rank = ranks[i]
-			j, err := addAsking(ctx, tx, j, requestAbout(p.Approvals, j.ID), now)
-			if err != nil {
-				return err
-			}
-			out = append(out, store.Added{Job: j, Position: at[i]})
+		if out, err = s.writeAdded(ctx, tx, p, ranks, now); err != nil {
+			return err
+		}
+		for i := range out {
+			out[i].Position = at[i]
 		}
 		if err := s.seedWorkflows(ctx, tx, p.Seeds, now); err != nil {
 			return err
@@ -90,6 +88,28 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		return storeKey(ctx, tx, p.Key, out)
 	})
 	return out, err
+}
+
+// writeAdded writes and announces new jobs at their places.
+func (s jobs) writeAdded(ctx context.Context, tx Tx, p store.AddJobs, ranks []rank.Rank, now time.Time) ([]store.Added, error) {
+	out := make([]store.Added, len(p.Jobs))
+	if len(p.Jobs) == 1 || len(p.Approvals) > 0 {
+		for i, j := range p.Jobs {
+			j.Rank = ranks[i]
+			var err error
+			if out[i].Job, err = addAsking(ctx, tx, j, requestAbout(p.Approvals, j.ID), now); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	list := make([]job.Job, len(p.Jobs))
+	for i, j := range p.Jobs {
+		j.Rank = ranks[i]
+		list[i] = waiting(j, now)
+		out[i].Job = list[i]
+	}
+	return out, s.writeNew(ctx, tx, list)
 }
 
 // waiting is a new job as it comes into the queue.
@@ -107,7 +127,7 @@ func waiting(j job.Job, now time.Time) job.Job {
 // addJob writes and announces a new job that has its rank.
 func addJob(ctx context.Context, tx Tx, j job.Job, now time.Time) (job.Job, error) {
 	j = waiting(j, now)
-	if err := insertJobs(ctx, tx, j); err != nil {
+	if err := insertJob(ctx, tx, j); err != nil {
 		return j, err
 	}
 	return j, announceOf(ctx, tx, []event.Event{{

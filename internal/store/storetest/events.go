@@ -267,12 +267,8 @@ func eventHints(t *testing.T, s store.Store) {
 func eventSlowWatcher(t *testing.T, s store.Store) {
 	hints, end := s.Events.Watch()
 	defer end()
-	for range 10 {
-		var js []job.Job
-		for range 40 {
-			js = append(js, newJob())
-		}
-		add(t, s, js...)
+	for range 400 {
+		add(t, s, newJob())
 	}
 	timeout := time.After(10 * time.Second)
 	for {

@@ -12,6 +12,7 @@ package clock
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -58,6 +59,29 @@ func Sleep(ctx context.Context, c Clock, d time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// beat is how far apart a process's beats are, and phase where they are in a second.
+const beat = time.Second
+
+var phase = rand.N(beat)
+
+// Beat returns a little less than d, so that a wait begun now ends at a beat of this
+// process: loops that look at something now and then all look when the process is awake
+// in any case. It returns d for one of less than a second, and never more than d. The
+// beats of several processes are not those of the others, who may look at one database.
+func Beat(c Clock, d time.Duration) time.Duration {
+	if d < beat {
+		return d
+	}
+	past := time.Duration(c.Now().Add(d-phase).UnixNano()) % beat
+	if d-past < beat/100 { // woken a little before the beat
+		return d
+	}
+	return d - past
+}
+
+// Pulse is Sleep of Beat.
+func Pulse(ctx context.Context, c Clock, d time.Duration) error { return Sleep(ctx, c, Beat(c, d)) }
 
 // Millis converts t to the form in which times are stored: milliseconds since
 // the Unix epoch, UTC. The zero time becomes 0.

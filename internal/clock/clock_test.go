@@ -60,3 +60,44 @@ func TestMillis(t *testing.T) {
 		}
 	})
 }
+
+// TestBeat: loops with different periods wait no longer than they want, and wake
+// together.
+func TestBeat(t *testing.T) {
+	t.Parallel()
+	for _, d := range []time.Duration{0, time.Nanosecond, 999 * time.Millisecond} {
+		if got := clock.Beat(clock.System{}, d); got != d {
+			t.Errorf("%v becomes %v", d, got)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		woken := map[time.Duration]map[time.Duration]int{} // by period, by the part of the second
+		for _, d := range []time.Duration{time.Second, 3 * time.Second, 10 * time.Second / 3, 5 * time.Second} {
+			woken[d] = map[time.Duration]int{}
+			time.Sleep(123 * time.Millisecond) // they begin at different times
+			for first, n := true, 0; n < 50; n++ {
+				began := time.Now()
+				if err := clock.Pulse(t.Context(), clock.System{}, d); err != nil {
+					t.Fatal(err)
+				}
+				spent := time.Since(began)
+				if spent > d || spent < d/100 || !first && d%time.Second == 0 && spent != d {
+					t.Errorf("of %v it slept %v", d, spent)
+				}
+				if first = false; n > 0 {
+					woken[d][time.Duration(time.Now().UnixNano())%time.Second]++
+				}
+			}
+		}
+		for d, at := range woken {
+			if len(at) != 1 {
+				t.Errorf("loops of %v wake at %v", d, at)
+			}
+			for part := range at {
+				if woken[time.Second][part] == 0 {
+					t.Errorf("loops of %v wake at %v, those of a second at %v", d, part, woken[time.Second])
+				}
+			}
+		}
+	})
+}

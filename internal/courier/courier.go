@@ -151,7 +151,7 @@ func (c *Courier) Run(ctx context.Context) error {
 // await returns when a message under way has ended, when the outbox may have
 // something new, after wait, or when ctx ends.
 func (c *Courier) await(ctx context.Context, hints <-chan store.Hint, wait time.Duration) {
-	t := c.o.Clock.NewTimer(wait)
+	t := c.o.Clock.NewTimer(clock.Beat(c.o.Clock, wait))
 	defer t.Stop()
 	for {
 		select {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/store"
 )
@@ -31,7 +32,7 @@ func (e *Engine) claimLoop(ctx, live context.Context) {
 			// not make it faster.
 			wait = min(wait, max(next.Sub(e.o.Clock.Now()), leastWait))
 		}
-		t := e.o.Clock.NewTimer(wait)
+		t := e.o.Clock.NewTimer(clock.Beat(e.o.Clock, wait))
 		select {
 		case <-ctx.Done():
 		case <-e.wake:

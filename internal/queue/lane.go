@@ -26,7 +26,7 @@ const nobodyWaits = "nobody waited any more; nothing ran"
 
 // keepLane renews the places of this process's waiting requests until ctx ends.
 func (e *Engine) keepLane(ctx context.Context) {
-	for clock.Sleep(ctx, e.o.Clock, directTTL/3) == nil {
+	for clock.Pulse(ctx, e.o.Clock, directTTL/3) == nil {
 		waiting, self := e.waitingCalls(), e.InstanceID()
 		if len(waiting) == 0 || self == "" {
 			continue

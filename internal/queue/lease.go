@@ -145,7 +145,7 @@ func (e *Engine) release(ctx context.Context, instanceID string) error {
 // because it may be started elsewhere; then a new lease is taken.
 func (e *Engine) keepLease(ctx context.Context) {
 	wait := e.o.LeaseTTL / 6
-	for clock.Sleep(ctx, e.o.Clock, wait) == nil {
+	for clock.Pulse(ctx, e.o.Clock, wait) == nil {
 		wait = e.o.LeaseTTL / 6
 		if self := e.InstanceID(); self != "" {
 			err := e.renew(ctx, self)

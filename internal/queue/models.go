@@ -22,7 +22,7 @@ func (e *Engine) watchModels(ctx context.Context) {
 	if e.o.LoadedModels == nil {
 		return
 	}
-	for clock.Sleep(ctx, e.o.Clock, modelsEvery) == nil {
+	for clock.Pulse(ctx, e.o.Clock, modelsEvery) == nil {
 		if !e.affine.Load() {
 			continue
 		}

@@ -74,7 +74,7 @@ func (e *Engine) clearWork() error {
 // rescueOthers takes over from instances whose lease is over, earlier ones of
 // this process among them.
 func (e *Engine) rescueOthers(ctx context.Context) {
-	for clock.Sleep(ctx, e.o.Clock, rescueEvery) == nil {
+	for clock.Pulse(ctx, e.o.Clock, rescueEvery) == nil {
 		if err := e.takeOver(ctx); err != nil && ctx.Err() == nil {
 			if n, ok := e.quiet.due("rescue"); ok {
 				e.log.Error("cannot rescue jobs of lost instances", "error", err, "left_out", n)

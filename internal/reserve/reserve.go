@@ -135,7 +135,7 @@ func New(o Options) *Guard {
 
 // Run looks at the disk every second until ctx ends.
 func (g *Guard) Run(ctx context.Context) {
-	for clock.Sleep(ctx, g.o.Clock, every) == nil {
+	for clock.Pulse(ctx, g.o.Clock, every) == nil {
 		g.look()
 	}
 }

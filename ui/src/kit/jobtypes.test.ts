@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { fields } from "../text/jobtypes";
@@ -6,13 +6,13 @@ import { korean } from "./jobtypes";
 import type { JsonSchema } from "./schema";
 
 const task = join(import.meta.dirname, "../../../internal/task");
-const schemas = new Map<string, JsonSchema>(globSync("*/schema.json", { cwd: task }).map((f) => {
-  const s = JSON.parse(readFileSync(join(task, f), "utf8")) as JsonSchema;
-  return [s.title ?? f, s];
+// Each built-in job type has a folder; its schema is a file, or in its code.
+const schemas = new Map<string, JsonSchema>(readdirSync(task, { withFileTypes: true }).filter((d) => d.isDirectory() && d.name !== "tasktest").map(({ name }) => {
+  const files = readdirSync(join(task, name)).filter((f) => f === "schema.json" || (f.endsWith(".go") && !f.endsWith("_test.go"))).map((f) => [f, readFileSync(join(task, name, f), "utf8")] as const);
+  const go = files.filter(([f]) => f.endsWith(".go")).map(([, text]) => text).join("\n");
+  const text = files.find(([f]) => f === "schema.json")?.[1] ?? /RawMessage\(`(\{[^`]*\})`\)/.exec(go)?.[1];
+  return [/(?:\bType = |\bType\(\) string \{ return )"(\w+)"/.exec(go)?.[1] ?? "", JSON.parse(text ?? "") as JsonSchema];
 }));
-// The one whose schema is in its code.
-const inCode = /RawMessage\(`(\{[^`]*\})`\)/.exec(readFileSync(join(task, "workflow/workflow.go"), "utf8"))?.[1];
-schemas.set("workflow", JSON.parse(inCode ?? "") as JsonSchema);
 
 function parts(s: JsonSchema, path = ""): [string, JsonSchema][] {
   return [...(s.items ? parts(s.items, path) : []), ...Object.entries(s.properties ?? {}).flatMap(([name, p]): [string, JsonSchema][] => [[path + name, p], ...parts(p, `${path}${name}/`)])];

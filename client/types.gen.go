@@ -3843,6 +3843,8 @@ type WorkflowNode struct {
 	Outcome *string `json:"outcome"`
 	// Reason: why it was skipped, or the message of its failure.
 	Reason *string `json:"reason"`
+	// ReasonCode: why it was skipped, for programs.
+	ReasonCode *string `json:"reason_code"`
 	// ErrorCode: why it failed, for programs.
 	ErrorCode *string `json:"error_code"`
 	// WaitsFor: retry_delay, timer, approval, event, job, decision or lock.
@@ -4206,6 +4208,8 @@ type WorkflowRunNode struct {
 	Outcome *string `json:"outcome"`
 	// Reason: why it was skipped.
 	Reason *string `json:"reason"`
+	// ReasonCode: why it was skipped, for programs.
+	ReasonCode *string `json:"reason_code"`
 	// Error: why it, or its latest attempt, failed.
 	Error *WorkflowFailure `json:"error"`
 	// Wait: what it waits for.

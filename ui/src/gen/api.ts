@@ -8906,6 +8906,11 @@ export interface components {
             outcome: string | null;
             /** @description why it was skipped, or the message of its failure */
             reason: string | null;
+            /**
+             * @description why it was skipped, for programs
+             * @enum {string|null}
+             */
+            reason_code: "not_reached" | "condition_false" | null;
             /** Format: date-time */
             started_at: string | null;
             /** @enum {string} */
@@ -9380,6 +9385,11 @@ export interface components {
             ready_at: string | null;
             /** @description why it was skipped */
             reason: string | null;
+            /**
+             * @description why it was skipped, for programs
+             * @enum {string|null}
+             */
+            reason_code: "not_reached" | "condition_false" | null;
             /**
              * Format: int64
              * @description how often it was put back to its beginning

@@ -226,6 +226,20 @@ it("names the fields of a job type in Korean, and leaves those of a template as 
   expect(errors(page)).toEqual([]);
 });
 
+it("says in Korean why a login at the provider failed, and why a message did not arrive", async () => {
+  const login = await f.page("/login#error=oidc_login_expired", { locale: "ko-KR" });
+  await login.getByText("로그인 시간이 지났습니다.").waitFor();
+  refuse = true;
+  const w = await f.call<{ webhook_id: string }>("POST", "/api/webhooks", { name: "refused", url: `http://127.0.0.1:${port()}/refused`, events: ["*"], max_attempts: 1 });
+  await f.call("POST", `/api/webhooks/${w.webhook_id}/test`, {});
+  const page = await f.page(`/webhooks/${w.webhook_id}`, { locale: "ko-KR" });
+  await page.getByText("수신자가 500(으)로 답했습니다").first().waitFor();
+  expect(await page.getByText("the receiver answered").count()).toBe(0);
+  refuse = false;
+  await f.call("DELETE", `/api/webhooks/${w.webhook_id}`);
+  expect(errors(login).concat(errors(page))).toEqual([]);
+});
+
 it("keeps versions of a directive, and shows what changed", async () => {
   const d = await f.call<{ directive_id: string }>("POST", "/api/directives", { name: "careful", system_prompt: "Write plainly.\nBe brief.", allow: { files: ["/srv/**"] } });
   const page = await f.page(`/directives?open=${d.directive_id}&edit=1`);

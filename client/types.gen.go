@@ -3843,6 +3843,8 @@ type WorkflowNode struct {
 	Outcome *string `json:"outcome"`
 	// Reason: why it was skipped, or the message of its failure.
 	Reason *string `json:"reason"`
+	// ReasonCode: why it was skipped, for programs.
+	ReasonCode *string `json:"reason_code"`
 	// ErrorCode: why it failed, for programs.
 	ErrorCode *string `json:"error_code"`
 	// WaitsFor: retry_delay, timer, approval, event, job, decision or lock.
@@ -3956,10 +3958,16 @@ type WorkflowProblem struct {
 	Line   int     `json:"line"`
 	Column int     `json:"column"`
 	NodeID *string `json:"node_id"`
-	Code   string  `json:"code"`
-	Detail string  `json:"detail"`
+	// Code: stable, for programs; another version may have more.
+	Code string `json:"code"`
+	// Reason: which sentence of the code the detail is, stable as the code is; null: the detail is in words of its own.
+	Reason *string `json:"reason"`
+	// Detail: for people, in English.
+	Detail string `json:"detail"`
 	// Suggestion: what may have been meant.
 	Suggestion *string `json:"suggestion"`
+	// Values: what the detail speaks of, by name, such as the name of a field, so that a program can say it in its own words.
+	Values map[string]string `json:"values"`
 }
 
 // WorkflowProgress is the schema of that name in the API.
@@ -4200,6 +4208,8 @@ type WorkflowRunNode struct {
 	Outcome *string `json:"outcome"`
 	// Reason: why it was skipped.
 	Reason *string `json:"reason"`
+	// ReasonCode: why it was skipped, for programs.
+	ReasonCode *string `json:"reason_code"`
 	// Error: why it, or its latest attempt, failed.
 	Error *WorkflowFailure `json:"error"`
 	// Wait: what it waits for.

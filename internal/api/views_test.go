@@ -17,6 +17,7 @@ import (
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/queue"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/workflow"
 )
 
 func objects(t *testing.T, v any) []map[string]any {
@@ -309,6 +310,17 @@ func TestCrontabCodes(t *testing.T) {
 	}
 	if d := cmp.Diff(want, strings.Split(f.Tag.Get("enum"), ",")); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestWorkflowProblemCodes: the document names every code and every reason.
+func TestWorkflowProblemCodes(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][]string{"Code": workflow.Codes, "Reason": workflow.Reasons} {
+		f, _ := reflect.TypeFor[wire.WorkflowProblem]().FieldByName(name)
+		if d := cmp.Diff(want, strings.Split(f.Tag.Get("enum"), ",")); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
 	}
 }
 

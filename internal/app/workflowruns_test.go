@@ -137,6 +137,23 @@ nodes:
 outputs: {y: "{{outputs.b.y}}"}
 `
 
+// TestSkippedSaysWhy: the document of a run says for programs why a node was skipped.
+func TestSkippedSaysWhy(t *testing.T) {
+	t.Parallel()
+	f := startFlows(t)
+	f.apply("workflow_id: some\nnodes:\n  - {node_id: a, type: data, data_type: set, when: '1 > 2', config: {values: {x: 1}}}\n  - {node_id: b, type: data, data_type: set, config: {values: {x: 1}}}\n")
+	r := f.end(f.start("some", "{}").WorkflowRunID, "COMPLETED")
+	got := map[string]string{}
+	for _, n := range r.Nodes {
+		if n.ReasonCode != nil {
+			got[n.NodeID] = *n.ReasonCode
+		}
+	}
+	if got["a"] != "condition_false" || got["b"] != "not_reached" {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestTakeoverIsKept: a run that the next server took over says so, also after its end;
 // and jobs name the runs of workflows that are theirs.
 func TestTakeoverIsKept(t *testing.T) {

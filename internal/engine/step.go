@@ -161,6 +161,9 @@ func (t *turn) announceNodes() {
 			reason = n.Error.Code
 		}
 		t.announce(typ, step.ID, string(was), string(is), reason)
+		if is == workflow.NodeSkipped {
+			t.events[len(t.events)-1].Data["reason_code"] = workflow.SkipCode(reason)
+		}
 	}
 }
 

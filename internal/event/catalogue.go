@@ -99,7 +99,7 @@ var catalogue = []Entry{
 	{WorkflowNodeWaiting, TopicWorkflow, "a node waits for a time, a person, an event, a job, a lock or its next attempt", workflowFields(nodeID)},
 	{WorkflowNodeCompleted, TopicWorkflow, "a node ends well", workflowFields(nodeID)},
 	{WorkflowNodeFailed, TopicWorkflow, "a node fails and has no attempt left", workflowFields(nodeID)},
-	{WorkflowNodeSkipped, TopicWorkflow, "a node does not run: its condition is false, or nothing leads to it", workflowFields(nodeID)},
+	{WorkflowNodeSkipped, TopicWorkflow, "a node does not run: its condition is false, or nothing leads to it", workflowFields(nodeID, Field{Name: "data.reason_code", Doc: "why, for programs: condition_false or not_reached"})},
 	{WorkflowNodeCancelled, TopicWorkflow, "a node is stopped, or never starts, because the run ends", workflowFields(nodeID)},
 	{WorkflowNodeCompensated, TopicWorkflow, "what a node did is undone", workflowFields(nodeID)},
 	{WorkflowProgress, TopicWorkflow, "items of a map have ended; data.reason says how many of how many, as in 750/1000", workflowFields(nodeID)},

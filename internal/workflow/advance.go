@@ -80,7 +80,7 @@ func (g *Graph) decide(s *State, step *Step, sc Scope, at time.Time) (bool, erro
 	case unsettled:
 		return false, nil
 	case inactive:
-		return true, s.move(step.ID, Passed{At: at, Reason: "nothing led to it"})
+		return true, s.move(step.ID, Passed{At: at, Reason: skipNotReached})
 	case active:
 	}
 	if step.When != nil {
@@ -92,7 +92,7 @@ func (g *Graph) decide(s *State, step *Step, sc Scope, at time.Time) (bool, erro
 			return true, g.Fail(s, step.ID, Failure{Code: "condition", Message: "when: " + err.Error()}, at)
 		}
 		if !ok {
-			return true, s.move(step.ID, Passed{At: at, Reason: "its condition is false"})
+			return true, s.move(step.ID, Passed{At: at, Reason: skipCondition})
 		}
 	}
 	return true, s.move(step.ID, Readied{At: at})

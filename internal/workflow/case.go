@@ -70,7 +70,7 @@ func readTest(v *source.Value, p *Problems) *Test {
 	o.get("kind")
 	t := &Test{Name: o.str("name"), Workflow: o.str("workflow"), File: o.str("file"), Pos: v.Pos}
 	if t.Name == "" {
-		p.at(o.at("name"), "", "required", "a test needs a name")
+		p.at(o.at("name"), "", ruleRequired, "a test", "name")
 	}
 	if in := o.of("inputs", source.Map); in != nil {
 		t.Inputs, _ = in.Plain().(map[string]any)
@@ -78,7 +78,7 @@ func readTest(v *source.Value, p *Problems) *Test {
 	if at := o.of("now", source.String); at != nil {
 		var err error
 		if t.Now, err = time.Parse(time.RFC3339, at.Str); err != nil {
-			p.at(at.Pos, "", "wrong_type", "now must be a time such as 2026-03-29T09:00:00Z")
+			p.at(at.Pos, "", ruleForm, "now", formTime)
 		}
 	}
 	if mocks := o.of("mocks", source.Map); mocks != nil {
@@ -112,7 +112,7 @@ func readExpect(o *object) Expect {
 	if d := eo.of("duration", source.String); d != nil {
 		took, ok := ParseDuration(d.Str)
 		if !ok {
-			o.p.at(d.Pos, "", "wrong_type", "duration must be a duration such as 90s, 15m or PT15M")
+			o.p.at(d.Pos, "", ruleForm, "duration", formDuration)
 		}
 		e.Duration = &Wanted[time.Duration]{took, d.Pos}
 	}
@@ -212,7 +212,7 @@ func readMock(p *Problems, v *source.Value, node string, depth int) Mock {
 		}
 		eo.done()
 		if o.v.Get("result") != nil || m.Outcome != "" {
-			p.at(e.Pos, node, "not_allowed", "a mock has an error, or a result and an outcome")
+			p.at(e.Pos, node, ruleMockError)
 		}
 	}
 	if depth < 2 {
@@ -226,7 +226,7 @@ func readMock(p *Problems, v *source.Value, node string, depth int) Mock {
 		for _, pair := range items.Pairs {
 			i, err := strconv.Atoi(pair.Key)
 			if err != nil || i < 0 {
-				p.at(pair.Pos, node, "wrong_type", "items of a mock are named by their index, from 0")
+				p.at(pair.Pos, node, ruleIndex)
 				continue
 			}
 			m.Items[i] = readMock(p, pair.Value, node, 1)

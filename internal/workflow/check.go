@@ -59,7 +59,7 @@ func (b *builder) unique(nodes []Node, ids map[string]source.Pos) {
 	for _, n := range nodes {
 		if at, twice := ids[n.ID]; twice {
 			b.twice = true
-			b.p.at(n.Pos, n.ID, "duplicate_node", "there is a node %q already, at %s", n.ID, at)
+			b.p.at(n.Pos, n.ID, ruleTwice, n.ID, at)
 		}
 		ids[n.ID] = n.Pos
 		b.unique(n.Body, ids)
@@ -94,11 +94,11 @@ func (b *builder) build(nodes []Node) *Graph {
 // step compiles what a node says.
 func (b *builder) step(s *Step) {
 	if b.outer != nil && s.Kind.Type != "" && !s.Kind.InMap {
-		b.p.at(s.places["type"], s.ID, "not_in_map", "a node of type %s cannot be inside of a map", s.Kind.Name())
+		b.p.at(s.places["type"], s.ID, ruleInMap, s.Kind.Name())
 	}
 	if s.Mocked != nil && s.Kind.Type != "" {
 		if at, text := s.Misfit(*s.Mocked); text != "" {
-			b.p.at(at, s.ID, "invalid_mock", "%s", text)
+			b.p.say(at, s.ID, "invalid_mock", text)
 		}
 	}
 	if s.Node.When != "" {
@@ -122,7 +122,7 @@ func (b *builder) step(s *Step) {
 	}
 	s.Config = b.config(s)
 	if s.Kind.Check != nil {
-		s.Kind.Check(s.Node, func(at source.Pos, code, text string) { b.p.at(at, s.ID, code, "%s", text) })
+		s.Kind.Check(s.Node, func(at source.Pos, code, text string) { b.p.say(at, s.ID, code, text) })
 	}
 	if s.Body == nil && len(s.Node.Body) > 0 {
 		inner := &builder{d: b.d, kinds: b.kinds, p: b.p, names: b.itemNames(s), outer: s, above: b.g}
@@ -138,7 +138,7 @@ func (b *builder) itemNames(s *Step) expression.Names {
 		return b.names
 	}
 	if _, taken := b.names[as.Str]; taken || slices.Contains(expression.Roots(), as.Str) {
-		b.p.at(as.Pos, s.ID, "not_allowed", "as: %s hides a name that the workflow has", as.Str)
+		b.p.at(as.Pos, s.ID, ruleHides, as.Str)
 		return b.names
 	}
 	names := maps.Clone(b.names)
@@ -161,7 +161,7 @@ func (b *builder) values() {
 	if c := b.d.Concurrency; c != nil {
 		before := &Step{}
 		if b.g.Key = b.template(c.Key, c.Pos, before, scope{early: true}); strings.TrimSpace(c.Key) == "" {
-			b.p.at(c.Pos, "", "required", "concurrency needs a key")
+			b.p.at(c.Pos, "", ruleRequired, "concurrency", "key")
 		}
 	}
 }
@@ -208,10 +208,13 @@ func (b *builder) template(text string, pos source.Pos, s *Step, sc scope) *expr
 }
 
 func (b *builder) wrong(err error, pos source.Pos, s *Step) {
-	x := Problem{Pos: pos, Node: s.ID, Code: "expression", Text: err.Error()}
-	if e, ok := err.(*expression.Error); ok { //nolint:errorlint // it comes bare
-		x.Text, x.Suggest = fmt.Sprintf("%s (character %d)", e.Text, e.Offset+1), e.Suggest
+	e, ok := err.(*expression.Error) //nolint:errorlint // it comes bare
+	if !ok {
+		b.p.say(pos, s.ID, "expression", err.Error())
+		return
 	}
+	x := ruleExpression.problem(pos, s.ID, e.Text, e.Offset+1)
+	x.Suggest = e.Suggest
 	b.p.add(x)
 }
 
@@ -225,7 +228,7 @@ func (b *builder) refs(list []expression.Ref, pos source.Pos, s *Step, sc scope)
 				for _, in := range b.d.Inputs {
 					known = append(known, in.Name)
 				}
-				b.p.near(spot{pos, s.ID, "unknown_reference"}, r.Path[1], known, "there is no input %q", r.Path[1])
+				b.p.near(spot{pos, s.ID, ruleNoInput}, r.Path[1], known, r.Path[1])
 			}
 		case "vars":
 			if len(r.Path) > 1 && b.d.Vars.Get(r.Path[1]) == nil {
@@ -233,21 +236,21 @@ func (b *builder) refs(list []expression.Ref, pos source.Pos, s *Step, sc scope)
 				for _, v := range b.d.Vars.Pairs {
 					known = append(known, v.Key)
 				}
-				b.p.near(spot{pos, s.ID, "unknown_reference"}, r.Path[1], known, "there is no variable %q", r.Path[1])
+				b.p.near(spot{pos, s.ID, ruleNoVariable}, r.Path[1], known, r.Path[1])
 			}
 		case "outputs":
 			b.output(r, pos, s, sc)
 		case "item", "index":
 			if b.outer == nil {
-				b.p.at(pos, s.ID, "unknown_reference", "%s is known inside of a map only", r.Root())
+				b.p.at(pos, s.ID, ruleMapOnly, r.Root())
 			}
 		case "result":
 			if !sc.result {
-				b.p.at(pos, s.ID, "unknown_reference", "result is known in a node's outputs only")
+				b.p.at(pos, s.ID, ruleNoResult)
 			}
 		case "error":
 			if !sc.failed && !s.Handler && !slices.ContainsFunc(s.In, func(e Edge) bool { return e.Outcome == OutcomeError }) {
-				b.p.at(pos, s.ID, "unknown_reference", "error is known in retry.when and in handlers only")
+				b.p.at(pos, s.ID, ruleNoError)
 			}
 		case "secrets":
 			switch {
@@ -256,9 +259,9 @@ func (b *builder) refs(list []expression.Ref, pos source.Pos, s *Step, sc scope)
 					s.secrets = append(s.secrets, r.Path[1])
 				}
 			case sc.secrets:
-				b.p.at(pos, s.ID, "secret_not_allowed", "name the secret, as in secrets.NAME")
+				b.p.at(pos, s.ID, ruleSecretName)
 			default:
-				b.p.at(pos, s.ID, "secret_not_allowed", "a secret can be used in the config of data, action, notification and deploy nodes only")
+				b.p.at(pos, s.ID, ruleSecret)
 			}
 		}
 	}
@@ -283,19 +286,18 @@ func (b *builder) output(r expression.Ref, pos source.Pos, s *Step, sc scope) {
 	}
 	switch {
 	case target == nil:
-		b.p.near(spot{pos, s.ID, "unknown_reference"}, id, known, "there is no node %q", id)
+		b.p.near(spot{pos, s.ID, ruleNoOutput}, id, known, id)
 	case sc.early:
-		b.p.at(pos, s.ID, "unknown_reference", "outputs.%s is not known before the run begins", id)
+		b.p.at(pos, s.ID, ruleEarly, id)
 	case sc.config && s.Kind.Stores && target.Kind.Ephemeral && len(target.Node.Outputs) == 0 && (len(r.Path) == 2 || !slices.Contains(target.Kind.Durable, r.Path[2])):
-		b.p.at(pos, s.ID, "not_stored", "%s would store what the node %s was told by a language model; name an artifact with save_as there, and use outputs.%s.artifact_id", s.ID, id, id)
+		b.p.at(pos, s.ID, ruleStored, s.ID, id)
 	case id == s.ID:
-		b.p.at(pos, s.ID, "unknown_reference", "the node reads its own outputs; what it gives now is result")
+		b.p.at(pos, s.ID, ruleOwn)
 	case len(r.Path) == 2 || s.sure[id] || r.Optional[1]:
 	default:
 		rest := strings.Join(r.Path[2:], ".")
-		b.p.add(Problem{
-			Pos: pos, Node: s.ID, Code: "maybe_missing", Suggest: fmt.Sprintf("outputs.%s?.%s", id, rest),
-			Text: fmt.Sprintf("%s need not have run before", id),
-		})
+		x := ruleMaybe.problem(pos, s.ID, id)
+		x.Suggest = fmt.Sprintf("outputs.%s?.%s", id, rest)
+		b.p.add(x)
 	}
 }

@@ -99,13 +99,13 @@ func (b *builder) fields(s *Step, v *source.Value, fields []Field, what string, 
 	for _, f := range fields {
 		names = append(names, f.Name)
 		if got := v.Get(f.Name); f.Required && (got == nil || got.Kind == source.Null) {
-			b.p.at(at, s.ID, "required", "%s of %s needs %s", what, s.ID, f.Name)
+			b.p.at(at, s.ID, ruleRequired, what+" of "+s.ID, f.Name)
 		}
 	}
 	for _, pair := range v.Pairs {
 		i := slices.Index(names, pair.Key)
 		if i < 0 {
-			b.p.near(spot{pair.Pos, s.ID, "unknown_key"}, pair.Key, names, "%s of a node of type %s has no field %q", what, s.Kind.Name(), pair.Key)
+			b.p.near(spot{pair.Pos, s.ID, ruleKey}, pair.Key, names, what+" of a node of type "+s.Kind.Name(), pair.Key)
 			continue
 		}
 		if fields[i].Type == FieldNodes {
@@ -124,19 +124,19 @@ func (b *builder) field(s *Step, v *source.Value, f Field) Leaf {
 	}
 	if f.Type == FieldExpr {
 		if v.Kind != source.String {
-			b.p.at(v.Pos, s.ID, "wrong_type", "%s must be an expression, not %s", f.Name, v.Kind)
+			b.p.at(v.Pos, s.ID, ruleType, f.Name, formExpression, v.Kind)
 			return Leaf{}
 		}
 		return Leaf{Expr: b.expr(strings.TrimSpace(v.Str), v.Pos, s, scope{result: f.Result, parts: f.Parts})}
 	}
 	if v.Kind == source.String && strings.Contains(v.Str, "{{") {
 		if f.Constant {
-			b.p.at(v.Pos, s.ID, "not_constant", "%s cannot be computed: it must be the same for each run", f.Name)
+			b.p.at(v.Pos, s.ID, ruleConstant, f.Name)
 		}
 		return Leaf{Template: b.template(v.Str, v.Pos, s, scope{secrets: s.Kind.Secrets, config: true})}
 	}
 	wrong := func() Leaf {
-		b.p.at(v.Pos, s.ID, "wrong_type", "%s must be %s, not %s", f.Name, fieldWords[f.Type], v.Kind)
+		b.p.at(v.Pos, s.ID, ruleType, f.Name, fieldForms[f.Type], v.Kind)
 		return Leaf{}
 	}
 	switch f.Type {
@@ -145,10 +145,10 @@ func (b *builder) field(s *Step, v *source.Value, f Field) Leaf {
 			return wrong()
 		}
 		if len(f.Enum) > 0 && !slices.Contains(f.Enum, v.Str) {
-			b.p.near(spot{v.Pos, s.ID, "unknown_value"}, v.Str, f.Enum, "%s must be one of %s", f.Name, strings.Join(f.Enum, ", "))
+			b.p.near(spot{v.Pos, s.ID, ruleValue}, v.Str, f.Enum, f.Name, strings.Join(f.Enum, ", "))
 		}
 		if f.Node && b.exists(v.Str, v.Pos, s) && (v.Str == s.ID || !slices.Contains(b.g.Descendants(v.Str), s.ID)) {
-			b.p.at(v.Pos, s.ID, "not_before", "%s must name a node that comes before %s, and %s does not", f.Name, s.ID, v.Str)
+			b.p.at(v.Pos, s.ID, ruleBefore, f.Name, s.ID, v.Str)
 		}
 	case FieldInteger:
 		if v.Kind != source.Int {
@@ -185,16 +185,16 @@ func (b *builder) field(s *Step, v *source.Value, f Field) Leaf {
 	return b.free(s, v, f)
 }
 
-var fieldWords = map[FieldType]string{
-	FieldString: "a string", FieldInteger: "an integer", FieldNumber: "a number", FieldBoolean: "a boolean",
-	FieldDuration: "a duration such as 90s or PT15M", FieldObject: "an object", FieldList: "a list", FieldAny: "a value",
+var fieldForms = map[FieldType]form{
+	FieldString: formString, FieldInteger: formInteger, FieldNumber: formNumber, FieldBoolean: formBoolean,
+	FieldDuration: formDuration, FieldObject: formObject, FieldList: formList, FieldAny: formAny,
 }
 
 func (b *builder) objects(s *Step, v *source.Value, f Field) Leaf {
 	out := Leaf{list: true, Parts: []Leaf{}}
 	for _, item := range v.Items {
 		if item.Kind != source.Map {
-			b.p.at(item.Pos, s.ID, "wrong_type", "%s must have objects, not %s", f.Name, item.Kind)
+			b.p.at(item.Pos, s.ID, ruleItems, f.Name, formObjects, item.Kind)
 			continue
 		}
 		out.Parts = append(out.Parts, b.fields(s, item, f.Fields, f.Name, item.Pos))

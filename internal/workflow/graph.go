@@ -233,7 +233,7 @@ func (b *builder) exists(id string, pos source.Pos, at *Step) bool {
 	if b.g.byID[id] != nil {
 		return true
 	}
-	b.p.near(spot{pos, at.ID, "unknown_node"}, id, b.ids(), "there is no node %q", id)
+	b.p.near(spot{pos, at.ID, ruleNode}, id, b.ids(), id)
 	return false
 }
 
@@ -245,7 +245,7 @@ func (b *builder) outcome(e Edge, at *Step) {
 	}
 	known := from.Ends()
 	if from.Kind.Type != "" && !slices.Contains(known, e.Outcome) {
-		b.p.near(spot{e.Pos, at.ID, "unknown_outcome"}, e.Outcome, known, "the node %s never ends with %q, but with %s", e.From, e.Outcome, strings.Join(known, ", "))
+		b.p.near(spot{e.Pos, at.ID, ruleOutcome}, e.Outcome, known, e.From, e.Outcome, strings.Join(known, ", "))
 	}
 }
 
@@ -256,7 +256,7 @@ func (b *builder) handlers() map[string]bool {
 	mark := func(id string, pos source.Pos, at string) {
 		s := b.g.byID[id]
 		if s == nil {
-			b.p.near(spot{pos, at, "unknown_node"}, id, b.ids(), "there is no node %q", id)
+			b.p.near(spot{pos, at, ruleNode}, id, b.ids(), id)
 			return
 		}
 		s.Handler = len(s.In) == 0
@@ -289,7 +289,7 @@ func (b *builder) order() ([]*Step, bool) {
 			return true
 		case open:
 			cycle := append(slices.Clone(path[slices.Index(path, s.ID):]), s.ID)
-			b.p.at(s.Pos, s.ID, "cycle", "the nodes run in a circle: %s; to repeat something use map, wait or retry", strings.Join(cycle, " -> "))
+			b.p.at(s.Pos, s.ID, ruleCycle, strings.Join(cycle, " -> "))
 			return false
 		}
 		state[s.ID] = open

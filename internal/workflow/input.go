@@ -22,30 +22,30 @@ func (b *builder) inputs() {
 func (b *builder) input(in Input) {
 	if in.Pattern != "" {
 		if _, err := regexp.Compile(in.Pattern); err != nil {
-			b.p.at(in.Pos, "", "invalid_pattern", "the pattern of %s is no regular expression (RE2): %v", in.Name, err)
+			b.p.at(in.Pos, "", rulePattern, in.Name, err)
 			return
 		}
 		if in.Type != TypeString {
-			b.p.at(in.Pos, "", "not_allowed", "a pattern is for strings, %s is %s", in.Name, in.Type)
+			b.p.at(in.Pos, "", rulePatternFor, in.Name, in.Type)
 		}
 	}
 	if in.Items != nil && in.Type != TypeArray {
-		b.p.at(in.Pos, "", "not_allowed", "items are for arrays, %s is %s", in.Name, in.Type)
+		b.p.at(in.Pos, "", ruleItemsFor, in.Name, in.Type)
 	}
 	if in.Min != nil && in.Max != nil && *in.Min > *in.Max {
-		b.p.at(in.Pos, "", "out_of_range", "the min of %s is above its max", in.Name)
+		b.p.at(in.Pos, "", ruleBounds, in.Name)
 	}
 	for _, v := range in.Enum {
 		if text := in.wrong(v.Plain(), false); text != "" {
-			b.p.at(v.Pos, "", "wrong_type", "a value of the enum of %s %s", in.Name, text)
+			b.p.at(v.Pos, "", ruleEnum, in.Name, text)
 		}
 	}
 	if in.Default != nil {
 		if text := in.wrong(in.Default.Plain(), true); text != "" {
-			b.p.at(in.Default.Pos, "", "wrong_type", "the default of %s %s", in.Name, text)
+			b.p.at(in.Default.Pos, "", ruleDefault, in.Name, text)
 		}
 		if in.Secret {
-			b.p.at(in.Default.Pos, "", "not_allowed", "%s is secret: a default would stand in the document for everybody", in.Name)
+			b.p.at(in.Default.Pos, "", ruleSecretDefault, in.Name)
 		}
 	}
 }
@@ -228,11 +228,11 @@ func FormOf(v any) (Form, error) {
 
 func readForm(p *Problems, v *source.Value) Form {
 	if v.Kind != source.Map {
-		p.at(v.Pos, "", "wrong_type", "form must be an object, not %s", v.Kind)
+		p.at(v.Pos, "", ruleObject, "form", v.Kind)
 		return nil
 	}
 	if len(v.Pairs) > MaxForm {
-		p.at(v.Pos, "", "too_many", "a form has %d fields at most", MaxForm)
+		p.at(v.Pos, "", ruleFields, MaxForm)
 		return nil
 	}
 	b := &builder{p: p}
@@ -240,7 +240,7 @@ func readForm(p *Problems, v *source.Value) Form {
 	for _, pair := range v.Pairs {
 		in := readInput(p, pair)
 		if in.Secret {
-			p.at(in.Pos, "", "not_allowed", "%s cannot be secret: an approval is on the record", in.Name)
+			p.at(in.Pos, "", ruleSecretField, in.Name)
 		}
 		b.input(in)
 		out = append(out, in)

@@ -50,6 +50,23 @@ type Wait struct {
 	Match string `json:"match,omitempty"`
 }
 
+// Why nodes are skipped.
+const (
+	skipNotReached = "nothing led to it"
+	skipCondition  = "its condition is false"
+)
+
+// SkipCode is the code of the reason for which a node was skipped; "" = another one.
+func SkipCode(reason string) string {
+	switch reason {
+	case skipNotReached:
+		return "not_reached"
+	case skipCondition:
+		return "condition_false"
+	}
+	return ""
+}
+
 // NodeState is a node of a run, as it is kept. The zero value is a node that was
 // not reached yet, with Status "" for NodePending in stored documents.
 type NodeState struct {

@@ -1,13 +1,11 @@
 package workflow
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/workflow/expression"
 	"github.com/runsheet/runsheet/internal/workflow/source"
 )
 
@@ -25,7 +23,7 @@ func (p *Problems) object(v *source.Value, what, node string) *object {
 	if v == nil {
 		v = &source.Value{Kind: source.Map}
 	} else if v.Kind != source.Map {
-		p.at(v.Pos, node, "wrong_type", "%s must be an object, not %s", what, v.Kind)
+		p.at(v.Pos, node, ruleObject, what, v.Kind)
 		v = &source.Value{Kind: source.Map, Pos: v.Pos}
 	}
 	return &object{v: v, what: what, node: node, p: p}
@@ -56,7 +54,7 @@ func (o *object) of(name string, kind source.Kind) *source.Value {
 		return nil
 	}
 	if v.Kind != kind {
-		o.p.at(v.Pos, o.node, "wrong_type", "%s must be %s, not %s", name, kind, v.Kind)
+		o.p.at(v.Pos, o.node, ruleType, name, formOf(kind), v.Kind)
 		return nil
 	}
 	return v
@@ -76,7 +74,7 @@ func (o *object) oneOf(name string, words ...string) string {
 		return words[0]
 	}
 	if v.Kind != source.String || !slices.Contains(words, v.Str) {
-		o.p.near(spot{v.Pos, o.node, "unknown_value"}, v.Str, words, "%s must be one of %s", name, strings.Join(words, ", "))
+		o.p.near(spot{v.Pos, o.node, ruleValue}, v.Str, words, name, strings.Join(words, ", "))
 		return words[0]
 	}
 	return v.Str
@@ -88,7 +86,7 @@ func (o *object) integer(name string, def, low, high int) int {
 		return def
 	}
 	if v.Kind != source.Int || v.Int < int64(low) || v.Int > int64(high) {
-		o.p.at(v.Pos, o.node, "out_of_range", "%s must be a whole number from %d to %d", name, low, high)
+		o.p.at(v.Pos, o.node, ruleWhole, name, low, high)
 		return def
 	}
 	return int(v.Int)
@@ -100,7 +98,7 @@ func (o *object) number(name string) *float64 {
 		return nil
 	}
 	if v.Kind != source.Int && v.Kind != source.Float {
-		o.p.at(v.Pos, o.node, "wrong_type", "%s must be a number, not %s", name, v.Kind)
+		o.p.at(v.Pos, o.node, ruleType, name, formNumber, v.Kind)
 		return nil
 	}
 	return &v.Float
@@ -120,9 +118,9 @@ func (o *object) duration(name string, most time.Duration) time.Duration {
 	d, ok := ParseDuration(v.Str)
 	switch {
 	case !ok:
-		o.p.at(v.Pos, o.node, "wrong_type", "%s must be a duration such as 90s, 15m or PT15M", name)
+		o.p.at(v.Pos, o.node, ruleForm, name, formDuration)
 	case d <= 0 || d > most:
-		o.p.at(v.Pos, o.node, "out_of_range", "%s must be longer than 0 and at most %s", name, FormatDuration(most))
+		o.p.at(v.Pos, o.node, ruleLong, name, FormatDuration(most))
 	default:
 		return d
 	}
@@ -145,7 +143,7 @@ func (o *object) strings(name string) []*source.Value {
 	var out []*source.Value
 	for _, v := range o.list(name) {
 		if v.Kind != source.String {
-			o.p.at(v.Pos, o.node, "wrong_type", "%s must have strings, not %s", name, v.Kind)
+			o.p.at(v.Pos, o.node, ruleItems, name, formStrings, v.Kind)
 			continue
 		}
 		out = append(out, v)
@@ -157,7 +155,7 @@ func (o *object) strings(name string) []*source.Value {
 func (o *object) done() {
 	for _, pair := range o.v.Pairs {
 		if !slices.Contains(o.asked, pair.Key) {
-			o.p.near(spot{pair.Pos, o.node, "unknown_key"}, pair.Key, o.asked, "%s has no field %q", o.what, pair.Key)
+			o.p.near(spot{pair.Pos, o.node, ruleKey}, pair.Key, o.asked, o.what, pair.Key)
 		}
 	}
 }
@@ -252,85 +250,4 @@ func FormatDuration(d time.Duration) string {
 		rest = strings.TrimSuffix(rest, "0m")
 	}
 	return text + rest
-}
-
-// Problem is something wrong in a document, at its place.
-type Problem struct {
-	File string
-	Pos  source.Pos
-	// Node is the node it is about, "" = none.
-	Node string
-	// Code is stable, for programs: unknown_key, unknown_reference, cycle, ...
-	Code string
-	Text string
-	// Suggest is what may have been meant.
-	Suggest string
-}
-
-// String is the line that people read: file:line:column: text; did you mean x?
-func (p Problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.File)
-	if p.Pos != (source.Pos{}) {
-		b.WriteString(":" + p.Pos.String())
-	}
-	b.WriteString(": " + p.Text)
-	if p.Suggest != "" {
-		b.WriteString("; did you mean " + p.Suggest + "?")
-	}
-	return b.String()
-}
-
-// MaxProblems bounds what one check reports.
-const MaxProblems = 100
-
-// Problems collects what is wrong with a document.
-type Problems struct {
-	File string
-	list []Problem
-	more int
-}
-
-// List returns the problems in the order of the document. The last one says so if
-// there were more than MaxProblems.
-func (p *Problems) List() []Problem {
-	out := slices.Clone(p.list)
-	slices.SortStableFunc(out, func(a, b Problem) int {
-		if a.Pos.Line != b.Pos.Line {
-			return a.Pos.Line - b.Pos.Line
-		}
-		return a.Pos.Column - b.Pos.Column
-	})
-	if p.more > 0 {
-		out = append(out, Problem{File: p.File, Code: "more", Text: fmt.Sprintf("and %d more problems", p.more)})
-	}
-	return out
-}
-
-// Empty reports whether nothing is wrong.
-func (p *Problems) Empty() bool { return len(p.list) == 0 }
-
-func (p *Problems) add(x Problem) {
-	x.File = p.File
-	if len(p.list) >= MaxProblems {
-		p.more++
-		return
-	}
-	if !slices.Contains(p.list, x) {
-		p.list = append(p.list, x)
-	}
-}
-
-func (p *Problems) at(pos source.Pos, node, code, format string, args ...any) {
-	p.add(Problem{Pos: pos, Node: node, Code: code, Text: fmt.Sprintf(format, args...)})
-}
-
-// spot is a place with what is wrong there.
-type spot struct {
-	pos        source.Pos
-	node, code string
-}
-
-func (p *Problems) near(at spot, word string, known []string, format string, args ...any) {
-	p.add(Problem{Pos: at.pos, Node: at.node, Code: at.code, Text: fmt.Sprintf(format, args...), Suggest: expression.Nearest(word, known)})
 }

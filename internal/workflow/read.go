@@ -51,14 +51,14 @@ func Read(name string, text []byte, kinds Kinds) ([]Document, *Problems) {
 	var docs []Document
 	for _, v := range values {
 		if v.Kind != source.Map {
-			p.at(v.Pos, "", "wrong_type", "a document must be an object, not %s", v.Kind)
+			p.at(v.Pos, "", ruleObject, "a document", v.Kind)
 			continue
 		}
 		kind := KindWorkflow
 		if k := v.Get("kind"); k != nil {
 			known := []string{KindWorkflow, KindJobTemplate, KindSchedule, KindTest}
 			if kind = k.Str; !slices.Contains(known, kind) {
-				p.near(spot{k.Pos, "", "unknown_value"}, kind, known, "kind must be Workflow, JobTemplate, Schedule or WorkflowTest")
+				p.near(spot{k.Pos, "", ruleValue}, kind, known, "kind", strings.Join(known, ", "))
 				continue
 			}
 		}
@@ -83,10 +83,10 @@ func readDefinition(v *source.Value, p *Problems, kinds Kinds) *Definition {
 		Timeout: o.duration("timeout", longest), Parallel: o.integer("max_parallel", DefaultParallel, 1, MaxParallel), Pos: v.Pos,
 	}
 	if d.DSL > DSL {
-		p.at(o.at("dsl"), "", "newer_dsl", "the document is of version %d of the language; this program knows up to %d", d.DSL, DSL)
+		p.at(o.at("dsl"), "", ruleDSL, d.DSL, DSL)
 	}
 	if !slug.MatchString(d.ID) {
-		p.at(o.at("workflow_id"), "", "invalid_id", "workflow_id must be 1 to 64 of a-z, 0-9, _ and -")
+		p.at(o.at("workflow_id"), "", ruleID, "workflow_id")
 	}
 	if d.Timeout == 0 {
 		d.Timeout = DefaultTimeout
@@ -121,7 +121,7 @@ func readDefinition(v *source.Value, p *Problems, kinds Kinds) *Definition {
 	}
 	d.Nodes = readNodes(o, p, kinds, d.Defaults, "")
 	if len(d.Nodes) == 0 {
-		p.at(o.at("nodes"), "", "required", "a workflow needs nodes")
+		p.at(o.at("nodes"), "", ruleRequired, "a workflow", "nodes")
 	}
 	o.done()
 	return d
@@ -129,7 +129,7 @@ func readDefinition(v *source.Value, p *Problems, kinds Kinds) *Definition {
 
 func checkName(p *Problems, pair source.Pair, what string) {
 	if !ident.MatchString(pair.Key) {
-		p.at(pair.Pos, "", "invalid_name", "%s is named with letters, digits and _, and does not begin with a digit", what)
+		p.at(pair.Pos, "", ruleName, pair.Key, what)
 	}
 }
 
@@ -141,7 +141,7 @@ func labels(o *object) map[string]string {
 	out := map[string]string{}
 	for _, pair := range v.Pairs {
 		if pair.Value.Kind != source.String {
-			o.p.at(pair.Value.Pos, o.node, "wrong_type", "a label must be a string, not %s", pair.Value.Kind)
+			o.p.at(pair.Value.Pos, o.node, ruleType, "labels."+pair.Key, formString, pair.Value.Kind)
 			continue
 		}
 		out[pair.Key] = pair.Value.Str
@@ -159,7 +159,7 @@ func named(o *object, name string) []Named {
 	for _, pair := range v.Pairs {
 		checkName(o.p, pair, "an output")
 		if pair.Value.Kind != source.String {
-			o.p.at(pair.Value.Pos, o.node, "wrong_type", "%s must be an expression, not %s", pair.Key, pair.Value.Kind)
+			o.p.at(pair.Value.Pos, o.node, ruleType, pair.Key, formExpression, pair.Value.Kind)
 			continue
 		}
 		out = append(out, Named{pair.Key, pair.Value.Str, pair.Value.Pos})
@@ -211,12 +211,12 @@ func readRetry(o *object, node string) *Retry {
 	}
 	if j := ro.number("jitter"); j != nil {
 		if r.Jitter = *j; *j < 0 || *j > 1 {
-			o.p.at(ro.at("jitter"), node, "out_of_range", "jitter must be from 0 to 1")
+			o.p.at(ro.at("jitter"), node, ruleRange, "jitter", 0, 1)
 		}
 	}
 	for _, class := range ro.strings("on") {
 		if !slices.Contains(retryClasses, class.Str) {
-			o.p.near(spot{class.Pos, node, "unknown_value"}, class.Str, retryClasses, "on must have some of %s", strings.Join(retryClasses, ", "))
+			o.p.near(spot{class.Pos, node, ruleValue}, class.Str, retryClasses, "on", strings.Join(retryClasses, ", "))
 		}
 		r.On = append(r.On, class.Str)
 	}
@@ -253,7 +253,7 @@ func readNodes(o *object, p *Problems, kinds Kinds, def Defaults, within string)
 		return nil
 	}
 	if len(v.Items) > MaxNodes {
-		p.at(v.Pos, within, "too_many", "there are %d nodes; at most %d are possible", len(v.Items), MaxNodes)
+		p.at(v.Pos, within, ruleNodes, len(v.Items), MaxNodes)
 		return nil
 	}
 	out := make([]Node, 0, len(v.Items))
@@ -268,7 +268,7 @@ func readNode(v *source.Value, p *Problems, kinds Kinds, def Defaults, within st
 	n := Node{ID: o.str("node_id"), Pos: v.Pos}
 	o.node = n.ID
 	if !slug.MatchString(n.ID) {
-		p.at(o.at("node_id"), n.ID, "invalid_id", "node_id must be 1 to 64 of a-z, 0-9, _ and -")
+		p.at(o.at("node_id"), n.ID, ruleID, "node_id")
 	}
 	kind := readKind(o, &n, kinds)
 	o.what = "the node " + n.ID
@@ -334,7 +334,7 @@ func readKind(o *object, n *Node, kinds Kinds) Kind {
 			known = append(known, alias)
 		}
 		slices.Sort(known)
-		o.p.near(spot{o.at("type"), n.ID, "unknown_type"}, word, known, "there is no node type %q", word)
+		o.p.near(spot{o.at("type"), n.ID, ruleNodeType}, word, known, word)
 		// The subtype's field is not known then, whatever it is called.
 		for _, f := range []string{"action_type", "data_type", "target_type", "wait_type", "channel"} {
 			o.get(f)
@@ -345,16 +345,16 @@ func readKind(o *object, n *Node, kinds Kinds) Kind {
 		sub := o.get(field)
 		switch {
 		case n.Subtype != "" && sub != nil && sub.Str != n.Subtype:
-			o.p.at(sub.Pos, n.ID, "not_allowed", "type %s is %s %s already", word, n.Type, n.Subtype)
+			o.p.at(sub.Pos, n.ID, ruleAlready, word, n.Type, n.Subtype)
 		case n.Subtype == "" && sub == nil:
-			o.p.at(o.at("type"), n.ID, "required", "a node of type %s needs %s: one of %s", n.Type, field, strings.Join(list, ", "))
+			o.p.at(o.at("type"), n.ID, ruleSubtype, n.Type, field, strings.Join(list, ", "))
 		case n.Subtype == "":
 			n.Subtype = sub.Str
 		}
 	}
 	kind, ok := kinds.Get(n.Type, n.Subtype)
 	if !ok && n.Subtype != "" {
-		o.p.near(spot{o.at(field), n.ID, "unknown_type"}, n.Subtype, list, "there is no %s %q", field, n.Subtype)
+		o.p.near(spot{o.at(field), n.ID, ruleNodeSubtype}, n.Subtype, list, field, n.Subtype)
 	}
 	return kind
 }
@@ -368,7 +368,7 @@ func readNext(o *object, n *Node) {
 	add := func(outcome string, v *source.Value) {
 		for _, item := range append(v.Items, leaf(v)...) {
 			if item.Kind != source.String {
-				o.p.at(item.Pos, n.ID, "wrong_type", "next must name nodes, not %s", item.Kind)
+				o.p.at(item.Pos, n.ID, ruleItems, "next", formNodes, item.Kind)
 				continue
 			}
 			n.Next = append(n.Next, Target{item.Str, outcome, item.Pos})

@@ -243,6 +243,15 @@ func TestAdvance(t *testing.T) {
 			s, log := play(t, g, c.script, func(int) int { return 0 })
 			var rest []string
 			for _, step := range g.Steps {
+				code := ""
+				if step.Node.When != "" && s.Status(step.ID) == workflow.NodeSkipped {
+					code = "condition_false"
+				} else if s.Status(step.ID) == workflow.NodeSkipped {
+					code = "not_reached"
+				}
+				if got := workflow.SkipCode(s.Nodes[step.ID].Reason); got != code {
+					t.Errorf("%s is skipped as %q, want %q", step.ID, got, code)
+				}
 				if st := s.Status(step.ID); st != workflow.NodeCompleted && st != workflow.NodePending {
 					rest = append(rest, fmt.Sprintf("%s %s", step.ID, st))
 				}

@@ -213,6 +213,33 @@ it("makes a template from the type's schema, and runs it", async () => {
   expect(errors(page)).toEqual([]);
 });
 
+it("names the fields of a job type in Korean, and leaves those of a template as they were written", async () => {
+  const t = await f.call<{ template_id: string }>("POST", "/api/job-templates", { name: "own words", job_type: "command", params: { argv: ["/bin/true"] }, params_schema: { type: "object", properties: { stdin: { type: "string", description: "What is said." } } } });
+  const page = await f.page("/queue?add=1", { locale: "ko-KR" });
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("실행 파일(절대 경로 또는 이름)과 그 인자").waitFor();
+  await dialog.getByText("표준 입력 (stdin)").waitFor();
+  await dialog.getByLabel("종류").selectOption(t.template_id);
+  await dialog.getByText("What is said.").waitFor();
+  expect(await dialog.getByText("표준 입력").count()).toBe(0);
+  await f.call("DELETE", `/api/job-templates/${t.template_id}`);
+  expect(errors(page)).toEqual([]);
+});
+
+it("says in Korean why a login at the provider failed, and why a message did not arrive", async () => {
+  const login = await f.page("/login#error=oidc_login_expired", { locale: "ko-KR" });
+  await login.getByText("로그인 시간이 지났습니다.").waitFor();
+  refuse = true;
+  const w = await f.call<{ webhook_id: string }>("POST", "/api/webhooks", { name: "refused", url: `http://127.0.0.1:${port()}/refused`, events: ["*"], max_attempts: 1 });
+  await f.call("POST", `/api/webhooks/${w.webhook_id}/test`, {});
+  const page = await f.page(`/webhooks/${w.webhook_id}`, { locale: "ko-KR" });
+  await page.getByText("수신자가 500(으)로 답했습니다").first().waitFor();
+  expect(await page.getByText("the receiver answered").count()).toBe(0);
+  refuse = false;
+  await f.call("DELETE", `/api/webhooks/${w.webhook_id}`);
+  expect(errors(login).concat(errors(page))).toEqual([]);
+});
+
 it("keeps versions of a directive, and shows what changed", async () => {
   const d = await f.call<{ directive_id: string }>("POST", "/api/directives", { name: "careful", system_prompt: "Write plainly.\nBe brief.", allow: { files: ["/srv/**"] } });
   const page = await f.page(`/directives?open=${d.directive_id}&edit=1`);

@@ -337,6 +337,23 @@ it("marks what is wrong while a text is edited, and applies what is right", asyn
   await page.locator("[data-node=z]").waitFor();
 });
 
+it("says in Korean what is wrong with a text", async () => {
+  await apply("korean", [set("a"), set("b")]);
+  const page = await f.page("/workflows/korean?tab=edit", { locale: "ko-KR" });
+  const text = page.getByRole("textbox", { name: "정의" });
+  await text.waitFor();
+  await page.locator("[data-valid=true]").waitFor();
+  await text.click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("\non_error: zzz\nmax_parallel: 900\ncolour: red");
+  for (const words of ["max_parallel은(는) 1에서 64 사이의 정수여야 합니다", "colour 필드는 여기에 없습니다", "zzz이라는 노드가 없습니다"]) await page.getByRole("button", { name: words }).waitFor();
+  // Beside Korean there are names, but no sentence of the server.
+  const checked = await f.call<{ problems: { detail: string }[] }>("POST", "/api/workflows/validate", { kind: "Workflow", workflow_id: "korean", max_parallel: 900, colour: "red", on_error: "zzz", nodes: [set("a")] });
+  expect(checked.problems.length).toBe(3);
+  for (const p of checked.problems) expect(await page.getByText(p.detail).count(), p.detail).toBe(0);
+  expect(errors(page)).toEqual([]);
+});
+
 it("starts a run of a workflow without inputs from its page, also after a reload", async () => {
   await apply("bare", [set("one")]);
   const page = await f.page("/workflows/bare");

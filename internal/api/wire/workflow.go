@@ -191,14 +191,23 @@ type WorkflowProblem struct {
 	Line       int     `json:"line" doc:"from 1; 0: it is about the whole file"`
 	Column     int     `json:"column"`
 	NodeID     *string `json:"node_id"`
-	Code       string  `json:"code" example:"unknown_reference"`
-	Detail     string  `json:"detail"`
+	Code       string  `json:"code" example:"unknown_reference" doc:"stable, for programs; another version may have more" enum:"unknown_key,unknown_value,wrong_type,out_of_range,too_many,required,invalid_id,invalid_name,invalid_pattern,newer_dsl,unknown_type,not_constant,not_before,unknown_node,unknown_outcome,cycle,duplicate_node,not_in_map,not_allowed,secret_not_allowed,unknown_reference,not_stored,maybe_missing,more,syntax,expression,invalid_mock,wrong_value,shell_script,invalid_schema"`
+	Reason     *string `json:"reason" example:"unknown_input" doc:"which sentence of the code the detail is, stable as the code is; null: the detail is in words of its own" enum:"unknown_key,unknown_value,wrong_type,wrong_form,wrong_items,not_an_object,mock_index,out_of_range,whole_number_out_of_range,duration_out_of_range,min_above_max,too_many_nodes,too_many_fields,required,subtype_required,invalid_id,invalid_name,invalid_pattern,newer_dsl,unknown_type,unknown_subtype,not_constant,not_before,unknown_node,unknown_outcome,cycle,duplicate_node,not_in_map,mock_error_and_result,subtype_already,name_taken,pattern_of_no_string,items_of_no_array,default_of_secret,secret_field,secret_not_allowed,secret_not_named,unknown_input,unknown_variable,unknown_output,outside_of_map,no_result,no_error,before_the_run,own_outputs,not_stored,maybe_missing,wrong_default,wrong_enum,wrong_expression,more"`
+	Detail     string  `json:"detail" doc:"for people, in English"`
 	Suggestion *string `json:"suggestion" doc:"what may have been meant"`
+
+	Values map[string]string `json:"values" doc:"what the detail speaks of, by name, such as the name of a field, so that a program can say it in its own words"`
 }
 
 // WorkflowProblemOf shows a problem.
 func WorkflowProblemOf(p workflow.Problem) WorkflowProblem {
-	out := WorkflowProblem{File: p.File, Line: p.Pos.Line, Column: p.Pos.Column, Code: p.Code, Detail: p.Text}
+	out := WorkflowProblem{File: p.File, Line: p.Pos.Line, Column: p.Pos.Column, Code: p.Code, Detail: p.Text, Values: p.Values}
+	if p.Reason != "" {
+		out.Reason = &p.Reason
+	}
+	if out.Values == nil {
+		out.Values = map[string]string{}
+	}
 	if p.Node != "" {
 		out.NodeID = &p.Node
 	}

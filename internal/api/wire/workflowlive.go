@@ -56,11 +56,14 @@ type WorkflowSnapshot struct {
 
 // WorkflowNode is a node of a run.
 type WorkflowNode struct {
-	NodeID    string     `json:"node_id"`
-	Status    string     `json:"status" enum:"PENDING,READY,RUNNING,WAITING,COMPLETED,FAILED,SKIPPED,CANCELLED,COMPENSATED"`
-	Attempt   int        `json:"attempt" doc:"number of the latest attempt, 0 = none began"`
-	Outcome   *string    `json:"outcome"`
-	Reason    *string    `json:"reason" doc:"why it was skipped, or the message of its failure"`
+	NodeID  string  `json:"node_id"`
+	Status  string  `json:"status" enum:"PENDING,READY,RUNNING,WAITING,COMPLETED,FAILED,SKIPPED,CANCELLED,COMPENSATED"`
+	Attempt int     `json:"attempt" doc:"number of the latest attempt, 0 = none began"`
+	Outcome *string `json:"outcome"`
+	Reason  *string `json:"reason" doc:"why it was skipped, or the message of its failure"`
+
+	ReasonCode *string `json:"reason_code" doc:"why it was skipped, for programs" enum:"not_reached,condition_false"`
+
 	ErrorCode *string    `json:"error_code" doc:"why it failed, for programs"`
 	WaitsFor  *string    `json:"waits_for" doc:"retry_delay, timer, approval, event, job, decision or lock"`
 	WaitUntil *time.Time `json:"wait_until" doc:"when the wait ends by itself"`
@@ -147,7 +150,7 @@ func WorkflowSnapshotOf(r store.WorkflowRun, seq int64, now time.Time) WorkflowS
 
 func workflowNodeOf(id string, n workflow.NodeState, status workflow.NodeStatus) WorkflowNode {
 	out := WorkflowNode{
-		NodeID: id, Status: string(status), Attempt: n.Attempt, Outcome: str(n.Outcome), Reason: str(n.Reason),
+		NodeID: id, Status: string(status), Attempt: n.Attempt, Outcome: str(n.Outcome), Reason: str(n.Reason), ReasonCode: str(workflow.SkipCode(n.Reason)),
 		StartedAt: moment(n.StartedAt), EndedAt: moment(n.EndedAt),
 	}
 	if n.Error != nil {

@@ -197,6 +197,7 @@ type WorkflowRunNode struct {
 	Round          int              `json:"round" doc:"how often it was put back to its beginning"`
 	Outcome        *string          `json:"outcome"`
 	Reason         *string          `json:"reason" doc:"why it was skipped"`
+	ReasonCode     *string          `json:"reason_code" doc:"why it was skipped, for programs" enum:"not_reached,condition_false"`
 	Error          *WorkflowFailure `json:"error" doc:"why it, or its latest attempt, failed"`
 	Wait           *WorkflowWait    `json:"wait" doc:"what it waits for"`
 	Outputs        Object           `json:"outputs" doc:"what is stored of them"`
@@ -315,7 +316,7 @@ func (d *WorkflowRunDocument) showNodes(r store.WorkflowRun, g *workflow.Graph) 
 func workflowRunNodeOf(id string, s workflow.State, left *int) WorkflowRunNode {
 	n := s.Nodes[id]
 	out := WorkflowRunNode{
-		NodeID: id, After: []string{}, Status: string(s.Status(id)), Attempt: n.Attempt, Round: n.Round, Outcome: str(n.Outcome), Reason: str(n.Reason),
+		NodeID: id, After: []string{}, Status: string(s.Status(id)), Attempt: n.Attempt, Round: n.Round, Outcome: str(n.Outcome), Reason: str(n.Reason), ReasonCode: str(workflow.SkipCode(n.Reason)),
 		Error: WorkflowFailureOf(n.Error), Ephemeral: n.Ephemeral, ReadyAt: moment(n.ReadyAt), StartedAt: moment(n.StartedAt), EndedAt: moment(n.EndedAt),
 	}
 	if w := n.Wait; w != nil && s.Status(id) == workflow.NodeWaiting {

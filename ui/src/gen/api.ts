@@ -8906,6 +8906,11 @@ export interface components {
             outcome: string | null;
             /** @description why it was skipped, or the message of its failure */
             reason: string | null;
+            /**
+             * @description why it was skipped, for programs
+             * @enum {string|null}
+             */
+            reason_code: "not_reached" | "condition_false" | null;
             /** Format: date-time */
             started_at: string | null;
             /** @enum {string} */
@@ -9013,10 +9018,15 @@ export interface components {
             items: components["schemas"]["WorkflowPlan"][];
         };
         WorkflowProblem: {
-            /** @example unknown_reference */
-            code: string;
+            /**
+             * @description stable, for programs; another version may have more
+             * @example unknown_reference
+             * @enum {string}
+             */
+            code: "unknown_key" | "unknown_value" | "wrong_type" | "out_of_range" | "too_many" | "required" | "invalid_id" | "invalid_name" | "invalid_pattern" | "newer_dsl" | "unknown_type" | "not_constant" | "not_before" | "unknown_node" | "unknown_outcome" | "cycle" | "duplicate_node" | "not_in_map" | "not_allowed" | "secret_not_allowed" | "unknown_reference" | "not_stored" | "maybe_missing" | "more" | "syntax" | "expression" | "invalid_mock" | "wrong_value" | "shell_script" | "invalid_schema";
             /** Format: int64 */
             column: number;
+            /** @description for people, in English */
             detail: string;
             file: string;
             /**
@@ -9025,8 +9035,18 @@ export interface components {
              */
             line: number;
             node_id: string | null;
+            /**
+             * @description which sentence of the code the detail is, stable as the code is; null: the detail is in words of its own
+             * @example unknown_input
+             * @enum {string|null}
+             */
+            reason: "unknown_key" | "unknown_value" | "wrong_type" | "wrong_form" | "wrong_items" | "not_an_object" | "mock_index" | "out_of_range" | "whole_number_out_of_range" | "duration_out_of_range" | "min_above_max" | "too_many_nodes" | "too_many_fields" | "required" | "subtype_required" | "invalid_id" | "invalid_name" | "invalid_pattern" | "newer_dsl" | "unknown_type" | "unknown_subtype" | "not_constant" | "not_before" | "unknown_node" | "unknown_outcome" | "cycle" | "duplicate_node" | "not_in_map" | "mock_error_and_result" | "subtype_already" | "name_taken" | "pattern_of_no_string" | "items_of_no_array" | "default_of_secret" | "secret_field" | "secret_not_allowed" | "secret_not_named" | "unknown_input" | "unknown_variable" | "unknown_output" | "outside_of_map" | "no_result" | "no_error" | "before_the_run" | "own_outputs" | "not_stored" | "maybe_missing" | "wrong_default" | "wrong_enum" | "wrong_expression" | "more" | null;
             /** @description what may have been meant */
             suggestion: string | null;
+            /** @description what the detail speaks of, by name, such as the name of a field, so that a program can say it in its own words */
+            values: {
+                [key: string]: string;
+            };
         };
         WorkflowProgress: {
             /** @description the run of the workflow */
@@ -9365,6 +9385,11 @@ export interface components {
             ready_at: string | null;
             /** @description why it was skipped */
             reason: string | null;
+            /**
+             * @description why it was skipped, for programs
+             * @enum {string|null}
+             */
+            reason_code: "not_reached" | "condition_false" | null;
             /**
              * Format: int64
              * @description how often it was put back to its beginning

@@ -31,6 +31,8 @@ export interface NodeRun {
   waitUntil: string | null;
   /** Why it was skipped, or the message of its failure. */
   reason: string | null;
+  /** Why it was skipped, for programs. */
+  reasonCode: string | null;
   errorCode: string | null;
   /** It runs again after a restart: what it said was kept in memory only. */
   willBeRecomputed: boolean;
@@ -92,6 +94,7 @@ export interface RunNodeInput {
   started_at?: string | null;
   ended_at?: string | null;
   reason?: string | null;
+  reason_code?: string | null;
   error?: { code: string; message: string } | null;
   error_code?: string | null;
   wait?: { for: string; until: string | null } | null;
@@ -150,6 +153,7 @@ function nodeRun(n: RunNodeInput | undefined, m: RunMapInput | undefined): NodeR
     waitsFor: n?.wait?.for ?? n?.waits_for ?? null,
     waitUntil: n?.wait?.until ?? n?.wait_until ?? null,
     reason: n?.reason ?? n?.error?.message ?? null,
+    reasonCode: n?.reason_code ?? null,
     errorCode: n?.error?.code ?? n?.error_code ?? null,
     willBeRecomputed: n?.will_be_recomputed ?? false,
     items: m ? clampItems(m) : null,

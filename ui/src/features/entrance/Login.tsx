@@ -5,6 +5,7 @@ import { api, ok, Problem } from "../../api/client";
 import { Button } from "../../kit/Button";
 import { Field, Input } from "../../kit/Field";
 import { FormError } from "../../kit/States";
+import { language } from "../../text/catalogue";
 import { t } from "../../text/shell";
 import { EntranceFrame } from "./Frame";
 
@@ -13,16 +14,22 @@ export function safeNext(next: string | undefined): string {
   return next && /^\/(?![/\\])/.test(next) ? next.replace(/^\/ui(?=\/|$)/, "") || "/queue" : "/queue";
 }
 
-// Why the login at the OpenID provider ended here, in the words of /problems.
+// Why the login at the OpenID provider ended here, in the words of /problems. A Korean page has its own.
+async function refusalText(code: string): Promise<string> {
+  const korean = language === "ko" ? (await import("../../text/oidc")).refusals[code] : undefined;
+  if (korean) return korean;
+  const r = await fetch(`/problems/${code}`, { headers: { Accept: "application/json" } });
+  const p = (await r.json()) as { title?: string; remedy?: string };
+  return `${p.title ?? code}. ${p.remedy ?? ""}`;
+}
+
 function useProviderError(): string {
   const [text, setText] = useState("");
   useEffect(() => {
     const code = /^#error=([a-z_]+)$/.exec(location.hash)?.[1];
     if (!code) return;
     history.replaceState(history.state, "", location.pathname + location.search);
-    void fetch(`/problems/${code}`, { headers: { Accept: "application/json" } })
-      .then((r) => r.json() as Promise<{ title?: string; remedy?: string }>)
-      .then((p) => setText(`${p.title ?? code}. ${p.remedy ?? ""}`), () => setText(code));
+    void refusalText(code).then(setText, () => setText(code));
   }, []);
   return text;
 }

@@ -5,6 +5,7 @@ import { Button } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { Field, Input, Select } from "../../kit/Field";
+import { jobTypesQuery } from "../../kit/jobtypes";
 import { FormError } from "../../kit/States";
 import { t } from "../../text/queue";
 import type { useJobActions } from "./useQueue";
@@ -21,7 +22,7 @@ export function BulkDialog({ query, onClose, run }: { query: string; onClose: ()
   const [what, setWhat] = useState<What>("hold");
   const [priority, setPriority] = useState("5");
   const [busy, setBusy] = useState(false);
-  const types = useQuery({ queryKey: ["job-types"], queryFn: ({ signal }) => ok(api.GET("/api/job-types", { signal })) });
+  const types = useQuery(jobTypesQuery);
   const at = label.indexOf("=");
   const filter = { status: ["QUEUED"], ...(q ? { q } : {}), ...(type ? { job_type: [type] } : {}), ...(at > 0 ? { labels: { [label.slice(0, at)]: label.slice(at + 1) } } : {}) };
   const place = what === "top" || what === "bottom";

@@ -6,6 +6,7 @@ import { Button } from "../../kit/Button";
 import { CopyAs, quote } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { CheckBox, Field, Input, TextArea } from "../../kit/Field";
+import { jobTypesQuery } from "../../kit/jobtypes";
 import { Select } from "../../kit/Select";
 import { check, initial, isRecord, kindOf, type JsonSchema } from "../../kit/schema";
 import { SchemaForm } from "../../kit/SchemaForm";
@@ -41,7 +42,7 @@ export function NumberDialog({ title, label, hint, value, max, action, onClose, 
 type Source = { id: string; label: string; schema: JsonSchema | null; body: Partial<Schema<"JobInput">>; params: Record<string, unknown> };
 
 function useSources(): { sources: Source[]; loading: boolean } {
-  const types = useQuery({ queryKey: ["job-types"], queryFn: ({ signal }) => ok(api.GET("/api/job-types", { signal })) });
+  const types = useQuery(jobTypesQuery);
   const templates = useQuery({ queryKey: ["templates", "all"], queryFn: ({ signal }) => ok(api.GET("/api/job-templates", { signal, params: { query: { limit: 200 } } })) });
   const schemaOf = (type: string) => types.data?.items.find((x) => x.job_type === type)?.params_schema as JsonSchema | undefined;
   return {

@@ -6,6 +6,7 @@ import { Button } from "../../kit/Button";
 import { CopyAs, quote } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { Field, Input, TextArea } from "../../kit/Field";
+import { jobTypesQuery } from "../../kit/jobtypes";
 import { check, isRecord, kindOf, type JsonSchema } from "../../kit/schema";
 import { SchemaForm } from "../../kit/SchemaForm";
 import { focusWrong } from "../../kit/wrong";
@@ -27,7 +28,7 @@ export function EditDialog({ id, name, onClose }: { id: string; name: string; on
       return { job: parse(a.data as unknown as string) as Job, etag: a.response.headers.get("ETag") ?? "" };
     },
   });
-  const types = useQuery({ queryKey: ["job-types"], queryFn: ({ signal }) => ok(api.GET("/api/job-types", { signal })) });
+  const types = useQuery(jobTypesQuery);
   // An event of this job must not pull the form from under the hands.
   const [begun, setBegun] = useState<typeof job.data>(undefined);
   if (job.data && !begun) setBegun(job.data);

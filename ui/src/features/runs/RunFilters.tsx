@@ -8,6 +8,7 @@ import { cx } from "../../kit/cx";
 import { Combobox, Input, Select } from "../../kit/Field";
 import { clockTime } from "../../kit/format";
 import { FilterBar } from "../../kit/Page";
+import { jobTypesQuery } from "../../kit/jobtypes";
 import { stateLook } from "../../states";
 import { t } from "../../text/runs";
 import { filtered, ranges, type Filters, type Range } from "./filters";
@@ -57,7 +58,7 @@ export function RunFilters({ f, now, change }: { f: Filters; now: number; change
 const order = (r: Range) => ["hour", "day", "week", "month", "all"].indexOf(r);
 
 function useNames() {
-  const types = useQuery({ queryKey: ["job-types"], staleTime: 600_000, queryFn: ({ signal }) => ok(api.GET("/api/job-types", { signal })) });
+  const types = useQuery(jobTypesQuery);
   const templates = useQuery({ queryKey: ["templates", "names"], queryFn: ({ signal }) => ok(api.GET("/api/job-templates", { signal, params: { query: { limit: 200 } } })) });
   const workflows = useQuery({ queryKey: ["workflows", "names"], retry: false, queryFn: ({ signal }) => ok(api.GET("/api/workflows", { signal, params: { query: { limit: 200 } } })) });
   return { types: types.data?.items ?? [], templates: templates.data?.items ?? [], workflows: workflows.data?.items ?? [] };

@@ -9,6 +9,7 @@ import { Drawer } from "../../kit/Dialog";
 import { Field, Input, TextArea } from "../../kit/Field";
 import { Select } from "../../kit/Select";
 import { isRecord, type JsonSchema } from "../../kit/schema";
+import { jobTypesQuery } from "../../kit/jobtypes";
 import { FormError, Loading } from "../../kit/States";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/templates";
@@ -16,7 +17,6 @@ import { ParamsField } from "./ParamsField";
 
 export type Template = Schema<"JobTemplate">;
 
-export const jobTypesQuery = { queryKey: ["job-types"], queryFn: ({ signal }: { signal: AbortSignal }) => ok(api.GET("/api/job-types", { signal })), staleTime: 600_000 };
 export const directivesQuery = { queryKey: ["directives", "names"], queryFn: ({ signal }: { signal: AbortSignal }) => ok(api.GET("/api/directives", { signal, params: { query: { limit: 200 } } })) };
 
 /** What is edited, as texts. */

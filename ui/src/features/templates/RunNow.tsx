@@ -11,9 +11,10 @@ import { Field, Input } from "../../kit/Field";
 import type { JsonSchema } from "../../kit/schema";
 import { FormError, Loading } from "../../kit/States";
 import { toast } from "../../kit/toast";
+import { jobTypesQuery } from "../../kit/jobtypes";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/templates";
-import { jobTypesQuery, type Template } from "./Editor";
+import type { Template } from "./Editor";
 import { ParamsField } from "./ParamsField";
 
 /** Adds a job from a template, with params to change. */

@@ -20,9 +20,10 @@ import { Table, type Column } from "../../kit/Table";
 import { flag, text, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
 import { who } from "../../kit/who";
+import { jobTypesQuery } from "../../kit/jobtypes";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/templates";
-import { directivesQuery, Editor, jobTypesQuery, type Template } from "./Editor";
+import { directivesQuery, Editor, type Template } from "./Editor";
 import { RunNow } from "./RunNow";
 
 const shape = { q: text, type: text, archived: flag, open: text, run: text, copy: text, add: flag };

@@ -14,6 +14,7 @@ import { Facts, Section } from "../../kit/Page";
 import { ErrorState, Loading } from "../../kit/States";
 import { CopyId, Time } from "../../kit/Values";
 import { t } from "../../text/webhooks";
+import { errorText } from "./errors";
 import { DeliveryState, type Delivery } from "./looks";
 
 // What was sent besides the body. The signature is made for each attempt, of the time and the body.
@@ -42,7 +43,7 @@ export function DeliveryDetails({ id }: { id: string }) {
       </div>
       <Facts items={[
         ["webhook-id", <CopyId key="i" id={d.delivery_id} full />], [t("created"), <Time key="c" at={d.created_at} />], [t("log"), t("attemptsOf", { n: d.attempts, max: d.max_attempts })], [t("next"), <Time key="n" at={d.next_attempt_at} />], [t("finished"), <Time key="f" at={d.finished_at} />],
-        ...(d.run_id ? [[t("run"), <Link key="r" to={`/runs/${d.run_id}` as never} className="font-mono text-xs text-accent hover:underline">{d.run_id}</Link>] as const] : []), ...(d.error ? [[t("error"), <span key="e" className="text-bad">{d.error.message} <code className="font-mono text-xs">{d.error.code}</code></span>] as const] : []),
+        ...(d.run_id ? [[t("run"), <Link key="r" to={`/runs/${d.run_id}` as never} className="font-mono text-xs text-accent hover:underline">{d.run_id}</Link>] as const] : []), ...(d.error ? [[t("error"), <span key="e" className="text-bad">{errorText(d.error, d.last_status)} <code className="font-mono text-xs">{d.error.code}</code></span>] as const] : []),
       ]}
       />
       <Section title={t("log")} className="first:mt-6">
@@ -52,7 +53,7 @@ export function DeliveryDetails({ id }: { id: string }) {
               <span className="text-dim">{t("attempt", { n: all.length - i })}</span>
               <Badge tone={a.error ? "bad" : "ok"}>{a.status ?? t("noAnswer")}</Badge>
               <span className="text-dim">{duration(a.duration_ms)}</span>
-              {a.error ? <span className="min-w-0 grow text-bad [overflow-wrap:anywhere]">{a.error.message}</span> : <span className="grow" />}
+              {a.error ? <span className="min-w-0 grow text-bad [overflow-wrap:anywhere]">{errorText(a.error, a.status)}</span> : <span className="grow" />}
               <Time at={a.at} className="text-faint" />
             </li>
           ))}

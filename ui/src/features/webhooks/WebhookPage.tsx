@@ -22,6 +22,7 @@ import { Tabs } from "../../kit/Tabs";
 import { oneOf, text, useRouteId, useUrl } from "../../kit/url";
 import { CopyId, Time } from "../../kit/Values";
 import { t } from "../../text/webhooks";
+import { errorText } from "./errors";
 import { DeliveryDetails } from "./Delivery";
 import { RedeliverAll, RemoveWebhook, Rotate, WebhookForm } from "./forms";
 import { DeliveryState, reasonOf, statusWords, WebhookState, type Delivery, type Webhook } from "./looks";
@@ -97,7 +98,7 @@ function Deliveries({ webhook: w, url, change }: { webhook: Webhook; url: { stat
     { id: "event", head: t("event"), cell: (d) => <code className="font-mono text-xs">{d.event}</code> },
     { id: "id", head: "webhook-id", from: "lg", cell: (d) => <CopyId id={d.delivery_id} /> },
     { id: "attempts", head: t("log"), from: "sm", align: "right", cell: (d) => <span className="text-dim">{t("attemptsOf", { n: d.attempts, max: d.max_attempts })}</span> },
-    { id: "answer", head: t("answer"), from: "sm", cell: (d) => <span className="block max-w-80 truncate text-dim" title={d.error?.message}>{d.last_status ?? ""} {d.status === "delivered" ? "" : (d.error?.message ?? "")}</span> },
+    { id: "answer", head: t("answer"), from: "sm", cell: (d) => <span className="block max-w-80 truncate text-dim" title={d.error ? errorText(d.error, d.last_status) : undefined}>{d.last_status ?? ""} {d.status !== "delivered" && d.error ? errorText(d.error, d.last_status) : ""}</span> },
     { id: "next", head: t("next"), from: "md", cell: (d) => (d.next_attempt_at ? <Time at={d.next_attempt_at} className="text-dim" /> : <span className="text-faint">–</span>) },
     { id: "created", head: t("created"), align: "right", cell: (d) => <Time at={d.created_at} className="text-dim" /> },
   ];

@@ -14,9 +14,8 @@ import { toast } from "../../kit/toast";
 import { t } from "../../text/workflows";
 import { CodeEditor, type Mark } from "./CodeEditor";
 import { GraphOrList, ViewSwitch, type View } from "./GraphOrList";
+import { said, type Problem } from "./problem";
 import { readYaml } from "./yaml";
-
-type Problem = Schema<"WorkflowProblem">;
 
 const yamlBody = { headers: { "Content-Type": "application/yaml" } };
 
@@ -45,7 +44,7 @@ export function Editor({ text: begin, etag, onDone, onCancel }: { text: string; 
   const check = useQuery({ queryKey: ["workflow-validate", still], queryFn: ({ signal }) => ok(api.POST("/api/workflows/validate", { signal, body: still as never, ...yamlBody })), staleTime: Infinity, gcTime: 60_000, enabled: read.error === null, retry: false });
   const valid = check.data?.valid === true;
   const plan = useQuery({ queryKey: ["workflow-plan", still], queryFn: ({ signal }) => ok(api.POST("/api/workflows/plan", { signal, body: still as never, ...yamlBody })), staleTime: Infinity, gcTime: 60_000, enabled: valid, retry: false });
-  const problems: readonly Problem[] = useMemo(() => (read.error ? [{ file: "", line: read.error.line, column: read.error.column, node_id: null, code: "yaml", detail: read.error.message, suggestion: null }] : (check.data?.problems ?? [])), [read, check.data]);
+  const problems: readonly Problem[] = useMemo(() => (read.error ? [{ file: "", line: read.error.line, column: read.error.column, node_id: null, code: "yaml", reason: null, values: {}, detail: read.error.message, suggestion: null }] : (check.data?.problems ?? [])), [read, check.data]);
   const marks: readonly Mark[] = useMemo(() => problems.map((p) => ({ line: p.line, column: p.column, text: said(p) })), [problems]);
   const nodeMarks = useMemo(() => new Map(problems.flatMap((p) => (p.node_id ? [[p.node_id, said(p)] as const] : []))), [problems]);
   const apply = useMutation({
@@ -126,10 +125,6 @@ export function Editor({ text: begin, etag, onDone, onCancel }: { text: string; 
       </div>
     </div>
   );
-}
-
-function said(p: Problem): string {
-  return p.suggestion ? `${p.detail} ${t("didYouMean", { what: p.suggestion })}` : p.detail;
 }
 
 function PlanFacts({ plans }: { plans: Schema<"WorkflowPlans"> }) {

@@ -10,6 +10,7 @@ import { ErrorState, FormError, Loading } from "../../kit/States";
 import { toast } from "../../kit/toast";
 import { t } from "../../text/workflows";
 import { diffQuery, Structure, Summary, TextDiff } from "./Diff";
+import { said } from "./problem";
 import { versionQuery, type Version } from "./queries";
 
 const choices = ["keep", "cancel", "migrate"] as const;
@@ -83,7 +84,7 @@ export function MoveDialog({ kind, id, from, to, versions, etag, onTarget, onClo
         {problems.length > 0 ? (
           <div role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad">
             <p className="font-medium">{t("targetInvalid")}</p>
-            <ul className="list-disc pl-5">{problems.map((p, i) => <li key={i} className="[overflow-wrap:anywhere]">{p.node_id ? <code className="mr-1.5 font-mono text-xs">{p.node_id}</code> : null}{p.detail}</li>)}</ul>
+            <ul className="list-disc pl-5">{problems.map((p, i) => <li key={i} className="[overflow-wrap:anywhere]">{p.node_id ? <code className="mr-1.5 font-mono text-xs">{p.node_id}</code> : null}{said(p)}</li>)}</ul>
           </div>
         ) : null}
         {from === null ? null : (

@@ -16,7 +16,7 @@ import { Tabs } from "../../kit/Tabs";
 import { CopyId, Duration, Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
 import { Code, JsonCode } from "./Code";
-import { toldText, typeIcon, typeName, waitText } from "./look";
+import { skipText, toldText, typeIcon, typeName, waitText } from "./look";
 import { NodeState } from "./NodeState";
 import { Decide } from "./RunActions";
 import { over, reached, type RunDocument, type RunNode } from "./runstate";
@@ -91,7 +91,7 @@ function State({ doc, node, graphNode, pace, onSkip, onRetry, put }: NodeDetailP
           ...(node.started_at ? [[t("started"), <Time key="s" at={node.started_at} />] as const] : []),
           ...(run?.startedAt ? [[t("duration"), <NodeTime key="d" run={run} />] as const] : []),
           ...(node.outcome ? [[t("outcome"), node.outcome] as const] : []),
-          ...(node.reason ? [[t("reason"), toldText(node.reason)] as const] : []),
+          ...(node.reason ? [[t("reason"), skipText(node.reason_code, node.reason)] as const] : []),
           ...(node.wait ? [[t("waitsFor"), <Wait key="w" node={node} />] as const] : []),
           ...(graphNode?.when ? [[t("when"), <code key="c" className="font-mono text-xs">{graphNode.when}</code>] as const] : []),
           ...(node.after.length > 0 ? [[t("after"), <span key="a" className="flex flex-wrap gap-1">{node.after.map((a) => <Chip key={a} mono>{a}</Chip>)}</span>] as const] : []),

@@ -3,7 +3,7 @@ import type { GraphModel, GraphNode } from "../../graph/model";
 import { Badge } from "../../kit/Badge";
 import { Table, type Column } from "../../kit/Table";
 import { t } from "../../text/workflows";
-import { toldText, typeIcon, typeName, waitText } from "./look";
+import { skipText, toldText, typeIcon, typeName, waitText } from "./look";
 import { NodeState } from "./NodeState";
 
 function Name({ n, pace, onOpen }: { n: GraphNode; pace: { perSecond: number; leftMs: number } | null | undefined; onOpen: (id: string) => void }) {
@@ -25,7 +25,7 @@ function detail(n: GraphNode): string {
   if (!r) return "";
   if (r.state === "WAITING" && r.waitsFor) return waitText(r.waitsFor);
   if (r.state === "FAILED") return [r.errorCode, toldText(r.reason ?? "")].filter(Boolean).join(": ");
-  if (r.state === "SKIPPED") return toldText(r.reason ?? "");
+  if (r.state === "SKIPPED") return skipText(r.reasonCode, r.reason);
   return r.outcome && r.outcome !== "success" ? r.outcome : "";
 }
 

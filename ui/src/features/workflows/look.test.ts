@@ -5,12 +5,13 @@ import { expect, it, vi } from "vitest";
 it("says the server's own sentences in Korean, and leaves those of authors", async () => {
   vi.stubGlobal("navigator", { languages: ["ko-KR"] });
   vi.resetModules();
-  const { toldText } = await import("./look");
+  const { skipText, toldText } = await import("./look");
   const { heldText } = await import("../queue/why");
   const { failureText } = await import("../runs/words");
   const { warningText } = await import("../schedules/words");
-  expect(toldText("nothing led to it")).toBe("이 노드로 이어진 경로가 없습니다");
-  expect(toldText("its condition is false")).toBe("조건이 거짓입니다");
+  expect(skipText("not_reached", "nothing led to it")).toBe("이 노드로 이어진 경로가 없습니다");
+  expect(skipText("condition_false", "its condition is false")).toBe("조건이 거짓입니다");
+  expect(skipText("of_another_version", "it rains")).toBe("it rains");
   expect(toldText("cancelled by ann")).toBe("ann님이 취소함");
   expect(toldText("exit code 3")).toBe("종료 코드 3");
   expect(toldText("the run has worked for longer than 1m30s")).toBe("제한 시간 1m30s을(를) 넘겼습니다");
@@ -25,9 +26,12 @@ it("says the server's own sentences in Korean, and leaves those of authors", asy
   vi.unstubAllGlobals();
 });
 
-it("knows the server's words", () => {
+it("knows the server's words", async () => {
+  const { skipText } = await import("./look");
   const go = (...path: string[]) => readFileSync(join(import.meta.dirname, "..", "..", "..", "..", "internal", ...path), "utf8");
-  for (const words of ['"nothing led to it"', '"its condition is false"']) expect(go("workflow", "advance.go")).toContain(words);
+  const skips = [...(/enum:"([^"]*)"/.exec(/ReasonCode .*/.exec(go("api", "wire", "workflowrun.go"))?.[0] ?? "")?.[1] ?? "").matchAll(/\w+/g)].map((m) => m[0]);
+  expect(skips.length).toBeGreaterThan(1);
+  for (const code of skips) expect(skipText(code, "")).not.toBe("");
   for (const words of ['"cancelled" + by(', '" by " + who', '"the run has worked for longer than %s"']) expect(go("engine", "play.go")).toContain(words);
   expect(go("engine", "start.go")).toContain('"the attempt took longer than %s"');
   for (const words of ['"exit code %d"', '"killed by "+']) expect(go("task", "command", "command.go")).toContain(words);

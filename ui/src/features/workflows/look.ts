@@ -19,6 +19,14 @@ export function typeName(type: string, subtype: string): string {
   return subtype ? `${type}/${subtype}` : type;
 }
 
+const skips: Record<string, Parameters<typeof t>[0]> = { not_reached: "skipNotReached", condition_false: "skipCondition" };
+
+/** Why a node was skipped, by the server's code. */
+export function skipText(code: string | null, reason: string | null): string {
+  const key = skips[code ?? ""];
+  return key ? t(key) : (reason ?? "");
+}
+
 const waits: Record<string, Parameters<typeof t>[0]> = { retry_delay: "waitRetry", timer: "waitTimer", approval: "waitApproval", event: "waitEvent", job: "waitJob", decision: "waitDecision", lock: "waitLock" };
 
 /** What a node waits for, in words. */
@@ -35,8 +43,6 @@ export function nodeLook(state: string): Look {
 
 // The sentences that the server says most, which are no author's: the state of a run has no codes for them.
 const told = [
-  [/^nothing led to it$/, "toldNotReached"],
-  [/^its condition is false$/, "toldCondition"],
   [/^cancelled by (.+)$/, "toldCancelled"],
   [/^exit code (-?\d+)$/, "toldExit"],
   [/^the (?:run has worked for|attempt took) longer than (\S+)$/, "toldTimeout"],

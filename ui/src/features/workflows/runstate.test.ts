@@ -4,7 +4,7 @@ import { addChange, changeOf, newer, newestFirst, withChanges, type Change, type
 
 function node(id: string, more: Partial<RunNode> = {}): RunNode {
   return {
-    node_id: id, type: "data/set", after: [], handler: false, status: "PENDING", attempt: 0, round: 0, outcome: null, reason: null, error: null, wait: null, outputs: {}, outputs_omitted: false,
+    node_id: id, type: "data/set", after: [], handler: false, status: "PENDING", attempt: 0, round: 0, outcome: null, reason: null, reason_code: null, error: null, wait: null, outputs: {}, outputs_omitted: false,
     ephemeral: false, will_be_recomputed: false, ready_at: null, started_at: null, ended_at: null, ...more,
   };
 }
@@ -20,7 +20,7 @@ function run(more: Partial<RunDocument> = {}): RunDocument {
 
 let seq = 0;
 function change(step: number, of: string, to: string, more: Partial<Change> = {}): Change {
-  return { seq: ++seq, step, at: `2026-01-01T00:00:${String(step).padStart(2, "0")}Z`, type: `workflow.node.${to === "RUNNING" ? "started" : to.toLowerCase()}`, node: of, from: "", to, reason: "", ...more };
+  return { seq: ++seq, step, at: `2026-01-01T00:00:${String(step).padStart(2, "0")}Z`, type: `workflow.node.${to === "RUNNING" ? "started" : to.toLowerCase()}`, node: of, from: "", to, reason: "", code: "", ...more };
 }
 
 it("puts what was read and what came live in one order by time", () => {

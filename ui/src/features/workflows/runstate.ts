@@ -24,13 +24,15 @@ export interface Change {
   from: string;
   to: string;
   reason: string;
+  /** Why a node was skipped, for programs; "" = nothing was skipped. */
+  code: string;
 }
 
 /** Reads an event; null when it is not about a state or the progress of this run. */
 export function changeOf(e: LiveEvent, runId: string): Change | null {
   if (e.topic !== "workflow" || e.data["workflow_run_id"] !== runId) return null;
   const d = e.data;
-  return { seq: e.seq, step: Number(d["step"] ?? 0), at: e.at, type: e.type, node: d["node_id"] ?? "", from: d["previous_state"] ?? "", to: d["new_state"] ?? "", reason: d["reason"] ?? "" };
+  return { seq: e.seq, step: Number(d["step"] ?? 0), at: e.at, type: e.type, node: d["node_id"] ?? "", from: d["previous_state"] ?? "", to: d["new_state"] ?? "", reason: d["reason"] ?? "", code: d["reason_code"] ?? "" };
 }
 
 /** Chooses between two documents of a run: the one that was read of a later step. */
@@ -102,7 +104,10 @@ function moved(n: RunNode, c: Change): RunNode {
   if (nodeTerminal.includes(status)) {
     out.ended_at = c.at;
     out.wait = null;
-    if (status === "SKIPPED") out.reason = c.reason || n.reason;
+    if (status === "SKIPPED") {
+      out.reason = c.reason || n.reason;
+      out.reason_code = (c.code || n.reason_code) as RunNode["reason_code"];
+    }
   }
   return out;
 }

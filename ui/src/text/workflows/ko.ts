@@ -41,5 +41,5 @@ export const ko: Like<typeof en> = {
   rollbackTitle: "v{n}(으)로 롤백", activateTitle: "v{n} 활성화", rollbackText: "이제부터 새 실행이 이 버전을 사용합니다. 기록은 바뀌지 않고 한 줄이 추가됩니다.", activateText: "이제부터 새 실행이 이 버전을 사용합니다.", target: "버전", targetInvalid: "이 버전은 지금 실행할 수 없습니다", reasonMissing: "이유가 필요합니다", reasonLog: "활성화 기록에 남습니다", rollbackNow: "롤백", rolledBack: "v{n}(으)로 롤백했습니다", activated: "v{n} 활성화됨", runsChanged: "진행 중인 실행 {n}개를 변경했습니다",
   noComments: "주석과 서식은 보관되지 않습니다. 글이 아니라 정의가 저장됩니다.", conflict: "연 뒤에 다른 사람이 이 워크플로를 바꿨습니다. 쓴 글은 그대로 있습니다.", conflictSee: "버전 보기", conflictOnTop: "내 것을 위에 올리기",
   runningRuns: "이미 시작된 실행", runsOpen: "현재 {n}개", runningKeep: "유지", runningKeepText: "자신의 버전으로 끝냅니다", runningCancel: "취소", runningCancelText: "종료를 요청합니다", runningMigrate: "이전", runningMigrateText: "이미 한 일이 바뀌지 않았다면 새 버전으로 계속합니다", notIncluded: "버전에 포함되지 않아 바뀌지 않는 것: 일정, 제한, 비밀, 서버 설정.", movedMeanwhile: "그동안 다른 사람이 워크플로를 변경했습니다. 닫고 버전을 확인한 뒤 다시 시도하세요.",
-  toldNotReached: "이 노드로 이어진 경로가 없습니다", toldCondition: "조건이 거짓입니다", toldCancelled: "{what}님이 취소함", toldExit: "종료 코드 {what}", toldTimeout: "제한 시간 {what}을(를) 넘겼습니다",
+  skipNotReached: "이 노드로 이어진 경로가 없습니다", skipCondition: "조건이 거짓입니다", toldCancelled: "{what}님이 취소함", toldExit: "종료 코드 {what}", toldTimeout: "제한 시간 {what}을(를) 넘겼습니다",
 };

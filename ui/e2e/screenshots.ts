@@ -35,7 +35,7 @@ async function fill(f: Fixture): Promise<Record<string, string>> {
   }
   await pause(6000);
   await f.call("PATCH", "/api/workers", { count: 2 });
-  await job("train-ranker", "echo '::progress 640 1000 steps'; sleep 600", { locks: ["gpu:0"] });
+  await job("train-ranker", "echo '::progress 640/1000 steps'; sleep 600", { locks: ["gpu:0"] });
   const run = await f.call<{ workflow_run_id: string }>("POST", "/api/workflows/nightly-etl/run", { inputs: { items: 1000, pause: 0.05 } });
   await pause(3000);
   await job("evaluate-ranker", "sleep 60", { locks: ["gpu:0"], priority: 7 });

@@ -113,7 +113,7 @@ func TestQueueShowsLocksAndWhenItIsDrained(t *testing.T) {
 		b.finish(c)
 	}
 	b.addJob(`{"job_type":"echo","params":{"text":"x","model":"m"}}`)
-	b.claim()
+	long := b.claim()
 	held := b.addJob(`{"job_type":"echo","params":{"text":"held"},"hold":true}`)
 	if v := want(t, b.call("GET", "/api/queue", ""), 200, "").json(t); v["drained_at"] != nil {
 		t.Errorf("drained %v with a held job only", v["drained_at"])
@@ -135,6 +135,14 @@ func TestQueueShowsLocksAndWhenItIsDrained(t *testing.T) {
 	}
 	if _, there := list(t, b.call("GET", "/api/locks", ""))[0]["waiters"]; there {
 		t.Error("waiters although nobody asked")
+	}
+	// One that is nothing like the others: what such jobs usually take is not known.
+	b.clock.Advance(10 * time.Minute)
+	b.finish(long)
+	b.claim()
+	b.clock.Advance(time.Minute)
+	if one := objects(t, want(t, b.call("GET", "/api/queue", ""), 200, "").json(t)["running"])[0]; one["typical_ms"] != nil {
+		t.Errorf("after runs of 10 s and of 10 minutes it usually takes %v ms", one["typical_ms"])
 	}
 }
 

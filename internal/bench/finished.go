@@ -20,7 +20,7 @@ const wave = 10_000
 // jobs, against that after a tenth of them, and a start that finds them. It has one run:
 // to make the history takes minutes.
 func (b *bench) finished(ctx context.Context) error {
-	b.turn = 0
+	b.turn = b.Runs - 1 // there is no other
 	return b.with(ctx, b.Workers, func(s *server) error {
 		tenth := max(1, b.Jobs/10)
 		if err := s.live(ctx, 0, tenth); err != nil {
@@ -40,7 +40,7 @@ func (b *bench) finished(ctx context.Context) error {
 			return err
 		}
 		began := clock.System{}.Now()
-		if err := s.start(ctx); err != nil {
+		if err := b.profiled("finished", func() error { return s.start(ctx) }); err != nil {
 			return err
 		}
 		b.note(report.FinishedReady, "server starts again, until it answers", b.Jobs, ms(since(began)))

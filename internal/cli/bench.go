@@ -101,7 +101,7 @@ processors' time, ENGINE-SCENARIO.pprof, of what was measured in the last run.`,
 	f.IntVar(&b.Workers, "workers", b.Workers, "worker `count` of the servers that run jobs")
 	f.IntVar(&b.Runs, "runs", b.Runs, "`number` of runs of each scenario")
 	f.BoolVar(&b.GoalSizes, "goal-sizes", false, "in each scenario as many jobs as its goals are about")
-	f.StringVar(&b.Profiles, "profile", "", "`folder` that exists, for profiles of each scenario but start and finished")
+	f.StringVar(&b.Profiles, "profile", "", "`folder` that exists, for profiles of each scenario but start")
 	f.StringVar(&names, "scenario", names, "`names` of scenarios, comma-separated, or all")
 	return c
 }

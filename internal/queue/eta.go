@@ -127,12 +127,27 @@ func (f *Forecaster) Of(j job.Job, position int) forecast.Estimate {
 }
 
 // Typical is what is known of how long runs of a kind take that end well, as of the
-// last Refresh, for kinds that ran or waited then. It does no I/O.
+// last Refresh, for kinds that ran or waited then: those of the template, else those of
+// the job type if they are alike. All commands are of one type, and what one of them
+// takes says nothing of the next. It does no I/O. The zero Span if it is not known.
 func (f *Forecaster) Typical(jobType, template string) forecast.Span {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.span(jobType, template)
+	if s := f.spans[store.Kind{JobType: jobType, TemplateID: template}]; template != "" && s.Count > 0 {
+		return s
+	}
+	if s := f.spans[store.Kind{JobType: jobType}]; s.Count >= alikeCount && s.P90 <= alikeTimes*s.Median {
+		return s
+	}
+	return forecast.Span{}
 }
+
+// Runs are alike when there are at least alikeCount, nine of ten of which took at most
+// alikeTimes their median.
+const (
+	alikeCount = 3
+	alikeTimes = 3
+)
 
 // Direct returns the estimate of the direct request that waits behind ahead
 // others, all tenants' counted. It looks again if that request came after the last

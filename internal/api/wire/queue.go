@@ -68,7 +68,7 @@ type RunningJob struct {
 	// CancelRequestedAt is set while it is being stopped.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at" doc:"it is being stopped"`
 	Locks             []string   `json:"locks" doc:"which it holds"`
-	TypicalMs         *int64     `json:"typical_ms" doc:"how long such runs take: the median of the latest that ended well; null while unknown"`
+	TypicalMs         *int64     `json:"typical_ms" doc:"how long such runs take: the median of the latest that ended well, of its template, else of its job type if those took about as long; null while unknown"`
 	Tokens            Tokens     `json:"tokens"`
 }
 

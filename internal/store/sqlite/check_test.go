@@ -1,13 +1,17 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 // A file that takes longer than the limit is no reason not to start.
@@ -62,5 +66,96 @@ func TestOpenRefusesADamagedFile(t *testing.T) {
 	if st, err := Open(t.Context(), Options{Path: path}); err == nil {
 		t.Error("a damaged file was opened")
 		_ = st.Health.Close()
+	}
+}
+
+// TestCheckedAfterACrash: the file of a server that closed it is not read at the next
+// start, unless it is another file by then; that of one which did not is.
+func TestCheckedAfterACrash(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "closed.db")
+	open := func() (store.Store, error) { return Open(t.Context(), Options{Path: path}) }
+	mark := func() string {
+		b, err := os.ReadFile(path + ".lock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	st, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := mark(); m != "" {
+		t.Errorf("an open database is marked %q", m)
+	}
+	if err := st.Health.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closed := mark()
+	if !strings.HasPrefix(closed, "closed ") {
+		t.Fatalf("a closed database is marked %q", closed)
+	}
+	// The same file to all appearances, but for a page that nothing reads at the start:
+	// whoever checks it finds that.
+	db, err := sql.Open("sqlite", modernDSN(path, nil, true)+"&mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page int
+	if err := errors.Join(db.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'jobs_parked'`).Scan(&page), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Clone(sound)
+	clear(damaged[(page-1)*4096:][:4096])
+	put := func(b []byte, at time.Time, mark string) {
+		_, _ = os.Remove(path+"-wal"), os.Remove(path+"-shm") // of the one before
+		if err := errors.Join(os.WriteFile(path, b, 0o600), os.Chtimes(path, at, at), os.WriteFile(path+".lock", []byte(mark), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		at      time.Time
+		mark    string
+		checked bool
+	}{
+		"closed":               {info.ModTime(), closed, false},
+		"crashed":              {info.ModTime(), "", true},
+		"written by another":   {info.ModTime().Add(time.Second), closed, true},
+		"something else there": {info.ModTime(), "closed", true},
+	} {
+		put(damaged, c.at, c.mark)
+		st, err := open()
+		if !c.checked {
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			_ = st.Health.Close() // it is damaged
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "the database is damaged") {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if m := mark(); m != "" {
+			t.Errorf("%s: a file that was refused is marked %q", name, m)
+		}
+	}
+	put(sound, info.ModTime(), "")
+	if err := os.WriteFile(path+"-wal", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if st, err = open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Health.Close(); err != nil || !strings.HasPrefix(mark(), "closed ") {
+		t.Errorf("%q, %v", mark(), err)
 	}
 }

@@ -86,10 +86,18 @@ func Open(ctx context.Context, o Options) (store.Store, error) {
 		_ = e.Close() // the first error counts
 		return store.Store{}, err
 	}
+	e.opened = true
 	return portable.New(e), nil
 }
 
 func (e *engine) open(ctx context.Context, o Options) error {
+	closed := false
+	if e.lock != nil {
+		var err error
+		if closed, err = wasClosed(e.lock, o.Path); err != nil {
+			return err
+		}
+	}
 	fresh := false
 	if _, err := os.Stat(o.Path); os.IsNotExist(err) {
 		fresh = true
@@ -120,7 +128,7 @@ func (e *engine) open(ctx context.Context, o Options) error {
 	if err := migrate(ctx, db, o.Path, fresh || o.Driver.NoLock); err != nil {
 		return err
 	}
-	if !fresh && !o.Driver.NoLock {
+	if !fresh && !closed && !o.Driver.NoLock {
 		if err := quickCheck(ctx, db, checkTime); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -21,8 +22,9 @@ const batch = 128
 type engine struct {
 	clock   clock.Clock
 	code    func(error) int
-	options Options // with defaults
-	lock    interface{ Close() error }
+	options Options  // with defaults
+	lock    *os.File // nil = none
+	opened  bool     // all of Open went well
 	writeDB *sql.DB
 	readDB  *sql.DB
 	keeper  *sql.Conn     // see keep
@@ -241,6 +243,9 @@ func (e *engine) Close() error {
 			err = errors.Join(err, e.writeDB.Close())
 		}
 		if e.lock != nil {
+			if e.opened && err == nil {
+				markClosed(e.lock, e.options.Path)
+			}
 			err = errors.Join(err, e.lock.Close())
 		}
 	})

@@ -12,6 +12,8 @@ const groups: readonly (readonly [string, readonly Line[]])[] = [
   [t("lists"), [["J K", t("scNext")], ["X", t("scSelect")], ["Enter", t("scOpen")], [".", t("scActions")]]],
   [t("runs"), [["L", t("scLog")], ["F", t("scFollow")], ["[ ]", t("scAttempt")], ["J K", t("scRun")], ["R", t("scRetry")], ["C", t("scCancel")]]],
   [t("board"), [["Alt ↑ ↓", t("scMove")], ["Alt Home End", t("scEnds")], ["Space", t("scDrag")], ["C", t("scCancelWaiting")], ["N", t("scNew")], ["Shift P", t("scPauseQueue")]]],
+  [t("schedules"), [["N", t("scRunNow")], ["E", t("scSwitch")], ["← →", t("scTurn")], ["T", t("scToday")]]],
+  [t("workflows"), [["0", t("scFit")], ["+ -", t("scZoom")], ["V", t("scView")], ["D", t("scDiff")], ["Shift R", t("scRollback")]]],
   [t("approvals"), [["A", t("scApprove")], ["Shift A", t("scConfirm")], ["R", t("scReject")]]],
 ];
 

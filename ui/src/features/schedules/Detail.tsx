@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { History, Pencil, Play, TriangleAlert } from "lucide-react";
 import { useState } from "react";
+import { api, ok } from "../../api/client";
 import { useCan } from "../../api/session";
 import { Badge, Chip, StateChip } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
@@ -123,9 +124,15 @@ function facts(s: Schedule): (readonly [string, React.ReactNode])[] {
 
 function Target({ s }: { s: Schedule }) {
   if (s.workflow_id) return <Link to="/workflows/$id" params={{ id: s.workflow_id }} className="text-accent hover:underline">{s.workflow_id}</Link>;
-  if (s.template_id) return <Link to="/templates" search={{ open: s.template_id }} className="text-accent hover:underline">{s.template_id}</Link>;
+  if (s.template_id) return <TemplateLink id={s.template_id} />;
   const argv: unknown = s.job?.params?.argv;
   return <code className="font-mono text-xs">{Array.isArray(argv) ? joinCommand(argv.map(String)) : (s.job?.job_type ?? "")}</code>;
+}
+
+function TemplateLink({ id }: { id: string }) {
+  const read = useCan("templates:read");
+  const found = useQuery({ queryKey: ["templates", "one", id], enabled: read.can, queryFn: ({ signal }) => ok(api.GET("/api/job-templates/{template_id}", { signal, params: { path: { template_id: id } } })) });
+  return <Link to="/templates" search={{ open: id }} title={id} className="text-accent hover:underline">{found.data?.name ?? id}</Link>;
 }
 
 function Next({ s }: { s: Schedule }) {

@@ -96,7 +96,7 @@ function Demo() {
             {shown.map((j) => (
               <li key={j.job_id} className="flex items-center gap-3 border-b border-line/70 py-1.5 text-sm">
                 <span className="w-28 shrink-0"><StateChip bare state={j.status} /></span>
-                {j.run_id ? <Link to={`/runs/${j.run_id}` as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link> : <Link to={"/queue" as never} search={{ job: j.job_id } as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link>}
+                {j.workflow_run_id ? <Link to={`/workflow-runs/${j.workflow_run_id}` as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link> : j.run_id ? <Link to={`/runs/${j.run_id}` as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link> : <Link to={"/queue" as never} search={{ job: j.job_id } as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link>}
                 <span className="text-dim">{j.started_at && j.finished_at ? <Duration of={Date.parse(j.finished_at) - Date.parse(j.started_at)} /> : null}</span>
               </li>
             ))}

@@ -97,7 +97,7 @@ function Success({ v }: { v: Version }) {
   const r = v.results;
   if (!r || r.runs === 0) return <span className="text-faint">–</span>;
   const ended = r.completed + r.failed;
-  return <span className="whitespace-nowrap">{ended > 0 ? <span className={r.failed > 0 ? "text-warn" : "text-ok"}>{Math.round((r.completed / ended) * 100)}%</span> : null} <span className="text-dim">{t("runsN", { n: r.runs })}</span></span>;
+  return <span className="whitespace-nowrap">{ended > 0 ? <span className={r.failed > 0 ? "text-warn" : "text-ok"}>{Math.round((r.completed / ended) * 100)}%</span> : <span className="text-faint">–</span>} <span className="text-dim">{t("runsN", { n: r.runs })}</span></span>;
 }
 
 function Actions({ id, v, active, whyRoll, whyWrite, onRollback, onActivate, onTags }: { id: string; v: Version; active: number | null; whyRoll: string; whyWrite: string; onRollback: () => void; onActivate: () => void; onTags: () => void }) {

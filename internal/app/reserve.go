@@ -11,7 +11,7 @@ import (
 // database, which needs some space to open.
 func (a *App) openReserve(ctx context.Context) error {
 	a.reserve = reserve.New(reserve.Options{
-		Path: filepath.Join(a.o.Config.Data, "reserve"), Local: a.exclusive(), Clock: a.o.Clock, Logger: a.log,
+		Path: filepath.Join(a.o.Config.Data, "reserve"), Later: true, Local: a.exclusive(), Clock: a.o.Clock, Logger: a.log,
 	})
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})

@@ -59,6 +59,8 @@ type Options struct {
 	// Bytes is the size of the file; 0 = DefaultBytes or a twentieth of the file
 	// system, whichever is less.
 	Bytes int64
+	// Later leaves it to Run to make the reserve, which takes some time.
+	Later bool
 	// Local says that the database is on the same disk, so that giving space back
 	// helps it.
 	Local  bool
@@ -125,16 +127,31 @@ func New(o Options) *Guard {
 	case free < g.low:
 		g.shrink(0)
 		g.trip()
-	case g.held != g.want && free+g.held >= g.want+2*g.low:
-		if err := g.build(); err != nil {
-			g.o.Logger.Warn("cannot make the reserve", "bytes", g.want, "error", err)
-		}
+	case !o.Later:
+		g.prepare(free)
 	}
 	return g
 }
 
+// prepare makes the reserve, or shrinks one that is too large, if there is room for it.
+func (g *Guard) prepare(free int64) {
+	if g.held == g.want || free+g.held < g.want+2*g.low {
+		return
+	}
+	if err := g.build(); err != nil {
+		g.o.Logger.Warn("cannot make the reserve", "bytes", g.want, "error", err)
+	}
+}
+
 // Run looks at the disk every second until ctx ends.
 func (g *Guard) Run(ctx context.Context) {
+	if g.o.Later {
+		g.mu.Lock()
+		if !g.full {
+			g.prepare(g.free)
+		}
+		g.mu.Unlock()
+	}
 	for clock.Pulse(ctx, g.o.Clock, every) == nil {
 		g.look()
 	}

@@ -353,3 +353,20 @@ func TestGroupsAndLocksOnAFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestLater: a server that starts does not wait for the reserve, which is made as soon
+// as the guard runs, and not at all on a full disk.
+func TestLater(t *testing.T) {
+	t.Parallel()
+	for room, want := range map[int64]int64{10 << 20: 800 * kib, 100 * kib: 0} {
+		m := setup(t, room)
+		g := reserve.New(reserve.Options{Path: m.path, Bytes: 800 * kib, Local: true, Space: m.space, Clock: m.clock, Later: true})
+		if m.held() != 0 || g.Full() != (want == 0) {
+			t.Errorf("with %d bytes of room: a reserve of %d bytes, full %v", room, m.held(), g.Full())
+		}
+		m.ticks(g, 0)
+		if m.held() != want {
+			t.Errorf("with %d bytes of room the reserve has %d, want %d", room, m.held(), want)
+		}
+	}
+}

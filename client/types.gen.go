@@ -2604,7 +2604,7 @@ type RunningJob struct {
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 	// Locks: which it holds.
 	Locks []string `json:"locks"`
-	// TypicalMs: how long such runs take: the median of the latest that ended well; null while unknown.
+	// TypicalMs: how long such runs take: the median of the latest that ended well, of its template, else of its job type if those took about as long; null while unknown.
 	TypicalMs *int64 `json:"typical_ms"`
 	Tokens    Tokens `json:"tokens"`
 }

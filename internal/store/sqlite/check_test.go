@@ -96,26 +96,11 @@ func TestCheckedAfterACrash(t *testing.T) {
 	if !strings.HasPrefix(closed, "closed ") {
 		t.Fatalf("a closed database is marked %q", closed)
 	}
-	// The same file to all appearances, but for a page that nothing reads at the start:
-	// whoever checks it finds that.
-	db, err := sql.Open("sqlite", modernDSN(path, nil, true)+"&mode=ro")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var page int
-	if err := errors.Join(db.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'jobs_parked'`).Scan(&page), db.Close()); err != nil {
-		t.Fatal(err)
-	}
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sound, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	damaged := bytes.Clone(sound)
-	clear(damaged[(page-1)*4096:][:4096])
+	sound, damaged := copies(t, path)
 	put := func(b []byte, at time.Time, mark string) {
 		_, _ = os.Remove(path+"-wal"), os.Remove(path+"-shm") // of the one before
 		if err := errors.Join(os.WriteFile(path, b, 0o600), os.Chtimes(path, at, at), os.WriteFile(path+".lock", []byte(mark), 0o600)); err != nil {
@@ -158,4 +143,24 @@ func TestCheckedAfterACrash(t *testing.T) {
 	if err := st.Health.Close(); err != nil || !strings.HasPrefix(mark(), "closed ") {
 		t.Errorf("%q, %v", mark(), err)
 	}
+}
+
+// copies are the contents of a file, and the same but for a page that nothing reads at
+// the start: whoever checks it finds that.
+func copies(t *testing.T, path string) (sound, damaged []byte) {
+	t.Helper()
+	db, err := sql.Open("sqlite", modernDSN(path, nil, true)+"&mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page int
+	if err := errors.Join(db.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'jobs_parked'`).Scan(&page), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if sound, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	damaged = bytes.Clone(sound)
+	clear(damaged[(page-1)*4096:][:4096])
+	return sound, damaged
 }

@@ -32,7 +32,7 @@ const (
 	margin    = 10
 	head      = 34
 	letter    = 6.3 // of the font, about
-	narrowest = 1.5
+	narrowest = 6
 )
 
 func main() {
@@ -68,6 +68,9 @@ func run(title string, args []string) error {
 	draw(out, title, root, float64(p.DurationNanos))
 	return out.Close()
 }
+
+// module is what the names of the product's own functions begin with.
+const module = "github.com/runsheet/runsheet/"
 
 // frame is a function on one kind of stack.
 type frame struct {
@@ -145,7 +148,7 @@ func (p picture) box(f *frame, level int, x float64) {
 	y := p.floor - level*row
 	name := short(f.name)
 	fmt.Fprintf(p.w, `<g><title>%s %.1f%%</title><rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`,
-		html.EscapeString(f.name), 100*f.time/p.all, x, y, wide-0.3, row-1, colour(f.name))
+		html.EscapeString(strings.TrimPrefix(f.name, module)), 100*f.time/p.all, x, y, wide-0.3, row-1, colour(f.name))
 	if room := int((wide - 4) / letter); room >= 3 {
 		if len(name) > room {
 			name = name[:room-1] + "…"
@@ -175,7 +178,7 @@ func colour(name string) string {
 	_, _ = io.WriteString(h, name) // never fails
 	shade := int(h.Sum32() % 24)
 	switch {
-	case strings.HasPrefix(name, "github.com/runsheet/"):
+	case strings.HasPrefix(name, module):
 		return fmt.Sprintf("rgb(%d,%d,%d)", 120+shade, 190+shade, 150+shade)
 	case strings.HasPrefix(name, "modernc.org/"), strings.HasPrefix(name, "github.com/jackc/"), strings.HasPrefix(name, "database/sql"):
 		return fmt.Sprintf("rgb(%d,%d,%d)", 140+shade, 180+shade, 225+shade)

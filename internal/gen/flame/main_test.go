@@ -65,7 +65,7 @@ func TestPicture(t *testing.T) {
 	got := string(b)
 	for _, want := range []string{
 		"drain &lt;1&gt;", "1.0 s of processor time in 2.0 s", "<title>all 100.0%</title>", "<title>main.main 99.9%</title>",
-		"queue.(*Queue).Run 60.0%</title>", `width="707.7"`, ">queue.(*Queue).Run</text>", ">b.Do</text>",
+		"<title>internal/queue.(*Queue).Run 60.0%</title>", `width="707.7"`, ">queue.(*Queue).Run</text>", ">b.Do</text>",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)

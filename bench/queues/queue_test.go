@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -10,12 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/bench/report"
+	found "github.com/runsheet/runsheet/internal/bench/report"
 )
 
 const (
-	// clients add jobs at the same time, workers run them.
-	clients, workers = 32, 64
 	// bulk is how many jobs are added in one transaction, as `runsheet bench` does.
 	bulk = 1000
 	// meanGap and warm are those of `runsheet bench`.
@@ -26,6 +23,8 @@ const (
 type queue struct {
 	// add adds a job and returns its id when the queue has acknowledged it.
 	add func(n int) (string, error)
+	// prompt is add of somebody who wants the job to begin at once; nil = add.
+	prompt func(n int) (string, error)
 	// addMany adds the jobs of a range in one transaction; nil = the queue cannot.
 	addMany func(from, to int) error
 	// waiting are the ids of all jobs that have not begun.
@@ -41,48 +40,48 @@ type queue struct {
 type start func(tb testing.TB) queue
 
 // measure has the measures of `runsheet bench` for another queue, with b.N jobs.
-func measure(b *testing.B, workers int, make start) {
+func measure(b *testing.B, workers int, of start) {
 	b.Helper()
 	b.Run("insert", func(b *testing.B) {
-		q := make(b)
+		q := of(b)
 		b.ResetTimer()
 		ids := q.addEach(b, b.N)
 		b.StopTimer()
-		perSecond(b)
+		perSecond(b, found.Insert, b.Elapsed())
 		q.hold(b, ids)
 	})
 	b.Run("bulk", func(b *testing.B) {
-		q := make(b)
+		q := of(b)
 		if q.addMany == nil {
 			b.Skip("it has no batch")
 		}
 		b.ResetTimer()
 		q.fill(b, b.N)
 		b.StopTimer()
-		perSecond(b)
+		perSecond(b, found.Bulk, b.Elapsed())
 		if ids, err := q.waiting(); err != nil || len(ids) != b.N {
 			b.Errorf("%d jobs wait, %v, want %d", len(ids), err, b.N)
 		}
 	})
 	b.Run("drain", func(b *testing.B) {
-		q := make(b)
+		q := of(b)
 		q.fill(b, b.N)
 		b.ResetTimer()
 		spent := q.drain(b, workers, b.N)
 		b.StopTimer()
-		b.ReportMetric(float64(b.N)/spent.Seconds(), "jobs/s")
+		perSecond(b, found.Drain, spent)
 	})
 	b.Run("latency", func(b *testing.B) {
-		delays := make(b).delays(b, workers, b.N, rand.New(rand.NewPCG(1, 1)))
-		for _, p := range []float64{50, 95} {
-			b.ReportMetric(float64(report.Percentile(delays, p).Nanoseconds())/1e6, fmt.Sprintf("p%.0f-ms", p))
+		delays := of(b).delays(b, workers, b.N, rand.New(rand.NewPCG(1, 1)))
+		for name, p := range map[string]float64{found.StartP50: 50, found.StartP95: 95} {
+			b.ReportMetric(float64(found.Percentile(delays, p).Nanoseconds())/1e6, name)
 		}
 	})
 }
 
-func perSecond(b *testing.B) {
+func perSecond(b *testing.B, name string, spent time.Duration) {
 	b.Helper()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	b.ReportMetric(float64(b.N)/spent.Seconds(), name)
 }
 
 // addEach adds jobs 0 to n-1 one at a time, with many clients.
@@ -230,11 +229,15 @@ func (q queue) delays(tb testing.TB, workers, n int, r *rand.Rand) []time.Durati
 	if err != nil {
 		tb.Fatal(err)
 	}
+	add := q.prompt
+	if add == nil {
+		add = q.add
+	}
 	sent := make([]time.Time, warm+n)
 	for i := range sent {
 		time.Sleep(time.Duration(r.ExpFloat64() * float64(meanGap)))
 		sent[i] = time.Now()
-		if _, err := q.add(i); err != nil {
+		if _, err := add(i); err != nil {
 			tb.Fatal(errors.Join(err, stop()))
 		}
 	}

@@ -48,28 +48,38 @@ func riverOn[TTx any](tb testing.TB, driver riverdriver.Driver[TTx], poll time.D
 		tb.Fatal(err)
 	}
 	ctx := context.Background() // that of a test is over before the client stops
-	adder, err := river.NewClient(driver, &river.Config{Logger: quiet})
-	if err != nil {
-		tb.Fatal(err)
+	adder := func(cooldown time.Duration) *river.Client[TTx] {
+		c, err := river.NewClient(driver, &river.Config{Logger: quiet, FetchCooldown: cooldown})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return c
 	}
-	return queue{
-		add: func(n int) (string, error) {
-			r, err := adder.Insert(ctx, riverJob{n}, nil)
+	// Each wake-up costs: those who only add take the default of one in 100 ms.
+	many, prompt := adder(river.FetchCooldownDefault), adder(riverCooldown)
+	add := func(c *river.Client[TTx]) func(n int) (string, error) {
+		return func(n int) (string, error) {
+			r, err := c.Insert(ctx, riverJob{n}, nil)
 			if err != nil {
 				return "", err
 			}
 			return strconv.FormatInt(r.Job.ID, 10), nil
-		},
+		}
+	}
+	return queue{
+		add: add(many), prompt: add(prompt),
 		addMany: func(from, to int) error {
 			list := make([]river.InsertManyParams, 0, to-from)
 			for n := from; n < to; n++ {
 				list = append(list, river.InsertManyParams{Args: riverJob{n}})
 			}
-			_, err := adder.InsertManyFast(ctx, list)
+			_, err := many.InsertManyFast(ctx, list)
 			return err
 		},
 		waiting: func() ([]string, error) { return ids("select id from river_job where state = 'available'") },
-		open:    func() (bool, error) { return open("select exists (select 1 from river_job where state in ('available', 'running'))") },
+		open: func() (bool, error) {
+			return open("select exists (select 1 from river_job where state in ('available', 'running'))")
+		},
 		work: func(workers int, ran func(n int)) (func() error, error) {
 			all := river.NewWorkers()
 			river.AddWorker(all, &riverWorker{ran: ran})

@@ -24,9 +24,8 @@ func contestants() []contestant {
 	return []contestant{
 		{Name: "Runsheet", Database: "SQLite FULL", beside: onSQLite, product: true},
 		{Name: "Runsheet, store without HTTP", Database: "SQLite FULL", beside: onSQLite, bench: "BenchmarkStoreSQLite", only: one},
-		{Name: "River", Database: "SQLite FULL", beside: onSQLite, bench: "BenchmarkRiverFull"},
+		{Name: "River", Database: "SQLite FULL", beside: onSQLite, bench: "BenchmarkRiverSQLite"},
 		{Name: "goqite", Database: "SQLite FULL", beside: onSQLite, bench: "BenchmarkGoqiteFull"},
-		{Name: "River", Database: "SQLite NORMAL, syncs no commit", beside: onSQLite, bench: "BenchmarkRiverNormal"},
 		{Name: "goqite", Database: "SQLite NORMAL, syncs no commit", beside: onSQLite, bench: "BenchmarkGoqiteNormal"},
 		{Name: "Asynq", Database: "Redis, syncs every write", beside: onSQLite, bench: "BenchmarkAsynqAlways"},
 		{Name: "Asynq", Database: "Redis, syncs every second", beside: onSQLite, bench: "BenchmarkAsynqEverySecond"},

@@ -23,7 +23,7 @@ const few = 200
 func TestQueues(t *testing.T) {
 	t.Parallel()
 	for name, of := range map[string]start{
-		"River/postgres": riverPostgres, "River/full": riverSQLite("FULL"), "River/normal": riverSQLite("NORMAL"),
+		"River/postgres": riverPostgres, "River/sqlite": riverSQLite,
 		"goqite/full": goqiteIn("FULL"), "goqite/normal": goqiteIn("NORMAL"), "Asynq/always": asynqOn("always"), "Asynq/everysec": asynqOn("everysec"),
 		"store/sqlite": storeSQLite, "store/postgres": storePostgres,
 	} {

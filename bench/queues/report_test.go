@@ -13,7 +13,7 @@ import (
 func TestMarkdown(t *testing.T) {
 	t.Parallel()
 	r := report{At: "2026-11-22T10:00:00Z", Rounds: 3, Jobs: 10, Arrivals: 5, Versions: map[string]string{"b": "2", "a": "1"}}
-	our, peer, redis := contestants()[0], contestants()[3], contestants()[7]
+	our, peer, redis := contestants()[0], contestants()[3], contestants()[6]
 	if !our.product || peer.Name != "goqite" || redis.Name != "Asynq" {
 		t.Fatalf("%v, %v, %v", our, peer, redis)
 	}

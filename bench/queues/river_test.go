@@ -128,14 +128,12 @@ func riverPostgres(tb testing.TB) queue {
 	})
 }
 
-func riverSQLite(synchronous string) start {
-	return func(tb testing.TB) queue {
-		tb.Helper()
-		db, reader := sqliteFile(tb, synchronous)
-		return riverOn[*sql.Tx](tb, riversqlite.New(db), time.Millisecond,
-			func(query string) ([]string, error) { return texts(reader, query) },
-			func(query string) (bool, error) { return yes(reader, query) })
-	}
+func riverSQLite(tb testing.TB) queue {
+	tb.Helper()
+	db, reader := sqliteFile(tb, "FULL")
+	return riverOn[*sql.Tx](tb, riversqlite.New(db), time.Millisecond,
+		func(query string) ([]string, error) { return texts(reader, query) },
+		func(query string) (bool, error) { return yes(reader, query) })
 }
 
 // BenchmarkRiver is River on a PostgreSQL that syncs each commit.
@@ -144,8 +142,5 @@ func BenchmarkRiver(b *testing.B) { measure(b, workers, riverPostgres) }
 // BenchmarkRiverMany has as many workers as River's own benchmark.
 func BenchmarkRiverMany(b *testing.B) { measure(b, 2000, riverPostgres) }
 
-// BenchmarkRiverFull is River on SQLite with the durability of Runsheet.
-func BenchmarkRiverFull(b *testing.B) { measure(b, workers, riverSQLite("FULL")) }
-
-// BenchmarkRiverNormal is River on SQLite without a sync for each commit.
-func BenchmarkRiverNormal(b *testing.B) { measure(b, workers, riverSQLite("NORMAL")) }
+// BenchmarkRiverSQLite is River on SQLite with the durability of Runsheet.
+func BenchmarkRiverSQLite(b *testing.B) { measure(b, workers, riverSQLite) }

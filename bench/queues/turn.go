@@ -97,8 +97,7 @@ func (t tools) ours(ctx context.Context, c contestant, s scenario, n int) (f fig
 	cmd.Env = append(os.Environ(), "RUNSHEET_BENCH_DATABASE_URL=") // only what the arguments say
 	text, err := cmd.Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = fmt.Errorf("%w\n%s", err, exit.Stderr)
 		}
 		return nil, err

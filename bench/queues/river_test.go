@@ -78,7 +78,8 @@ func riverOn[TTx any](tb testing.TB, driver riverdriver.Driver[TTx], poll time.D
 		},
 		waiting: func() ([]string, error) { return ids("select id from river_job where state = 'available'") },
 		open: func() (bool, error) {
-			return open("select exists (select 1 from river_job where state in ('available', 'running'))")
+			// All states but completed, named so that an index finds them.
+			return open("select exists (select 1 from river_job where state in ('available', 'cancelled', 'discarded', 'pending', 'retryable', 'running', 'scheduled'))")
 		},
 		work: func(workers int, ran func(n int)) (func() error, error) {
 			all := river.NewWorkers()

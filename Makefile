@@ -53,7 +53,7 @@ GENERATORS := states faults events kinds countries decorators openapi client dep
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/runsheet, static
@@ -140,6 +140,10 @@ micro: ## run the benchmarks of Go functions that match BENCH (all)
 .PHONY: bench-peers
 bench-peers: ## run durable steps beside other engines (quarter of an hour; bench/peers)
 	cd bench/peers && go test -count=1 -timeout 5m . && go run . -json peers.json
+
+.PHONY: bench-queues
+bench-queues: ## run the queue beside queue libraries, write docs/bench.md (ten minutes; bench/queues; BENCH_ARGS)
+	cd bench/queues && go test -count=1 -timeout 10m . && go run . -json queues.json -write ../../docs/bench.md $(BENCH_ARGS)
 
 .PHONY: lint
 lint: ## run the linters

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
@@ -15,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/bench/turn"
 	"github.com/runsheet/runsheet/internal/clock"
 )
 
@@ -57,13 +56,17 @@ func compare(ctx context.Context, o options, out, log io.Writer) error {
 	defer func() { _ = os.RemoveAll(tmp) }()
 	ours, theirs := filepath.Join(tmp, "app.test"), filepath.Join(tmp, "peers.test")
 	app := filepath.Join(o.product, "internal", "app")
-	if err := build(ctx, app, ours); err != nil {
+	if err := turn.Build(ctx, app, ours); err != nil {
 		return err
 	}
-	if err := build(ctx, ".", theirs); err != nil {
+	if err := turn.Build(ctx, ".", theirs); err != nil {
 		return err
 	}
-	r := report{At: clock.System{}.Now().UTC().Format(time.RFC3339), Machine: machine(), Runs: o.runs, Versions: versions(ours, theirs)}
+	linked, err := versions(ctx, o.product)
+	if err != nil {
+		return err
+	}
+	r := report{At: clock.System{}.Now().UTC().Format(time.RFC3339), Machine: turn.Machine(), Runs: o.runs, Versions: linked}
 	for round := range o.rounds {
 		for _, at := range concurrency() {
 			list := slices.DeleteFunc(contestants(), func(c contestant) bool { return !o.only.MatchString(c.Name + " / " + c.Database) })
@@ -75,7 +78,7 @@ func compare(ctx context.Context, o options, out, log io.Writer) error {
 				if c.product || c.ours {
 					binary, dir = ours, app
 				}
-				f, err := turn(ctx, binary, dir, c.pattern(at), max(at, o.runs/max(1, c.part)))
+				f, err := take(ctx, binary, dir, c.pattern(at), max(at, o.runs/max(1, c.part)))
 				if err != nil {
 					return fmt.Errorf("%s / %s, %d at once: %w", c.Name, c.Database, at, err)
 				}
@@ -84,25 +87,11 @@ func compare(ctx context.Context, o options, out, log io.Writer) error {
 			}
 		}
 		if o.json != "" { // after each round: a comparison that is stopped has its figures
-			text, err := json.MarshalIndent(&r, "", "\t")
-			if err != nil {
-				return err
-			}
-			if err := os.WriteFile(o.json, append(text, '\n'), 0o644); err != nil { // the figures are no secret
+			if err := turn.Save(o.json, &r); err != nil {
 				return err
 			}
 		}
 	}
 	r.table(out)
-	return nil
-}
-
-// build makes the test binary of the package in a folder.
-func build(ctx context.Context, dir, to string) error {
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", to, ".")
-	cmd.Dir = dir
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the benchmarks of %s: %w\n%s", dir, err, text)
-	}
 	return nil
 }

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"bufio"
-	"debug/buildinfo"
+	"context"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/runsheet/runsheet/internal/bench/turn"
 )
 
 // report is everything that was measured.
@@ -57,7 +56,7 @@ func (r *report) table(out io.Writer) {
 		if !w.product {
 			ratio = "-"
 			if rs := r.ratios(w); len(rs) > 0 {
-				ratio = fmt.Sprintf("%.2f (%.2f-%.2f)", median(rs), slices.Min(rs), slices.Max(rs))
+				ratio = turn.Spread("%.2f", rs)
 			}
 		}
 		fmt.Fprintf(out, "| %s | %s | %d | %s | %s | %s |\n", w.Database, w.Name, w.Concurrent,
@@ -88,53 +87,23 @@ func spread(turns []figures, of func(figures) float64) string {
 	for _, f := range turns {
 		list = append(list, of(f))
 	}
-	return fmt.Sprintf("%.0f (%.0f-%.0f)", median(list), slices.Min(list), slices.Max(list))
+	return turn.Spread("%.0f", list)
 }
 
-// median of a list that is not empty.
-func median(list []float64) float64 {
-	list = slices.Sorted(slices.Values(list))
-	if n := len(list); n%2 == 0 {
-		return (list[n/2-1] + list[n/2]) / 2
-	}
-	return list[len(list)/2]
-}
-
-// machine is what the figures depend on.
-func machine() string {
-	model := "unknown processor"
-	if f, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer f.Close()
-		for in := bufio.NewScanner(f); in.Scan(); {
-			if name, value, ok := strings.Cut(in.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
+// versions are those of what decides the figures.
+func versions(ctx context.Context, product string) (map[string]string, error) {
+	list, err := turn.Versions(ctx, ".", "github.com/dbos-inc/dbos-transact-golang", "github.com/cschleiden/go-workflows")
 	if err != nil {
-		kernel = []byte("unknown")
+		return nil, err
 	}
-	return fmt.Sprintf("%d cores (%s), %s %s, %s", runtime.NumCPU(), model, runtime.GOOS, strings.TrimSpace(string(kernel)), runtime.Version())
-}
-
-// versions are those of what decides the figures, as linked into the two binaries.
-func versions(ours, theirs string) map[string]string {
-	list := map[string]string{}
-	for of, path := range map[string]string{"Runsheet": ours, "the others": theirs} {
-		info, err := buildinfo.ReadFile(path)
+	for of, dir := range map[string]string{"Runsheet": product, "the others": "."} {
+		shared, err := turn.Versions(ctx, dir, "modernc.org/sqlite", "github.com/jackc/pgx/v5")
 		if err != nil {
-			continue
+			return nil, err
 		}
-		for _, d := range info.Deps {
-			switch d.Path {
-			case "modernc.org/sqlite", "github.com/jackc/pgx/v5":
-				list[d.Path+" of "+of] = d.Version
-			case "github.com/dbos-inc/dbos-transact-golang", "github.com/cschleiden/go-workflows":
-				list[d.Path] = d.Version
-			}
+		for path, version := range shared {
+			list[path+" of "+of] = version
 		}
 	}
-	return list
+	return list, nil
 }

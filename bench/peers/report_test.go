@@ -5,15 +5,15 @@ import (
 	"testing"
 )
 
-func TestParse(t *testing.T) {
+func TestRead(t *testing.T) {
 	t.Parallel()
-	got, err := parse([]byte("goos: linux\nBenchmarkRuns/sqlite/concurrent=8-2 \t 300\t 17794394 ns/op\t 434.1 cpu-us/node\t 562.0 nodes/s\t 56.20 runs/s\nPASS\n"))
-	if want := (figures{StepsPerSecond: 562, CPUMicros: 434.1}); err != nil || got != want {
-		t.Errorf("parse = %v, %v, want %v", got, err, want)
+	one := map[string]float64{"ns/op": 5, "nodes/s": 562, "cpu-us/node": 434.1, "runs/s": 56.2}
+	if got, err := read([]map[string]float64{one}); err != nil || got != (figures{StepsPerSecond: 562, CPUMicros: 434.1}) {
+		t.Errorf("read = %v, %v", got, err)
 	}
-	for _, text := range []string{"", "PASS\n", "BenchmarkA 1 5 ns/op 3 nodes/s\n", "BenchmarkA 1 5 nodes/s 3 cpu-us/node\nBenchmarkB 1 5 nodes/s 3 cpu-us/node\n"} {
-		if got, err := parse([]byte(text)); err == nil {
-			t.Errorf("parse(%q) = %v, want an error", text, got)
+	for _, lines := range [][]map[string]float64{nil, {{"ns/op": 5, "nodes/s": 3}}, {one, one}} {
+		if got, err := read(lines); err == nil {
+			t.Errorf("read(%v) = %v, want an error", lines, got)
 		}
 	}
 }

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
-	"os/exec"
-	"strconv"
-	"strings"
+
+	"github.com/runsheet/runsheet/internal/bench/turn"
 )
 
 // contestant is one engine on one database.
@@ -48,42 +45,19 @@ type figures struct {
 	CPUMicros      float64 `json:"cpu_us_per_step"` // of the process, without a database server
 }
 
-// turn runs one benchmark of a test binary in a process of its own.
-func turn(ctx context.Context, binary, dir, pattern string, runs int) (figures, error) {
-	cmd := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", pattern, "-test.benchtime", strconv.Itoa(runs)+"x", "-test.timeout", "10m")
-	cmd.Dir = dir
-	text, err := cmd.CombinedOutput()
+// take is a turn: one benchmark of a test binary in a process of its own.
+func take(ctx context.Context, binary, dir, pattern string, runs int) (figures, error) {
+	lines, err := turn.Benchmark(ctx, binary, dir, pattern, runs)
 	if err != nil {
-		return figures{}, fmt.Errorf("%w\n%s", err, text)
+		return figures{}, err
 	}
-	return parse(text)
+	return read(lines)
 }
 
-// parse reads the one line of figures in a benchmark's output.
-func parse(text []byte) (figures, error) {
-	var f figures
-	lines := 0
-	for in := bufio.NewScanner(bytes.NewReader(text)); in.Scan(); {
-		field := strings.Fields(in.Text())
-		if len(field) < 4 || !strings.HasPrefix(field[0], "Benchmark") {
-			continue
-		}
-		lines++
-		for i := 2; i+1 < len(field); i += 2 {
-			n, err := strconv.ParseFloat(field[i], 64)
-			if err != nil {
-				return f, fmt.Errorf("%q: %w", in.Text(), err)
-			}
-			switch field[i+1] {
-			case "nodes/s":
-				f.StepsPerSecond = n
-			case "cpu-us/node":
-				f.CPUMicros = n
-			}
-		}
+// read is what the one line of a turn says.
+func read(lines []map[string]float64) (figures, error) {
+	if len(lines) != 1 || lines[0]["nodes/s"] == 0 || lines[0]["cpu-us/node"] == 0 {
+		return figures{}, fmt.Errorf("no figures, or more than one line of them: %v", lines)
 	}
-	if lines != 1 || f.StepsPerSecond == 0 || f.CPUMicros == 0 {
-		return f, fmt.Errorf("no figures, or more than one line of them, in:\n%s", text)
-	}
-	return f, nil
+	return figures{StepsPerSecond: lines[0]["nodes/s"], CPUMicros: lines[0]["cpu-us/node"]}, nil
 }

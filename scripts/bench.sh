@@ -19,7 +19,7 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 [ $# -gt 0 ] || set -- --goal-sizes
-[ -z "${BENCH_FLAMES:-}" ] || set -- --profile "$dir" "$@"
+[ -z "${BENCH_FLAMES:-}" ] || { mkdir -p "$BENCH_FLAMES"; set -- --profile "$dir" "$@"; }
 
 echo "measuring on SQLite"
 bin/runsheet bench --json "$@" >"$dir/sqlite.json"

@@ -77,7 +77,7 @@ func Beat(c Clock, d time.Duration) time.Duration {
 	if d-past < beat/100 { // woken a little before the beat
 		return d
 	}
-	return d - past
+	return d - max(past, 0) // negative before 1970
 }
 
 // Pulse is Sleep of Beat.

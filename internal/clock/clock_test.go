@@ -74,7 +74,8 @@ func TestBeat(t *testing.T) {
 		woken := map[time.Duration]map[time.Duration]int{} // by period, by the part of the second
 		for _, d := range []time.Duration{time.Second, 3 * time.Second, 10 * time.Second / 3, 5 * time.Second} {
 			woken[d] = map[time.Duration]int{}
-			time.Sleep(123 * time.Millisecond) // they begin at different times
+			// They begin at different times of a second, none of which is close to a beat.
+			time.Sleep(clock.Beat(clock.System{}, 2*time.Second) + time.Duration(100+len(woken)*123)*time.Millisecond)
 			for first, n := true, 0; n < 50; n++ {
 				began := time.Now()
 				if err := clock.Pulse(t.Context(), clock.System{}, d); err != nil {

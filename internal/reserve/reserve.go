@@ -59,7 +59,8 @@ type Options struct {
 	// Bytes is the size of the file; 0 = DefaultBytes or a twentieth of the file
 	// system, whichever is less.
 	Bytes int64
-	// Later leaves it to Run to make the reserve, which takes some time.
+	// Later leaves it to Run to make the reserve, which takes some time, meanwhile the
+	// guard's other methods wait.
 	Later bool
 	// Local says that the database is on the same disk, so that giving space back
 	// helps it.

@@ -8,11 +8,16 @@ package sharedread
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/runsheet/runsheet/internal/fault"
 )
 
-// Limit is how long a read may take; its context ends then.
+// Limit is how long a read may take: its context ends then, and callers get
+// storage_unavailable.
 const Limit = 30 * time.Second
 
 // Shared reads for several callers at once. Its methods may be called concurrently. The
@@ -33,7 +38,8 @@ type turn[T any] struct {
 	err   error
 }
 
-// New shares read, of which there is never more than one at a time.
+// New shares read, of which there is never more than one at a time. Its context is no
+// caller's: it goes on for others when one goes away.
 func New[T any](read func(context.Context) (T, error)) *Shared[T] {
 	return &Shared[T]{read: read}
 }
@@ -48,8 +54,7 @@ func (s *Shared[T]) Read(ctx context.Context) (T, error) {
 	mine := s.next
 	if !s.reading {
 		s.reading = true
-		// It is for others too, who do not go away with this caller.
-		go s.serve(context.WithoutCancel(ctx))
+		go s.serve()
 	}
 	s.mu.Unlock()
 	select {
@@ -62,7 +67,7 @@ func (s *Shared[T]) Read(ctx context.Context) (T, error) {
 }
 
 // serve reads until nobody waits.
-func (s *Shared[T]) serve(ctx context.Context) {
+func (s *Shared[T]) serve() {
 	for {
 		s.mu.Lock()
 		now := s.next
@@ -72,13 +77,23 @@ func (s *Shared[T]) serve(ctx context.Context) {
 		if now == nil {
 			return
 		}
-		now.do(ctx, s.read)
+		now.do(s.read)
 	}
 }
 
-func (t *turn[T]) do(ctx context.Context, read func(context.Context) (T, error)) {
-	ctx, cancel := context.WithTimeout(ctx, Limit)
+// do reads. A read that panics is an error of those who wait for it, as it would be of a
+// request that read by itself.
+func (t *turn[T]) do(read func(context.Context) (T, error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), Limit)
 	defer cancel()
+	defer close(t.done)
+	defer func() {
+		if p := recover(); p != nil {
+			t.err = fmt.Errorf("read: panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	t.value, t.err = read(ctx)
-	close(t.done)
+	if t.err != nil && ctx.Err() != nil {
+		t.err = fault.Wrap(t.err, fault.StorageUnavailable, "the database does not answer")
+	}
 }

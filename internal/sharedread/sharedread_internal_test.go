@@ -3,9 +3,12 @@ package sharedread
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"github.com/runsheet/runsheet/internal/fault"
 )
 
 // TestRead: whoever asks gets a read that began after he asked, all that come during a
@@ -18,6 +21,9 @@ func TestRead(t *testing.T) {
 		s := New(func(ctx context.Context) (int, error) {
 			began++
 			n := began
+			if n == 6 {
+				panic("broken")
+			}
 			select {
 			case err := <-goOn:
 				return n, err
@@ -68,13 +74,16 @@ func TestRead(t *testing.T) {
 			t.Errorf("after a failed read: %+v", got)
 		}
 		f := ask(t.Context()) // the store does not answer
-		if got := <-f; !errors.Is(got.err, context.DeadlineExceeded) {
+		if got := <-f; !fault.Is(got.err, fault.StorageUnavailable) {
 			t.Errorf("a read without an end: %+v", got)
+		}
+		if got := <-ask(t.Context()); got.err == nil || !strings.Contains(got.err.Error(), "panic: broken") {
+			t.Errorf("a read that panics: %+v", got)
 		}
 		synctest.Wait()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.next != nil || s.reading || began != 5 {
+		if s.next != nil || s.reading || began != 6 {
 			t.Errorf("%d reads, next %v", began, s.next)
 		}
 	})

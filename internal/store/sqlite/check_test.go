@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -60,7 +61,7 @@ func TestOpenRefusesADamagedFile(t *testing.T) {
 	for i := 5 * 4096; i < len(b); i++ { // the first pages hold the schema
 		b[i] ^= 0xff
 	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(path, b, 0o600), os.Remove(path+".lock")); err != nil {
 		t.Fatal(err)
 	}
 	if st, err := Open(t.Context(), Options{Path: path}); err == nil {
@@ -123,7 +124,13 @@ func TestCheckedAfterACrash(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
+			if _, err := st.Jobs.List(t.Context(), store.ListJobs{Tenant: access.DefaultTenant, Sort: store.SortCreated, Limit: 1}); err == nil {
+				t.Fatalf("%s: what is damaged is read", name)
+			}
 			_ = st.Health.Close() // it is damaged
+			if m := mark(); m != "" {
+				t.Errorf("%s: a file that gave an error is marked %q", name, m)
+			}
 			continue
 		}
 		if err == nil || !strings.Contains(err.Error(), "the database is damaged") {
@@ -133,15 +140,27 @@ func TestCheckedAfterACrash(t *testing.T) {
 			t.Errorf("%s: a file that was refused is marked %q", name, m)
 		}
 	}
-	put(sound, info.ModTime(), "")
-	if err := os.WriteFile(path+"-wal", nil, 0o600); err != nil {
+}
+
+// TestClosedWithALog: a log with something in it is not in the file yet, so that nobody
+// says that the file is whole; an empty one says nothing.
+func TestClosedWithALog(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "closed.db")
+	st, err := Open(t.Context(), Options{Path: path})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if st, err = open(); err != nil {
+	if err := st.Health.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.Health.Close(); err != nil || !strings.HasPrefix(mark(), "closed ") {
-		t.Errorf("%q, %v", mark(), err)
+	for log, whole := range map[string]bool{"of a power loss": false, "": true} {
+		if err := os.WriteFile(path+"-wal", []byte(log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if m := closedMark(path); (m != "") != whole {
+			t.Errorf("with the log %q the mark is %q", log, m)
+		}
 	}
 }
 
@@ -154,7 +173,7 @@ func copies(t *testing.T, path string) (sound, damaged []byte) {
 		t.Fatal(err)
 	}
 	var page int
-	if err := errors.Join(db.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'jobs_parked'`).Scan(&page), db.Close()); err != nil {
+	if err := errors.Join(db.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'jobs_created'`).Scan(&page), db.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if sound, err = os.ReadFile(path); err != nil {

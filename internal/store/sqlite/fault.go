@@ -54,6 +54,7 @@ func (e *engine) classify(err error) error {
 	case codeFull:
 		return fault.Wrap(err, fault.StorageFull, "the disk is full")
 	case codeReadOnly, codeIOErr, codeCorrupt, codeCantOpen, codeNotADB:
+		e.suspect.Store(true)
 		return fault.Wrap(err, fault.StorageUnavailable, "the database cannot be written")
 	}
 	return err

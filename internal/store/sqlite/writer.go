@@ -22,9 +22,10 @@ const batch = 128
 type engine struct {
 	clock   clock.Clock
 	code    func(error) int
-	options Options  // with defaults
-	lock    *os.File // nil = none
-	opened  bool     // all of Open went well
+	options Options     // with defaults
+	lock    *os.File    // nil = none
+	opened  bool        // all of Open went well
+	suspect atomic.Bool // the file or its disk gave an error that is no full disk
 	writeDB *sql.DB
 	readDB  *sql.DB
 	keeper  *sql.Conn     // see keep
@@ -243,7 +244,7 @@ func (e *engine) Close() error {
 			err = errors.Join(err, e.writeDB.Close())
 		}
 		if e.lock != nil {
-			if e.opened && err == nil {
+			if e.opened && err == nil && !e.suspect.Load() {
 				markClosed(e.lock, e.options.Path)
 			}
 			err = errors.Join(err, e.lock.Close())

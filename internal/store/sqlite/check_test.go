@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -101,7 +100,7 @@ func TestCheckedAfterACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sound, damaged := copies(t, path)
+	damaged := damage(t, path)
 	put := func(b []byte, at time.Time, mark string) {
 		_, _ = os.Remove(path+"-wal"), os.Remove(path+"-shm") // of the one before
 		if err := errors.Join(os.WriteFile(path, b, 0o600), os.Chtimes(path, at, at), os.WriteFile(path+".lock", []byte(mark), 0o600)); err != nil {
@@ -164,9 +163,9 @@ func TestClosedWithALog(t *testing.T) {
 	}
 }
 
-// copies are the contents of a file, and the same but for a page that nothing reads at
-// the start: whoever checks it finds that.
-func copies(t *testing.T, path string) (sound, damaged []byte) {
+// damage is the content of a database file, but for a page that nothing reads at the
+// start: whoever checks it finds that.
+func damage(t *testing.T, path string) []byte {
 	t.Helper()
 	db, err := sql.Open("sqlite", modernDSN(path, nil, true)+"&mode=ro")
 	if err != nil {
@@ -176,10 +175,10 @@ func copies(t *testing.T, path string) (sound, damaged []byte) {
 	if err := errors.Join(db.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'jobs_created'`).Scan(&page), db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if sound, err = os.ReadFile(path); err != nil {
+	b, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	damaged = bytes.Clone(sound)
-	clear(damaged[(page-1)*4096:][:4096])
-	return sound, damaged
+	clear(b[(page-1)*4096:][:4096])
+	return b
 }

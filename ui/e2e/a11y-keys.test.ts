@@ -58,7 +58,12 @@ async function to(page: Page, wanted: RegExp, key = "Tab"): Promise<void> {
     const at = await focused(page);
     if (wanted.test(at)) return;
     way.push(at);
+    await page.evaluate(() => {
+      (window as unknown as { was: Element | null }).was = document.activeElement;
+    });
     await page.keyboard.press(key);
+    // A list moves the focus when it has drawn, and the next press must find it there.
+    await page.waitForFunction(() => document.activeElement !== (window as unknown as { was: Element | null }).was, undefined, { timeout: 2000 }).catch(() => undefined);
   }
   throw new Error(`${key} does not lead to ${String(wanted)}: ${way.join(" | ")}`);
 }

@@ -7053,7 +7053,7 @@ export interface components {
             tokens: components["schemas"]["Tokens"];
             /**
              * Format: int64
-             * @description how long such runs take: the median of the latest that ended well; null while unknown
+             * @description how long such runs take: the median of the latest that ended well, of its template, else of its job type if those took about as long; null while unknown
              */
             typical_ms: number | null;
         };

@@ -384,9 +384,9 @@ func startGroup(ctx context.Context, tx Tx, groupID string, now time.Time) (star
 			return false, err
 		}
 		if !done {
-			// A person changes it at this moment; on PostgreSQL the update has waited
-			// for that and sees the new row now.
-			return false, fault.Newf(fault.StorageBusy, "job %s changes at this moment", j.ID)
+			// A person changed it at this moment; on PostgreSQL the update has waited
+			// for that.
+			return false, meanwhile(j.ID)
 		}
 		moved.WriteString(text)
 	}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/store"
@@ -44,6 +46,16 @@ type Tx interface {
 	Flush(ctx context.Context) error
 	// Hint is sent to watchers if, and after, the transaction commits.
 	Hint(h store.Hint)
+}
+
+// ErrMeanwhile is in an error of a function given to Write that saw rows change between
+// two of its statements: run again, the function may succeed, and Write does so a few
+// times before it returns the error.
+var ErrMeanwhile = errors.New("rows changed between two statements")
+
+// meanwhile is ErrMeanwhile in words for the caller.
+func meanwhile(jobID string) error {
+	return fault.Wrap(ErrMeanwhile, fault.StorageBusy, "job "+jobID+" changes at this moment")
 }
 
 // Rows are the rows of a query, as those of database/sql.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/workflow"
@@ -152,7 +151,7 @@ func (s workflowRuns) stopOldest(ctx context.Context, tx Tx, all []turn, p store
 			return err
 		}
 		if done, err := change(ctx, tx, c); err != nil || !done { // its row is locked
-			return errOr(err, fault.Newf(fault.StorageBusy, "job %s changes at this moment", t.job))
+			return errOr(err, meanwhile(t.job))
 		}
 		if err := dropCheckpoint(ctx, tx, c.After); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/store/portable"
 )
 
 // SQLSTATE codes, from https://www.postgresql.org/docs/current/errcodes-appendix.html.
@@ -41,6 +42,8 @@ func classify(ctx context.Context, err error) (verdict error, again bool) {
 		pg     *pgconn.PgError
 	)
 	switch {
+	case errors.Is(err, portable.ErrMeanwhile):
+		return err, true
 	case errors.As(err, &f), errors.As(err, &replay):
 		return err, false
 	case errors.As(err, &where):

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/store"
@@ -68,6 +71,62 @@ func TestMembersAreCancelledWhileTheGroupStarts(t *testing.T) {
 				t.Errorf("%d started, the group is %s with %d cancelled", len(got.Started), after.State, after.Cancelled)
 			}
 		})
+	}
+}
+
+// TestAMemberChangesUnderTheStart: a change that is committed after a claim has read a
+// group's members, and before it writes them, does not make the claim fail: it starts
+// again.
+func TestAMemberChangesUnderTheStart(t *testing.T) {
+	t.Parallel()
+	s, url := newStoreAt(t)
+	now := time.Now()
+	if err := s.Leases.Register(t.Context(), store.Instance{ID: "a", HostID: "h"}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	g := job.Group{ID: id.New(id.Group, now), Tenant: "default", Name: "g", Mode: job.Parallel, MaxParallel: 1, OnFailure: job.FailureContinue, CreatedAt: now}
+	j := job.Job{
+		ID: id.New(id.Job, now), Tenant: "default", Name: "j", Type: "command", Params: []byte(`{}`), Priority: 5,
+		OnCrash: job.CrashFail, Trigger: job.TriggerGroup, CreatedAt: now, QueuedAt: now,
+	}
+	if _, err := s.Groups.Create(t.Context(), store.AddGroup{Group: g, Jobs: []job.Job{j}, Priority: 5}); err != nil {
+		t.Fatal(err)
+	}
+	conns, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conns.Close)
+	edit, err := conns.Begin(t.Context())
+	if err == nil {
+		_, err = edit.Exec(t.Context(), `UPDATE jobs SET version = version + 1 WHERE job_id = $1`, j.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed := make(chan error, 1)
+	var got store.Claims
+	decided := 0
+	go func() {
+		var err error
+		got, err = s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Room: 1, Decide: func(s job.Snapshot) job.Decision {
+			decided++
+			return claim.Decide(s)
+		}})
+		claimed <- err
+	}()
+	for waits := 0; waits == 0; {
+		err := conns.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%jobs%'`).Scan(&waits)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := edit.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-claimed; err != nil || len(got.Started) != 1 || decided != 2 {
+		t.Errorf("%d started after %d decisions, %v", len(got.Started), decided, err)
 	}
 }
 

@@ -18,18 +18,30 @@ func newStores(t *testing.T, n int) []store.Store {
 	url := testsvc.Postgres(t)
 	var out []store.Store
 	for range n {
-		s, err := Open(t.Context(), Options{URL: url, AllowUnsafe: true, MaxConns: 4})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := s.Health.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		out = append(out, s)
+		out = append(out, openAt(t, url))
 	}
 	return out
+}
+
+// newStoreAt is a store, and where its database is.
+func newStoreAt(t *testing.T) (s store.Store, url string) {
+	t.Helper()
+	url = testsvc.Postgres(t)
+	return openAt(t, url), url
+}
+
+func openAt(t *testing.T, url string) store.Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{URL: url, AllowUnsafe: true, MaxConns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Health.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 func addJob(t *testing.T, s store.Store, p *store.Place) store.Added {

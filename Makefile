@@ -49,7 +49,7 @@ BENCH ?= .
 UNWATCHED := modernc.org/... golang.org/x/crypto/... github.com/pressly/goose/... github.com/danielgtaylor/huma/... \
 	regexp/... compress/... unicode/...
 # In this order: the client is made from the OpenAPI document, and deps comes last.
-GENERATORS := states faults events kinds countries decorators openapi client deps
+GENERATORS := states faults events kinds countries decorators schema openapi client deps
 
 .PHONY: help
 help: ## list the targets
@@ -154,7 +154,7 @@ fmt: ## format the sources
 	@"$$(scripts/tool.sh golangci-lint)" fmt ./...
 
 .PHONY: generate
-generate: ## write the generated files: state documents, enums, errors.md, deps.txt
+generate: ## write the generated files: state documents, enums, errors.md, schema, deps.txt
 	@for g in $(GENERATORS); do [ ! -d internal/gen/$$g ] || go run ./internal/gen/$$g; done
 
 .PHONY: cross

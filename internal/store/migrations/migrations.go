@@ -79,6 +79,11 @@ func UpTo(ctx context.Context, db *sql.DB, e Engine, version int64) error {
 		version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL)`); err != nil {
 		return fmt.Errorf("create checksum table: %w", err)
 	}
+	if version == 0 {
+		if made, err := fresh(ctx, db, e, p, dir); err != nil || made {
+			return err
+		}
+	}
 	if err := refuseNewer(ctx, p); err != nil {
 		return err
 	}
@@ -93,14 +98,25 @@ func UpTo(ctx context.Context, db *sql.DB, e Engine, version int64) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	for _, r := range results {
-		sum, err := checksum(dir, r.Source.Path)
-		if err != nil {
+		if err := note(ctx, db, dir, r.Source); err != nil {
 			return err
 		}
-		if _, err := db.ExecContext(ctx, `INSERT INTO schema_checksums (version, name, sha256) VALUES ($1, $2, $3)
-			ON CONFLICT (version) DO NOTHING`, r.Source.Version, r.Source.Path, sum); err != nil {
-			return fmt.Errorf("record checksum: %w", err)
-		}
+	}
+	return nil
+}
+
+// note records the checksum of a migration that ran.
+func note(ctx context.Context, db interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}, dir fs.FS, s *goose.Source,
+) error {
+	sum, err := checksum(dir, s.Path)
+	if err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, `INSERT INTO schema_checksums (version, name, sha256) VALUES ($1, $2, $3)
+		ON CONFLICT (version) DO NOTHING`, s.Version, s.Path, sum); err != nil {
+		return fmt.Errorf("record checksum: %w", err)
 	}
 	return nil
 }
@@ -110,15 +126,18 @@ func provider(db *sql.DB, e Engine) (*goose.Provider, fs.FS, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	dialect := goose.DialectSQLite3
-	if e == Postgres {
-		dialect = goose.DialectPostgres
-	}
-	p, err := goose.NewProvider(dialect, db, whole{dir}, goose.WithSlog(slog.New(slog.DiscardHandler)))
+	p, err := goose.NewProvider(dialect(e), db, whole{dir}, goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read migrations: %w", err)
 	}
 	return p, dir, nil
+}
+
+func dialect(e Engine) goose.Dialect {
+	if e == Postgres {
+		return goose.DialectPostgres
+	}
+	return goose.DialectSQLite3
 }
 
 func refuseNewer(ctx context.Context, p *goose.Provider) error {
@@ -139,27 +158,49 @@ func verify(ctx context.Context, db *sql.DB, p *goose.Provider, dir fs.FS) error
 	if err != nil {
 		return fmt.Errorf("read schema version: %w", err)
 	}
+	recorded, err := checksums(ctx, db)
+	if err != nil {
+		return fmt.Errorf("read checksums: %w", err)
+	}
 	for _, src := range p.ListSources() {
 		if src.Version > have {
+			continue
+		}
+		got, found := recorded[src.Version]
+		if !found {
+			if err := note(ctx, db, dir, src); err != nil {
+				return err
+			}
 			continue
 		}
 		sum, err := checksum(dir, src.Path)
 		if err != nil {
 			return err
 		}
-		if _, err := db.ExecContext(ctx, `INSERT INTO schema_checksums (version, name, sha256) VALUES ($1, $2, $3)
-			ON CONFLICT (version) DO NOTHING`, src.Version, src.Path, sum); err != nil {
-			return fmt.Errorf("record checksum: %w", err)
-		}
-		var got string
-		if err := db.QueryRowContext(ctx, `SELECT sha256 FROM schema_checksums WHERE version = $1`, src.Version).Scan(&got); err != nil {
-			return fmt.Errorf("read checksum: %w", err)
-		}
 		if got != sum {
 			return fmt.Errorf("migration %s differs from the one that made this database: this build does not fit the data", src.Path)
 		}
 	}
 	return nil
+}
+
+// checksums are those that are recorded, by the versions of migrations.
+func checksums(ctx context.Context, db *sql.DB) (map[int64]string, error) {
+	rows, err := db.QueryContext(ctx, `SELECT version, sha256 FROM schema_checksums`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // a failed close shows in rows.Err
+	out := map[int64]string{}
+	for rows.Next() {
+		var version int64
+		var sum string
+		if err := rows.Scan(&version, &sum); err != nil {
+			return nil, err
+		}
+		out[version] = sum
+	}
+	return out, rows.Err()
 }
 
 func checksum(dir fs.FS, path string) (string, error) {

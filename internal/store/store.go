@@ -90,7 +90,9 @@ type Jobs interface {
 	// each with a new run and its locks, under one serialised transaction per
 	// installation. It returns stale_lease when the instance's lease is gone.
 	// What is over by then (delays, start deadlines, locks from outside) is ended
-	// first, in transactions of its own.
+	// first, in transactions of its own. Where one process has the database for itself,
+	// a claim that found nothing is not repeated before something has changed; a lease
+	// that ends meanwhile is then not noticed here.
 	Claim(ctx context.Context, p ClaimJobs) (Claims, error)
 	// Running returns the running attempts of an instance, oldest claim first. It
 	// tells what a Claim did whose outcome was unknown.
@@ -399,7 +401,8 @@ type ClaimJobs struct {
 	Instance string
 	Now      time.Time // zero = the authority's clock
 	Room     int       // attempts that this instance takes at most
-	// Decide is the pure claim decision. It may be called more than once.
+	// Decide is the pure claim decision. It may be called more than once, and is not
+	// called while nothing waits.
 	Decide func(job.Snapshot) job.Decision
 }
 

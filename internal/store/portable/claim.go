@@ -25,19 +25,24 @@ import (
 const housekeeping = 50
 
 func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
-	for {
-		out, again, err := s.claim(ctx, p)
-		if err != nil || !again {
-			return out, err
+	var out store.Claims
+	err := s.work.unless(s, func() (found bool, err error) {
+		for again := true; again; {
+			if out, again, found, err = s.claim(ctx, p); err != nil {
+				return true, err
+			}
 		}
-	}
+		return found, nil
+	})
+	return out, err
 }
 
 // claim is one transaction. When it found something to tidy up, that is all it
-// does, and it must be called again.
-func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, again bool, err error) {
+// does, and it must be called again. It tells whether there is anything to start, now or
+// at any time.
+func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, again, found bool, err error) {
 	err = s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		out, again = store.Claims{}, false
+		out, again, found = store.Claims{}, false, true
 		if err := s.LockQueue(ctx, tx); err != nil {
 			return err
 		}
@@ -73,6 +78,7 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		}
 		var d job.Decision
 		if err := s.with(ctx, tx, func(x *order.Index) error {
+			found = x.Jobs() > 0 || len(snap.Direct) > 0 || !next.IsZero()
 			h := &heads{ctx: ctx, tx: tx, index: x, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
 			snap.Heads = h
 			d = p.Decide(snap)
@@ -98,9 +104,9 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		return nil
 	})
 	if err != nil {
-		return store.Claims{}, false, err
+		return store.Claims{}, false, true, err
 	}
-	return out, again, nil
+	return out, again, found, nil
 }
 
 // tidy ends what is over at now: delays, start deadlines, locks from outside. It
@@ -450,9 +456,15 @@ func running(ctx context.Context, tx Tx, cond string, args ...any) ([]store.Clai
 }
 
 func (s jobs) Situation(ctx context.Context, js []job.Job) (store.Situation, error) {
+	if out, ok := s.remembered(js); ok {
+		now, err := s.Now(ctx, nil, time.Time{}) // only an engine that asks nobody remembers
+		out.Snapshot.Now = now
+		return out, err
+	}
 	var out store.Situation
+	at, sole := s.Commits()
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
-		out = store.Situation{Positions: map[string]int{}}
+		out = store.Situation{}
 		now, err := s.Now(ctx, tx, time.Time{})
 		if err != nil {
 			return err
@@ -464,14 +476,13 @@ func (s jobs) Situation(ctx context.Context, js []job.Job) (store.Situation, err
 			return err
 		}
 		return s.with(ctx, tx, func(x *order.Index) error {
-			for _, j := range js {
-				if j.State == job.Queued && j.Parked == "" && j.Rank != "" {
-					out.Positions[j.ID] = x.Position(j.Rank.Place())
-				}
-			}
+			out.Positions = positions(x, js)
 			return nil
 		})
 	})
+	if err == nil && sole {
+		s.remember(at, out)
+	}
 	return out, err
 }
 

@@ -92,6 +92,16 @@ func ofEnded(table string) string {
 
 func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 	var out []store.Leftover
+	err := s.leftovers.unless(s, func() (bool, error) {
+		var err error
+		out, err = s.readLeftovers(ctx)
+		return len(out) > 0, err
+	})
+	return out, err
+}
+
+func (s leases) readLeftovers(ctx context.Context) ([]store.Leftover, error) {
+	var out []store.Leftover
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		out = nil
 		left, err := running(ctx, tx, ofEnded("jobs"))

@@ -69,13 +69,21 @@ func note(ctx context.Context, tx Tx, e event.Event, s webhook.Subject) error {
 
 func (s outbox) Notes(ctx context.Context, limit int) ([]webhook.Note, error) {
 	var out []webhook.Note
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
+	err := s.notes.unless(s, func() (bool, error) {
+		err := s.readNotes(ctx, limit, &out)
+		return len(out) > 0, err
+	})
+	return out, err
+}
+
+func (s outbox) readNotes(ctx context.Context, limit int, out *[]webhook.Note) error {
+	return s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		rows, err := tx.Query(ctx, `SELECT note_id, tenant, type, at_ms, job_id, run_id, template_id, data, subject FROM webhook_outbox
 			ORDER BY note_id LIMIT $1`, limit)
 		if err != nil {
 			return fmt.Errorf("read notes: %w", err)
 		}
-		out, err = collect(rows, func(r Rows) (webhook.Note, error) {
+		*out, err = collect(rows, func(r Rows) (webhook.Note, error) {
 			var n webhook.Note
 			var at int64
 			var data, subject string
@@ -89,9 +97,8 @@ func (s outbox) Notes(ctx context.Context, limit int) ([]webhook.Note, error) {
 		if err != nil {
 			return err
 		}
-		return subscribers(ctx, tx, out)
+		return subscribers(ctx, tx, *out)
 	})
-	return out, err
 }
 
 // subscribers fills in who wants the types of notes.

@@ -10,6 +10,7 @@ import (
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/rank"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 // Mark is how far an index of places has followed the log of events.
@@ -158,4 +159,91 @@ func ScanSpot(scan func(...any) error) (order.Spot, error) {
 	var active, ready bool
 	err := scan(&r, &class, &active, &ready)
 	return spotOf(r, class, active, ready), err
+}
+
+// absence remembers that something was looked for and not there. It is so until
+// something is committed, so that to look again and again costs nothing.
+type absence struct {
+	mu sync.Mutex
+	at uint64 // the count of commits before the look, plus one; 0 = none
+}
+
+// unless calls look, unless it is known that it would find nothing. look may not depend
+// on the time, and tells whether it has found something.
+func (a *absence) unless(e Engine, look func() (found bool, err error)) error {
+	at, sole := e.Commits()
+	if !sole {
+		_, err := look()
+		return err
+	}
+	a.mu.Lock()
+	still := a.at == at+1
+	a.mu.Unlock()
+	if still {
+		return nil
+	}
+	found, err := look()
+	if found || err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at = at + 1
+	return nil
+}
+
+// lastScene is what Situation has found, without the places.
+type lastScene struct {
+	mu  sync.Mutex
+	at  uint64 // the count of commits before it was read, plus one; 0 = none
+	out store.Situation
+}
+
+// remembered is the last Situation if nothing was committed since.
+func (d *db) remembered(js []job.Job) (out store.Situation, ok bool) {
+	at, sole := d.Commits()
+	if !sole {
+		return out, false
+	}
+	d.scene.mu.Lock()
+	out, ok = d.scene.out, d.scene.at == at+1
+	d.scene.mu.Unlock()
+	if !ok {
+		return out, false
+	}
+	p := d.places
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// After a batch that failed at the disk, the index is that of what was not committed.
+	if !p.loaded || p.era != d.Era() {
+		return out, false
+	}
+	out.Positions = positions(p.index, js)
+	return out, true
+}
+
+// remember keeps what Situation has found when at had been committed, unless it depends
+// on the time. The index has followed to at, or beyond.
+func (d *db) remember(at uint64, out store.Situation) {
+	s := out.Snapshot
+	if len(s.Budgets) > 0 || len(s.Direct) > 0 || len(s.Held) > 0 {
+		return
+	}
+	out.Positions = nil
+	d.scene.mu.Lock()
+	defer d.scene.mu.Unlock()
+	if d.scene.at <= at {
+		d.scene.at, d.scene.out = at+1, out
+	}
+}
+
+// positions are the places in the order of those jobs that have one.
+func positions(x *order.Index, js []job.Job) map[string]int {
+	out := make(map[string]int, len(js))
+	for _, j := range js {
+		if j.State == job.Queued && j.Parked == "" && j.Rank != "" {
+			out[j.ID] = x.Position(j.Rank.Place())
+		}
+	}
+	return out
 }

@@ -100,6 +100,10 @@ type Engine interface {
 
 // Saving are what saves round trips.
 type Saving interface {
+	// Commits counts the transactions that may have changed something, if only this
+	// process can change the database (sole). What a transaction found that began after
+	// the count was read holds as long as the count stays the same.
+	Commits() (n uint64, sole bool)
 	// NowLater is Hot.Now whose outcome is there after the next statement or Tx.Flush.
 	NowLater(ctx context.Context, tx Tx, given time.Time, now *time.Time) error
 	// ForUpdate is what follows a query whose rows must not change until the transaction
@@ -173,6 +177,9 @@ func New(e Engine) store.Store {
 type db struct {
 	Engine
 	places *places
+	scene  lastScene
+	// What was looked for and not there.
+	work, notes, deliveries, leftovers absence
 }
 
 type health struct{ *db }

@@ -213,6 +213,17 @@ func (e *engine) MovedSince(ctx context.Context, tx portable.Tx, m portable.Mark
 	return moved, next, next.Seq != last, rows.Err()
 }
 
+// Commits counts batches that may have changed something, also those whose commit
+// failed: the file is locked, so no other process writes.
+func (e *engine) Commits() (n uint64, sole bool) {
+	select {
+	case <-e.stop:
+		return 0, false // whoever asks shall hear that it is closed
+	default:
+		return e.commits.Load(), true
+	}
+}
+
 // Era counts the batches that failed at the disk: requests in them saw what
 // others in them had written.
 func (e *engine) Era() int64 { return e.era.Load() }

@@ -19,6 +19,8 @@ type session struct {
 	stmts map[string]*sql.Stmt
 	most  int // of stmts, 0 = maxStatements
 	hints []store.Hint
+	// wrote is set by statements that may have changed something.
+	wrote bool
 	// broken means that the connection must not be used any more.
 	broken bool
 	cause  error
@@ -90,7 +92,9 @@ func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, e
 	if err != nil {
 		return 0, err
 	}
-	return res.RowsAffected()
+	n, err := res.RowsAffected()
+	s.wrote = s.wrote || n != 0 || err != nil
+	return n, err
 }
 
 // Query implements portable.Tx.
@@ -99,6 +103,7 @@ func (s *session) Query(ctx context.Context, query string, args ...any) (portabl
 	if err != nil {
 		return nil, err
 	}
+	s.wrote = s.wrote || !reads(query)
 	return st.QueryContext(ctx, args...) //nolint:rowserrcheck // the caller does
 }
 
@@ -109,7 +114,13 @@ func (s *session) Row(ctx context.Context, query string, args ...any) portable.R
 		// QueryRow reports the same error again when it is scanned.
 		return s.conn.QueryRowContext(ctx, query, args...)
 	}
+	s.wrote = s.wrote || !reads(query)
 	return st.QueryRowContext(ctx, args...)
+}
+
+// reads says that a query is none that changes something and returns what it changed.
+func reads(query string) bool {
+	return strings.HasPrefix(strings.TrimSpace(query), "SELECT") || !strings.Contains(query, "RETURNING")
 }
 
 // Later implements portable.Tx: there is no round trip to save.

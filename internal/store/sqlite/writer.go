@@ -33,7 +33,8 @@ type engine struct {
 	readers chan *session // those that are free
 	wal     string        // path of the log, "" = none to watch
 	onBatch func(requests int)
-	era     atomic.Int64 // see Era
+	era     atomic.Int64  // see Era
+	commits atomic.Uint64 // see Commits
 	*portable.Watchers
 
 	requests chan *request
@@ -156,7 +157,7 @@ func (e *engine) commit(w *session, group []*request) {
 		answer(group, e.classify(err))
 		return
 	}
-	w.hints = w.hints[:0]
+	w.hints, w.wrote = w.hints[:0], false
 	for _, r := range group {
 		mark := len(w.hints)
 		if r.err = e.one(ctx, w, r); r.err != nil {
@@ -176,10 +177,14 @@ func (e *engine) commit(w *session, group []*request) {
 		// repeat a sync that failed.
 		err := e.classify(w.cause)
 		e.era.Add(1)
+		e.commits.Add(1)
 		_ = w.run(ctx, "ROLLBACK") // may fail: the connection goes anyway
 		w.discard()
 		answer(group, err)
 		return
+	}
+	if w.wrote {
+		e.commits.Add(1) // after the commit, so that whoever reads it sees that, and before the answers
 	}
 	hints := append([]store.Hint(nil), w.hints...)
 	for _, r := range group {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -222,7 +223,13 @@ func queueLimits(t *testing.T, s store.Store) {
 	}
 }
 
-func loadedChecks() []check { return []check{{"Queue/NotesLoadedModels", loadedModels}} }
+func loadedChecks() []check {
+	return []check{
+		{"Queue/NotesLoadedModels", loadedModels},
+		{"Queue/ClaimsFindWhatComes", claimsAfterNothing},
+		{"Queue/PlacesAreThoseOfNow", placesAfterNothing},
+	}
+}
 
 // loadedModels: what is started, and what the servers say, is what the next claim
 // takes for loaded; what something holds is loaded whatever the servers say.
@@ -247,11 +254,82 @@ func loadedModels(t *testing.T, s store.Store) {
 	}
 	set("model:a", "model:b")
 	same(t, "told", []string{"model:a", "model:b"}, seen())
-	add(t, s, newJob(locks("gpu:0", "model:c")))
+	add(t, s, newJob(locks("gpu:0", "model:c")), newJob(locks("gpu:0"))) // the second waits: there is something to decide
 	claimOne(t, s)
 	same(t, "started", []string{"model:c"}, seen())
 	set()
 	same(t, "held", []string{"model:c"}, seen())
 	set("model:b")
 	same(t, "held and told", []string{"model:b", "model:c"}, seen())
+}
+
+// claimsAfterNothing: however often nothing was found, what comes then is.
+func claimsAfterNothing(t *testing.T, s store.Store) {
+	pool(t, s, 2)
+	for range 3 {
+		for range 3 {
+			if got := claim(t, s, 2); len(got) != 0 {
+				t.Fatalf("%d started and nothing waits", len(got))
+			}
+		}
+		add(t, s, newJob())
+		cs := claim(t, s, 2)
+		if len(cs) != 1 {
+			t.Fatalf("%d started", len(cs))
+		}
+		if got := claim(t, s, 2); len(got) != 0 {
+			t.Fatalf("%d started twice", len(got))
+		}
+		succeed(t, s, cs[0])
+	}
+}
+
+// placesAfterNothing: what a situation says is never older than the question, also when
+// nothing had changed between earlier questions.
+func placesAfterNothing(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	var all []job.Job // in the order in which they should start
+	check := func() {
+		t.Helper()
+		for range 3 { // the second and third may be answered from memory
+			var js []job.Job
+			for _, j := range all {
+				js = append(js, read(t, s, j.ID))
+			}
+			sit, err := s.Jobs.Situation(t.Context(), js)
+			if err != nil || sit.Snapshot.Now.IsZero() {
+				t.Fatalf("it is %s, %v", sit.Snapshot.Now, err)
+			}
+			for i, j := range js {
+				if got := sit.Positions[j.ID]; got != i {
+					t.Errorf("job %s is at %d, want %d", j.ID, got, i)
+				}
+			}
+		}
+	}
+	all = add(t, s, newJob())
+	check()
+	all = append(all, add(t, s, newJob())...)
+	check()
+	place(t, s, &store.Place{Bottom: true}, all[0].ID)
+	slices.Reverse(all)
+	check()
+	cs := claim(t, s, 1)
+	if len(cs) != 1 {
+		t.Fatalf("%d started", len(cs))
+	}
+	sit, err := s.Jobs.Situation(t.Context(), nil)
+	if err != nil || len(sit.Snapshot.Running) != 1 {
+		t.Errorf("%d run, %v", len(sit.Snapshot.Running), err)
+	}
+	succeed(t, s, cs[0])
+	if sit, err = s.Jobs.Situation(t.Context(), nil); err != nil || len(sit.Snapshot.Running) != 0 {
+		t.Errorf("%d run after the end, %v", len(sit.Snapshot.Running), err)
+	}
+	if err := s.Health.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Jobs.Situation(t.Context(), nil); err == nil {
+		t.Error("a closed store knows what runs")
+	}
 }

@@ -311,7 +311,7 @@ func (e *Engine) kick() {
 // listen turns hints into wake-ups and cancels. Because hints may be lost, it
 // also looks by itself every pollEvery, however many hints arrive.
 func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
-	t := e.o.Clock.NewTimer(pollEvery)
+	t := e.o.Clock.NewTimer(clock.Beat(e.o.Clock, pollEvery))
 	defer func() { t.Stop() }()
 	soon := false // t is set to soonEnough
 	for {
@@ -335,7 +335,7 @@ func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 			}
 		case <-t.C():
 			e.lookForCancel(ctx, "")
-			t, soon = e.o.Clock.NewTimer(pollEvery), false
+			t, soon = e.o.Clock.NewTimer(clock.Beat(e.o.Clock, pollEvery)), false
 		}
 	}
 }

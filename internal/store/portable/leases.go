@@ -57,6 +57,7 @@ func (s leases) Extend(ctx context.Context, instanceID string, now time.Time, tt
 		if n == 0 {
 			return fault.Newf(fault.StaleLease, "instance %s has no living lease", instanceID)
 		}
+		tx.Aside()
 		return nil
 	})
 }

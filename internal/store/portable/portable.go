@@ -46,6 +46,9 @@ type Tx interface {
 	Flush(ctx context.Context) error
 	// Hint is sent to watchers if, and after, the transaction commits.
 	Hint(h store.Hint)
+	// Aside says that what the transaction changes makes nothing to do for anybody, so
+	// that Engine.Commits need not count it.
+	Aside()
 }
 
 // ErrMeanwhile is in an error of a function given to Write that saw rows change between

@@ -183,6 +183,9 @@ func (s *session) Row(ctx context.Context, query string, args ...any) portable.R
 // Hint implements portable.Tx.
 func (s *session) Hint(h store.Hint) { s.hints = append(s.hints, h) }
 
+// Aside implements portable.Tx: nothing is counted.
+func (s *session) Aside() {}
+
 // commit sends what is left with the commit. An answer that is missing leaves open
 // whether it happened, whichever statement it is missing of.
 func (s *session) commit() error {

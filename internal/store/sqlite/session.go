@@ -21,6 +21,8 @@ type session struct {
 	hints []store.Hint
 	// wrote is set by statements that may have changed something.
 	wrote bool
+	// aside is set by a request whose changes do not count.
+	aside bool
 	// broken means that the connection must not be used any more.
 	broken bool
 	cause  error
@@ -147,6 +149,9 @@ func (s *session) Flush(context.Context) error { return nil }
 
 // Hint implements portable.Tx.
 func (s *session) Hint(h store.Hint) { s.hints = append(s.hints, h) }
+
+// Aside implements portable.Tx.
+func (s *session) Aside() { s.aside = true }
 
 func (s *session) failed(err error) { s.broken, s.cause = true, err }
 

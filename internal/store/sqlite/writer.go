@@ -159,9 +159,13 @@ func (e *engine) commit(w *session, group []*request) {
 	}
 	w.hints, w.wrote = w.hints[:0], false
 	for _, r := range group {
-		mark := len(w.hints)
+		mark, wrote := len(w.hints), w.wrote
+		w.aside = false
 		if r.err = e.one(ctx, w, r); r.err != nil {
 			w.hints = w.hints[:mark]
+		}
+		if w.aside {
+			w.wrote = wrote
 		}
 		if w.broken {
 			break

@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
@@ -238,4 +240,65 @@ func TestAReaderSeesOneState(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+}
+
+// TestIdleLooksCostNothing: what looked for work and found none does not ask the database
+// again before something has changed, which the renewal of a lease is not.
+func TestIdleLooksCostNothing(t *testing.T) {
+	t.Parallel()
+	var batches atomic.Int64
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "runsheet.db"), OnBatch: func(int) { batches.Add(1) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Health.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.Leases.Register(t.Context(), store.Instance{ID: "a", HostID: "h"}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	look := func() (started int) {
+		t.Helper()
+		got, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Room: 1, Decide: claim.Decide})
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken, err := s.Outbox.Take(t.Context(), store.TakeDeliveries{Limit: 1, Lease: time.Minute})
+		if err != nil || taken.Now.IsZero() {
+			t.Fatal(taken.Now, err)
+		}
+		return len(got.Started)
+	}
+	// A batch is told after its answers.
+	total := func() int64 {
+		for n := batches.Load(); ; n = batches.Load() {
+			if time.Sleep(10 * time.Millisecond); n == batches.Load() {
+				return n
+			}
+		}
+	}
+	look()
+	before := total()
+	for range 5 {
+		look()
+	}
+	if n := total() - before; n != 0 {
+		t.Errorf("5 looks at nothing took %d transactions", n)
+	}
+	if err := s.Leases.Extend(t.Context(), "a", time.Time{}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	before = total()
+	look()
+	if n := total() - before; n != 0 {
+		t.Errorf("after a renewal, a look at nothing took %d transactions", n)
+	}
+	if err := addOne(t, s, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := look(); n != 1 {
+		t.Errorf("%d started", n)
+	}
 }

@@ -46,8 +46,8 @@ ring 1 domain: bench/report order job claim run schedule calendar timetable cron
 ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc testsvc/gguf testsvc/pg bench/turn
 ring 2 ports: blob blob/s3 blob/blobtest archive
-ring 2 ports: certificate certificate/certificatetest reserve sharedread
-	store/portable -> store
+ring 2 ports: certificate certificate/certificatetest reserve sharedread together
+	store/portable -> store together
 	store/sqlite store/postgres -> store store/portable store/migrations store/dump
 	store/dump -> store/migrations
 	store/sqlite blob runlog -> filelock

@@ -2,20 +2,17 @@ package queue
 
 import (
 	"context"
-	"sync"
+	"slices"
 
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/together"
 )
 
 // ends writes the ends of attempts. Those that come while others are being written are
-// written together, in one transaction: no end waits for more to come, and the busier the
-// server is, the more ends share a commit.
+// written together, in one transaction.
 type ends struct {
 	write func(context.Context, []store.Finish) []error
-
-	mu      sync.Mutex
-	waiting []*pendingEnd
-	writers int
+	group *together.Group[pendingEnd, error]
 }
 
 const (
@@ -28,9 +25,14 @@ const (
 
 // pendingEnd is an end that its attempt waits for.
 type pendingEnd struct {
-	ctx  context.Context
-	end  store.Finish
-	done chan error
+	ctx context.Context //nolint:containedctx // of its attempt
+	end store.Finish
+}
+
+func newEnds(write func(context.Context, []store.Finish) []error) *ends {
+	w := &ends{write: write}
+	w.group = together.New(w.work, endWriters, maxEnds)
+	return w
 }
 
 // finish writes the end of an attempt and returns when its outcome is known.
@@ -38,43 +40,23 @@ func (w *ends) finish(ctx context.Context, f store.Finish) error {
 	if f.Job.After.GroupID != "" { // it ends alone, see store.Jobs
 		return w.write(ctx, []store.Finish{f})[0]
 	}
-	p := &pendingEnd{ctx: ctx, end: f, done: make(chan error, 1)}
-	w.mu.Lock()
-	w.waiting = append(w.waiting, p)
-	lead := w.writers < endWriters
-	if lead {
-		w.writers++
-	}
-	w.mu.Unlock()
-	if lead {
-		go w.work()
-	}
-	return <-p.done
+	return w.group.Do(pendingEnd{ctx, f})
 }
 
-// work writes what waits until nothing does.
-func (w *ends) work() {
-	for {
-		w.mu.Lock()
-		n := 0
-		for n < min(len(w.waiting), maxEnds) && w.waiting[n].ctx == w.waiting[0].ctx {
-			n++
+// work writes ends. Those with one context, which nearly all have, share a transaction.
+func (w *ends) work(list []pendingEnd) []error {
+	var out []error
+	for len(list) > 0 {
+		n := slices.IndexFunc(list, func(p pendingEnd) bool { return p.ctx != list[0].ctx })
+		if n < 0 {
+			n = len(list)
 		}
-		if n == 0 {
-			w.writers--
-			w.mu.Unlock()
-			return
+		part := make([]store.Finish, n)
+		for i, p := range list[:n] {
+			part[i] = p.end
 		}
-		batch := w.waiting[:n:n]
-		w.waiting = w.waiting[n:]
-		w.mu.Unlock()
-		list := make([]store.Finish, n)
-		for i, p := range batch {
-			list[i] = p.end
-		}
-		for i, err := range w.write(batch[0].ctx, list) {
-			batch[i].done <- err
-		}
-		clear(batch) // each may have a megabyte of params
+		out = append(out, w.write(list[0].ctx, part)...)
+		list = list[n:]
 	}
+	return out
 }

@@ -130,7 +130,7 @@ type Engine struct {
 	// interrupted is by tenant.
 	interrupted map[string]Interruptions
 
-	ends ends
+	ends *ends
 
 	// affine says that the last claim went by model_affinity.
 	affine atomic.Bool
@@ -163,7 +163,7 @@ func New(o Options) *Engine {
 		o: o, log: o.Logger, quiet: quiet{clock: o.Clock}, wake: make(chan struct{}, 1),
 		active: map[string]*attempt{}, calls: map[string]*call{}, interrupted: map[string]Interruptions{},
 		ready: make(chan struct{}), closed: make(chan struct{}), over: make(chan struct{}),
-		ends: ends{write: o.Store.Jobs.Finish},
+		ends: newEnds(o.Store.Jobs.Finish),
 	}
 }
 

@@ -20,6 +20,141 @@ import (
 type jobs struct{ *db }
 
 func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
+	if s.Columnwise() && plain(p) {
+		done := s.adds.Do(adding{ctx, p})
+		return done.out, done.err
+	}
+	return s.addAlone(ctx, p)
+}
+
+// plain says that a job comes at the end of its zone, whatever else is there: then its
+// transaction locks no row of others, and several may share one.
+func plain(p store.AddJobs) bool {
+	return len(p.Jobs) == 1 && p.Place == nil && p.Unique == nil && len(p.Approvals) == 0 && len(p.Seeds) == 0
+}
+
+// adding is a request to add a plain job.
+type adding struct {
+	ctx context.Context //nolint:containedctx // of its caller
+	p   store.AddJobs
+}
+
+// addition is what became of it.
+type addition struct {
+	out []store.Added
+	err error
+}
+
+const (
+	// addWriters is how many transactions of new jobs are under way at the same time.
+	addWriters = 2
+	// maxAdds bounds the new jobs of one transaction.
+	maxAdds = 64
+)
+
+// errKnown ends a transaction of several adds of which one has an idempotency key that is
+// there already, or is expired.
+var errKnown = errors.New("an idempotency key is known")
+
+// addTogether adds the jobs of several callers in one transaction. When it is refused,
+// each is added in one of its own, so that one that cannot be stored keeps out no other.
+func (s jobs) addTogether(list []adding) []addition {
+	out := make([]addition, len(list))
+	var here []int // those whose callers have not given up
+	for i, a := range list {
+		if out[i].err = a.ctx.Err(); out[i].err == nil {
+			here = append(here, i)
+		}
+	}
+	if len(here) > 1 {
+		batch := make([]adding, len(here))
+		for n, i := range here {
+			batch[n] = list[i]
+		}
+		added, err := s.addBatch(batch)
+		switch {
+		case err == nil:
+			for n, i := range here {
+				out[i].out = added[n : n+1 : n+1]
+			}
+			return out
+		case fault.Is(err, fault.StorageUnavailable): // perhaps they were added
+			for _, i := range here {
+				out[i].err = err
+			}
+			return out
+		}
+	}
+	for _, i := range here {
+		out[i].out, out[i].err = s.addAlone(list[i].ctx, list[i].p)
+	}
+	return out
+}
+
+// addBatch adds plain jobs in one transaction, which goes on when one of their callers
+// gives up.
+func (s jobs) addBatch(list []adding) ([]store.Added, error) {
+	js := make([]job.Job, len(list))
+	for i, a := range list {
+		js[i] = a.p.Jobs[0]
+	}
+	var out []store.Added
+	err := s.Write(context.WithoutCancel(list[0].ctx), func(ctx context.Context, tx Tx) error {
+		ranks, at, now, err := s.naturalPlaces(ctx, tx, js)
+		if err != nil {
+			return err
+		}
+		out = make([]store.Added, len(list))
+		added := make([]job.Job, len(list))
+		for i, j := range js {
+			j.Rank = ranks[i]
+			added[i] = waiting(j, now)
+			out[i] = store.Added{Job: added[i], Position: at[i]}
+		}
+		if err := storeKeys(ctx, tx, list, out); err != nil {
+			return err
+		}
+		tx.Hint(store.Hint{Topic: store.HintQueue})
+		return s.writeNew(ctx, tx, added)
+	})
+	return out, err
+}
+
+// naturalPlaces are the ranks of new jobs at the ends of their zones, and where in the order
+// they are then.
+func (s jobs) naturalPlaces(ctx context.Context, tx Tx, js []job.Job) (ranks []rank.Rank, at []int, now time.Time, err error) {
+	first, err := s.NextSeq(ctx, tx, len(js))
+	if err != nil {
+		return nil, nil, now, err
+	}
+	if now, err = s.addedAt(ctx, tx, js); err != nil {
+		return nil, nil, now, err
+	}
+	ranks, at = make([]rank.Rank, len(js)), make([]int, len(js))
+	for i, j := range js {
+		ranks[i] = rank.Natural(j.Zone(), first+int64(i))
+	}
+	// The index is asked before anything is written, see places.
+	err = s.with(ctx, tx, func(x *order.Index) error {
+		for i, r := range ranks {
+			at[i] = x.Position(r)
+		}
+		return nil
+	})
+	amongThem(ranks, at)
+	return ranks, at, now, err
+}
+
+// amongThem adds to the positions of new jobs the new ones before each.
+func amongThem(ranks []rank.Rank, at []int) {
+	sorted := slices.Sorted(slices.Values(ranks))
+	for i, r := range ranks {
+		before, _ := slices.BinarySearch(sorted, r)
+		at[i] += before
+	}
+}
+
+func (s jobs) addAlone(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 	var out []store.Added
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		out = nil
@@ -70,11 +205,7 @@ func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 		}); err != nil {
 			return err
 		}
-		sorted := slices.Sorted(slices.Values(ranks))
-		for i, r := range ranks {
-			before, _ := slices.BinarySearch(sorted, r)
-			at[i] += before
-		}
+		amongThem(ranks, at)
 		if out, err = s.writeAdded(ctx, tx, p, ranks, now); err != nil {
 			return err
 		}

@@ -1,10 +1,13 @@
 package portable
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/clock"
@@ -55,6 +58,47 @@ func storeKey(ctx context.Context, tx Tx, k *store.Key, result any) error {
 	}
 	return putReply(ctx, tx, *k, r, k.InFlightUntil)
 }
+
+// storeKeys makes the keys of several requests this transaction's own, with their answers.
+// It returns errKnown when one of them is there. It is for an engine that is Columnwise.
+func storeKeys(ctx context.Context, tx Tx, list []adding, results []store.Added) error {
+	var rows [][]any
+	for i, a := range list {
+		k := a.p.Key
+		if k == nil {
+			continue
+		}
+		r, err := k.Render(results[i : i+1 : i+1])
+		if err != nil {
+			return fmt.Errorf("render answer: %w", err)
+		}
+		rows = append(rows, []any{
+			k.Tenant, k.Owner, k.Text, k.Hash, int64(r.Status), r.Location, r.ETag, hex.EncodeToString(r.Body), clock.Millis(k.InFlightUntil), clock.Millis(k.Expires),
+		})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	// Two transactions that have some of the same keys meet at them in one order.
+	slices.SortFunc(rows, func(a, b []any) int {
+		return cmp.Or(cmp.Compare(a[0].(string), b[0].(string)), cmp.Compare(a[1].(string), b[1].(string)), cmp.Compare(a[2].(string), b[2].(string)))
+	})
+	n, err := tx.Exec(ctx, insertKeys, columnwise(keyColumns, rows)...)
+	if err != nil {
+		return fmt.Errorf("claim keys: %w", err)
+	}
+	if n != int64(len(rows)) {
+		return errKnown
+	}
+	return nil
+}
+
+var (
+	keyColumns = columnsOf("tenant", "owner", "key", "hash", "status#", "location", "etag", "body", "in_flight_until_ms#", "expires_ms#")
+	insertKeys = `INSERT INTO idempotency_keys (` + namesOf(keyColumns) + `)
+		SELECT tenant, owner, key, hash, status, location, etag, decode(body, 'hex'), in_flight_until_ms, expires_ms
+		FROM ` + unnest(keyColumns) + ` AS added (` + namesOf(keyColumns) + `) ON CONFLICT (tenant, owner, key) DO NOTHING`
+)
 
 func putReply(ctx context.Context, tx Tx, k store.Key, r store.Reply, inFlight time.Time) error {
 	body := r.Body

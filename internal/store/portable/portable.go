@@ -24,6 +24,7 @@ import (
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/together"
 	"github.com/runsheet/runsheet/internal/webhook"
 )
 
@@ -167,6 +168,7 @@ type Hot interface {
 // New returns the store of an engine.
 func New(e Engine) store.Store {
 	db := &db{Engine: e, places: newPlaces()}
+	db.adds = together.New(jobs{db}.addTogether, addWriters, maxAdds)
 	return store.Store{
 		Jobs: jobs{db}, Runs: runs{db}, Templates: templates{db}, Directives: directives{db}, Calls: calls{db}, Budgets: budgets{db}, Workflows: workflows{db}, Calendars: calendars{db}, Approvals: approvals{db}, Schedules: schedules{db}, Fires: fires{db}, Happenings: happenings{db}, Artifacts: artifacts{db},
 		Events: events{db}, Leases: leases{db}, Queue: queue{db}, Order: orders{db}, Groups: groups{db}, Locks: locks{db}, Direct: direct{db}, Keys: keys{db}, Retention: retention{db}, Health: health{db},
@@ -181,6 +183,7 @@ type db struct {
 	Engine
 	places *places
 	scene  lastScene
+	adds   *together.Group[adding, addition]
 	// What was looked for and not there.
 	work, notes, deliveries, leftovers absence
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 func keyChecks() []check {
 	return []check{
 		{"Keys/SixteenAtOnceOneEffect", keyRace},
+		{"Keys/OfAddsAtOneTime", keysAtOneTime},
 		{"Keys/ReplayGivesTheStoredAnswer", keyReplay},
 		{"Keys/MismatchAndOwners", keyMismatch},
 		{"Keys/InFlightUntilCompleted", keyInFlight},
@@ -72,6 +74,87 @@ func keyRace(t *testing.T, s store.Store) {
 		t.Errorf("%d effects, replies %v of %s; want 1 effect and 15 equal replies", ok, replies, first)
 	}
 	same(t, "queue", []string{first}, queued(t, s))
+}
+
+// keysAtOneTime: adds that come at one time may share a transaction. Each has its own
+// outcome: those with a known key get its answer, one that is expired or refused keeps
+// no other from being added, and no position is that of another job.
+func keysAtOneTime(t *testing.T, s store.Store) {
+	const all, known = 60, 6
+	old := map[string]string{} // the jobs that keys stand for
+	for i := range known {
+		k := key(fmt.Sprint("k", i))
+		old[k.Text] = add1(t, s, k)
+	}
+	expired := key("expired")
+	expired.Expires = base
+	gone := add1(t, s, expired)
+	failed := errors.New("no answer")
+	var mu sync.Mutex
+	made := map[string]int{} // job ids to positions
+	together(all, func(i int) {
+		k := key(fmt.Sprint("k", i))
+		switch i {
+		case known:
+			k = nil
+		case known + 1:
+			k.Text = "expired"
+			k.Now = base.Add(time.Hour)
+		case known + 2:
+			k.Render = func(any) (store.Reply, error) { return store.Reply{}, failed }
+		case known + 3:
+			k.Hash = "h2"
+			k.Text = "k0"
+		}
+		added, err := s.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{newJob()}, Key: k})
+		r, replayed := isReplay(err)
+		switch {
+		case i < known:
+			if !replayed || string(r.Body) != old[k.Text] {
+				t.Errorf("add %d: %v, want the answer of its key", i, err)
+			}
+		case i == known+2:
+			if !errors.Is(err, failed) {
+				t.Errorf("an answer that cannot be made: %v", err)
+			}
+		case i == known+3:
+			wantCode(t, err, fault.IdempotencyMismatch)
+		case err != nil:
+			t.Errorf("add %d: %v", i, err)
+		default:
+			mu.Lock()
+			defer mu.Unlock()
+			made[added[0].Job.ID] = added[0].Position
+		}
+	})
+	if len(made) != all-known-2 {
+		t.Errorf("%d jobs were made, want %d", len(made), all-known-2)
+	}
+	now := queued(t, s)
+	if len(now) != len(made)+len(old)+1 || !slices.Contains(now, gone) {
+		t.Errorf("%d jobs wait, want %d", len(now), len(made)+len(old)+1)
+	}
+	for i, id := range now {
+		// All are of one zone and nothing left it, so a place is that of its transaction's end or lower.
+		if at, is := made[id]; is && at > i {
+			t.Errorf("job %s was told place %d and is at %d", id, at, i)
+		}
+	}
+	for i := known + 4; i < all; i++ { // each key stands for the job that was made
+		r, replayed := isReplay(s.Keys.Find(t.Context(), *key(fmt.Sprint("k", i))))
+		if _, is := made[string(r.Body)]; !replayed || !is {
+			t.Errorf("key %d stands for %q", i, r.Body)
+		}
+	}
+}
+
+func add1(t *testing.T, s store.Store, k *store.Key) string {
+	t.Helper()
+	added, err := s.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{newJob()}, Key: k})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return added[0].Job.ID
 }
 
 func keyReplay(t *testing.T, s store.Store) {

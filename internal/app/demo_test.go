@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,6 +21,12 @@ func demoServer(t *testing.T, allow ...string) *client.Client {
 	c := settings(t)
 	c.Workers = 0 // a job would start this test as its supervisor
 	c.CommandAllow = allow
+	return served(t, c)
+}
+
+// served starts a server, and returns a client of its local administrator.
+func served(t *testing.T, c config.Config) *client.Client {
+	t.Helper()
 	a := app.New(app.Options{Config: c})
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -69,14 +77,14 @@ func TestDemonstration(t *testing.T) {
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
-		if len(first.Templates) != 4 || len(first.Jobs) != 9 || len(first.Workflows) != 1 {
+		if len(first.Templates) != 4 || len(first.Jobs) != 16 || len(first.Workflows) != 3 {
 			t.Errorf("round %d: %+v", round, first)
 		}
 		again, err := cl.StartDemo(t.Context())
 		if diff := cmp.Diff(first, again); diff != "" || err != nil {
 			t.Errorf("started twice: %v %s", err, diff)
 		}
-		if got := there(t, cl); got != "5 9 1" {
+		if got := there(t, cl); got != "5 16 3" {
 			t.Errorf("there are %s", got)
 		}
 		if err := cl.RemoveDemo(t.Context(), client.Call{}); err != nil {
@@ -107,17 +115,154 @@ func TestDemonstrationAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := there(t, cl); got != "4 9 1" {
+	if got := there(t, cl); got != "4 16 3" {
 		t.Errorf("there are %s", got)
 	}
 }
 
-// TestDemonstrationWithoutPrograms: a server that may run none has the workflow.
+// until waits for what get returns to be want.
+func until(t *testing.T, what, want string, get func() string) {
+	t.Helper()
+	got := get()
+	for range 600 {
+		if got == want {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+		got = get()
+	}
+	t.Fatalf("%s: %s, want %s", what, got, want)
+}
+
+// TestDemonstrationLeads: what a new user tries can be tried: to reorder the queue, to
+// retry a run, to roll a workflow back and to decide a request.
+func TestDemonstrationLeads(t *testing.T) {
+	t.Parallel()
+	c := settings(t)
+	c.AdminToken = config.Secret(strings.Repeat("a", 32))
+	cl := served(t, c)
+	if _, err := cl.StartDemo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	runs := func(f client.WorkflowRunFilter) []client.WorkflowRun {
+		t.Helper()
+		list, err := client.Collect(cl.WorkflowRuns(t.Context(), f), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	word := func(flow string, version int) func() string {
+		return func() string {
+			var out []string
+			for _, r := range runs(client.WorkflowRunFilter{WorkflowID: flow, Version: version}) {
+				out = append(out, r.Status)
+			}
+			return strings.Join(out, " ")
+		}
+	}
+	ends := func(id string) {
+		t.Helper()
+		until(t, id, "COMPLETED", func() string {
+			r, err := cl.WorkflowRun(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Status
+		})
+	}
+
+	// A version that works, a newer one that does not; going back helps.
+	until(t, "runs of the version that works", "COMPLETED COMPLETED", word("demo_pipeline", 1))
+	until(t, "runs of the newest version", "FAILED", word("demo_pipeline", 2))
+	if _, err := cl.RollBackWorkflow(t.Context(), "demo_pipeline", client.WorkflowMoveInput{Tag: "works", Reason: "the sum is wrong"}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := cl.RunWorkflow(t.Context(), "demo_pipeline", client.WorkflowRunInput{}, client.Call{})
+	if err != nil || r.Version != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	ends(r.WorkflowRunID)
+
+	// A run that fails once.
+	until(t, "the run that fails", "FAILED", word("demo_flaky", 0))
+	r, err = cl.RetryWorkflowRun(t.Context(), runs(client.WorkflowRunFilter{WorkflowID: "demo_flaky"})[0].WorkflowRunID, client.WorkflowRetryInput{}, client.Call{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends(r.WorkflowRunID)
+
+	// A request that an administrator may decide, but not the server that asks.
+	until(t, "the run that asks", "WAITING", word("demo_release", 0))
+	asks := runs(client.WorkflowRunFilter{WorkflowID: "demo_release"})[0].WorkflowRunID
+	list, err := client.Collect(cl.Approvals(t.Context(), client.ApprovalFilter{WorkflowRunID: asks, Statuses: []string{"PENDING"}}), 0)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d requests, %v", len(list), err)
+	}
+	in := client.DecisionInput{ContentHash: list[0].ContentHash}
+	var p *client.Problem
+	if _, err := cl.Approve(t.Context(), list[0].ApprovalID, in, client.Call{}); !errors.As(err, &p) || p.Code != "self_approval" {
+		t.Errorf("who asks: %v", err)
+	}
+	local, err := config.ReadLocal(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := client.New(client.Options{URL: local.URL, Token: c.AdminToken.Reveal(), Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.Approve(t.Context(), list[0].ApprovalID, in, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	ends(asks)
+
+	// Jobs that wait, hold no slot, and start in the order that a person gave them.
+	line := func() string {
+		waiting, err := client.Collect(cl.Jobs(t.Context(), client.JobFilter{Status: []string{"QUEUED"}, Query: "demo-line", Sort: "queue"}), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, j := range waiting {
+			if j.Waiting == nil || j.Waiting.Code != "lock" {
+				t.Errorf("%s waits for %+v", j.Name, j.Waiting)
+			}
+			out = append(out, j.Name)
+		}
+		return strings.Join(out, " ")
+	}
+	if got := line(); got != "demo-line-1 demo-line-2 demo-line-3 demo-line-4 demo-line-5" {
+		t.Errorf("the line is %s", got)
+	}
+	last, err := client.Collect(cl.Jobs(t.Context(), client.JobFilter{Query: "demo-line-5"}), 0)
+	if err != nil || len(last) != 1 {
+		t.Fatalf("%d jobs, %v", len(last), err)
+	}
+	if _, err := cl.MoveJob(t.Context(), last[0].JobID, client.JobMove{Top: true}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := line(); got != "demo-line-5 demo-line-1 demo-line-2 demo-line-3 demo-line-4" {
+		t.Errorf("after the move the line is %s", got)
+	}
+
+	if err := cl.RemoveDemo(t.Context(), client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := there(t, cl); got != "0 0 0" {
+		t.Errorf("after its end there are %s", got)
+	}
+	if l, err := cl.Lock(t.Context(), "demo:line"); err != nil || len(l.Holders) != 0 {
+		t.Errorf("after its end the lock is %+v, %v", l, err)
+	}
+}
+
+// TestDemonstrationWithoutPrograms: a server that may run none has the workflows.
 func TestDemonstrationWithoutPrograms(t *testing.T) {
 	t.Parallel()
 	cl := demoServer(t)
 	d, err := cl.StartDemo(t.Context())
-	if err != nil || len(d.Workflows) != 1 || len(d.Jobs) != 3 {
+	if err != nil || len(d.Workflows) != 4 || len(d.Jobs) != 10 || len(d.Templates) != 0 {
 		t.Errorf("%+v, %v", d, err)
 	}
 	all, err := cl.Config(t.Context())

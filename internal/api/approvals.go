@@ -219,7 +219,7 @@ func (s *service) askedByToken(r *request, a approval.Request, me approval.Perso
 			p.After = &store.TokenMark{CreatedAt: t.CreatedAt, ID: t.ID}
 			asked := t.Name == a.RequestedBy.Name || t.Name == a.RequestedBy.MadeBy
 			if asked && t.CreatedBy != "" && (t.CreatedBy == me.Name || t.CreatedBy == me.MadeBy) {
-				return fault.Newf(fault.SelfApproval, "%s asked for this, a token that %s made, so somebody else must approve it", t.Name, t.CreatedBy)
+				return fault.Newf(fault.SelfApproval, "%s asked for this, a token that %s made, so somebody else must approve it", t.Name, t.CreatedBy).WithHint(a.Others())
 			}
 		}
 		if !page.More {

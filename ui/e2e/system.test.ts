@@ -106,6 +106,19 @@ it("keeps a secret's value out of the page once it is saved", async () => {
   expect(errors(page)).toEqual([]);
 });
 
+it("names the job that holds a lock, and leads to its run", async () => {
+  await f.call("POST", "/api/jobs", { job_type: "command", params: { argv: ["/bin/sleep", "600"] }, locks: ["gpu:7"], name: "trainer", top: true });
+  const held = () => f.call<{ holders: { run_id: string; job_id: string; job_name: string | null }[] }>("GET", "/api/locks/gpu:7");
+  await until(async () => (await held()).holders.length === 1, "the job to take its lock");
+  const [holder] = (await held()).holders;
+  const page = await f.page("/system/workers");
+  const link = page.getByRole("table", { name: "Locks" }).getByRole("link", { name: "trainer" });
+  expect(await link.getAttribute("href")).toBe(`/ui/runs/${holder?.run_id}`);
+  expect(await link.getAttribute("title")).toBe(holder?.job_id);
+  await f.call("POST", `/api/jobs/${holder?.job_id}/cancel`);
+  expect(errors(page)).toEqual([]);
+});
+
 it("takes a lock away only after its name was typed", async () => {
   await f.call("POST", "/api/locks/gpu:0/acquire", { holder: "train.py", ttl: "1h" });
   await f.call("POST", "/api/jobs", { job_type: "command", params: { argv: ["/bin/true"] }, locks: ["gpu:0"], name: "needs-gpu" }).catch(() => undefined);

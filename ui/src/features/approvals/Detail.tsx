@@ -107,8 +107,8 @@ function Shown({ a }: { a: Approval }) {
 }
 
 function About({ a }: { a: Approval }) {
-  if (a.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: a.workflow_run_id }} search={a.node_id ? { node: a.node_id } : {}} className="text-accent hover:underline">{t("openWorkflowRun")}</Link>;
-  if (a.subject.type === "job") return <Link to="/queue" search={{ job: a.subject.id }} className="text-accent hover:underline">{a.subject.id}</Link>;
+  if (a.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: a.workflow_run_id }} search={a.node_id ? { node: a.node_id } : {}} className="text-accent hover:underline">{a.names[a.workflow_run_id] ?? t("openWorkflowRun")}</Link>;
+  if (a.subject.type === "job") return <Link to="/queue" search={{ job: a.subject.id }} title={a.subject.id} className="text-accent hover:underline">{a.names[a.subject.id] ?? a.subject.id}</Link>;
   return <>{a.subject.id}</>;
 }
 

@@ -134,125 +134,138 @@ func until(t *testing.T, what, want string, get func() string) {
 	t.Fatalf("%s: %s, want %s", what, got, want)
 }
 
-// TestDemonstrationLeads: what a new user tries can be tried: to reorder the queue, to
-// retry a run, to roll a workflow back and to decide a request.
-func TestDemonstrationLeads(t *testing.T) {
-	t.Parallel()
+// shown is a demonstration on a server with one worker, which runs no programs.
+type shown struct {
+	*testing.T
+	local, admin *client.Client
+}
+
+func show(t *testing.T) shown {
+	t.Helper()
 	c := settings(t)
 	c.AdminToken = config.Secret(strings.Repeat("a", 32))
-	cl := served(t, c)
-	if _, err := cl.StartDemo(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	runs := func(f client.WorkflowRunFilter) []client.WorkflowRun {
-		t.Helper()
-		list, err := client.Collect(cl.WorkflowRuns(t.Context(), f), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return list
-	}
-	word := func(flow string, version int) func() string {
-		return func() string {
-			var out []string
-			for _, r := range runs(client.WorkflowRunFilter{WorkflowID: flow, Version: version}) {
-				out = append(out, r.Status)
-			}
-			return strings.Join(out, " ")
-		}
-	}
-	ends := func(id string) {
-		t.Helper()
-		until(t, id, "COMPLETED", func() string {
-			r, err := cl.WorkflowRun(t.Context(), id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r.Status
-		})
-	}
-
-	// A version that works, a newer one that does not; going back helps.
-	until(t, "runs of the version that works", "COMPLETED COMPLETED", word("demo_pipeline", 1))
-	until(t, "runs of the newest version", "FAILED", word("demo_pipeline", 2))
-	if _, err := cl.RollBackWorkflow(t.Context(), "demo_pipeline", client.WorkflowMoveInput{Tag: "works", Reason: "the sum is wrong"}, client.Call{}); err != nil {
-		t.Fatal(err)
-	}
-	r, err := cl.RunWorkflow(t.Context(), "demo_pipeline", client.WorkflowRunInput{}, client.Call{})
-	if err != nil || r.Version != 1 {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	ends(r.WorkflowRunID)
-
-	// A run that fails once.
-	until(t, "the run that fails", "FAILED", word("demo_flaky", 0))
-	r, err = cl.RetryWorkflowRun(t.Context(), runs(client.WorkflowRunFilter{WorkflowID: "demo_flaky"})[0].WorkflowRunID, client.WorkflowRetryInput{}, client.Call{})
+	s := shown{T: t, local: served(t, c)}
+	at, err := config.ReadLocal(c.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ends(r.WorkflowRunID)
+	if s.admin, err = client.New(client.Options{URL: at.URL, Token: c.AdminToken.Reveal(), Retries: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.admin.StartDemo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
 
-	// A request that an administrator may decide, but not the server that asks.
-	until(t, "the run that asks", "WAITING", word("demo_release", 0))
-	asks := runs(client.WorkflowRunFilter{WorkflowID: "demo_release"})[0].WorkflowRunID
-	list, err := client.Collect(cl.Approvals(t.Context(), client.ApprovalFilter{WorkflowRunID: asks, Statuses: []string{"PENDING"}}), 0)
+// runs waits until the runs of a version of a workflow (0 = all) have these statuses,
+// newest first, and returns them.
+func (s shown) runs(flow string, version int, want string) []client.WorkflowRun {
+	s.Helper()
+	var list []client.WorkflowRun
+	until(s.T, flow, want, func() string {
+		var err error
+		if list, err = client.Collect(s.admin.WorkflowRuns(s.Context(), client.WorkflowRunFilter{WorkflowID: flow, Version: version}), 0); err != nil {
+			s.Fatal(err)
+		}
+		var out []string
+		for _, r := range list {
+			out = append(out, r.Status)
+		}
+		return strings.Join(out, " ")
+	})
+	return list
+}
+
+// TestDemonstrationRollsBack: there is a version that works and a newer one that does
+// not, and going back helps.
+func TestDemonstrationRollsBack(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	s.runs("demo_pipeline", 1, "COMPLETED COMPLETED")
+	s.runs("demo_pipeline", 2, "FAILED")
+	if _, err := s.admin.RollBackWorkflow(t.Context(), "demo_pipeline", client.WorkflowMoveInput{Tag: "works", Reason: "the sum is wrong"}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.admin.RunWorkflow(t.Context(), "demo_pipeline", client.WorkflowRunInput{}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	s.runs("demo_pipeline", 1, "COMPLETED COMPLETED COMPLETED")
+}
+
+// TestDemonstrationRetries: a run fails, and ends well when it is retried.
+func TestDemonstrationRetries(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	failed := s.runs("demo_flaky", 0, "FAILED")[0]
+	if _, err := s.admin.RetryWorkflowRun(t.Context(), failed.WorkflowRunID, client.WorkflowRetryInput{}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	s.runs("demo_flaky", 0, "COMPLETED FAILED")
+}
+
+// TestDemonstrationAsks: an administrator may decide the request, also the one who
+// started the demonstration, but not the server that asks.
+func TestDemonstrationAsks(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	waits := s.runs("demo_release", 0, "WAITING")[0]
+	list, err := client.Collect(s.admin.Approvals(t.Context(), client.ApprovalFilter{WorkflowRunID: waits.WorkflowRunID, Statuses: []string{"PENDING"}}), 0)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d requests, %v", len(list), err)
 	}
 	in := client.DecisionInput{ContentHash: list[0].ContentHash}
 	var p *client.Problem
-	if _, err := cl.Approve(t.Context(), list[0].ApprovalID, in, client.Call{}); !errors.As(err, &p) || p.Code != "self_approval" {
+	if _, err := s.local.Approve(t.Context(), list[0].ApprovalID, in, client.Call{}); !errors.As(err, &p) || p.Code != "self_approval" {
 		t.Errorf("who asks: %v", err)
 	}
-	local, err := config.ReadLocal(c.Data)
-	if err != nil {
+	if _, err := s.admin.Approve(t.Context(), list[0].ApprovalID, in, client.Call{}); err != nil {
 		t.Fatal(err)
 	}
-	admin, err := client.New(client.Options{URL: local.URL, Token: c.AdminToken.Reveal(), Retries: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := admin.Approve(t.Context(), list[0].ApprovalID, in, client.Call{}); err != nil {
-		t.Fatal(err)
-	}
-	ends(asks)
+	s.runs("demo_release", 0, "COMPLETED")
+}
 
-	// Jobs that wait, hold no slot, and start in the order that a person gave them.
-	line := func() string {
-		waiting, err := client.Collect(cl.Jobs(t.Context(), client.JobFilter{Status: []string{"QUEUED"}, Query: "demo-line", Sort: "queue"}), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+// line is the jobs to reorder, in their order.
+func (s shown) line() []client.Job {
+	s.Helper()
+	waiting, err := client.Collect(s.admin.Jobs(s.Context(), client.JobFilter{Status: []string{"QUEUED"}, Query: "demo-line", Sort: "queue"}), 0)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return waiting
+}
+
+// TestDemonstrationReorders: jobs wait for a lock, hold no slot, and start in the order
+// that a person gave them. With the demonstration the lock goes.
+func TestDemonstrationReorders(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	order := func() string {
 		var out []string
-		for _, j := range waiting {
+		for _, j := range s.line() {
 			if j.Waiting == nil || j.Waiting.Code != "lock" {
 				t.Errorf("%s waits for %+v", j.Name, j.Waiting)
 			}
-			out = append(out, j.Name)
+			out = append(out, strings.TrimPrefix(j.Name, "demo-line-"))
 		}
-		return strings.Join(out, " ")
+		return strings.Join(out, "")
 	}
-	if got := line(); got != "demo-line-1 demo-line-2 demo-line-3 demo-line-4 demo-line-5" {
-		t.Errorf("the line is %s", got)
+	if got := order(); got != "12345" {
+		t.Fatalf("the line is %s", got)
 	}
-	last, err := client.Collect(cl.Jobs(t.Context(), client.JobFilter{Query: "demo-line-5"}), 0)
-	if err != nil || len(last) != 1 {
-		t.Fatalf("%d jobs, %v", len(last), err)
-	}
-	if _, err := cl.MoveJob(t.Context(), last[0].JobID, client.JobMove{Top: true}, client.Call{}); err != nil {
+	if _, err := s.admin.MoveJob(t.Context(), s.line()[4].JobID, client.JobMove{Top: true}, client.Call{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := line(); got != "demo-line-5 demo-line-1 demo-line-2 demo-line-3 demo-line-4" {
+	if got := order(); got != "51234" {
 		t.Errorf("after the move the line is %s", got)
 	}
-
-	if err := cl.RemoveDemo(t.Context(), client.Call{}); err != nil {
+	if err := s.admin.RemoveDemo(t.Context(), client.Call{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := there(t, cl); got != "0 0 0" {
+	if got := there(t, s.admin); got != "0 0 0" {
 		t.Errorf("after its end there are %s", got)
 	}
-	if l, err := cl.Lock(t.Context(), "demo:line"); err != nil || len(l.Holders) != 0 {
+	if l, err := s.admin.Lock(t.Context(), "demo:line"); err != nil || len(l.Holders) != 0 {
 		t.Errorf("after its end the lock is %+v, %v", l, err)
 	}
 }

@@ -348,7 +348,7 @@ func (d demo) line(ctx context.Context, c *client.Client, labels map[string]stri
 		j.TemplateID, j.JobType, j.Params = "", "workflow", json.RawMessage(`{"workflow_id":"demo_step"}`)
 	}
 	for n := range demoLine {
-		j.Name = fmt.Sprintf("demo-line-%d", n+1)
+		j.Name = fmt.Sprintf("demo-%d", n+1) // short: the queue must show the number
 		if _, err := c.AddJob(ctx, j, client.Call{}); err != nil {
 			return fmt.Errorf("add demo job %s: %w", j.Name, err)
 		}

@@ -314,9 +314,9 @@ it("leads from the setup link to a first green run and to all that a new user tr
       await page.getByRole("list", { name: "Try it" }).getByRole("link", { name: to }).click();
     };
     await leads("Reorder the queue");
-    const lines = () => page.locator("[data-row][aria-label^=demo-line]").evaluateAll((rows) => rows.map((r) => [r.getBoundingClientRect().top, r.getAttribute("aria-label")?.at(-1)] as const).sort((a, b) => a[0] - b[0]).map((r) => r[1]).join(""));
+    const lines = () => page.locator("[data-row]").evaluateAll((rows) => rows.map((r) => [r.getBoundingClientRect().top, /^demo-(\d)$/.exec(r.getAttribute("aria-label") ?? "")?.[1]] as const).sort((a, b) => a[0] - b[0]).map((r) => r[1]).join(""));
     await until(async () => (await lines()) === "12345", "the jobs to reorder");
-    await page.locator("[data-row][aria-label=demo-line-5]").press("Alt+Home");
+    await page.locator("[data-row][aria-label=demo-5]").press("Alt+Home");
     await until(async () => (await lines()) === "51234", "the last one at the front");
     await leads("Retry a run that failed");
     await page.locator("[data-run-state=FAILED]").waitFor();

@@ -227,13 +227,13 @@ func (d demo) add(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.flows(ctx, c, labels); err != nil { // first: they are what a new user looks for
+		return err
+	}
 	if programs {
 		if err := d.jobs(ctx, c); err != nil {
 			return err
 		}
-	}
-	if err := d.flows(ctx, c, labels); err != nil {
-		return err
 	}
 	if err := d.line(ctx, c, labels, programs); err != nil {
 		return err

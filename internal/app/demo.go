@@ -149,12 +149,12 @@ func (d demo) Remove(ctx context.Context) error {
 		return err
 	}
 	labels := map[string]string{demoLabel: "true"}
-	for range 10 { // 1000 jobs each
+	for range 20 { // 1000 jobs each; what changes meanwhile is refused, and gets its turn again
 		done, err := c.BulkJobs(ctx, client.BulkInput{Filter: &client.BulkFilter{Labels: labels}, Action: "cancel"}, client.Call{})
 		if err != nil {
 			return fmt.Errorf("cancel demo jobs: %w", err)
 		}
-		if !done.More || done.Done == 0 {
+		if done.Refused == 0 && (!done.More || done.Done == 0) {
 			break
 		}
 	}

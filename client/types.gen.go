@@ -88,6 +88,8 @@ type Approval struct {
 	WorkflowRunID *string `json:"workflow_run_id"`
 	// NodeID: its node.
 	NodeID *string `json:"node_id"`
+	// Names: of the job or run of a workflow that waits, and of the template in fields, by their ids, as far as they are known; empty in answers to changes and in messages.
+	Names map[string]string `json:"names"`
 	// Form: inputs by name, as those of a workflow, that who approves fills in; empty = none. It is a part of content.
 	Form json.RawMessage `json:"form"`
 }
@@ -1955,6 +1957,8 @@ type LockHolder struct {
 	// OtherTenant: it belongs to another tenant, and its name and ids are not shown.
 	OtherTenant bool    `json:"other_tenant"`
 	JobID       *string `json:"job_id"`
+	// JobName: null where there is no job.
+	JobName *string `json:"job_name"`
 	// RunID: of the attempt or the direct request.
 	RunID *string `json:"run_id"`
 	// Holder: what a program outside calls itself.

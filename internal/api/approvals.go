@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/runsheet/runsheet/internal/access"
@@ -135,7 +136,36 @@ func (s *service) listApprovals(r *request) (reply, error) {
 		}
 		out.NextCursor = r.next(page.More, cursor{ID: a.ID, AtMs: at.UnixMilli()})
 	}
-	return reply{Status: http.StatusOK, Body: out}, nil
+	return reply{Status: http.StatusOK, Body: out}, s.nameApprovals(r, out.Items)
+}
+
+// nameApprovals adds the names of what the approvals are about, with a bounded number
+// of statements.
+func (s *service) nameApprovals(r *request, items []wire.Approval) error {
+	of := make([][]string, len(items))
+	for i, a := range items {
+		of[i] = []string{a.Subject.ID}
+		if a.WorkflowRunID != nil {
+			of[i] = []string{*a.WorkflowRunID}
+		}
+		for _, f := range a.Fields {
+			if f.Name == "template_id" {
+				of[i] = append(of[i], f.Value)
+			}
+		}
+	}
+	names, err := s.names(r, slices.Concat(of...))
+	if err != nil {
+		return err
+	}
+	for i, ids := range of {
+		for _, x := range ids {
+			if n, ok := names[x]; ok {
+				items[i].Names[x] = n
+			}
+		}
+	}
+	return nil
 }
 
 func (s *service) getApproval(r *request) (reply, error) {
@@ -143,7 +173,11 @@ func (s *service) getApproval(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return approvalReply(http.StatusOK)(a), nil
+	out := []wire.Approval{wire.ApprovalOf(a)}
+	if err := s.nameApprovals(r, out); err != nil {
+		return reply{}, err
+	}
+	return reply{Status: http.StatusOK, ETag: etag(a.Version), Body: out[0]}, nil
 }
 
 func (s *service) decide(r *request, yes bool) (reply, error) {
@@ -219,7 +253,7 @@ func (s *service) askedByToken(r *request, a approval.Request, me approval.Perso
 			p.After = &store.TokenMark{CreatedAt: t.CreatedAt, ID: t.ID}
 			asked := t.Name == a.RequestedBy.Name || t.Name == a.RequestedBy.MadeBy
 			if asked && t.CreatedBy != "" && (t.CreatedBy == me.Name || t.CreatedBy == me.MadeBy) {
-				return fault.Newf(fault.SelfApproval, "%s asked for this, a token that %s made, so somebody else must approve it", t.Name, t.CreatedBy)
+				return fault.Newf(fault.SelfApproval, "%s asked for this, a token that %s made, so somebody else must approve it", t.Name, t.CreatedBy).WithHint(a.Others())
 			}
 		}
 		if !page.More {

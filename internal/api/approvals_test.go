@@ -2,9 +2,12 @@ package api_test
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/runsheet/runsheet/internal/access"
 	"github.com/runsheet/runsheet/internal/api/wire"
@@ -56,6 +59,20 @@ func TestApprovalShown(t *testing.T) {
 	if got["status"] != "PENDING" || got["content_hash"] != r.ContentHash || got["decision"] != nil || money["amount"] != "12.50" || money["currency"] != "USD" ||
 		summary["num_orders"] != 3.0 || summary["dry"] != true || params["text"] != "x" || got["requested_by"] != "operator" {
 		t.Errorf("shown: %v", got)
+	}
+	// What its ids stand for, in lists too.
+	tmpl := want(t, b.call("POST", "/api/job-templates", `{"name":"prices","job_type":"echo","params":{"text":"x"}}`), 201, "").text(t, "template_id")
+	asks := want(t, b.call("POST", "/api/jobs", `{"template_id":"prices","name":"prices of May","approval":{}}`), 201, "").text(t, "job_id")
+	named := map[string]any{}
+	for _, a := range list(t, b.as(access.Viewer, "GET", "/api/approvals", "")) {
+		some, _ := a["names"].(map[string]any)
+		maps.Copy(named, some)
+	}
+	if diff := cmp.Diff(map[string]any{r.Subject.ID: "nightly", asks: "prices of May", tmpl: "prices"}, named); diff != "" {
+		t.Errorf("names: %s", diff)
+	}
+	if diff := cmp.Diff(map[string]any{r.Subject.ID: "nightly"}, got["names"]); diff != "" {
+		t.Errorf("names of one: %s", diff)
 	}
 	j := want(t, b.as(access.Viewer, "GET", "/api/jobs/"+r.Subject.ID, ""), 200, "").json(t)
 	waits, _ := j["waiting"].(map[string]any)

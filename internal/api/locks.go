@@ -103,9 +103,13 @@ func (s *service) listLocks(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	names, err := s.holderNames(r, page.Locks...)
+	if err != nil {
+		return reply{}, err
+	}
 	out := wire.LockList{Items: []wire.Lock{}}
 	for _, l := range page.Locks {
-		out.Items = append(out.Items, wire.LockOf(l.Name, l.Capacity, l.Holders, r.tenant()))
+		out.Items = append(out.Items, wire.LockOf(l.Name, l.Capacity, l.Holders, r.tenant(), names))
 		out.NextCursor = r.next(page.More, cursor{Name: l.Name})
 	}
 	return reply{Status: http.StatusOK, Body: out}, s.includeWaiters(r, out.Items)
@@ -120,8 +124,33 @@ func (s *service) lock(r *request) (store.Lock, error) {
 	return s.Store.Locks.Lock(r.Context(), name)
 }
 
-func lockReply(r *request, l store.Lock) reply {
-	return reply{Status: http.StatusOK, Body: wire.LockOf(l.Name, l.Capacity, l.Holders, r.tenant())}
+// holderNames are the names of the caller's jobs that hold the locks, by their ids.
+func (s *service) holderNames(r *request, locks ...store.Lock) (map[string]string, error) {
+	var ids []string
+	for _, l := range locks {
+		for _, h := range l.Holders {
+			if h.JobID != "" {
+				ids = append(ids, h.JobID)
+			}
+		}
+	}
+	return s.names(r, ids)
+}
+
+// names are the names of jobs, templates and runs of workflows by their ids.
+func (s *service) names(r *request, ids []string) (map[string]string, error) {
+	if len(ids) == 0 {
+		return map[string]string{}, nil
+	}
+	return s.Store.Views.Names(withoutCancel(r.Context()), r.tenant(), ids)
+}
+
+func (s *service) lockReply(r *request, l store.Lock) (reply, error) {
+	names, err := s.holderNames(r, l)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{Status: http.StatusOK, Body: wire.LockOf(l.Name, l.Capacity, l.Holders, r.tenant(), names)}, nil
 }
 
 func (s *service) getLock(r *request) (reply, error) {
@@ -129,7 +158,7 @@ func (s *service) getLock(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return lockReply(r, l), nil
+	return s.lockReply(r, l)
 }
 
 func (s *service) patchLock(r *request) (reply, error) {
@@ -142,7 +171,7 @@ func (s *service) patchLock(r *request) (reply, error) {
 		return reply{}, err
 	}
 	if in.Capacity == l.Capacity {
-		return lockReply(r, l), nil
+		return s.lockReply(r, l)
 	}
 	entry, err := s.record(r, change{
 		Action: audit.LockCapacity, Name: l.Name, Detail: map[string]string{"from": itoa(l.Capacity), "to": itoa(in.Capacity)},
@@ -156,7 +185,7 @@ func (s *service) patchLock(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return lockReply(r, l), nil
+	return s.lockReply(r, l)
 }
 
 func renderGrant(h job.Holder) reply {
@@ -180,7 +209,9 @@ func (s *service) acquireLock(r *request) (reply, error) {
 	if err != nil {
 		if fault.Is(err, fault.LockHeld) {
 			if l, lerr := s.Store.Locks.Lock(withoutCancel(r.Context()), name); lerr == nil {
-				err = &stale{error: err, current: wire.LockOf(l.Name, l.Capacity, l.Holders, r.tenant())}
+				if now, lerr := s.lockReply(r, l); lerr == nil {
+					err = &stale{error: err, current: now.Body}
+				}
 			}
 		}
 		return reply{}, err
@@ -315,8 +346,12 @@ func (s *service) forceReleaseLock(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	names, err := s.holderNames(r, l)
+	if err != nil {
+		return reply{}, err
+	}
 	render := func(h job.Holder) reply {
-		return reply{Status: http.StatusOK, Body: wire.LockHolderOf(h, r.tenant())}
+		return reply{Status: http.StatusOK, Body: wire.LockHolderOf(h, r.tenant(), names[h.JobID])}
 	}
 	h, err := s.Store.Locks.Release(r.Context(), store.ReleaseLock{
 		Tenant: r.tenant(), Name: l.Name, Token: in.Token, Force: true, Key: keyed(r, render), Audit: entry,

@@ -125,13 +125,13 @@ func TestLockHolders(t *testing.T) {
 	if len(own) != 3 || own[0]["name"] != "cpu" || own[1]["name"] != "gpu:0" || own[2]["name"] != "outside" {
 		t.Fatalf("locks %v", own)
 	}
-	expect := map[string]any{"kind": "job", "other_tenant": false, "job_id": jobID, "run_id": c.Run.ID, "holder": nil, "expires_at": nil, "lost": false}
-	if diff := cmp.Diff(expect, pick(holders(own[1])[0], "kind", "other_tenant", "job_id", "run_id", "holder", "expires_at", "lost")); diff != "" {
+	expect := map[string]any{"kind": "job", "other_tenant": false, "job_id": jobID, "job_name": "echo", "run_id": c.Run.ID, "holder": nil, "expires_at": nil, "lost": false}
+	if diff := cmp.Diff(expect, pick(holders(own[1])[0], "kind", "other_tenant", "job_id", "job_name", "run_id", "holder", "expires_at", "lost")); diff != "" {
 		t.Error(diff)
 	}
 	for _, l := range list(t, b.as("stranger", "GET", "/api/locks", "")) {
 		h := holders(l)[0]
-		if h["other_tenant"] != true || h["job_id"] != nil || h["run_id"] != nil || h["holder"] != nil {
+		if h["other_tenant"] != true || h["job_id"] != nil || h["job_name"] != nil || h["run_id"] != nil || h["holder"] != nil {
 			t.Errorf("another tenant sees %v", h)
 		}
 	}

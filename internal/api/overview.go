@@ -33,7 +33,7 @@ func (s *service) overviewRoutes() []operation {
 		},
 		{
 			ID: "start_demo", Method: http.MethodPost, Path: "/api/demo", Scope: access.SettingsWrite, Tag: "system", Pure: true,
-			Summary: "Add demonstration data", Doc: "Some templates, jobs and a workflow, all with the label demo. Where there are some already, nothing is added.",
+			Summary: "Add demonstration data", Doc: "Templates, jobs and workflows, all with the label demo: jobs to reorder, a run to retry, a version to roll back, a request to decide. Where there are some already, nothing is added.",
 			Answers: []answer{{Status: http.StatusOK, Doc: "what there is", Body: wire.Demo{}}}, Faults: []fault.Code{fault.NotFound}, Handle: s.startDemo,
 		},
 		{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/client"
@@ -15,20 +16,82 @@ import (
 // demoLabel marks everything that --demo adds.
 const demoLabel = "demo"
 
-// demoWorkflow needs nothing outside of the server.
-const demoWorkflow = `kind: Workflow
+// demoLock is what the jobs to reorder wait for. A program outside of the queue has
+// it, which nobody runs: that costs no slot, so whatever else is added runs at once.
+const (
+	demoLock   = "demo:line"
+	demoHolder = "demo"
+	demoHeld   = "PT24H"
+	demoLine   = 5
+	demoLow    = 8 // the priority low
+)
+
+// The workflows need nothing outside of the server.
+const (
+	demoPipeline = `kind: Workflow
 workflow_id: demo_pipeline
 name: Demo pipeline
+description: Adds up three orders and checks the sum. Its newest version is wrong, so roll it back.
 labels: {demo: "true"}
 nodes:
-  - {node_id: prepare, type: data, data_type: set, config: {values: {who: "Runsheet"}}}
-  - {node_id: breathe, type: wait, wait_type: duration, config: {for: 3s}}
-  - {node_id: greet, type: data, data_type: set, config: {values: {text: "hello from {{outputs.prepare.who}}"}}}
+  - {node_id: orders, type: data, data_type: set, config: {values: {amounts: [120, 80, 45], expected: 245}}, next: breathe}
+  - {node_id: breathe, type: wait, wait_type: duration, config: {for: 3s}, next: total}
+  - {node_id: total, type: data, data_type: set, config: {values: {sum: "{{sum(outputs.orders.amounts)}}"}}, next: check}
+  - {node_id: check, type: judgment, config: {expr: "outputs.total.sum == outputs.orders.expected"}, next: {"true": report, "false": wrong}}
+  - {node_id: report, type: data, data_type: set, config: {values: {text: "3 orders, {{outputs.total.sum}} in all"}}}
+  - {node_id: wrong, type: stop, config: {status: FAILED, reason: "the sum is {{outputs.total.sum}}, and should be {{outputs.orders.expected}}"}}
+outputs: {text: "{{outputs.report?.text}}"}
 `
+	demoFlaky = `kind: Workflow
+workflow_id: demo_flaky
+name: Demo that fails once
+description: Finds an empty list and fails. A retry finds it filled, and ends well.
+labels: {demo: "true"}
+nodes:
+  - {node_id: price, type: data, data_type: set, config: {values: {first: "{{ (run.trigger == 'retry' ? [120, 80, 45] : [])[0] }}"}}}
+  - {node_id: report, type: data, data_type: set, config: {values: {text: "the first price is {{outputs.price.first}}"}}}
+outputs: {text: "{{outputs.report.text}}"}
+`
+	demoRelease = `kind: Workflow
+workflow_id: demo_release
+name: Demo release
+description: Asks a person before it goes on. Nothing leaves the server.
+labels: {demo: "true"}
+nodes:
+  - node_id: collect
+    type: data
+    data_type: set
+    config: {values: {rows: [{order: "A-1", amount: 120}, {order: "A-2", amount: 80}, {order: "A-3", amount: 45}]}}
+    next: ask
+  - node_id: ask
+    type: approval
+    config:
+      title: "Publish the demo report?"
+      summary: "{{len(outputs.collect.rows)}} orders, {{sum(map(outputs.collect.rows, .amount))}} in all. A demonstration: nothing leaves the server."
+      show: {table: "{{outputs.collect.rows}}", columns: [order, amount], totals: [amount]}
+      expires_in: P7D
+    next: {approved: publish, rejected: keep, expired: keep}
+  - {node_id: publish, type: data, data_type: set, config: {values: {text: "published"}}}
+  - {node_id: keep, type: data, data_type: set, join: any, config: {values: {text: "not published"}}}
+`
+	demoStep = `kind: Workflow
+workflow_id: demo_step
+name: Demo step
+description: What waits in the queue to be reordered, where no programs may run.
+labels: {demo: "true"}
+nodes:
+  - {node_id: step, type: data, data_type: set, config: {values: {text: "done"}}}
+`
+)
+
+// demoWorse is the second version of the pipeline: it forgets the first order.
+var demoWorse = strings.Replace(demoPipeline, "sum(outputs.orders.amounts)", "sum(outputs.orders.amounts[1:])", 1)
 
 // addDemo fills an installation that has no demonstration data yet, through
-// the same API as everybody else: a few templates, and jobs that show a good
-// end, a bad one, a retry, a hold and a start time.
+// the same API as everybody else: jobs that show a good end, a bad one, a retry, a
+// hold and a start time; and for each of what a new user tries something to do it
+// with: jobs to reorder, a run to retry, a version to roll back, a request to decide.
+// All of it is the server's own, so every administrator may decide the request.
 func (a *App) addDemo(ctx context.Context) error {
 	if !a.o.Config.Demo {
 		return nil
@@ -86,12 +149,12 @@ func (d demo) Remove(ctx context.Context) error {
 		return err
 	}
 	labels := map[string]string{demoLabel: "true"}
-	for range 10 { // 1000 jobs each
+	for range 20 { // 1000 jobs each; what changes meanwhile is refused, and gets its turn again
 		done, err := c.BulkJobs(ctx, client.BulkInput{Filter: &client.BulkFilter{Labels: labels}, Action: "cancel"}, client.Call{})
 		if err != nil {
 			return fmt.Errorf("cancel demo jobs: %w", err)
 		}
-		if !done.More || done.Done == 0 {
+		if done.Refused == 0 && (!done.More || done.Done == 0) {
 			break
 		}
 	}
@@ -118,6 +181,24 @@ func (d demo) Remove(ctx context.Context) error {
 			return fmt.Errorf("archive demo workflow: %w", err)
 		}
 	}
+	return d.free(ctx, c)
+}
+
+// free gives the lock back.
+func (d demo) free(ctx context.Context, c *client.Client) error {
+	l, err := c.Lock(ctx, demoLock)
+	if err != nil {
+		return err
+	}
+	for _, h := range l.Holders {
+		if h.Holder == nil || *h.Holder != demoHolder {
+			continue
+		}
+		var p *client.Problem
+		if err := c.ReleaseLock(ctx, demoLock, h.Token, client.Call{}); err != nil && (!errors.As(err, &p) || p.Code != string(fault.LockNotHeld)) {
+			return fmt.Errorf("free the demo lock: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -142,8 +223,29 @@ func (d demo) add(ctx context.Context) error {
 		}
 		return nil
 	}
-	delay, later := "PT2S", a.o.Clock.Now().Add(24*time.Hour).UTC()
-	templates := []client.JobTemplateInput{
+	programs, err := d.templates(ctx, c, labels)
+	if err != nil {
+		return err
+	}
+	if err := d.flows(ctx, c, labels); err != nil { // first: they are what a new user looks for
+		return err
+	}
+	if programs {
+		if err := d.jobs(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := d.line(ctx, c, labels, programs); err != nil {
+		return err
+	}
+	a.log.Info("demo data added", "programs", programs)
+	return nil
+}
+
+// templates adds the templates; false = this server runs no programs.
+func (d demo) templates(ctx context.Context, c *client.Client, labels map[string]string) (bool, error) {
+	delay := "PT2S"
+	for _, t := range []client.JobTemplateInput{
 		{Name: "demo-hello", Description: "Says hello.", Params: argv("echo", "hello from Runsheet")},
 		{Name: "demo-system", Description: "Shows what system this is.", Params: argv("uname", "-a")},
 		{Name: "demo-nap", Description: "Sleeps, so that there is something to watch.", Params: argv("sleep", "5")},
@@ -151,46 +253,104 @@ func (d demo) add(ctx context.Context) error {
 			Name: "demo-broken", Description: "Fails, and fails again when it is retried.", Params: argv("false"),
 			RetryPolicy: &client.RetryPolicyInput{MaxAttempts: 2, Backoff: "fixed", Initial: &delay},
 		},
-	}
-	for _, t := range templates {
+	} {
 		t.JobType, t.Labels = "command", labels
 		var p *client.Problem
 		_, err := c.CreateTemplate(ctx, t, client.Call{})
 		if errors.As(err, &p) && p.Code == string(fault.JobTypeDisabled) {
-			return d.flow(ctx, c, labels) // this server runs no programs
+			return false, nil
 		}
 		if err != nil {
-			return fmt.Errorf("add demo template %s: %w", t.Name, err)
+			return false, fmt.Errorf("add demo template %s: %w", t.Name, err)
 		}
 	}
-	jobs := []client.JobInput{
+	return true, nil
+}
+
+// jobs adds a job of each template, and two that wait for a person and for a time.
+func (d demo) jobs(ctx context.Context, c *client.Client) error {
+	later := d.a.o.Clock.Now().Add(24 * time.Hour).UTC()
+	for _, j := range []client.JobInput{
 		{TemplateID: "demo-hello"},
 		{TemplateID: "demo-broken"},
 		{TemplateID: "demo-nap"},
 		{TemplateID: "demo-system"},
 		{TemplateID: "demo-hello", Name: "demo-held", Hold: true},
 		{TemplateID: "demo-hello", Name: "demo-tomorrow", RunAt: &later},
-	}
-	for _, j := range jobs {
+	} {
 		if _, err := c.AddJob(ctx, j, client.Call{}); err != nil {
 			return fmt.Errorf("add demo job: %w", err)
 		}
 	}
-	if err := d.flow(ctx, c, labels); err != nil {
-		return err
-	}
-	a.log.Info("demo data added", "templates", len(templates), "jobs", len(jobs), "workflows", 1)
 	return nil
 }
 
-// flow adds a workflow and runs it a few times.
-func (d demo) flow(ctx context.Context, c *client.Client, labels map[string]string) error {
-	if _, err := c.ApplyWorkflows(ctx, []byte(demoWorkflow), client.ApplyOptions{File: "demo.yaml"}, client.Call{}); err != nil {
-		return fmt.Errorf("apply demo workflow: %w", err)
+// flows adds workflows and runs them: a version that works and one that does not,
+// one that fails until it is retried, one that waits for an approval.
+func (d demo) flows(ctx context.Context, c *client.Client, labels map[string]string) error {
+	good, err := d.apply(ctx, c, demoPipeline, "add up the orders")
+	if err != nil {
+		return err
 	}
-	for n := range 3 {
-		if _, err := c.RunWorkflow(ctx, "demo_pipeline", client.WorkflowRunInput{Name: fmt.Sprintf("demo_pipeline, run %d", n+1), Labels: labels}, client.Call{}); err != nil {
-			return fmt.Errorf("run demo workflow: %w", err)
+	worse, err := d.apply(ctx, c, demoWorse, "leave out the first line, which is a header")
+	if err != nil {
+		return err
+	}
+	if _, err := c.TagWorkflow(ctx, "demo_pipeline", "works", good, client.Call{}); err != nil {
+		return fmt.Errorf("tag demo workflow: %w", err)
+	}
+	for _, text := range []string{demoFlaky, demoRelease} {
+		if _, err := d.apply(ctx, c, text, ""); err != nil {
+			return err
+		}
+	}
+	for _, r := range []struct {
+		flow    string
+		version int
+		name    string
+	}{
+		{"demo_pipeline", good, "demo_pipeline, run 1"},
+		{"demo_pipeline", good, "demo_pipeline, run 2"},
+		{"demo_pipeline", worse, "demo_pipeline, run 3"},
+		{"demo_flaky", 0, ""},
+		{"demo_release", 0, ""},
+	} {
+		if _, err := c.RunWorkflow(ctx, r.flow, client.WorkflowRunInput{Version: r.version, Name: r.name, Labels: labels}, client.Call{}); err != nil {
+			return fmt.Errorf("run demo workflow %s: %w", r.flow, err)
+		}
+	}
+	return nil
+}
+
+// apply returns the version that the text is.
+func (d demo) apply(ctx context.Context, c *client.Client, text, message string) (int, error) {
+	done, err := c.ApplyWorkflows(ctx, []byte(text), client.ApplyOptions{File: "demo.yaml", Message: message}, client.Call{})
+	if err != nil {
+		return 0, fmt.Errorf("apply demo workflow: %w", err)
+	}
+	return done.Items[0].Version, nil
+}
+
+// line adds jobs to reorder: they wait for one lock, and start one by one in their
+// order when it is free, which it is after a day at the latest. Their priority is low,
+// so that they stand in nobody's way.
+func (d demo) line(ctx context.Context, c *client.Client, labels map[string]string, programs bool) error {
+	var p *client.Problem
+	_, err := c.AcquireLock(ctx, demoLock, client.LockInput{Holder: demoHolder, TTL: demoHeld}, client.Call{})
+	if err != nil && (!errors.As(err, &p) || p.Code != string(fault.LockHeld)) {
+		return fmt.Errorf("take the demo lock: %w", err)
+	}
+	j := client.JobInput{TemplateID: "demo-hello", Locks: []string{demoLock}, Labels: labels, Priority: new(demoLow)}
+	if !programs {
+		if _, err := d.apply(ctx, c, demoStep, ""); err != nil {
+			return err
+		}
+		j.TemplateID, j.JobType, j.Params = "", "workflow", json.RawMessage(`{"workflow_id":"demo_step"}`)
+	}
+	for n := range demoLine {
+		j.Name = fmt.Sprintf("demo-%d", n+1) // short: the queue must show the number
+		if _, err := c.AddJob(ctx, j, client.Call{}); err != nil {
+			return fmt.Errorf("add demo job %s: %w", j.Name, err)
 		}
 	}
 	return nil

@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,6 +22,12 @@ func demoServer(t *testing.T, allow ...string) *client.Client {
 	c := settings(t)
 	c.Workers = 0 // a job would start this test as its supervisor
 	c.CommandAllow = allow
+	return served(t, c)
+}
+
+// served starts a server, and returns a client of its local administrator.
+func served(t *testing.T, c config.Config) *client.Client {
+	t.Helper()
 	a := app.New(app.Options{Config: c})
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -69,14 +78,14 @@ func TestDemonstration(t *testing.T) {
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
-		if len(first.Templates) != 4 || len(first.Jobs) != 9 || len(first.Workflows) != 1 {
+		if len(first.Templates) != 4 || len(first.Jobs) != 16 || len(first.Workflows) != 3 {
 			t.Errorf("round %d: %+v", round, first)
 		}
 		again, err := cl.StartDemo(t.Context())
 		if diff := cmp.Diff(first, again); diff != "" || err != nil {
 			t.Errorf("started twice: %v %s", err, diff)
 		}
-		if got := there(t, cl); got != "5 9 1" {
+		if got := there(t, cl); got != "5 16 3" {
 			t.Errorf("there are %s", got)
 		}
 		if err := cl.RemoveDemo(t.Context(), client.Call{}); err != nil {
@@ -107,17 +116,165 @@ func TestDemonstrationAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := there(t, cl); got != "4 9 1" {
+	if got := there(t, cl); got != "4 16 3" {
 		t.Errorf("there are %s", got)
 	}
 }
 
-// TestDemonstrationWithoutPrograms: a server that may run none has the workflow.
+// until waits for what get returns to be want.
+func until(t *testing.T, what, want string, get func() string) {
+	t.Helper()
+	got := get()
+	for range 600 {
+		if got == want {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+		got = get()
+	}
+	t.Fatalf("%s: %s, want %s", what, got, want)
+}
+
+// shown is a demonstration on a server with one worker, which runs no programs.
+type shown struct {
+	*testing.T
+	local, admin *client.Client
+}
+
+func show(t *testing.T) shown {
+	t.Helper()
+	c := settings(t)
+	c.AdminToken = config.Secret(strings.Repeat("a", 32))
+	s := shown{T: t, local: served(t, c)}
+	at, err := config.ReadLocal(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.admin, err = client.New(client.Options{URL: at.URL, Token: c.AdminToken.Reveal(), Retries: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.admin.StartDemo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// runs waits until the runs of a version of a workflow (0 = all) have these statuses,
+// newest first, and returns them.
+func (s shown) runs(flow string, version int, want string) []client.WorkflowRun {
+	s.Helper()
+	var list []client.WorkflowRun
+	until(s.T, flow, want, func() string {
+		var err error
+		if list, err = client.Collect(s.admin.WorkflowRuns(s.Context(), client.WorkflowRunFilter{WorkflowID: flow, Version: version}), 0); err != nil {
+			s.Fatal(err)
+		}
+		var out []string
+		for _, r := range list {
+			out = append(out, r.Status)
+		}
+		return strings.Join(out, " ")
+	})
+	return list
+}
+
+// TestDemonstrationRollsBack: there is a version that works and a newer one that does
+// not, and going back helps.
+func TestDemonstrationRollsBack(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	s.runs("demo_pipeline", 1, "COMPLETED COMPLETED")
+	s.runs("demo_pipeline", 2, "FAILED")
+	if _, err := s.admin.RollBackWorkflow(t.Context(), "demo_pipeline", client.WorkflowMoveInput{Tag: "works", Reason: "the sum is wrong"}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.admin.RunWorkflow(t.Context(), "demo_pipeline", client.WorkflowRunInput{}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	s.runs("demo_pipeline", 1, "COMPLETED COMPLETED COMPLETED")
+}
+
+// TestDemonstrationRetries: a run fails, and ends well when it is retried.
+func TestDemonstrationRetries(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	failed := s.runs("demo_flaky", 0, "FAILED")[0]
+	if _, err := s.admin.RetryWorkflowRun(t.Context(), failed.WorkflowRunID, client.WorkflowRetryInput{}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	s.runs("demo_flaky", 0, "COMPLETED FAILED")
+}
+
+// TestDemonstrationAsks: an administrator may decide the request, also the one who
+// started the demonstration, but not the server that asks.
+func TestDemonstrationAsks(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	waits := s.runs("demo_release", 0, "WAITING")[0]
+	list, err := client.Collect(s.admin.Approvals(t.Context(), client.ApprovalFilter{WorkflowRunID: waits.WorkflowRunID, Statuses: []string{"PENDING"}}), 0)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d requests, %v", len(list), err)
+	}
+	in := client.DecisionInput{ContentHash: list[0].ContentHash}
+	var p *client.Problem
+	if _, err := s.local.Approve(t.Context(), list[0].ApprovalID, in, client.Call{}); !errors.As(err, &p) || p.Code != "self_approval" {
+		t.Errorf("who asks: %v", err)
+	}
+	if _, err := s.admin.Approve(t.Context(), list[0].ApprovalID, in, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	s.runs("demo_release", 0, "COMPLETED")
+}
+
+// line is the jobs to reorder, in their order.
+func (s shown) line() []client.Job {
+	s.Helper()
+	waiting, err := client.Collect(s.admin.Jobs(s.Context(), client.JobFilter{Status: []string{"QUEUED"}, Query: "demo-", Sort: "queue"}), 0)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return slices.DeleteFunc(waiting, func(j client.Job) bool { return len(j.Locks) == 0 })
+}
+
+// TestDemonstrationReorders: jobs wait for a lock, hold no slot, and start in the order
+// that a person gave them. With the demonstration the lock goes.
+func TestDemonstrationReorders(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	order := func() string {
+		var out []string
+		for _, j := range s.line() {
+			if j.Waiting == nil || j.Waiting.Code != "lock" {
+				t.Errorf("%s waits for %+v", j.Name, j.Waiting)
+			}
+			out = append(out, strings.TrimPrefix(j.Name, "demo-"))
+		}
+		return strings.Join(out, "")
+	}
+	if got := order(); got != "12345" {
+		t.Fatalf("the line is %s", got)
+	}
+	if _, err := s.admin.MoveJob(t.Context(), s.line()[4].JobID, client.JobMove{Top: true}, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := order(); got != "51234" {
+		t.Errorf("after the move the line is %s", got)
+	}
+	if err := s.admin.RemoveDemo(t.Context(), client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "what is left", "0 0 0", func() string { return there(t, s.admin) }) // a job at work is asked to stop
+	if l, err := s.admin.Lock(t.Context(), "demo:line"); err != nil || len(l.Holders) != 0 {
+		t.Errorf("after its end the lock is %+v, %v", l, err)
+	}
+}
+
+// TestDemonstrationWithoutPrograms: a server that may run none has the workflows.
 func TestDemonstrationWithoutPrograms(t *testing.T) {
 	t.Parallel()
 	cl := demoServer(t)
 	d, err := cl.StartDemo(t.Context())
-	if err != nil || len(d.Workflows) != 1 || len(d.Jobs) != 3 {
+	if err != nil || len(d.Workflows) != 4 || len(d.Jobs) != 10 || len(d.Templates) != 0 {
 		t.Errorf("%+v, %v", d, err)
 	}
 	all, err := cl.Config(t.Context())

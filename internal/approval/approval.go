@@ -9,6 +9,7 @@ package approval
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -327,11 +328,33 @@ func (r Request) self(p Person) error {
 	default:
 		why = fmt.Sprintf("made the token %s, which asked for this", by.Name)
 	}
-	hint := "another user with the role approver can; a token counts as who made it; who asks may if the request says allow_requester (job add --self-approval)"
-	if r.Subject.Type == SubjectWorkflowNode {
-		hint = "neither who started the run nor who wrote the version may approve, unless the node says allow_requester; another user with the role approver can; a token counts as who made it"
+	return fault.Newf(fault.SelfApproval, "%s %s, so somebody else must approve it", who, why).WithHint(r.Others())
+}
+
+// Others says who may approve r in place of who asked or wrote what asks, and how to
+// add a person: an administrator may be the only one there is.
+func (r Request) Others() string {
+	who, role := "another user with the role approver or admin", "approver"
+	if len(r.Approvers) > 0 {
+		role = ""
+		names := make([]string, len(r.Approvers))
+		for i, a := range r.Approvers {
+			kind, name, _ := strings.Cut(a, ":")
+			if names[i] = "user " + name; kind == "role" {
+				names[i], role = "another user with the role "+name, cmp.Or(role, name)
+			}
+		}
+		who = strings.Join(names, " or ")
 	}
-	return fault.Newf(fault.SelfApproval, "%s %s, so somebody else must approve it", who, why).WithHint(hint)
+	add := ""
+	if role != "" {
+		add = "an administrator adds a person: runsheet user create NAME --role " + role + "; "
+	}
+	allow := "who asks may only if the request says allow_requester (job add --self-approval)"
+	if r.Subject.Type == SubjectWorkflowNode {
+		allow = "who started the run or wrote the version may only if the node says allow_requester"
+	}
+	return who + " may approve it; " + add + allow + "; a token counts as who made it"
 }
 
 // Closed says that nothing can be decided about r any more, and why.

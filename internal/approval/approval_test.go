@@ -97,6 +97,30 @@ func TestSelfApprovalNamesTheRule(t *testing.T) {
 	}
 }
 
+// TestSelfApprovalNamesOthers: who is refused reads who may, and how to add a person.
+func TestSelfApprovalNamesOthers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		edit func(*approval.Request)
+		want []string
+	}{
+		"everybody":       {func(*approval.Request) {}, []string{"another user with the role approver or admin may", "runsheet user create NAME --role approver", "--self-approval"}},
+		"those named":     {func(r *approval.Request) { r.Approvers = []string{"role:admin", "user:tom"} }, []string{"another user with the role admin or user tom may", "--role admin;"}},
+		"a workflow node": {func(r *approval.Request) { r.Subject = approval.NodeSubject("wfrun_1", "ask") }, []string{"if the node says allow_requester"}},
+	} {
+		r := sample(t, func(r *approval.Request) {
+			r.RequestedBy = ann()
+			c.edit(r)
+		})
+		hint := fault.From(r.MayDecide(ann(), true, "", r.ContentHash, noon)).Hint
+		for _, w := range c.want {
+			if !strings.Contains(hint, w) {
+				t.Errorf("%s: the hint is %q, without %q", name, hint, w)
+			}
+		}
+	}
+}
+
 // TestHash: everything that a person sees changes the hash, and nothing else does.
 func TestHash(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,7 @@ func groupAnswer(w http.ResponseWriter, what string) bool {
 		return client.Problem{Status: 409, Code: code, Detail: "it is " + code}
 	}
 	grant := client.LockGrant{Name: "gpu:0", Token: 17, Holder: "train.py", Since: now, ExpiresAt: now.Add(30e9)}
-	holder := client.LockHolder{Kind: "job", JobID: new(jobID), RunID: new(runID), Token: 17, Since: now}
+	holder := client.LockHolder{Kind: "job", JobID: new(jobID), JobName: new("train"), RunID: new(runID), Token: 17, Since: now}
 	lock := client.Lock{Name: "gpu:0", Capacity: 2, Free: 0, Holders: []client.LockHolder{
 		holder, {Kind: "outside", Holder: new("train.py"), Token: 18, Since: now, ExpiresAt: new(now.Add(30e9))}, {Kind: "job", OtherTenant: true, Token: 19, Since: now, Lost: true},
 	}}

@@ -50,6 +50,8 @@ func holderName(h client.LockHolder) string {
 	switch {
 	case h.OtherTenant:
 		return "another tenant"
+	case h.JobName != nil:
+		return *h.JobName + " (" + deref(h.JobID) + ")"
 	case h.JobID != nil:
 		return *h.JobID
 	case h.Holder != nil:

@@ -18,7 +18,7 @@ import (
 func (a *app) demoCommand() *cobra.Command {
 	start := &cobra.Command{
 		Use: "start", Short: "Add demonstration data, unless there is some", Args: noArgs,
-		Long: "Start adds a few templates, jobs and a workflow to the server, all with the label demo, as\nserve --demo does. A server that runs no programs gets the workflow only.",
+		Long: "Start adds templates, jobs and workflows to the server, all with the label demo, as serve --demo\ndoes: jobs to reorder, a run to retry, a version to roll back, a request to decide. A server that\nruns no programs gets workflows only.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.connect(c)
 			if err != nil {
@@ -45,7 +45,7 @@ func (a *app) demoCommand() *cobra.Command {
 	var yes bool
 	remove := &cobra.Command{
 		Use: "remove", Aliases: []string{"rm"}, Short: "Remove demonstration data; runs stay in the history", Args: noArgs,
-		Long: "Remove cancels waiting jobs with the label demo=true, asks running ones to stop, deletes the\ntemplates with that label and archives the workflows.",
+		Long: "Remove cancels waiting jobs with the label demo=true, asks running ones to stop, deletes the\ntemplates with that label, archives the workflows and frees the lock demo:line.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.connect(c)
 			if err != nil {

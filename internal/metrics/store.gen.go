@@ -1821,6 +1821,13 @@ func (d timedViews) JobEvents(ctx context.Context, a1 store.ListJobEvents) (stor
 	return r0, err
 }
 
+func (d timedViews) Names(ctx context.Context, a1 string, a2 []string) (map[string]string, error) {
+	done := d.m.begin("views", "names")
+	r0, err := d.Views.Names(ctx, a1, a2)
+	done(err)
+	return r0, err
+}
+
 func (d timedViews) DeliveryResults(ctx context.Context, a1 store.AskResults) (map[string]store.DeliveryTally, error) {
 	done := d.m.begin("views", "delivery_results")
 	r0, err := d.Views.DeliveryResults(ctx, a1)

@@ -33,6 +33,9 @@ type Views interface {
 	// JobEvents returns what is kept of the events job.* about one job, oldest first. What
 	// has been committed a moment ago may be missing.
 	JobEvents(ctx context.Context, p ListJobEvents) (EventPage, error)
+	// Names returns the names of jobs, templates and runs of workflows by their ids. What
+	// is unknown, or of another tenant, is missing; a deleted template keeps its name.
+	Names(ctx context.Context, tenant string, ids []string) (map[string]string, error)
 	// DeliveryResults counts the newest p.Last deliveries of each webhook.
 	DeliveryResults(ctx context.Context, p AskResults) (map[string]DeliveryTally, error)
 }

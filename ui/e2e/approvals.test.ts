@@ -194,7 +194,10 @@ it("locks when the content has changed while it was open, and shows what", async
 it("says why somebody cannot approve, and never decides by opening", async () => {
   const a = await ask();
   const own = await f.page(`/approvals/${a.approval_id}`);
-  await own.getByText("You asked for this, so somebody else must approve it.").waitFor();
+  await own.getByText("You asked for this, so somebody else must approve it: another user with the role approver or admin.").first().waitFor();
+  expect(await own.getByRole("link", { name: "Add a user" }).getAttribute("href")).toMatch(/\/ui\/system\/users\?add=1$/);
+  // Jobs and templates have their names, not their ids.
+  expect(await own.getByRole("link", { name: "release", exact: true }).evaluateAll((all) => all.map((x) => (x.getAttribute("href") ?? "").replace(/_.*/, "_")))).toEqual(["/ui/templates?open=tmpl_", "/ui/queue?job=job_"]);
   await own.keyboard.press("a");
   await own.getByRole("button", { name: "Approve", exact: true }).click({ force: true });
   expect(await own.locator("[data-step=approve]").count()).toBe(0);

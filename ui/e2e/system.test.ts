@@ -106,6 +106,19 @@ it("keeps a secret's value out of the page once it is saved", async () => {
   expect(errors(page)).toEqual([]);
 });
 
+it("names the job that holds a lock, and leads to its run", async () => {
+  await f.call("POST", "/api/jobs", { job_type: "command", params: { argv: ["/bin/sleep", "600"] }, locks: ["gpu:7"], name: "trainer", top: true });
+  const held = () => f.call<{ holders: { run_id: string; job_id: string; job_name: string | null }[] }>("GET", "/api/locks/gpu:7");
+  await until(async () => (await held()).holders.length === 1, "the job to take its lock");
+  const [holder] = (await held()).holders;
+  const page = await f.page("/system/workers");
+  const link = page.getByRole("table", { name: "Locks" }).getByRole("link", { name: "trainer" });
+  expect(await link.getAttribute("href")).toBe(`/ui/runs/${holder?.run_id}`);
+  expect(await link.getAttribute("title")).toBe(holder?.job_id);
+  await f.call("POST", `/api/jobs/${holder?.job_id}/cancel`);
+  expect(errors(page)).toEqual([]);
+});
+
 it("takes a lock away only after its name was typed", async () => {
   await f.call("POST", "/api/locks/gpu:0/acquire", { holder: "train.py", ttl: "1h" });
   await f.call("POST", "/api/jobs", { job_type: "command", params: { argv: ["/bin/true"] }, locks: ["gpu:0"], name: "needs-gpu" }).catch(() => undefined);
@@ -269,7 +282,7 @@ it("says in Korean what is to be said of a crontab, and keeps the reason of the 
   for (const x of made.items) await f.call("DELETE", `/api/schedules/${x.schedule_id}`);
 });
 
-it("leads from the setup link to a first green run, and takes the demo away", async () => {
+it("leads from the setup link to a first green run and to all that a new user tries, and takes the demo away", async () => {
   const server = await Server.start();
   try {
     const page = await (await f.context({ anonymous: true })).newPage();
@@ -295,6 +308,37 @@ it("leads from the setup link to a first green run, and takes the demo away", as
     await page.getByRole("button", { name: "Make 1 schedule, paused" }).waitFor();
     expect(await axe(page)).toEqual([]);
     expect(await overflow(page)).toBeLessThanOrEqual(0);
+    // All that a new user tries is a click away.
+    const leads = async (to: string) => {
+      await page.goto(`${server.url}/ui/welcome`);
+      await page.getByRole("list", { name: "Try it" }).getByRole("link", { name: to }).click();
+    };
+    await leads("Reorder the queue");
+    const lines = () => page.locator("[data-row]").evaluateAll((rows) => rows.map((r) => [r.getBoundingClientRect().top, /^demo-(\d)$/.exec(r.getAttribute("aria-label") ?? "")?.[1]] as const).sort((a, b) => a[0] - b[0]).map((r) => r[1]).join(""));
+    await until(async () => (await lines()) === "12345", "the jobs to reorder");
+    await page.locator("[data-row][aria-label=demo-5]").press("Alt+Home");
+    await until(async () => (await lines()) === "51234", "the last one at the front");
+    await leads("Retry a run that failed");
+    await page.locator("[data-run-state=FAILED]").waitFor();
+    await page.getByRole("button", { name: "Retry…" }).click();
+    const again = page.getByRole("dialog", { name: "Retry" });
+    await again.locator("[data-preview]").waitFor();
+    await again.getByRole("button", { name: "Start the new run" }).click();
+    await page.locator("[data-run-state=COMPLETED]").waitFor();
+    await leads("Roll a workflow back");
+    await page.getByRole("heading", { name: "v1 → v2" }).waitFor();
+    await page.locator("h1").focus();
+    await page.keyboard.press("Shift+R");
+    const back = page.getByRole("dialog", { name: "Roll back to v1" });
+    await back.getByLabel("Reason").fill("the sum is wrong");
+    await back.getByRole("button", { name: "Roll back", exact: true }).click();
+    await page.getByRole("table", { name: "Activation log" }).getByText("the sum is wrong").waitFor();
+    await leads("Decide a request");
+    await page.getByText("Publish the demo report?").click();
+    await page.getByRole("button", { name: "Approve", exact: true }).click();
+    await page.getByRole("button", { name: "Confirm approval" }).click();
+    await page.locator("[data-standing=decided]").waitFor();
+    await page.goto(`${server.url}/ui/welcome`);
     await page.getByRole("button", { name: "Remove the demo" }).click();
     await page.getByRole("alertdialog").getByRole("button", { name: "Remove the demo" }).click();
     await page.getByRole("button", { name: "Run the demo" }).waitFor();

@@ -365,6 +365,8 @@ it("starts a run of a workflow without inputs from its page, also after a reload
   await dialog.getByRole("button", { name: "Run", exact: true }).click();
   await page.waitForURL(/workflow-runs/);
   await page.locator("[data-run-state=COMPLETED]").waitFor();
+  // A run without a name of its own is told apart by its id.
+  expect(await page.getByRole("navigation", { name: "Where this page is" }).locator("[aria-current=page]").textContent()).toMatch(/^wfrun_.*….{4}$/);
   expect(errors(page)).toEqual([]);
 });
 

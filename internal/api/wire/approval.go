@@ -94,6 +94,7 @@ type Approval struct {
 	Approvers     []string             `json:"approvers" doc:"who may approve, each role:NAME or user:NAME; empty = everybody who may decide approvals"`
 	WorkflowRunID *string              `json:"workflow_run_id" doc:"the run of a workflow that waits, null = none does"`
 	NodeID        *string              `json:"node_id" doc:"its node"`
+	Names         map[string]string    `json:"names" doc:"of the job or run of a workflow that waits, and of the template in fields, by their ids, as far as they are known; empty in answers to changes and in messages"`
 	Form          Object               `json:"form" doc:"inputs by name, as those of a workflow, that who approves fills in; empty = none. It is a part of content"`
 }
 
@@ -152,7 +153,7 @@ func ApprovalOf(r approval.Request) Approval {
 		Table:       ApprovalTable{Columns: []ApprovalColumn{}, Rows: r.Table.Rows},
 		RequestedBy: r.RequestedBy.Name, Author: str(r.Author()), RequestedAt: r.RequestedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), RemindAt: r.RemindAt(),
 		OnExpire: string(r.OnExpire), Status: string(r.Status), EndedAt: instant(r.DecidedAt), Reason: str(r.Reason),
-		MinApprovals: r.MinApprovals, Decisions: []ApprovalDecision{}, Delegations: []ApprovalDelegation{}, AllowSelf: r.AllowRequester, NeedsComment: r.RequireComment,
+		MinApprovals: r.MinApprovals, Decisions: []ApprovalDecision{}, Names: map[string]string{}, Delegations: []ApprovalDelegation{}, AllowSelf: r.AllowRequester, NeedsComment: r.RequireComment,
 		Round: r.Round, MaxReRequests: r.MaxReRequests, Replaces: str(r.Replaces), ReplacedBy: str(r.ReplacedBy),
 		Approvers: append([]string{}, r.Approvers...), Form: ApprovalForm(r),
 	}

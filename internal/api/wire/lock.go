@@ -42,6 +42,7 @@ type LockHolder struct {
 	Kind        string     `json:"kind" enum:"job,direct,outside"`
 	OtherTenant bool       `json:"other_tenant" doc:"it belongs to another tenant, and its name and ids are not shown"`
 	JobID       *string    `json:"job_id"`
+	JobName     *string    `json:"job_name" doc:"null where there is no job"`
 	RunID       *string    `json:"run_id" doc:"of the attempt or the direct request"`
 	Holder      *string    `json:"holder" doc:"what a program outside calls itself"`
 	Token       int64      `json:"token"`
@@ -65,17 +66,17 @@ type LockList struct {
 	NextCursor *string `json:"next_cursor" doc:"give it as cursor to get the next page; null on the last"`
 }
 
-// LockOf shows a lock to a tenant.
-func LockOf(name string, capacity int, holders []job.Holder, tenant string) Lock {
+// LockOf shows a lock to a tenant; names are those of its jobs by their ids.
+func LockOf(name string, capacity int, holders []job.Holder, tenant string, names map[string]string) Lock {
 	out := Lock{Name: name, Capacity: capacity, Free: max(0, capacity-len(holders)), Holders: []LockHolder{}}
 	for _, h := range holders {
-		out.Holders = append(out.Holders, LockHolderOf(h, tenant))
+		out.Holders = append(out.Holders, LockHolderOf(h, tenant, names[h.JobID]))
 	}
 	return out
 }
 
-// LockHolderOf shows a holder to a tenant.
-func LockHolderOf(h job.Holder, tenant string) LockHolder {
+// LockHolderOf shows a holder to a tenant; name is that of its job.
+func LockHolderOf(h job.Holder, tenant, name string) LockHolder {
 	out := LockHolder{Kind: "outside", OtherTenant: h.Tenant != tenant, Token: h.Token, Since: h.HeldAt.UTC(), ExpiresAt: instant(h.ExpiresAt), Lost: h.Lost}
 	switch {
 	case h.JobID != "":
@@ -84,7 +85,7 @@ func LockHolderOf(h job.Holder, tenant string) LockHolder {
 		out.Kind = "direct"
 	}
 	if !out.OtherTenant {
-		out.JobID, out.RunID, out.Holder = str(h.JobID), str(h.RunID), str(h.Outside)
+		out.JobID, out.JobName, out.RunID, out.Holder = str(h.JobID), str(name), str(h.RunID), str(h.Outside)
 	}
 	return out
 }

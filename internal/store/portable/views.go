@@ -3,12 +3,14 @@ package portable
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/webhook"
 )
@@ -222,6 +224,45 @@ func scanEvent(rows Rows) (event.Event, error) {
 	}
 	e.At = clock.FromMillis(at)
 	return e, decode(data, &e.Data)
+}
+
+// named are the things that Views.Names knows.
+var named = []struct {
+	kind            id.Kind
+	from, key, name string
+}{
+	{id.Job, "jobs t", "t.job_id", "t.name"},
+	{id.Template, "templates t", "t.template_id", "t.name"},
+	{id.WorkflowRun, "workflow_runs t JOIN jobs j ON j.job_id = t.job_id", "t.run_id", "j.name"},
+}
+
+func (v views) Names(ctx context.Context, tenant string, ids []string) (map[string]string, error) {
+	out := map[string]string{}
+	err := v.Read(ctx, func(ctx context.Context, tx Tx) error {
+		clear(out)
+		for _, n := range named {
+			some := slices.DeleteFunc(slices.Clone(ids), func(x string) bool { return !strings.HasPrefix(x, string(n.kind)+"_") })
+			for chunk := range slices.Chunk(some, maxEach) {
+				var w where
+				w.add("t.tenant || '' = %s", tenant) // the ids are the index
+				in(&w, n.key, chunk)
+				rows, err := tx.Query(ctx, "SELECT "+n.key+", "+n.name+" FROM "+n.from+w.String(), w.args...)
+				if err != nil {
+					return fmt.Errorf("read names: %w", err)
+				}
+				if _, err := collect(rows, func(r Rows) (struct{}, error) {
+					var key, name string
+					err := r.Scan(&key, &name)
+					out[key] = name
+					return struct{}{}, err
+				}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 func (v views) DeliveryResults(ctx context.Context, p store.AskResults) (map[string]store.DeliveryTally, error) {

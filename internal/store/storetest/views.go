@@ -8,6 +8,8 @@ import (
 	"github.com/runsheet/runsheet/internal/agenda"
 	"github.com/runsheet/runsheet/internal/approval"
 	"github.com/runsheet/runsheet/internal/event"
+	"github.com/runsheet/runsheet/internal/id"
+	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
 	"github.com/runsheet/runsheet/internal/webhook"
@@ -20,6 +22,7 @@ func viewChecks() []check {
 		{"Views/OfNothing", viewsOfNothing},
 		{"Views/DeliveryResults", deliveryResults},
 		{"Views/PendingApprovals", pendingApprovals},
+		{"Views/Names", namesOfIDs},
 		{"Views/WorkflowResults", workflowResults},
 		{"Views/ScheduleResults", scheduleResults},
 		{"Schedules/ListByNext", schedulesByNext},
@@ -116,6 +119,31 @@ func viewsOfNothing(t *testing.T, s store.Store) {
 	n, err := s.Views.WaitingApprovals(t.Context(), tenant)
 	same(t, "approvals", 0, len(n))
 	same(t, "error", error(nil), err)
+}
+
+func namesOfIDs(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	tmpl := create(t, s, newTemplate("nightly"))
+	f := begun(t, s, func(j *job.Job) { j.Name = "report of May" })
+	one := add(t, s, newJob(func(j *job.Job) { j.Name = "one" }))[0]
+	if err := s.Templates.Delete(t.Context(), store.DeleteTemplate{Tenant: tenant, ID: tmpl.ID, At: base}); err != nil {
+		t.Fatal(err)
+	}
+	ask := []string{tmpl.ID, one.ID, f.Job.ID, f.id, one.ID, "job_unknown", "other", ""}
+	for range 900 { // more than one statement takes
+		ask = append(ask, id.New(id.Job, base))
+	}
+	for who, want := range map[string]map[string]string{
+		tenant:      {tmpl.ID: "nightly", one.ID: "one", f.Job.ID: "report of May", f.id: "report of May"},
+		"ten_other": {},
+	} {
+		got, err := s.Views.Names(t.Context(), who, ask)
+		same(t, "error", error(nil), err)
+		same(t, "names", want, got)
+	}
+	got, err := s.Views.Names(t.Context(), tenant, nil)
+	same(t, "error", error(nil), err)
+	same(t, "no names", 0, len(got))
 }
 
 func deliveryResults(t *testing.T, s store.Store) {

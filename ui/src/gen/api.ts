@@ -389,7 +389,7 @@ export interface paths {
         put?: never;
         /**
          * Add demonstration data
-         * @description Some templates, jobs and a workflow, all with the label demo. Where there are some already, nothing is added.
+         * @description Templates, jobs and workflows, all with the label demo: jobs to reorder, a run to retry, a version to roll back, a request to decide. Where there are some already, nothing is added.
          */
         post: operations["start_demo"];
         /**
@@ -3589,6 +3589,10 @@ export interface components {
              * @description how many people must approve; one rejection is enough
              */
             min_approvals: number;
+            /** @description of the job or run of a workflow that waits, and of the template in fields, by their ids, as far as they are known; empty in answers to changes and in messages */
+            names: {
+                [key: string]: string;
+            };
             /** @description its node */
             node_id: string | null;
             /**
@@ -6127,6 +6131,8 @@ export interface components {
             /** @description what a program outside calls itself */
             holder: string | null;
             job_id: string | null;
+            /** @description null where there is no job */
+            job_name: string | null;
             /** @enum {string} */
             kind: "job" | "direct" | "outside";
             /** @description the server that ran it is gone; the lock gets free when its work is known to have ended */

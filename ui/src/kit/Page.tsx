@@ -8,14 +8,14 @@ import { Input } from "./Field";
 import { useShortcut } from "./shortcuts";
 
 /** The head of a page: the one h1, facts below it, and actions. It names the browser's tab and the last breadcrumb. */
-export function PageHeader({ title, above, facts, actions, children }: { title: string; /** The page between the navigation's and this one, as a breadcrumb. */ above?: { to: string; label: string }; facts?: ReactNode; actions?: ReactNode; children?: ReactNode }) {
+export function PageHeader({ title, crumb = title, above, facts, actions, children }: { title: string; /** The last breadcrumb, where the title does not tell the object from others. */ crumb?: string; /** The page between the navigation's and this one, as a breadcrumb. */ above?: { to: string; label: string }; facts?: ReactNode; actions?: ReactNode; children?: ReactNode }) {
   const to = above?.to;
   const label = above?.label ?? "";
   useEffect(() => {
-    document.title = `${title} · Runsheet`;
-    setCrumb(title, to === undefined ? null : { to, label });
+    document.title = `${crumb} · Runsheet`;
+    setCrumb(crumb, to === undefined ? null : { to, label });
     return () => setCrumb("");
-  }, [title, to, label]);
+  }, [crumb, to, label]);
   return (
     <header className="flex flex-wrap items-start gap-x-4 gap-y-2 pb-4">
       <div className="min-w-0 grow basis-60">

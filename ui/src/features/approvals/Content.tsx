@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import { ArrowRight } from "lucide-react";
 import { absolute, num, parseDuration } from "../../kit/format";
 import { cx } from "../../kit/cx";
@@ -41,7 +42,7 @@ export function Summary({ a, before }: { a: Approval; before: Approval | null })
         return (
           <div key={f.name} data-field={f.name} data-changed={was !== undefined || undefined} className={cx("flex items-baseline justify-between gap-4 border-b border-line/70 py-1", was !== undefined && "bg-warn-soft px-2")}>
             <dt className="text-sm text-faint">{labelOf(f)}</dt>
-            <dd className="min-w-0 text-right text-sm font-medium"><Value type={f.type} text={f.value} />{was ? <span className="block text-xs font-normal text-dim">{t("was", { value: was })}</span> : null}</dd>
+            <dd className="min-w-0 text-right text-sm font-medium">{f.name === "template_id" ? <Link to="/templates" search={{ open: f.value }} title={f.value} className="text-accent hover:underline">{a.names[f.value] ?? f.value}</Link> : <Value type={f.type} text={f.value} />}{was ? <span className="block text-xs font-normal text-dim">{t("was", { value: was })}</span> : null}</dd>
           </div>
         );
       })}

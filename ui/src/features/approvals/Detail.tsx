@@ -29,7 +29,7 @@ import { Countdown } from "./Countdown";
 import { DelegateDialog } from "./DelegateDialog";
 import { kindWord } from "./Inbox";
 import { barText } from "./bars";
-import { approvals, barOf, barredOf, formSchema, formStart, roundsLeft } from "./model";
+import { approvals, approversOf, barOf, barredOf, formSchema, formStart, roundsLeft } from "./model";
 
 /** One request for an approval. Only its buttons decide; opening it never does. */
 export function ApprovalDetail() {
@@ -68,7 +68,7 @@ function Shown({ a }: { a: Approval }) {
       <Section title={t("people")}>
         <Facts items={[
           [t("needed"), t("count", { n: approvals(a), m: a.min_approvals })],
-          [t("who"), a.approvers.length > 0 ? a.approvers.map((x) => x.replace(/^(role|user):/, "")).join(", ") : t("everybody")],
+          [t("who"), a.approvers.length > 0 ? approversOf(a) : t("everybody")],
           ...(barred.length > 0 ? [[t("notWho"), barred.join(", ")] as const] : []),
           ...(a.author ? [[t(a.workflow_run_id ? "versionBy" : "ruleBy"), a.author] as const] : []),
           [t("onExpire"), a.on_expire === "re_request" ? t("asksAgain", { n: roundsLeft(a) }) : t("endsIt")],
@@ -107,8 +107,8 @@ function Shown({ a }: { a: Approval }) {
 }
 
 function About({ a }: { a: Approval }) {
-  if (a.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: a.workflow_run_id }} search={a.node_id ? { node: a.node_id } : {}} className="text-accent hover:underline">{t("openWorkflowRun")}</Link>;
-  if (a.subject.type === "job") return <Link to="/queue" search={{ job: a.subject.id }} className="text-accent hover:underline">{a.subject.id}</Link>;
+  if (a.workflow_run_id) return <Link to="/workflow-runs/$id" params={{ id: a.workflow_run_id }} search={a.node_id ? { node: a.node_id } : {}} className="text-accent hover:underline">{a.names[a.workflow_run_id] ?? t("openWorkflowRun")}</Link>;
+  if (a.subject.type === "job") return <Link to="/queue" search={{ job: a.subject.id }} title={a.subject.id} className="text-accent hover:underline">{a.names[a.subject.id] ?? a.subject.id}</Link>;
   return <>{a.subject.id}</>;
 }
 
@@ -178,6 +178,7 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
   const box = useRef<HTMLElement>(null);
   const schema = formSchema(a);
   const bar = barOf(a, me);
+  const people = useCan("users:write");
   const over = Date.parse(a.expires_at) <= now;
   const mayReject = bar?.why !== "scope";
   const body = (verb: Verb): Schema<"DecisionInput"> => ({ content_hash: a.content_hash, ...(comment.trim() ? { comment: comment.trim() } : {}), ...(verb === "approve" && schema ? { form } : {}) });
@@ -239,7 +240,7 @@ function Decide({ a, locked }: { a: Approval; locked: boolean }) {
         </div>
       ) : (
         <div className="flex flex-wrap items-center gap-2">
-          <p className="w-full text-sm text-dim sm:w-auto sm:grow">{locked ? t("lockedText") : bar ? barText(bar, a) : t("noUndo")}</p>
+          <p className="w-full text-sm text-dim sm:w-auto sm:grow">{locked ? t("lockedText") : bar ? barText(bar, a) : t("noUndo")}{!locked && (bar?.why === "self" || bar?.why === "author") ? <> {people.can ? <Link to="/system/users" search={{ add: "1" }} className="text-accent hover:underline">{t("addPerson")}</Link> : t("adminAdds")}</> : null}</p>
           {bar?.why === "delegated" ? <Button look="ghost" busy={recall.isPending} disabled={locked} onClick={() => recall.mutate()}>{t("recall")}</Button> : <Button look="ghost" why={bar ? barText(bar, a) : ""} disabled={locked} onClick={() => setHanding(true)}>{t("delegateMenu")}</Button>}
           <Button look="ghost" icon={RotateCw} why={!mayReject ? t("barScope") : roundsLeft(a) === 0 ? t("noRounds") : ""} disabled={locked} onClick={() => ask("re-request")}>{t("askAgain")}</Button>
           <Button icon={X} why={mayReject ? "" : t("barScope")} disabled={locked} className="grow sm:grow-0" aria-keyshortcuts="R" onClick={() => ask("reject")}>{t("reject")}</Button>

@@ -1,16 +1,17 @@
 import { t } from "../../text/approvals";
 import type { Approval } from "./api";
-import type { bulkBarOf } from "./model";
+import { approversOf, type bulkBarOf } from "./model";
 
 /** Why somebody cannot approve, in words. */
 export function barText(b: NonNullable<ReturnType<typeof bulkBarOf>>, a: Approval): string {
+  const may = a.approvers.length > 0 ? approversOf(a) : t("others");
   switch (b.why) {
     case "scope":
       return t("barScope");
     case "self":
-      return t("barSelf");
+      return t("barSelf", { may });
     case "author":
-      return t(a.workflow_run_id ? "barVersion" : "barRule", { who: a.requested_by });
+      return t(a.workflow_run_id ? "barVersion" : "barRule", { who: a.requested_by, may });
     case "approvers":
       return t("barApprovers", { who: b.who });
     case "delegated":

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { ko } from "../../text/approvals/ko";
 import type { Approval } from "./api";
+import { barText } from "./bars";
 import { barOf, barredOf, bulkBarOf, differs, labelOf, oneKind, rowChanges } from "./model";
 
 const base = (rows: string[][]): Approval => ({ table: { columns: [{ name: "symbol", label: "Symbol", type: "text" }, { name: "quantity", label: "Quantity", type: "number" }], rows }, fields: [], allow_requester: false, requested_by: "ann", author: null, approvers: [], decisions: [], delegations: [] }) as unknown as Approval; // only what is read here
@@ -62,4 +63,10 @@ it("names the fields of a job's approval as the server does, and those of others
   for (const x of fields) expect(labelOf(x)).toBe(x.label);
   expect([ko.fJobType, ko.fTemplate, ko.fTemplateVersion, ko.fDirective, ko.fTrigger].join("")).toMatch(/^[\p{Script=Hangul} ]+$/u);
   expect(labelOf({ name: "trigger", label: "What pulls it" } as Approval["fields"][number])).toBe("What pulls it");
+});
+
+it("says who may in place of whoever asked", () => {
+  const a = base([]);
+  expect(barText({ why: "self" }, a)).toBe("You asked for this, so somebody else must approve it: another user with the role approver or admin. You can reject it.");
+  expect(barText({ why: "author" }, { ...a, workflow_run_id: "wfrun_1", approvers: ["role:admin", "user:tom"] })).toContain("started by ann, so somebody else must approve it: admin, tom.");
 });

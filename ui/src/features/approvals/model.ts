@@ -66,9 +66,14 @@ export function barOf(a: Approval, me: Person): Bar | null {
   if (!a.allow_requester && a.author === me.name) return { why: "author" };
   const to = a.delegations.find((d) => d.from === me.name)?.to;
   if (to) return { why: "delegated", who: to };
-  if (a.approvers.length > 0 && !a.delegations.some((d) => d.to === me.name) && !a.approvers.some((x) => x === `user:${me.name}` || (x.startsWith("role:") && me.roles.includes(x.slice(5))))) return { why: "approvers", who: a.approvers.map((x) => x.replace(/^(role|user):/, "")).join(", ") };
+  if (a.approvers.length > 0 && !a.delegations.some((d) => d.to === me.name) && !a.approvers.some((x) => x === `user:${me.name}` || (x.startsWith("role:") && me.roles.includes(x.slice(5))))) return { why: "approvers", who: approversOf(a) };
   if (a.decisions.some((d) => d.approved && d.decided_by === me.name)) return { why: "already" };
   return null;
+}
+
+/** The names of the people and roles that may approve. */
+export function approversOf(a: Approval): string {
+  return a.approvers.map((x) => x.replace(/^(role|user):/, "")).join(", ");
 }
 
 /** Why a request cannot be one of several that are approved together; null = nothing speaks against it. */

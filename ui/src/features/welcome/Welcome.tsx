@@ -1,18 +1,17 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { ArrowRight, Bot, CalendarClock, CheckCircle2, CirclePlay, ListOrdered, type LucideIcon, RotateCw, Trash2, Users, Webhook, Workflow } from "lucide-react";
+import { ArrowRight, Bot, CalendarClock, CheckCircle2, CirclePlay, History, ListOrdered, type LucideIcon, RotateCw, ShieldCheck, Trash2, Users, Webhook, Workflow } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { useChange } from "../../api/change";
 import { api, ok } from "../../api/client";
 import { useCan } from "../../api/session";
-import { Badge, StateChip } from "../../kit/Badge";
+import { Badge } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
 import { Command } from "../../kit/CopyAs";
 import { Confirm } from "../../kit/Dialog";
 import { bytes } from "../../kit/format";
 import { Page, PageHeader } from "../../kit/Page";
 import { ErrorState, Loading } from "../../kit/States";
-import { Duration } from "../../kit/Values";
 import { t } from "../../text/welcome";
 import { Crontab } from "./Crontab";
 
@@ -71,7 +70,7 @@ function Demo() {
   const { can, why } = useCan("settings:write");
   const off = can ? {} : { why };
   const [asks, setAsks] = useState(false);
-  const jobs = useQuery({ queryKey: ["jobs", "demo"], queryFn: ({ signal }) => ok(api.GET("/api/jobs", { signal, params: { query: { label: ["demo:true"], sort: "-created_at", limit: 12 } } })), refetchInterval: (q) => (q.state.data?.items.some((j) => !ended.includes(j.status)) ? 2000 : false) });
+  const jobs = useQuery({ queryKey: ["jobs", "demo"], queryFn: ({ signal }) => ok(api.GET("/api/jobs", { signal, params: { query: { label: ["demo:true"], sort: "-created_at", limit: 50 } } })), refetchInterval: (q) => (q.state.data?.items.some((j) => !ended.includes(j.status)) ? 2000 : false) });
   const templates = useQuery({ queryKey: ["templates", "demo"], queryFn: ({ signal }) => ok(api.GET("/api/job-templates", { signal, params: { query: { label: ["demo:true"], limit: 1 } } })) });
   const start = useChange(() => ok(api.POST("/api/demo")), { old: ["jobs", "templates", "workflows", "queue"] });
   const remove = useChange(() => ok(api.DELETE("/api/demo")), { old: ["jobs", "templates", "workflows", "queue"], said: t("demoRemoved"), done: () => setAsks(false) });
@@ -80,11 +79,12 @@ function Demo() {
   const there = made !== undefined;
   // Only what the demonstration that is there made: a run that was removed is history.
   const first = made?.created_at ?? "";
-  const shown = there ? (jobs.data?.items ?? []).filter((j) => j.created_at >= first).reverse() : [];
+  const shown = there ? (jobs.data?.items ?? []).filter((j) => j.created_at >= first) : [];
   const done = shown.filter((j) => ended.includes(j.status));
   const well = shown.filter((j) => j.status === "COMPLETED").length;
   const failed = shown.filter((j) => j.status === "FAILED").length;
   const green = well > 0;
+  const flaky = shown.filter((j) => j.name === "demo_flaky").at(-1)?.workflow_run_id; // not its retries
   return (
     <Step
       icon={CirclePlay} title={t("demo")} text={t("demoText")}
@@ -92,14 +92,11 @@ function Demo() {
     >
       {there && shown.length > 0 ? (
         <>
-          <ul aria-label={t("jobs")} className="flex flex-col">
-            {shown.map((j) => (
-              <li key={j.job_id} className="flex items-center gap-3 border-b border-line/70 py-1.5 text-sm">
-                <span className="w-28 shrink-0"><StateChip bare state={j.status} /></span>
-                {j.workflow_run_id ? <Link to={`/workflow-runs/${j.workflow_run_id}` as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link> : j.run_id ? <Link to={`/runs/${j.run_id}` as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link> : <Link to={"/queue" as never} search={{ job: j.job_id } as never} className="min-w-0 grow truncate font-medium hover:underline">{j.name}</Link>}
-                <span className="text-dim">{j.started_at && j.finished_at ? <Duration of={Date.parse(j.finished_at) - Date.parse(j.started_at)} /> : null}</span>
-              </li>
-            ))}
+          <ul aria-label={t("tries")} className="grid gap-x-6 gap-y-1 sm:grid-cols-2">
+            <Onward to="/queue" icon={ListOrdered} title={t("tryOrder")} text={t("tryOrderText")} />
+            <Onward to={flaky ? `/workflow-runs/${flaky}` : "/workflows/demo_flaky"} icon={RotateCw} title={t("tryRetry")} text={t("tryRetryText")} />
+            <Onward to="/workflows/demo_pipeline/versions" icon={History} title={t("tryBack")} text={t("tryBackText")} />
+            <Onward to="/approvals" icon={ShieldCheck} title={t("tryDecide")} text={t("tryDecideText")} />
           </ul>
           <p role="status" data-demo={green ? "green" : "busy"} className="flex flex-wrap items-center gap-2 pt-2 text-sm text-dim">
             {green ? <><CheckCircle2 aria-hidden className="size-4 text-ok" />{t("demoGreen", { well, failed, rest: shown.length - done.length })} <Link to={"/queue" as never} className="text-accent hover:underline">{t("toQueue")}</Link></> : t("demoOf", { done: done.length, n: shown.length })}

@@ -63,10 +63,10 @@ function Name({ lock }: { lock: Lock }) {
 
 function HolderName({ holder: h }: { holder: Holder | null }) {
   if (!h) return <span className="text-faint">{t("nobody")}</span>;
-  const text = h.holder ?? h.job_id ?? t("otherTenant");
+  const text = h.holder ?? h.job_name ?? h.job_id ?? h.run_id ?? t("otherTenant");
   return (
     <span className="inline-flex flex-wrap items-center gap-x-2">
-      {h.run_id ? <Link to={`/runs/${h.run_id}` as never} className="hover:underline">{text}</Link> : <span>{h.other_tenant ? t("otherTenant") : text}</span>}
+      {h.run_id ? <Link to={`/runs/${h.run_id}` as never} {...(h.job_id ? { title: h.job_id } : {})} className="hover:underline">{text}</Link> : <span>{h.other_tenant ? t("otherTenant") : text}</span>}
       {h.kind === "outside" ? <Badge>{t("outside")}</Badge> : h.kind === "direct" ? <Badge>{t("direct")}</Badge> : null}
       {h.lost ? <Badge tone="bad">{t("lost")}</Badge> : null}
     </span>

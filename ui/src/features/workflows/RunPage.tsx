@@ -9,13 +9,12 @@ import { announce } from "../../kit/announce";
 import { Badge, StateChip } from "../../kit/Badge";
 import { Button, IconButton } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
-import { clockTime } from "../../kit/format";
+import { clockTime, duration, shortId } from "../../kit/format";
 import { Page, PageHeader } from "../../kit/Page";
 import { ErrorState, Loading } from "../../kit/States";
 import { Tabs } from "../../kit/Tabs";
 import { oneOf, text, useRouteId, useUrl } from "../../kit/url";
 import { CopyId, Elapsed, Time, useNow } from "../../kit/Values";
-import { duration } from "../../kit/format";
 import { who } from "../../kit/who";
 import { stateLook } from "../../states";
 import { t } from "../../text/workflows";
@@ -138,7 +137,7 @@ function Head({ doc, put, onDialog }: { doc: RunDocument; put: (d: RunDocument) 
   const failed = doc.nodes.some((n) => n.status === "FAILED");
   return (
     <PageHeader
-      title={doc.name} above={{ to: `/workflows/${doc.workflow_id}`, label: doc.workflow_id }}
+      title={doc.name} crumb={doc.name === doc.workflow_id ? shortId(doc.workflow_run_id) : doc.name} above={{ to: `/workflows/${doc.workflow_id}`, label: doc.workflow_id }}
       facts={
         <>
           <span data-run-state={doc.status}><StateChip state={doc.paused && !ended ? "PAUSED" : doc.status} /></span>

@@ -113,6 +113,11 @@ func (c *crowd) fill(ctx context.Context, n int) error {
 		return err
 	}
 	c.n = n
+	// The events of what was added get their numbers, on PostgreSQL after the fact: what is
+	// measured is a queue at rest, and not the end of filling it.
+	if _, err := c.s.store.Events.Range(ctx); err != nil {
+		return err
+	}
 	for _, i := range c.r.Perm(len(ids))[:min(len(ids), kept)] {
 		c.ids = append(c.ids, strings.Clone(ids[i]))
 	}

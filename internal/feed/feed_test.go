@@ -103,7 +103,7 @@ func (b *bundle) open(t testing.TB, seq int64) *feed.Reader {
 // take reads until it has n events, within a time limit.
 func take(t testing.TB, r *feed.Reader, n int) []event.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var got []event.Event
 	for len(got) < n {

@@ -253,7 +253,7 @@ func (o *output) pid(t *testing.T, word string) int {
 // await polls until ok is true.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := clock.System{}.NewTimer(20 * time.Second)
+	deadline := clock.System{}.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for !ok() {
 		select {

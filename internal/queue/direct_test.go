@@ -98,7 +98,7 @@ func (a *asked) ended() (queue.DirectAnswer, error) {
 
 func await(t testing.TB, c <-chan struct{}, what string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	select {
 	case <-c:
@@ -136,7 +136,7 @@ func (g *gate) pass(ctx context.Context, a task.Attempt, _ task.Host) error {
 
 func (g *gate) next(t testing.TB) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	select {
 	case id := <-g.began:

@@ -140,10 +140,10 @@ func (b *bundle) add(change func(*job.Job)) job.Job {
 	return added[0].Job
 }
 
-// until polls the job until ok says so, and fails the test after 20 s.
+// until polls the job until ok says so, and fails the test after a minute.
 func (b *bundle) until(jobID string, what string, ok func(job.Job) bool) job.Job {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		j, err := b.store.Jobs.Job(b.t.Context(), tenant, jobID)

@@ -133,7 +133,7 @@ func living(t *testing.T, marker string) int {
 // signalled returns once a program has written a word.
 func signalled(t *testing.T, h *nodetest.Host, word string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for !strings.Contains(h.LogText(), word) {
 		if clock.Sleep(ctx, clock.System{}, 5*time.Millisecond) != nil {

@@ -264,7 +264,7 @@ func TestTimeoutIsRetried(t *testing.T) {
 	})
 	b.start()
 	j := b.ended(b.add(func(j *job.Job) {
-		j.Timeout = 20 * time.Millisecond
+		j.Timeout = 2 * time.Second // the second attempt must end within it
 		j.Retry = job.Retry{MaxAttempts: 2, Initial: time.Millisecond}
 	}).ID)
 	if r := b.runs(j.ID); j.State != job.Completed || len(r) != 2 || r[0].Failure.Code != job.CodeTimeout {

@@ -421,7 +421,7 @@ func cancelAt(t *testing.T, db, node string, kill bool) {
 		s.kill()
 		s.start()
 	}
-	same(t, what, s.over(id, 30*time.Second), map[string]any{"status": "CANCELLED"})
+	same(t, what, s.over(id, time.Minute), map[string]any{"status": "CANCELLED"})
 	more := 0
 	if kill {
 		more = 2
@@ -434,7 +434,7 @@ func cancelAt(t *testing.T, db, node string, kill bool) {
 		if j["job_id"] == id || j["status"] == "COMPLETED" {
 			continue
 		}
-		same(t, what+": the job of a node", s.over(text(j["job_id"]), 30*time.Second), map[string]any{"status": "CANCELLED"})
+		same(t, what+": the job of a node", s.over(text(j["job_id"]), time.Minute), map[string]any{"status": "CANCELLED"})
 	}
 	s.outcome(id)
 	s.told(id)

@@ -233,9 +233,7 @@ func TestStop(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			p := start(ctx, t, o)
-			await(t, "all of the tree", func() bool {
-				return strings.Count(out.String(), "ready") >= len(c.args)-strings.Count(strings.Join(c.args, " "), "leave")
-			})
+			out.ready(t, c.args)
 			cancel()
 			got, err := finish(t, p)
 			if err != nil {

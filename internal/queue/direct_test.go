@@ -285,7 +285,7 @@ func TestDirectWaitsNoLongerThanTheRulesSay(t *testing.T) {
 	if !fault.Is(err, fault.DirectWaitTimeout) || fault.From(err).RetryAfter == 0 {
 		t.Fatalf("ended with %v", err)
 	}
-	if took := b.opts.Clock.Now().Sub(began); took < job.DefaultDirectTimeout || took > job.DefaultDirectTimeout+time.Minute {
+	if took := b.opts.Clock.Now().Sub(began); took < job.DefaultDirectTimeout || took > 2*job.DefaultDirectTimeout {
 		t.Errorf("waited for %s", took)
 	}
 	nothingLeft(t, b)

@@ -116,6 +116,14 @@ func stormTroubles(trap string) map[int]func(*receiver) func(http.ResponseWriter
 	}
 }
 
+func surely(all []*receiver, until time.Time) {
+	for _, r := range all {
+		r.mu.Lock()
+		r.sure = until
+		r.mu.Unlock()
+	}
+}
+
 // TestStorm is T16 in short: 2,000 events for 20 endpoints, some of which are in
 // trouble. Every event is delivered at least once or listed as dead, retries have
 // the same id and body, no endpoint gets more than four at a time, no redirect is
@@ -156,10 +164,7 @@ func TestStorm(t *testing.T) {
 			e.Labels, e.MaxAttempts = map[string]string{"to": fmt.Sprint(i)}, 16
 		}))
 	}
-	sure := time.Now().Add(timeout)
-	for _, r := range all {
-		r.sure = sure
-	}
+	surely(all, time.Now().Add(timeout))
 	b.storm(endpoints, each)
 	for i := 6; i < endpoints; i++ {
 		for _, d := range b.settled(hooks[i].ID, each) {
@@ -171,11 +176,7 @@ func TestStorm(t *testing.T) {
 	if open := each - len(b.ended(hooks[0].ID)); open == 0 {
 		t.Error("the slow endpoint has no message any more: this test shows nothing of the others' independence")
 	}
-	for _, r := range all { // what is under way has no lease any more after the leap
-		r.mu.Lock()
-		r.sure = time.Time{}
-		r.mu.Unlock()
-	}
+	surely(all, time.Time{}) // what is under way has no lease any more after the leap
 	now.by.Store(int64(life))
 	for i, h := range hooks {
 		if i != 3 { // which says that it wants no more

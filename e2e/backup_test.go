@@ -55,7 +55,7 @@ func TestMigrateCrash(t *testing.T) {
 			from, files := s.db, s.data
 			s.db, s.data = "", filepath.Join(t.TempDir(), "data")
 			// The lease of the killed server has to be over.
-			eventually(t, 30*time.Second, "the database can be moved", func() bool {
+			eventually(t, time.Minute, "the database can be moved", func() bool {
 				out, talk, code := s.say("migrate", "--from", from, "--to", s.data, "--files-from", files)
 				if code != 0 && !strings.Contains(talk, "a server uses the database") {
 					t.Fatalf("migrate: exit %d\n%s%s", code, out, talk)
@@ -119,7 +119,7 @@ func backupAtWork(t *testing.T, db string) {
 	first := s.must(http.MethodPost, "/api/jobs", map[string]any{
 		"job_type": "command", "params": map[string]any{"argv": []string{"/bin/sh", "-c", "echo made >a.txt"}, "artifacts": []string{"*.txt"}},
 	}, http.StatusCreated)["job_id"].(string)
-	eventually(t, 30*time.Second, "the artifact is made", func() bool {
+	eventually(t, time.Minute, "the artifact is made", func() bool {
 		return s.must(http.MethodGet, "/api/scheduler", nil, http.StatusOK)["jobs"].(map[string]any)["completed"] == 1.0
 	})
 	l := &ledger{acked: map[string]bool{}, url: s.url}

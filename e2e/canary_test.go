@@ -224,7 +224,7 @@ func (c *canaries) setUp() {
 	c.local()
 	c.private()
 	var link []byte
-	eventually(c.t, 10*time.Second, "there is a setup link", func() bool {
+	eventually(c.t, time.Minute, "there is a setup link", func() bool {
 		link, _ = os.ReadFile(filepath.Join(c.data, "keys", "setup_link")) // not yet there
 		return bytes.HasSuffix(link, []byte("\n"))
 	})

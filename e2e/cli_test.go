@@ -118,9 +118,9 @@ func TestWaitOutlivesTheServer(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "the wait shows the job", func() bool { return strings.Contains(talk.tail(8000), "paused") })
+	eventually(t, time.Minute, "the wait shows the job", func() bool { return strings.Contains(talk.tail(8000), "paused") })
 	s.kill()
-	eventually(t, 30*time.Second, "the wait notices", func() bool { return strings.Contains(talk.tail(8000), "still trying") })
+	eventually(t, time.Minute, "the wait notices", func() bool { return strings.Contains(talk.tail(8000), "still trying") })
 	s.start()
 	s.says(0, "queue", "resume")
 	if err := cmd.Wait(); err != nil {
@@ -138,7 +138,7 @@ func TestInterruptedWaitLeavesTheJob(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "the job runs", func() bool { return strings.Contains(talk.tail(8000), "running") })
+	eventually(t, time.Minute, "the job runs", func() bool { return strings.Contains(talk.tail(8000), "running") })
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}

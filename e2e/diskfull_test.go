@@ -168,7 +168,7 @@ func TestDiskFull(t *testing.T) {
 	endless := s.add(inline("echo endless; sleep 600"))
 	s.becomes(last, "RUNNING")
 	s.becomes(endless, "RUNNING")
-	eventually(t, 30*time.Second, "the job has written", func() bool {
+	eventually(t, time.Minute, "the job has written", func() bool {
 		return strings.HasPrefix(s.text("/api/job-runs/"+s.runOf(last)+"/logs"), "before\n")
 	})
 	queued := inline("exit 0")
@@ -180,7 +180,7 @@ func TestDiskFull(t *testing.T) {
 		c.end()
 		c.judge(s)
 	}()
-	eventually(t, 30*time.Second, "the clients are at work", func() bool { n, _ := c.counts(); return n >= 20 })
+	eventually(t, time.Minute, "the clients are at work", func() bool { n, _ := c.counts(); return n >= 20 })
 	s.fills(d, c)
 
 	// What is running may finish and is recorded although there is no space.

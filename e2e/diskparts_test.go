@@ -30,7 +30,7 @@ func TestLogsDiskFull(t *testing.T) {
 		}
 	}
 	id := s.add(inline("echo before; " + wait(1) + "seq 1 200000; echo ::output said=1; " + wait(2) + "echo after; exit 0"))
-	eventually(t, 30*time.Second, "the job has begun its log", func() bool {
+	eventually(t, time.Minute, "the job has begun its log", func() bool {
 		code, _ := s.try(http.MethodGet, "/api/job-runs?job_id="+id, nil, nil)
 		b, _ := filepath.Glob(filepath.Join(s.data, "logs", "*.log"))
 		return code == http.StatusOK && len(b) == 1
@@ -38,7 +38,7 @@ func TestLogsDiskFull(t *testing.T) {
 	d.fill()
 	open(1)
 	run := "/api/job-runs/" + s.runOf(id)
-	eventually(t, 30*time.Second, "the job has said much", func() bool {
+	eventually(t, time.Minute, "the job has said much", func() bool {
 		out, _ := s.must(http.MethodGet, run, nil, http.StatusOK)["outputs"].(map[string]any)
 		return out["said"] == "1"
 	})
@@ -78,7 +78,7 @@ func TestWorkDiskFull(t *testing.T) {
 	for range 4 {
 		ids = append(ids, s.add(inline("echo x >file")))
 	}
-	eventually(t, 30*time.Second, "the attempts wait for space", func() bool { return strings.Contains(s.log.tail(8000), "cannot prepare an attempt") })
+	eventually(t, time.Minute, "the attempts wait for space", func() bool { return strings.Contains(s.log.tail(8000), "cannot prepare an attempt") })
 	s.must(http.MethodGet, "/readyz", nil, http.StatusOK)
 	// All at once: with room for its folder alone an attempt begins, and is postponed.
 	if err := syscall.Mount("runsheet-test", d.dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_NOSUID|syscall.MS_NODEV, "size=4m,nr_inodes=4096,mode=0700"); err != nil {
@@ -142,7 +142,7 @@ func TestStartOnFullDisk(t *testing.T) {
 					return false
 				}
 			}
-			eventually(t, 20*time.Second, "it starts or says why not", func() bool {
+			eventually(t, time.Minute, "it starts or says why not", func() bool {
 				return over() || strings.Contains(said.tail(8000), "runsheet listening on")
 			})
 			switch {

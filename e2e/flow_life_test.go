@@ -145,7 +145,7 @@ func (c *counter) host() string { return strings.TrimPrefix(c.URL, "http://") }
 func (s *server) approve() {
 	s.t.Helper()
 	var open []map[string]any
-	eventually(s.t, 30*time.Second, "an approval is asked for", func() bool {
+	eventually(s.t, time.Minute, "an approval is asked for", func() bool {
 		open = s.all("/api/approvals?status=PENDING&limit=10")
 		return len(open) == 1
 	})
@@ -408,7 +408,7 @@ func cancelAt(t *testing.T, db, node string, kill bool) {
 	}
 	id := s.flow("life", nil)
 	if node == "c" {
-		eventually(t, 30*time.Second, "c works", func() bool { return c.count("c") == 1 && c.count("b") == 1 })
+		eventually(t, time.Minute, "c works", func() bool { return c.count("c") == 1 && c.count("b") == 1 })
 	} else {
 		s.waits(t, id, "gate")
 		if node != "gate" {
@@ -421,7 +421,7 @@ func cancelAt(t *testing.T, db, node string, kill bool) {
 		s.kill()
 		s.start()
 	}
-	same(t, what, s.over(id, 30*time.Second), map[string]any{"status": "CANCELLED"})
+	same(t, what, s.over(id, time.Minute), map[string]any{"status": "CANCELLED"})
 	more := 0
 	if kill {
 		more = 2
@@ -434,7 +434,7 @@ func cancelAt(t *testing.T, db, node string, kill bool) {
 		if j["job_id"] == id || j["status"] == "COMPLETED" {
 			continue
 		}
-		same(t, what+": the job of a node", s.over(text(j["job_id"]), 30*time.Second), map[string]any{"status": "CANCELLED"})
+		same(t, what+": the job of a node", s.over(text(j["job_id"]), time.Minute), map[string]any{"status": "CANCELLED"})
 	}
 	s.outcome(id)
 	s.told(id)

@@ -176,7 +176,7 @@ func number(v any) int {
 // waits blocks until a run is parked because of a node, or has gone on behind it.
 func (s *server) waits(t testing.TB, jobID, node string) {
 	t.Helper()
-	eventually(t, 30*time.Second, node+" of "+jobID+" waits", func() bool {
+	eventually(t, time.Minute, node+" of "+jobID+" waits", func() bool {
 		step := s.step(jobID)
 		return slices.Contains(names(step, "completed_nodes"), node) ||
 			slices.Contains(names(step, "current_nodes"), node) && s.job(jobID)["status"] == "QUEUED"

@@ -47,7 +47,7 @@ func TestFrozenInstances(t *testing.T) {
 		thawB()
 		thawA()
 		pause(2 * time.Second) // what they wanted to write comes now, if at all
-		eventually(t, 30*time.Second, "a woken server works under a new lease and says so", func() bool {
+		eventually(t, time.Minute, "a woken server works under a new lease and says so", func() bool {
 			code, _ := a.try(http.MethodGet, "/readyz", nil, nil)
 			now := a.instance()
 			return code == http.StatusOK && now != "" && now != before

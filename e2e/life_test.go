@@ -32,7 +32,7 @@ func (s *server) job(id any) map[string]any {
 func (s *server) becomes(id any, status string) map[string]any {
 	s.t.Helper()
 	var j map[string]any
-	eventually(s.t, 30*time.Second, fmt.Sprintf("job %v is %s", id, status), func() bool {
+	eventually(s.t, time.Minute, fmt.Sprintf("job %v is %s", id, status), func() bool {
 		j = s.job(id)
 		return j["status"] == status
 	})
@@ -48,7 +48,7 @@ func TestStopInGoodOrder(t *testing.T) {
 		s.start()
 		id := s.must(http.MethodPost, "/api/jobs", command(built.witness, dir, "2500", "fork"), http.StatusCreated)["job_id"]
 		s.becomes(id, "RUNNING")
-		eventually(t, 20*time.Second, "the witness starts", func() bool { return len(witnesses()) > 0 })
+		eventually(t, time.Minute, "the witness starts", func() bool { return len(witnesses()) > 0 })
 		s.stop()
 		if left := witnesses(); len(left) > 0 {
 			t.Errorf("processes outlive the server: %v", left)
@@ -74,7 +74,7 @@ func TestCancelMeansGone(t *testing.T) {
 		s := newServer(t, db)
 		s.start()
 		id := s.must(http.MethodPost, "/api/jobs", command(built.witness, t.TempDir(), "600000", "fork"), http.StatusCreated)["job_id"]
-		eventually(t, 20*time.Second, "witness and orphan run", func() bool { return len(witnesses()) == 2 })
+		eventually(t, time.Minute, "witness and orphan run", func() bool { return len(witnesses()) == 2 })
 		s.must(http.MethodPost, "/api/jobs/"+id.(string)+"/cancel", nil, http.StatusOK, http.StatusAccepted)
 		s.becomes(id, "CANCELLED")
 		if left := witnesses(); len(left) > 0 {
@@ -92,7 +92,7 @@ func TestIdleMemory(t *testing.T) {
 		s.becomes(id, "COMPLETED")
 		// It is idle a few seconds after its work.
 		least := 0
-		eventually(t, 20*time.Second, "an idle server has at most 40 MB", func() bool {
+		eventually(t, time.Minute, "an idle server has at most 40 MB", func() bool {
 			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 			if err != nil {
 				t.Fatal(err)

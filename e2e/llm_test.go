@@ -105,7 +105,7 @@ func TestDirectStoryGoesFirst(t *testing.T) {
 		queued = append(queued, s.story(model, nil, map[string]any{"directive_id": d}))
 	}
 	s.paused(false)
-	eventually(t, 20*time.Second, "the first one runs", func() bool {
+	eventually(t, time.Minute, "the first one runs", func() bool {
 		return s.must(http.MethodGet, "/api/jobs/"+queued[0], nil, http.StatusOK)["status"] == "RUNNING"
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -29,7 +29,7 @@ func TestPoison(t *testing.T) {
 		}
 		s.becomes(id, "RUNNING")
 		for n := 1; n <= 3; n++ {
-			eventually(t, 20*time.Second, "the witness starts", func() bool { return len(witnessesIn(dir)) > 0 && starts() == n })
+			eventually(t, time.Minute, "the witness starts", func() bool { return len(witnessesIn(dir)) > 0 && starts() == n })
 			s.kill()
 			s.start()
 		}
@@ -46,7 +46,7 @@ func TestPoison(t *testing.T) {
 			t.Errorf("it started %d times", n)
 		}
 		s.must(http.MethodPost, "/api/jobs/"+id+"/release", nil, http.StatusOK)
-		eventually(t, 20*time.Second, "it runs again", func() bool { return starts() == 4 })
+		eventually(t, time.Minute, "it runs again", func() bool { return starts() == 4 })
 		s.must(http.MethodPost, "/api/jobs/"+id+"/cancel", nil, http.StatusOK, http.StatusAccepted)
 		s.becomes(id, "CANCELLED")
 	})

@@ -82,7 +82,7 @@ func (p *pair) other(s *server) *server {
 func (p *pair) run(job map[string]any) (string, *server) {
 	p.t.Helper()
 	var run map[string]any
-	eventually(p.t, 30*time.Second, "the job has a run", func() bool {
+	eventually(p.t, time.Minute, "the job has a run", func() bool {
 		runs := p.a.all("/api/job-runs?job_id=" + text(job["job_id"]))
 		if len(runs) > 0 {
 			run = runs[0]
@@ -131,7 +131,7 @@ func (p *pair) surviveADeath() {
 	path, victim := p.run(p.a.must(http.MethodPost, "/api/jobs",
 		inline("echo begin; i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.1; done"), http.StatusCreated))
 	reader, seen := p.other(victim), ""
-	eventually(t, 30*time.Second, "the other server shows the log of the active run", func() bool {
+	eventually(t, time.Minute, "the other server shows the log of the active run", func() bool {
 		seen = reader.text(path + "/logs")
 		return strings.Contains(seen, "tick 30\n")
 	})
@@ -145,7 +145,7 @@ func (p *pair) surviveADeath() {
 		t.Errorf("after the death of its server the log is %q, and before it was %q", dead, seen)
 	}
 	victim.start()
-	eventually(t, 30*time.Second, "the logs have left the folder", func() bool {
+	eventually(t, time.Minute, "the logs have left the folder", func() bool {
 		files, err := filepath.Glob(filepath.Join(victim.data, "logs", "*"))
 		return err == nil && len(files) == 0
 	})

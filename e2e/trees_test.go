@@ -115,7 +115,7 @@ func (f *forest) round(name, code string, end func(ids map[string]string), shape
 		second[shape] = text(f.s.must(http.MethodPost, "/api/jobs", next, http.StatusCreated)["job_id"])
 	}
 	if code != "" {
-		eventually(f.t, 30*time.Second, name+": all trees stand", func() bool {
+		eventually(f.t, time.Minute, name+": all trees stand", func() bool {
 			started := map[string]bool{}
 			for _, w := range testimony(f.t, f.dir) {
 				started[w.job] = started[w.job] || w.what == "start"

@@ -513,7 +513,7 @@ func TestDirectRepetitionInFlight(t *testing.T) {
 // waiting waits until n direct requests wait.
 func (s *laneServer) waiting(n int) {
 	s.t.Helper()
-	for range 2000 {
+	for range 12_000 {
 		w, err := s.store.Direct.Waiting(s.t.Context())
 		if err != nil {
 			s.t.Fatal(err)
@@ -605,7 +605,7 @@ func TestDirectCallerGoes(t *testing.T) {
 				leave()
 				<-done
 				close(on)
-				for range 2000 {
+				for range 12_000 {
 					r, err := s.store.Runs.Run(t.Context(), access.DefaultTenant, runID)
 					if err != nil {
 						t.Fatal(err)

@@ -109,10 +109,10 @@ func (b brief) WriteHeader(status int) {
 	}
 }
 
-// ask makes one request, for which it takes at most a few seconds.
+// ask makes one request, for which it takes at most a minute.
 func (m *matrix) ask(method, target string, headers ...string) int {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, "http://localhost/", nil)
 	if err := setTarget(r, target); err != nil {

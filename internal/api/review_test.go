@@ -29,7 +29,7 @@ func TestFollowedLogEndsWithTheRight(t *testing.T) {
 	}
 	defer w.Close()
 	fmt.Fprint(w, "one\n")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cut := make(chan bool, 1)
 	go func() {

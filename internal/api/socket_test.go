@@ -36,7 +36,7 @@ func dial(t *testing.T, url, token string, headers ...string) (*websocket.Conn, 
 	for i := 0; i < len(headers); i += 2 {
 		h.Set(headers[i], headers[i+1])
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c, res, err := websocket.Dial(ctx, strings.Replace(url, "http://", "ws://", 1), o)
 	if c != nil {
@@ -56,7 +56,7 @@ func watch(t *testing.T, url, token string) *websocket.Conn {
 
 func readFrame(t *testing.T, c *websocket.Conn) (frame, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var f frame
 	_, text, err := c.Read(ctx)
@@ -188,7 +188,7 @@ func TestSocketsOfOneCaller(t *testing.T) {
 	if err := open[0].Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	for end := time.After(20 * time.Second); ; {
+	for end := time.After(time.Minute); ; {
 		if c, _, err := dial(t, url, b.tokens[access.Viewer]); err == nil { //nolint:bodyclose // the connection has it
 			mustFrame(t, c, "snapshot")
 			return
@@ -337,7 +337,7 @@ func TestNeverReadingClient(t *testing.T) {
 			mustFrame(t, c, "snapshot")
 			return
 		}
-		if res == nil || res.StatusCode != 429 || time.Since(begin) > 30*time.Second { // ten on a machine that has time
+		if res == nil || res.StatusCode != 429 || time.Since(begin) > time.Minute { // ten seconds on a machine that has time
 			t.Fatalf("the client that does not read is still there: %v, %v", res, err)
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -105,7 +105,7 @@ func (b *bundle) subscribe(f *flowRun, base, query string) *websocket.Conn {
 // raw reads one frame as it is.
 func raw(t testing.TB, c *websocket.Conn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, text, err := c.Read(ctx)
 	if err != nil {

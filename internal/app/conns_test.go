@@ -55,7 +55,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Error("a third request was served")
 	default:
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for waiting := false; !waiting; {
 		limited.mu.Lock()
@@ -89,7 +89,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 // idle waits until so many connections are idle.
 func idle(t *testing.T, c *conns, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for c.count()["idle"] != n {
 		if clock.Sleep(ctx, clock.System{}, time.Millisecond) != nil {
@@ -105,7 +105,7 @@ func dial(t *testing.T, l net.Listener) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() }) // closed before, or not of interest
-	if err := c.SetDeadline(clock.System{}.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(clock.System{}.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return c

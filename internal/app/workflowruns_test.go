@@ -54,7 +54,7 @@ func startFlowsOf(t *testing.T, c config.Config) *flows {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return &flows{cl, t, ctx, stop}
 }

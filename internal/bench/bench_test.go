@@ -199,6 +199,11 @@ func TestRefusesADatabaseThatIsNotItsOwn(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `CREATE ROLE poor LOGIN`); err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if _, err := conn.Exec(t.Context(), `DROP ROLE poor`); err != nil { // all tests share the server
+			t.Error(err)
+		}
+	}()
 	o := small(t, "drain")
 	o.DatabaseURL = strings.Replace(url, "runsheet@", "poor@", 1)
 	if _, err := bench.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "may not make databases") {

@@ -58,7 +58,7 @@ func keep(t *testing.T, url string) *redis.Keep {
 // until waits for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
@@ -68,6 +68,45 @@ func until(t *testing.T, what string, ok func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// unhurried is a Redis that readers and writers wait for, for tests of what comes from
+// there: how long they wait else is judged on a machine that has time.
+type unhurried struct{ *redis.Keep }
+
+func (u unhurried) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	return u.Keep.Get(ctx, key)
+}
+
+func (u unhurried) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	return u.Keep.Put(ctx, key, value, ttl)
+}
+
+func (u unhurried) Raise(ctx context.Context, key string, seq int64, value string, ttl time.Duration) error {
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	return u.Keep.Raise(ctx, key, seq, value, ttl)
+}
+
+func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+}
+
+// hasty is a Redis whose readers must not mean to wait long for it.
+type hasty struct {
+	*redis.Keep
+	t *testing.T
+}
+
+func (h hasty) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
+	if end, given := ctx.Deadline(); !given || time.Until(end) > 200*time.Millisecond {
+		h.t.Errorf("a reader waits for Redis until %v", end)
+	}
+	return h.Keep.Get(ctx, key)
 }
 
 func healthy(t *testing.T, k *redis.Keep, want bool) {
@@ -93,7 +132,7 @@ func TestRedis(t *testing.T) {
 	checkpointtest.Run(t, func(t *testing.T, d *checkpointtest.Database) (*checkpoint.Tiers, func()) {
 		k := keep(t, testsvc.Redis(t))
 		healthy(t, k, true)
-		tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: k})
+		tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: unhurried{k}})
 		return tiers, tiers.Flush
 	})
 }
@@ -105,7 +144,7 @@ func TestAnotherInstance(t *testing.T) {
 	url, d := testsvc.Redis(t), &checkpointtest.Database{}
 	k := keep(t, url)
 	healthy(t, k, true)
-	one, two := open(t, checkpoint.Options{Runs: d, Log: d, Cache: k}), open(t, checkpoint.Options{Runs: d, Log: d, Cache: k})
+	one, two := open(t, checkpoint.Options{Runs: d, Log: d, Cache: unhurried{k}}), open(t, checkpoint.Options{Runs: d, Log: d, Cache: unhurried{k}})
 	for seq := int64(1); seq <= 50; seq++ {
 		s := checkpointtest.Snapshot("wfrun_a", seq)
 		d.Commit(s)
@@ -150,41 +189,33 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// right fails the test unless reading is right, and quick, whatever Redis does.
+// right fails the test unless reading is right, whatever Redis does.
 func right(t *testing.T, tiers *checkpoint.Tiers, seq int64) (source string) {
 	t.Helper()
-	begin := time.Now()
 	got, source, err := tiers.Latest(t.Context(), "default", "wfrun_a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkpointtest.Same(t, got, checkpointtest.Snapshot("wfrun_a", seq))
-	if took := time.Since(begin); took > time.Second { // a tenth on a machine that has time
-		t.Errorf("it took %s", took)
-	}
 	return source
 }
 
-// TestTrouble: whatever happens to Redis, saving goes on at once and reads are
-// right; afterwards it is used again. Part of T14.
+// TestTrouble: whatever happens to Redis, saving goes on and reads are right, without
+// waiting for it; afterwards it is used again. Part of T14.
 func TestTrouble(t *testing.T) {
 	t.Parallel()
 	srv, d := testsvc.OwnRedis(t), &checkpointtest.Database{}
 	k := keep(t, srv.URL())
 	healthy(t, k, true)
 	// Without memory, so that Redis is asked.
-	tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: k, MaxBytes: 1})
+	tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: hasty{k, t}, MaxBytes: 1})
 	seq := int64(0)
 	step := func() {
 		t.Helper()
 		seq++
 		s := checkpointtest.Snapshot("wfrun_a", seq)
 		d.Commit(s)
-		begin := time.Now()
 		tiers.Save(s)
-		if took := time.Since(begin); took > 500*time.Millisecond {
-			t.Errorf("saving took %s", took)
-		}
 	}
 	works := func(when string) {
 		t.Helper()
@@ -226,13 +257,57 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
+// TestSaveDoesNotWait: while Redis takes its time over one write, the run goes on; then
+// the newest step is written.
+func TestSaveDoesNotWait(t *testing.T) {
+	t.Parallel()
+	d, k := &checkpointtest.Database{}, keep(t, testsvc.Redis(t))
+	healthy(t, k, true)
+	c := held{unhurried{k}, make(chan struct{}, 1), make(chan struct{})}
+	tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: c, MaxBytes: 1})
+	seq := int64(0)
+	save := func() {
+		seq++
+		s := checkpointtest.Snapshot("wfrun_a", seq)
+		d.Commit(s)
+		tiers.Save(s)
+	}
+	until(t, "nothing is written", func() bool {
+		save()
+		return len(c.begun) > 0
+	})
+	for range 200 {
+		save()
+	}
+	close(c.release)
+	tiers.Flush()
+	if text, found, err := (unhurried{k}).Get(t.Context(), "wf:checkpoint:wfrun_a:latest"); err != nil || !found || string(text) != fmt.Sprintf("%d ckpt_%[1]d", seq) {
+		t.Errorf("the pointer is %q, %v, %v", text, found, err)
+	}
+}
+
+// held is a Redis that is at a write until it is released.
+type held struct {
+	unhurried
+	begun, release chan struct{}
+}
+
+func (h held) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	select {
+	case h.begun <- struct{}{}:
+	default:
+	}
+	<-h.release
+	return h.unhurried.Put(ctx, key, value, ttl)
+}
+
 // TestWrongData: what others put into Redis is not taken for a checkpoint.
 func TestWrongData(t *testing.T) {
 	t.Parallel()
 	srv, d := testsvc.OwnRedis(t), &checkpointtest.Database{}
 	k := keep(t, srv.URL())
 	healthy(t, k, true)
-	tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: k, MaxBytes: 1})
+	tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: unhurried{k}, MaxBytes: 1})
 	for seq := int64(1); seq <= 2; seq++ {
 		s := checkpointtest.Snapshot("wfrun_a", seq)
 		d.Commit(s)
@@ -245,7 +320,7 @@ func TestWrongData(t *testing.T) {
 	}
 	older, _, _ := k.Get(t.Context(), first)
 	good, _, _ := k.Get(t.Context(), second)
-	foreign := checkpoint.New(checkpoint.Options{Runs: d, Log: d, Cache: k, Key: []byte("another installation"), MaxBytes: 1})
+	foreign := checkpoint.New(checkpoint.Options{Runs: d, Log: d, Cache: unhurried{k}, Key: []byte("another installation"), MaxBytes: 1})
 	bad := checkpointtest.Snapshot("wfrun_a", 2)
 	bad.State.Context["processed_items"] = int64(666)
 	foreign.Save(bad)
@@ -321,7 +396,7 @@ func TestSlow(t *testing.T) {
 		serving.Wait()
 	})
 	d := &checkpointtest.Database{}
-	tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: k, MaxBytes: 1})
+	tiers := open(t, checkpoint.Options{Runs: d, Log: d, Cache: hasty{k, t}, MaxBytes: 1})
 	for seq := int64(1); seq <= 200; seq++ {
 		s := checkpointtest.Snapshot("wfrun_a", seq)
 		d.Commit(s)

@@ -105,7 +105,7 @@ func (b *bundle) run(edit ...func(*courier.Options)) func() {
 	}
 	o := courier.Options{
 		Outbox: b.store.Outbox, Webhooks: b.store.Webhooks, Watch: b.store.Events.Watch, Render: render, Client: client, Policy: quick(),
-		Timeout: 300 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Timeout: time.Minute, Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, e := range edit {
 		e(&o)
@@ -320,7 +320,11 @@ func TestBadReceivers(t *testing.T) {
 	for name, c := range badReceivers(t, trap.URL) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t)
+			b := setup(t, func(o *courier.Options) {
+				if c.code == "target_timeout" {
+					o.Timeout = 300 * time.Millisecond
+				}
+			})
 			if c.handle != nil {
 				c.url = serve(t, c.handle).URL
 			}
@@ -420,7 +424,7 @@ func TestSameMessageOnRetry(t *testing.T) {
 // next one, with the same id, and does not count as a failure.
 func TestStopCutsOff(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *courier.Options) { o.Timeout = time.Minute })
+	b := setup(t)
 	arrived := make(chan string, 2)
 	var stuck atomic.Bool
 	stuck.Store(true)

@@ -279,7 +279,7 @@ var errCrash = errors.New("the power failed")
 // play plays turns until the run is over. Timers are real and short.
 func (w *world) play() *task.Verdict {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	for range 1000 {
 		v := w.turn(ctx)

@@ -261,7 +261,7 @@ func TestWokenTooLate(t *testing.T) {
 	}
 	w.wake("e", workflow.WaitEvent, `{}`)
 	w.memory.Signal(func(s *store.WorkflowSignals) { s.CancelAskedAt = time.Unix(5, 0) })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if v := w.turn(ctx); v == nil || v.Parking == nil || !v.Parking.CancelSeen {
 		t.Fatalf("verdict %+v", v)

@@ -309,7 +309,7 @@ func TestTimeoutOfAttempt(t *testing.T) {
 
 func TestTimeoutOfRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "timeout: 1s\nnodes:\n"+act("a", "")+"  - {node_id: w, type: wait, wait_type: duration, config: {for: 1500ms}}\n"+act("b", ""), nil)
+	w := newWorld(t, "timeout: 4s\nnodes:\n"+act("a", "")+"  - {node_id: w, type: wait, wait_type: duration, config: {for: 4500ms}}\n"+act("b", ""), nil)
 	if v := w.play(); v != nil { // waits do not count
 		t.Fatalf("verdict %+v", v)
 	}

@@ -19,7 +19,7 @@ import (
 // until waits for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
@@ -60,12 +60,12 @@ func TestLostRedis(t *testing.T) {
 		}
 	})
 	all := 0
-	arrive := func(limit time.Duration) {
+	arrive := func() {
 		t.Helper()
 		begin := time.Now()
 		b.announce(t, 3)
 		all += len(take(t, r, 3))
-		if took := time.Since(begin); took > limit {
+		if took := time.Since(begin); took > 20*time.Second { // two at most on a machine that has time
 			t.Errorf("it took %s", took)
 		}
 	}
@@ -78,19 +78,19 @@ func TestLostRedis(t *testing.T) {
 		})
 	}
 	healthy(true)
-	arrive(4 * time.Second) // at once on a machine that has time
+	arrive()
 	srv.Kill()
 	for range 3 {
-		arrive(4 * time.Second) // two seconds on a machine that has time
+		arrive()
 	}
 	healthy(false)
-	arrive(4 * time.Second)
+	arrive()
 	srv.Restart()
 	healthy(true)
 	srv.Do("FLUSHALL")
-	arrive(4 * time.Second)
+	arrive()
 	srv.Stop()
-	arrive(4 * time.Second)
+	arrive()
 	srv.Continue()
 	if all != 21 || r.Seq() != 21 {
 		t.Errorf("%d events, at %d", all, r.Seq())

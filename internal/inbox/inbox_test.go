@@ -77,7 +77,7 @@ func setup(t *testing.T, failures int) *bench {
 // between its waking and what it does then.
 func (b *bench) next(step time.Duration) store.ExpiredApprovals {
 	b.t.Helper()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -23,7 +23,7 @@ func TestServerFrozen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd, _, id := leased(t, 2*time.Second, args...)
+			cmd, _, id := leased(t, 6*time.Second, args...)
 			if len(living(t, id)) < 2 {
 				t.Fatal("there is no tree: the test tests nothing")
 			}
@@ -39,7 +39,7 @@ func TestServerFrozen(t *testing.T) {
 // the tree before its server could tell it anything.
 func TestEverythingFrozen(t *testing.T) {
 	t.Parallel()
-	cmd, _, id := leased(t, 2*time.Second, "keep", "deaf")
+	cmd, _, id := leased(t, 6*time.Second, "keep", "deaf")
 	if err := cmd.Process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestEverythingFrozen(t *testing.T) {
 		p.signal(unix.SIGSTOP)
 	}
 	begin, _ := uptime()
-	await(t, "the lease's end", func() bool { now, _ := uptime(); return now > begin+2500*time.Millisecond })
+	await(t, "the lease's end", func() bool { now, _ := uptime(); return now > begin+6500*time.Millisecond })
 	if n := len(living(t, id)); n != len(tree) {
 		t.Fatalf("%d of %d stopped processes are left", n, len(tree))
 	}
@@ -62,7 +62,7 @@ func TestLapse(t *testing.T) {
 	t.Parallel()
 	var out output
 	o := zoo(t, &out, "deaf")
-	end := clock.System{}.Now().Add(1500 * time.Millisecond)
+	end := clock.System{}.Now().Add(6 * time.Second)
 	o.Until = func() time.Time { return end }
 	p := start(t.Context(), t, o)
 	out.pid(t, "ready")
@@ -94,13 +94,13 @@ func TestALivingLeaseDoesNotLapse(t *testing.T) {
 	var asked atomic.Int32
 	o.Until = func() time.Time {
 		asked.Add(1)
-		return clock.System{}.Now().Add(3 * time.Second)
+		return clock.System{}.Now().Add(6 * time.Second)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	p := start(ctx, t, o)
 	out.pid(t, "ready")
 	first := asked.Load()
-	await(t, "more than three seconds", func() bool { return asked.Load() >= first+4 })
+	await(t, "more than six seconds", func() bool { return asked.Load() >= first+7 })
 	if len(living(t, o.RunID)) != 2 {
 		t.Error("the tree of a living server has ended")
 	}

@@ -250,10 +250,19 @@ func (o *output) pid(t *testing.T, word string) int {
 	return pid
 }
 
+// ready waits for all animals of a tree that say so. The innermost is the first, and one
+// that has not said it yet dies of it when nobody reads any more.
+func (o *output) ready(t *testing.T, args []string) {
+	t.Helper()
+	await(t, "all of the tree", func() bool {
+		return strings.Count(o.String(), "ready") >= len(args)-strings.Count(strings.Join(args, " "), "leave")
+	})
+}
+
 // await polls until ok is true.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := clock.System{}.NewTimer(20 * time.Second)
+	deadline := clock.System{}.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for !ok() {
 		select {

@@ -53,7 +53,7 @@ func leased(t *testing.T, lease time.Duration, args ...string) (*exec.Cmd, *outp
 		_ = r.Close()
 	})
 	out.pid(t, "shim")
-	out.pid(t, "ready")
+	out.ready(t, args)
 	return cmd, out, o.RunID
 }
 

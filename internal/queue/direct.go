@@ -49,7 +49,8 @@ type DirectRequest struct {
 }
 
 // Caller hears how its direct request gets on. Its methods must not block. Queued
-// may be called often, and late: what was said last, or Started, holds.
+// comes first, but not where the answer to its entering was lost. It may come often,
+// and late: what was said last, or Started, holds.
 type Caller interface {
 	// Queued says that the request waits, behind ahead others.
 	Queued(ahead int)
@@ -87,6 +88,7 @@ type call struct {
 	key      *store.Key
 	location string
 
+	placed  chan struct{} // closed when its caller has been told its place, or will not be
 	granted chan struct{} // closed when it runs; run and attempt are set
 	lost    chan struct{} // closed when its place in the lane is known to be lost
 	done    chan struct{} // closed when its end is recorded, or cannot be; answer or err is set
@@ -116,7 +118,7 @@ func (e *Engine) Direct(ctx context.Context, r DirectRequest) (DirectAnswer, err
 	}
 	c := &call{
 		kind: kind, req: r, runID: id.New(id.Run, e.o.Clock.Now()),
-		granted: make(chan struct{}), lost: make(chan struct{}), done: make(chan struct{}),
+		placed: make(chan struct{}), granted: make(chan struct{}), lost: make(chan struct{}), done: make(chan struct{}),
 	}
 	if r.Key != nil {
 		c.key, c.location = r.Key(c.runID)
@@ -211,6 +213,7 @@ func (e *Engine) closeLane() {
 
 // enter takes a place in the lane. The timer is the end of the waiting.
 func (e *Engine) enter(ctx context.Context, c *call) (clock.Timer, error) {
+	defer close(c.placed)
 	// Its outcome must be known, also when the caller goes now.
 	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.o.LeaseTTL)
 	defer cancel()

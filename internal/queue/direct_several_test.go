@@ -48,7 +48,7 @@ func (b *bundle) orphan(instance string, ttl time.Duration, locks ...string) str
 
 func (b *bundle) runEnded(runID string) run.Run {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		r, err := b.store.Runs.Run(b.t.Context(), tenant, runID)

@@ -140,10 +140,10 @@ func (b *bundle) add(change func(*job.Job)) job.Job {
 	return added[0].Job
 }
 
-// until polls the job until ok says so, and fails the test after 20 s.
+// until polls the job until ok says so, and fails the test after a minute.
 func (b *bundle) until(jobID string, what string, ok func(job.Job) bool) job.Job {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		j, err := b.store.Jobs.Job(b.t.Context(), tenant, jobID)
@@ -264,7 +264,7 @@ func TestTimeoutIsRetried(t *testing.T) {
 	})
 	b.start()
 	j := b.ended(b.add(func(j *job.Job) {
-		j.Timeout = 20 * time.Millisecond
+		j.Timeout = 2 * time.Second // the second attempt must end within it
 		j.Retry = job.Retry{MaxAttempts: 2, Initial: time.Millisecond}
 	}).ID)
 	if r := b.runs(j.ID); j.State != job.Completed || len(r) != 2 || r[0].Failure.Code != job.CodeTimeout {

@@ -108,7 +108,7 @@ func (s *stage) history() string {
 // waitFor polls until ok; what says what did not happen.
 func (s *stage) waitFor(what string, ok func() bool) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	for !ok() {
 		if clock.Sleep(ctx, clock.System{}, 2*time.Millisecond) != nil {

@@ -167,6 +167,7 @@ func (e *Engine) attendDirect(ctx, live context.Context, a *attempt) {
 	}
 	defer close(c.done)
 	close(c.granted)
+	<-c.placed // a claim may be faster than the answer to the request's entering
 	if c.req.Caller != nil {
 		c.req.Caller.Started(a.run)
 	}

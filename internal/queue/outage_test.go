@@ -352,7 +352,7 @@ func TestALostLeaseIsNotReplacedBesideANewcomer(t *testing.T) {
 		t.Fatal(err)
 	}
 	away.Store(false)
-	for range 100 {
+	for range 3000 {
 		if e.InstanceID() != "" {
 			return
 		}

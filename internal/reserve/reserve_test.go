@@ -85,7 +85,7 @@ func (m *machine) ticks(g *reserve.Guard, n int) {
 	go func() { defer close(done); g.Run(ctx) }()
 	asleep := func() {
 		for try := 0; m.clock.Timers() == 0; try++ {
-			if try == 5000 {
+			if try == 60_000 {
 				m.t.Fatal("the guard does not look at the disk")
 			}
 			_ = clock.Sleep(m.t.Context(), clock.System{}, time.Millisecond)

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -136,14 +135,11 @@ func startOIDC() (*OIDCProvider, error) {
 	p := &OIDCProvider{bin: bin, ClientID: "runsheet-test", ClientSecret: rand.Text()}
 	// Another process can take the free port before the provider does.
 	for range 3 {
-		var l net.Listener
-		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil { //nolint:noctx // only reserves a port number
+		var addr string
+		if addr, err = freeAddr(); err != nil {
 			return nil, err
 		}
-		p.Issuer = "http://" + l.Addr().String()
-		if err = l.Close(); err != nil {
-			return nil, err
-		}
+		p.Issuer = "http://" + addr
 		if err = p.serve(); err == nil {
 			return p, nil
 		}

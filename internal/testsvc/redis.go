@@ -137,12 +137,8 @@ func (r *redisServer) start() error {
 }
 
 func (r *redisServer) serveOnce(acc account, bin string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // only reserves a port number
-	if err != nil {
-		return err
-	}
-	r.addr = l.Addr().String()
-	if err := l.Close(); err != nil {
+	var err error
+	if r.addr, err = freeAddr(); err != nil {
 		return err
 	}
 	return r.serveAt(acc, bin)

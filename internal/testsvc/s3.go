@@ -126,12 +126,7 @@ func (s *S3Server) begin() (err error) {
 	if err := errors.Join(os.Mkdir(s.Root, 0o700), os.Mkdir(filepath.Join(s.base, "meta"), 0o700)); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // only reserves a port number
-	if err != nil {
-		return err
-	}
-	s.Endpoint = l.Addr().String()
-	if err := l.Close(); err != nil {
+	if s.Endpoint, err = freeAddr(); err != nil {
 		return err
 	}
 	return s.serve()

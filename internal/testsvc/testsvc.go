@@ -20,7 +20,10 @@ package testsvc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -35,7 +38,7 @@ import (
 
 // startTimeout is how long a server may take to answer. A second is usual; the
 // rest is for machines that build and test at once.
-const startTimeout = 60 * time.Second
+const startTimeout = 3 * time.Minute
 
 // guardian runs the server given as arguments and stops it, with signal $1,
 // when standard input closes. Then it removes folder $2 and ends with all that is
@@ -121,6 +124,21 @@ func (a account) serve(dir string, sig syscall.Signal, ready func(context.Contex
 		return fmt.Errorf("%s does not answer: %w\n%s", filepath.Base(argv[0]), err, tail(string(log), 2000))
 	}
 	return nil
+}
+
+// freeAddr returns an address at which nothing listens, with a port below those that
+// the system gives to clients: one of them could take it while the server is down.
+func freeAddr() (string, error) {
+	for {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))) //nolint:noctx,gosec // only reserves a port number, which is no secret
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return l.Addr().String(), l.Close()
+	}
 }
 
 // await polls ready until it returns nil or the start timeout is over.

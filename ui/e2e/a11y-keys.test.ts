@@ -260,6 +260,7 @@ it("switches a schedule off and on", async () => {
   expect(await page.evaluate(() => document.activeElement?.getAttribute("role"))).toBe("switch");
   await keys(page, "Space");
   await until(async () => !(await on()), "off");
+  await page.getByRole("switch", { name: "nightly: enabled", checked: false }).waitFor(); // the server knew it first
   await keys(page, "Space");
   await until(on, "on again");
   await byKeysOnly(page);

@@ -127,6 +127,17 @@ it("is won by exactly one of two browsers that decide at once", async () => {
     }
     await ann.getByRole("button", { name: "Approve", exact: true }).click();
     await ben.getByRole("button", { name: "Reject", exact: true }).click();
+    // Neither call is let through before both are made: the page of one would show the other's decision.
+    let sent = 0;
+    let go = () => {};
+    const held = new Promise<void>((done) => (go = done));
+    for (const page of [ann, ben]) {
+      await page.route(/\/(approve|reject)$/, async (r) => {
+        if (++sent === 2) go();
+        await held;
+        await r.continue();
+      }, { times: 1 });
+    }
     const answers: number[] = [];
     const answer = (page: Page) => page.waitForResponse((r) => /\/(approve|reject)$/.test(new URL(r.url()).pathname)).then((r) => answers.push(r.status()));
     const both = Promise.all([answer(ann), answer(ben)]);

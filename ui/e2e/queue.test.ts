@@ -198,16 +198,18 @@ it("ends equal to the server when two browsers race with 200 moves", async () =>
   const pages = await Promise.all([f.page("/queue"), f.page("/queue")]);
   for (const p of pages) await row(p, "a").waitFor();
   const calls = pages.map(changes);
-  // Each move is one that changes something, so each is a call.
+  // Each move is one that changes something, so each is a call: but where the other browser has just made the same one.
   await Promise.all(pages.map(async (p, n) => {
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; (calls[n]?.length ?? 0) < 100; i++) {
       const name = (await seen(p))[i % 2 ? 0 : 5 - n] ?? "a";
       await row(p, name).press(i % 2 ? "Alt+End" : "Alt+Home");
     }
   }));
-  for (const p of pages) await until(async () => (await seen(p)).join("") === (await order()).join(""), "the same order");
-  expect((await seen(pages[0] as Page)).join("")).toBe((await seen(pages[1] as Page)).join(""));
-  expect(calls.flat().length).toBeGreaterThanOrEqual(200);
+  // At one moment: what a page has not sent yet shows in it, and what it has done may come late to the other.
+  await until(async () => {
+    const all = [await order(), ...(await Promise.all(pages.map(seen)))].map((x) => x.join(""));
+    return new Set(all).size === 1;
+  }, "the same order in both and at the server");
   for (const p of pages) expect(errors(p)).toEqual([]);
 });
 

@@ -69,7 +69,7 @@ const replay = (page: Page, run: Run) =>
       new Promise<Frame[]>((resolve, reject) => {
         const frames: Frame[] = [];
         const ws = new WebSocket(`ws://${location.host}/api/v1/workflows/${id}/subscribe?since=0`);
-        const timer = setTimeout(() => reject(new Error("no end of the log")), 20_000);
+        const timer = setTimeout(() => reject(new Error("no end of the log")), 60_000);
         ws.onmessage = (m) => {
           const frame = JSON.parse(String(m.data)) as Frame;
           if (!frame.type) frames.push(frame);

@@ -93,7 +93,7 @@ func TestAnyGraph(t *testing.T) {
 		if g == nil {
 			t.Fatalf("%v\n%s", p.List(), b.String())
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		first, err := rehearsal.Play(ctx, rehearsal.Options{Graph: g})
 		if err != nil || first.Status == "" {
@@ -138,7 +138,7 @@ func FuzzRehearsal(f *testing.F) {
 			if g == nil {
 				return
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			r, err := rehearsal.Play(ctx, rehearsal.Options{Graph: g, Lenient: true, Inputs: map[string]any{"topic": "x", "model_id": "a:b", "day": "2026-03-02"}})
 			cancel()
 			if err != nil {

@@ -109,7 +109,7 @@ func apiCall(t *testing.T, config map[string]any) (node.Result, *nodetest.Host, 
 	_, _ = h.Artifact(t.Context(), "big", "", strings.NewReader(strings.Repeat("b", 3<<20)))
 	a := action.NewAPICall(client(t, "127.0.0.1:*"), nil)
 	c := nodetest.CallOf(t, h, kinds(a), "  - {node_id: a, type: action, action_type: api_call, config: {url: 'http://x'}}\n", config)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := a.Run(ctx, c)
 	return r, h, err

@@ -66,7 +66,7 @@ func fetch(t *testing.T, text string) (node.Result, error) {
 	t.Helper()
 	h := data.NewHTTP(client(t, "127.0.0.1:*"), nil)
 	c := nodetest.CallOf(t, nodetest.New(t), workflow.NewKinds(h.Kind()), "  - {node_id: d, type: data, data_type: http, config: {"+text+"}}\n", nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	return h.Run(ctx, c)
 }

@@ -55,7 +55,7 @@ func tell(t *testing.T, n node.Node, more map[string]any) error {
 	t.Helper()
 	c := nodetest.CallOf(t, nodetest.New(t), workflow.NewKinds(n.Kind()),
 		"  - {node_id: n, type: notify, channel: "+n.Kind().Subtype+", config: {title: \"Häl\\nlo\", text: \"a <b>\\nc\", level: warning}}\n", more)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := n.Run(ctx, c)
 	return err

@@ -105,7 +105,7 @@ func TestHintsReachOtherInstances(t *testing.T) {
 			defer end()
 			j := add(t, one)
 			want := map[store.Hint]bool{{Topic: store.HintQueue}: true, {Topic: store.HintJob, ID: j.ID}: true}
-			timeout := time.After(20 * time.Second)
+			timeout := time.After(time.Minute)
 			for len(want) > 0 {
 				select {
 				case h := <-hints:
@@ -134,7 +134,7 @@ func TestListenerComesBack(t *testing.T) {
 		WHERE datname = current_database() AND query LIKE 'LISTEN%'`); err != nil {
 		t.Fatal(err)
 	}
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case h := <-hints:

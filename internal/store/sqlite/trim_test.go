@@ -65,7 +65,7 @@ func TestIdleWriterTrimsTheLog(t *testing.T) {
 	if err := st.Health.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for size() > 0 {
 		if clock.Sleep(ctx, clock.System{}, 50*time.Millisecond) != nil {

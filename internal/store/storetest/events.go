@@ -230,7 +230,7 @@ func eventHints(t *testing.T, s store.Store) {
 	want := map[store.Hint]bool{
 		{Topic: store.HintQueue}: true, {Topic: store.HintJob, ID: j.ID}: true, {Topic: store.HintEvents, ID: tenant}: true,
 	}
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for len(want) > 0 {
 		select {
 		case h := <-hints:
@@ -270,7 +270,7 @@ func eventSlowWatcher(t *testing.T, s store.Store) {
 	for range 400 {
 		add(t, s, newJob())
 	}
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case h := <-hints:

@@ -105,7 +105,7 @@ func RunHistories(t *testing.T, s store.Store, n int) {
 			h.jobs = append(h.jobs, add(t, s, newJob(onCrash(job.CrashRetry), retries(3)))[0].ID)
 		}
 		together(16, func(k int) { h.work(rand.New(rand.NewPCG(uint64(i), uint64(k)))) }) //nolint:gosec // not a secret
-		if result := porcupine.CheckOperationsTimeout(registers, h.ops, 30*time.Second); result != porcupine.Ok {
+		if result := porcupine.CheckOperationsTimeout(registers, h.ops, 2*time.Minute); result != porcupine.Ok {
 			t.Fatalf("history %d is %s:\n%s", i, result, h)
 		}
 		h.clear()

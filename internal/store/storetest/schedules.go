@@ -567,7 +567,7 @@ func scheduleOtherTenant(t *testing.T, s store.Store) {
 // awaitHint waits for a hint, or for one that stands for all.
 func awaitHint(t *testing.T, hints <-chan store.Hint, want store.Hint) {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case h := <-hints:

@@ -329,7 +329,7 @@ func workflowEvents(t *testing.T, s store.Store) {
 	if len(got) != 9 || got[8].Data["node_id"] != "6" || got[0].JobID != f.Job.ID {
 		t.Errorf("%d events, want 9: %+v", len(got), got)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		select {

@@ -67,7 +67,7 @@ func (b *bundle) params(t *testing.T, p map[string]any) {
 
 func (b *bundle) run(t *testing.T) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err := b.task.Run(ctx, b.attempt, b.host)
 	if ctx.Err() != nil {
@@ -269,7 +269,7 @@ func TestALostLeaseLeavesNoTime(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- b.task.Run(ctx, b.attempt, b.host) }()
-	limit := clock.System{}.NewTimer(20 * time.Second)
+	limit := clock.System{}.NewTimer(time.Minute)
 	defer limit.Stop()
 	select {
 	case err := <-done:
@@ -427,7 +427,7 @@ func TestSchema(t *testing.T) {
 // await polls until ok is true.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := clock.System{}.NewTimer(20 * time.Second)
+	deadline := clock.System{}.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for !ok() {
 		select {

@@ -6,7 +6,6 @@ it("says the server's own sentences in Korean, and leaves those of authors", asy
   vi.stubGlobal("navigator", { languages: ["ko-KR"] });
   vi.resetModules();
   const { skipText, toldText } = await import("./look");
-  const { heldText } = await import("../queue/why");
   const { failureText } = await import("../runs/words");
   const { warningText } = await import("../schedules/words");
   expect(skipText("not_reached", "nothing led to it")).toBe("이 노드로 이어진 경로가 없습니다");
@@ -16,8 +15,6 @@ it("says the server's own sentences in Korean, and leaves those of authors", asy
   expect(toldText("exit code 3")).toBe("종료 코드 3");
   expect(toldText("the run has worked for longer than 1m30s")).toBe("제한 시간 1m30s을(를) 넘겼습니다");
   expect(toldText("prices have not arrived")).toBe("prices have not arrived");
-  expect(heldText("held when it was added by ann")).toBe("ann님이 보류함");
-  expect(heldText("wait for the disk")).toBe("wait for the disk");
   expect(failureText({ code: "exit_nonzero", message: "exit code -1" })).toBe("종료 코드 -1");
   expect(failureText({ code: "killed_by_signal", message: "killed by SIGXCPU (limit cpu_seconds)" })).toBe("시그널로 종료됨: SIGXCPU (limit cpu_seconds)");
   expect(warningText({ code: "calendar_expires", detail: "calendar XKRX is known up to 2030-12-31 only" })).toBe("XKRX 달력은 2030-12-31까지만 알려져 있습니다");
@@ -37,6 +34,5 @@ it("knows the server's words", async () => {
   for (const words of ['"exit code %d"', '"killed by "+']) expect(go("task", "command", "command.go")).toContain(words);
   expect(go("queue", "attempt.go")).toContain('"the attempt took longer than "');
   expect(go("job", "effect.go")).toContain('"interrupted by server restart"');
-  expect(go("api", "compose.go")).toContain('"held when it was added by "');
   for (const words of ["calendar %s is known up to %s only", '"it cannot fire: "', '"everything up to "', '" is decided, because']) expect(go("api", "wire", "scheduleout.go")).toContain(words);
 });

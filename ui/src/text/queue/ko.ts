@@ -25,5 +25,5 @@ export const ko: Like<typeof en> = {
   what: "하는 일", lastRun: "이 작업의 실행", somebody: "다른 사용자", limits: "제한", limitTemplate: "같은 템플릿은 한 번에 최대 {n}개", limitKey: "{key} 값이 같으면 한 번에 최대 {n}개", nextAttempt: "다음은 {n}번째 시도", earlier: "이전 실행", likely: "예상 시작: {time}.", likelyRange: "시작의 5분의 4가 {range} 사이입니다.", noEstimate: "언제 시작할지 아직 알 수 없습니다.",
   why_position: "순서상 앞에 다른 작업이 있습니다.", why_no_slot: "빈 슬롯이 없습니다.", why_lock: "잠금 {lock} 보유: {holder}.", why_limit: "제한에 도달했습니다.", why_paused: "대기열이 정지되었습니다. 재개할 때까지 시작하지 않습니다.", why_held: "보류되었습니다. 해제할 때까지 시작하지 않습니다.", why_not_before: "{time} 전에는 시작하지 않습니다.", why_group: "시작 시점은 그룹이 정합니다.", why_direct_first: "직접 요청이 먼저 실행됩니다.", why_retry_delay: "지난 시도가 실패했습니다. 다음 시도는 빨라야 {time}에 시작합니다.", why_approval: "먼저 승인이 필요합니다: {holder}.", why_event: "이벤트를 기다립니다.", why_parked: "실행이 시작된 뒤 슬롯을 돌려주었습니다: {what}.",
   directKind: "직접",
-  heldBy: "{who}님이 보류함",
+  heldBy: "{who}님이 보류함", heldBecause: "{who}님이 보류함: {text}", heldByServer: "서버가 보류함: 이 작업이 실행되는 동안 서버가 여러 번 연달아 중단되었습니다",
 };

@@ -1,4 +1,6 @@
 import { Bot, CalendarClock, Code2, FolderTree, type LucideIcon, RotateCcw, User, Workflow, Zap } from "lucide-react";
+import { fill, language } from "../../text/catalogue";
+import { causes, failures, titles } from "../../text/problems";
 import { t } from "../../text/runs";
 import type { Run } from "./data";
 
@@ -35,20 +37,17 @@ export function reasonText(reason: string | null): string {
   return reason || t("reasonUnknown");
 }
 
-// What the server says of the commonest failures, by their codes.
-const failures = {
-  exit_nonzero: /^exit code (-?\d+)$/,
-  killed_by_signal: /^killed by (.+)$/,
-  timeout: /^the (?:attempt|work) took longer than (\S+)$/,
-  interrupted: /^(interrupted by server restart)$/,
-  outcome_unknown: /^(interrupted by server restart); whether the work took effect is unknown$/,
-} as const;
+// Where a failure's words have its number, signal or time.
+const values: Readonly<Record<string, RegExp>> = { exit_nonzero: /-?\d+$/, killed_by_signal: /SIG.+$/, timeout: /(?<= )(?:[\d.]+(?:h|m|s|ms|µs))+$/ };
 
-/** Why something failed, in the page's language; the server's own words where they say more than the code. */
-export function failureText({ code, message }: { code: string; message: string }): string {
-  const known = (Object.keys(failures) as (keyof typeof failures)[]).find((c) => c === code);
-  const what = known && failures[known].exec(message)?.[1];
-  return known && what !== undefined ? t(`fail_${known}`, { what, text: message }) : message;
+/** Why something failed, in the page's language, by its code; the server's own words where they say more. */
+export function failureText({ code, message }: { code: string; message: string }, of = language): string {
+  if (of === "en") return message || code;
+  const what = values[code]?.exec(message)?.[0] ?? "";
+  const sentence = failures[code];
+  if (sentence && (what || !sentence.includes("{what}"))) return fill(sentence, { what });
+  const cause = causes[code] ?? titles[code];
+  return cause && message ? `${cause} (${message})` : cause || message || code;
 }
 
 /** The first line of a text. */

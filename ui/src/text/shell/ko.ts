@@ -12,7 +12,7 @@ export const ko: Like<typeof en> = {
   shortcuts: "키보드 단축키", shortcutsOff: "한 글자 단축키", shortcutsOffHint: "끄면 Ctrl-K와 목록 안의 키만 작동합니다.",
   scPalette: "명령 팔레트", scSheet: "이 목록", scTheme: "밝게 또는 어둡게", scPause: "실시간 갱신 정지", scGo: "{page}(으)로 이동", scNext: "다음 행과 이전 행", scSelect: "행 선택", scOpen: "행 열기", scClose: "닫기", scFilter: "필터", scActions: "행의 작업", scNew: "작업 추가", scMove: "작업을 위나 아래로 이동", scEnds: "작업을 맨 위나 맨 아래로 이동", scDrag: "집기와 놓기", scCancelWaiting: "작업이나 그룹 취소", scPauseQueue: "대기열 정지", scLog: "실행 로그", scFollow: "로그 따라가기", scAttempt: "이전·다음 시도", scRun: "다음·이전 실행", scRetry: "실행 다시 시도", scCancel: "실행 취소", scApprove: "승인, 목록에서는 선택한 요청 승인", scConfirm: "승인 확인", scReject: "거절", scRunNow: "일정 지금 실행", scSwitch: "일정 켜기 또는 끄기", scTurn: "달력: 이전과 다음", scToday: "달력: 오늘", scFit: "그래프 전체 보기", scZoom: "그래프 확대와 축소", scView: "그래프 또는 목록", scDiff: "버전: 비교 방식", scRollback: "버전: 롤백", everywhere: "모든 곳", lists: "목록", board: "대기열",
   theme: "테마", light: "밝게", dark: "어둡게", auto: "시스템에 맞춤", language: "언어", account: "{name}의 계정", logout: "로그아웃", password: "비밀번호와 세션", apiDocs: "API 설명",
-  login: "로그인", loginTitle: "Runsheet에 로그인", name: "이름", passwordField: "비밀번호", loginWith: "{name}(으)로 로그인", or: "또는", loginFailed: "이름이나 비밀번호가 틀렸습니다.",
+  login: "로그인", loginTitle: "Runsheet에 로그인", name: "이름", passwordField: "비밀번호", loginWith: "{name} 계정으로 로그인", or: "또는", loginFailed: "이름이나 비밀번호가 틀렸습니다.",
   setupTitle: "관리자 만들기", setupText: "이 설치의 첫 계정입니다. 모든 것을 할 수 있습니다.", setupButton: "만들고 로그인", passwordRule: "{n}자 이상", repeat: "비밀번호 확인", differ: "두 비밀번호가 다릅니다.", setupGone: "이미 사용했거나 30분이 지난 링크입니다. 로그인하거나, 서버를 다시 시작해 새 링크를 받으세요.", setupNoCode: "링크에 코드가 없습니다. 서버가 시작할 때 전체 링크를 출력합니다.",
   openMenu: "메뉴 열기", reload: "새로 고침",
   connecting: "연결하는 중",

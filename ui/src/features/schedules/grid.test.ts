@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
 import { changeWithin, dateIn, floorWall, knownZone, startOfDay, weekStart, zoneOffset } from "../../kit/zone";
-import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, marketDays, pieces, placeFires, placeSessions, type SessionInput, turn, pastFires } from "./grid";
+import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, marketDays, pieces, placeFires, placeSessions, type SessionInput, stacked, turn, pastFires } from "./grid";
 
 const zones = ["America/New_York", "Europe/London", "Asia/Seoul", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "America/Havana", "UTC"];
 const day = (date: string, zone: string) => {
@@ -123,6 +123,13 @@ describe("sessions", () => {
     const days = daysOf("agenda", "2026-03-09", "Asia/Seoul", { weekStart: 7, now: 0, days: 2 });
     const p = placeSessions(days, [session("2026-03-09", "2026-03-09T13:30:00Z", "2026-03-09T20:00:00Z"), session("2026-03-10", "2026-03-10T00:00:00Z", "2026-03-10T06:00:00Z", { break_start: "2026-03-10T02:30:00Z", break_end: "2026-03-10T03:30:00Z" })], "Asia/Seoul");
     expect(p.map((x) => [x.day, x.top * 24, Math.round(x.height * 240) / 10])).toEqual([[0, 22.5, 1.5], [1, 0, 5], [1, 9, 2.5], [1, 12.5, 2.5]]);
+  });
+
+  it("keep labels apart, and within the day", () => {
+    expect(stacked([0, 5, 100], 16, 960)).toEqual([0, 16, 100]);
+    expect(stacked([950, 955], 16, 960)).toEqual([928, 944]);
+    expect(stacked([0, 0, 0], 16, 32)).toEqual([0, 16, 32]);
+    expect(stacked([], 16, 960)).toEqual([]);
   });
 
   it("tell holidays, half days and weekends apart", () => {

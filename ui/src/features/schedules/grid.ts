@@ -220,6 +220,15 @@ function lanes(list: PlacedFire[], least: number): void {
   close();
 }
 
+/** Tops in pixels of labels that want to stand at the given ones, in order: none hides another, and all end by the bottom if there is room. */
+export function stacked(wanted: readonly number[], height: number, bottom: number): number[] {
+  const tops: number[] = [];
+  for (const y of wanted) tops.push(Math.max(y, (tops.at(-1) ?? -Infinity) + height));
+  let limit = Math.max(bottom, tops.length * height) - height;
+  for (let i = tops.length - 1; i >= 0; i--, limit -= height) tops[i] = Math.min(tops[i] ?? 0, limit);
+  return tops;
+}
+
 /** The fires of each day, in order; the agenda and the cells of a month. */
 export function firesByDay(days: readonly Day[], fires: readonly Fire[]): Fire[][] {
   const out: Fire[][] = days.map(() => []);

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { causes, failures } from "../../text/problems";
-import { failureText, reasonText, triggerOf } from "./words";
+import { failureText } from "./failure";
+import { reasonText, triggerOf } from "./words";
 
 it("says in words who has started a run", () => {
   const said = (trigger: string, created_by: string) => {

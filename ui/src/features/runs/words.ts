@@ -1,6 +1,4 @@
 import { Bot, CalendarClock, Code2, FolderTree, type LucideIcon, RotateCcw, User, Workflow, Zap } from "lucide-react";
-import { fill, language } from "../../text/catalogue";
-import { causes, failures, titles } from "../../text/problems";
 import { t } from "../../text/runs";
 import type { Run } from "./data";
 
@@ -35,19 +33,6 @@ export function reasonText(reason: string | null): string {
   if (reason === "approval_rejected") return t("reasonRejected");
   if (reason === "approval_expired") return t("reasonExpired");
   return reason || t("reasonUnknown");
-}
-
-// Where a failure's words have its number, signal or time.
-const values: Readonly<Record<string, RegExp>> = { exit_nonzero: /-?\d+$/, killed_by_signal: /SIG.+$/, timeout: /(?<= )(?:[\d.]+(?:h|m|s|ms|µs))+$/ };
-
-/** Why something failed, in the page's language, by its code; the server's own words where they say more. */
-export function failureText({ code, message }: { code: string; message: string }, of = language): string {
-  if (of === "en") return message || code;
-  const what = values[code]?.exec(message)?.[0] ?? "";
-  const sentence = failures[code];
-  if (sentence && (what || !sentence.includes("{what}"))) return fill(sentence, { what });
-  const cause = causes[code] ?? titles[code];
-  return cause && message ? `${cause} (${message})` : cause || message || code;
 }
 
 /** The first line of a text. */

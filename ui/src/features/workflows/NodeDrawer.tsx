@@ -16,7 +16,7 @@ import { Tabs } from "../../kit/Tabs";
 import { CopyId, Duration, Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
 import { Code, JsonCode } from "./Code";
-import { failureText } from "../runs/words";
+import { failureText } from "../runs/failure";
 import { skipText, typeIcon, typeName, waitText } from "./look";
 import { NodeState } from "./NodeState";
 import { Decide } from "./RunActions";

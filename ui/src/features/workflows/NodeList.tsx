@@ -3,7 +3,7 @@ import type { GraphModel, GraphNode } from "../../graph/model";
 import { Badge } from "../../kit/Badge";
 import { Table, type Column } from "../../kit/Table";
 import { t } from "../../text/workflows";
-import { failureText } from "../runs/words";
+import { failureText } from "../runs/failure";
 import { skipText, typeIcon, typeName, waitText } from "./look";
 import { NodeState } from "./NodeState";
 

@@ -5,8 +5,9 @@ import { expect, it, vi } from "vitest";
 it("says the server's own sentences in Korean, and leaves those of authors", async () => {
   vi.stubGlobal("navigator", { languages: ["ko-KR"] });
   vi.resetModules();
-  const { changeText, endText, skipText } = await import("./look");
-  const { failureText } = await import("../runs/words");
+  const { skipText } = await import("./look");
+  const { changeText, endText } = await import("./told");
+  const { failureText } = await import("../runs/failure");
   const { warningText } = await import("../schedules/words");
   expect(skipText("not_reached", "nothing led to it")).toBe("이 노드로 이어진 경로가 없습니다");
   expect(skipText("condition_false", "its condition is false")).toBe("조건이 거짓입니다");

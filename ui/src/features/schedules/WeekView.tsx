@@ -5,13 +5,13 @@ import { clockMinutes } from "../../kit/zone";
 import { t } from "../../text/schedules";
 import type { Shown } from "./CalendarPage";
 import { clockIn, colourOf, DayNotes, fireText, hatch, shortDay } from "./day";
-import { bundled, pieces, placeFires, placeSessions, stacked } from "./grid";
+import { bundled, linesOf, pieces, placeFires, placeSessions, stacked } from "./grid";
 
 const hourPx = 40;
 const linePx = 16;
 const hoursPx = 40;
-// A column with less room than this puts a name below its time.
-const roomy = 150;
+// The width of a column until it is known.
+const roomy = 160;
 const percent = (part: number): string => `${part * 100}%`;
 
 /** Seven days beside one another, on a small screen three of them at a time; places go by the clock. */
@@ -22,19 +22,23 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
   const earliest = placed.filter((p) => !p.continued).reduce((least, p) => Math.min(least, p.top), 1);
   const top = earliest < 1 ? earliest : clockMinutes(now, zone) / 1440;
   // Names stand in lines of their own, whole: one below the other where fires are close.
-  const [lines, setLines] = useState(1);
+  const [width, setWidth] = useState(roomy);
   useLayoutEffect(() => {
     const at = scroller.current?.querySelector("[data-day]");
     if (!at) return;
-    const watch = new ResizeObserver(() => setLines(at.clientWidth < roomy ? 2 : 1));
+    const watch = new ResizeObserver(() => setWidth(at.clientWidth));
     watch.observe(at);
     return () => watch.disconnect();
   }, []);
   const labels = useMemo(() => days.map((_, i) => {
-    const list = placed.filter((p) => p.day === i && !p.continued);
-    const tops = stacked(list.map((p) => p.top * 24 * hourPx), lines * linePx, 24 * hourPx);
+    const list = placed.filter((p) => p.day === i && !p.continued).map((p) => {
+      const name = names.get(p.fire.schedule) ?? p.fire.schedule;
+      const label = p.fire.count ? t("bundle", { n: p.fire.count, name }) : name;
+      return { ...p, name, label, lines: linesOf(label, width) };
+    });
+    const tops = stacked(list.map((p) => ({ top: p.top * 24 * hourPx, height: p.lines * linePx })), 24 * hourPx);
     return list.map((p, n) => ({ ...p, y: tops[n] ?? 0 }));
-  }), [days, placed, lines]);
+  }), [days, placed, names, width]);
   const first = `${days[0]?.date ?? ""} ${zone}`;
   const scrolled = useRef("");
   useEffect(() => {
@@ -76,14 +80,13 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
                 {placed.filter((p) => p.day === i && p.height > 0 && !p.fire.skip).map((p) => <span key={`${p.fire.id} ${p.from}`} aria-hidden className="absolute w-0.5 rounded-full" style={{ top: percent(p.top), height: percent(p.height), minHeight: 2, left: Math.min(p.lane, 4) * 3, background: colourOf(p.fire.schedule) }} />)}
                 <ul aria-label={d.date}>
                   {(labels[i] ?? []).map((p) => {
-                    const name = names.get(p.fire.schedule) ?? p.fire.schedule;
                     const skipped = p.fire.skip !== null;
                     return (
                       <li key={p.fire.id} className="absolute inset-x-1 z-10" style={{ top: p.y }}>
-                        <Link to="/schedules/$id" params={{ id: p.fire.schedule }} title={fireText(p.fire, name, zone)} data-at={new Date(p.fire.at).toISOString()} data-skip={p.fire.skip ?? undefined} data-again={p.again || undefined} data-count={p.fire.count}
+                        <Link to="/schedules/$id" params={{ id: p.fire.schedule }} title={fireText(p.fire, p.name, zone)} data-at={new Date(p.fire.at).toISOString()} data-skip={p.fire.skip ?? undefined} data-again={p.again || undefined} data-count={p.fire.count}
                           className={cx("flex items-start gap-1 overflow-hidden rounded-sm px-0.5 text-xs leading-4", skipped ? "text-faint line-through decoration-line-strong" : "bg-raised/80 hover:bg-hover")}>
                           <span aria-hidden className={cx("mt-1 size-2 shrink-0 rounded-full", skipped && "border border-line-strong")} style={skipped ? {} : { background: colourOf(p.fire.schedule) }} />
-                          <span className={lines === 1 ? "truncate" : "min-w-0"}>{clockIn(p.fire.at, zone)} <span className={lines === 1 ? "" : "-ml-3 block truncate"}>{p.fire.count ? t("bundle", { n: p.fire.count, name }) : name}</span></span>
+                          <span className="min-w-0">{clockIn(p.fire.at, zone)} <span className={cx(p.lines > 1 && "-ml-3 [overflow-wrap:anywhere]", p.lines === 2 ? "block truncate" : p.lines > 2 && "line-clamp-2")}>{p.label}</span></span>
                         </Link>
                       </li>
                     );

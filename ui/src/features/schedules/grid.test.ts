@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
 import { changeWithin, dateIn, floorWall, knownZone, startOfDay, weekStart, zoneOffset } from "../../kit/zone";
-import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, marketDays, pieces, placeFires, placeSessions, type SessionInput, stacked, turn, pastFires } from "./grid";
+import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, linesOf, marketDays, pieces, placeFires, placeSessions, type SessionInput, stacked, turn, pastFires } from "./grid";
 
 const zones = ["America/New_York", "Europe/London", "Asia/Seoul", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "America/Havana", "UTC"];
 const day = (date: string, zone: string) => {
@@ -126,10 +126,16 @@ describe("sessions", () => {
   });
 
   it("keep labels apart, and within the day", () => {
-    expect(stacked([0, 5, 100], 16, 960)).toEqual([0, 16, 100]);
-    expect(stacked([950, 955], 16, 960)).toEqual([928, 944]);
-    expect(stacked([0, 0, 0], 16, 32)).toEqual([0, 16, 32]);
-    expect(stacked([], 16, 960)).toEqual([]);
+    const at = (...of: [top: number, height: number][]) => of.map(([top, height]) => ({ top, height }));
+    expect(stacked(at([0, 16], [5, 16], [100, 16]), 960)).toEqual([0, 16, 100]);
+    expect(stacked(at([0, 48], [5, 32], [60, 16]), 960)).toEqual([0, 48, 80]);
+    expect(stacked(at([900, 16], [950, 32], [955, 16]), 960)).toEqual([896, 912, 944]);
+    expect(stacked(at([0, 16], [0, 16], [0, 16]), 32)).toEqual([0, 16, 32]);
+    expect(stacked([], 960)).toEqual([]);
+  });
+
+  it("give a name the lines that it needs", () => {
+    expect([linesOf("sync-inbox", 159), linesOf("translate-the-morning-news", 159), linesOf("sync-inbox", 99), linesOf("translate-the-morning-news", 99), linesOf("시장 보고서", 159), linesOf("x".repeat(200), 99)]).toEqual([1, 3, 2, 3, 1, 3]);
   });
 
   it("tell holidays, half days and weekends apart", () => {

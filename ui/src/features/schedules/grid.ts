@@ -235,7 +235,7 @@ export function stacked(labels: readonly { top: number; height: number }[], bott
 
 /** How many lines a label takes in a column: time and name in one if they fit, else the name below, in two at most. */
 export function linesOf(name: string, width: number): number {
-  const letters = (px: number) => Math.max(1, Math.floor(px / 6.7)); // of the small text, which is 12px
+  const letters = (px: number) => Math.max(1, Math.floor(px / 6.4)); // of the small text, which is 12px
   const wide = [...name].reduce((n, c) => n + (c > "\u1100" ? 1.8 : 1), 0);
   return wide + 6 <= letters(width - 26) ? 1 : 1 + Math.min(2, Math.ceil(wide / letters(width - 14)));
 }

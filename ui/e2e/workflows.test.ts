@@ -252,7 +252,7 @@ it("lets no node roll the same workflow back twice in an hour, and runs that beg
   expect((await start("shop")).version).toBe(1);
   expect(await read(old)).toMatchObject({ version: 2, status: "RUNNING" });
   // Somebody makes it the active one again; the guard does not.
-  await f.call("POST", "/api/workflows/shop/activate", { version: 2, message: "try again" });
+  await f.call("POST", "/api/workflows/shop/activate", { version: 2, reason: "try again" });
   const second = await start("undo");
   await ended(second);
   expect([(await read(second)).status, await active()]).toEqual(["FAILED", 2]);
@@ -276,7 +276,8 @@ it("shows the attempt that a killed server cut off as lost", async () => {
   const mark = join(f.server.folder, "began");
   await apply("cut", [sleep("work", "", { config: { argv: ["/bin/sh", "-c", `test -e ${mark} || { touch ${mark}; sleep 900; }`] } })]);
   const run = await start("cut");
-  await until(() => existsSync(mark), "that its first attempt is at work");
+  // Its process has begun, and the store knows of the attempt.
+  await until(async () => existsSync(mark) && (await read(run)).nodes[0]?.status === "RUNNING", "that its first attempt is at work");
   await f.server.kill();
   await f.server.run();
   await ended(run);

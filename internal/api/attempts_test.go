@@ -384,7 +384,7 @@ func TestRunTells(t *testing.T) {
 
 func TestWhoHolds(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := setup(t)
 	j := b.addJob(`{"job_type":"echo","params":{"text":"a"},"hold":true}`)
 	waits := func(by, reason any) {
 		t.Helper()

@@ -3471,6 +3471,10 @@ type Waiting struct {
 	For *string `json:"for"`
 	// Holder: id of what it waits for.
 	Holder *string `json:"holder"`
+	// HeldBy: with held: who holds it; null: the server, because it crashed several times in a row while the job ran.
+	HeldBy *string `json:"held_by"`
+	// Reason: with held: what who holds it gave as the reason; null: nothing.
+	Reason *string `json:"reason"`
 	// Until: when the reason ends by itself; null if unknown.
 	Until *time.Time `json:"until"`
 }

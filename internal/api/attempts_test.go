@@ -268,7 +268,7 @@ func TestPoison(t *testing.T) {
 			}
 		}
 		v := crash(false)
-		if w, _ := v["waiting"].(map[string]any); v["hold"] != true || w["code"] != "held" || !strings.Contains(w["detail"].(string), "crashed 3 times") {
+		if w, _ := v["waiting"].(map[string]any); v["hold"] != true || w["code"] != "held" || w["held_by"] != nil || w["reason"] != nil || !strings.Contains(w["detail"].(string), "crashed 3 times") {
 			t.Fatalf("not held: %v", v)
 		}
 		if len(b.tryClaim(1)) != 0 {
@@ -380,4 +380,32 @@ func TestRunTells(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhoHolds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.addJob(`{"job_type":"echo","params":{"text":"a"},"hold":true}`)
+	waits := func(by, reason any) {
+		t.Helper()
+		w, _ := b.get(j)["waiting"].(map[string]any)
+		if w["code"] != "held" || w["held_by"] != by || w["reason"] != reason || w["detail"] == "" {
+			t.Errorf("%v", w)
+		}
+	}
+	waits("admin", nil)
+	for _, given := range []struct {
+		body   string
+		reason any
+	}{{``, nil}, {`{"reason":"wait for the data"}`, "wait for the data"}} {
+		want(t, b.call("POST", "/api/jobs/"+j+"/release", ""), 200, "")
+		if w, _ := b.get(j)["waiting"].(map[string]any); w["held_by"] != nil || w["reason"] != nil {
+			t.Errorf("not held: %v", w)
+		}
+		want(t, b.call("POST", "/api/jobs/"+j+"/hold", given.body), 200, "")
+		waits("admin", given.reason)
+	}
+	want(t, b.call("POST", "/api/jobs/"+j+"/release", ""), 200, "")
+	want(t, b.call("POST", "/api/jobs/bulk", `{"job_ids":["`+j+`"],"action":"hold"}`), 200, "")
+	waits("admin", nil)
 }

@@ -219,15 +219,11 @@ func (s *service) judge(r *request, b *bulk) error {
 
 // apply is what the action does to one job.
 func (b *bulk) apply(r *request, j job.Job, now time.Time) (job.Change, error) {
-	reason := b.in.Reason
-	if reason == "" {
-		reason = "held by " + r.principal.Name
-	}
 	switch b.in.Action {
 	case "cancel":
 		return job.Apply(j, job.CancelAsked{At: now, By: r.principal.Name})
 	case "hold":
-		return job.Apply(j, job.Held{At: now, Reason: reason})
+		return job.Apply(j, job.Held{At: now, By: r.principal.Name, Reason: b.in.Reason})
 	case "release":
 		return job.Apply(j, job.Released{At: now})
 	case "restore":

@@ -70,7 +70,7 @@ func (s *service) composeFrom(r *request, in wire.JobInput, t job.Template) (job
 		j.NotBefore = in.RunAt.UTC()
 	}
 	if in.Hold {
-		j.HeldReason = "held when it was added by " + r.principal.Name
+		j = job.AddHeld(j, r.principal.Name)
 	}
 	if err := mayOverride(r.principal, kind, t, in); err != nil {
 		return job.Job{}, err

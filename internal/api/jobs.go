@@ -435,11 +435,8 @@ func (s *service) holdJob(r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	if in.Reason == "" {
-		in.Reason = "held by " + r.principal.Name
-	}
 	j, err := s.move(r, func(_ job.Job, now time.Time) (any, error) {
-		return job.Held{At: now, Reason: in.Reason}, nil
+		return job.Held{At: now, By: r.principal.Name, Reason: in.Reason}, nil
 	}, always(http.StatusOK))
 	if err != nil {
 		return reply{}, err

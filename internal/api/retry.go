@@ -78,7 +78,7 @@ func (s *service) repeated(r *request, v run.Run, old job.Job, in wire.RetryInpu
 		j.NotBefore = in.RunAt.UTC()
 	}
 	if in.Hold {
-		j.HeldReason = "held when it was added by " + r.principal.Name
+		j = job.AddHeld(j, r.principal.Name)
 	}
 	if j.StartDeadline, err = deadline(in.StartDeadline, j.NotBefore, s.now()); err != nil {
 		return j, err

@@ -47,7 +47,7 @@ func (e *Explainer) Explain(j job.Job, ahead int) job.Waiting {
 	d := e.d
 	switch {
 	case j.HeldReason != "":
-		return job.Waiting{Code: job.WaitHeld, Detail: j.HeldReason}
+		return job.Waiting{Code: job.WaitHeld, Detail: j.HeldReason, HeldBy: j.HeldBy, Reason: j.HoldReason()}
 	case j.Parked != "":
 		return job.Waiting{Code: job.WaitParked, For: j.Parked, Detail: parkedText(j.Parked), Until: j.NotBefore}
 	case j.AwaitsApproval():

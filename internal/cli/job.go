@@ -84,11 +84,13 @@ func reason(j client.Job) string {
 
 func waiting(j client.Job) string { return waitingText(j.Waiting) }
 
-// waitingText says why a job or a group waits, and until when if that is known.
+// waitingText says why a job or a group waits, with who holds it, or until when.
 func waitingText(w *client.Waiting) string {
 	switch {
 	case w == nil:
 		return ""
+	case w.HeldBy != nil && w.Reason != nil:
+		return w.Detail + " (held by " + *w.HeldBy + ")"
 	case w.Until != nil:
 		return w.Detail + " (until " + stamp(w.Until) + ")"
 	}

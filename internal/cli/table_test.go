@@ -112,6 +112,10 @@ func TestTablesSayUntilWhenAndWhySkipped(t *testing.T) {
 	a, out := onTerminal(40, false)
 	a.outTTY = false
 	list := jobs()[:1]
+	list[0].Waiting = &client.Waiting{Code: "held", Detail: "wait for the data", HeldBy: new("ann"), Reason: new("wait for the data")}
+	if text := waiting(list[0]); text != "wait for the data (held by ann)" {
+		t.Error(text)
+	}
 	list[0].Waiting = &client.Waiting{Code: "not_before", Detail: "its start time has not come", Until: new(now)}
 	if err := printList(a, a.jobView(), list); err != nil {
 		t.Fatal(err)

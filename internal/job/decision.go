@@ -181,6 +181,9 @@ type Waiting struct {
 	// Holder is the id of what it waits for (a job, a run or the name that a program
 	// gave itself), "" where that does not apply.
 	Holder string
+	// HeldBy is who holds a held job, "" when the server does; Reason is what the person
+	// said, "" for nothing.
+	HeldBy, Reason string
 	// Until is when the reason ends by itself; zero = unknown.
 	Until time.Time
 }

@@ -181,15 +181,42 @@ func giveBack(j Job, e Returned, c *Change) {
 func hold(j Job, e Held, c *Change) {
 	c.After = j
 	if j.HeldReason == "" {
-		c.After.HeldReason = e.Reason
+		c.After = Hold(j, e.By, e.Reason)
 		c.Emit = []event.Event{emit(event.JobHeld, e.At)}
 	}
+}
+
+// The words of a hold for which nobody gave any.
+const (
+	heldWords  = "held by "
+	addedWords = "held when it was added by "
+)
+
+// Hold is j held by a person, whose words may be missing.
+func Hold(j Job, by, reason string) Job {
+	j.HeldBy, j.HeldReason = by, reason
+	if reason == "" {
+		j.HeldReason = heldWords + by
+	}
+	return j
+}
+
+// AddHeld is j, which is new, held by who adds it.
+func AddHeld(j Job, by string) Job { return Hold(j, by, addedWords+by) }
+
+// HoldReason is what the person who holds the job gave as the reason; "" = nothing, or
+// nobody holds it.
+func (j Job) HoldReason() string {
+	if j.HeldBy == "" || j.HeldReason == heldWords+j.HeldBy || j.HeldReason == addedWords+j.HeldBy {
+		return ""
+	}
+	return j.HeldReason
 }
 
 func release(j Job, e Released, c *Change) {
 	c.After = j
 	if j.HeldReason != "" {
-		c.After.HeldReason = ""
+		c.After.HeldReason, c.After.HeldBy = "", ""
 		c.After.Crashes = 0
 		c.Emit = []event.Event{emit(event.JobReleased, e.At)}
 	}

@@ -133,6 +133,8 @@ type Job struct {
 	NotBefore time.Time
 	// HeldReason is why the job is held; "" = it is not.
 	HeldReason string
+	// HeldBy is who holds it; "" = it is not held, or the server does.
+	HeldBy string
 	// ApprovalID is the approval without which the job must not start, "" = it needs
 	// none. It stays when the approval is given.
 	ApprovalID string

@@ -105,7 +105,7 @@ func askWaiting(j Job, e CancelAsked, c *Change) {
 		return
 	}
 	n := woken(j, e.At)
-	n.CancelAskedAt, n.CancelledBy, n.HeldReason = e.At, e.By, ""
+	n.CancelAskedAt, n.CancelledBy, n.HeldReason, n.HeldBy = e.At, e.By, "", ""
 	n.NotBefore = time.Time{}
 	c.After = n
 	c.Emit = []event.Event{runEvent(j, event.JobCancelAsked, e.At, "")}

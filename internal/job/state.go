@@ -79,7 +79,8 @@ type (
 	// Held keeps a waiting job from starting.
 	Held struct {
 		At     time.Time
-		Reason string
+		By     string
+		Reason string // the person's words; "" = none
 	}
 	// Released lets a held job start again.
 	Released struct{ At time.Time }

@@ -266,6 +266,41 @@ it("switches a schedule off and on", async () => {
   await byKeysOnly(page);
 });
 
+it("does through the palette what it names", async () => {
+  await f.call("POST", "/api/queue/resume", {});
+  await f.call("PATCH", "/api/workers", { count: 2 });
+  const page = await open("/runs");
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  const say = async (text: string, option: string) => {
+    await keys(page, "Control+k");
+    await page.getByRole("dialog").getByRole("combobox").waitFor();
+    await page.keyboard.type(text);
+    await page.getByRole("option", { name: option, selected: true }).waitFor();
+    await keys(page, "Enter");
+  };
+  await say("pause queue", "Pause the queue");
+  await until(async () => (await queue()).paused, "paused");
+  await page.getByText("The queue is paused").first().waitFor();
+  await say("resume", "Resume the queue");
+  await until(async () => !(await queue()).paused, "resumed");
+  await say("slots 4", "Slots: 4");
+  await until(async () => (await f.call<{ count: number }>("GET", "/api/workers")).count === 4, "4 slots");
+  await say("command line", "Copy this page as a command line");
+  await page.getByText("Copied").first().waitFor();
+  await say("add a job", "Add a job");
+  await page.waitForURL("**/queue?add=1");
+  await page.getByRole("dialog").getByRole("heading", { name: "Add a job" }).waitFor();
+  await keys(page, "Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await say("new workflow", "New workflow");
+  await page.waitForURL("**/workflows?new=1");
+  await say("new schedule", "New schedule");
+  await page.waitForURL("**/schedules?new=1");
+  await say("한국어", "한국어");
+  await page.locator("html[lang=ko]").waitFor();
+  await byKeysOnly(page);
+});
+
 it("opens any id through the palette", async () => {
   const job = await add("found");
   await f.call("POST", "/api/queue/resume", {});

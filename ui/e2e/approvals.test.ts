@@ -5,6 +5,7 @@ import { axe, changes, errors, Fixture, overflow, password, until } from "./fixt
 interface Approval {
   approval_id: string;
   status: string;
+  expires_at: string;
   decided_by: string;
   decisions: { decided_by: string; approved: boolean; comment: string | null }[];
   round: number;
@@ -177,6 +178,32 @@ it("replaces the actions once it has expired, and locks what was requested again
   await open.getByRole("link", { name: "Open the newer request" }).click();
   await open.getByText("Request 2").first().waitFor();
   await open.locator("[data-step=none]").waitFor();
+});
+
+it("is decided by exactly one of an approval and the expiry that meet", async () => {
+  const ann = await as("ann", "/approvals");
+  for (const late of [true, false]) {
+    const a = await ask({ expires_in: "PT3S" });
+    // The approval leaves the page before the expiry, and arrives after it, or beside it.
+    let arrived = 0;
+    await ann.route(`**/api/approvals/${a.approval_id}/approve`, async (route) => {
+      if (late) await until(async () => (await read(a)).status === "EXPIRED", "that it has expired");
+      else await until(async () => Date.now() >= Date.parse((await read(a)).expires_at), "the moment at which it expires");
+      const res = await route.fetch();
+      arrived = res.status();
+      await route.fulfill({ response: res });
+    });
+    await ann.goto(`${f.server.url}/ui/approvals/${a.approval_id}`);
+    await ann.getByRole("button", { name: "Approve", exact: true }).click();
+    await ann.getByRole("button", { name: "Confirm approval" }).click();
+    await until(() => arrived !== 0, "the answer");
+    await until(async () => (await read(a)).status !== "PENDING", "that it is decided");
+    const end = await read(a);
+    expect(late ? [409] : [200, 409]).toContain(arrived);
+    expect(end).toMatchObject(arrived === 200 ? { status: "APPROVED", decisions: [{ decided_by: "ann", approved: true }] } : { status: "EXPIRED", decisions: [] });
+    await ann.locator(`[data-standing=${arrived === 200 ? "decided" : "expired"}]`).waitFor();
+    await ann.unroute(`**/api/approvals/${a.approval_id}/approve`);
+  }
 });
 
 it("locks when the content has changed while it was open, and shows what", async () => {

@@ -191,6 +191,35 @@ describe("the calendar", () => {
     expect(await axe(page)).toEqual([]);
   });
 
+  it("shows whole names in a week, one below the other, and three days at once on a phone", async () => {
+    const names = ["translate-the-morning-news", "nightly-backup", "rebuild-index"];
+    const made = await Promise.all(names.map((name, i) => add({ name, cron: `${i * 5} 9 * * *`, timezone: "UTC" })));
+    const ours = made.map((s) => `[data-calendar] a[href$="${s.schedule_id}"]`).join(", ");
+    for (const width of [1440, 375]) {
+      const page = await f.page(`/schedules/calendar?view=week&date=${dateOf(Date.now() + 14 * day)}&zone=UTC&mic=-`, { width, height: 900 });
+      await page.locator("[data-ready='1']").waitFor();
+      await until(async () => (await page.locator(ours).count()) === 21, "three fires a day");
+      // The width of a column is known a moment later.
+      await until(async () => (await page.locator(ours).evaluateAll((all) => all.filter((a) => [a, ...a.querySelectorAll("span")].some((e) => !e.ariaHidden && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1) && getComputedStyle(e).display !== "inline")).length)) === 0, `that nothing is cut at ${width} px`);
+      const boxes = await page.locator(ours).evaluateAll((all) => all.map((a) => a.getBoundingClientRect()).map((r) => ({ x: Math.round(r.x), top: r.top, bottom: r.bottom })));
+      expect(boxes.some((a, i) => boxes.some((b, j) => j !== i && a.x === b.x && a.top < b.bottom - 1 && b.top < a.bottom - 1))).toBe(false);
+      const whole = await page.getByRole("region", { name: "Week" }).evaluate((region) => {
+        const room = region.getBoundingClientRect();
+        return [...region.querySelectorAll("[data-day]")].map((d) => d.getBoundingClientRect()).filter((d) => d.left >= room.left && d.right <= room.right + 16).length;
+      });
+      expect(whole).toBeGreaterThanOrEqual(width === 375 ? 3 : 7);
+      expect(await axe(page)).toEqual([]);
+      await page.close();
+    }
+    for (const s of made) await f.call("DELETE", `/api/schedules/${s.schedule_id}`);
+  });
+
+  it("names holidays in Korean", async () => {
+    const thanks = thanksgiving()(0);
+    const page = await f.page(`/schedules/calendar?view=week&date=${thanks}&zone=America/New_York&mic=XNYS`, { locale: "ko-KR" });
+    await page.locator(`[data-holiday='${thanks}']`).getByText("추수감사절").waitFor();
+  });
+
   it("bundles what fires every 5 minutes, so that a week stays readable", async () => {
     const { schedule_id } = await add({ name: "every-5-minutes", cron: "*/5 3 * * *", timezone: "UTC" });
     for (const width of [1440, 375]) {

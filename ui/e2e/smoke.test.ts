@@ -77,4 +77,13 @@ it("speaks Korean to a Korean browser", async () => {
   const page = await f.page("/queue", { locale: "ko-KR" });
   await page.getByRole("link", { name: "대기열", exact: true }).first().waitFor();
   expect(await page.evaluate(() => document.documentElement.lang)).toBe("ko");
+  // Who holds a job, and what was refused, are said by codes.
+  const { job_id } = await f.call<{ job_id: string }>("POST", "/api/jobs", { job_type: "command", name: "보고서", params: { argv: ["true"] }, hold: true });
+  await page.goto(`${f.server.url}/ui/queue?job=${job_id}`);
+  await page.locator("[data-because=held]").getByText("admin님이 보류함").waitFor();
+  await page.goto(`${f.server.url}/ui/runs/run_01jh0000000000000000000000`);
+  await page.getByRole("alert").getByRole("heading", { name: "찾을 수 없음" }).waitFor();
+  await page.goto(`${f.server.url}/ui/queue`);
+  await page.getByRole("listitem", { name: "보고서", exact: true }).press("c");
+  await page.getByText("보고서: 취소했습니다").first().waitFor();
 });

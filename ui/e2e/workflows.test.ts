@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { axe, changes, errors, Fixture, overflow, until } from "./fixture";
@@ -231,6 +233,60 @@ it("rolls back with a reason, and the log says so", async () => {
   expect(made.filter((c) => c.path.endsWith("/rollback"))).toEqual([{ method: "POST", path: "/api/workflows/back/rollback", body: { version: 1, running: "keep", reason: "c loses data" } }]);
   await page.getByRole("table", { name: "Activation log" }).getByText("c loses data").waitFor();
   expect((await start("back")).version).toBe(1);
+  expect(errors(page)).toEqual([]);
+});
+
+it("lets no node roll the same workflow back twice in an hour, and runs that began keep their version", async () => {
+  const { count } = await f.call<{ count: number }>("GET", "/api/workers");
+  await f.call("PATCH", "/api/workers", { count: count + 1 }); // one works on the old run
+  const shop = (s: string) => apply("shop", [sleep("sell", s)]);
+  await shop("0.1");
+  await shop("900");
+  await apply("undo", [{ node_id: "back", type: "rollback", target_type: "workflow", config: { workflow_id: "shop", version: 1, reason: "too many errors" } }]);
+  const old = await start("shop");
+  await until(async () => (await read(old)).nodes[0]?.status === "RUNNING", "that it runs");
+  const active = async () => (await f.call<{ active_version: number }>("GET", "/api/workflows/shop")).active_version;
+  const first = await start("undo");
+  await ended(first);
+  expect([(await read(first)).status, await active()]).toEqual(["COMPLETED", 1]);
+  expect((await start("shop")).version).toBe(1);
+  expect(await read(old)).toMatchObject({ version: 2, status: "RUNNING" });
+  // Somebody makes it the active one again; the guard does not.
+  await f.call("POST", "/api/workflows/shop/activate", { version: 2, reason: "try again" });
+  const second = await start("undo");
+  await ended(second);
+  expect([(await read(second)).status, await active()]).toEqual(["FAILED", 2]);
+  const page = await f.page(`/workflow-runs/${second.workflow_run_id}`);
+  await page.locator("[data-run-state=FAILED]").waitFor();
+  await page.getByRole("alert").getByText("rollback_loop").first().waitFor();
+  await page.goto(`${f.server.url}/ui/workflows/shop/versions`);
+  const log = page.getByRole("table", { name: "Activation log" });
+  await log.getByText("too many errors").waitFor();
+  expect(await log.getByText("too many errors").count()).toBe(1);
+  await page.goto(`${f.server.url}/ui/workflow-runs/${old.workflow_run_id}`);
+  await page.locator("[data-run-state=RUNNING]").waitFor();
+  await page.getByText("v2", { exact: true }).first().waitFor();
+  await f.call("POST", `/api/workflow-runs/${old.workflow_run_id}/cancel`, {});
+  await until(async () => (await read(old)).status === "CANCELLED", "its end");
+  await f.call("PATCH", "/api/workers", { count });
+  expect(errors(page)).toEqual([]);
+});
+
+it("shows the attempt that a killed server cut off as lost", async () => {
+  const mark = join(f.server.folder, "began");
+  await apply("cut", [sleep("work", "", { config: { argv: ["/bin/sh", "-c", `test -e ${mark} || { touch ${mark}; sleep 900; }`] } })]);
+  const run = await start("cut");
+  // Its process has begun, and the store knows of the attempt.
+  await until(async () => existsSync(mark) && (await read(run)).nodes[0]?.status === "RUNNING", "that its first attempt is at work");
+  await f.server.kill();
+  await f.server.run();
+  await ended(run);
+  expect((await read(run)).status).toBe("COMPLETED");
+  const page = await f.page(`/workflow-runs/${run.workflow_run_id}?node=work`);
+  const attempts = page.getByRole("complementary", { name: "work", exact: true }).getByRole("table", { name: "Attempts" });
+  await attempts.waitFor();
+  const states = (await attempts.getByRole("row").allTextContents()).slice(1);
+  expect(states.map((s) => /Lost|Completed|Failed/.exec(s)?.[0]).sort()).toEqual(["Completed", "Lost"]);
   expect(errors(page)).toEqual([]);
 });
 

@@ -85,5 +85,5 @@ func waitingOf(w *job.Waiting) *Waiting {
 	if w == nil {
 		return nil
 	}
-	return &Waiting{Code: string(w.Code), Detail: w.Detail, For: str(w.For), Holder: str(w.Holder), Until: instant(w.Until)}
+	return &Waiting{Code: string(w.Code), Detail: w.Detail, For: str(w.For), Holder: str(w.Holder), HeldBy: str(w.HeldBy), Reason: str(w.Reason), Until: instant(w.Until)}
 }

@@ -73,6 +73,8 @@ type Waiting struct {
 	Detail string     `json:"detail" doc:"for people"`
 	For    *string    `json:"for" doc:"with parked: what the run waits for, for example approval, timer, event, job, retry_delay, paused or turn"`
 	Holder *string    `json:"holder" doc:"id of what it waits for"`
+	HeldBy *string    `json:"held_by" doc:"with held: who holds it; null: the server, because it crashed several times in a row while the job ran"`
+	Reason *string    `json:"reason" doc:"with held: what who holds it gave as the reason; null: nothing"`
 	Until  *time.Time `json:"until" doc:"when the reason ends by itself; null if unknown"`
 }
 

@@ -24,7 +24,7 @@ const (
 	not_before_ms, held_reason, attempt, failures, crashes, run_id, instance_id, epoch, cancel_asked_ms,
 	cancelled_by, failure_code, failure_message, created_ms, queued_ms, started_ms, finished_ms,
 	group_id, group_active, limits, unique_key, start_deadline_ms, webhook, directive, approval_id, approval_until_ms,
-	resuming, parked, resume_locks`
+	resuming, parked, resume_locks, held_by`
 	jobColumns = jobHead + ` params, ` + jobTail
 	// leanColumns leave out what may be large and is not needed in order to decide
 	// about a job or to move it.
@@ -57,7 +57,7 @@ func scanJobWith(scan func(...any) error) (job.Job, error) {
 		&notBefore, &j.HeldReason, &j.Attempt, &j.Failures, &j.Crashes, &j.RunID, &j.Instance, &j.Epoch, &cancelAsked,
 		&j.CancelledBy, &j.Failure.Code, &j.Failure.Message, &created, &queued, &started, &finished,
 		&j.GroupID, &j.GroupActive, &limits, &j.UniqueKey, &deadline, &hook, &dir, &j.ApprovalID, &approval,
-		&j.Resuming, &j.Parked, &resume); err != nil {
+		&j.Resuming, &j.Parked, &resume, &j.HeldBy); err != nil {
 		return j, err
 	}
 	j.Params = []byte(params)
@@ -105,7 +105,7 @@ var jobsTable = tableOf("jobs", "", "job_id", "tenant", "state", "version#", "na
 	"retry", "timeout_ms#", "locks", "on_crash", "labels", "trigger_kind", "created_by", "retry_of", "priority#", "rank", "not_before_ms#", "held_reason",
 	"attempt#", "failures#", "crashes#", "run_id", "instance_id", "epoch#", "cancel_asked_ms#", "cancelled_by", "failure_code", "failure_message",
 	"created_ms#", "queued_ms#", "started_ms#", "finished_ms#", "group_id", "group_active#", "limits", "unique_key", "start_deadline_ms#", "webhook", "directive",
-	"approval_id", "approval_until_ms#", "resuming#", "parked", "resume_locks", "class", "ready#", "name_folded")
+	"approval_id", "approval_until_ms#", "resuming#", "parked", "resume_locks", "held_by", "class", "ready#", "name_folded")
 
 func jobRow(j job.Job) []any {
 	return []any{
@@ -115,7 +115,7 @@ func jobRow(j job.Job) []any {
 		j.RunID, j.Instance, j.Epoch, clock.Millis(j.CancelAskedAt), j.CancelledBy, j.Failure.Code, j.Failure.Message,
 		clock.Millis(j.CreatedAt), clock.Millis(j.QueuedAt), clock.Millis(j.StartedAt), clock.Millis(j.FinishedAt),
 		j.GroupID, flag(j.GroupActive), encodeLimits(j.Limits), j.UniqueKey, clock.Millis(j.StartDeadline), encodeWebhook(j.Webhook), encodeDirective(j.Directive),
-		j.ApprovalID, clock.Millis(j.ApprovalUntil), flag(j.Resuming), j.Parked, encode(j.ResumeLocks), j.Class().String(), flag(j.Ready()), fold(j.Name),
+		j.ApprovalID, clock.Millis(j.ApprovalUntil), flag(j.Resuming), j.Parked, encode(j.ResumeLocks), j.HeldBy, j.Class().String(), flag(j.Ready()), fold(j.Name),
 	}
 }
 
@@ -221,7 +221,7 @@ var (
 	changed = columnsOf("state", "version#", "labels", "priority#", "rank", "not_before_ms#", "held_reason", "ready#", "attempt#",
 		"failures#", "crashes#", "run_id", "instance_id", "epoch#", "cancel_asked_ms#", "cancelled_by", "failure_code",
 		"failure_message", "queued_ms#", "started_ms#", "finished_ms#", "group_active#", "start_deadline_ms#",
-		"name", "name_folded", "timeout_ms#", "approval_id", "approval_until_ms#", "resuming#", "parked", "resume_locks", "class")
+		"name", "name_folded", "timeout_ms#", "approval_id", "approval_until_ms#", "resuming#", "parked", "resume_locks", "held_by", "class")
 	seen = columnsOf("job_id", "tenant", "version#", "state", "epoch#")
 
 	updateJob  = updateOne("jobs", changed, seen)
@@ -286,7 +286,7 @@ func jobChange(c job.Change) []any {
 		a.Instance, a.Epoch, clock.Millis(a.CancelAskedAt), a.CancelledBy, a.Failure.Code,
 		a.Failure.Message, clock.Millis(a.QueuedAt), clock.Millis(a.StartedAt), clock.Millis(a.FinishedAt),
 		flag(a.GroupActive), clock.Millis(a.StartDeadline), a.Name, fold(a.Name), a.Timeout.Milliseconds(),
-		a.ApprovalID, clock.Millis(a.ApprovalUntil), flag(a.Resuming), a.Parked, encode(a.ResumeLocks), a.Class().String(), b.ID, b.Tenant, b.Version, string(b.State), b.Epoch,
+		a.ApprovalID, clock.Millis(a.ApprovalUntil), flag(a.Resuming), a.Parked, encode(a.ResumeLocks), a.HeldBy, a.Class().String(), b.ID, b.Tenant, b.Version, string(b.State), b.Epoch,
 	}
 }
 

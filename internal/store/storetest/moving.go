@@ -55,7 +55,7 @@ func eachIsIndependent(t *testing.T, s store.Store) {
 	js := add(t, s, newJob(named("a")), newJob(named("b")), newJob(named("c")))
 	var cs []job.Change
 	for _, j := range js {
-		cs = append(cs, applied(t, j, job.Held{At: base, Reason: "audit"}))
+		cs = append(cs, applied(t, j, job.Held{At: base, By: "ann", Reason: "audit"}))
 	}
 	mustMove(t, s, js[1], job.CancelAsked{At: base, By: "ann"})
 	moved, err := s.Jobs.MoveEach(t.Context(), store.MoveJobs{Changes: cs, Tenant: tenant, At: base})
@@ -64,7 +64,7 @@ func eachIsIndependent(t *testing.T, s store.Store) {
 	}
 	wantCode(t, moved[1].Err, fault.Conflict)
 	for _, i := range []int{0, 2} {
-		if moved[i].Err != nil || moved[i].Job.HeldReason != "audit" {
+		if moved[i].Err != nil || moved[i].Job.HeldReason != "audit" || moved[i].Job.HeldBy != "ann" {
 			t.Errorf("item %d: %+v", i, moved[i])
 		}
 		same(t, "stored", moved[i].Job, read(t, s, js[i].ID))

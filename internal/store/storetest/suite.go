@@ -83,7 +83,7 @@ func ofType(n string) func(*job.Job)           { return func(j *job.Job) { j.Typ
 func prio(p int) func(*job.Job)                { return func(j *job.Job) { j.Priority = p } }
 func locks(l ...string) func(*job.Job)         { return func(j *job.Job) { j.Locks = l } }
 func at(when time.Time) func(*job.Job)         { return func(j *job.Job) { j.NotBefore = when } }
-func held(reason string) func(*job.Job)        { return func(j *job.Job) { j.HeldReason = reason } }
+func held(reason string) func(*job.Job)        { return func(j *job.Job) { *j = job.Hold(*j, "ann", reason) } }
 func onCrash(p job.CrashPolicy) func(*job.Job) { return func(j *job.Job) { j.OnCrash = p } }
 func labelled(l map[string]string) func(*job.Job) {
 	return func(j *job.Job) { j.Labels = l }

@@ -50,17 +50,12 @@ function text(v: unknown): string {
   return typeof v === "string" ? v : "";
 }
 
-// The codes whose title the page says in its own language.
-const titled = [
-  "conflict", "forbidden", "unauthorized", "invalid_input", "invalid_parameter", "not_found", "malformed_body", "body_too_large", "internal_error", "already_finished", "already_started", "already_decided", "approval_closed", "approval_content_changed", "command_not_allowed", "cron_invalid", "zone_unknown", "name_taken", "not_unique", "not_finished", "wrong_id_type", "lock_held", "last_admin", "workflow_invalid",
-] as const;
-
-function titleOf(code: string): string | undefined {
-  const known = titled.find((c) => c === code);
-  return known && t(`title_${known}`);
+// The page's words for a code. In English they are the server's.
+async function titleOf(code: string): Promise<string | undefined> {
+  return language === "en" ? undefined : import("../text/problems").then((x) => x.titles[code], () => undefined);
 }
 
-function problemFrom(res: Response, body: unknown): Problem {
+async function problemFrom(res: Response, body: unknown): Promise<Problem> {
   const b = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   const errors = Array.isArray(b.errors) ? (b.errors as Record<string, unknown>[]) : [];
   const code = text(b.code) || text(b.type).split("/").pop() || String(res.status);
@@ -68,7 +63,7 @@ function problemFrom(res: Response, body: unknown): Problem {
   const after = Number(res.headers.get("Retry-After"));
   // This says the first place once more, in English.
   const detail = language !== "en" && errors.length > 0 && text(b.detail).startsWith("the input does not meet its schema: ") ? "" : text(b.detail);
-  return new Problem(res.status, code, titleOf(code) || text(b.title) || `${res.status} ${res.statusText}`, detail, id,
+  return new Problem(res.status, code, (await titleOf(code)) || text(b.title) || `${res.status} ${res.statusText}`, detail, id,
     errors.map((e) => ({ pointer: text(e.pointer), detail: placeText(text(e.code), text(e.detail)) })), body, after > 0 ? after : null, text(b.hint));
 }
 
@@ -134,7 +129,7 @@ export async function answer<T>(call: Promise<{ data?: T; error?: unknown; respo
   } catch (e) {
     throw unanswered(e);
   }
-  if (!result.response.ok) throw problemFrom(result.response, result.error);
+  if (!result.response.ok) throw await problemFrom(result.response, result.error);
   return { data: result.data as T, response: result.response };
 }
 
@@ -153,7 +148,7 @@ export async function getRaw(path: string, init: Pick<RequestInit, "headers" | "
   }
   if (res.ok) return res;
   if (res.status === 401) onUnauthorized();
-  throw problemFrom(res, await res.json().catch(() => null)); // null: a proxy's page
+  throw await problemFrom(res, await res.json().catch(() => null)); // null: a proxy's page
 }
 
 /** GET of JSON with exact numbers (see exact.ts), for inputs and outputs that are shown. */

@@ -1,15 +1,22 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useRouter } from "@tanstack/react-router";
-import { CornerDownLeft, type LucideIcon, Search, SunMoon, Hash, Radio } from "lucide-react";
+import { CornerDownLeft, Gauge, Hash, Languages, type LucideIcon, Pause, Play, Plus, Radio, Search, SquareTerminal, SunMoon } from "lucide-react";
 import { useId, useState, type KeyboardEvent } from "react";
 import { api, ok } from "../api/client";
+import { useChange } from "../api/change";
+import { useCan } from "../api/session";
+import { pageCommand } from "../kit/CopyAs";
 import { cx } from "../kit/cx";
 import { Kbd } from "../kit/Kbd";
 import { useSettled } from "../kit/settled";
+import { toast } from "../kit/toast";
+import { copyText } from "../kit/Values";
 import { useLive } from "../live/context";
+import { language, setLanguage } from "../text/catalogue";
 import { t as kit } from "../text/kit";
 import { t } from "../text/shell";
+import { overviewQuery } from "./overview";
 import { navPages, pageOfId } from "./pages";
 import { flipTheme } from "./theme";
 
@@ -61,10 +68,39 @@ export function Palette({ open, onClose }: { open: boolean; onClose: () => void 
   );
 }
 
+// What can be done from any page. What the person may not do is left out.
+function useActions(text: string): Entry[] {
+  const router = useRouter();
+  const live = useLive();
+  const { data } = useQuery(overviewQuery);
+  const old = ["overview", "queue", "workers"];
+  const steer = useChange((paused: boolean) => (paused ? ok(api.POST("/api/queue/pause", {})) : ok(api.POST("/api/queue/resume", {}))), { old, said: (_, paused) => t(paused ? "palPaused" : "palResumed") });
+  const scale = useChange((count: number) => ok(api.PATCH("/api/workers", { body: { count } })), { old, said: (_, n) => t("palSlots", { n }) });
+  const jobs = useCan("jobs:write").can;
+  const schedules = useCan("schedules:write").can;
+  const workflows = useCan("workflows:write").can;
+  const workers = useCan("workers:write").can && data !== undefined;
+  const go = (path: string) => () => router.history.push(`/ui${path}`);
+  const typed = /(?:^|\s)(\d{1,3})(?:\s|$)/.exec(text)?.[1];
+  const slots = data && workers ? (typed ? [Number(typed)] : [data.workers + 1, data.workers - 1]).filter((n) => n >= 0 && n !== data.workers) : [];
+  const command = pageCommand();
+  return [
+    ...(jobs ? [{ label: t("scNew"), icon: Plus, run: go("/queue?add=1") }] : []),
+    ...(schedules ? [{ label: t("palSchedule"), icon: Plus, run: go("/schedules?new=1") }] : []),
+    ...(workflows ? [{ label: t("palWorkflow"), icon: Plus, run: go("/workflows?new=1") }] : []),
+    ...(workers ? [data.paused ? { label: t("palResume"), icon: Play, run: () => steer.mutate(false) } : { label: t("scPauseQueue"), icon: Pause, run: () => steer.mutate(true) }] : []),
+    ...slots.map((n) => ({ label: t("palSlots", { n }), icon: Gauge, run: () => scale.mutate(n) })),
+    ...(command ? [{ label: t("palCopy"), kind: command.split("\n", 1)[0] ?? "", icon: SquareTerminal, run: () => void copyText(command).then(() => toast({ text: kit("copied") })) }] : []),
+    { label: t("scTheme"), icon: SunMoon, keys: "t", run: flipTheme },
+    { label: language === "ko" ? "English" : "한국어", kind: t("language"), icon: Languages, run: () => setLanguage(language === "ko" ? "en" : "ko") },
+    { label: t("scPause"), icon: Radio, keys: "p", run: live.toggle },
+  ];
+}
+
 function useEntries(text: string): { entries: Entry[]; busy: boolean } {
   const navigate = useNavigate();
   const router = useRouter();
-  const live = useLive();
+  const actions = useActions(text);
   const id = pageOfId(text);
   const bare = text.trim().slice(0, 200);
   const q = useSettled(bare, 200);
@@ -73,15 +109,14 @@ function useEntries(text: string): { entries: Entry[]; busy: boolean } {
   if (id) return { busy: false, entries: [{ label: t("openId", { id: text.trim() }), icon: Hash, run: () => router.history.push(`/ui${id}`) }] };
   const all: Entry[] = [
     ...navPages.map((p): Entry => ({ label: p.label, icon: p.icon, ...(p.key ? { keys: `g ${p.key}` } : {}), run: () => void navigate({ to: p.to as never }) })),
-    { label: t("scTheme"), icon: SunMoon, keys: "t", run: flipTheme },
-    { label: t("scPause"), icon: Radio, keys: "p", run: live.toggle },
+    ...actions,
   ];
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const named = wanted && q === bare ? (found.data ?? []).map((f): Entry => {
     const page = navPages.find((p) => p.to === f.of);
     return { label: f.name, kind: page?.label ?? "", id: f.id, icon: page?.icon ?? Hash, run: () => router.history.push(`/ui${f.at}`) };
   }) : [];
-  return { entries: [...all.filter((e) => words.every((w) => e.label.toLowerCase().includes(w))), ...named], busy: wanted && (q !== bare || found.isPending) };
+  return { entries: [...all.filter((e) => words.every((w) => `${e.label} ${e.kind ?? ""}`.toLowerCase().includes(w))), ...named], busy: wanted && (q !== bare || found.isPending) };
 }
 
 function Search_({ onClose }: { onClose: () => void }) {
@@ -118,7 +153,7 @@ function Search_({ onClose }: { onClose: () => void }) {
           <li key={e.id ?? e.label} id={`${list}-${i}`} role="option" aria-selected={i === chosen} onClick={() => run(e)} onMouseMove={() => setAt(i)} className={cx("target flex h-9 cursor-pointer items-center gap-2.5 rounded-md px-2.5", i === chosen && "bg-hover")}>
             <e.icon aria-hidden className="size-4 text-faint" strokeWidth={1.75} />
             <span className="grow truncate">{e.label}</span>
-            {e.kind ? <span className="shrink-0 text-xs text-faint">{e.kind}</span> : null}
+            {e.kind ? <span className="max-w-1/2 truncate text-xs text-faint">{e.kind}</span> : null}
             {e.keys ? <Kbd keys={e.keys} /> : i === chosen ? <CornerDownLeft aria-hidden className="size-3.5 text-faint" /> : null}
           </li>
         ))}

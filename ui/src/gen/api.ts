@@ -8389,8 +8389,12 @@ export interface components {
             detail: string;
             /** @description with parked: what the run waits for, for example approval, timer, event, job, retry_delay, paused or turn */
             for: string | null;
+            /** @description with held: who holds it; null: the server, because it crashed several times in a row while the job ran */
+            held_by: string | null;
             /** @description id of what it waits for */
             holder: string | null;
+            /** @description with held: what who holds it gave as the reason; null: nothing */
+            reason: string | null;
             /**
              * Format: date-time
              * @description when the reason ends by itself; null if unknown

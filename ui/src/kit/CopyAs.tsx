@@ -1,5 +1,5 @@
 import { Check, Copy, SquareTerminal } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { stringify } from "../api/exact";
 import { t } from "../text/kit";
 import { IconButton } from "./Button";
@@ -32,8 +32,23 @@ export function curl(a: Action): string {
   return parts.join(" ");
 }
 
+// The actions that are shown, the page's own before those of its parts.
+const shown = new Set<{ current: Action | readonly Action[] }>();
+
+/** What the page shows, as a command line; "" = it says nothing of that. */
+export function pageCommand(): string {
+  const [first] = shown;
+  return first ? [first.current].flat().map((a) => a.cli).join("\n") : "";
+}
+
 /** A menu that copies an action, or several, a line for each, as command line or curl. */
 export function CopyAs({ action }: { action: Action | readonly Action[] }) {
+  const own = useRef(action);
+  useEffect(() => void (own.current = action), [action]);
+  useEffect(() => {
+    shown.add(own);
+    return () => void shown.delete(own);
+  }, []);
   const lines = (one: (a: Action) => string) => [action].flat().map(one).join("\n");
   const copy = (text: string) => void copyText(text).then(() => toast({ text: t("copied") }));
   return (

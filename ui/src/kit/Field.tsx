@@ -52,7 +52,7 @@ export function TextArea({ className, mono, ...rest }: ComponentPropsWithRef<"te
 /** On or off, at once. In a form with a save button use Check. */
 export function Switch({ checked, onChange, disabled, ...ids }: Ids & { checked: boolean; onChange: (on: boolean) => void; disabled?: boolean }) {
   return (
-    <button {...ids} type="button" role="switch" aria-checked={checked} disabled={disabled ?? false} onClick={() => onChange(!checked)} className="relative inline-flex h-5 w-9 shrink-0 items-center rounded-full border border-line-strong bg-press p-px transition-colors before:absolute before:-inset-3 aria-checked:border-transparent aria-checked:bg-accent disabled:cursor-not-allowed disabled:opacity-55">
+    <button {...ids} type="button" role="switch" aria-checked={checked} disabled={disabled ?? false} onClick={() => onChange(!checked)} className="relative inline-flex h-5 w-9 shrink-0 items-center rounded-full border border-edge bg-press p-px transition-colors before:absolute before:-inset-3 aria-checked:border-transparent aria-checked:bg-accent disabled:cursor-not-allowed disabled:opacity-55">
       <span aria-hidden className={cx("size-4 rounded-full bg-raised shadow-sm transition-transform", checked && "translate-x-4")} />
     </button>
   );
@@ -72,7 +72,7 @@ export function CheckBox({ label, checked, onChange, indeterminate, hidden, ...r
 export function Stepper({ label, value, min = 0, max = 1_000_000, onChange, disabled, why }: { label: string; value: number; min?: number; max?: number; onChange: (n: number) => void; disabled?: boolean; why?: string }) {
   const off = disabled ?? false;
   return (
-    <div role="group" aria-label={label} className="inline-flex items-center rounded-md border border-line-strong">
+    <div role="group" aria-label={label} className="inline-flex items-center rounded-md border border-edge">
       <IconButton small icon={Minus} label={`${label}: ${t("decrease")}`} disabled={off || value <= min} {...(why ? { why } : {})} onClick={() => onChange(value - 1)} className="border-0" />
       <output className="min-w-7 px-1 text-center text-sm font-medium">{value}</output>
       <IconButton small icon={Plus} label={`${label}: ${t("increase")}`} disabled={off || value >= max} {...(why ? { why } : {})} onClick={() => onChange(value + 1)} className="border-0" />

@@ -9,4 +9,4 @@ export interface Option {
 export interface Ids { id?: string; "aria-describedby"?: string | undefined; "aria-invalid"?: true | undefined; "aria-label"?: string }
 
 /** How all controls look. */
-export const box = "target w-full rounded-md border border-line-strong bg-bg px-2.5 text-sm hover:border-faint focus-visible:outline-2 focus-visible:outline-offset-0 aria-invalid:border-bad disabled:opacity-55";
+export const box = "target w-full rounded-md border border-edge bg-bg px-2.5 text-sm hover:border-faint focus-visible:outline-2 focus-visible:outline-offset-0 aria-invalid:border-bad disabled:opacity-55";

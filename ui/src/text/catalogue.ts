@@ -1,6 +1,8 @@
 // The catalogue of texts: one folder per area with en.ts, which is the type, and
 // ko.ts, which must have the same keys. A feature's texts are in its own chunk.
 
+import { particle, particlePattern } from "./particles";
+
 /** A text, or one by number; "{name}" in it is replaced. */
 export type Text = string | { one?: string; other: string };
 /** All texts of an area. */
@@ -44,16 +46,20 @@ export function setLanguage(l: Language | null): void {
 const plural = new Intl.PluralRules(language);
 const number = new Intl.NumberFormat(language);
 
-/** Fills the places of a text. */
+const places = new RegExp(`\\{(\\w+)\\}(${particlePattern})?`, "g");
+
+/** Fills the places of a text. A Korean particle behind one is that of the word. */
 export function fill(text: Text, values: Values = {}): string {
   let pattern = text;
   if (typeof pattern !== "string") {
     const n = Number(values.n ?? 0);
     pattern = (plural.select(n) === "one" && pattern.one) || pattern.other;
   }
-  return pattern.replace(/\{(\w+)\}/g, (all, key: string) => {
+  return pattern.replace(places, (all, key: string, pair?: string) => {
     const v = values[key];
-    return v === undefined ? all : typeof v === "number" ? number.format(v) : v;
+    if (v === undefined) return all;
+    const word = typeof v === "number" ? number.format(v) : v;
+    return pair ? word + particle(word, pair) : word;
   });
 }
 

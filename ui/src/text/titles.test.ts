@@ -1,17 +1,24 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
-import { en } from "./kit/en";
-import { ko } from "./kit/ko";
+import { expect, it, vi } from "vitest";
+import { titles } from "./problems";
 
 // The catalogue of the server's codes: | `code` | kind | title | what to do |
-const catalogue = new Map([...readFileSync(join(import.meta.dirname, "..", "..", "..", "docs", "errors.md"), "utf8").matchAll(/^\| `(\w+)` \| \w+ \| ([^|]+) \|/gm)].map((m) => [m[1], m[2]]));
+const codes = [...readFileSync(join(import.meta.dirname, "..", "..", "..", "docs", "errors.md"), "utf8").matchAll(/^\| `(\w+)` \| \w+ \| [^|]+ \|/gm)].map((m) => m[1]);
 
-it("titles of problems are those of the server's catalogue, and have Korean words", () => {
-  const keys = Object.keys(en).filter((k): k is keyof typeof en & `title_${string}` => k.startsWith("title_"));
-  expect(keys.length).toBeGreaterThan(20);
-  for (const k of keys) {
-    expect(en[k], k).toBe(catalogue.get(k.slice("title_".length)));
-    expect(ko[k], k).toMatch(/\p{Script=Hangul}/u);
-  }
+it("each code of a problem has a Korean title", () => {
+  expect(codes.length).toBeGreaterThan(100);
+  expect(Object.keys(titles).sort()).toEqual([...codes].sort());
+  for (const [code, title] of Object.entries(titles)) expect(title, code).toMatch(/\p{Script=Hangul}/u);
+});
+
+it.each([["ko-KR", "되풀이되는 롤백"], ["en-GB", "Rollback loop"]])("a refused call has its title in %s", async (language, title) => {
+  vi.stubGlobal("navigator", { languages: [language] });
+  vi.resetModules();
+  const { ok, problemOf } = await import("../api/client");
+  const body = { code: "rollback_loop", title: "Rollback loop", detail: "node undo did it at 12:00" };
+  const call = ok(Promise.resolve({ error: body, response: new Response(JSON.stringify(body), { status: 409 }) }));
+  const p = problemOf(await call.catch((e: unknown) => e));
+  expect([p.code, p.title, p.detail]).toEqual(["rollback_loop", title, body.detail]);
+  vi.unstubAllGlobals();
 });

@@ -38,7 +38,7 @@ it("leaves out what the person may not approve, and says what became of each", a
     expect(item(1)).toContain("1 of 2 approvals");
     expect(item(2)).toContain("Left out");
     expect(item(3)).toContain("Not approved");
-    expect(item(3)).toContain("Already decided");
+    expect(item(3)).toContain("Decided already");
     expect(document.querySelector("[data-approved]")?.textContent).toBe("1 of 3 approved");
     await act(async () => button("Close")?.click());
     expect(closed).toEqual([["appr_1"]]);

@@ -19,7 +19,8 @@ import { t } from "../../text/queue";
 import { t as words } from "../../text/runs";
 import { listRuns, mergeRuns, stateOf } from "../runs/data";
 import { EventsTab } from "../runs/tabs";
-import { failureText, triggerOf } from "../runs/words";
+import { failureText } from "../runs/failure";
+import { triggerOf } from "../runs/words";
 import { holderName, Holders } from "./holders";
 import { nextAttempt, priorityText, type Job, type Row } from "./model";
 import { menuOf, Named, ParkedLink, type RowActions } from "./Row";
@@ -59,7 +60,7 @@ export function JobDrawer({ row, still, why, actions, onClose }: { row: Extract<
   );
 }
 
-const told = new Set(["position", "no_slot", "limit", "group", "direct_first", "retry_delay", "held"]);
+const told = new Set(["position", "no_slot", "limit", "group", "direct_first", "retry_delay"]);
 
 function Because({ job, still }: { job: Job; still: boolean }) {
   const now = useNow();
@@ -72,7 +73,7 @@ function Because({ job, still }: { job: Job; still: boolean }) {
   const text = w.code === "parked" && !parkedOn(job) ? t("why_parked", { what: t("code_parked") }) : t(`why_${w.code}`, { time, holder, lock: lockOf(job), what: whyText(job, now) });
   // The API says details in English.
   const name = w.holder ? holderName(w.holder, known) : "";
-  const more = language === "en" && (told.has(w.code) || (w.code === "lock" && w.detail !== `lock ${lockOf(job)} is held by ${w.holder ?? ""}`)) ? detailText(w, name) : "";
+  const more = w.code === "held" || (language === "en" && (told.has(w.code) || (w.code === "lock" && w.detail !== `lock ${lockOf(job)} is held by ${w.holder ?? ""}`))) ? detailText(w, name) : "";
   return (
     <div role="note" data-because={w.code} className="mb-5 rounded-md bg-hover px-3 py-2 text-sm">
       <p className="font-medium">{w.code === "parked" ? <ParkedLink job={job}>{text}</ParkedLink> : <Named text={text} holder={w.holder} />}</p>
@@ -116,7 +117,7 @@ function facts(job: Job): (readonly [string, ReactNode])[] {
     ...maybe(job.timeout, t("timeout"), () => <Duration of={job.timeout} />),
     [t("attemptsInAll"), <span key="r">{r.max_attempts}{r.max_attempts > 1 ? <>; {t("retryDelay")}: <Duration of={r.initial} /></> : null}{again > 0 ? `; ${t("nextAttempt", { n: again })}` : null}</span>],
     ...maybe(job.error, words("errorField"), () => (job.error ? `${job.error.code}: ${failureText(job.error)}` : "")),
-    ...maybe(job.hold, t("hold"), () => heldText(job.waiting?.detail ?? "")),
+    ...maybe(job.hold, t("hold"), () => (job.waiting?.code === "held" ? heldText(job.waiting) : "")),
     ...maybe(labels.length > 0, words("labels"), () => <span className="flex flex-wrap gap-1">{labels.map(([k, v]) => <Chip key={k} mono>{k}:{v}</Chip>)}</span>),
     [words("createdBy"), <span key="b">{who(job.created_by)} · {by.word} · <Time at={job.created_at} /></span>],
     ...maybe(job.template_id, words("template"), () => <Link to="/templates" search={{ open: job.template_id ?? "" }} className="text-accent hover:underline">{job.template_id}</Link>),

@@ -1,19 +1,38 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { Job } from "./model";
 import { holderName } from "./holders";
-import { lockOf, parkedOn, whyText } from "./why";
+import { detailText, heldText, lockOf, parkedOn, whyText } from "./why";
 
 const waits = (waiting: Partial<NonNullable<Job["waiting"]>>, run_at: string | null = null) => ({ run_at, waiting: { detail: "", for: null, holder: null, until: null, ...waiting } }) as Pick<Job, "waiting" | "run_at">;
 
 it("says why a job waits", () => {
   const now = Date.parse("2026-03-02T09:00:00Z");
   expect(whyText({ waiting: null, run_at: null }, now)).toBe("");
-  expect(whyText(waits({ code: "held", detail: "held when it was added by local" }), now)).toBe("held");
+  expect(whyText(waits({ code: "held", held_by: "local" }), now)).toBe("held");
   expect(whyText(waits({ code: "lock", detail: "lock gpu" }), now)).toBe("lock gpu");
   expect(whyText(waits({ code: "not_before" }, "2026-03-02T10:00:00Z"), now)).toMatch(/^not before .+/);
   expect(whyText(waits({ code: "parked", for: "approval" }), now)).toBe("waits for approval");
   expect(whyText(waits({ code: "parked", for: "something new" }), now)).toBe("parked");
   expect(parkedOn(waits({ code: "parked", for: "timer" }))).toBe("timer");
+});
+
+it("says who holds a job", () => {
+  const held = { code: "held", detail: "held by ann", for: null, holder: null, until: null, held_by: "ann", reason: null } as const;
+  expect(heldText(held)).toBe("Held by ann");
+  expect(heldText({ held_by: "local", reason: null })).toBe("Held by the server's command line");
+  expect(heldText({ held_by: "ann", reason: "wait for the disk" })).toBe("Held by ann: wait for the disk");
+  expect(heldText({ held_by: null, reason: null })).toContain("Held by the server: it crashed");
+  expect(detailText(held, "")).toBe("Held by ann");
+});
+
+it("says who holds a job in Korean", async () => {
+  vi.stubGlobal("navigator", { languages: ["ko-KR"] });
+  vi.resetModules();
+  const { heldText } = await import("./why");
+  expect(heldText({ held_by: "ann", reason: null })).toBe("ann님이 보류함");
+  expect(heldText({ held_by: "ann", reason: "wait for the disk" })).toBe("ann님이 보류함: wait for the disk");
+  expect(heldText({ held_by: null, reason: null })).toMatch(/^서버가 보류함/);
+  vi.unstubAllGlobals();
 });
 
 it("names who has the lock", () => {

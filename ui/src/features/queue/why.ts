@@ -1,5 +1,6 @@
 // Why a job waits, in a few words.
 import { clockTime } from "../../kit/format";
+import { who } from "../../kit/who";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
 import type { Job } from "./model";
@@ -19,15 +20,16 @@ export function lockOf(job: { waiting: Job["waiting"]; locks?: readonly string[]
   return told ?? job.locks?.[0] ?? "";
 }
 
-/** What the API says of why a job waits, with the holder's name for its id. It is in English. */
+/** What the API says of why a job waits, with the holder's name for its id. It is in English, but for who holds it. */
 export function detailText(w: NonNullable<Job["waiting"]>, holder: string): string {
+  if (w.code === "held") return heldText(w);
   return w.holder && holder ? w.detail.replaceAll(w.holder, () => holder) : w.detail;
 }
 
-/** Why a job is held: the words of who held it, or that nobody gave any, in the page's language. */
-export function heldText(detail: string): string {
-  const m = /^held(?: when it was added)? by (.+)$/.exec(detail);
-  return m ? t("heldBy", { who: m[1] ?? "", text: detail }) : detail;
+/** Who holds a job, and what they said of it. */
+export function heldText(w: Pick<NonNullable<Job["waiting"]>, "held_by" | "reason">): string {
+  if (!w.held_by) return t("heldByServer");
+  return t(w.reason ? "heldBecause" : "heldBy", { who: who(w.held_by), text: w.reason ?? "" });
 }
 
 /** "held", "not before 09:00" and so on; "" = it does not wait. holder: how its holder is named. */

@@ -16,7 +16,8 @@ import { listRuns, runQuery, stateOf, type Run } from "./data";
 import { DiffView } from "./DiffView";
 import { tookMs } from "./SparkBar";
 import { trouble } from "./RunRows";
-import { failureText, triggerOf } from "./words";
+import { failureText } from "./failure";
+import { triggerOf } from "./words";
 
 /** This run beside another: what differs in facts, input and results. Without an id, other runs of the kind to choose from. */
 export function Compare({ run, other, onPick, onClose }: { run: Run; other: string; onPick: (id: string) => void; onClose: () => void }) {

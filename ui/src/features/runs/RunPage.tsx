@@ -24,7 +24,8 @@ import { RunActions, useWhyNoRepeat } from "./RunActions";
 import { tookMs } from "./SparkBar";
 import { Details, EventsTab, InputTab, OutputTab, WebhooksTab } from "./tabs";
 import { Timeline } from "./Timeline";
-import { failureText, reasonText, triggerOf } from "./words";
+import { failureText } from "./failure";
+import { reasonText, triggerOf } from "./words";
 
 const tabs = ["log", "input", "output", "artifacts", "events", "webhooks"] as const;
 const url = { tab: oneOf(...tabs), artifact: text, with: text };

@@ -12,7 +12,8 @@ import { Time } from "../../kit/Values";
 import { t } from "../../text/runs";
 import { stateOf, typicalOf, type Run } from "./data";
 import { SparkBar } from "./SparkBar";
-import { failureText, firstLine, reasonText, triggerOf } from "./words";
+import { failureText } from "./failure";
+import { firstLine, reasonText, triggerOf } from "./words";
 
 /** Columns of the table; on a phone a row has two lines instead. */
 const grid = "md:grid md:grid-cols-[20px_100px_minmax(0,1fr)_108px_96px_138px_28px] xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_108px_92px_138px_28px] 2xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_108px_92px_138px_28px_104px_36px] md:items-center md:gap-x-3";

@@ -35,22 +35,6 @@ export function reasonText(reason: string | null): string {
   return reason || t("reasonUnknown");
 }
 
-// What the server says of the commonest failures, by their codes.
-const failures = {
-  exit_nonzero: /^exit code (-?\d+)$/,
-  killed_by_signal: /^killed by (.+)$/,
-  timeout: /^the (?:attempt|work) took longer than (\S+)$/,
-  interrupted: /^(interrupted by server restart)$/,
-  outcome_unknown: /^(interrupted by server restart); whether the work took effect is unknown$/,
-} as const;
-
-/** Why something failed, in the page's language; the server's own words where they say more than the code. */
-export function failureText({ code, message }: { code: string; message: string }): string {
-  const known = (Object.keys(failures) as (keyof typeof failures)[]).find((c) => c === code);
-  const what = known && failures[known].exec(message)?.[1];
-  return known && what !== undefined ? t(`fail_${known}`, { what, text: message }) : message;
-}
-
 /** The first line of a text. */
 export function firstLine(text: string): string {
   return text.split(/\r?\n/, 1)[0] ?? "";

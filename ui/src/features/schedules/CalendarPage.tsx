@@ -13,6 +13,7 @@ import { oneOf, text, useUrl } from "../../kit/url";
 import { addDays, dateIn, knownZone, weekStart, type DateText } from "../../kit/zone";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/schedules";
+import { holidayName } from "../../text/schedules/holidays";
 import { AgendaView } from "./AgendaView";
 import { calendarsQuery, firesQuery, pastQuery, sessionsQuery } from "./api";
 import { daysOf, firesOf, heat, marketDays, pastFires, turn, type CalendarView, type Day, type Fire, type Heat, type MarketDay, type SessionInput } from "./grid";
@@ -88,7 +89,7 @@ export function CalendarPage() {
   const workers = overview.data?.workers ?? 1;
   const heats = useMemo(() => heat(list, workers), [list, workers]);
   const closed = sessions.data?.closed ?? [];
-  const market = mic && sessions.data ? marketDays(days, sessions.data.items, range, Object.fromEntries(closed.map((c) => [c.date, c.reason]))) : null;
+  const market = mic && sessions.data ? marketDays(days, sessions.data.items, range, Object.fromEntries(closed.map((c) => [c.date, c.reason]))).map((d) => ({ ...d, name: d.name && holidayName(d.name, mic) })) : null;
   const go = (by: 1 | -1) => setUrl({ date: view === "agenda" ? addDays(date, 14 * by) : turn(view, date, by) });
   useShortcut("ArrowLeft", () => go(-1));
   useShortcut("ArrowRight", () => go(1));

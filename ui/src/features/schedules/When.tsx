@@ -116,7 +116,7 @@ function Details({ rhythm, write }: { rhythm: Rhythm; write: (r: Rhythm) => void
               {dayNames.map((name, i) => {
                 const on = rhythm.days.includes(i + 1);
                 return (
-                  <label key={name} className={cx("target inline-flex h-8 min-w-9 cursor-pointer items-center justify-center rounded-md border px-1.5 text-xs has-focus-visible:outline-2 has-focus-visible:outline-accent", on ? "border-accent bg-accent-soft font-medium text-accent" : "border-line-strong text-dim")}>
+                  <label key={name} className={cx("target inline-flex h-8 min-w-9 cursor-pointer items-center justify-center rounded-md border px-1.5 text-xs has-focus-visible:outline-2 has-focus-visible:outline-accent", on ? "border-accent bg-accent-soft font-medium text-accent" : "border-edge text-dim")}>
                     <input type="checkbox" className="sr-only" checked={on} onChange={() => { const days = on ? rhythm.days.filter((d) => d !== i + 1) : [...rhythm.days, i + 1]; if (days.length > 0) write({ ...rhythm, days }); }} />
                     {name}
                   </label>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
 import { changeWithin, dateIn, floorWall, knownZone, startOfDay, weekStart, zoneOffset } from "../../kit/zone";
-import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, marketDays, pieces, placeFires, placeSessions, type SessionInput, turn, pastFires } from "./grid";
+import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, linesOf, marketDays, pieces, placeFires, placeSessions, type SessionInput, stacked, turn, pastFires } from "./grid";
 
 const zones = ["America/New_York", "Europe/London", "Asia/Seoul", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "America/Havana", "UTC"];
 const day = (date: string, zone: string) => {
@@ -123,6 +123,19 @@ describe("sessions", () => {
     const days = daysOf("agenda", "2026-03-09", "Asia/Seoul", { weekStart: 7, now: 0, days: 2 });
     const p = placeSessions(days, [session("2026-03-09", "2026-03-09T13:30:00Z", "2026-03-09T20:00:00Z"), session("2026-03-10", "2026-03-10T00:00:00Z", "2026-03-10T06:00:00Z", { break_start: "2026-03-10T02:30:00Z", break_end: "2026-03-10T03:30:00Z" })], "Asia/Seoul");
     expect(p.map((x) => [x.day, x.top * 24, Math.round(x.height * 240) / 10])).toEqual([[0, 22.5, 1.5], [1, 0, 5], [1, 9, 2.5], [1, 12.5, 2.5]]);
+  });
+
+  it("keep labels apart, and within the day", () => {
+    const at = (...of: [top: number, height: number][]) => of.map(([top, height]) => ({ top, height }));
+    expect(stacked(at([0, 16], [5, 16], [100, 16]), 960)).toEqual([0, 16, 100]);
+    expect(stacked(at([0, 48], [5, 32], [60, 16]), 960)).toEqual([0, 48, 80]);
+    expect(stacked(at([900, 16], [950, 32], [955, 16]), 960)).toEqual([896, 912, 944]);
+    expect(stacked(at([0, 16], [0, 16], [0, 16]), 32)).toEqual([0, 16, 32]);
+    expect(stacked([], 960)).toEqual([]);
+  });
+
+  it("give a name the lines that it needs", () => {
+    expect([linesOf("sync-inbox", 159), linesOf("translate-the-morning-news", 159), linesOf("sync-inbox", 99), linesOf("translate-the-morning-news", 99), linesOf("시장 보고서", 159), linesOf("x".repeat(200), 99)]).toEqual([1, 3, 2, 3, 1, 3]);
   });
 
   it("tell holidays, half days and weekends apart", () => {

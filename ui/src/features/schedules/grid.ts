@@ -220,6 +220,26 @@ function lanes(list: PlacedFire[], least: number): void {
   close();
 }
 
+/** Tops in pixels of labels that want to stand at a top, in order: none hides another, and all end by the bottom if there is room. */
+export function stacked(labels: readonly { top: number; height: number }[], bottom: number): number[] {
+  let free = -Infinity;
+  const tops = labels.map(({ top, height }) => {
+    const y = Math.max(top, free);
+    free = y + height;
+    return y;
+  });
+  let limit = Math.max(bottom, labels.reduce((sum, l) => sum + l.height, 0));
+  for (let i = tops.length - 1; i >= 0; i--) tops[i] = limit = Math.min(tops[i] ?? 0, limit - (labels[i]?.height ?? 0));
+  return tops;
+}
+
+/** How many lines a label takes in a column: time and name in one if they fit, else the name below, in two at most. */
+export function linesOf(name: string, width: number): number {
+  const letters = (px: number) => Math.max(1, Math.floor(px / 6.4)); // of the small text, which is 12px
+  const wide = [...name].reduce((n, c) => n + (c > "\u1100" ? 1.8 : 1), 0);
+  return wide + 6 <= letters(width - 26) ? 1 : 1 + Math.min(2, Math.ceil(wide / letters(width - 14)));
+}
+
 /** The fires of each day, in order; the agenda and the cells of a month. */
 export function firesByDay(days: readonly Day[], fires: readonly Fire[]): Fire[][] {
   const out: Fire[][] = days.map(() => []);

@@ -15,7 +15,7 @@ it("has Korean words for every code of a message that did not arrive", () => {
 
 it("says the answer, or the server's words behind its own", () => {
   const refused = { code: "unexpected_status", message: "the receiver answered 500 Internal Server Error" };
-  expect(errorText(refused, 500, "ko")).toBe("수신자가 500(으)로 답했습니다");
+  expect(errorText(refused, 500, "ko")).toBe("수신자가 500으로 답했습니다");
   expect(errorText(refused, 500, "en")).toBe(refused.message);
   expect(errorText(refused, null, "ko")).toBe(refused.message);
   expect(errorText({ code: "target_timeout", message: "a.example did not answer in time" }, null, "ko")).toBe("수신자가 제때 답하지 않았습니다 (a.example did not answer in time)");

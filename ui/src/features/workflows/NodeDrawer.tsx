@@ -16,7 +16,8 @@ import { Tabs } from "../../kit/Tabs";
 import { CopyId, Duration, Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
 import { Code, JsonCode } from "./Code";
-import { skipText, toldText, typeIcon, typeName, waitText } from "./look";
+import { failureText } from "../runs/failure";
+import { skipText, typeIcon, typeName, waitText } from "./look";
 import { NodeState } from "./NodeState";
 import { Decide } from "./RunActions";
 import { over, reached, type RunDocument, type RunNode } from "./runstate";
@@ -74,7 +75,7 @@ function State({ doc, node, graphNode, pace, onSkip, onRetry, put }: NodeDetailP
       {node.error ? (
         <div role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad">
           <p className="font-mono text-xs">{node.error.code}</p>
-          <p className="[overflow-wrap:anywhere]">{toldText(node.error.message)}</p>
+          <p className="[overflow-wrap:anywhere]">{failureText(node.error)}</p>
         </div>
       ) : null}
       {node.wait?.for === "decision" ? <Decide doc={doc} node={node} put={put} why={write.why} /> : null}
@@ -207,7 +208,7 @@ function Attempts({ doc, nodeId }: { doc: RunDocument; nodeId: string }) {
         { id: "state", head: t("state"), cell: (a) => <StateChip bare state={a.ended_at === null && over(doc.status) ? "LOST" : a.status} /> },
         { id: "start", head: t("started"), cell: (a) => <Time at={a.started_at} clock /> },
         { id: "for", head: t("duration"), align: "right", cell: (a) => a.started_at && a.ended_at ? <Duration of={Date.parse(a.ended_at) - Date.parse(a.started_at)} /> : null },
-        { id: "error", head: t("error"), cell: (a) => a.error ? <Badge tone="bad" title={toldText(a.error.message)}>{a.error.code}</Badge> : a.outcome },
+        { id: "error", head: t("error"), cell: (a) => a.error ? <Badge tone="bad" title={failureText(a.error)}>{a.error.code}</Badge> : a.outcome },
       ]}
     />
   );

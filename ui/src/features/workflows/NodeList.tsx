@@ -3,7 +3,8 @@ import type { GraphModel, GraphNode } from "../../graph/model";
 import { Badge } from "../../kit/Badge";
 import { Table, type Column } from "../../kit/Table";
 import { t } from "../../text/workflows";
-import { skipText, toldText, typeIcon, typeName, waitText } from "./look";
+import { failureText } from "../runs/failure";
+import { skipText, typeIcon, typeName, waitText } from "./look";
 import { NodeState } from "./NodeState";
 
 function Name({ n, pace, onOpen }: { n: GraphNode; pace: { perSecond: number; leftMs: number } | null | undefined; onOpen: (id: string) => void }) {
@@ -24,7 +25,11 @@ function detail(n: GraphNode): string {
   const r = n.run;
   if (!r) return "";
   if (r.state === "WAITING" && r.waitsFor) return waitText(r.waitsFor);
-  if (r.state === "FAILED") return [r.errorCode, toldText(r.reason ?? "")].filter(Boolean).join(": ");
+  if (r.state === "FAILED") {
+    const code = r.errorCode ?? "";
+    const text = failureText({ code, message: r.reason ?? "" });
+    return text === code ? code : [code, text].filter(Boolean).join(": ");
+  }
   if (r.state === "SKIPPED") return skipText(r.reasonCode, r.reason);
   return r.outcome && r.outcome !== "success" ? r.outcome : "";
 }

@@ -21,7 +21,8 @@ import { t } from "../../text/workflows";
 import { JsonCode } from "./Code";
 import { whyText } from "../queue/why";
 import { GraphOrList, ViewSwitch } from "./GraphOrList";
-import { toldText } from "./look";
+import { failureText } from "../runs/failure";
+import { endText } from "./told";
 import { NodeDetail, NodeTitle } from "./NodeDrawer";
 import { useRun, versionQuery, type LiveRun } from "./queries";
 import { CancelDialog, RetryDialog, SkipDialog, useSteer, type Again } from "./RunActions";
@@ -197,11 +198,11 @@ function Banners({ doc }: { doc: RunDocument }) {
       {doc.error ? (
         <div role="alert" className={`rounded-md px-3 py-2 text-sm ${tone}`}>
           <p className="font-medium">{doc.error.node_id ? t(doc.error.code === "rejected" ? "rejectedAt" : "failedAt", { node: doc.error.node_id }) : t("failed")} {doc.error.code === "rejected" ? null : <code className="font-mono text-xs font-normal">{doc.error.code}</code>}</p>
-          <p className="[overflow-wrap:anywhere]">{toldText(doc.error.message)}</p>
-          {doc.handler_error ? <p>{t("handlerFailed")} {toldText(doc.handler_error.message)}</p> : null}
-          {doc.compensation_errors.map((e, i) => <p key={i}>{t("notUndone", { node: e.node_id ?? "" })} {toldText(e.message)}</p>)}
+          <p className="[overflow-wrap:anywhere]">{doc.error.code === "cancelled" ? endText(doc) : failureText(doc.error)}</p>
+          {doc.handler_error ? <p>{t("handlerFailed")} {failureText(doc.handler_error)}</p> : null}
+          {doc.compensation_errors.map((e, i) => <p key={i}>{t("notUndone", { node: e.node_id ?? "" })} {failureText(e)}</p>)}
         </div>
-      ) : ended && doc.reason ? <p className={`rounded-md px-3 py-1.5 text-sm ${tone}`}>{toldText(doc.reason)}</p> : null}
+      ) : ended && doc.reason ? <p className={`rounded-md px-3 py-1.5 text-sm ${tone}`}>{endText(doc)}</p> : null}
     </div>
   );
 }

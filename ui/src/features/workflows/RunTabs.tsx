@@ -11,7 +11,9 @@ import { Table } from "../../kit/Table";
 import { clockTime } from "../../kit/format";
 import { Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
-import { skipText, toldText, waitText } from "./look";
+import { failureText } from "../runs/failure";
+import { skipText } from "./look";
+import { changeText, endText } from "./told";
 import { CheckpointJson } from "./NodeDrawer";
 import type { LiveRun } from "./queries";
 import { newestFirst, over, type RunDocument } from "./runstate";
@@ -36,15 +38,15 @@ function past(doc: RunDocument, run: LiveRun): Line[] {
   add("", doc.started_at, "PENDING", "RUNNING");
   for (const n of doc.nodes) {
     add(n.node_id, n.started_at, "READY", "RUNNING");
-    if (n.ended_at) add(n.node_id, n.ended_at, n.status === "SKIPPED" ? "PENDING" : "RUNNING", n.status, n.error ? toldText(n.error.message) : skipText(n.reason_code, n.reason));
+    if (n.ended_at) add(n.node_id, n.ended_at, n.status === "SKIPPED" ? "PENDING" : "RUNNING", n.status, n.error ? failureText(n.error) : skipText(n.reason_code, n.reason));
   }
-  if (over(doc.status)) add("", doc.ended_at, "RUNNING", doc.status, toldText(doc.reason ?? ""));
+  if (over(doc.status)) add("", doc.ended_at, "RUNNING", doc.status, endText(doc));
   return lines;
 }
 
 /** All changes of state: from the document what was before, then each event as it came. */
 export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
-  const live: Line[] = run.changes.filter((c) => c.type !== "workflow.progress").map((c) => ({ key: String(c.seq), at: c.at, node: c.node, from: c.from, to: c.to, reason: c.to === "SKIPPED" ? skipText(c.code, c.reason) : c.to === "WAITING" ? waitText(c.reason) : toldText(c.reason), live: true }));
+  const live: Line[] = run.changes.filter((c) => c.type !== "workflow.progress").map((c) => ({ key: String(c.seq), at: c.at, node: c.node, from: c.from, to: c.to, reason: changeText(c, doc), live: true }));
   const lines = newestFirst([...past(doc, run), ...live]);
   if (lines.length === 0) return <p className="text-sm text-faint">{t("nothingYet")}</p>;
   const now = Date.now();

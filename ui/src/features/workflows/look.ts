@@ -40,19 +40,3 @@ export function nodeLook(state: string): Look {
   const look = stateLook(state);
   return state === "PENDING" ? { ...look, tone: "idle", icon: CircleDashed } : look;
 }
-
-// The sentences that the server says most, which are no author's: the state of a run has no codes for them.
-const told = [
-  [/^cancelled by (.+)$/, "toldCancelled"],
-  [/^exit code (-?\d+)$/, "toldExit"],
-  [/^the (?:run has worked for|attempt took) longer than (\S+)$/, "toldTimeout"],
-] as const;
-
-/** A reason or message of a run, in the page's language where it is one of the server's own; an author's stays as it is. */
-export function toldText(text: string): string {
-  for (const [pattern, key] of told) {
-    const m = pattern.exec(text);
-    if (m) return t(key, { text, what: m[1] ?? "" });
-  }
-  return text;
-}

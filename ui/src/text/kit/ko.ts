@@ -11,6 +11,5 @@ export const ko: Like<typeof en> = {
   now: "지금", sort: "{what} 기준 정렬", selected: "{n}개 선택됨", needsScope: "이 역할에는 {scope} 권한이 없습니다",
   fillIn: "아직 필요함: {what}",
   localCaller: "서버의 명령줄",
-  title_conflict: "충돌", title_forbidden: "권한 없음", title_unauthorized: "로그인이 필요합니다", title_invalid_input: "잘못된 입력", title_invalid_parameter: "잘못된 매개변수", title_not_found: "찾을 수 없음", title_malformed_body: "잘못된 형식의 본문", title_body_too_large: "본문이 너무 큼", title_internal_error: "내부 오류", title_already_finished: "이미 끝남", title_already_started: "이미 시작됨", title_already_decided: "이미 결정됨", title_approval_closed: "종료된 승인", title_approval_content_changed: "승인 내용이 바뀜", title_command_not_allowed: "허용되지 않은 명령", title_cron_invalid: "잘못된 cron 식", title_zone_unknown: "알 수 없는 시간대", title_name_taken: "이미 쓰이는 이름", title_not_unique: "중복됨", title_not_finished: "아직 끝나지 않음", title_wrong_id_type: "잘못된 종류의 ID", title_lock_held: "잠금 사용 중", title_last_admin: "마지막 관리자", title_workflow_invalid: "올바르지 않은 워크플로",
   offline: "서버가 응답하지 않습니다", problem: "문제가 발생했습니다", pageFailed: "이 페이지에 오류가 생겼습니다", pageFailedText: "데이터가 아니라 페이지의 오류입니다. 다시 불러오세요. 또 실패하면 주소가 여는 것 없이 페이지만 여세요.", reload: "다시 불러오기", openPlain: "페이지만 열기", back: "뒤로", noSuch: "없는 페이지입니다",
 };

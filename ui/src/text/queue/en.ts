@@ -22,5 +22,5 @@ export const en = {
   what: "What it does", lastRun: "Its run", somebody: "somebody else", limits: "Limits", limitTemplate: "at most {n} of its template at once", limitKey: "at most {n} at once with the same {key}", nextAttempt: "attempt {n} is next", earlier: "Earlier runs", likely: "It likely starts {time}.", likelyRange: "Four of five starts lie in {range}.", noEstimate: "When it starts cannot be said yet.",
   why_position: "Others are before it in the order.", why_no_slot: "No slot is free.", why_lock: "The lock {lock} is held by {holder}.", why_limit: "A limit is reached.", why_paused: "The queue is paused: nothing starts until somebody resumes it.", why_held: "It is held: it does not start until somebody releases it.", why_not_before: "It does not start before {time}.", why_group: "Its group decides when it starts.", why_direct_first: "A direct request goes first.", why_retry_delay: "Its last attempt failed; the next one starts at {time} at the earliest.", why_approval: "Somebody must approve it first: {holder}.", why_event: "It waits for an event.", why_parked: "Its run has begun and gave its slot back: {what}.",
   directKind: "direct",
-  heldBy: "{text}",
+  heldBy: "Held by {who}", heldBecause: "Held by {who}: {text}", heldByServer: "Held by the server: it crashed several times in a row while this job ran",
 } as const;

@@ -94,7 +94,7 @@ CREATE TABLE jobs (
   queued_ms        INT  NOT NULL,
   started_ms       INT  NOT NULL,
   finished_ms      INT  NOT NULL
-, rank TEXT NOT NULL DEFAULT '', group_id TEXT NOT NULL DEFAULT '', group_active INT NOT NULL DEFAULT 0 CHECK (group_active IN (0, 1)), limits TEXT NOT NULL DEFAULT '', unique_key TEXT NOT NULL DEFAULT '', start_deadline_ms INT NOT NULL DEFAULT 0, webhook TEXT NOT NULL DEFAULT '', directive TEXT NOT NULL DEFAULT '', approval_id TEXT NOT NULL DEFAULT '', approval_until_ms INT NOT NULL DEFAULT 0, resuming INT NOT NULL DEFAULT 0 CHECK (resuming IN (0, 1)), parked TEXT NOT NULL DEFAULT '', resume_locks TEXT NOT NULL DEFAULT '') STRICT;
+, rank TEXT NOT NULL DEFAULT '', group_id TEXT NOT NULL DEFAULT '', group_active INT NOT NULL DEFAULT 0 CHECK (group_active IN (0, 1)), limits TEXT NOT NULL DEFAULT '', unique_key TEXT NOT NULL DEFAULT '', start_deadline_ms INT NOT NULL DEFAULT 0, webhook TEXT NOT NULL DEFAULT '', directive TEXT NOT NULL DEFAULT '', approval_id TEXT NOT NULL DEFAULT '', approval_until_ms INT NOT NULL DEFAULT 0, resuming INT NOT NULL DEFAULT 0 CHECK (resuming IN (0, 1)), parked TEXT NOT NULL DEFAULT '', resume_locks TEXT NOT NULL DEFAULT '', held_by TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE TABLE runs (
   run_id           TEXT NOT NULL PRIMARY KEY,

@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { axe, changes, errors, Fixture, overflow, until } from "./fixture";
@@ -269,24 +267,6 @@ it("lets no node roll the same workflow back twice in an hour, and runs that beg
   await f.call("POST", `/api/workflow-runs/${old.workflow_run_id}/cancel`, {});
   await until(async () => (await read(old)).status === "CANCELLED", "its end");
   await f.call("PATCH", "/api/workers", { count });
-  expect(errors(page)).toEqual([]);
-});
-
-it("shows the attempt that a killed server cut off as lost", async () => {
-  const mark = join(f.server.folder, "began");
-  await apply("cut", [sleep("work", "", { config: { argv: ["/bin/sh", "-c", `test -e ${mark} || { touch ${mark}; sleep 900; }`] } })]);
-  const run = await start("cut");
-  // Its process has begun, and the store knows of the attempt.
-  await until(async () => existsSync(mark) && (await read(run)).nodes[0]?.status === "RUNNING", "that its first attempt is at work");
-  await f.server.kill();
-  await f.server.run();
-  await ended(run);
-  expect((await read(run)).status).toBe("COMPLETED");
-  const page = await f.page(`/workflow-runs/${run.workflow_run_id}?node=work`);
-  const attempts = page.getByRole("complementary", { name: "work", exact: true }).getByRole("table", { name: "Attempts" });
-  await attempts.waitFor();
-  const states = (await attempts.getByRole("row").allTextContents()).slice(1);
-  expect(states.map((s) => /Lost|Completed|Failed/.exec(s)?.[0]).sort()).toEqual(["Completed", "Lost"]);
   expect(errors(page)).toEqual([]);
 });
 

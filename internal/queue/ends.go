@@ -40,7 +40,8 @@ func (w *ends) finish(ctx context.Context, f store.Finish) error {
 	if f.Job.After.GroupID != "" { // it ends alone, see store.Jobs
 		return w.write(ctx, []store.Finish{f})[0]
 	}
-	return w.group.Do(pendingEnd{ctx, f})
+	written, _ := w.group.Do(context.WithoutCancel(ctx), pendingEnd{ctx, f}) // it is not taken back
+	return written
 }
 
 // work writes ends. Those with one context, which nearly all have, share a transaction.

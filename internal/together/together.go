@@ -1,11 +1,17 @@
 // Package together does things together that come while others are being done: nothing
 // waits for more to come, and the busier a server is, the more share one transaction.
 //
-//	ends := together.New(finishAll, 2, 64)
-//	err := ends.Do(end)
+//	adds := together.New(addAll, 2, 64)
+//	added, err := adds.Do(ctx, job)
 package together
 
-import "sync"
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+)
 
 // Group does things for several callers at once. Its methods may be called concurrently.
 // The zero value does nothing; use New.
@@ -15,26 +21,34 @@ type Group[T, R any] struct {
 	most    int
 
 	mu      sync.Mutex
-	waiting []pending[T, R]
+	waiting []*pending[T, R]
 	working int
 }
 
 // pending is a thing that its caller waits for.
 type pending[T, R any] struct {
 	thing T
-	done  chan R
+	done  chan outcome[R]
+}
+
+// outcome is what became of a thing. panicked is what do said when it panicked.
+type outcome[R any] struct {
+	result   R
+	panicked any
 }
 
 // New returns a Group that calls do with at most so many things, which came in that order,
-// and expects as many results. There are never more calls than workers at one time: with
-// two, the next are prepared while the first wait for their commit.
+// and takes as many results from it. There are never more calls than workers at one time:
+// with two, the next are prepared while the first wait for their commit.
 func New[T, R any](do func([]T) []R, workers, most int) *Group[T, R] {
 	return &Group[T, R]{do: do, workers: workers, most: most}
 }
 
-// Do has a thing done, alone or with others, and returns its result.
-func (g *Group[T, R]) Do(thing T) R {
-	p := pending[T, R]{thing, make(chan R, 1)}
+// Do has a thing done, alone or with others, and returns its result. While it has not been
+// begun, the end of ctx takes it back: Do returns ctx's error then. When do panics, so does
+// each Do that waits for it.
+func (g *Group[T, R]) Do(ctx context.Context, thing T) (R, error) {
+	p := &pending[T, R]{thing, make(chan outcome[R], 1)}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, p)
 	lead := g.working < g.workers
@@ -45,7 +59,35 @@ func (g *Group[T, R]) Do(thing T) R {
 	if lead {
 		go g.work()
 	}
-	return <-p.done
+	select {
+	case o := <-p.done:
+		return o.result, o.check()
+	case <-ctx.Done():
+	}
+	if g.takeBack(p) {
+		var none R
+		return none, ctx.Err()
+	}
+	o := <-p.done
+	return o.result, o.check()
+}
+
+func (o outcome[R]) check() error {
+	if o.panicked != nil {
+		panic(o.panicked)
+	}
+	return nil
+}
+
+// takeBack reports whether p had not been begun, and is not going to be.
+func (g *Group[T, R]) takeBack(p *pending[T, R]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, p)
+	if i >= 0 {
+		g.waiting = slices.Delete(g.waiting, i, i+1)
+	}
+	return i >= 0
 }
 
 // work does what waits until nothing does.
@@ -59,16 +101,38 @@ func (g *Group[T, R]) work() {
 			g.mu.Unlock()
 			return
 		}
-		batch := g.waiting[:n:n]
-		g.waiting = g.waiting[n:]
+		batch := slices.Clone(g.waiting[:n])
+		g.waiting = slices.Delete(g.waiting, 0, n)
 		g.mu.Unlock()
-		things := make([]T, n)
-		for i, p := range batch {
-			things[i] = p.thing
-		}
-		for i, r := range g.do(things) {
-			batch[i].done <- r
-		}
-		clear(batch) // a thing may be large
+		g.serve(batch)
 	}
+}
+
+// serve does some things and tells their callers.
+func (g *Group[T, R]) serve(batch []*pending[T, R]) {
+	things := make([]T, len(batch))
+	for i, p := range batch {
+		things[i] = p.thing
+	}
+	results, panicked := g.call(things)
+	for i, p := range batch {
+		o := outcome[R]{panicked: panicked}
+		if panicked == nil {
+			o.result = results[i]
+		}
+		p.done <- o
+	}
+}
+
+func (g *Group[T, R]) call(things []T) (results []R, panicked any) {
+	defer func() {
+		if p := recover(); p != nil {
+			panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+		}
+	}()
+	results = g.do(things)
+	if len(results) != len(things) {
+		panic(fmt.Sprintf("together: %d results for %d things", len(results), len(things)))
+	}
+	return results, nil
 }

@@ -78,7 +78,8 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		}
 		var d job.Decision
 		if err := s.with(ctx, tx, func(x *order.Index) error {
-			found = x.Jobs() > 0 || len(snap.Direct) > 0 || !next.IsZero()
+			// Members of running groups have no places of their own.
+			found = x.Jobs() > 0 || len(snap.Groups) > 0 || len(snap.Direct) > 0 || !next.IsZero()
 			h := &heads{ctx: ctx, tx: tx, index: x, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
 			snap.Heads = h
 			d = p.Decide(snap)

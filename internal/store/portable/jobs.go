@@ -1,12 +1,15 @@
 package portable
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
@@ -21,8 +24,8 @@ type jobs struct{ *db }
 
 func (s jobs) Add(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
 	if s.Columnwise() && plain(p) {
-		done := s.adds.Do(adding{ctx, p})
-		return done.out, done.err
+		done, err := s.adds.Do(ctx, adding{ctx, p})
+		return done.out, cmp.Or(err, done.err)
 	}
 	return s.addAlone(ctx, p)
 }
@@ -50,6 +53,10 @@ const (
 	addWriters = 2
 	// maxAdds bounds the new jobs of one transaction.
 	maxAdds = 64
+	// addTime bounds one, with the wait for a connection.
+	addTime = time.Minute
+	// addsAlone is how many jobs are added at the same time when they cannot be together.
+	addsAlone = 8
 )
 
 // errKnown ends a transaction of several adds of which one has an idempotency key that is
@@ -85,9 +92,15 @@ func (s jobs) addTogether(list []adding) []addition {
 			return out
 		}
 	}
+	var alone errgroup.Group // one may have to wait for another request with its key
+	alone.SetLimit(addsAlone)
 	for _, i := range here {
-		out[i].out, out[i].err = s.addAlone(list[i].ctx, list[i].p)
+		alone.Go(func() error {
+			out[i].out, out[i].err = s.addAlone(list[i].ctx, list[i].p)
+			return nil
+		})
 	}
+	_ = alone.Wait() // each has its own outcome
 	return out
 }
 
@@ -98,8 +111,10 @@ func (s jobs) addBatch(list []adding) ([]store.Added, error) {
 	for i, a := range list {
 		js[i] = a.p.Jobs[0]
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(list[0].ctx), addTime)
+	defer cancel()
 	var out []store.Added
-	err := s.Write(context.WithoutCancel(list[0].ctx), func(ctx context.Context, tx Tx) error {
+	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		ranks, at, now, err := s.naturalPlaces(ctx, tx, js)
 		if err != nil {
 			return err

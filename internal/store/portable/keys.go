@@ -83,14 +83,16 @@ func storeKeys(ctx context.Context, tx Tx, list []adding, results []store.Added)
 	slices.SortFunc(rows, func(a, b []any) int {
 		return cmp.Or(cmp.Compare(a[0].(string), b[0].(string)), cmp.Compare(a[1].(string), b[1].(string)), cmp.Compare(a[2].(string), b[2].(string)))
 	})
-	n, err := tx.Exec(ctx, insertKeys, columnwise(keyColumns, rows)...)
-	if err != nil {
-		return fmt.Errorf("claim keys: %w", err)
-	}
-	if n != int64(len(rows)) {
-		return errKnown
-	}
-	return nil
+	return inParts(rows, func(part [][]any) error {
+		n, err := tx.Exec(ctx, insertKeys, columnwise(keyColumns, part)...)
+		if err != nil {
+			return fmt.Errorf("claim keys: %w", err)
+		}
+		if n != int64(len(part)) {
+			return errKnown
+		}
+		return nil
+	})
 }
 
 var (

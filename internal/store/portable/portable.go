@@ -193,6 +193,7 @@ type health struct{ *db }
 func (h health) Ping(ctx context.Context) error {
 	return h.Write(ctx, func(ctx context.Context, tx Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE queue SET id = id WHERE id = 1`)
+		tx.Aside()
 		return err
 	})
 }

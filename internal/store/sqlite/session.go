@@ -111,12 +111,12 @@ func (s *session) Query(ctx context.Context, query string, args ...any) (portabl
 
 // Row implements portable.Tx.
 func (s *session) Row(ctx context.Context, query string, args ...any) portable.Row {
+	s.wrote = s.wrote || !reads(query)
 	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		// QueryRow reports the same error again when it is scanned.
 		return s.conn.QueryRowContext(ctx, query, args...)
 	}
-	s.wrote = s.wrote || !reads(query)
 	return st.QueryRowContext(ctx, args...)
 }
 

@@ -143,6 +143,7 @@ func (e *engine) serve(w *session, group []*request) {
 			answer(group, e.classify(err))
 			return
 		}
+		e.commits.Add(1) // what the failed batch left is only known now
 	}
 	e.commit(w, group)
 }

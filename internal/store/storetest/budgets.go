@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	claimrule "github.com/runsheet/runsheet/internal/claim"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/job"
 	"github.com/runsheet/runsheet/internal/run"
@@ -16,6 +17,7 @@ func budgetChecks() []check {
 		{"Budgets/CountTheDay", budgetCounts},
 		{"Budgets/AreSeenByClaims", budgetClaims},
 		{"Budgets/ManyCallsAtOnce", budgetRace},
+		{"Budgets/RenewForMembersOfGroups", budgetOfGroup},
 	}
 }
 
@@ -108,5 +110,41 @@ func budgetRace(t *testing.T, s store.Store) {
 	calls, err := s.Calls.Of(t.Context(), tenant, c.Run.ID)
 	if err != nil || len(calls) != 20 {
 		t.Errorf("%d calls, %v", len(calls), err)
+	}
+}
+
+// budgetOfGroup: a member of a running group, which has no place of its own in the order,
+// starts when a new day has renewed its budget, though nothing was changed since a claim
+// that started nothing.
+func budgetOfGroup(t *testing.T, s store.Store) {
+	pool(t, s, 3)
+	if err := s.Leases.Extend(t.Context(), "a", base, 100*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	g := group(job.Parallel, job.FailureContinue)
+	g.MaxParallel = 1
+	addGroup(t, s, g, newJob(locks("model:m")), newJob(locks("model:m")))
+	look := func(now time.Time) []store.Claimed {
+		t.Helper()
+		c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: now, Room: 3, Decide: claimrule.Decide})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Started
+	}
+	cs := look(base)
+	if len(cs) != 1 {
+		t.Fatalf("%d started", len(cs))
+	}
+	putBudget(t, s, job.Budget{Tenant: tenant, Tokens: 7})
+	called(t, s, cs[0].Run, base, [2]int64{3, 4})
+	succeed(t, s, cs[0])
+	for range 3 {
+		if n := len(look(base.Add(time.Second))); n != 0 {
+			t.Fatalf("%d started, and the day's tokens are spent", n)
+		}
+	}
+	if n := len(look(base.Add(24 * time.Hour))); n != 1 {
+		t.Errorf("%d started on the next day", n)
 	}
 }

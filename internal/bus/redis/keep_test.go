@@ -15,6 +15,12 @@ import (
 type timed struct {
 	net.Conn
 	write, read []time.Time
+	answers     chan struct{} // closed when the first answer is read
+}
+
+func (c *timed) Read(b []byte) (int, error) {
+	close(c.answers)
+	return c.Conn.Read(b)
 }
 
 func (c *timed) SetWriteDeadline(t time.Time) error {
@@ -33,15 +39,16 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	here, there := net.Pipe()
 	defer here.Close()
+	c := &timed{Conn: here, answers: make(chan struct{})}
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
 		_, _ = there.Read(make([]byte, 1<<10))
+		<-c.answers       // a pipe that is closed takes no limits
 		_ = there.Close() // it takes the question and gives no answer
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	c := &timed{Conn: here}
 	if _, _, err := exchange(ctx, &conn{Conn: c, in: bufio.NewReader(c)}, []string{"GET", "a"}); !errors.Is(err, io.EOF) {
 		t.Errorf("err = %v", err)
 	}

@@ -1417,6 +1417,10 @@ type JobType struct {
 	ParamsSchema json.RawMessage `json:"params_schema"`
 	// CrashPolicy: what a crash of the server does to a running job of this type, unless the job says otherwise.
 	CrashPolicy string `json:"crash_policy"`
+	// Enabled: whether this server takes jobs of this type.
+	Enabled bool `json:"enabled"`
+	// Hint: how an administrator enables the type; empty when it is enabled.
+	Hint string `json:"hint"`
 }
 
 // JobTypeList is the schema of that name in the API.

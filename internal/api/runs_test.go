@@ -239,7 +239,7 @@ func TestSystem(t *testing.T) {
 	if a := want(t, b.call("GET", "/api/docs", ""), 303, ""); a.Header.Get("Location") != "/ui/api/" {
 		t.Errorf("docs go to %s", a.Header.Get("Location"))
 	}
-	if items := list(t, b.call("GET", "/api/job-types", "")); len(items) != 1 || items[0]["params_schema"].(map[string]any)["type"] != "object" {
+	if items := list(t, b.call("GET", "/api/job-types", "")); len(items) != 1 || items[0]["params_schema"].(map[string]any)["type"] != "object" || items[0]["enabled"] != true || items[0]["hint"] != "" {
 		t.Errorf("job types %v", items)
 	}
 	tag := want(t, b.call("GET", "/api/workers", ""), 200, "").Header.Get("ETag")

@@ -19,6 +19,7 @@ import (
 	"github.com/runsheet/runsheet/internal/metrics"
 	"github.com/runsheet/runsheet/internal/run"
 	"github.com/runsheet/runsheet/internal/store"
+	"github.com/runsheet/runsheet/internal/task"
 )
 
 func (s *service) queueRoutes() []operation {
@@ -164,7 +165,13 @@ func (s *service) listJobTypes(*request) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		out.Items = append(out.Items, wire.JobType{JobType: name, ParamsSchema: wire.Object(t.Schema()), CrashPolicy: string(t.OnCrash())})
+		v := wire.JobType{JobType: name, ParamsSchema: wire.Object(t.Schema()), CrashPolicy: string(t.OnCrash()), Enabled: true}
+		if s, is := t.(task.Switched); is {
+			if err := s.Disabled(); err != nil {
+				v.Enabled, v.Hint = false, fault.From(err).Hint
+			}
+		}
+		out.Items = append(out.Items, v)
 	}
 	return reply{Status: http.StatusOK, Body: out}, nil
 }

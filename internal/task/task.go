@@ -63,6 +63,12 @@ type Privileged interface {
 	Privileged() []string
 }
 
+// Switched is implemented by a job type that the operator must switch on.
+type Switched interface {
+	// Disabled is the fault that its jobs are refused with, nil if they are not.
+	Disabled() error
+}
+
 // Citing is implemented by a job type some of whose params name runs whose artifacts
 // it reads. Who may not read runs cannot set them.
 type Citing interface {

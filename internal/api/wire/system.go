@@ -92,6 +92,8 @@ type JobType struct {
 	JobType      string `json:"job_type" example:"command"`
 	ParamsSchema Object `json:"params_schema" doc:"JSON Schema (2020-12) of params"`
 	CrashPolicy  string `json:"crash_policy" enum:"fail,retry,ask,resume" doc:"what a crash of the server does to a running job of this type, unless the job says otherwise"`
+	Enabled      bool   `json:"enabled" doc:"whether this server takes jobs of this type"`
+	Hint         string `json:"hint" doc:"how an administrator enables the type; empty when it is enabled"`
 }
 
 // JobTypeList is all job types.

@@ -123,12 +123,20 @@ func (*Task) OnCrash() job.CrashPolicy { return job.CrashFail }
 // Foldered implements task.Foldered: the program runs in it.
 func (*Task) Foldered() {}
 
+// Disabled implements task.Switched.
+func (t *Task) Disabled() error {
+	if t.allow.empty() {
+		return t.allow.disabled()
+	}
+	return nil
+}
+
 // Check refuses what cannot run here: an executable that is not allowed, a
 // variable that is not the job's to set, a pattern that leaves the working
 // folder. Missing fields are no fault.
 func (t *Task) Check(raw json.RawMessage) error {
-	if t.allow.empty() {
-		return t.allow.disabled()
+	if err := t.Disabled(); err != nil {
+		return err
 	}
 	p, err := decode(raw)
 	if err != nil {

@@ -76,6 +76,13 @@ func TestTypeIsOffByDefault(t *testing.T) {
 		if err := tk.Check(json.RawMessage(`{"argv":["/bin/true"]}`)); !fault.Is(err, fault.JobTypeDisabled) {
 			t.Errorf("%q: got %v", allow, err)
 		}
+		if err := tk.Disabled(); !fault.Is(err, fault.JobTypeDisabled) || fault.From(err).Hint == "" {
+			t.Errorf("%q: disabled with %v", allow, err)
+		}
+	}
+	tk, err := New(Options{Allow: []string{"/bin/true"}})
+	if err != nil || tk.Disabled() != nil {
+		t.Errorf("a program is allowed, and it is disabled: %v, %v", tk.Disabled(), err)
 	}
 }
 

@@ -39,17 +39,19 @@ export function NumberDialog({ title, label, hint, value, max, action, onClose, 
   );
 }
 
-type Source = { id: string; label: string; schema: JsonSchema | null; body: Partial<Schema<"JobInput">>; params: Record<string, unknown> };
+type Source = { id: string; label: string; off: string; schema: JsonSchema | null; body: Partial<Schema<"JobInput">>; params: Record<string, unknown> };
 
 function useSources(): { sources: Source[]; loading: boolean } {
   const types = useQuery(jobTypesQuery);
   const templates = useQuery({ queryKey: ["templates", "all"], queryFn: ({ signal }) => ok(api.GET("/api/job-templates", { signal, params: { query: { limit: 200 } } })) });
+  const offOf = (type: string) => types.data?.items.find((x) => x.job_type === type && !x.enabled)?.hint ?? "";
+  const called = (name: string, type: string) => (offOf(type) ? t("typeOff", { name }) : name);
   const schemaOf = (type: string) => types.data?.items.find((x) => x.job_type === type)?.params_schema as JsonSchema | undefined;
   return {
     loading: types.isPending || templates.isPending,
     sources: [
-      ...(templates.data?.items ?? []).map((x): Source => ({ id: x.template_id, label: t("template", { name: x.name }), schema: (x.params_schema as JsonSchema | null) ?? schemaOf(x.job_type) ?? null, body: { template_id: x.template_id }, params: x.params })),
-      ...(types.data?.items ?? []).map((x): Source => ({ id: x.job_type, label: x.job_type, schema: x.params_schema as JsonSchema, body: { job_type: x.job_type }, params: {} })),
+      ...(templates.data?.items ?? []).map((x): Source => ({ id: x.template_id, label: called(t("template", { name: x.name }), x.job_type), off: offOf(x.job_type), schema: (x.params_schema as JsonSchema | null) ?? schemaOf(x.job_type) ?? null, body: { template_id: x.template_id }, params: x.params })),
+      ...(types.data?.items ?? []).map((x): Source => ({ id: x.job_type, label: called(x.job_type, x.job_type), off: offOf(x.job_type), schema: x.params_schema as JsonSchema, body: { job_type: x.job_type }, params: {} })),
     ],
   };
 }
@@ -59,12 +61,13 @@ export function AddDialog({ onClose }: { onClose: () => void }) {
   const client = useQueryClient();
   const { sources, loading } = useSources();
   const [chosen, setChosen] = useState("");
-  const source = sources.find((s) => s.id === chosen) ?? sources.find((s) => s.id === "command") ?? sources[0];
+  const source = sources.find((s) => s.id === chosen) ?? sources.find((s) => s.id === "command" && !s.off) ?? sources.find((s) => !s.off) ?? sources[0];
   return (
     <Dialog open onClose={onClose} wide title={t("addTitle")}>
       <div className="flex flex-col gap-4">
         <Field label={t("from")}>{(ids) => <Select {...ids} value={source?.id ?? ""} onChange={setChosen} options={sources.map((s) => ({ value: s.id, label: s.label }))} />}</Field>
-        {source && !loading ? <AddForm key={source.id} source={source} onDone={(name) => {
+        {source?.off ? <p role="note" className="rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">{t("typeOffWhy", { hint: source.off })}</p> : null}
+        {source && !source.off && !loading ? <AddForm key={source.id} source={source} onDone={(name) => {
           toast({ text: t("added", { name }) });
           void client.invalidateQueries({ queryKey: ["queue"] });
           onClose();

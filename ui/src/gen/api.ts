@@ -5400,6 +5400,10 @@ export interface components {
              * @enum {string}
              */
             crash_policy: "fail" | "retry" | "ask" | "resume";
+            /** @description whether this server takes jobs of this type */
+            enabled: boolean;
+            /** @description how an administrator enables the type; empty when it is enabled */
+            hint: string;
             /** @example command */
             job_type: string;
             /** @description JSON Schema (2020-12) of params */

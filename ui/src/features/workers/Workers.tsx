@@ -18,6 +18,7 @@ import { Table, type Column } from "../../kit/Table";
 import { CopyId, Elapsed, Time, useNow } from "../../kit/Values";
 import { t } from "../../text/workers";
 import { Restarted } from "../queue/Notices";
+import { nextRead } from "./leases";
 import { Limits } from "./Limits";
 import { Locks } from "./Locks";
 
@@ -26,8 +27,7 @@ type Instance = Schema<"Instance">;
 
 const workersQuery = queryOptions({
   queryKey: ["workers"], queryFn: ({ signal }) => ok(api.GET("/api/workers", { signal })),
-  // Before a lease as it was read is over, however short leases are: who renews it is not silent.
-  refetchInterval: (q) => Math.max(1000, Math.min(10_000, ...(q.state.data?.instances ?? []).map((i) => (Date.parse(i.lease_until) - Date.now()) / 2))),
+  refetchInterval: (q) => nextRead(q.state.data?.instances ?? [], Date.now()),
 });
 
 /** The page of workers, locks and limits. */

@@ -39,9 +39,15 @@ type Interrupted struct {
 	Until    *time.Time `json:"until" doc:"when the latest of all was taken over; up to started_at when this server did it as it started"`
 }
 
-// InterruptedOf shows them.
-func InterruptedOf(failed, requeued int, jobID, runID string, since, until time.Time) *Interrupted {
-	return &Interrupted{Failed: failed, Requeued: requeued, JobID: str(jobID), RunID: str(runID), Since: moment(since), Until: moment(until)}
+// InterruptedOf shows them, without when that was: see Between.
+func InterruptedOf(failed, requeued int, jobID, runID string) *Interrupted {
+	return &Interrupted{Failed: failed, Requeued: requeued, JobID: str(jobID), RunID: str(runID)}
+}
+
+// Between adds when that was; zero times are left out.
+func (n *Interrupted) Between(since, until time.Time) *Interrupted {
+	n.Since, n.Until = moment(since), moment(until)
+	return n
 }
 
 // RunBar counts runs that started in one stretch of time.

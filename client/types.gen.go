@@ -989,6 +989,8 @@ type Interrupted struct {
 	Failed int `json:"failed"`
 	// Requeued: jobs that went back into the queue, to be done again or to go on.
 	Requeued int `json:"requeued"`
+	// JobID: of those requeued, the one that was taken over first.
+	JobID *string `json:"job_id"`
 	// RunID: the run of those failed that started first.
 	RunID *string `json:"run_id"`
 	// Since: when that run started: the others of those failed started later, and before until.

@@ -103,7 +103,7 @@ func (s *service) overviewOf(r *request, out wire.Overview) (reply, error) {
 		out.Interrupted = &wire.Interrupted{}
 		if s.Interrupted != nil {
 			n := s.Interrupted(r.tenant())
-			out.Interrupted = wire.InterruptedOf(n.Failed, n.Requeued, n.RunID, n.Since, n.Until)
+			out.Interrupted = wire.InterruptedOf(n.Failed, n.Requeued, n.JobID, n.RunID).Between(n.Since, n.Until)
 		}
 	}
 	if r.principal.May(access.ApprovalsRead) {

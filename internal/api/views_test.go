@@ -81,7 +81,7 @@ func TestOverviewTellsWhatARestartBroughtBack(t *testing.T) {
 func TestOverviewTellsWhatACrashInterrupted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	if v := b.call("GET", "/api/overview", "").json(t)["interrupted"]; cmp.Diff(map[string]any{"failed": 0.0, "requeued": 0.0, "run_id": nil, "since": nil, "until": nil}, v) != "" {
+	if v := b.call("GET", "/api/overview", "").json(t)["interrupted"]; cmp.Diff(map[string]any{"failed": 0.0, "requeued": 0.0, "job_id": nil, "run_id": nil, "since": nil, "until": nil}, v) != "" {
 		t.Errorf("nothing was interrupted, but %v", v)
 	}
 	since := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -90,11 +90,11 @@ func TestOverviewTellsWhatACrashInterrupted(t *testing.T) {
 			if tenant != access.DefaultTenant {
 				return queue.Interruptions{}
 			}
-			return queue.Interruptions{Failed: 2, Requeued: 1, RunID: "run_1", Since: since, Until: since.Add(time.Hour)}
+			return queue.Interruptions{Failed: 2, Requeued: 1, JobID: "job_1", RunID: "run_1", Since: since, Until: since.Add(time.Hour)}
 		}
 	})
 	got := want(t, again.as(access.Viewer, "GET", "/api/overview", ""), 200, "").json(t)["interrupted"]
-	if diff := cmp.Diff(map[string]any{"failed": 2.0, "requeued": 1.0, "run_id": "run_1", "since": "2026-03-01T09:00:00Z", "until": "2026-03-01T10:00:00Z"}, got); diff != "" {
+	if diff := cmp.Diff(map[string]any{"failed": 2.0, "requeued": 1.0, "job_id": "job_1", "run_id": "run_1", "since": "2026-03-01T09:00:00Z", "until": "2026-03-01T10:00:00Z"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if v, _ := again.as("stranger", "GET", "/api/overview", "").json(t)["interrupted"].(map[string]any); v["failed"] != 0.0 {

@@ -343,7 +343,7 @@ func TestRecoverLeftovers(t *testing.T) {
 		t.Errorf("the lock of the dead attempt is still held: %+v", j)
 	}
 	n := e.Interruptions(tenant)
-	if n.Failed != 2 || n.Requeued != 1 || n.RunID == "" || n.Since.IsZero() || n.Until.Before(n.Since) {
+	if n.Failed != 2 || n.Requeued != 1 || n.JobID != again.ID || n.RunID == "" || n.Since.IsZero() || n.Until.Before(n.Since) {
 		t.Errorf("interrupted %+v", n)
 	}
 	if r, err := b.store.Runs.Run(ctx, tenant, n.RunID); err != nil || r.JobID != fail.ID && r.JobID != ask.ID {

@@ -187,6 +187,8 @@ type Interruptions struct {
 	// Failed ended by it, direct requests among them; Requeued wait or go on. Jobs that
 	// had been asked to stop are in neither.
 	Failed, Requeued int
+	// JobID is the first of those requeued.
+	JobID string
 	// RunID is the run of those that failed that started first, Since when it started.
 	RunID string
 	Since time.Time
@@ -205,6 +207,9 @@ func (n Interruptions) with(r run.Run, became job.State, at time.Time) Interrupt
 	n.Until = at
 	if became == job.Queued {
 		n.Requeued++
+		if n.JobID == "" {
+			n.JobID = r.JobID
+		}
 		return n
 	}
 	n.Failed++

@@ -127,6 +127,16 @@ export class Server {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** The URL of its database; "" = SQLite. For another server on the same one, as the option db. */
+  get database(): string {
+    return this.db.url;
+  }
+
+  /** The process's number; 0 = it does not run. */
+  get pid(): number {
+    return this.process?.pid ?? 0;
+  }
+
   /** Starts the process; again after kill(). */
   async run(): Promise<void> {
     const args = ["serve", "--listen", `127.0.0.1:${this.port}`, "--data", join(this.folder, "data"), "--allow-command", "*", ...(this.options.args ?? [])];
@@ -234,14 +244,14 @@ export class Fixture {
   }
 
   /** What a request of the administrator has. */
-  headers(): Record<string, string> {
-    return { Cookie: this.cookie, Origin: this.server.url };
+  headers(at = this.server): Record<string, string> {
+    return { Cookie: this.cookie, Origin: at.url };
   }
 
-  /** Calls the API as the administrator. Throws unless it went well. */
-  async call<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
-    const res = await fetch(this.server.url + path, {
-      method, headers: { Cookie: this.cookie, Origin: this.server.url, "Content-Type": "application/json" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  /** Calls the API as the administrator, of this server or another one on its database. Throws unless it went well. */
+  async call<T = unknown>(method: string, path: string, body?: unknown, at = this.server): Promise<T> {
+    const res = await fetch(at.url + path, {
+      method, headers: { ...this.headers(at), "Content-Type": "application/json" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await res.text();
     if (!res.ok) throw new Error(`${method} ${path}: ${res.status} ${text}`);

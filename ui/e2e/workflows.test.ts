@@ -145,6 +145,12 @@ it("never takes the bar back when the server is killed in the middle of a map", 
   await page.reload();
   await banner.waitFor();
   expect(await banner.textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);
+  // The node at which it went on says it too.
+  await page.locator("[data-node=load_all]").click();
+  const drawer = page.getByRole("complementary", { name: "load_all", exact: true });
+  expect(await drawer.locator("[data-takeover]").textContent()).toMatch(/Resumed at load_all item \d+ after a restart \d/);
+  await page.keyboard.press("Escape");
+  await drawer.waitFor({ state: "detached" });
   // The history has the same line.
   await page.getByRole("tab", { name: "History" }).click();
   expect(await page.locator("li[data-takeover]").textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);

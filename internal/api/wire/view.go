@@ -33,14 +33,21 @@ type Overview struct {
 type Interrupted struct {
 	Failed   int        `json:"failed" doc:"jobs and direct requests that failed by it. Jobs that had been asked to stop are not counted"`
 	Requeued int        `json:"requeued" doc:"jobs that went back into the queue, to be done again or to go on"`
+	JobID    *string    `json:"job_id" doc:"of those requeued, the one that was taken over first"`
 	RunID    *string    `json:"run_id" doc:"the run of those failed that started first"`
 	Since    *time.Time `json:"since" doc:"when that run started: the others of those failed started later, and before until"`
 	Until    *time.Time `json:"until" doc:"when the latest of all was taken over; up to started_at when this server did it as it started"`
 }
 
-// InterruptedOf shows them.
-func InterruptedOf(failed, requeued int, runID string, since, until time.Time) *Interrupted {
-	return &Interrupted{Failed: failed, Requeued: requeued, RunID: str(runID), Since: moment(since), Until: moment(until)}
+// InterruptedOf shows them, without when that was: see Between.
+func InterruptedOf(failed, requeued int, jobID, runID string) *Interrupted {
+	return &Interrupted{Failed: failed, Requeued: requeued, JobID: str(jobID), RunID: str(runID)}
+}
+
+// Between adds when that was; zero times are left out.
+func (n *Interrupted) Between(since, until time.Time) *Interrupted {
+	n.Since, n.Until = moment(since), moment(until)
+	return n
 }
 
 // RunBar counts runs that started in one stretch of time.

@@ -4727,6 +4727,8 @@ export interface components {
              * @description jobs and direct requests that failed by it. Jobs that had been asked to stop are not counted
              */
             failed: number;
+            /** @description of those requeued, the one that was taken over first */
+            job_id: string | null;
             /**
              * Format: int64
              * @description jobs that went back into the queue, to be done again or to go on

@@ -62,7 +62,12 @@ export function Restarted() {
         {news.restart ? `${t("restartAt", { time: clockTime(data.started_at, now) })} ` : null}
         {news.restart && data.restored ? `${t("restart", { n: data.restored })} ` : null}
         {news.takeover ? t("lostAt", { time: clockTime(news.at, now) }) : null}
-        {lost?.requeued ? ` ${t("requeued", { n: lost.requeued })}` : null}
+        {lost?.requeued ? (
+          <span data-requeued={lost.requeued}>
+            {` ${t("requeued", { n: lost.requeued })} `}
+            <Link to="/queue" search={lost.requeued === 1 && lost.job_id ? { job: lost.job_id } : {}} className="font-medium underline">{t("showThere")}</Link>
+          </span>
+        ) : null}
         {lost?.failed ? (
           <span data-interrupted={lost.failed} className="font-medium">
             {` ${t("interrupted", { n: lost.failed })} `}

@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { CirclePause, CirclePlay, Server } from "lucide-react";
 import { useState } from "react";
@@ -17,13 +17,18 @@ import { Empty, ErrorState, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { CopyId, Elapsed, Time, useNow } from "../../kit/Values";
 import { t } from "../../text/workers";
+import { Restarted } from "../queue/Notices";
+import { nextRead } from "./leases";
 import { Limits } from "./Limits";
 import { Locks } from "./Locks";
 
 type Slot = Schema<"Slot">;
 type Instance = Schema<"Instance">;
 
-const workersQuery = { queryKey: ["workers"], queryFn: ({ signal }: { signal: AbortSignal }) => ok(api.GET("/api/workers", { signal })), refetchInterval: 10_000 };
+const workersQuery = queryOptions({
+  queryKey: ["workers"], queryFn: ({ signal }) => ok(api.GET("/api/workers", { signal })),
+  refetchInterval: (q) => nextRead(q.state.data?.instances ?? [], Date.now()),
+});
 
 /** The page of workers, locks and limits. */
 export function Workers() {
@@ -32,6 +37,7 @@ export function Workers() {
   return (
     <Page>
       <PageHeader title={t("title")} facts={w ? <span>{w.count > 0 ? t("busy", { running: w.running, count: w.count }) : w.running > 0 ? t("draining", { n: w.running }) : t("noneStarts")}</span> : null} actions={<Actions count={w?.count} running={w?.running ?? 0} />} />
+      <Restarted />
       {workers.error && !w ? <ErrorState error={workers.error} onRetry={() => void workers.refetch()} /> : null}
       {workers.isPending ? <Loading /> : null}
       {w ? (

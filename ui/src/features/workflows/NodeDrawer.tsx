@@ -20,6 +20,7 @@ import { failureText } from "../runs/failure";
 import { skipText, typeIcon, typeName, waitText } from "./look";
 import { NodeState } from "./NodeState";
 import { Decide } from "./RunActions";
+import { takeoverText } from "./told";
 import { over, reached, type RunDocument, type RunNode } from "./runstate";
 
 export interface NodeDetailProps {
@@ -70,8 +71,10 @@ function State({ doc, node, graphNode, pace, onSkip, onRetry, put }: NodeDetailP
   const whySkip = write.why || (ended ? t("whyEnded") : node.wait?.for === "approval" ? t("whyApproval") : canSkip ? "" : t("whyNotWaiting"));
   const whyRetry = write.why || (ended ? (reached(node) ? "" : t("whyNotReached")) : t("whyRunning"));
   const run = graphNode?.run;
+  const back = doc.takeover?.node_id === node.node_id ? doc.takeover : null;
   return (
     <div className="flex flex-col gap-4">
+      {back ? <p data-takeover className="rounded-md bg-info-soft px-3 py-2 text-sm text-info">{takeoverText(back, "").trim()} <Time at={back.at} clock /></p> : null}
       {node.error ? (
         <div role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-sm text-bad">
           <p className="font-mono text-xs">{node.error.code}</p>

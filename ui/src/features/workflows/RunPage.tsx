@@ -22,11 +22,11 @@ import { JsonCode } from "./Code";
 import { whyText } from "../queue/why";
 import { GraphOrList, ViewSwitch } from "./GraphOrList";
 import { failureText } from "../runs/failure";
-import { endText } from "./told";
+import { endText, takeoverText } from "./told";
 import { NodeDetail, NodeTitle } from "./NodeDrawer";
 import { useRun, versionQuery, type LiveRun } from "./queries";
 import { CancelDialog, RetryDialog, SkipDialog, useSteer, type Again } from "./RunActions";
-import { HistoryTab, StepsTab, takeoverText } from "./RunTabs";
+import { HistoryTab, StepsTab } from "./RunTabs";
 import { over, type RunDocument } from "./runstate";
 import { SidePanel } from "./SidePanel";
 

@@ -13,7 +13,7 @@ import { Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
 import { failureText } from "../runs/failure";
 import { skipText } from "./look";
-import { changeText, endText } from "./told";
+import { changeText, endText, takeoverText } from "./told";
 import { CheckpointJson } from "./NodeDrawer";
 import type { LiveRun } from "./queries";
 import { newestFirst, over, type RunDocument } from "./runstate";
@@ -80,11 +80,6 @@ export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
 
 function Clock({ at, now }: { at: string; now: number }) {
   return <time dateTime={at} className="w-18 shrink-0 font-mono text-xs text-faint">{clockTime(at, now)}:{String(new Date(at).getSeconds()).padStart(2, "0")}</time>;
-}
-
-/** When, and at which node and item, another server took the run over. */
-export function takeoverText(back: NonNullable<RunDocument["takeover"]>, time: string): string {
-  return back.node_id === null ? t("resumedPlain", { time }) : back.item === null ? t("resumedAt", { node: back.node_id, time }) : t("resumedAtItem", { node: back.node_id, item: back.item, time });
 }
 
 /** The steps of the run with their checkpoints; a run can begin anew from each. */

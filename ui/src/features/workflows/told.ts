@@ -18,3 +18,8 @@ export function changeText(c: Pick<Change, "node" | "to" | "reason" | "code">, d
   if (c.to === "WAITING") return waitText(c.reason);
   return c.to === "FAILED" ? failureText({ code: c.reason, message: "" }) : c.reason;
 }
+
+/** When, and at which node and item, another server took the run over. */
+export function takeoverText(back: NonNullable<RunDocument["takeover"]>, time: string): string {
+  return back.node_id === null ? t("resumedPlain", { time }) : back.item === null ? t("resumedAt", { node: back.node_id, time }) : t("resumedAtItem", { node: back.node_id, item: back.item, time });
+}

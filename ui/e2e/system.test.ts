@@ -246,7 +246,7 @@ it("says in Korean why a login at the provider failed, and why a message did not
   const w = await f.call<{ webhook_id: string }>("POST", "/api/webhooks", { name: "refused", url: `http://127.0.0.1:${port()}/refused`, events: ["*"], max_attempts: 1 });
   await f.call("POST", `/api/webhooks/${w.webhook_id}/test`, {});
   const page = await f.page(`/webhooks/${w.webhook_id}`, { locale: "ko-KR" });
-  await page.getByText("수신자가 500(으)로 답했습니다").first().waitFor();
+  await page.getByText("수신자가 500으로 답했습니다").first().waitFor();
   expect(await page.getByText("the receiver answered").count()).toBe(0);
   refuse = false;
   await f.call("DELETE", `/api/webhooks/${w.webhook_id}`);
@@ -269,7 +269,7 @@ it("says in Korean what is to be said of a crontab, and keeps the reason of the 
   const page = await f.page("/welcome", { locale: "ko-KR" });
   await page.getByRole("textbox", { name: "Crontab" }).fill("MAILTO=ann\n0 25 * * * /x\n0 1 *\n*/90 3 30 2 * ./x\n30 2 * * * /opt/korean.sh");
   await page.getByRole("button", { name: "미리 보기" }).click();
-  for (const text of ["메일을 보내지 않습니다", "3번째 글자: 25은(는) 시에 쓸 수 없는 값입니다", "5개 중 3개", "*/90의 간격이 필드보다 커서", "홈 폴더가 필요해 보입니다", "실행될 시각이 없습니다", "줄바꿈으로 끝나지 않아"]) await page.getByText(text).waitFor();
+  for (const text of ["메일을 보내지 않습니다", "3번째 글자: 25는 시에 쓸 수 없는 값입니다", "5개 중 3개", "*/90의 간격이 필드보다 커서", "홈 폴더가 필요해 보입니다", "실행될 시각이 없습니다", "줄바꿈으로 끝나지 않아"]) await page.getByText(text).waitFor();
   // Beside Korean there are commands and names, but no sentence of the server.
   const plan = await f.call<{ items: { warnings: string[]; error: string | null }[] }>("POST", "/api/import/crontab", { text: "0 25 * * * /x\n*/90 3 30 2 * ./x" });
   const said = plan.items.flatMap((l) => [...l.warnings, l.error ?? ""]).filter(Boolean);

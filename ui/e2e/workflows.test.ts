@@ -388,7 +388,7 @@ it("says in Korean what is wrong with a text", async () => {
   await text.click();
   await page.keyboard.press("Control+End");
   await page.keyboard.type("\non_error: zzz\nmax_parallel: 900\ncolour: red");
-  for (const words of ["max_parallel은(는) 1에서 64 사이의 정수여야 합니다", "colour 필드는 여기에 없습니다", "zzz이라는 노드가 없습니다"]) await page.getByRole("button", { name: words }).waitFor();
+  for (const words of ["max_parallel은(는) 1에서 64 사이의 정수여야 합니다", "colour 필드는 여기에 없습니다", "zzz(이)라는 노드가 없습니다"]) await page.getByRole("button", { name: words }).waitFor();
   // Beside Korean there are names, but no sentence of the server.
   const checked = await f.call<{ problems: { detail: string }[] }>("POST", "/api/workflows/validate", { kind: "Workflow", workflow_id: "korean", max_parallel: 900, colour: "red", on_error: "zzz", nodes: [set("a")] });
   expect(checked.problems.length).toBe(3);

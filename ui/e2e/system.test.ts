@@ -339,8 +339,14 @@ it("leads from the setup link to a first green run and to all that a new user tr
     await page.getByRole("button", { name: "Confirm approval" }).click();
     await page.locator("[data-standing=decided]").waitFor();
     await page.goto(`${server.url}/ui/welcome`);
+    // While a schedule starts part of it, all of it stays, and the dialog names the schedule.
+    await page.evaluate(() => fetch("/api/schedules", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ name: "hourly", workflow_id: "demo_pipeline", trigger: { type: "INTERVAL", interval: "PT1H" } }) }));
+    const sure = page.getByRole("alertdialog");
     await page.getByRole("button", { name: "Remove the demo" }).click();
-    await page.getByRole("alertdialog").getByRole("button", { name: "Remove the demo" }).click();
+    await sure.getByRole("button", { name: "Remove the demo" }).click();
+    await sure.getByRole("alert").getByText("the schedule hourly").waitFor();
+    await page.evaluate(() => fetch("/api/schedules/hourly", { method: "DELETE" }));
+    await sure.getByRole("button", { name: "Remove the demo" }).click();
     await page.getByRole("button", { name: "Run the demo" }).waitFor();
     expect(errors(page)).toEqual([]);
   } finally {

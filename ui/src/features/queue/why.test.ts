@@ -40,6 +40,9 @@ it("names who has the lock", () => {
   const job = waits({ code: "lock", detail: `lock gpu:0 is held by ${id}`, holder: id });
   const known = new Map([[id, { name: "nightly $&" }]]);
   expect(whyText(job, 0, holderName(id, known))).toBe("lock gpu:0 is held by nightly $&");
+  const twice = waits({ code: "lock", detail: "lock demo:line is held by demo", holder: "demo" });
+  expect(whyText(twice, 0, "\u0000")).toBe("lock demo:line is held by \u0000"); // the row's place of the link
+  expect(whyText(twice, 0, "Demo job")).toBe("lock demo:line is held by Demo job");
   expect(lockOf(job)).toBe("gpu:0");
   expect(lockOf(waits({ code: "held", detail: "lock gpu:0" }))).toBe("");
   expect(holderName(id, new Map())).not.toBe(id);

@@ -23,7 +23,9 @@ export function lockOf(job: { waiting: Job["waiting"]; locks?: readonly string[]
 /** What the API says of why a job waits, with the holder's name for its id. It is in English, but for who holds it. */
 export function detailText(w: NonNullable<Job["waiting"]>, holder: string): string {
   if (w.code === "held") return heldText(w);
-  return w.holder && holder ? w.detail.replaceAll(w.holder, () => holder) : w.detail;
+  // It ends in its holder, whose name may be part of the lock's too.
+  const at = w.holder && holder ? w.detail.lastIndexOf(w.holder) : -1;
+  return at < 0 ? w.detail : w.detail.slice(0, at) + holder + w.detail.slice(at + (w.holder ?? "").length);
 }
 
 /** Who holds a job, and what they said of it. */

@@ -56,7 +56,14 @@ it("gives the same call for a drag, a key, a button and the menu", async () => {
       await p.getByRole("menuitem", { name: /^Up/ }).click();
     },
     async (p) => {
-      for (const key of ["Space", "ArrowUp", "Space"]) await row(p, "d").press(key);
+      // Each arrow is one place, also the first one down; the way to steer is shown.
+      const steps = [["Space", "d picked up, position 4 of 6"], ["ArrowDown", "Position 5 of 6"], ["ArrowUp", "Position 4 of 6"], ["ArrowUp", "Position 3 of 6"]] as const;
+      for (const [key, text] of steps) {
+        await row(p, "d").press(key);
+        await p.getByText(text, { exact: true }).waitFor({ state: "attached" });
+      }
+      await p.locator("span[aria-hidden]:visible", { hasText: "Space picks up" }).waitFor();
+      await row(p, "d").press("Space");
     },
   ];
   const made: Call[] = [];

@@ -502,6 +502,12 @@ it("starts the demo and removes it", async () => {
   await shot(page, "queue-empty");
   await page.getByRole("button", { name: "Start the demo" }).click();
   await page.locator("[data-row]").first().waitFor();
+  // Where it is there already and nothing waits, the button still leads on.
+  await f.call("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED"] } });
+  const again = await f.page("/queue");
+  await again.getByRole("button", { name: "Start the demo" }).click();
+  await again.getByRole("button", { name: "What to try" }).click();
+  await again.getByRole("list", { name: "Try it" }).waitFor();
   await page.getByRole("button", { name: "More of the queue" }).click();
   await page.getByRole("menuitem", { name: "Remove the demo" }).click();
   await page.getByRole("heading", { name: "Nothing waits" }).waitFor();

@@ -310,7 +310,9 @@ it("leads from the setup link to a first green run and to all that a new user tr
     expect(await overflow(page)).toBeLessThanOrEqual(0);
     // All that a new user tries is a click away.
     const leads = async (to: string) => {
-      await page.goto(`${server.url}/ui/welcome`);
+      // The way back to them is in the menu of the account.
+      await page.getByRole("button", { name: /^Account/ }).click();
+      await page.getByRole("menuitem", { name: "Welcome: first steps" }).click();
       await page.getByRole("list", { name: "Try it" }).getByRole("link", { name: to }).click();
     };
     await leads("Reorder the queue");

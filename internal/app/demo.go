@@ -28,11 +28,12 @@ const (
 	demoLow    = 8 // the priority low
 )
 
-// The workflows need nothing outside of the server.
+// The workflows need nothing outside of the server. Each is called as its id is, as its runs and
+// jobs are: one thing has one name on all pages.
 const (
 	demoPipeline = `kind: Workflow
 workflow_id: demo_pipeline
-name: Demo pipeline
+name: demo_pipeline
 description: Adds up three orders and checks the sum. Its newest version is wrong, so roll it back.
 labels: {demo: "true"}
 nodes:
@@ -46,7 +47,7 @@ outputs: {text: "{{outputs.report?.text}}"}
 `
 	demoFlaky = `kind: Workflow
 workflow_id: demo_flaky
-name: Demo that fails once
+name: demo_flaky
 description: Finds an empty list and fails. A retry finds it filled, and ends well.
 labels: {demo: "true"}
 nodes:
@@ -56,7 +57,7 @@ outputs: {text: "{{outputs.report.text}}"}
 `
 	demoRelease = `kind: Workflow
 workflow_id: demo_release
-name: Demo release
+name: demo_release
 description: Asks a person before it goes on. Nothing leaves the server.
 labels: {demo: "true"}
 nodes:
@@ -78,7 +79,7 @@ nodes:
 `
 	demoStep = `kind: Workflow
 workflow_id: demo_step
-name: Demo step
+name: demo_step
 description: What waits in the queue to be reordered, where no programs may run.
 labels: {demo: "true"}
 nodes:

@@ -85,6 +85,11 @@ func TestDemonstration(t *testing.T) {
 		if diff := cmp.Diff(first, again); diff != "" || err != nil {
 			t.Errorf("started twice: %v %s", err, diff)
 		}
+		for w, err := range cl.Workflows(t.Context(), client.WorkflowFilter{}) {
+			if err != nil || w.Name != w.WorkflowID { // its runs and jobs are called as it is
+				t.Errorf("workflow %s is called %q: %v", w.WorkflowID, w.Name, err)
+			}
+		}
 		if got := there(t, cl); got != "5 16 3" {
 			t.Errorf("there are %s", got)
 		}

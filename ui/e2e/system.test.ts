@@ -320,6 +320,12 @@ it("leads from the setup link to a first green run and to all that a new user tr
     await until(async () => (await lines()) === "12345", "the jobs to reorder");
     await page.locator("[data-row][aria-label=demo-5]").press("Alt+Home");
     await until(async () => (await lines()) === "51234", "the last one at the front");
+    // Why it waits names the lock and who has it, also where the one is part of the other's name, and leads to the locks.
+    const first = page.locator("[data-row][aria-label=demo-1]");
+    await first.getByText("lock demo:line is held by demo", { exact: true }).last().waitFor();
+    await first.getByRole("link", { name: "demo-1" }).click();
+    await page.locator("[data-because=lock]").getByRole("link", { name: "demo:line" }).click();
+    await page.waitForURL("**/system/workers");
     await leads("Retry a run that failed");
     await page.locator("[data-run-state=FAILED]").waitFor();
     await page.getByRole("button", { name: "Retry…" }).click();

@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
 import type { Job } from "./model";
 import { holderName } from "./holders";
-import { detailText, heldText, lockOf, parkedOn, whyText } from "./why";
+import { detailText, heldText, likelyText, lockOf, parkedOn, whyText } from "./why";
 
 const waits = (waiting: Partial<NonNullable<Job["waiting"]>>, run_at: string | null = null) => ({ run_at, waiting: { detail: "", for: null, holder: null, until: null, ...waiting } }) as Pick<Job, "waiting" | "run_at">;
 
@@ -14,6 +14,15 @@ it("says why a job waits", () => {
   expect(whyText(waits({ code: "parked", for: "approval" }), now)).toBe("waits for approval");
   expect(whyText(waits({ code: "parked", for: "something new" }), now)).toBe("parked");
   expect(parkedOn(waits({ code: "parked", for: "timer" }))).toBe("timer");
+});
+
+it("says when a job likely starts", () => {
+  const now = Date.parse("2026-11-23T12:00:00Z");
+  const range = (from: string, to: string) => ({ from, to }) as Job["estimated_start_range"];
+  const at = "2026-11-24T11:30:00Z";
+  expect(likelyText(at, range("2026-11-24T11:30:10Z", "2026-11-24T11:30:50Z"), now)).toBe("It likely starts in 23 hr.");
+  expect(likelyText(at, null, now)).toBe("It likely starts in 23 hr.");
+  expect(likelyText(at, range("2026-11-24T11:30:00Z", "2026-11-24T12:40:00Z"), now)).toMatch(/^It likely starts in 23 hr\. Four of five starts lie between Nov 2\d, \d\d:30 and Nov 2\d, \d\d:40\.$/);
 });
 
 it("says who holds a job", () => {

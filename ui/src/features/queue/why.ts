@@ -1,5 +1,5 @@
 // Why a job waits, in a few words.
-import { clockTime } from "../../kit/format";
+import { clockTime, fromNow } from "../../kit/format";
 import { who } from "../../kit/who";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
@@ -11,6 +11,14 @@ const parkedFor = ["approval", "timer", "event", "job", "retry_delay", "paused",
 /** What a run that gave its slot back waits for; undefined = there is no word for it. */
 export function parkedOn(job: Pick<Job, "waiting">): (typeof parkedFor)[number] | undefined {
   return parkedFor.find((x) => x === job.waiting?.for);
+}
+
+/** When a job likely starts, and between what times most such jobs do, where these read differently. */
+export function likelyText(at: string, range: Job["estimated_start_range"], now: number): string {
+  // Units may be short, with a dot: the sentence has one of its own.
+  const likely = t("likely", { time: fromNow(Date.parse(at), now).replace(/\.$/, "") });
+  const [from, to] = range ? [clockTime(range.from, now), clockTime(range.to, now)] : ["", ""];
+  return from === to ? likely : `${likely} ${t("likelyRange", { from, to })}`;
 }
 
 /** The lock that a job waits for; "" = it waits for none. */

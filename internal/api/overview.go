@@ -38,8 +38,8 @@ func (s *service) overviewRoutes() []operation {
 		},
 		{
 			ID: "remove_demo", Method: http.MethodDelete, Path: "/api/demo", Scope: access.SettingsWrite, Tag: "system",
-			Summary: "Remove demonstration data", Doc: "Waiting jobs with the label demo are cancelled, running ones asked to stop; templates with it are deleted and workflows archived. Runs stay in the history.",
-			Answers: []answer{{Status: http.StatusNoContent, Doc: "removed"}}, Faults: []fault.Code{fault.NotFound}, Handle: s.removeDemo,
+			Summary: "Remove demonstration data", Doc: "Waiting jobs with the label demo are cancelled, running ones asked to stop; templates with it are deleted and workflows archived. Runs stay in the history. It is refused, and nothing is removed, while a schedule starts one of the workflows.",
+			Answers: []answer{{Status: http.StatusNoContent, Doc: "removed"}}, Faults: []fault.Code{fault.NotFound, fault.WorkflowInUse}, Handle: s.removeDemo,
 		},
 	}
 }

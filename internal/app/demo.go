@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,11 +28,12 @@ const (
 	demoLow    = 8 // the priority low
 )
 
-// The workflows need nothing outside of the server.
+// The workflows need nothing outside of the server. Each is called as its id is, as its runs and
+// jobs are: one thing has one name on all pages.
 const (
 	demoPipeline = `kind: Workflow
 workflow_id: demo_pipeline
-name: Demo pipeline
+name: demo_pipeline
 description: Adds up three orders and checks the sum. Its newest version is wrong, so roll it back.
 labels: {demo: "true"}
 nodes:
@@ -44,7 +47,7 @@ outputs: {text: "{{outputs.report?.text}}"}
 `
 	demoFlaky = `kind: Workflow
 workflow_id: demo_flaky
-name: Demo that fails once
+name: demo_flaky
 description: Finds an empty list and fails. A retry finds it filled, and ends well.
 labels: {demo: "true"}
 nodes:
@@ -54,7 +57,7 @@ outputs: {text: "{{outputs.report.text}}"}
 `
 	demoRelease = `kind: Workflow
 workflow_id: demo_release
-name: Demo release
+name: demo_release
 description: Asks a person before it goes on. Nothing leaves the server.
 labels: {demo: "true"}
 nodes:
@@ -76,7 +79,7 @@ nodes:
 `
 	demoStep = `kind: Workflow
 workflow_id: demo_step
-name: Demo step
+name: demo_step
 description: What waits in the queue to be reordered, where no programs may run.
 labels: {demo: "true"}
 nodes:
@@ -149,15 +152,6 @@ func (d demo) Remove(ctx context.Context) error {
 		return err
 	}
 	labels := map[string]string{demoLabel: "true"}
-	for range 20 { // 1000 jobs each; what changes meanwhile is refused, and gets its turn again
-		done, err := c.BulkJobs(ctx, client.BulkInput{Filter: &client.BulkFilter{Labels: labels}, Action: "cancel"}, client.Call{})
-		if err != nil {
-			return fmt.Errorf("cancel demo jobs: %w", err)
-		}
-		if done.Refused == 0 && (!done.More || done.Done == 0) {
-			break
-		}
-	}
 	var templates, workflows []string
 	for t, err := range c.Templates(ctx, client.TemplateFilter{Labels: labels}) {
 		if err != nil {
@@ -171,17 +165,78 @@ func (d demo) Remove(ctx context.Context) error {
 		}
 		workflows = append(workflows, w.WorkflowID)
 	}
+	if err := d.unused(ctx, c, workflows); err != nil { // before anything is gone
+		return err
+	}
+	for range 20 { // 1000 jobs each; what changes meanwhile is refused, and gets its turn again
+		done, err := c.BulkJobs(ctx, client.BulkInput{Filter: &client.BulkFilter{Labels: labels}, Action: "cancel"}, client.Call{})
+		if err != nil {
+			return passed(err, "cancel demo jobs")
+		}
+		if done.Refused == 0 && (!done.More || done.Done == 0) {
+			break
+		}
+	}
 	for _, id := range templates {
 		if err := c.DeleteTemplate(ctx, id, client.Call{}); err != nil {
-			return fmt.Errorf("delete demo template: %w", err)
+			return passed(err, "delete demo template")
 		}
 	}
 	for _, id := range workflows {
 		if err := c.DeleteWorkflow(ctx, id, client.Call{}); err != nil {
-			return fmt.Errorf("archive demo workflow: %w", err)
+			return passed(err, "archive demo workflow")
 		}
 	}
 	return d.free(ctx, c)
+}
+
+// unused says which schedules start one of the workflows; they would be refused to be archived.
+func (demo) unused(ctx context.Context, c *client.Client, workflows []string) error {
+	var by []string
+	for x, err := range c.Schedules(ctx, client.ScheduleFilter{}) {
+		if err != nil {
+			return fmt.Errorf("look for schedules of the demonstration: %w", err)
+		}
+		if id := startedBy(x); slices.Contains(workflows, id) {
+			by = append(by, fmt.Sprintf("the schedule %s (%s) starts workflow %s", x.Name, x.ScheduleID, id))
+		}
+		if len(by) == 10 {
+			break
+		}
+	}
+	if len(by) == 0 {
+		return nil
+	}
+	return fault.New(fault.WorkflowInUse, strings.Join(by, ", ")+". Nothing was removed.").
+		WithHint("Delete these schedules, or let them start something else. Then remove the demonstration.")
+}
+
+// startedBy is the workflow that a schedule starts, also by a job of its own; "" = none.
+func startedBy(s client.Schedule) string {
+	if s.WorkflowID != nil {
+		return *s.WorkflowID
+	}
+	var params struct {
+		WorkflowID string `json:"workflow_id"`
+	}
+	if s.Job == nil || s.Job.JobType != "workflow" || json.Unmarshal(s.Job.Params, &params) != nil {
+		return ""
+	}
+	return params.WorkflowID
+}
+
+// passed is what the API refused, as its own refusal: what came between the look and the
+// change is the caller's to mend.
+func passed(err error, what string) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || p.Status >= http.StatusInternalServerError {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	f := fault.Wrap(err, fault.Code(p.Code), p.Detail)
+	for _, e := range p.Errors {
+		f = f.At(e.Pointer, e.Code, e.Detail)
+	}
+	return f
 }
 
 // free gives the lock back.

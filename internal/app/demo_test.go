@@ -85,6 +85,11 @@ func TestDemonstration(t *testing.T) {
 		if diff := cmp.Diff(first, again); diff != "" || err != nil {
 			t.Errorf("started twice: %v %s", err, diff)
 		}
+		for w, err := range cl.Workflows(t.Context(), client.WorkflowFilter{}) {
+			if err != nil || w.Name != w.WorkflowID { // its runs and jobs are called as it is
+				t.Errorf("workflow %s is called %q: %v", w.WorkflowID, w.Name, err)
+			}
+		}
 		if got := there(t, cl); got != "5 16 3" {
 			t.Errorf("there are %s", got)
 		}
@@ -100,6 +105,45 @@ func TestDemonstration(t *testing.T) {
 	}
 	if _, err := cl.Template(t.Context(), own.TemplateID); err != nil {
 		t.Errorf("what nobody called a demonstration: %v", err)
+	}
+}
+
+// TestDemonstrationInUse: while a schedule starts one of its workflows, nothing of it is
+// removed, and the refusal names the schedule.
+func TestDemonstrationInUse(t *testing.T) {
+	t.Parallel()
+	cl := demoServer(t, "*")
+	if _, err := cl.StartDemo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	every := "PT1H"
+	inline := &client.ScheduleJobInput{JobType: "workflow", Params: []byte(`{"workflow_id":"demo_pipeline"}`)}
+	for _, in := range []client.ScheduleInput{{Name: "hourly", WorkflowID: "demo_pipeline"}, {Name: "hourly", Job: inline}} {
+		in.Trigger = &client.TriggerInput{Type: "INTERVAL", Interval: &every}
+		s, err := cl.CreateSchedule(t.Context(), in, client.Call{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := there(t, cl)
+		var p *client.Problem
+		if err := cl.RemoveDemo(t.Context(), client.Call{}); !errors.As(err, &p) || p.Status != 409 || p.Code != "workflow_in_use" {
+			t.Fatalf("removed while a schedule starts it: %v", err)
+		}
+		if !strings.Contains(p.Detail, "the schedule hourly ("+s.ScheduleID+") starts workflow demo_pipeline") {
+			t.Errorf("refused with %s", p.Detail)
+		}
+		if after := there(t, cl); after != before {
+			t.Errorf("a removal that was refused left %s of %s", after, before)
+		}
+		if err := cl.DeleteSchedule(t.Context(), s.ScheduleID, client.Call{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cl.RemoveDemo(t.Context(), client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := there(t, cl); got != "0 0 0" {
+		t.Errorf("after its end there are %s", got)
 	}
 }
 

@@ -159,7 +159,7 @@ func (a *app) approvalDecide(yes bool) *cobra.Command {
 		sure   bool
 		fields []string
 	)
-	verb, short := "reject", "Reject: what waits ends without having run"
+	verb, short := "reject", "Reject: a job ends without having run, a workflow may go on"
 	if yes {
 		verb, short = "approve", "Approve: what waits goes on"
 	}

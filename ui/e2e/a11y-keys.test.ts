@@ -296,6 +296,8 @@ it("does through the palette what it names", async () => {
   await page.waitForURL("**/workflows?new=1");
   await say("new schedule", "New schedule");
   await page.waitForURL("**/schedules?new=1");
+  await say("first steps", "Welcome: first steps");
+  await page.waitForURL("**/welcome");
   await say("한국어", "한국어");
   await page.locator("html[lang=ko]").waitFor();
   await byKeysOnly(page);

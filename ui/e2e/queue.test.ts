@@ -56,7 +56,14 @@ it("gives the same call for a drag, a key, a button and the menu", async () => {
       await p.getByRole("menuitem", { name: /^Up/ }).click();
     },
     async (p) => {
-      for (const key of ["Space", "ArrowUp", "Space"]) await row(p, "d").press(key);
+      // Each arrow is one place, also the first one down; the way to steer is shown.
+      const steps = [["Space", "d picked up, position 4 of 6"], ["ArrowDown", "Position 5 of 6"], ["ArrowUp", "Position 4 of 6"], ["ArrowUp", "Position 3 of 6"]] as const;
+      for (const [key, text] of steps) {
+        await row(p, "d").press(key);
+        await p.getByText(text, { exact: true }).waitFor({ state: "attached" });
+      }
+      await p.locator("span[aria-hidden]:visible", { hasText: "Space picks up" }).waitFor();
+      await row(p, "d").press("Space");
     },
   ];
   const made: Call[] = [];
@@ -495,6 +502,12 @@ it("starts the demo and removes it", async () => {
   await shot(page, "queue-empty");
   await page.getByRole("button", { name: "Start the demo" }).click();
   await page.locator("[data-row]").first().waitFor();
+  // Where it is there already and nothing waits, the button still leads on.
+  await f.call("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED"] } });
+  const again = await f.page("/queue");
+  await again.getByRole("button", { name: "Start the demo" }).click();
+  await again.getByRole("button", { name: "What to try" }).click();
+  await again.getByRole("list", { name: "Try it" }).waitFor();
   await page.getByRole("button", { name: "More of the queue" }).click();
   await page.getByRole("menuitem", { name: "Remove the demo" }).click();
   await page.getByRole("heading", { name: "Nothing waits" }).waitFor();

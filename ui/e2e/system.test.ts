@@ -310,7 +310,9 @@ it("leads from the setup link to a first green run and to all that a new user tr
     expect(await overflow(page)).toBeLessThanOrEqual(0);
     // All that a new user tries is a click away.
     const leads = async (to: string) => {
-      await page.goto(`${server.url}/ui/welcome`);
+      // The way back to them is in the menu of the account.
+      await page.getByRole("button", { name: /^Account/ }).click();
+      await page.getByRole("menuitem", { name: "Welcome: first steps" }).click();
       await page.getByRole("list", { name: "Try it" }).getByRole("link", { name: to }).click();
     };
     await leads("Reorder the queue");
@@ -318,6 +320,12 @@ it("leads from the setup link to a first green run and to all that a new user tr
     await until(async () => (await lines()) === "12345", "the jobs to reorder");
     await page.locator("[data-row][aria-label=demo-5]").press("Alt+Home");
     await until(async () => (await lines()) === "51234", "the last one at the front");
+    // Why it waits names the lock and who has it, also where the one is part of the other's name, and leads to the locks.
+    const first = page.locator("[data-row][aria-label=demo-1]");
+    await first.getByText("lock demo:line is held by demo", { exact: true }).last().waitFor();
+    await first.getByRole("link", { name: "demo-1" }).click();
+    await page.locator("[data-because=lock]").getByRole("link", { name: "demo:line" }).click();
+    await page.waitForURL("**/system/workers");
     await leads("Retry a run that failed");
     await page.locator("[data-run-state=FAILED]").waitFor();
     await page.getByRole("button", { name: "Retry…" }).click();
@@ -339,8 +347,14 @@ it("leads from the setup link to a first green run and to all that a new user tr
     await page.getByRole("button", { name: "Confirm approval" }).click();
     await page.locator("[data-standing=decided]").waitFor();
     await page.goto(`${server.url}/ui/welcome`);
+    // While a schedule starts part of it, all of it stays, and the dialog names the schedule.
+    await page.evaluate(() => fetch("/api/schedules", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ name: "hourly", workflow_id: "demo_pipeline", trigger: { type: "INTERVAL", interval: "PT1H" } }) }));
+    const sure = page.getByRole("alertdialog");
     await page.getByRole("button", { name: "Remove the demo" }).click();
-    await page.getByRole("alertdialog").getByRole("button", { name: "Remove the demo" }).click();
+    await sure.getByRole("button", { name: "Remove the demo" }).click();
+    await sure.getByRole("alert").getByText("the schedule hourly").waitFor();
+    await page.evaluate(() => fetch("/api/schedules/hourly", { method: "DELETE" }));
+    await sure.getByRole("button", { name: "Remove the demo" }).click();
     await page.getByRole("button", { name: "Run the demo" }).waitFor();
     expect(errors(page)).toEqual([]);
   } finally {

@@ -237,6 +237,13 @@ it("rolls back with a reason, and the log says so", async () => {
   expect(made.filter((c) => c.path.endsWith("/rollback"))).toEqual([{ method: "POST", path: "/api/workflows/back/rollback", body: { version: 1, running: "keep", reason: "c loses data" } }]);
   await page.getByRole("table", { name: "Activation log" }).getByText("c loses data").waitFor();
   expect((await start("back")).version).toBe(1);
+  // No way back is offered to what is newer: that is activated.
+  const roll = page.getByRole("main").getByRole("button", { name: "Roll back…" });
+  await until(async () => (await roll.getAttribute("aria-disabled")) === "true", "that nothing is older");
+  await page.getByRole("button", { name: "Actions of v2" }).click();
+  expect(await page.getByRole("menuitem", { name: /^Roll back to it/ }).getAttribute("aria-disabled")).toBe("true");
+  await page.getByRole("menuitem", { name: "Activate", exact: true }).click();
+  await page.getByRole("dialog", { name: "Activate v2" }).waitFor();
   expect(errors(page)).toEqual([]);
 });
 

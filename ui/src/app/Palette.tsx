@@ -1,7 +1,7 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useRouter } from "@tanstack/react-router";
-import { CornerDownLeft, Gauge, Hash, Languages, type LucideIcon, Pause, Play, Plus, Radio, Search, SquareTerminal, SunMoon } from "lucide-react";
+import { CirclePlay, CornerDownLeft, Gauge, Hash, Languages, type LucideIcon, Pause, Play, Plus, Radio, Search, SquareTerminal, SunMoon } from "lucide-react";
 import { useId, useState, type KeyboardEvent } from "react";
 import { api, ok } from "../api/client";
 import { useChange } from "../api/change";
@@ -91,6 +91,7 @@ function useActions(text: string): Entry[] {
     ...(workers ? [data.paused ? { label: t("palResume"), icon: Play, run: () => steer.mutate(false) } : { label: t("scPauseQueue"), icon: Pause, run: () => steer.mutate(true) }] : []),
     ...slots.map((n) => ({ label: t("palSlots", { n }), icon: Gauge, run: () => scale.mutate(n) })),
     ...(command ? [{ label: t("palCopy"), kind: command.split("\n", 1)[0] ?? "", icon: SquareTerminal, run: () => void copyText(command).then(() => toast({ text: kit("copied") })) }] : []),
+    { label: t("welcome"), icon: CirclePlay, run: go("/welcome") },
     { label: t("scTheme"), icon: SunMoon, keys: "t", run: flipTheme },
     { label: language === "ko" ? "English" : "한국어", kind: t("language"), icon: Languages, run: () => setLanguage(language === "ko" ? "en" : "ko") },
     { label: t("scPause"), icon: Radio, keys: "p", run: live.toggle },

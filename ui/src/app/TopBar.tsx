@@ -83,6 +83,7 @@ function AccountMenu() {
         { label: "English", icon: Languages, checked: language === "en", onSelect: () => setLanguage("en") },
         { label: "한국어", icon: Languages, checked: language === "ko", onSelect: () => setLanguage("ko") },
         "-",
+        { label: t("welcome"), onSelect: () => void navigate({ to: "/welcome" as never }) },
         { label: t("password"), onSelect: () => void navigate({ to: "/system/users" as never, search: { tab: "account" } as never }) },
         { label: t("apiDocs"), onSelect: () => location.assign("/ui/api/") },
         { label: t("logout"), icon: LogOut, onSelect: () => void leave() },

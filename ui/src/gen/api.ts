@@ -394,7 +394,7 @@ export interface paths {
         post: operations["start_demo"];
         /**
          * Remove demonstration data
-         * @description Waiting jobs with the label demo are cancelled, running ones asked to stop; templates with it are deleted and workflows archived. Runs stay in the history.
+         * @description Waiting jobs with the label demo are cancelled, running ones asked to stop; templates with it are deleted and workflows archived. Runs stay in the history. It is refused, and nothing is removed, while a schedule starts one of the workflows.
          */
         delete: operations["remove_demo"];
         options?: never;
@@ -11919,6 +11919,15 @@ export interface operations {
             };
             /** @description not_found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description workflow_in_use */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -18,7 +18,7 @@ import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
 import { useDrag } from "./drag";
 import { Holders, holdersOf } from "./holders";
-import { bulkOf, movable, orderFor, spanOf, stepFrom, type Row } from "./model";
+import { bulkOf, movable, orderFor, placeAt, slotFrom, spanOf, stepFrom, type Row } from "./model";
 import { Drained, Elsewhere, Restarted } from "./Notices";
 import { BoardRow, columns, rowName, type RowActions } from "./Row";
 import { DirectBand, RunningBand } from "./Running";
@@ -263,7 +263,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
   // Without a row that has the focus they go to where it was last, at first to the first.
   useShortcut("j", () => focusRow(Math.min(active, rows.length - 1)));
   useShortcut("k", () => focusRow(Math.min(active, rows.length - 1)));
-  const say = (key: "lifted" | "dropAt" | "putBack", row: Row, at: number) => announce(t(key, { name: rowName(row), n: Math.min(at, rows.length - 1) + 1, m: total }));
+  const say = (key: "lifted" | "dropAt" | "putBack", row: Row, ids: readonly string[], at: number) => announce(t(key, { name: rowName(row), n: placeAt(rows, movable(rows, new Set(ids)), at) + 1, m: total }));
   function onKey(e: KeyboardEvent<HTMLElement>, row: Row, index: number): void {
     // The handle moves as its row does.
     if (e.target !== e.currentTarget && !((e.altKey || e.key === " " || lifted?.by === "keys") && e.target instanceof Element && e.target.closest("[data-grip]"))) return;
@@ -279,23 +279,23 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
       if (!why) rowActions.step(row, step);
     } else if (lifted?.by === "keys") {
       if (step) {
-        const at = step === "up" ? Math.max(0, lifted.at - 1) : step === "down" ? Math.min(rows.length, lifted.at + 1) : step === "top" ? 0 : rows.length;
+        const at = slotFrom(rows, movable(rows, new Set(lifted.ids)), lifted.at, step);
         setLifted({ ...lifted, at });
         show(Math.min(at, rows.length - 1));
-        say("dropAt", row, at);
+        say("dropAt", row, lifted.ids, at);
       } else if (e.key === " " || e.key === "Enter") {
         setLifted(null);
         drop(lifted.ids, lifted.at);
       } else if (e.key === "Escape") {
         setLifted(null);
-        say("putBack", row, index);
+        say("putBack", row, lifted.ids, index);
       } else return;
       done();
     } else if (e.ctrlKey || e.metaKey) return;
     else if (e.key === " " && !why) {
       done();
       setLifted({ ids: chosen(row), at: index, by: "keys" });
-      say("lifted", row, index);
+      say("lifted", row, chosen(row), index);
     } else if (e.key === "ArrowDown" || e.key === "j") done(() => focusRow(Math.min(rows.length - 1, index + 1)));
     else if (e.key === "ArrowUp" || e.key === "k") done(() => focusRow(Math.max(0, index - 1)));
     else if (e.key === "Home") done(() => focusRow(0));
@@ -314,7 +314,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
 
   const opened = all.find((r) => r.id === wantedId);
   return (
-    <Section title={t("waiting")} count={total} className="flex min-h-80 grow flex-col">
+    <Section title={t("waiting")} count={total} className="group/order flex min-h-80 grow flex-col" actions={<span aria-hidden className="invisible text-xs text-faint group-has-[[data-row]:focus-visible,[data-grip]:focus]/order:visible max-sm:hidden">{t("dragHelp")}</span>}>
       <p id="drag-help" className="sr-only">{t("dragHelp")}</p>
       {top.length > 0 ? (
         <div role="toolbar" aria-label={kit("selected", { n: top.length })} className="mb-3 flex min-h-8 flex-wrap items-center gap-2">

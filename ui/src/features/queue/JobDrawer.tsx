@@ -7,7 +7,7 @@ import { Chip, StateChip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
 import { Command, CopyAs, quote } from "../../kit/CopyAs";
 import { Drawer } from "../../kit/Dialog";
-import { clockTime, clockRange, fromNow } from "../../kit/format";
+import { clockTime } from "../../kit/format";
 import { JsonView } from "../../kit/JsonView";
 import { Menu } from "../../kit/Menu";
 import { Facts, Section } from "../../kit/Page";
@@ -24,7 +24,7 @@ import { triggerOf } from "../runs/words";
 import { holderName, Holders } from "./holders";
 import { nextAttempt, priorityText, type Job, type Row } from "./model";
 import { menuOf, Named, ParkedLink, type RowActions } from "./Row";
-import { detailText, heldText, lockOf, parkedOn, whyText } from "./why";
+import { detailText, heldText, likelyText, lockOf, parkedOn, whyText } from "./why";
 
 /** All there is to know of a job that waits. */
 export function JobDrawer({ row, still, why, actions, onClose }: { row: Extract<Row, { kind: "job" }>; still: boolean; why: string; actions: RowActions; onClose: () => void }) {
@@ -66,21 +66,26 @@ function Because({ job, still }: { job: Job; still: boolean }) {
   const now = useNow();
   const known = use(Holders);
   const w = job.waiting;
-  const range = job.estimated_start_range;
   if (!w) return null;
   const time = w.until ? clockTime(w.until, now) : job.run_at ? clockTime(job.run_at, now) : "";
   const holder = w.holder ? "\u0000" : t("somebody");
-  const text = w.code === "parked" && !parkedOn(job) ? t("why_parked", { what: t("code_parked") }) : t(`why_${w.code}`, { time, holder, lock: lockOf(job), what: whyText(job, now) });
+  const text = w.code === "parked" && !parkedOn(job) ? t("why_parked", { what: t("code_parked") }) : t(`why_${w.code}`, { time, holder, lock: "\u0001", what: whyText(job, now) });
   // The API says details in English.
   const name = w.holder ? holderName(w.holder, known) : "";
   const more = w.code === "held" || (language === "en" && (told.has(w.code) || (w.code === "lock" && w.detail !== `lock ${lockOf(job)} is held by ${w.holder ?? ""}`))) ? detailText(w, name) : "";
   return (
     <div role="note" data-because={w.code} className="mb-5 rounded-md bg-hover px-3 py-2 text-sm">
-      <p className="font-medium">{w.code === "parked" ? <ParkedLink job={job}>{text}</ParkedLink> : <Named text={text} holder={w.holder} />}</p>
+      <p className="font-medium">{w.code === "parked" ? <ParkedLink job={job}>{text}</ParkedLink> : <Locked text={text} lock={lockOf(job)} holder={w.holder} />}</p>
       {more ? <p className="text-dim">{more}</p> : null}
-      {still || !job.estimated_start_at ? <p className="text-dim">{t("noEstimate")}</p> : <p className="text-dim">{t("likely", { time: fromNow(Date.parse(job.estimated_start_at), now) })}{range ? ` ${t("likelyRange", { range: clockRange(range.from, range.to, now) })}` : ""}</p>}
+      {still || !job.estimated_start_at ? <p className="text-dim">{t("noEstimate")}</p> : <p className="text-dim">{likelyText(job.estimated_start_at, job.estimated_start_range, now)}</p>}
     </div>
   );
+}
+
+/** A text in which a one character stands for the lock, which leads to all locks. */
+function Locked({ text, lock, holder }: { text: string; lock: string; holder: string | null }) {
+  const [before = "", after] = text.split("\u0001");
+  return <><Named text={before} holder={holder} />{after === undefined ? null : <><Link to="/system/workers" className="font-mono underline decoration-dotted hover:decoration-solid">{lock}</Link><Named text={after} holder={holder} /></>}</>;
 }
 
 /** The line of a shell that says what a job of the type command runs; "" for others. */

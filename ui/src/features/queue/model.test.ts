@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, nextAttempt, orderFor, parts, rowsOf, spanOf, stepFrom, wayBack, type Group, type Job } from "./model";
+import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, nextAttempt, orderFor, parts, placeAt, rowsOf, slotFrom, spanOf, stepFrom, wayBack, type Group, type Job } from "./model";
 
 const job = (id: string, group: string | null = null) => ({ job_id: id, group_id: group, position: 0 }) as Job;
 const group = (id: string) => ({ group_id: id }) as Group;
@@ -38,6 +38,30 @@ describe("moves on the board", () => {
     expect(orderFor(rows, pick("a"), 1, true)).toBeNull();
     expect(orderFor(rows, pick("a"), stepFrom(rows, pick("a"), "up"), true)).toBeNull();
     expect(orderFor(rows, pick("d"), stepFrom(rows, pick("d"), "down"), true)).toBeNull();
+  });
+});
+
+describe("a row that keys have picked up", () => {
+  const plain = rowsOf(["a", "b", "c", "d"].map((id) => job(id)), []);
+  const walk = (of: typeof rows, id: string, ...steps: Parameters<typeof slotFrom>[3][]) => {
+    const moving = movable(of, new Set([id]));
+    const at = steps.reduce((slot, step) => slotFrom(of, moving, slot, step), of.findIndex((r) => r.id === id));
+    return { at, place: placeAt(of, moving, at), call: orderFor(of, moving, at, true) };
+  };
+  it("goes one place with each arrow, and says that place", () => {
+    expect(walk(plain, "b")).toEqual({ at: 1, place: 1, call: null });
+    expect(walk(plain, "b", "down")).toEqual({ at: 3, place: 2, call: { job_id: "b", before: "d" } });
+    expect(walk(plain, "b", "down", "down")).toEqual({ at: 4, place: 3, call: { job_id: "b", bottom: true } });
+    expect(walk(plain, "b", "down", "down", "down").place).toBe(3);
+    expect(walk(plain, "b", "down", "up")).toEqual({ at: 1, place: 1, call: null });
+    expect(walk(plain, "b", "up")).toEqual({ at: 0, place: 0, call: { job_id: "b", top: true } });
+    expect(walk(plain, "a", "bottom", "top")).toEqual({ at: 0, place: 0, call: null });
+  });
+  it("passes a whole group, and stays in its own", () => {
+    expect(walk(rows, "b", "down")).toEqual({ at: 5, place: 2, call: { job_id: "b", before: "c" } });
+    expect(walk(rows, "c", "up")).toEqual({ at: 2, place: 2, call: { job_id: "c", before: "G" } });
+    expect(walk(rows, "g2", "up", "up")).toEqual({ at: 3, place: 0, call: { job_id: "g2", top: true } });
+    expect(walk(rows, "g1", "down")).toEqual({ at: 7, place: 1, call: { job_id: "g1", bottom: true } });
   });
 });
 

@@ -128,6 +128,26 @@ export function stepFrom(rows: readonly Row[], moving: readonly Row[], step: "up
   return after[1]?.i ?? rows.length;
 }
 
+// The rows that stay, in the order that moving is in.
+function staying(rows: readonly Row[], moving: readonly Row[]): { r: Row; i: number }[] {
+  const groupId = moving[0] ? groupOf(moving[0]) : null;
+  return rows.map((r, i) => ({ r, i })).filter(({ r }) => inOrder(r, groupId) && !moving.includes(r));
+}
+
+/** The position, from 0, that moving gets when it is put before row number at. */
+export function placeAt(rows: readonly Row[], moving: readonly Row[], at: number): number {
+  return staying(rows, moving).filter(({ i }) => i < at).length;
+}
+
+/** The row before which moving is put one position further, or at an end. What stands on either side of its own row is one position. */
+export function slotFrom(rows: readonly Row[], moving: readonly Row[], at: number, step: "up" | "down" | "top" | "bottom"): number {
+  const others = staying(rows, moving);
+  const own = rows.findIndex((r) => r === moving[0]);
+  const now = placeAt(rows, moving, at);
+  const place = { up: Math.max(0, now - 1), down: Math.min(others.length, now + 1), top: 0, bottom: others.length }[step];
+  return place === placeAt(rows, moving, own) ? own : (others[place]?.i ?? rows.length);
+}
+
 /** The jobs as they stand after a call, until the server says so. */
 export function applyOrder(jobs: readonly Job[], call: Order): Job[] {
   const ids = call.order ?? (call.job_id ? [call.job_id] : []);

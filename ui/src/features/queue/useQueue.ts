@@ -1,4 +1,5 @@
 import { useInfiniteQuery, useMutation, useQueryClient, type InfiniteData } from "@tanstack/react-query";
+import { useRouter } from "@tanstack/react-router";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { answer, api, ok, problemOf, type Schema } from "../../api/client";
 import { announce } from "../../kit/announce";
@@ -131,6 +132,7 @@ export function useMove() {
 /** The changes of jobs beside moves; each reads the board anew and shows what was refused. */
 export function useJobActions() {
   const client = useQueryClient();
+  const router = useRouter();
   const run = useCallback(
     async (work: () => Promise<unknown>): Promise<boolean> => {
       try {
@@ -155,7 +157,11 @@ export function useJobActions() {
         const copy = await ok(api.POST("/api/jobs/{job_id}/duplicate", { ...path(id), body: {} }));
         toast({ text: t("added", { name: copy.name }) });
       }),
-      demo: () => run(() => ok(api.POST("/api/demo"))),
+      // It may be there, with nothing that waits: what can be tried is on the welcome page.
+      demo: () => run(async () => {
+        await ok(api.POST("/api/demo"));
+        toast({ text: t("demoIsHere"), action: { label: t("demoTry"), run: () => void router.navigate({ to: "/welcome" as never }) } });
+      }),
       removeDemo: () => run(async () => {
         await ok(api.DELETE("/api/demo"));
         toast({ text: t("demoRemoved") });
@@ -223,5 +229,5 @@ export function useJobActions() {
         toast({ text: t("done", { n: done }), ...(detail ? { tone: "warn" as const, detail } : {}) });
       }),
     };
-  }, [run]);
+  }, [run, router]);
 }

@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
 import type { Job } from "./model";
 import { holderName } from "./holders";
-import { detailText, heldText, lockOf, parkedOn, whyText } from "./why";
+import { detailText, heldText, likelyText, lockOf, parkedOn, whyText } from "./why";
 
 const waits = (waiting: Partial<NonNullable<Job["waiting"]>>, run_at: string | null = null) => ({ run_at, waiting: { detail: "", for: null, holder: null, until: null, ...waiting } }) as Pick<Job, "waiting" | "run_at">;
 
@@ -14,6 +14,15 @@ it("says why a job waits", () => {
   expect(whyText(waits({ code: "parked", for: "approval" }), now)).toBe("waits for approval");
   expect(whyText(waits({ code: "parked", for: "something new" }), now)).toBe("parked");
   expect(parkedOn(waits({ code: "parked", for: "timer" }))).toBe("timer");
+});
+
+it("says when a job likely starts", () => {
+  const now = Date.parse("2026-11-23T12:00:00Z");
+  const range = (from: string, to: string) => ({ from, to }) as Job["estimated_start_range"];
+  const at = "2026-11-24T11:30:00Z";
+  expect(likelyText(at, range("2026-11-24T11:30:10Z", "2026-11-24T11:30:50Z"), now)).toBe("It likely starts in 23 hr.");
+  expect(likelyText(at, null, now)).toBe("It likely starts in 23 hr.");
+  expect(likelyText(at, range("2026-11-24T11:30:00Z", "2026-11-24T12:40:00Z"), now)).toMatch(/^It likely starts in 23 hr\. Four of five starts lie between Nov 2\d, \d\d:30 and Nov 2\d, \d\d:40\.$/);
 });
 
 it("says who holds a job", () => {
@@ -40,6 +49,9 @@ it("names who has the lock", () => {
   const job = waits({ code: "lock", detail: `lock gpu:0 is held by ${id}`, holder: id });
   const known = new Map([[id, { name: "nightly $&" }]]);
   expect(whyText(job, 0, holderName(id, known))).toBe("lock gpu:0 is held by nightly $&");
+  const twice = waits({ code: "lock", detail: "lock demo:line is held by demo", holder: "demo" });
+  expect(whyText(twice, 0, "\u0000")).toBe("lock demo:line is held by \u0000"); // the row's place of the link
+  expect(whyText(twice, 0, "Demo job")).toBe("lock demo:line is held by Demo job");
   expect(lockOf(job)).toBe("gpu:0");
   expect(lockOf(waits({ code: "held", detail: "lock gpu:0" }))).toBe("");
   expect(holderName(id, new Map())).not.toBe(id);

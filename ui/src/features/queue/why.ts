@@ -1,5 +1,5 @@
 // Why a job waits, in a few words.
-import { clockTime } from "../../kit/format";
+import { clockTime, fromNow } from "../../kit/format";
 import { who } from "../../kit/who";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
@@ -13,6 +13,14 @@ export function parkedOn(job: Pick<Job, "waiting">): (typeof parkedFor)[number] 
   return parkedFor.find((x) => x === job.waiting?.for);
 }
 
+/** When a job likely starts, and between what times most such jobs do, where these read differently. */
+export function likelyText(at: string, range: Job["estimated_start_range"], now: number): string {
+  // Units may be short, with a dot: the sentence has one of its own.
+  const likely = t("likely", { time: fromNow(Date.parse(at), now).replace(/\.$/, "") });
+  const [from, to] = range ? [clockTime(range.from, now), clockTime(range.to, now)] : ["", ""];
+  return from === to ? likely : `${likely} ${t("likelyRange", { from, to })}`;
+}
+
 /** The lock that a job waits for; "" = it waits for none. */
 export function lockOf(job: { waiting: Job["waiting"]; locks?: readonly string[] }): string {
   if (job.waiting?.code !== "lock") return "";
@@ -23,7 +31,9 @@ export function lockOf(job: { waiting: Job["waiting"]; locks?: readonly string[]
 /** What the API says of why a job waits, with the holder's name for its id. It is in English, but for who holds it. */
 export function detailText(w: NonNullable<Job["waiting"]>, holder: string): string {
   if (w.code === "held") return heldText(w);
-  return w.holder && holder ? w.detail.replaceAll(w.holder, () => holder) : w.detail;
+  // It ends in its holder, whose name may be part of the lock's too.
+  const at = w.holder && holder ? w.detail.lastIndexOf(w.holder) : -1;
+  return at < 0 ? w.detail : w.detail.slice(0, at) + holder + w.detail.slice(at + (w.holder ?? "").length);
 }
 
 /** Who holds a job, and what they said of it. */

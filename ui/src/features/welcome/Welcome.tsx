@@ -11,7 +11,7 @@ import { Command } from "../../kit/CopyAs";
 import { Confirm } from "../../kit/Dialog";
 import { bytes } from "../../kit/format";
 import { Page, PageHeader } from "../../kit/Page";
-import { ErrorState, Loading } from "../../kit/States";
+import { ErrorState, FormError, Loading } from "../../kit/States";
 import { t } from "../../text/welcome";
 import { Crontab } from "./Crontab";
 
@@ -73,7 +73,11 @@ function Demo() {
   const jobs = useQuery({ queryKey: ["jobs", "demo"], queryFn: ({ signal }) => ok(api.GET("/api/jobs", { signal, params: { query: { label: ["demo:true"], sort: "-created_at", limit: 50 } } })), refetchInterval: (q) => (q.state.data?.items.some((j) => !ended.includes(j.status)) ? 2000 : false) });
   const templates = useQuery({ queryKey: ["templates", "demo"], queryFn: ({ signal }) => ok(api.GET("/api/job-templates", { signal, params: { query: { label: ["demo:true"], limit: 1 } } })) });
   const start = useChange(() => ok(api.POST("/api/demo")), { old: ["jobs", "templates", "workflows", "queue"] });
-  const remove = useChange(() => ok(api.DELETE("/api/demo")), { old: ["jobs", "templates", "workflows", "queue"], said: t("demoRemoved"), done: () => setAsks(false) });
+  const remove = useChange(() => ok(api.DELETE("/api/demo")), { old: ["jobs", "templates", "workflows", "queue"], said: t("demoRemoved"), done: () => setAsks(false), form: true });
+  const close = () => {
+    setAsks(false);
+    remove.reset();
+  };
   const workflows = useQuery({ queryKey: ["workflows", "demo"], queryFn: ({ signal }) => ok(api.GET("/api/workflows", { signal, params: { query: { label: ["demo:true"], archived: false, limit: 1 } } })) });
   const made = templates.data?.items[0] ?? workflows.data?.items[0];
   const there = made !== undefined;
@@ -103,7 +107,7 @@ function Demo() {
           </p>
         </>
       ) : null}
-      <Confirm open={asks} onClose={() => setAsks(false)} title={t("demoRemoveTitle")} description={t("demoRemoveText")} action={t("demoRemove")} busy={remove.isPending} onConfirm={() => remove.mutate()} />
+      <Confirm open={asks} onClose={close} title={t("demoRemoveTitle")} description={t("demoRemoveText")} action={t("demoRemove")} busy={remove.isPending} onConfirm={() => remove.mutate()}>{remove.error ? <FormError error={remove.error} /> : null}</Confirm>
     </Step>
   );
 }

@@ -78,7 +78,7 @@ export function MoveDialog({ kind, id, from, to, versions, etag, onTarget, onClo
     >
       <div className="flex flex-col gap-4" data-move={kind}>
         <div className="flex flex-wrap items-center gap-3">
-          <div className="w-72"><Field label={t("target")}>{(ids) => <Select {...ids} value={String(to)} onChange={(v) => onTarget(Number(v))} options={versions.filter((v) => v.version !== from).map((v) => ({ value: String(v.version), label: t("versionN", { n: v.version }), hint: v.message || undefined }))} />}</Field></div>
+          <div className="w-72"><Field label={t("target")}>{(ids) => <Select {...ids} value={String(to)} onChange={(v) => onTarget(Number(v))} options={versions.filter((v) => (back ? v.version < (from ?? 0) : v.version !== from)).map((v) => ({ value: String(v.version), label: t("versionN", { n: v.version }), hint: v.message || undefined }))} />}</Field></div>
           {diff.data ? <span className="self-end pb-1.5"><Summary diff={diff.data} /></span> : null}
         </div>
         {problems.length > 0 ? (

@@ -45,8 +45,8 @@ export function VersionsPage() {
   const base = active !== null && newest > active ? active : (versions.find((v) => v.version < (active ?? newest))?.version ?? 0);
   const from = url.from || base;
   const to = url.to || (active !== null && newest > active ? newest : (active ?? newest));
-  const target = versions.find((v) => v.version < (active ?? 0))?.version ?? versions.find((v) => v.version !== active)?.version ?? 0;
-  const whyRoll = roll.why || (active === null ? t("whyNoVersion") : target === 0 ? t("whyOnlyOne") : "");
+  const target = versions.find((v) => v.version < (active ?? 0))?.version ?? 0;
+  const whyRoll = roll.why || (active === null ? t("whyNoVersion") : target === 0 ? t("whyNoOlder") : "");
   useShortcut("Shift+r", () => !whyRoll && setUrl({ rollback: target }));
   useShortcut("d", () => setUrl({ diff: url.diff === "text" ? "structure" : url.diff === "structure" ? "graph" : "text" }, true));
   const pick = (v: number) => setUrl(v === to ? {} : from === v ? { from: to, to: v } : v < to ? { from: v } : { from: to, to: v });
@@ -76,7 +76,7 @@ export function VersionsPage() {
           <Activations id={id} />
         </>
       )}
-      {url.rollback > 0 && active !== null ? <MoveDialog key={url.rollback} kind="rollback" id={id} from={active} to={url.rollback} versions={versions} etag={workflow.data?.etag ?? null} onTarget={(n) => setUrl({ rollback: n }, true)} onClose={() => setUrl({ rollback: 0 }, true)} /> : null}
+      {url.rollback > 0 && active !== null && url.rollback < active ? <MoveDialog key={url.rollback} kind="rollback" id={id} from={active} to={url.rollback} versions={versions} etag={workflow.data?.etag ?? null} onTarget={(n) => setUrl({ rollback: n }, true)} onClose={() => setUrl({ rollback: 0 }, true)} /> : null}
       {activating !== null ? <MoveDialog key={activating} kind="activate" id={id} from={active} to={activating} versions={versions} etag={workflow.data?.etag ?? null} onTarget={setActivating} onClose={() => setActivating(null)} /> : null}
       {tagging !== null ? <TagsDialog id={id} version={tagging} versions={versions} onClose={() => setTagging(null)} /> : null}
     </Page>
@@ -118,7 +118,7 @@ function Actions({ id, v, active, whyRoll, whyWrite, onRollback, onActivate, onT
     <Menu
       trigger={<IconButton icon={EllipsisVertical} label={t("actionsOf", { n: v.version })} />}
       items={[
-        { label: t("rollbackHere"), onSelect: onRollback, ...(whyRoll || v.active || active === null ? { why: whyRoll || (v.active ? t("isActive") : t("whyNoVersion")) } : {}) },
+        { label: t("rollbackHere"), onSelect: onRollback, ...(whyRoll || !older ? { why: whyRoll || t(v.active ? "isActive" : active === null ? "whyNoVersion" : "whyNewer") } : {}) },
         { label: t("activate"), onSelect: onActivate, ...(whyWrite || v.active ? { why: whyWrite || t("isActive") } : {}) },
         { label: t("tagsMenu"), onSelect: onTags, ...(whyWrite ? { why: whyWrite } : {}) },
         ...(older || v.active ? [{ label: t("restoreDraft"), onSelect: () => restore.mutate(), ...(whyWrite ? { why: whyWrite } : {}) }] : []),

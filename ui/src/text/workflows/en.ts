@@ -3,7 +3,7 @@ export const en = {
   emptyTitle: "No workflow yet", emptyText: "A workflow is a list of steps that depend on one another, written as YAML. Every version is kept.",
   name: "Name", lastResults: "Last runs", nextFire: "Next start", waitingApprovals: "Approvals", version: "Version", updated: "Changed", actions: "Actions", archived: "Archived", draft: "Draft", wasActive: "Rolled back", newerDraft: "A newer version is not active",
   noRuns: "No runs yet", resultsOf: { one: "The last run, {bad} failed", other: "The last {n} runs, {bad} failed" }, runNamed: "Run {name}", loadMore: "Load more",
-  whyArchived: "It is archived", whyNoVersion: "No version is active", whyOnlyOne: "There is no other version",
+  whyArchived: "It is archived", whyNoVersion: "No version is active", whyNoOlder: "There is no older version to go back to", whyNewer: "It is newer than the active one: activate it",
   versionN: "v{n}", nodesN: { one: "{n} node", other: "{n} nodes" }, changed: "changed", added: "added", removed: "removed", same: "No difference",
   versions: "Versions", edit: "Edit", history: "History", archive: "Archive", run: "Run", more: "More", graph: "Graph", list: "List", viewAs: "Show as (V)", back: "Back", close: "Close", copy: "Copy", runs: "Runs", inputs: "Inputs", outputs: "Outputs", secret: "secret", required: "Required",
   graphOf: "Graph of {name}", graphOfText: "Graph of the text", graphKeys: "Arrows walk · 0 fits · + − zoom · V list", zoomIn: "Zoom in", zoomOut: "Zoom out", fit: "Fit",

@@ -6,7 +6,7 @@ export const ko: Like<typeof en> = {
   emptyTitle: "아직 워크플로가 없습니다", emptyText: "워크플로는 서로 의존하는 단계의 목록이며 YAML로 작성합니다. 모든 버전이 보관됩니다.",
   name: "이름", lastResults: "최근 실행", nextFire: "다음 시작", waitingApprovals: "승인", version: "버전", updated: "변경", actions: "작업", archived: "보관됨", draft: "초안", wasActive: "롤백됨", newerDraft: "더 새로운 버전이 활성화되지 않았습니다",
   noRuns: "실행 없음", resultsOf: "최근 실행 {n}회, 실패 {bad}회", runNamed: "{name} 실행", loadMore: "더 불러오기",
-  whyArchived: "보관된 워크플로입니다", whyNoVersion: "활성 버전이 없습니다", whyOnlyOne: "다른 버전이 없습니다",
+  whyArchived: "보관된 워크플로입니다", whyNoVersion: "활성 버전이 없습니다", whyNoOlder: "되돌아갈 이전 버전이 없습니다", whyNewer: "활성 버전보다 새로운 버전입니다. 활성화를 쓰세요",
   versionN: "v{n}", nodesN: "노드 {n}개", changed: "변경", added: "추가", removed: "삭제", same: "차이 없음",
   versions: "버전", edit: "편집", history: "이력", archive: "보관", run: "실행", more: "더 보기", graph: "그래프", list: "목록", viewAs: "보기 방식 (V)", back: "뒤로", close: "닫기", copy: "복사", runs: "실행", inputs: "입력", outputs: "출력", secret: "비밀", required: "필수",
   graphOf: "{name} 그래프", graphOfText: "텍스트의 그래프", graphKeys: "화살표 이동 · 0 맞춤 · + − 확대/축소 · V 목록", zoomIn: "확대", zoomOut: "축소", fit: "맞춤",

@@ -5,7 +5,7 @@ import { clockMinutes } from "../../kit/zone";
 import { t } from "../../text/schedules";
 import type { Shown } from "./CalendarPage";
 import { clockIn, colourOf, DayNotes, fireText, hatch, shortDay } from "./day";
-import { bundled, linesOf, pieces, placeFires, placeSessions, stacked } from "./grid";
+import { bundled, linesOf, pieces, placeFires, placeLabels, placeSessions } from "./grid";
 
 const hourPx = 40;
 const linePx = 16;
@@ -17,10 +17,10 @@ const percent = (part: number): string => `${part * 100}%`;
 /** Seven days beside one another, on a small screen three of them at a time; places go by the clock. */
 export function WeekView({ days, fires, names, sessions, market, heat, workers, zone, now }: Shown) {
   const scroller = useRef<HTMLDivElement>(null);
-  const placed = useMemo(() => placeFires(days, bundled(fires, zone), zone, 1 / 70), [days, fires, zone]);
-  // The hour before the earliest fire of these days, or before now; once for the days that are shown.
+  const placed = useMemo(() => placeFires(days, bundled(fires, zone, Math.floor(hourPx / linePx)), zone, 1 / 70), [days, fires, zone]);
+  // The hour before now, or before the earliest fire of other days; once for the days that are shown.
   const earliest = placed.filter((p) => !p.continued).reduce((least, p) => Math.min(least, p.top), 1);
-  const top = earliest < 1 ? earliest : clockMinutes(now, zone) / 1440;
+  const top = earliest < 1 && !days.some((d) => d.today) ? earliest : clockMinutes(now, zone) / 1440;
   // Names stand in lines of their own, whole: one below the other where fires are close.
   const [width, setWidth] = useState(roomy);
   useLayoutEffect(() => {
@@ -34,10 +34,10 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
     const list = placed.filter((p) => p.day === i && !p.continued).map((p) => {
       const name = names.get(p.fire.schedule) ?? p.fire.schedule;
       const label = p.fire.count ? t("bundle", { n: p.fire.count, name }) : name;
-      return { ...p, name, label, lines: linesOf(label, width) };
+      return { ...p, name, label, lines: Math.min(linesOf(label, width), p.fire.count ? Math.floor(hourPx / linePx) : 3) };
     });
-    const tops = stacked(list.map((p) => ({ top: p.top * 24 * hourPx, height: p.lines * linePx })), 24 * hourPx);
-    return list.map((p, n) => ({ ...p, y: tops[n] ?? 0 }));
+    const at = placeLabels(list.map((p) => ({ ...p, top: p.top * 24 * hourPx })), linePx, hourPx);
+    return list.map((p, n) => ({ ...p, y: 0, ...at[n] }));
   }), [days, placed, names, width]);
   const first = `${days[0]?.date ?? ""} ${zone}`;
   const scrolled = useRef("");
@@ -86,7 +86,7 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
                         <Link to="/schedules/$id" params={{ id: p.fire.schedule }} title={fireText(p.fire, p.name, zone)} data-at={new Date(p.fire.at).toISOString()} data-skip={p.fire.skip ?? undefined} data-again={p.again || undefined} data-count={p.fire.count}
                           className={cx("flex items-start gap-1 overflow-hidden rounded-sm px-0.5 text-xs leading-4", skipped ? "text-faint line-through decoration-line-strong" : "bg-raised/80 hover:bg-hover")}>
                           <span aria-hidden className={cx("mt-1 size-2 shrink-0 rounded-full", skipped && "border border-line-strong")} style={skipped ? {} : { background: colourOf(p.fire.schedule) }} />
-                          <span className="min-w-0">{clockIn(p.fire.at, zone)} <span className={cx(p.lines > 1 && "-ml-3 [overflow-wrap:anywhere]", p.lines === 2 ? "block truncate" : p.lines > 2 && "line-clamp-2")}>{p.label}</span></span>
+                          <span className={cx("min-w-0", p.lines === 1 && "truncate")}>{clockIn(p.fire.at, zone)} <span className={cx(p.lines > 1 && "-ml-3 [overflow-wrap:anywhere]", p.lines === 2 ? "block truncate" : p.lines > 2 && "line-clamp-2")}>{p.label}</span></span>
                         </Link>
                       </li>
                     );

@@ -15,7 +15,7 @@ const roomy = 160;
 const percent = (part: number): string => `${part * 100}%`;
 
 /** Seven days beside one another, on a small screen three of them at a time; places go by the clock. */
-export function WeekView({ days, fires, names, sessions, market, heat, workers, zone, now }: Shown) {
+export function WeekView({ days, fires, names, sessions, market, until, heat, workers, zone, now }: Shown) {
   const scroller = useRef<HTMLDivElement>(null);
   const placed = useMemo(() => placeFires(days, bundled(fires, zone, Math.floor(hourPx / linePx)), zone, 1 / 70), [days, fires, zone]);
   // The hour before now, or before the earliest fire of other days; once for the days that are shown.
@@ -60,7 +60,7 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
           {days.map((d, i) => (
             <div key={d.date} data-day={d.date} data-today={d.today || undefined} className="flex min-w-0 flex-col items-start gap-0.5 border-l border-line px-1.5 py-1">
               <span className={cx("text-xs", d.today ? "font-semibold text-accent" : "text-dim")}>{shortDay(d)} {Number(d.date.slice(8))}</span>
-              <DayNotes day={d} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} />
+              <DayNotes day={d} until={until} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} />
             </div>
           ))}
         </div>
@@ -73,6 +73,7 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
             return (
               <div key={d.date} className="relative border-l border-line" style={{ backgroundImage: `linear-gradient(to bottom, var(--line) 1px, transparent 1px)`, backgroundSize: `100% ${hourPx}px` }}>
                 {kind === "holiday" || kind === "weekend" ? <span aria-hidden className={cx("absolute inset-0", kind === "weekend" && "opacity-50")} style={hatch} /> : null}
+                {until < d.to ? <span aria-hidden className="absolute inset-x-0 bottom-0" style={{ ...hatch, top: percent(until <= d.from ? 0 : clockMinutes(until, zone) / 1440) }} /> : null}
                 {open.filter((s) => s.day === i).map((s) => <span key={s.from} data-session={s.session} data-early={s.early || undefined} title={t("session", { from: clockIn(s.from, zone), to: clockIn(s.to, zone) })} className="absolute inset-x-0 bg-accent-soft/70" style={{ top: percent(s.top), height: percent(s.height) }} />)}
                 {d.change ? <span aria-hidden className="absolute inset-x-0 border-y border-warn/50 bg-warn-soft" style={{ ...(d.change.shift > 0 ? hatch : {}), top: percent(d.change.fromMinute / 1440), height: percent((d.change.toMinute - d.change.fromMinute) / 1440) }} /> : null}
                 {heats.filter((h) => h.day === i).map((h) => <span key={h.key} aria-hidden title={`${t("overlapHeat")}: ${h.jobs}`} className={cx("absolute right-0 min-h-px", h.over ? "bg-bad" : "bg-line-strong")} style={{ top: percent(h.top), height: percent(h.height), width: `${2 + (h.jobs / most) * 6}px` }} />)}

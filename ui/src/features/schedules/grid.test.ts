@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
 import { changeWithin, dateIn, floorWall, knownZone, startOfDay, weekStart, zoneOffset } from "../../kit/zone";
-import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, linesOf, marketDays, pieces, placeFires, placeLabels, placeSessions, type SessionInput, stacked, turn, pastFires } from "./grid";
+import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, linesOf, marketDays, pieces, placeFires, placeLabels, placeSessions, type SessionInput, shownUntil, stacked, turn, pastFires } from "./grid";
 
 const zones = ["America/New_York", "Europe/London", "Asia/Seoul", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "America/Havana", "UTC"];
 const day = (date: string, zone: string) => {
@@ -83,6 +83,13 @@ describe("fires", () => {
     // Half an hour off, and an hour that comes twice.
     expect(brief(bundled(minutes("2026-05-01T10:15:00Z", 60), "Asia/Kathmandu", 4))).toEqual([["10:15", 60, 59]]);
     expect(brief(bundled(minutes("2026-11-01T05:00:00Z", 120), "America/New_York", 4))).toEqual([["05:00", 60, 59], ["06:00", 60, 59]]);
+  });
+
+  it("are known until the first that is not shown", () => {
+    const at = (id: string, ...hours: number[]) => hours.map((h) => ({ ...fire(new Date(h * 3_600_000).toISOString()), schedule: id }));
+    expect(shownUntil([...at("often", 3, 1, 2), ...at("daily", 0, 24, 48)], new Set(["often"])) / 3_600_000).toBe(4);
+    expect(shownUntil([...at("often", 3, 1, 2), ...at("more", 0, 0.5)], new Set(["often", "more"])) / 3_600_000).toBe(1);
+    expect(shownUntil(at("daily", 0, 24), new Set())).toBe(Infinity);
   });
 
   it("have labels that stay by their hours when a schedule fires every quarter of an hour", () => {

@@ -160,6 +160,16 @@ export function firesOf(schedule: string, items: readonly NominalInput[], durati
   return items.map((n) => ({ id: `${schedule}@${n.nominal_at}`, schedule, at: Date.parse(n.due_at ?? n.nominal_at), duration: Math.max(0, duration), skip: n.skip, marks: n.marks }));
 }
 
+/** When the first fire that is not shown is to be expected, of the schedules of which only the first fires are; Infinity = all are shown. */
+export function shownUntil(fires: readonly Fire[], cut: ReadonlySet<string>): number {
+  const ends = new Map<string, number[]>();
+  for (const f of fires) if (cut.has(f.schedule)) ends.set(f.schedule, [...(ends.get(f.schedule) ?? []), f.at]);
+  return Math.min(...[...ends.values()].map((all) => {
+    const [before = 0, last = before] = all.sort((a, b) => a - b).slice(-2);
+    return 2 * last - before;
+  }));
+}
+
 const hour = 3_600_000;
 
 /** The fires with one in place of more than `most` of a schedule in an hour of the clock, as long as they last within it. */

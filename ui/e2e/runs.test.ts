@@ -65,6 +65,12 @@ it("shows a run that begins without being asked, and its end", async () => {
   await page.getByText("Cancelled by admin").waitFor();
 });
 
+it("says of a run that ended without output that nothing was written, and no more", async () => {
+  const page = await f.page(`/runs/${await done("silent one", "true")}`);
+  await page.getByRole("heading", { name: "Nothing was written", exact: true }).waitFor();
+  expect(await page.getByText("appears here at once").count()).toBe(0);
+});
+
 it("leads from a run to what repeats it and back, also after a reload", async () => {
   const run = await done("repeated one", "exit 3");
   const page = await f.page(`/runs/${run}`);

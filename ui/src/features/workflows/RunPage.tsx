@@ -162,7 +162,7 @@ function Head({ doc, put, onDialog }: { doc: RunDocument; put: (d: RunDocument) 
             <Button icon={CirclePause} why={write.why} busy={pause.isPending} onClick={() => pause.mutate()}>{t("pause")}</Button>
           )}
           {ended ? null : <Button look="danger" icon={Ban} why={write.why || (doc.cancel_requested_at ? t("whyCancelling") : "")} onClick={() => onDialog("cancel")}>{t("cancelRun")}</Button>}
-          {ended && doc.started_at ? <Button look="primary" icon={RotateCcw} why={write.why} onClick={() => onDialog({ mode: failed ? "failed" : "node" })}>{t("retry")}</Button> : null}
+          {ended && doc.started_at ? <Button look={doc.status === "FAILED" ? "primary" : "plain"} icon={RotateCcw} why={write.why} onClick={() => onDialog({ mode: failed ? "failed" : "node" })}>{t("retry")}</Button> : null}
         </>
       }
     />

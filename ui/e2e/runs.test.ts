@@ -71,6 +71,11 @@ it("says of a run that ended without output that nothing was written, and no mor
   expect(await page.getByText("appears here at once").count()).toBe(0);
 });
 
+it("says of the queue how long recent starts waited, not what waits now", async () => {
+  const page = await f.page("/queue");
+  await page.getByText(/^recent starts waited .+ on average$/).waitFor();
+});
+
 it("leads from a run to what repeats it and back, also after a reload", async () => {
   const run = await done("repeated one", "exit 3");
   const page = await f.page(`/runs/${run}`);

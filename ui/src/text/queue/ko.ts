@@ -2,7 +2,7 @@ import type { Like } from "../catalogue";
 import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
-  title: "대기열", running: "실행 중", direct: "다음 직접 요청", waiting: "대기 중", directText: "다음에 비는 슬롯을 씁니다. 실행 중인 작업은 중단되지 않습니다.", slots: "슬롯 {m}개 중 {n}개 사용", free: "빈 슬롯", depth: "작업 {n}개 대기", avgWait: "평균 대기 {time}", workers: "슬롯",
+  title: "대기열", running: "실행 중", direct: "다음 직접 요청", waiting: "대기 중", directText: "다음에 비는 슬롯을 씁니다. 실행 중인 작업은 중단되지 않습니다.", slots: "슬롯 {m}개 중 {n}개 사용", free: "빈 슬롯", depth: "작업 {n}개 대기", avgWait: "최근 시작까지 평균 {time} 대기", workers: "슬롯",
   pause: "정지", resume: "재개", pausedBy: "{name}님이 대기열을 정지했습니다. 실행 중인 작업은 끝나고, 새로 시작하지 않습니다.", pausedText: "대기열이 정지되었습니다. 실행 중인 작업은 끝나고, 새로 시작하지 않습니다.", reason: "이유",
   add: "작업 추가", addTitle: "작업 추가", from: "종류", template: "템플릿 {name}", type: "작업 유형", name: "이름", params: "입력", top: "맨 위에", addAndClose: "추가", added: "{name} 작업을 추가했습니다",
   emptyTitle: "대기 중인 작업이 없습니다", emptyText: "추가한 작업이 시작될 순서대로 여기에 놓입니다. 끌어서 옮기거나 Alt와 화살표 키를 쓰세요.",

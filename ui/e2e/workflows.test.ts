@@ -406,6 +406,17 @@ it("starts a run of a workflow without inputs from its page, also after a reload
   expect(errors(page)).toEqual([]);
 });
 
+it("starts a new schedule with a workflow where there are no templates, and leads to make one", async () => {
+  await apply("only-flow", [set("a")]);
+  const page = await f.page("/schedules?new=1");
+  await page.getByRole("combobox", { name: "Workflow" }).waitFor();
+  await page.getByText("Template", { exact: true }).click();
+  await page.getByText("No templates yet.").waitFor();
+  await page.getByRole("link", { name: "Make one" }).click();
+  await page.waitForURL((u) => u.pathname === "/ui/templates" && u.searchParams.get("add") === "1");
+  expect(errors(page)).toEqual([]);
+});
+
 it("starts a run from the form of its inputs, pauses, cancels and repeats it", async () => {
   await apply("form", [set("a"), { node_id: "hold", type: "wait", wait_type: "duration", config: { for: "10m" } }, set("z")], { inputs: { n: { type: "integer", required: true, min: 1, max: 5 }, key: { type: "string", secret: true } } });
   const page = await f.page("/workflows/form");
@@ -430,6 +441,7 @@ it("starts a run from the form of its inputs, pauses, cancels and repeats it", a
   await skip.getByLabel("Reason").fill("no need to wait");
   await skip.getByRole("button", { name: "Skip node" }).click();
   await page.locator("[data-run-state=COMPLETED]").waitFor();
+  expect(await page.getByRole("button", { name: "Retry…" }).getAttribute("class")).not.toContain("bg-accent");
   await page.getByRole("button", { name: "Retry…" }).click();
   const again = page.getByRole("dialog", { name: "Retry" });
   await again.getByLabel("key").fill("hush again");

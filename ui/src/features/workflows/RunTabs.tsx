@@ -8,7 +8,7 @@ import { Button } from "../../kit/Button";
 import { Dialog } from "../../kit/Dialog";
 import { ErrorState, Loading } from "../../kit/States";
 import { Table } from "../../kit/Table";
-import { clockTime } from "../../kit/format";
+import { clockSeconds } from "../../kit/format";
 import { Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
 import { failureText } from "../runs/failure";
@@ -81,7 +81,7 @@ export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
 }
 
 function Clock({ at, now }: { at: string; now: number }) {
-  return <time dateTime={at} className="w-18 shrink-0 font-mono text-xs text-faint">{clockTime(at, now)}:{String(new Date(at).getSeconds()).padStart(2, "0")}</time>;
+  return <time dateTime={at} className="w-18 shrink-0 font-mono text-xs text-faint">{clockSeconds(at, now)}</time>;
 }
 
 /** When, and at which node and item, another server took the run over. */

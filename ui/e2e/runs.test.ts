@@ -65,14 +65,29 @@ it("shows a run that begins without being asked, and its end", async () => {
   await page.getByText("Cancelled by admin").waitFor();
 });
 
+it("says of a run that ended without output that nothing was written, and no more", async () => {
+  const page = await f.page(`/runs/${await done("silent one", "true")}`);
+  await page.getByRole("heading", { name: "Nothing was written", exact: true }).waitFor();
+  expect(await page.getByText("appears here at once").count()).toBe(0);
+});
+
+it("says of the queue how long recent starts waited, not what waits now", async () => {
+  const page = await f.page("/queue");
+  await page.getByText(/^recent starts waited .+ on average$/).waitFor();
+});
+
 it("leads from a run to what repeats it and back, also after a reload", async () => {
   const run = await done("repeated one", "exit 3");
   const page = await f.page(`/runs/${run}`);
   await page.getByRole("heading", { level: 1, name: "repeated one" }).waitFor();
   expect(await page.locator("[data-retried]").count()).toBe(0);
+  const ground = () => page.getByRole("button", { name: "Retry", exact: true }).evaluate((b) => getComputedStyle(b).backgroundColor);
+  const primary = await ground();
   const again = await f.call<Job>("POST", `/api/job-runs/${run}/retry`, {});
   await until(async () => (await job(again.job_id)).status === "FAILED", "the end of the retry");
   await page.reload();
+  await page.locator("dl [data-state=FAILED]").waitFor();
+  expect(await ground()).not.toBe(primary);
   await page.locator("[data-retried=run]").click();
   await page.waitForURL(`**/ui/runs/${(await job(again.job_id)).run_id}`);
   await page.locator(`dl a[href$="/ui/runs/${run}"]`).first().click();

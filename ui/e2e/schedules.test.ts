@@ -233,6 +233,25 @@ describe("the calendar", () => {
     await f.call("DELETE", `/api/schedules/${schedule_id}`);
   });
 
+  it("says from which day on a schedule fires more often than is shown", async () => {
+    const { schedule_id } = await add({ name: "every-quarter", cron: "*/15 * * * *", timezone: "UTC" });
+    for (const view of ["week", "month"]) {
+      const page = await f.page(`/schedules/calendar?view=${view}&date=${dateOf(Date.now() + 45 * day)}&zone=UTC&mic=-&schedule=${schedule_id}`);
+      await page.locator("[data-cut]").first().waitFor();
+      // 300 of them: three whole days and an eighth of the fourth.
+      const days = await page.locator("[data-calendar] [data-day]").count();
+      expect(await page.locator("[data-cut]").count()).toBe(days - 3);
+      expect(await page.locator("[data-cut]").first().textContent()).toBe("More, not shown");
+      if (view === "week") {
+        const off = await page.locator("[data-calendar] li > a[data-at]").evaluateAll((all) => all.map((a) => (a.parentElement?.offsetTop ?? 0) - new Date(a.getAttribute("data-at") ?? "").getUTCHours() * 40));
+        expect(off.every((px) => px >= 0 && px < 40)).toBe(true);
+      }
+      expect(await axe(page)).toEqual([]);
+      await page.close();
+    }
+    await f.call("DELETE", `/api/schedules/${schedule_id}`);
+  });
+
   it("shows a person's own times in the chosen zone", async () => {
     await add({ name: "in-seoul", cron: "0 9 * * *", timezone: "Asia/Seoul" });
     const page = await f.page("/schedules", { timezone: "America/New_York" });

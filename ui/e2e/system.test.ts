@@ -275,8 +275,8 @@ it("says in Korean what is to be said of a crontab, and keeps the reason of the 
   const said = plan.items.flatMap((l) => [...l.warnings, l.error ?? ""]).filter(Boolean);
   expect(said.length).toBeGreaterThan(3);
   for (const text of said) expect(await page.getByText(text.replace(/^line .*?: /, "")).count(), text).toBe(0);
-  await page.getByRole("button", { name: "일정 2개를 정지 상태로 만들기" }).click();
-  await page.getByText("일정 2개를 정지 상태로 만들었습니다").waitFor();
+  await page.getByRole("button", { name: "일정 2개를 일시 정지 상태로 만들기" }).click();
+  await page.getByText("일정 2개를 일시 정지 상태로 만들었습니다").waitFor();
   const made = await f.call<{ items: { name: string; schedule_id: string; state_reason: string }[] }>("GET", "/api/schedules?label=source:crontab");
   expect(made.items.map((x) => x.state_reason)).toEqual(Array(2).fill("crontab에서 가져왔습니다. 거기서 이 줄을 지운 뒤 켜세요"));
   for (const x of made.items) await f.call("DELETE", `/api/schedules/${x.schedule_id}`);

@@ -419,6 +419,28 @@ it("starts a run of a workflow without inputs from its page, also after a reload
   expect(errors(page)).toEqual([]);
 });
 
+it("starts a new schedule with a workflow where there are no templates, and leads to make one", async () => {
+  await apply("only-flow", [set("a")]);
+  const page = await f.page("/schedules?new=1");
+  await page.getByRole("combobox", { name: "Workflow" }).waitFor();
+  await page.getByText("Template", { exact: true }).click();
+  await page.getByText("No templates yet.").waitFor();
+  await page.getByRole("link", { name: "Make one" }).click();
+  await page.waitForURL((u) => u.pathname === "/ui/templates" && u.searchParams.get("add") === "1");
+  expect(errors(page)).toEqual([]);
+});
+
+it("gives the runs of a workflow without inputs the whole width, and their names one line", async () => {
+  await apply("wide-flow", [set("a")]);
+  await ended(await start("wide-flow", { name: "wide-flow, the run of today" }));
+  const page = await f.page("/workflows/wide-flow", { width: 1440, height: 900 });
+  const name = page.getByRole("link", { name: "wide-flow, the run of today" });
+  await name.waitFor();
+  expect(await name.evaluate((a) => a.getClientRects().length)).toBe(1);
+  const [table, all] = await Promise.all([page.getByRole("table", { name: "Runs" }), page.getByRole("tablist").first()].map((e) => e.evaluate((x) => x.getBoundingClientRect().width)));
+  expect(table).toBeGreaterThan(0.95 * (all ?? 0));
+});
+
 it("starts a run from the form of its inputs, pauses, cancels and repeats it", async () => {
   await apply("form", [set("a"), { node_id: "hold", type: "wait", wait_type: "duration", config: { for: "10m" } }, set("z")], { inputs: { n: { type: "integer", required: true, min: 1, max: 5 }, key: { type: "string", secret: true } } });
   const page = await f.page("/workflows/form");
@@ -443,6 +465,7 @@ it("starts a run from the form of its inputs, pauses, cancels and repeats it", a
   await skip.getByLabel("Reason").fill("no need to wait");
   await skip.getByRole("button", { name: "Skip node" }).click();
   await page.locator("[data-run-state=COMPLETED]").waitFor();
+  expect(await page.getByRole("button", { name: "Retry…" }).getAttribute("class")).not.toContain("bg-accent");
   await page.getByRole("button", { name: "Retry…" }).click();
   const again = page.getByRole("dialog", { name: "Retry" });
   await again.getByLabel("key").fill("hush again");

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { clockRange, bytes, duration, fromNow, parseDuration, shortId } from "./format";
+import { clockRange, clockSeconds, bytes, duration, fromNow, parseDuration, shortId } from "./format";
 
 it("reads durations of ISO 8601", () => {
   expect(parseDuration("PT1H2M3.5S")).toBe(3_723_500);
@@ -37,4 +37,8 @@ it("counts the days that are left, and those that are over", () => {
   expect(fromNow(day + 1, 0)).toBe("in 2 days");
   expect(fromNow(0, 90 * day - 3000)).toBe("89 days ago");
   expect(fromNow(7_100_000, 0)).toBe("in 1 hr.");
+});
+
+it("writes the time of day with seconds alike in all languages", () => {
+  expect(clockSeconds("2026-03-01T09:05:07.900Z", Date.parse("2026-03-01T12:00:00Z"))).toMatch(/^\d\d:\d\d:07$/);
 });

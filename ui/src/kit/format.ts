@@ -60,6 +60,11 @@ export function absolute(at: string | number, zone = chosenZone): string {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "long", ...(zone ? { timeZone: zone } : {}) }).format(new Date(at));
 }
 
+/** The time of day with seconds, to be compared with logs. */
+export function clockSeconds(at: string | number, now: number): string {
+  return `${clockTime(at, now)}:${String(new Date(at).getSeconds()).padStart(2, "0")}`;
+}
+
 /** The time of day, with the date when it is not today. */
 export function clockTime(at: string | number, now: number, zone = chosenZone): string {
   const d = new Date(at);

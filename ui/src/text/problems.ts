@@ -15,7 +15,7 @@ export const titles: Readonly<Record<string, string>> = {
   llm_bad_answer: "알아볼 수 없는 답", llm_broken_stream: "끊긴 답", llm_busy: "LLM 서버가 바쁨", llm_model_missing: "없는 모델", llm_refused_remote: "로컬이 아닌 LLM 서버", llm_request_refused: "LLM 서버가 거부함", llm_server_failed: "LLM 서버 실패", llm_server_unknown: "알 수 없는 LLM 서버", llm_timeout: "LLM 서버 응답 시간 초과", llm_unreachable: "LLM 서버에 연결할 수 없음", llm_unusable: "모델이 쓸 만한 답을 하지 못함",
   source_not_allowed: "허용되지 않은 자료", source_unreadable: "읽을 수 있는 자료가 없음", target_broken: "대상과 연결이 끊김", target_not_allowed: "허용되지 않은 대상", target_timeout: "대상 응답 시간 초과", target_unreachable: "대상에 연결할 수 없음", target_untrusted: "대상과 안전하게 연결할 수 없음", redirect_not_allowed: "허용되지 않은 리디렉션", response_too_large: "응답이 너무 큼",
   secret_not_found: "없는 비밀", secret_not_granted: "허용되지 않은 비밀", secret_unreadable: "읽을 수 없는 비밀", secrets_key_missing: "비밀의 키가 없음", secrets_key_wrong: "비밀의 키가 다름",
-  no_active_version: "활성 버전 없음", nothing_to_retry: "다시 시도할 것이 없음", rollback_loop: "되풀이되는 롤백", running_not_possible: "실행 중인 것에는 할 수 없음", too_many_tags: "태그가 너무 많음", unknown_node: "알 수 없는 노드", version_not_possible: "그 버전으로는 할 수 없음", workflow_archived: "보관된 워크플로", workflow_in_use: "쓰이고 있는 워크플로", workflow_invalid: "올바르지 않은 워크플로",
+  no_active_version: "활성 버전 없음", nothing_to_retry: "재시도할 것이 없음", rollback_loop: "되풀이되는 롤백", running_not_possible: "실행 중인 것에는 할 수 없음", too_many_tags: "태그가 너무 많음", unknown_node: "알 수 없는 노드", version_not_possible: "그 버전으로는 할 수 없음", workflow_archived: "보관된 워크플로", workflow_in_use: "쓰이고 있는 워크플로", workflow_invalid: "올바르지 않은 워크플로",
 };
 
 // Why a run, an attempt or a node failed, by the failure's code; others have the titles above.

@@ -94,7 +94,7 @@ export function LogTab({ run }: { run: Run }) {
   const count = feed.buffer.length;
   if (feed.state === "failed") return problemOf(feed.error).code === "log_gone" ? <Empty icon={ScrollText} title={t("logGone")}>{problemOf(feed.error).detail}</Empty> : <ErrorState error={feed.error} onRetry={() => feed.start()} />;
   if (count === 0 && feed.state === "loading") return <Loading />;
-  if (count === 0 && feed.state !== "lost") return <Empty icon={ScrollText} title={run.active ? t("logEmptyActive") : t("logEmpty")}>{t("logEmptyText")}</Empty>;
+  if (count === 0 && feed.state !== "lost") return <Empty icon={ScrollText} title={run.active ? t("logEmptyActive") : t("logEmpty")}>{run.active ? t("logEmptyText") : undefined}</Empty>;
   const place = at ? hits.findIndex((h) => h.key === at.key && h.from === at.from) + 1 : 0;
   const found = query.text === "" ? "" : invalid ? t("logInvalid") : hits.length === 0 ? t("logNoMatch") : t("logMatches", { at: place, n: capped ? t("logMany", { n: hits.length }) : hits.length });
   return (

@@ -1,4 +1,4 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { CircleStop, Columns2, Download, History, ListOrdered, MoreHorizontal, PencilLine, RotateCcw } from "lucide-react";
 import { useMemo, useState } from "react";
@@ -67,6 +67,7 @@ export function RunActions({ run, job, rerun, setRerun, onCompare }: { run: Run;
   });
   const noStop = write.why || (run.job_id === null ? t("directNoRetry") : job?.cancel_requested_at ? t("cancelAsked", { when: "" }) : "");
   const failed = stateOf(run) === "FAILED";
+  const retried = useQuery(retriedQuery(run.run_id)).data?.length;
   const again = () => retry.mutate({}, { onError: toastError });
   useShortcut("r", () => !noRepeat && !retry.isPending && again());
   useShortcut("c", () => going && !noStop && setAsking(true));
@@ -75,7 +76,7 @@ export function RunActions({ run, job, rerun, setRerun, onCompare }: { run: Run;
     <>
       {going
         ? <Button look="danger" icon={CircleStop} onClick={() => setAsking(true)} busy={stop.isPending} {...(noStop ? { why: noStop } : {})}>{t("cancel")}</Button>
-        : <Button look={failed ? "primary" : "plain"} icon={RotateCcw} onClick={again} busy={retry.isPending} {...(noRepeat ? { why: noRepeat } : {})}>{failed ? t("retry") : t("rerun")}</Button>}
+        : <Button look={failed && !retried ? "primary" : "plain"} icon={RotateCcw} onClick={again} busy={retry.isPending} {...(noRepeat ? { why: noRepeat } : {})}>{failed ? t("retry") : t("rerun")}</Button>}
       <CopyAs action={cli} />
       <Menu
         trigger={<IconButton icon={MoreHorizontal} label={t("more")} look="plain" />}

@@ -205,7 +205,7 @@ function RetriedAs({ of }: { of: string }) {
   const { data: job } = useQuery(jobQuery(id ?? null));
   if (!id) return null;
   const look = "font-mono text-xs text-accent hover:underline";
-  return <Stat label={t("retriedAs")}>{job?.run_id ? <Link to="/runs/$id" params={{ id: job.run_id }} data-retried="run" className={look}>{shortId(job.run_id)}</Link> : <Link to="/queue" search={{ job: id }} data-retried="job" className={look}>{shortId(id)}</Link>}</Stat>;
+  return <Stat label={t("retriedAs")}><span className="inline-flex items-center gap-2">{job?.run_id ? <Link to="/runs/$id" params={{ id: job.run_id }} data-retried="run" className={look}>{shortId(job.run_id)}</Link> : <Link to="/queue" search={{ job: id }} data-retried="job" className={look}>{shortId(id)}</Link>}{job ? <StateChip state={job.status} /> : null}</span></Stat>;
 }
 
 function Going({ run }: { run: Run }) {

@@ -16,7 +16,7 @@ import { failureText } from "./failure";
 import { firstLine, reasonText, triggerOf } from "./words";
 
 /** Columns of the table; on a phone a row has two lines instead. */
-const grid = "md:grid md:grid-cols-[20px_100px_minmax(0,1fr)_108px_96px_138px_28px] xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_108px_92px_138px_28px] 2xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_108px_92px_138px_28px_104px_36px] md:items-center md:gap-x-3";
+const grid = "md:grid md:grid-cols-[20px_100px_minmax(0,1fr)_124px_96px_138px_28px] xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_124px_92px_138px_28px] 2xl:grid-cols-[20px_100px_minmax(0,1fr)_92px_124px_92px_138px_28px_104px_36px] md:items-center md:gap-x-3";
 const wide = "hidden xl:block";
 const widest = "hidden 2xl:block";
 

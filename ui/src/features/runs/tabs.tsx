@@ -4,7 +4,7 @@ import { Activity, Braces, FileOutput, Info, PencilLine, Webhook } from "lucide-
 import { api, ok, type Schema } from "../../api/client";
 import { Badge, Chip, StateChip } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
-import { duration } from "../../kit/format";
+import { clockSeconds, duration } from "../../kit/format";
 import { JsonView } from "../../kit/JsonView";
 import { Facts, Section } from "../../kit/Page";
 import { Empty, ErrorState, Loading } from "../../kit/States";
@@ -101,7 +101,7 @@ export function EventsTab({ job, run }: { job: string | null; /** The run that i
   const events = q.data.pages.flatMap((p) => p.items);
   if (events.length === 0) return <Empty icon={Activity} title={t("eventsEmpty")}>{t("eventsEmptyText")}</Empty>;
   const columns: readonly Column<Schema<"Event">>[] = [
-    { id: "at", head: t("evTime"), width: "10rem", cell: (e) => <span className="text-dim">{new Date(e.at).toLocaleTimeString(document.documentElement.lang, { hour12: false })}<span className="ml-2 text-faint"><Time at={e.at} /></span></span> },
+    { id: "at", head: t("evTime"), width: "10rem", cell: (e) => <span className="text-dim">{clockSeconds(e.at, Date.now())}<span className="ml-2 text-faint"><Time at={e.at} /></span></span> },
     { id: "type", head: t("evWhat"), cell: (e) => <span className="font-mono text-xs">{e.type}</span> },
     { id: "facts", head: t("evFacts"), cell: (e) => <span className="flex flex-wrap gap-1">{Object.entries(e.data).map(([k, v]) => <Chip key={k} mono>{k}={v}</Chip>)}{e.run_id && e.run_id !== run ? <Link to="/runs/$id" params={{ id: e.run_id }} className="font-mono text-xs text-accent hover:underline">{e.run_id.slice(0, 8)}…{e.run_id.slice(-4)}</Link> : null}</span> },
     { id: "seq", head: t("evSeq"), align: "right", from: "md", cell: (e) => <span className="text-faint">{e.seq}</span> },

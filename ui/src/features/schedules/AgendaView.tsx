@@ -13,9 +13,9 @@ import { markWord, reasonWord } from "./words";
 const shownPerDay = 60;
 
 /** Two weeks as a list, also for phones and screen readers. */
-export function AgendaView({ days, fires, names, sessions, market, zone }: Shown) {
+export function AgendaView({ days, fires, names, sessions, market, until, zone }: Shown) {
   const by = firesByDay(days, fires);
-  const special = (i: number) => days[i]?.change !== null || market?.[i]?.kind === "holiday" || market?.[i]?.kind === "half";
+  const special = (i: number) => until < (days[i]?.to ?? 0) || days[i]?.change !== null || market?.[i]?.kind === "holiday" || market?.[i]?.kind === "half";
   const some = days.map((d, i) => ({ d, i, list: by[i] ?? [] })).filter((x) => x.list.length > 0 || special(x.i));
   if (some.length === 0) return <Empty icon={CalendarClock} title={t("noFires")} />;
   return (
@@ -24,7 +24,7 @@ export function AgendaView({ days, fires, names, sessions, market, zone }: Shown
         <section key={d.date} data-day={d.date} aria-label={fullDay(d)}>
           <h2 className="flex flex-wrap items-center gap-2 border-b border-line pb-1 text-sm font-semibold">
             <span className={cx(d.today && "text-accent")}>{fullDay(d)}</span>
-            <DayNotes day={d} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} />
+            <DayNotes day={d} until={until} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} />
             <span className="ml-auto text-xs font-normal text-faint">{t("fires", { n: list.filter((f) => !f.skip).length })}</span>
           </h2>
           <ul>

@@ -16,7 +16,7 @@ import { t } from "../../text/schedules";
 import { holidayName } from "../../text/schedules/holidays";
 import { AgendaView } from "./AgendaView";
 import { calendarsQuery, firesQuery, pastQuery, sessionsQuery } from "./api";
-import { daysOf, firesOf, heat, marketDays, pastFires, turn, type CalendarView, type Day, type Fire, type Heat, type MarketDay, type SessionInput } from "./grid";
+import { daysOf, firesOf, heat, marketDays, pastFires, shownUntil, turn, type CalendarView, type Day, type Fire, type Heat, type MarketDay, type SessionInput } from "./grid";
 import { MonthView } from "./MonthView";
 import { Overrides } from "./Overrides";
 import { WeekView } from "./WeekView";
@@ -33,6 +33,8 @@ export interface Shown {
   sessions: readonly SessionInput[];
   market: readonly MarketDay[] | null;
   heat: readonly Heat[];
+  /** From then on more fires than are shown. */
+  until: number;
   workers: number;
   zone: string;
   now: number;
@@ -86,6 +88,8 @@ export function CalendarPage() {
     const before = url.schedule && begins < now ? pastFires(url.schedule, past.data?.items ?? [], begins, now) : [];
     return [...before, ...(future ? shownFires(fires.data, url.schedule) : [])];
   }, [fires.data, past.data, url.schedule, future, begins, now]);
+  const cut = (future ? (fires.data?.schedules ?? []) : []).filter((s) => s.truncated && (!url.schedule || s.schedule_id === url.schedule));
+  const until = shownUntil(list, new Set(cut.map((s) => s.schedule_id)));
   const workers = overview.data?.workers ?? 1;
   const heats = useMemo(() => heat(list, workers), [list, workers]);
   const closed = sessions.data?.closed ?? [];
@@ -94,9 +98,8 @@ export function CalendarPage() {
   useShortcut("ArrowLeft", () => go(-1));
   useShortcut("ArrowRight", () => go(1));
   useShortcut("t", () => setUrl({ date: "" }));
-  const shown: Shown = { days, fires: list, names: new Map([...(stored.data?.items ?? []), ...(fires.data?.schedules ?? [])].map((s) => [s.schedule_id, s.name])), sessions: sessions.data?.items ?? [], market, heat: heats, workers, zone, now };
+  const shown: Shown = { days, fires: list, names: new Map([...(stored.data?.items ?? []), ...(fires.data?.schedules ?? [])].map((s) => [s.schedule_id, s.name])), sessions: sessions.data?.items ?? [], market, heat: heats, until, workers, zone, now };
   const most = Math.max(0, ...heats.map((h) => h.jobs));
-  const cut = (fires.data?.schedules ?? []).filter((s) => s.truncated);
   const zoneList = ["UTC", myZone, ...new Set((stored.data?.items ?? []).map((s) => s.timezone)), ...Intl.supportedValuesOf("timeZone")];
   return (
     <Page>

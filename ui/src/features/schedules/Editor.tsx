@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { ChevronRight } from "lucide-react";
-import { useState, type FormEvent, type ReactNode } from "react";
+import { useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { api, ok, problemOf } from "../../api/client";
 import { Button } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
@@ -13,7 +13,7 @@ import { FormError } from "../../kit/States";
 import { toast } from "../../kit/toast";
 import { t } from "../../text/schedules";
 import { calendarsQuery, previewQuery, type Schedule } from "./api";
-import { check, checkTarget, draftOf, emptyDraft, inputOf, patchOf, previewOf, type Draft, type TargetKind } from "./form";
+import { check, checkTarget, draftOf, emptyDraft, firstTarget, inputOf, patchOf, previewOf, type Draft, type TargetKind } from "./form";
 import { Preview } from "./Preview";
 import { said, When, type PartProps } from "./When";
 import { myZone } from "./words";
@@ -58,7 +58,7 @@ export function Editor({ of, etag, onClose }: { of?: Schedule; etag?: string; on
       <PageHeader title={of ? t("editOf", { name: of.name }) : t("addTitle")} />
       <form onSubmit={submit} noValidate className="grid gap-x-10 gap-y-6 lg:grid-cols-[minmax(0,1fr)_27rem]">
         <div className="flex min-w-0 flex-col gap-7">
-          <Group title={t("gWhat")}><What {...part} /></Group>
+          <Group title={t("gWhat")}><What {...part} isNew={!of} /></Group>
           <Group title={t("gWhen")}><When {...part} /><Where {...part} /></Group>
           <Fold title={t("gBusy")} open={!!of && (of.overlap !== "skip" || of.missed !== null)}><Busy {...part} /></Fold>
           <Fold title={t("gLimits")}><Limits {...part} /></Fold>
@@ -96,14 +96,23 @@ function Fold({ title, open, children }: { title: string; open?: boolean; childr
 
 const targets: readonly TargetKind[] = ["template", "workflow", "command", "job"];
 
-function What({ draft, set, wrong }: PartProps) {
+function What({ draft, set, wrong, isNew }: PartProps & { isNew: boolean }) {
+  const [begun, setBegun] = useState(!isNew);
   const templates = useQuery({ queryKey: ["templates", "options"], enabled: draft.target === "template", queryFn: ({ signal }) => ok(api.GET("/api/job-templates", { signal, params: { query: { limit: 100 } } })) });
-  const workflows = useQuery({ queryKey: ["workflows", "options"], enabled: draft.target === "workflow", queryFn: ({ signal }) => ok(api.GET("/api/workflows", { signal, params: { query: { limit: 100 } } })) });
+  const workflows = useQuery({ queryKey: ["workflows", "options"], enabled: draft.target === "workflow" || !begun, queryFn: ({ signal }) => ok(api.GET("/api/workflows", { signal, params: { query: { limit: 100 } } })) });
+  const none = templates.data?.items.length === 0;
+  // Once both lists are there; a choice of the person's is not changed.
+  const begin = begun ? null : firstTarget(templates.data?.items, workflows.data?.items);
+  useEffect(() => {
+    if (!begin) return;
+    setBegun(true);
+    set({ target: begin });
+  }, [begin, set]);
   return (
     <>
       <Field label={t("name")} optional hint={t("nameHint")}>{(ids) => <Input {...ids} value={draft.name} placeholder="daily-report" maxLength={100} onChange={(e) => set({ name: e.target.value })} />}</Field>
-      <Segmented label={t("target")} value={draft.target} onChange={(v) => set({ target: v as TargetKind })} options={targets.map((k) => ({ value: k, label: t(`t_${k}`) }))} />
-      {draft.target === "template" ? <Field label={t("t_template")} error={said(wrong, "templateId")}>{(ids) => <Combobox {...ids} value={draft.templateId} onChange={(templateId) => set({ templateId })} options={withOwn(draft.templateId, (templates.data?.items ?? []).map((x) => ({ value: x.template_id, label: x.name, hint: x.description || x.job_type })))} />}</Field> : null}
+      <Segmented label={t("target")} value={draft.target} onChange={(v) => { setBegun(true); set({ target: v as TargetKind }); }} options={targets.map((k) => ({ value: k, label: t(`t_${k}`) }))} />
+      {draft.target === "template" && none && !draft.templateId ? <p className="text-sm text-dim">{t("noTemplates")} <Link to="/templates" search={{ add: "1" }} className="text-accent hover:underline">{t("makeTemplate")}</Link></p> : draft.target === "template" ? <Field label={t("t_template")} error={said(wrong, "templateId")}>{(ids) => <Combobox {...ids} value={draft.templateId} onChange={(templateId) => set({ templateId })} options={withOwn(draft.templateId, (templates.data?.items ?? []).map((x) => ({ value: x.template_id, label: x.name, hint: x.description || x.job_type })))} />}</Field> : null}
       {draft.target === "workflow" ? <Field label={t("t_workflow")} error={said(wrong, "workflowId")}>{(ids) => <Combobox {...ids} value={draft.workflowId} onChange={(workflowId) => set({ workflowId })} options={withOwn(draft.workflowId, (workflows.data?.items ?? []).map((x) => ({ value: x.workflow_id, label: x.name })))} />}</Field> : null}
       {draft.target === "command" ? <Field label={t("t_command")} hint={t("commandHint")} error={said(wrong, "command")}>{(ids) => <Input {...ids} mono spellCheck={false} value={draft.command} placeholder="/opt/jobs/report.sh --full" onChange={(e) => set({ command: e.target.value })} />}</Field> : null}
       {draft.target === "job" ? <Field label={t("jobJson")} error={said(wrong, "job")}>{(ids) => <TextArea {...ids} mono rows={6} spellCheck={false} value={draft.job} placeholder='{"job_type": "http", "params": {…}}' onChange={(e) => set({ job: e.target.value })} />}</Field> : null}

@@ -8,7 +8,7 @@ import { firesByDay } from "./grid";
 const shownPerDay = 4;
 
 /** Whole weeks of a month; a click on a day opens it in the list. */
-export function MonthView({ days, fires, names, sessions, market, zone, onDay }: Shown & { onDay: (date: string) => void }) {
+export function MonthView({ days, fires, names, sessions, market, until, zone, onDay }: Shown & { onDay: (date: string) => void }) {
   const by = firesByDay(days, fires);
   return (
     <div className="overflow-hidden rounded-lg border border-line">
@@ -20,9 +20,9 @@ export function MonthView({ days, fires, names, sessions, market, zone, onDay }:
           const list = by[i] ?? [];
           const kind = market?.[i]?.kind;
           return (
-            <li key={d.date} data-day={d.date} className={cx("min-h-16 min-w-0 border-b border-l border-line p-1 first:border-l-0 sm:min-h-28 [&:nth-child(7n+1)]:border-l-0", d.outside && "bg-panel")} style={kind === "holiday" ? hatch : {}}>
-              <button type="button" aria-label={`${fullDay(d)}: ${t("fires", { n: list.filter((f) => !f.skip).length })}`} onClick={() => onDay(d.date)} className={cx("rounded-sm px-1 text-xs hover:bg-hover", d.today ? "bg-accent font-semibold text-accent-fg" : "text-dim")}>{Number(d.date.slice(8))}</button>
-              <span className="hidden flex-col items-start gap-0.5 sm:flex"><DayNotes day={d} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} /></span>
+            <li key={d.date} data-day={d.date} className={cx("min-h-16 min-w-0 border-b border-l border-line p-1 first:border-l-0 sm:min-h-28 [&:nth-child(7n+1)]:border-l-0", d.outside && "bg-panel")} style={kind === "holiday" || until <= d.from ? hatch : {}}>
+              <button type="button" aria-label={`${fullDay(d)}: ${t("fires", { n: list.filter((f) => !f.skip).length })}${until < d.to ? `, ${t("notShown")}` : ""}`} onClick={() => onDay(d.date)} className={cx("rounded-sm px-1 text-xs hover:bg-hover", d.today ? "bg-accent font-semibold text-accent-fg" : "text-dim")}>{Number(d.date.slice(8))}</button>
+              <span className="hidden flex-col items-start gap-0.5 sm:flex"><DayNotes day={d} until={until} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} /></span>
               <ul className="mt-0.5 hidden sm:block">
                 {list.slice(0, shownPerDay).map((f) => {
                   const name = names.get(f.schedule) ?? f.schedule;
@@ -37,7 +37,7 @@ export function MonthView({ days, fires, names, sessions, market, zone, onDay }:
                 })}
               </ul>
               {list.length > shownPerDay ? <button type="button" onClick={() => onDay(d.date)} className="hidden px-0.5 text-xs text-dim hover:underline sm:block">{t("moreFires", { n: list.length - shownPerDay })}</button> : null}
-              {list.length > 0 ? <span aria-hidden className="block px-1 text-xs text-dim sm:hidden">{list.length}</span> : null}
+              {list.length > 0 || until < d.to ? <span aria-hidden className="block px-1 text-xs text-dim sm:hidden">{list.length}{until < d.to ? "+" : ""}</span> : null}
             </li>
           );
         })}

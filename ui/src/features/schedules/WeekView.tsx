@@ -5,7 +5,7 @@ import { clockMinutes } from "../../kit/zone";
 import { t } from "../../text/schedules";
 import type { Shown } from "./CalendarPage";
 import { clockIn, colourOf, DayNotes, fireText, hatch, shortDay } from "./day";
-import { bundled, linesOf, pieces, placeFires, placeSessions, stacked } from "./grid";
+import { bundled, linesOf, pieces, placeFires, placeLabels, placeSessions } from "./grid";
 
 const hourPx = 40;
 const linePx = 16;
@@ -15,12 +15,12 @@ const roomy = 160;
 const percent = (part: number): string => `${part * 100}%`;
 
 /** Seven days beside one another, on a small screen three of them at a time; places go by the clock. */
-export function WeekView({ days, fires, names, sessions, market, heat, workers, zone, now }: Shown) {
+export function WeekView({ days, fires, names, sessions, market, until, heat, workers, zone, now }: Shown) {
   const scroller = useRef<HTMLDivElement>(null);
-  const placed = useMemo(() => placeFires(days, bundled(fires, zone), zone, 1 / 70), [days, fires, zone]);
-  // The hour before the earliest fire of these days, or before now; once for the days that are shown.
+  const placed = useMemo(() => placeFires(days, bundled(fires, zone, Math.floor(hourPx / linePx)), zone, 1 / 70), [days, fires, zone]);
+  // The hour before now, or before the earliest fire of other days; once for the days that are shown.
   const earliest = placed.filter((p) => !p.continued).reduce((least, p) => Math.min(least, p.top), 1);
-  const top = earliest < 1 ? earliest : clockMinutes(now, zone) / 1440;
+  const top = earliest < 1 && !days.some((d) => d.today) ? earliest : clockMinutes(now, zone) / 1440;
   // Names stand in lines of their own, whole: one below the other where fires are close.
   const [width, setWidth] = useState(roomy);
   useLayoutEffect(() => {
@@ -34,10 +34,10 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
     const list = placed.filter((p) => p.day === i && !p.continued).map((p) => {
       const name = names.get(p.fire.schedule) ?? p.fire.schedule;
       const label = p.fire.count ? t("bundle", { n: p.fire.count, name }) : name;
-      return { ...p, name, label, lines: linesOf(label, width) };
+      return { ...p, name, label, lines: Math.min(linesOf(label, width), p.fire.count ? Math.floor(hourPx / linePx) : 3) };
     });
-    const tops = stacked(list.map((p) => ({ top: p.top * 24 * hourPx, height: p.lines * linePx })), 24 * hourPx);
-    return list.map((p, n) => ({ ...p, y: tops[n] ?? 0 }));
+    const at = placeLabels(list.map((p) => ({ ...p, top: p.top * 24 * hourPx })), linePx, hourPx);
+    return list.map((p, n) => ({ ...p, y: 0, ...at[n] }));
   }), [days, placed, names, width]);
   const first = `${days[0]?.date ?? ""} ${zone}`;
   const scrolled = useRef("");
@@ -60,7 +60,7 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
           {days.map((d, i) => (
             <div key={d.date} data-day={d.date} data-today={d.today || undefined} className="flex min-w-0 flex-col items-start gap-0.5 border-l border-line px-1.5 py-1">
               <span className={cx("text-xs", d.today ? "font-semibold text-accent" : "text-dim")}>{shortDay(d)} {Number(d.date.slice(8))}</span>
-              <DayNotes day={d} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} />
+              <DayNotes day={d} until={until} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} />
             </div>
           ))}
         </div>
@@ -73,6 +73,7 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
             return (
               <div key={d.date} className="relative border-l border-line" style={{ backgroundImage: `linear-gradient(to bottom, var(--line) 1px, transparent 1px)`, backgroundSize: `100% ${hourPx}px` }}>
                 {kind === "holiday" || kind === "weekend" ? <span aria-hidden className={cx("absolute inset-0", kind === "weekend" && "opacity-50")} style={hatch} /> : null}
+                {until < d.to ? <span aria-hidden className="absolute inset-x-0 bottom-0" style={{ ...hatch, top: percent(until <= d.from ? 0 : clockMinutes(until, zone) / 1440) }} /> : null}
                 {open.filter((s) => s.day === i).map((s) => <span key={s.from} data-session={s.session} data-early={s.early || undefined} title={t("session", { from: clockIn(s.from, zone), to: clockIn(s.to, zone) })} className="absolute inset-x-0 bg-accent-soft/70" style={{ top: percent(s.top), height: percent(s.height) }} />)}
                 {d.change ? <span aria-hidden className="absolute inset-x-0 border-y border-warn/50 bg-warn-soft" style={{ ...(d.change.shift > 0 ? hatch : {}), top: percent(d.change.fromMinute / 1440), height: percent((d.change.toMinute - d.change.fromMinute) / 1440) }} /> : null}
                 {heats.filter((h) => h.day === i).map((h) => <span key={h.key} aria-hidden title={`${t("overlapHeat")}: ${h.jobs}`} className={cx("absolute right-0 min-h-px", h.over ? "bg-bad" : "bg-line-strong")} style={{ top: percent(h.top), height: percent(h.height), width: `${2 + (h.jobs / most) * 6}px` }} />)}
@@ -86,7 +87,7 @@ export function WeekView({ days, fires, names, sessions, market, heat, workers, 
                         <Link to="/schedules/$id" params={{ id: p.fire.schedule }} title={fireText(p.fire, p.name, zone)} data-at={new Date(p.fire.at).toISOString()} data-skip={p.fire.skip ?? undefined} data-again={p.again || undefined} data-count={p.fire.count}
                           className={cx("flex items-start gap-1 overflow-hidden rounded-sm px-0.5 text-xs leading-4", skipped ? "text-faint line-through decoration-line-strong" : "bg-raised/80 hover:bg-hover")}>
                           <span aria-hidden className={cx("mt-1 size-2 shrink-0 rounded-full", skipped && "border border-line-strong")} style={skipped ? {} : { background: colourOf(p.fire.schedule) }} />
-                          <span className="min-w-0">{clockIn(p.fire.at, zone)} <span className={cx(p.lines > 1 && "-ml-3 [overflow-wrap:anywhere]", p.lines === 2 ? "block truncate" : p.lines > 2 && "line-clamp-2")}>{p.label}</span></span>
+                          <span className={cx("min-w-0", p.lines === 1 && "truncate")}>{clockIn(p.fire.at, zone)} <span className={cx(p.lines > 1 && "-ml-3 [overflow-wrap:anywhere]", p.lines === 2 ? "block truncate" : p.lines > 2 && "line-clamp-2")}>{p.label}</span></span>
                         </Link>
                       </li>
                     );

@@ -28,10 +28,11 @@ export function clockIn(at: number, zone: string): string {
 /** Stripes for what is closed or does not exist. Colours are those of the theme. */
 export const hatch: React.CSSProperties = { backgroundImage: "repeating-linear-gradient(135deg, var(--line) 0 1px, transparent 1px 6px)" };
 
-/** What is special about a day: holiday, half day, change of clocks. */
-export function DayNotes({ day, market, session, zone }: { day: Day; market: MarketDay | undefined; session: SessionInput | undefined; zone: string }) {
+/** What is special about a day: more than is shown, holiday, half day, change of clocks. */
+export function DayNotes({ day, until, market, session, zone }: { day: Day; until: number; market: MarketDay | undefined; session: SessionInput | undefined; zone: string }) {
   return (
     <>
+      {until < day.to ? <span data-cut={day.date} className="max-w-full"><Badge tone="warn">{t("notShown")}</Badge></span> : null}
       {day.change ? <span data-dst={day.change.shift > 0 ? "spring" : "autumn"} className="max-w-full"><Badge tone="warn">{t(day.change.shift > 0 ? "spring" : "autumn", { n: num(day.hours) })}</Badge></span> : null}
       {market?.kind === "holiday" ? <span data-holiday={day.date} className="max-w-full"><Badge title={market.name ?? ""}>{market.name ?? t("rHoliday")}</Badge></span> : null}
       {market?.kind === "half" ? <span data-half={day.date} className="max-w-full"><Badge tone="info" title={market.name ?? ""}>{market.name ?? t("halfDay")}{session?.early_close ? ` · ${t("closesAt", { at: clockIn(Date.parse(session.close), zone) })}` : ""}</Badge></span> : null}

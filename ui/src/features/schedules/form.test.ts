@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { readCron, writeCron, type Rhythm } from "./cron";
-import { check, emptyDraft, inputOf, joinCommand, mergePatch, patchOf, previewOf, splitCommand } from "./form";
+import { check, emptyDraft, firstTarget, inputOf, joinCommand, mergePatch, patchOf, previewOf, splitCommand } from "./form";
 import { isoSpan, spanText } from "./span";
+
+it("starts a new schedule with what there is", () => {
+  expect([firstTarget(undefined, [{}]), firstTarget([], undefined), firstTarget([], [{}]), firstTarget([], []), firstTarget([{}], undefined), firstTarget([{}], [{}])]).toEqual([null, null, "workflow", "template", "template", "template"]);
+});
 
 describe("the builder", () => {
   const both: [string, Rhythm][] = [

@@ -79,6 +79,12 @@ export function emptyDraft(timezone: string): Draft {
   };
 }
 
+/** What a new schedule starts with: workflows where there are no templates. null = not known yet. */
+export function firstTarget(templates: readonly object[] | undefined, workflows: readonly object[] | undefined): TargetKind | null {
+  if (!templates || (templates.length === 0 && !workflows)) return null;
+  return templates.length === 0 && workflows?.length ? "workflow" : "template";
+}
+
 const lines = (text: string): string[] => text.split("\n").map((l) => l.trim()).filter(Boolean);
 const number = (n: number | null | undefined): string => (n === null || n === undefined ? "" : String(n));
 type Code = string | { [key: string]: unknown } | null;

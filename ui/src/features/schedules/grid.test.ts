@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
 import { changeWithin, dateIn, floorWall, knownZone, startOfDay, weekStart, zoneOffset } from "../../kit/zone";
-import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, linesOf, marketDays, pieces, placeFires, placeSessions, type SessionInput, stacked, turn, pastFires } from "./grid";
+import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, linesOf, marketDays, pieces, placeFires, placeLabels, placeSessions, type SessionInput, shownUntil, stacked, turn, pastFires } from "./grid";
 
 const zones = ["America/New_York", "Europe/London", "Asia/Seoul", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "America/Havana", "UTC"];
 const day = (date: string, zone: string) => {
@@ -76,13 +76,33 @@ describe("fires", () => {
   it("are one where a schedule has many in an hour of the clock", () => {
     const minutes = (from: string, n: number, duration = 0, skip: string | null = null) => Array.from({ length: n }, (_, i) => fire(new Date(Date.parse(from) + i * 60_000).toISOString(), duration, skip));
     const brief = (list: readonly Fire[]) => list.map((f) => [new Date(f.at).toISOString().slice(11, 16), f.count ?? 1, f.duration / 60_000]);
-    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 120), "UTC"))).toEqual([["10:00", 60, 59], ["11:00", 60, 59]]);
-    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 60, 300_000), "UTC"))).toEqual([["10:00", 60, 60]]);
-    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 4), "UTC"))).toHaveLength(4);
-    expect(brief(bundled([...minutes("2026-05-01T10:00:00Z", 5), ...minutes("2026-05-01T10:30:00Z", 5, 0, "requested")], "UTC"))).toEqual([["10:00", 5, 4], ["10:30", 5, 4]]);
+    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 120), "UTC", 4))).toEqual([["10:00", 60, 59], ["11:00", 60, 59]]);
+    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 60, 300_000), "UTC", 4))).toEqual([["10:00", 60, 60]]);
+    expect(brief(bundled(minutes("2026-05-01T10:00:00Z", 4), "UTC", 4))).toHaveLength(4);
+    expect(brief(bundled([...minutes("2026-05-01T10:00:00Z", 5), ...minutes("2026-05-01T10:30:00Z", 5, 0, "requested")], "UTC", 4))).toEqual([["10:00", 5, 4], ["10:30", 5, 4]]);
     // Half an hour off, and an hour that comes twice.
-    expect(brief(bundled(minutes("2026-05-01T10:15:00Z", 60), "Asia/Kathmandu"))).toEqual([["10:15", 60, 59]]);
-    expect(brief(bundled(minutes("2026-11-01T05:00:00Z", 120), "America/New_York"))).toEqual([["05:00", 60, 59], ["06:00", 60, 59]]);
+    expect(brief(bundled(minutes("2026-05-01T10:15:00Z", 60), "Asia/Kathmandu", 4))).toEqual([["10:15", 60, 59]]);
+    expect(brief(bundled(minutes("2026-11-01T05:00:00Z", 120), "America/New_York", 4))).toEqual([["05:00", 60, 59], ["06:00", 60, 59]]);
+  });
+
+  it("are known until the first that is not shown", () => {
+    const at = (id: string, ...hours: number[]) => hours.map((h) => ({ ...fire(new Date(h * 3_600_000).toISOString()), schedule: id }));
+    expect(shownUntil([...at("often", 3, 1, 2), ...at("daily", 0, 24, 48)], new Set(["often"])) / 3_600_000).toBe(4);
+    expect(shownUntil([...at("often", 3, 1, 2), ...at("more", 0, 0.5)], new Set(["often", "more"])) / 3_600_000).toBe(1);
+    expect(shownUntil(at("daily", 0, 24), new Set())).toBe(Infinity);
+  });
+
+  it("have labels that stay by their hours when a schedule fires every quarter of an hour", () => {
+    const all = Array.from({ length: 96 }, (_, i) => fire(new Date(Date.parse("2026-05-01T00:00:00Z") + i * 900_000).toISOString()));
+    for (const lines of [1, 2]) {
+      const placed = placeFires([day("2026-05-01", "UTC")], bundled(all, "UTC", 2), "UTC");
+      const at = placeLabels(placed.map((p) => ({ top: p.top * 960, lines })), 16, 40);
+      expect(at.map((l) => l.y)).toEqual(Array.from({ length: 24 }, (_, h) => h * 40));
+    }
+    // Names that would take three lines every half an hour give way; a few at one time stay whole.
+    const half = placeLabels(Array.from({ length: 48 }, (_, i) => ({ top: i * 20, lines: 3 })), 16, 40);
+    expect(half).toEqual(Array.from({ length: 48 }, (_, i) => ({ y: i * 20, lines: 1 })));
+    expect(placeLabels([{ top: 360, lines: 3 }, { top: 363, lines: 3 }, { top: 366, lines: 3 }], 16, 40).map((l) => [l.y, l.lines])).toEqual([[360, 3], [408, 3], [456, 3]]);
   });
 
   it("cut at midnight, side by side, skipped ones without a bar", () => {

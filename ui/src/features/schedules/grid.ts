@@ -160,10 +160,20 @@ export function firesOf(schedule: string, items: readonly NominalInput[], durati
   return items.map((n) => ({ id: `${schedule}@${n.nominal_at}`, schedule, at: Date.parse(n.due_at ?? n.nominal_at), duration: Math.max(0, duration), skip: n.skip, marks: n.marks }));
 }
 
+/** When the first fire that is not shown is to be expected, of the schedules of which only the first fires are; Infinity = all are shown. */
+export function shownUntil(fires: readonly Fire[], cut: ReadonlySet<string>): number {
+  const ends = new Map<string, number[]>();
+  for (const f of fires) if (cut.has(f.schedule)) ends.set(f.schedule, [...(ends.get(f.schedule) ?? []), f.at]);
+  return Math.min(...[...ends.values()].map((all) => {
+    const [before = 0, last = before] = all.sort((a, b) => a - b).slice(-2);
+    return 2 * last - before;
+  }));
+}
+
 const hour = 3_600_000;
 
 /** The fires with one in place of more than `most` of a schedule in an hour of the clock, as long as they last within it. */
-export function bundled(fires: readonly Fire[], zone: string, most = 4): Fire[] {
+export function bundled(fires: readonly Fire[], zone: string, most: number): Fire[] {
   const hours = new Map<string, Fire[]>();
   for (const f of fires) {
     const offset = zoneOffset(f.at, zone);
@@ -231,6 +241,15 @@ export function stacked(labels: readonly { top: number; height: number }[], bott
   let limit = Math.max(bottom, labels.reduce((sum, l) => sum + l.height, 0));
   for (let i = tops.length - 1; i >= 0; i--) tops[i] = limit = Math.min(tops[i] ?? 0, limit - (labels[i]?.height ?? 0));
   return tops;
+}
+
+/** Where labels stand, and in how many lines: where whole names would push one three hours (of hourPx) away from its time, all take fewer. */
+export function placeLabels(labels: readonly { top: number; lines: number }[], linePx: number, hourPx: number): { y: number; lines: number }[] {
+  for (let most = 3; ; most--) {
+    const lines = labels.map((l) => Math.min(l.lines, most));
+    const tops = stacked(labels.map((l, i) => ({ top: l.top, height: (lines[i] ?? 1) * linePx })), 24 * hourPx);
+    if (most === 1 || tops.every((y, i) => Math.abs(y - (labels[i]?.top ?? 0)) < 3 * hourPx)) return tops.map((y, i) => ({ y, lines: lines[i] ?? 1 }));
+  }
 }
 
 /** How many lines a label takes in a column: time and name in one if they fit, else the name below, in two at most. */

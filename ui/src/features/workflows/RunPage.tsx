@@ -9,7 +9,7 @@ import { announce } from "../../kit/announce";
 import { Badge, StateChip } from "../../kit/Badge";
 import { Button, IconButton } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
-import { clockTime, duration, shortId } from "../../kit/format";
+import { clockSeconds, duration, shortId } from "../../kit/format";
 import { Page, PageHeader } from "../../kit/Page";
 import { ErrorState, Loading } from "../../kit/States";
 import { Tabs } from "../../kit/Tabs";
@@ -162,7 +162,7 @@ function Head({ doc, put, onDialog }: { doc: RunDocument; put: (d: RunDocument) 
             <Button icon={CirclePause} why={write.why} busy={pause.isPending} onClick={() => pause.mutate()}>{t("pause")}</Button>
           )}
           {ended ? null : <Button look="danger" icon={Ban} why={write.why || (doc.cancel_requested_at ? t("whyCancelling") : "")} onClick={() => onDialog("cancel")}>{t("cancelRun")}</Button>}
-          {ended && doc.started_at ? <Button look="primary" icon={RotateCcw} why={write.why} onClick={() => onDialog({ mode: failed ? "failed" : "node" })}>{t("retry")}</Button> : null}
+          {ended && doc.started_at ? <Button look={doc.status === "FAILED" ? "primary" : "plain"} icon={RotateCcw} why={write.why} onClick={() => onDialog({ mode: failed ? "failed" : "node" })}>{t("retry")}</Button> : null}
         </>
       }
     />
@@ -183,7 +183,7 @@ function Banners({ doc }: { doc: RunDocument }) {
     <div className="flex flex-col gap-2 empty:hidden">
       {back ? (
         <p role="status" data-banner="resumed" className="rounded-md bg-info-soft px-3 py-1.5 text-sm text-info">
-          {takeoverText(back, time(back.at, now))}
+          {takeoverText(back, clockSeconds(back.at, now))}
         </p>
       ) : null}
       {doc.paused && !ended ? <p role="status" data-banner="paused-run" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("pausedBanner", { who: doc.paused_by ?? "" })}</p> : null}
@@ -205,11 +205,6 @@ function Banners({ doc }: { doc: RunDocument }) {
       ) : ended && doc.reason ? <p className={`rounded-md px-3 py-1.5 text-sm ${tone}`}>{endText(doc)}</p> : null}
     </div>
   );
-}
-
-// The time of day with seconds: it is compared with logs.
-function time(at: string, now: number): string {
-  return `${clockTime(at, now)}:${String(new Date(at).getSeconds()).padStart(2, "0")}`;
 }
 
 function Progress({ doc }: { doc: RunDocument }) {

@@ -8,7 +8,7 @@ import { Button } from "../../kit/Button";
 import { Dialog } from "../../kit/Dialog";
 import { ErrorState, Loading } from "../../kit/States";
 import { Table } from "../../kit/Table";
-import { clockTime } from "../../kit/format";
+import { clockSeconds } from "../../kit/format";
 import { Time } from "../../kit/Values";
 import { t } from "../../text/workflows";
 import { failureText } from "../runs/failure";
@@ -26,6 +26,8 @@ interface Line {
   to: string;
   reason: string;
   live: boolean;
+  /** Of its event. */
+  seq?: number;
 }
 
 // What the document says of the time before the page was opened: each node's begin and end.
@@ -46,8 +48,8 @@ function past(doc: RunDocument, run: LiveRun): Line[] {
 
 /** All changes of state: from the document what was before, then each event as it came. */
 export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
-  const live: Line[] = run.changes.filter((c) => c.type !== "workflow.progress").map((c) => ({ key: String(c.seq), at: c.at, node: c.node, from: c.from, to: c.to, reason: changeText(c, doc), live: true }));
-  const lines = newestFirst([...past(doc, run), ...live]);
+  const live: Line[] = run.changes.filter((c) => c.type !== "workflow.progress").map((c) => ({ key: String(c.seq), seq: c.seq, at: c.at, node: c.node, from: c.from, to: c.to, reason: changeText(c, doc), live: true }));
+  const lines = newestFirst([...past(doc, run), ...live], doc.nodes);
   if (lines.length === 0) return <p className="text-sm text-faint">{t("nothingYet")}</p>;
   const now = Date.now();
   // Where it stands in time: behind all that is later.
@@ -79,7 +81,7 @@ export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
 }
 
 function Clock({ at, now }: { at: string; now: number }) {
-  return <time dateTime={at} className="w-18 shrink-0 font-mono text-xs text-faint">{clockTime(at, now)}:{String(new Date(at).getSeconds()).padStart(2, "0")}</time>;
+  return <time dateTime={at} className="w-18 shrink-0 font-mono text-xs text-faint">{clockSeconds(at, now)}</time>;
 }
 
 /** The steps of the run with their checkpoints; a run can begin anew from each. */

@@ -8,6 +8,7 @@ import { useCan } from "../../api/session";
 import { buildGraph, type GraphNode } from "../../graph/model";
 import { Badge, Chip } from "../../kit/Badge";
 import { Button, IconButton } from "../../kit/Button";
+import { cx } from "../../kit/cx";
 import { CopyAs } from "../../kit/CopyAs";
 import { Confirm } from "../../kit/Dialog";
 import { Menu } from "../../kit/Menu";
@@ -122,13 +123,13 @@ export function WorkflowPage() {
         ]}
       />
       {url.tab === "edit" ? null : (
-        <div className="grid gap-x-8 pt-6 xl:grid-cols-[1fr_20rem]">
+        <div className={cx("grid gap-x-8 pt-6", inputs.length > 0 && "2xl:grid-cols-[minmax(0,1fr)_20rem]")}>
           <section aria-label={t("runs")} className="min-w-0">
             <h2 className="pb-1.5 text-sm font-semibold">{t("runs")}</h2>
             <RunsTable workflowId={id} />
           </section>
           {inputs.length > 0 ? (
-            <section aria-label={t("inputs")} className="pt-6 xl:pt-0">
+            <section aria-label={t("inputs")} className="pt-6 2xl:pt-0">
               <h2 className="pb-1.5 text-sm font-semibold">{t("inputs")}</h2>
               <Facts items={inputs.map((i) => [i.name, <span key={i.name} className="flex flex-wrap items-center gap-1.5"><code className="font-mono text-xs">{i.secret ? t("secret") : String(i.schema.format ?? i.schema.type ?? "")}</code>{i.required ? <Badge tone="info">{t("required")}</Badge> : null}{i.schema.default !== undefined ? <span className="text-faint">= {stringify(i.schema.default)}</span> : null}</span>] as const)} />
             </section>

@@ -54,9 +54,37 @@ function forward(old: RunDocument, next: RunDocument): RunDocument {
   return { ...next, maps };
 }
 
-/** By time, the newest first; of those at the same time the later in the list is first. */
-export function newestFirst<T extends { at: string }>(list: readonly T[]): T[] {
-  return [...list].sort((a, b) => Date.parse(a.at) - Date.parse(b.at)).reverse();
+// How many nodes must have ended before each.
+function depths(nodes: readonly Pick<RunNode, "node_id" | "after">[]): Map<string, number> {
+  const after = new Map(nodes.map((n) => [n.node_id, n.after]));
+  const out = new Map<string, number>();
+  const of = (id: string): number => {
+    const known = out.get(id);
+    if (known !== undefined) return known;
+    out.set(id, 0);
+    const n = Math.max(0, ...(after.get(id) ?? []).map((a) => of(a) + 1));
+    out.set(id, n);
+    return n;
+  };
+  for (const n of nodes) of(n.node_id);
+  return out;
+}
+
+/**
+ * The newest first. The run's begin is the oldest and its end the newest, though their
+ * times are taken apart from those of nodes. What happened in the same millisecond goes
+ * by the graph, an end behind a begin, then by number of event.
+ */
+export function newestFirst<T extends { at: string; node: string; from: string; to: string; seq?: number }>(list: readonly T[], nodes: readonly Pick<RunNode, "node_id" | "after">[]): T[] {
+  const deep = depths(nodes);
+  const keys = new Map(list.map((l) => [l, [
+    l.node ? 1 : over(l.to) ? 2 : l.from === "PENDING" ? 0 : 1, Date.parse(l.at), l.node ? (deep.get(l.node) ?? 0) : Infinity, over(l.to) ? 1 : 0, l.seq ?? 0,
+  ]]));
+  return [...list].sort((a, b) => {
+    const [x = [], y = []] = [keys.get(a), keys.get(b)];
+    const i = x.findIndex((v, n) => v !== y[n]);
+    return i < 0 ? 0 : (x[i] ?? 0) < (y[i] ?? 0) ? -1 : 1;
+  }).reverse();
 }
 
 /** Adds an event to those known; one that was there changes nothing. */

@@ -1,5 +1,5 @@
 export const en = {
-  title: "Queue", running: "Running", direct: "Next direct slot", waiting: "Waiting", directText: "Takes the next free slot. Nothing is interrupted.", slots: "{n} of {m} slots busy", free: "Free slot", depth: { one: "{n} job waits", other: "{n} jobs wait" }, avgWait: "waits {time} on average", workers: "Slots",
+  title: "Queue", running: "Running", direct: "Next direct slot", waiting: "Waiting", directText: "Takes the next free slot. Nothing is interrupted.", slots: "{n} of {m} slots busy", free: "Free slot", depth: { one: "{n} job waits", other: "{n} jobs wait" }, avgWait: "recent starts waited {time} on average", workers: "Slots",
   pause: "Pause", resume: "Resume", pausedBy: "The queue is paused by {name}. What runs finishes, nothing starts.", pausedText: "The queue is paused. What runs finishes, nothing starts.", reason: "Reason",
   add: "Add job", addTitle: "Add a job", from: "From", template: "Template {name}", type: "Job type", typeOff: "{name} (not enabled)", typeOffWhy: "This server takes no jobs of this type. {hint}", name: "Name", params: "Input", top: "At the top", addAndClose: "Add", added: "{name} was added",
   emptyTitle: "Nothing waits", emptyText: "Jobs that you add stand here in the order in which they start. Drag them, or use Alt and the arrow keys.",

@@ -3,7 +3,7 @@ import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
   title: "사용자와 토큰", users: "사용자", tokens: "토큰", account: "내 계정", add: "사용자 추가", name: "이름", roles: "역할", state: "상태", lastLogin: "마지막 로그인", tenant: "테넌트", created: "생성", createdBy: "{name}", search: "이름", never: "없음", none: "없음",
-  viewer: "사용자, 토큰, 비밀, 감사 기록을 뺀 모든 것을 봅니다", operator: "작업 추가·이동·취소, 대기열 정지, 워커 수와 제한", author: "템플릿, 지침, 일정, 워크플로 작성: 코드를 실행할 권한", approver: "승인과 거절", admin: "모든 권한",
+  viewer: "사용자, 토큰, 비밀, 감사 기록을 뺀 모든 것을 봅니다", operator: "작업 추가·이동·취소, 대기열 일시 정지, 워커 수와 제한", author: "템플릿, 지침, 일정, 워크플로 작성: 코드를 실행할 권한", approver: "승인과 거절", admin: "모든 권한",
   addTitle: "사용자 추가", addText: "사람은 이름과 비밀번호로 로그인합니다. 프로그램에는 토큰을 주세요.", password: "비밀번호", passwordHint: "12자 이상, 서로 다른 글자 5개 이상.", noPassword: "비밀번호 없이: OpenID 제공자로 로그인하는 사람.", create: "만들기", save: "저장", userAdded: "{name} 사용자를 추가했습니다", userSaved: "{name} 사용자를 저장했습니다",
   actionsOf: "{name}의 작업", edit: "이름과 역할…", reset: "비밀번호 재설정…", disable: "사용 중지", enable: "사용", remove: "삭제…", history: "기록", disabled: "{name} 사용자를 중지했습니다. 세션은 2초 안에 끝납니다", enabled: "{name} 사용자가 다시 로그인할 수 있습니다", removed: "{name} 사용자를 삭제했습니다",
   editTitle: "{name} 변경", editText: "역할이 바뀌면 사용자의 세션이 끝납니다.", resetTitle: "{name}의 새 비밀번호", resetText: "사용자의 모든 세션이 끝납니다.", resetDone: "{name} 사용자의 비밀번호를 바꿨습니다", removeTitle: "{name} 사용자를 삭제할까요?", removeText: "사용자와 세션이 삭제됩니다. 토큰은 남으므로 필요하면 함께 폐기하세요.", removeDo: "사용자 삭제",

@@ -2,7 +2,7 @@ import type { Like } from "../catalogue";
 import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
-  title: "워커와 잠금", busy: "{count}개 중 {running}개 사용 중", count: "워커 수", paused: "정지됨", drain: "비우기", resume: "계속", drainTitle: "워커를 비울까요?",
+  title: "워커와 잠금", busy: "{count}개 중 {running}개 사용 중", count: "워커 수", paused: "일시 정지됨", drain: "비우기", resume: "계속", drainTitle: "워커를 비울까요?",
   drainText: "실행 중인 작업은 끝까지 실행되고, 계속을 누를 때까지 새 작업은 시작되지 않습니다. 대기열은 그대로 유지됩니다.", reason: "사유", drained: "워커를 비우는 중입니다", resumed: "작업이 다시 시작됩니다", scaled: "워커 {n}개",
   slots: "슬롯", slot: "슬롯", state: "상태", job: "작업", type: "유형", instance: "인스턴스", since: "시작", idle: "유휴", busyState: "사용 중", surplus: "작업 후 종료", otherTenant: "다른 테넌트",
   noSlots: "워커 없음", noSlotsText: "워커 수가 0이어서 작업이 시작되지 않고 기다립니다.", more: "그 외 유휴 슬롯 {n}개",

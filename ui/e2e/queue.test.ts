@@ -418,6 +418,31 @@ for (const theme of ["light", "dark"] as const) {
   }
 }
 
+for (const locale of ["en-US", "ko-KR"]) {
+  it(`tells on a phone why a job waits and when it may start, whole, ${locale}`, async () => {
+    await f.call("POST", "/api/jobs", { ...nap("keeper"), locks: ["demo:line"], priority: 0 });
+    await f.call("POST", "/api/jobs", { ...nap("kept"), locks: ["demo:line"], priority: 0 });
+    await f.call("PATCH", "/api/workers", { count: 2 });
+    await f.call("POST", "/api/queue/resume", {});
+    await until(async () => { const w = await waiting(); return w.length === 6 && w.every((j) => j.estimated_start_at !== null); }, "estimates of all");
+    const page = await f.page("/queue", { width: 375, height: 812, touch: true, locale });
+    await row(page, "kept").waitFor();
+    await shot(page, `queue-narrow-${locale}`);
+    for (const name of ["kept", "f"]) {
+      const cut = await row(page, name).evaluate((r) => {
+        const bottom = r.getBoundingClientRect().bottom;
+        const seen = [...r.querySelectorAll(".md\\:hidden *")].filter((e) => getComputedStyle(e).display !== "none");
+        return { parts: seen.length, cut: seen.filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline" || e.getBoundingClientRect().bottom > bottom || e.getBoundingClientRect().height === 0).map((e) => e.textContent) };
+      });
+      expect(cut.parts, name).toBeGreaterThan(2);
+      expect(cut.cut, name).toEqual([]);
+    }
+    const hole = await row(page, "f").evaluate((r) => (r.querySelector("span.text-right")?.getBoundingClientRect().left ?? 0) - (r.querySelector("[data-grip]")?.getBoundingClientRect().right ?? 0));
+    expect(Math.abs(hole)).toBeLessThanOrEqual(8);
+    expect(await overflow(page)).toBeLessThanOrEqual(0);
+  });
+}
+
 it("edits the input of a waiting job, and duplicates it", async () => {
   const page = await f.page("/queue");
   await row(page, "b").getByRole("button", { name: "Actions of b" }).click();

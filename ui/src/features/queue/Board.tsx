@@ -38,13 +38,13 @@ const emptyCli = "runsheet job add --name hello -- /bin/echo hello";
 
 type Asked = { what: "position" | "priority" | "edit"; row: Row } | { what: "cancel"; rows: readonly Row[] } | { what: "group"; rows: readonly Row[]; span: readonly string[]; onDone: () => void } | { what: "slots"; running: number } | { what: "bulk" } | null;
 
-// Rows have two lines where the columns have no room.
+// Rows have up to four lines where the columns have no room: the name, why in two, and when.
 const wide = matchMedia("(min-width: 768px)");
 const watchWide = (f: () => void) => {
   wide.addEventListener("change", f);
   return () => wide.removeEventListener("change", f);
 };
-const useRowHeight = () => (useSyncExternalStore(watchWide, () => wide.matches) ? 36 : 56);
+const useRowHeight = () => (useSyncExternalStore(watchWide, () => wide.matches) ? 36 : 88);
 
 /** The queue board: what runs, what is next, and the order of everything that waits. */
 export function Board() {
@@ -336,8 +336,8 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
         <FilterBar query={filter} onQuery={onFilter} placeholder={t("filter")}>{filter && !complete ? <span className="text-xs text-faint">{t("notLoaded")}</span> : null}</FilterBar>
       )}
       <div className={cx(columns, "h-8 border-b border-line pr-1 pl-2 text-xs font-medium text-faint")}>
-        <span className="-ml-1 w-5 pointer-coarse:w-11" />
-        <span className="flex"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("selectAll")} checked={top.length > 0 && top.length === rows.length} indeterminate={top.length > 0 && top.length < rows.length} onChange={(on) => setSelected(on ? new Set(rows.map((r) => r.id)) : new Set())} /></span></span>
+        <span className="-ml-1 w-5 pointer-coarse:w-11 pointer-coarse:max-md:-mr-2" />
+        <span className="flex pointer-coarse:max-md:hidden"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("selectAll")} checked={top.length > 0 && top.length === rows.length} indeterminate={top.length > 0 && top.length < rows.length} onChange={(on) => setSelected(on ? new Set(rows.map((r) => r.id)) : new Set())} /></span></span>
         <span className="text-right">{t("position")}</span><span>{t("job")}</span>
         <span className="hidden md:block">{t("why")}</span><span className="hidden md:block">{t("start")}</span><span className="hidden md:block">{t("age")}</span><span className="w-6 lg:w-18" />
       </div>

@@ -107,7 +107,7 @@ export function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
   ];
 }
 
-export const columns = "grid grid-cols-[auto_auto_2rem_minmax(0,1fr)_auto] md:grid-cols-[auto_auto_2.5rem_minmax(0,2fr)_minmax(7rem,1fr)_9rem_5rem_auto] xl:grid-cols-[auto_auto_2.5rem_minmax(0,2fr)_minmax(9rem,1fr)_13rem_6rem_auto] items-center gap-x-2.5";
+export const columns = "grid grid-cols-[auto_auto_2rem_minmax(0,1fr)_auto] pointer-coarse:max-md:grid-cols-[auto_1.5rem_minmax(0,1fr)_auto] md:grid-cols-[auto_auto_2.5rem_minmax(0,2fr)_minmax(7rem,1fr)_9rem_5rem_auto] xl:grid-cols-[auto_auto_2.5rem_minmax(0,2fr)_minmax(9rem,1fr)_13rem_6rem_auto] items-center gap-x-2 md:gap-x-2.5";
 
 /** One place of the order. */
 export const BoardRow = memo(function BoardRow({ row, index, total, selected, active, lifted, flash, still, why, actions }: { row: Row; index: number; total: number; selected: boolean; active: boolean; lifted: boolean; flash: boolean; /** Nothing starts: no estimate holds. */ still: boolean; why: string; actions: RowActions }) {
@@ -124,16 +124,16 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
       onClick={(e) => e.target instanceof Element && !e.target.closest("a,button,input,label,[role=menu]") && actions.open(row)}
       className={cx(columns, row.kind === "job" && "cursor-pointer", "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
     >
-      <button type="button" aria-label={t("drag", { name })} data-grip="" tabIndex={-1} disabled={!!why} title={why || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11">
+      <button type="button" aria-label={t("drag", { name })} data-grip="" tabIndex={-1} disabled={!!why} title={why || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11 pointer-coarse:max-md:-mr-2">
         <GripVertical aria-hidden className="size-4" />
       </button>
-      <span className="flex"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("select", { name })} tabIndex={-1} checked={selected} onChange={() => undefined} onClick={(e) => actions.select(row, !selected, e.shiftKey)} /></span></span>
+      <span className="flex pointer-coarse:max-md:hidden"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("select", { name })} tabIndex={-1} checked={selected} onChange={() => undefined} onClick={(e) => actions.select(row, !selected, e.shiftKey)} /></span></span>
       <span className="text-right text-faint">{(row.kind === "job" ? row.job.position : row.group.position) === null || member ? "" : ((row.kind === "job" ? row.job.position : row.group.position) ?? 0) + 1}</span>
       <div className={cx("flex min-w-0 items-center gap-2 self-stretch", member && "ml-1 border-l-2 border-line-strong pl-3", member && row.last && "mb-1.5")}>
         {row.kind === "group" ? <GroupHead row={row} /> : (
           <div className="flex min-w-0 grow flex-col justify-center gap-0.5">
             <div className="flex min-w-0 items-center gap-2"><JobHead job={row.job} /></div>
-            <div className="flex min-w-0 items-center gap-2 overflow-hidden text-xs text-dim md:hidden"><Why job={row.job} /><Start job={row.job} still={still} bare /></div>
+            <div className="flex min-w-0 flex-col items-start overflow-hidden text-xs text-dim md:hidden [&_.chip]:h-auto [&_.chip_.truncate]:line-clamp-2 [&_.chip_.truncate]:whitespace-normal"><Why job={row.job} /><Start job={row.job} still={still} bare /></div>
           </div>
         )}
       </div>

@@ -44,6 +44,11 @@ describe("the history", () => {
     expect(order(line("a WAITING", at, 5), line("a RUNNING", at, 6), line("a WAITING", at, 7), line("a COMPLETED", at, 8))).toEqual(["a COMPLETED", "a WAITING", "a RUNNING", "a WAITING"]);
   });
 
+  it("keeps the order of the log, whatever times and the graph say", () => {
+    expect(order(line("c RUNNING READY", "01.007", 5), line("run RUNNING PENDING", "01.009", 6), line("a COMPLETED", "01.007", 7), line("b RUNNING", "01.006", 8)))
+      .toEqual(["b RUNNING", "a COMPLETED", "run RUNNING PENDING", "c RUNNING READY"]);
+  });
+
   it("has the begin of the run at its bottom, though that is noted behind the first node", () => {
     expect(order(line("run RUNNING PENDING", "01.009", 9), line("a RUNNING READY", "01.007"), line("a FAILED", "01.009"), line("run FAILED", "01.009"))).toEqual(["run FAILED", "a FAILED", "a RUNNING READY", "run RUNNING PENDING"]);
   });

@@ -71,20 +71,24 @@ function depths(nodes: readonly Pick<RunNode, "node_id" | "after">[]): Map<strin
 }
 
 /**
- * The newest first. The run's begin is the oldest and its end the newest, though their
- * times are taken apart from those of nodes. What happened in the same millisecond goes
- * by the graph, an end behind a begin, then by number of event.
+ * The newest first. Events stand in the order of the log. What the document says goes by
+ * time; in the same millisecond by the graph, an end behind a begin. Of both, the run's
+ * begin is the oldest and its end the newest, though their times are taken apart from
+ * those of nodes.
  */
 export function newestFirst<T extends { at: string; node: string; from: string; to: string; seq?: number }>(list: readonly T[], nodes: readonly Pick<RunNode, "node_id" | "after">[]): T[] {
   const deep = depths(nodes);
-  const keys = new Map(list.map((l) => [l, [
-    l.node ? 1 : over(l.to) ? 2 : l.from === "PENDING" ? 0 : 1, Date.parse(l.at), l.node ? (deep.get(l.node) ?? 0) : Infinity, over(l.to) ? 1 : 0, l.seq ?? 0,
-  ]]));
-  return [...list].sort((a, b) => {
-    const [x = [], y = []] = [keys.get(a), keys.get(b)];
-    const i = x.findIndex((v, n) => v !== y[n]);
-    return i < 0 ? 0 : (x[i] ?? 0) < (y[i] ?? 0) ? -1 : 1;
-  }).reverse();
+  const rank = (l: T) => (l.node ? 1 : over(l.to) ? 2 : l.from === "PENDING" ? 0 : 1);
+  const when = (a: T, b: T) => rank(a) - rank(b) || Date.parse(a.at) - Date.parse(b.at);
+  const depth = (l: T) => (l.node ? (deep.get(l.node) ?? 0) : nodes.length);
+  const said = list.filter((l) => l.seq === undefined).sort((a, b) => when(a, b) || depth(a) - depth(b) || Number(over(a.to)) - Number(over(b.to)));
+  const log = list.filter((l) => l.seq !== undefined).sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
+  const out: T[] = [];
+  for (const e of log) {
+    while (said[0] && when(said[0], e) <= 0) out.push(...said.splice(0, 1));
+    out.push(e);
+  }
+  return [...out, ...said].reverse();
 }
 
 /** Adds an event to those known; one that was there changes nothing. */

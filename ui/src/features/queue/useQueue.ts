@@ -31,6 +31,7 @@ export function useQueue() {
     },
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.state.queued.next_cursor,
+    select: moved,
     refetchInterval: ({ state: { data } }) => (live && data?.pages[0]?.state.running.length && data.pages[0].state.queued.items.length ? estimatesAge * data.pages.length : false),
   });
   const pages = query.data?.pages;
@@ -60,11 +61,22 @@ function reorder(data: Data | undefined, call: Order): Data | undefined {
   return { ...data, pages };
 }
 
+// Moves that are not answered yet, in the order in which they are sent. What is read meanwhile may be without them.
+const unanswered: Order[] = [];
+function moved(data: Data): Data {
+  return unanswered.reduce((d, call) => reorder(d, call) ?? d, data);
+}
+
 /** What moves: a person's wish; or, with etag, the way back from one, as long as nobody has changed the order since. */
 interface Move {
   call: Order;
   name: string;
   etag?: string;
+}
+
+function over(call: Order): void {
+  const i = unanswered.indexOf(call);
+  if (i >= 0) unanswered.splice(i, 1);
 }
 
 /** Moves jobs. The list shows the new order at once; moves and their ways back are sent one after another. */
@@ -85,7 +97,8 @@ export function useMove() {
       } catch (e) {
         if (since || problemOf(e).status !== 412) throw e;
         // Somebody else has changed the order. Said by a neighbour, the wish still holds.
-        const shown = client.getQueryData<Data>(key)?.pages.flatMap((p) => p.state.queued.items) ?? [];
+        const data = client.getQueryData<Data>(key);
+        const shown = data ? moved(data).pages.flatMap((p) => p.state.queued.items) : [];
         return { ...(await put(undefined, byNeighbour(shown, call))), conflict: true };
       }
     },
@@ -93,16 +106,22 @@ export function useMove() {
       // An earlier offer no longer fits the order.
       closeToast(offered.current);
       await client.cancelQueries({ queryKey: key });
-      const pages = client.getQueryData<Data>(key)?.pages ?? [];
+      const data = client.getQueryData<Data>(key);
+      const pages = data ? moved(data).pages : [];
       const back = wayBack(pages.flatMap((p) => p.state.queued.items), call, !pages.at(-1)?.state.queued.next_cursor);
       if (open() <= 1) answered.current = client.getQueryData<Data>(key);
+      unanswered.push(call);
       client.setQueryData<Data>(key, (d) => reorder(d, call));
       return { back };
     },
     onSuccess: ({ data, response, conflict }, { call, name, etag: since }, { back }) => {
       const etag = response.headers.get("ETag") ?? "";
       answered.current = reorder(answered.current, call);
-      client.setQueryData<Data>(key, (d) => (d ? { ...d, pages: d.pages.map((p) => ({ ...p, etag })) } : d));
+      over(call);
+      client.setQueryData<Data>(key, (d) => {
+        const now = reorder(d, call); // it may have been read before the move
+        return now ? { ...now, pages: now.pages.map((p) => ({ ...p, etag })) } : now;
+      });
       if (since) return announce(t("restored"));
       const total = client.getQueryData<Data>(key)?.pages[0]?.state.statistics.queued ?? 0;
       const text = data.new_position === null ? t("movedMany", { n: data.moved.length }) : t("moved", { name, n: data.new_position + 1, m: total });
@@ -115,7 +134,8 @@ export function useMove() {
       setFlashed(new Set(call.order ?? (call.job_id ? [call.job_id] : [])));
       toast({ tone: "warn", text: data.new_position === null ? text : t("changed", { n: data.new_position + 1 }) });
     },
-    onError: (e) => {
+    onError: (e, { call }) => {
+      over(call);
       const p = problemOf(e);
       if ([404, 409, 412].includes(p.status)) toast({ tone: "warn", text: t("notMoved"), detail: p.status === 412 ? "" : p.detail });
       else toastError(e);

@@ -61,7 +61,7 @@ func (g *Group[T, R]) Do(ctx context.Context, thing T) (R, error) {
 	}
 	select {
 	case o := <-p.done:
-		return o.result, o.check()
+		return o.must(), nil
 	case <-ctx.Done():
 	}
 	if g.takeBack(p) {
@@ -69,14 +69,15 @@ func (g *Group[T, R]) Do(ctx context.Context, thing T) (R, error) {
 		return none, ctx.Err()
 	}
 	o := <-p.done
-	return o.result, o.check()
+	return o.must(), nil
 }
 
-func (o outcome[R]) check() error {
+// must is the result, or panics as do did.
+func (o outcome[R]) must() R {
 	if o.panicked != nil {
 		panic(o.panicked)
 	}
-	return nil
+	return o.result
 }
 
 // takeBack reports whether p had not been begun, and is not going to be.

@@ -25,12 +25,11 @@ func fresh(ctx context.Context, db *sql.DB, e Engine, p *goose.Provider, dir fs.
 	if empty, err := untouched(ctx, db, e); err != nil || !empty {
 		return false, err
 	}
-	text, err := whole{dir}.all(p.ListSources())
-	if err != nil {
-		return false, err
-	}
-	if e == SQLite {
-		text = sqliteSchema
+	text := sqliteSchema
+	if e == Postgres {
+		if text, err = (whole{dir}).all(p.ListSources()); err != nil {
+			return false, err
+		}
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -53,7 +52,7 @@ func fresh(ctx context.Context, db *sql.DB, e Engine, p *goose.Provider, dir fs.
 // untouched reports whether db has nothing in it (of SQLite), or was never migrated (of
 // PostgreSQL, where others may have tables, too).
 func untouched(ctx context.Context, db *sql.DB, e Engine) (bool, error) {
-	query := `SELECT NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name <> 'schema_checksums' AND tbl_name <> 'schema_checksums')`
+	query := `SELECT NOT EXISTS (SELECT 1 FROM sqlite_master WHERE tbl_name <> 'schema_checksums')`
 	if e == Postgres {
 		query = `SELECT to_regclass('` + goose.DefaultTablename + `') IS NULL`
 	}

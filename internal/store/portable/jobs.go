@@ -115,7 +115,7 @@ func (s jobs) addBatch(list []adding) ([]store.Added, error) {
 	defer cancel()
 	var out []store.Added
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		ranks, at, now, err := s.naturalPlaces(ctx, tx, js)
+		ranks, at, now, err := s.placesOf(ctx, tx, js, nil)
 		if err != nil {
 			return err
 		}
@@ -135,9 +135,18 @@ func (s jobs) addBatch(list []adding) ([]store.Added, error) {
 	return out, err
 }
 
-// naturalPlaces are the ranks of new jobs at the ends of their zones, and where in the order
-// they are then.
-func (s jobs) naturalPlaces(ctx context.Context, tx Tx, js []job.Job) (ranks []rank.Rank, at []int, now time.Time, err error) {
+// placesOf are the ranks of new jobs, at a place or at the ends of their zones, and where
+// in the order they are then.
+func (s jobs) placesOf(ctx context.Context, tx Tx, js []job.Job, place *store.Place) (ranks []rank.Rank, at []int, now time.Time, err error) {
+	var kept []rank.Rank
+	if place != nil {
+		if err := s.LockQueue(ctx, tx); err != nil {
+			return nil, nil, now, err
+		}
+		if kept, err = reserved(ctx, tx); err != nil {
+			return nil, nil, now, err
+		}
+	}
 	first, err := s.NextSeq(ctx, tx, len(js))
 	if err != nil {
 		return nil, nil, now, err
@@ -150,23 +159,25 @@ func (s jobs) naturalPlaces(ctx context.Context, tx Tx, js []job.Job) (ranks []r
 		ranks[i] = rank.Natural(j.Zone(), first+int64(i))
 	}
 	// The index is asked before anything is written, see places.
-	err = s.with(ctx, tx, func(x *order.Index) error {
+	if err := s.with(ctx, tx, func(x *order.Index) (err error) {
+		if place != nil && len(js) > 0 {
+			if ranks, err = s.ranksAt(ctx, tx, x, wish{js[0].Tenant, *place, ranks, nil, kept}); err != nil {
+				return err
+			}
+		}
 		for i, r := range ranks {
 			at[i] = x.Position(r)
 		}
 		return nil
-	})
-	amongThem(ranks, at)
-	return ranks, at, now, err
-}
-
-// amongThem adds to the positions of new jobs the new ones before each.
-func amongThem(ranks []rank.Rank, at []int) {
+	}); err != nil {
+		return nil, nil, now, err
+	}
 	sorted := slices.Sorted(slices.Values(ranks))
-	for i, r := range ranks {
+	for i, r := range ranks { // and the new ones before each
 		before, _ := slices.BinarySearch(sorted, r)
 		at[i] += before
 	}
+	return ranks, at, now, nil
 }
 
 func (s jobs) addAlone(ctx context.Context, p store.AddJobs) ([]store.Added, error) {
@@ -184,43 +195,10 @@ func (s jobs) addAlone(ctx context.Context, p store.AddJobs) ([]store.Added, err
 			out = []store.Added{*equal}
 			return storeKey(ctx, tx, p.Key, out)
 		}
-		var kept []rank.Rank
-		if p.Place != nil {
-			if err := s.LockQueue(ctx, tx); err != nil {
-				return err
-			}
-			if kept, err = reserved(ctx, tx); err != nil {
-				return err
-			}
-		}
-		first, err := s.NextSeq(ctx, tx, len(p.Jobs))
+		ranks, at, now, err := s.placesOf(ctx, tx, p.Jobs, p.Place)
 		if err != nil {
 			return err
 		}
-		now, err := s.addedAt(ctx, tx, p.Jobs)
-		if err != nil {
-			return err
-		}
-		ranks := make([]rank.Rank, len(p.Jobs))
-		for i, j := range p.Jobs {
-			ranks[i] = rank.Natural(j.Zone(), first+int64(i))
-		}
-		at := make([]int, len(p.Jobs))
-		// The index is asked before anything is written, see places.
-		if err := s.with(ctx, tx, func(x *order.Index) error {
-			if p.Place != nil && len(p.Jobs) > 0 {
-				if ranks, err = s.ranksAt(ctx, tx, x, wish{p.Jobs[0].Tenant, *p.Place, ranks, nil, kept}); err != nil {
-					return err
-				}
-			}
-			for i, r := range ranks {
-				at[i] = x.Position(r)
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		amongThem(ranks, at)
 		if out, err = s.writeAdded(ctx, tx, p, ranks, now); err != nil {
 			return err
 		}

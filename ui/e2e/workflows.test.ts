@@ -142,10 +142,25 @@ it("never takes the bar back when the server is killed in the middle of a map", 
   const { bars } = await recorded(page);
   expect(bars).toEqual([...bars].sort((a, b) => a - b));
   expect(bars.at(-1)).toBe(80);
+  // Where the node is in its graph, each frame from the first: what moves cannot be clicked.
+  await page.addInitScript(() => {
+    const seen = new Set<string>();
+    (window as unknown as { places: Set<string> }).places = seen;
+    const look = () => {
+      const node = document.querySelector("[data-node=load_all]")?.getBoundingClientRect();
+      const box = document.querySelector("[data-graph]")?.getBoundingClientRect();
+      if (node && box) seen.add(`${Math.round(node.x - box.x)} ${Math.round(node.y - box.y)} ${Math.round(node.width)}`);
+      requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
   await page.reload();
   await banner.waitFor();
   expect(await banner.textContent()).toMatch(/Resumed at load_all item \d+ after a restart/);
   // The node at which it went on says it too.
+  await page.locator("[data-graph][data-ready]").waitFor();
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  expect(await page.evaluate(() => [...(window as unknown as { places: Set<string> }).places])).toHaveLength(1);
   await page.locator("[data-node=load_all]").click();
   const drawer = page.getByRole("complementary", { name: "load_all", exact: true });
   expect(await drawer.locator("[data-takeover]").textContent()).toMatch(/Resumed at load_all item \d+ after a restart \d/);

@@ -31,9 +31,10 @@ const steps: Record<string, Step> = { ArrowLeft: "left", ArrowRight: "right", Ar
 const farZoom = 0.42;
 // The first look does not go below this: then it begins at the start of the graph.
 const firstZoom = 0.8;
-// Room between the graph and its box, and the lowest box that grows.
+// Room between the graph and its box, the lowest box that grows, and its two borders.
 const rim = 12;
 const lowest = 352;
+const borders = 2;
 
 function useSize(): [(el: HTMLDivElement | null) => void, HTMLDivElement | null, Size] {
   const [el, setEl] = useState<HTMLDivElement | null>(null);
@@ -75,13 +76,18 @@ function Heads() {
 
 /** A graph that can be moved, zoomed and walked. Edges are one SVG, nodes are buttons over it; what is out of sight is not in the page. */
 export function Graph({ model, label, selected, onSelect, marks, paces, className, grow }: GraphProps) {
-  const [ref, box, size] = useSize();
+  const [ref, box, measured] = useSize();
   // Once chosen, the direction stays while the structure does.
-  const structure = useMemo(() => `${size.width > 0 ? Math.round(size.width / 200) : 0} ${model.nodes.map((n) => n.id).join(" ")} ${model.edges.map((e) => e.id).join(" ")}`, [model, size.width]);
+  const structure = useMemo(() => `${measured.width > 0 ? Math.round(measured.width / 200) : 0} ${model.nodes.map((n) => n.id).join(" ")} ${model.edges.map((e) => e.id).join(" ")}`, [model, measured.width]);
   const chosen = useRef<{ of: string; direction: "right" | "down" } | null>(null);
-  if (size.width > 0 && chosen.current?.of !== structure) chosen.current = { of: structure, direction: directionFor(model, { width: size.width, height: grow ?? size.height }) };
+  if (measured.width > 0 && chosen.current?.of !== structure) chosen.current = { of: structure, direction: directionFor(model, { width: measured.width, height: grow ?? measured.height }) };
   const direction = chosen.current?.direction ?? null;
-  const { layout, failed } = useLayout(model, size.width > 0 ? direction : null);
+  const { layout, failed } = useLayout(model, measured.width > 0 ? direction : null);
+  const readable = layout ? Math.max(firstZoom, Math.min(1, (measured.width - 2 * rim) / layout.width)) : 1;
+  const height = grow && layout && measured.width > 0 ? Math.min(grow, Math.max(lowest, Math.ceil(layout.height * readable) + 2 * rim)) : undefined;
+  // The height that the box is about to have, so that nodes do not jump when it has grown.
+  const tall = height === undefined ? measured.height : height - borders;
+  const size = useMemo(() => ({ width: measured.width, height: tall }), [measured.width, tall]);
   const [view, setView] = useState<View | null>(null);
   const [tab, setTab] = useState<string | null>(null);
   const focusNext = useRef<string | null>(null);
@@ -169,8 +175,6 @@ export function Graph({ model, label, selected, onSelect, marks, paces, classNam
   const far = (view?.zoom ?? 1) < farZoom;
   const edgeOf = useMemo(() => new Map(model.edges.map((e) => [e.id, e])), [model]);
   const edges = layout && seen ? layout.edges.filter((e) => edgeOf.has(e.id) && meets(boundsOf(e.points.map((p) => ({ ...p, width: 0, height: 0 }))), seen)) : [];
-  const readable = layout ? Math.max(firstZoom, Math.min(1, (size.width - 2 * rim) / layout.width)) : 1;
-  const height = grow && layout && size.width > 0 ? Math.min(grow, Math.max(lowest, Math.ceil(layout.height * readable) + 2 * rim)) : undefined;
   const transform = view ? `translate(${view.x}px, ${view.y}px) scale(${view.zoom})` : undefined;
 
   return (

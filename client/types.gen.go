@@ -3872,16 +3872,20 @@ type WorkflowNode struct {
 // WorkflowNodeAttempt is the schema of that name in the API.
 type WorkflowNodeAttempt struct {
 	NodeID string `json:"node_id"`
-	// Number: from 1, over rounds.
+	// Number: from 1, over rounds, lost ones included.
 	Number int `json:"number"`
 	// Epoch: grows with each claim of the run by a server.
 	Epoch int64 `json:"epoch"`
-	// Status: of the node after it.
-	Status    string           `json:"status"`
+	// Status: of the node after it; READY: another one repeats it.
+	Status string `json:"status"`
+	// Lost: its server died, or stopped, in the middle of it; null: neither.
+	Lost *string `json:"lost"`
+	// Instance: the server that worked on it; null: not known.
+	Instance  *string          `json:"instance_id"`
 	Outcome   *string          `json:"outcome"`
 	Error     *WorkflowFailure `json:"error"`
 	StartedAt *time.Time       `json:"started_at"`
-	// EndedAt: null: it has not ended, or its server died.
+	// EndedAt: null: it has not ended. Of a lost one: when a server went on with the run; null: none has.
 	EndedAt *time.Time `json:"ended_at"`
 }
 

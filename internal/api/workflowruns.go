@@ -64,7 +64,7 @@ func (s *service) workflowRunRoutes() []operation {
 		},
 		{
 			ID: "list_workflow_node_attempts", Method: http.MethodGet, Path: one + "/nodes/{node_id}/attempts", Scope: access.WorkflowsRead, Tag: "workflows",
-			Summary: "List the attempts of a node, oldest first", Faults: []fault.Code{fault.WrongIDType},
+			Summary: "List the attempts of a node, oldest first", Doc: "An attempt that was lost with its server is one of its own. One that was lost within 0.2 s of its beginning may be missing: nothing of it was stored.", Faults: []fault.Code{fault.WrongIDType},
 			Answers: []answer{{Status: http.StatusOK, Doc: "at most 200", Body: wire.WorkflowNodeAttemptList{}}}, Handle: s.listNodeAttempts,
 		},
 		cancel,
@@ -315,7 +315,7 @@ func (s *service) listNodeAttempts(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{Status: http.StatusOK, Body: wire.WorkflowNodeAttemptsOf(all)}, nil
+	return reply{Status: http.StatusOK, Body: wire.WorkflowNodeAttemptsOf(w, all)}, nil
 }
 
 // node is the node that the path names.

@@ -265,25 +265,30 @@ func (t *turn) noteTakeover() {
 		said["at_item"] = strconv.Itoa(n)
 	}
 	t.state.Takeover = &o
+	// What begins now is durable before it works: if this server dies too, that is known.
+	t.touch("")
+	t.due = t.since
 }
 
-// recover puts right what a crash left: nodes that were at work.
+// recover puts right what a crash left: nodes that were at work. Their attempts are
+// lost, and noted so.
 func (t *turn) recover() error {
 	at := t.now()
 	for _, step := range t.g.With(t.state, workflow.NodeRunning) {
-		t.touch("")
 		policy := step.OnCrash
 		if step.Body != nil {
 			policy = workflow.CrashRetry // its items have policies of their own
 		}
+		w := &work{step: step, began: t.state.Nodes[step.ID].StartedAt, lost: t.state.Takeover.After}
 		var err error
 		switch policy {
 		case workflow.CrashAsk:
+			t.noteAttempt(w, workflow.NodeWaiting, "", nil)
 			err = t.state.ParkNode(step.ID, workflow.Wait{For: workflow.WaitPerson}, at)
 		case workflow.CrashFail:
-			w := &work{step: step, began: t.state.Nodes[step.ID].StartedAt}
 			err = t.fail(w, node.FailureOf(node.Fatal("interrupted", errors.New("the server stopped in the middle of it"))))
 		case workflow.CrashRetry:
+			t.noteAttempt(w, workflow.NodeReady, "", nil)
 			err = t.state.LoseNode(step.ID, at)
 		}
 		if err != nil {

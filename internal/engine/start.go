@@ -24,6 +24,8 @@ type work struct {
 	locks  []string
 	began  time.Time
 	cancel context.CancelCauseFunc
+	// lost is what has cut the attempt off, "" = nothing.
+	lost workflow.CutOff
 	// woke is set when the work is the end of a wait.
 	woke *node.Woke
 	// failed is why it cannot even begin.
@@ -312,7 +314,10 @@ func (t *turn) invoke(ctx context.Context, n node.Node, c node.Call, woke *node.
 func (t *turn) noteAttempt(w *work, status workflow.NodeStatus, outcome string, f *workflow.Failure) {
 	a := store.NodeAttempt{
 		RunID: t.run.ID, NodeID: w.id(), Number: t.state.Nodes[w.id()].Past + t.state.Nodes[w.id()].Attempt, Epoch: t.a.Epoch, StartedAt: w.began,
-		Status: status, Outcome: outcome, Error: f,
+		Status: status, Outcome: outcome, Error: f, Instance: t.run.Job.Instance, Lost: w.lost,
+	}
+	if w.lost != "" { // it was that of the turn before
+		a.Epoch, a.Instance = t.run.Epoch, ""
 	}
 	if status != workflow.NodeRunning {
 		a.EndedAt = t.now()

@@ -193,15 +193,23 @@ func (p WorkflowStep) Told() []event.Event {
 const KeepItems = 100
 
 // NodeAttempt is one attempt of a node, written when it begins (where that is durable)
-// and when it ends, the latter in place of the former.
+// and when it ends, the latter in place of the former. Of one that was lost only Status,
+// Outcome and Error change afterwards: a person says what it did.
 type NodeAttempt struct {
 	RunID, NodeID string
 	// Number counts the node's attempts in this run from 1, over rewinds.
 	Number    int
 	Epoch     int64
 	StartedAt time.Time
-	EndedAt   time.Time // zero = it has not, or its server died
-	// Status is that of the node after it: RUNNING, COMPLETED, FAILED, WAITING.
+	// EndedAt is zero where it has not ended, or its server died and none has gone on
+	// with the run. Of a lost one it is when a server went on.
+	EndedAt time.Time
+	// Instance is the server that worked on it, "" = as it was written before.
+	Instance string
+	// Lost is what has cut it off with its server, "" = nothing.
+	Lost workflow.CutOff
+	// Status is that of the node after it: RUNNING, COMPLETED, FAILED, WAITING, or READY
+	// where another one repeats it.
 	Status  workflow.NodeStatus
 	Outcome string
 	Error   *workflow.Failure

@@ -70,9 +70,11 @@ func SkipCode(reason string) string {
 // NodeState is a node of a run, as it is kept. The zero value is a node that was
 // not reached yet, with Status "" for NodePending in stored documents.
 type NodeState struct {
-	Status  NodeStatus `json:"status"`
-	Attempt int        `json:"attempt,omitempty"`
-	// Past is how many attempts it had before it was last put back to its beginning.
+	Status NodeStatus `json:"status"`
+	// Attempt counts the attempts, as the policy of retry does.
+	Attempt int `json:"attempt,omitempty"`
+	// Past is how many attempts it had beside these: before it was last put back to its
+	// beginning, and lost ones. Past and Attempt together number an attempt.
 	Past    int    `json:"past,omitempty"`
 	Outcome string `json:"outcome,omitempty"`
 	// Reason is why it was skipped.
@@ -135,10 +137,12 @@ func breakDown(s NodeState, e Broke, n *NodeState) {
 	}
 }
 
-// lose takes the attempt back: the one that repeats it has the same number.
+// lose takes the attempt out of the count: the policy of retry, and what the node asks
+// others for, takes the one that repeats it for the same one. It was one nevertheless.
 func lose(s NodeState, _ Lost, n *NodeState) {
 	*n = s
 	n.Attempt--
+	n.Past++
 }
 
 func end(s NodeState, e Ended, n *NodeState) {

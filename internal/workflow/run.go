@@ -271,7 +271,7 @@ func (s *State) ParkNode(id string, w Wait, at time.Time) error {
 // WakeNode ends the wait for a retry, or for a person's word to repeat.
 func (s *State) WakeNode(id string, at time.Time) error { return s.move(id, Readied{At: at}) }
 
-// LoseNode takes an attempt back that died with its server.
+// LoseNode ends an attempt that died with its server; another one repeats it.
 func (s *State) LoseNode(id string, at time.Time) error { return s.move(id, Lost{At: at}) }
 
 // Succeed ends a node well. An outcome that nobody goes on from fails it.

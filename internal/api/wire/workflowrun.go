@@ -373,13 +373,15 @@ func maskedInputs(params []byte, g *workflow.Graph) Object {
 // WorkflowNodeAttempt is one attempt of a node.
 type WorkflowNodeAttempt struct {
 	NodeID    string           `json:"node_id"`
-	Number    int              `json:"number" doc:"from 1, over rounds"`
+	Number    int              `json:"number" doc:"from 1, over rounds, lost ones included"`
 	Epoch     int64            `json:"epoch" doc:"grows with each claim of the run by a server"`
-	Status    string           `json:"status" enum:"PENDING,READY,RUNNING,WAITING,COMPLETED,FAILED,SKIPPED,CANCELLED,COMPENSATED" doc:"of the node after it"`
+	Status    string           `json:"status" enum:"PENDING,READY,RUNNING,WAITING,COMPLETED,FAILED,SKIPPED,CANCELLED,COMPENSATED" doc:"of the node after it; READY: another one repeats it"`
+	Lost      *string          `json:"lost" enum:"crash,shutdown" doc:"its server died, or stopped, in the middle of it; null: neither"`
+	Instance  *string          `json:"instance_id" doc:"the server that worked on it; null: not known"`
 	Outcome   *string          `json:"outcome"`
 	Error     *WorkflowFailure `json:"error"`
 	StartedAt *time.Time       `json:"started_at"`
-	EndedAt   *time.Time       `json:"ended_at" doc:"null: it has not ended, or its server died"`
+	EndedAt   *time.Time       `json:"ended_at" doc:"null: it has not ended. Of a lost one: when a server went on with the run; null: none has"`
 }
 
 // WorkflowNodeAttemptList is all that are kept, at most 200, oldest first.
@@ -387,12 +389,18 @@ type WorkflowNodeAttemptList struct {
 	Items []WorkflowNodeAttempt `json:"items"`
 }
 
-// WorkflowNodeAttemptsOf shows attempts.
-func WorkflowNodeAttemptsOf(all []store.NodeAttempt) WorkflowNodeAttemptList {
+// WorkflowNodeAttemptsOf shows attempts of a run.
+func WorkflowNodeAttemptsOf(r store.WorkflowRun, all []store.NodeAttempt) WorkflowNodeAttemptList {
 	out := WorkflowNodeAttemptList{Items: []WorkflowNodeAttempt{}}
 	for _, a := range all {
+		if a.Status == workflow.NodeRunning && (r.Job.State != job.Running || r.Job.Epoch != a.Epoch) {
+			// No server has gone on with the run, so nobody has written what became of it.
+			if a.Lost = workflow.CutOffShutdown; r.Job.Crashes > 0 {
+				a.Lost = workflow.CutOffCrash
+			}
+		}
 		out.Items = append(out.Items, WorkflowNodeAttempt{
-			NodeID: a.NodeID, Number: a.Number, Epoch: a.Epoch, Status: string(a.Status), Outcome: str(a.Outcome), Error: WorkflowFailureOf(a.Error),
+			NodeID: a.NodeID, Number: a.Number, Epoch: a.Epoch, Status: string(a.Status), Lost: str(string(a.Lost)), Instance: str(a.Instance), Outcome: str(a.Outcome), Error: WorkflowFailureOf(a.Error),
 			StartedAt: moment(a.StartedAt), EndedAt: moment(a.EndedAt),
 		})
 	}

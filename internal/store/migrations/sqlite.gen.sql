@@ -728,7 +728,7 @@ CREATE TABLE workflow_attempts (
   ended_ms   INT NOT NULL,
   status     TEXT NOT NULL,
   outcome    TEXT NOT NULL,
-  error      TEXT NOT NULL,
+  error      TEXT NOT NULL, instance_id TEXT NOT NULL DEFAULT '', lost TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (run_id, node_id, number)
 ) STRICT, WITHOUT ROWID;
 

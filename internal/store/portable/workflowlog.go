@@ -155,7 +155,7 @@ func (s workflowLog) Attempts(ctx context.Context, tenant, runID, nodeID string,
 		if err := ofTenant(ctx, tx, tenant, runID); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT run_id, node_id, number, epoch, started_ms, ended_ms, status, outcome, error FROM workflow_attempts
+		rows, err := tx.Query(ctx, `SELECT run_id, node_id, number, epoch, started_ms, ended_ms, status, outcome, error, instance_id, lost FROM workflow_attempts
 			WHERE run_id = $1 AND ($2 = '' OR node_id = $3) ORDER BY started_ms, node_id, number LIMIT $4`, runID, nodeID, nodeID, limit)
 		if err != nil {
 			return fmt.Errorf("list attempts: %w", err)
@@ -163,7 +163,7 @@ func (s workflowLog) Attempts(ctx context.Context, tenant, runID, nodeID string,
 		out, err = collect(rows, func(r Rows) (a store.NodeAttempt, err error) {
 			var started, ended int64
 			var failure string
-			if err := r.Scan(&a.RunID, &a.NodeID, &a.Number, &a.Epoch, &started, &ended, &a.Status, &a.Outcome, &failure); err != nil {
+			if err := r.Scan(&a.RunID, &a.NodeID, &a.Number, &a.Epoch, &started, &ended, &a.Status, &a.Outcome, &failure, &a.Instance, &a.Lost); err != nil {
 				return a, err
 			}
 			a.StartedAt, a.EndedAt = clock.FromMillis(started), clock.FromMillis(ended)

@@ -102,9 +102,14 @@ var (
 		state = CASE WHEN excluded.state = '' THEN workflow_nodes.state ELSE excluded.state END`,
 		"run_id", "node_id", "state", "outputs", "out_seq#")
 	mapsTable     = tableOf("workflow_maps", ` ON CONFLICT (run_id, node_id) DO UPDATE SET state = excluded.state`, "run_id", "node_id", "state")
-	attemptsTable = tableOf("workflow_attempts", ` ON CONFLICT (run_id, node_id, number) DO UPDATE SET epoch = excluded.epoch, started_ms = excluded.started_ms,
-		ended_ms = excluded.ended_ms, status = excluded.status, outcome = excluded.outcome, error = excluded.error`,
-		"run_id", "node_id", "number#", "epoch#", "started_ms#", "ended_ms#", "status", "outcome", "error")
+	// What was lost stays so: what is said of it later is how it ended, not when or where.
+	attemptsTable = tableOf("workflow_attempts", ` ON CONFLICT (run_id, node_id, number) DO UPDATE SET
+		epoch = CASE WHEN workflow_attempts.lost = '' THEN excluded.epoch ELSE workflow_attempts.epoch END, started_ms = excluded.started_ms,
+		ended_ms = CASE WHEN workflow_attempts.lost = '' THEN excluded.ended_ms ELSE workflow_attempts.ended_ms END,
+		status = excluded.status, outcome = excluded.outcome, error = excluded.error,
+		instance_id = CASE WHEN workflow_attempts.lost = '' AND excluded.instance_id <> '' THEN excluded.instance_id ELSE workflow_attempts.instance_id END,
+		lost = CASE WHEN workflow_attempts.lost = '' THEN excluded.lost ELSE workflow_attempts.lost END`,
+		"run_id", "node_id", "number#", "epoch#", "started_ms#", "ended_ms#", "status", "outcome", "error", "instance_id", "lost")
 	stepsTable = tableOf("workflow_checkpoints", "", "run_id", "seq#", "checkpoint_id", "node_id", "item#", "epoch#", "at_ms#", "delta")
 )
 
@@ -309,7 +314,7 @@ func (w *written) attempts() {
 			if a.Error != nil {
 				failure = encode(a.Error)
 			}
-			row := []any{w.RunID, a.NodeID, a.Number, a.Epoch, clock.Millis(a.StartedAt), clock.Millis(a.EndedAt), string(a.Status), a.Outcome, failure}
+			row := []any{w.RunID, a.NodeID, a.Number, a.Epoch, clock.Millis(a.StartedAt), clock.Millis(a.EndedAt), string(a.Status), a.Outcome, failure, a.Instance, string(a.Lost)}
 			if i, there := at[key{a.NodeID, a.Number}]; there {
 				w.attemptRows[i] = row
 				continue

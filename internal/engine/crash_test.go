@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -188,6 +189,7 @@ func TestCrashAtEachStep(t *testing.T) {
 						t.Fatalf("crash at step %d of %d (after: %v): %d takeovers were told of %d: %v", k, steps, after, len(got), w.cut, got)
 					}
 					w.nothingSaid()
+					w.wholeAttempts(w.torn)
 				}
 			}
 		})
@@ -222,6 +224,146 @@ func (w *world) takeovers() []map[string]string {
 		}
 	}
 	return out
+}
+
+// attempts returns the attempts of nodes as a store keeps them, by node and number.
+func (w *world) attempts() map[string]map[int]store.NodeAttempt {
+	out := map[string]map[int]store.NodeAttempt{}
+	for _, s := range w.memory.Steps() {
+		for _, a := range s.Attempts {
+			if out[a.NodeID] == nil {
+				out[a.NodeID] = map[int]store.NodeAttempt{}
+			}
+			old := out[a.NodeID][a.Number]
+			if a.Instance == "" {
+				a.Instance = old.Instance
+			}
+			if old.Lost != "" {
+				a.Lost, a.EndedAt, a.Instance, a.Epoch = old.Lost, old.EndedAt, old.Instance, old.Epoch
+			}
+			out[a.NodeID][a.Number] = a
+		}
+	}
+	return out
+}
+
+// wholeAttempts: the attempts of each node are numbered from 1, each has ended, and as
+// many are lost as nodes were at work when a turn crashed.
+func (w *world) wholeAttempts(lost int) {
+	w.t.Helper()
+	for node, all := range w.attempts() {
+		for n := 1; n <= len(all); n++ {
+			a, there := all[n]
+			if !there || a.EndedAt.IsZero() || a.Status == workflow.NodeRunning || a.EndedAt.Before(a.StartedAt) {
+				w.t.Fatalf("attempt %d of %s: %+v of %+v", n, node, a, all)
+			}
+			if a.Lost != "" {
+				lost--
+			}
+		}
+	}
+	if lost != 0 {
+		w.t.Fatalf("%d lost attempts are missing: %+v", lost, w.attempts())
+	}
+}
+
+// TestLostAttempts: an attempt that its server's death has cut off stays one of its own,
+// with that server, whatever follows it; and it counts as the crash policy says.
+func TestLostAttempts(t *testing.T) {
+	t.Parallel()
+	say := func(decision string) func(w *world) *task.Verdict {
+		return func(w *world) *task.Verdict {
+			w.memory.Wake(store.WokenNode{NodeID: "b", For: workflow.WaitPerson, Data: []byte(`{"decision":"` + decision + `"}`)})
+			return w.play()
+		}
+	}
+	lost := func(n int, is workflow.NodeStatus) store.NodeAttempt {
+		return store.NodeAttempt{Number: n, Epoch: int64(n), Instance: fmt.Sprintf("inst_%d", n), Lost: workflow.CutOffCrash, Status: is}
+	}
+	failed := func(a store.NodeAttempt, code string) store.NodeAttempt {
+		a.Status, a.Error = workflow.NodeFailed, &workflow.Failure{NodeID: "b", Code: code, Attempt: 1}
+		return a
+	}
+	done := func(n int, epoch int64) store.NodeAttempt {
+		return store.NodeAttempt{Number: n, Epoch: epoch, Instance: fmt.Sprintf("inst_%d", min(epoch, 3)), Status: workflow.NodeCompleted, Outcome: "success"}
+	}
+	for name, c := range map[string]struct {
+		policy string
+		fail   func(string, int) error
+		// again crashes the second turn too, before or after its first step.
+		again string
+		then  func(w *world) *task.Verdict
+		want  []store.NodeAttempt
+		// count is what the policy of retry counts, worked how often the node worked.
+		count, worked int
+	}{
+		"retry":                     {policy: "retry", want: []store.NodeAttempt{lost(1, "READY"), done(2, 2)}, count: 1, worked: 2},
+		"retry, twice":              {policy: "retry", again: "after", want: []store.NodeAttempt{lost(1, "READY"), lost(2, "READY"), done(3, 3)}, count: 1, worked: 2},
+		"retry, nothing was begun":  {policy: "retry", again: "before", want: []store.NodeAttempt{lost(1, "READY"), done(2, 3)}, count: 1, worked: 2},
+		"retry, and a failure":      {policy: "retry, retry: {max_attempts: 2, initial: 1ms}", fail: on(":b", 1), want: []store.NodeAttempt{lost(1, "READY"), failed(store.NodeAttempt{Number: 2, Epoch: 2, Instance: "inst_2"}, "broken"), done(3, 3)}, count: 2, worked: 3},
+		"fail":                      {policy: "fail", want: []store.NodeAttempt{failed(lost(1, ""), "interrupted")}, count: 1, worked: 1},
+		"ask":                       {policy: "ask", want: []store.NodeAttempt{lost(1, "WAITING")}, count: 1, worked: 1},
+		"ask, and do it again":      {policy: "ask", then: say("retry"), want: []store.NodeAttempt{lost(1, "WAITING"), done(2, 3)}, count: 2, worked: 2},
+		"ask, and it had failed":    {policy: "ask", then: say("failed"), want: []store.NodeAttempt{failed(lost(1, ""), "outcome_unknown")}, count: 1, worked: 1},
+		"ask, and it had gone well": {policy: "ask", then: say("completed"), want: []store.NodeAttempt{lost(1, "COMPLETED")}, count: 1, worked: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "nodes:\n"+act("a", "")+act("b", ", on_crash: "+c.policy), nil)
+			w.fail = c.fail
+			ctx, die := context.WithCancelCause(t.Context())
+			w.block = func(ctx context.Context, key string) error {
+				if !strings.HasSuffix(key, ":b") {
+					return nil
+				}
+				die(task.ErrLeaseLost)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			if v := w.turn(ctx); v == nil || v.Code != "crashed" {
+				t.Fatalf("the first turn ended with %v", v)
+			}
+			w.block, w.instance = nil, "inst_2"
+			if c.again != "" {
+				if v := w.turnCrashing(2, c.again == "after"); v == nil || v.Code != "crashed" {
+					t.Fatalf("the second turn ended with %v", v)
+				}
+				w.instance = "inst_3"
+			}
+			v := w.turn(t.Context())
+			w.instance = "inst_3"
+			if v != nil && v.Parking != nil && !v.Parking.Until.IsZero() {
+				time.Sleep(time.Until(v.Parking.Until)) // the timer of the queue
+				w.play()
+			}
+			if c.then != nil {
+				c.then(w)
+			}
+			got := w.attempts()["b"]
+			for i, want := range c.want {
+				a := got[i+1]
+				if a.EndedAt.Before(a.StartedAt) || i > 0 && a.StartedAt.Before(got[i].EndedAt) {
+					t.Errorf("attempt %d from %v to %v", i+1, a.StartedAt, a.EndedAt)
+				}
+				want.RunID, want.NodeID, want.StartedAt, want.EndedAt = a.RunID, "b", a.StartedAt, a.EndedAt
+				if want.Error != nil && a.Error != nil {
+					want.Error.Message = a.Error.Message
+				}
+				if diff := cmp.Diff(want, a); diff != "" {
+					t.Error(diff)
+				}
+			}
+			if len(got) != len(c.want) {
+				t.Errorf("%d attempts, want %d: %+v", len(got), len(c.want), got)
+			}
+			if n := w.memory.Run().State.Nodes["b"].Attempt; n != c.count {
+				t.Errorf("%d attempts count, want %d", n, c.count)
+			}
+			if n := counts(w.effects)[w.memory.Run().ID+":b"]; n != c.worked {
+				t.Errorf("it worked %d times, want %d", n, c.worked)
+			}
+		})
+	}
 }
 
 // nothingSaid looks for what must not be stored.

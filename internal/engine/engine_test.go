@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,8 +51,11 @@ type world struct {
 	granted   []string
 	// crashes are those since the last step, which the queue and the store count.
 	crashes int
-	// cut counts turns that crashed and left something to go on with.
-	cut int
+	// cut counts turns that crashed and left something to go on with, torn the nodes that
+	// they left at work.
+	cut, torn int
+	// instance has the next turn; "" = inst_1.
+	instance string
 	// secrets and mask are the engine's; nil = none.
 	secrets engine.Secrets
 	mask    func() engine.Mask
@@ -234,7 +238,7 @@ type counted struct {
 
 func (c counted) Load(ctx context.Context, jobID string, epoch int64) (store.WorkflowRun, store.WorkflowSignals, error) {
 	r, signals, err := c.Memory.Load(ctx, jobID, epoch)
-	r.Job.Crashes, r.Job.Instance = c.w.crashes, "inst_1"
+	r.Job.Crashes, r.Job.Instance = c.w.crashes, cmp.Or(c.w.instance, "inst_1")
 	return r, signals, err
 }
 
@@ -268,6 +272,7 @@ func (w *world) turn(ctx context.Context) *task.Verdict {
 		w.crashes++
 		if r := w.memory.Run(); r.Seq > 0 && r.State.Phase != workflow.PhaseOver {
 			w.cut++
+			w.torn += len(w.graph.With(r.State, workflow.NodeRunning))
 		}
 		return &task.Verdict{Code: "crashed"}
 	}

@@ -16,6 +16,7 @@ func logChecks() []check {
 		{"Workflows/ItemsKeepTheLatestCheckpoints", workflowItems},
 		{"Workflows/ForgetShortensTheLog", workflowForget},
 		{"Workflows/AttemptsAreReplaced", workflowAttempts},
+		{"Workflows/LostAttemptsStayLost", lostAttempts},
 	}
 }
 
@@ -155,4 +156,49 @@ func workflowAttempts(t *testing.T, s store.Store) {
 	if err != nil || len(got) != 2 {
 		t.Errorf("%d attempts, %v, want 2", len(got), err)
 	}
+}
+
+// lostAttempts: what is written of an attempt when it is found to be lost keeps the server
+// that had begun it; what is said of it later changes neither that nor when it ended, and
+// the one that follows is another one. Others name the server that had them last.
+func lostAttempts(t *testing.T, s store.Store) {
+	pool(t, s, 1)
+	f := begun(t, s)
+	write := func(as ...store.NodeAttempt) { f.to(f.state, func(p *store.WorkflowStep) { p.Attempts = as }) }
+	read := func(node string) []store.NodeAttempt {
+		t.Helper()
+		got, err := s.WorkflowLog.Attempts(t.Context(), tenant, f.id, node, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	began := func(node string, number int, at time.Time) store.NodeAttempt {
+		return store.NodeAttempt{RunID: f.id, NodeID: node, Number: number, Epoch: 1, StartedAt: at, Status: workflow.NodeRunning, Instance: "inst_a"}
+	}
+	a, b, c := began("a", 1, base), began("b", 1, base), began("c", 1, base)
+	write(a, b, c)
+	same(t, "what has begun", []store.NodeAttempt{a, b, c}, read(""))
+
+	lost := func(x store.NodeAttempt, is workflow.NodeStatus, by workflow.CutOff) store.NodeAttempt {
+		x.EndedAt, x.Status, x.Lost, x.Instance = base.Add(time.Minute), is, by, ""
+		return x
+	}
+	next := began("a", 2, base.Add(time.Minute))
+	next.Epoch, next.Instance = 2, "inst_b"
+	write(lost(a, workflow.NodeReady, workflow.CutOffCrash), next, lost(b, workflow.NodeWaiting, workflow.CutOffShutdown))
+	a, b = lost(a, workflow.NodeReady, workflow.CutOffCrash), lost(b, workflow.NodeWaiting, workflow.CutOffShutdown)
+	a.Instance, b.Instance = "inst_a", "inst_a"
+	same(t, "a lost one and the next", []store.NodeAttempt{a, next}, read("a"))
+	same(t, "one that waits for a word", []store.NodeAttempt{b}, read("b"))
+
+	said := began("b", 1, base) // by a person, on another server
+	said.Epoch, said.Instance, said.EndedAt = 3, "inst_b", base.Add(time.Hour)
+	said.Status, said.Error = workflow.NodeFailed, &workflow.Failure{Code: "outcome_unknown", Message: "m"}
+	moved := c // parked there, gone on with here
+	moved.Epoch, moved.Instance, moved.EndedAt, moved.Status, moved.Outcome = 3, "inst_b", base.Add(time.Hour), workflow.NodeCompleted, "success"
+	write(said, moved)
+	b.Status, b.Error = said.Status, said.Error
+	same(t, "what a person says of it", []store.NodeAttempt{b}, read("b"))
+	same(t, "one that went on elsewhere", []store.NodeAttempt{moved}, read("c"))
 }

@@ -136,6 +136,22 @@ func etl(t *testing.T, db string, items, concurrency, kills int) {
 			seen++
 		}
 	}
+	// Each kill has cut off an attempt of the map, which is one of its own.
+	list, _ := s.must(http.MethodGet, "/api/workflow-runs/"+flowRun(id)+"/nodes/load_all/attempts", nil, http.StatusOK)["items"].([]any)
+	for i, x := range list {
+		a, _ := x.(map[string]any)
+		want := map[string]any{"number": float64(i + 1), "status": "COMPLETED", "lost": nil}
+		if i < kills {
+			want = map[string]any{"number": float64(i + 1), "status": "READY", "lost": "crash"}
+		}
+		same(t, "an attempt", a, want)
+		if a["ended_at"] == nil || a["instance_id"] == nil {
+			t.Errorf("an attempt is %v", a)
+		}
+	}
+	if len(list) != kills+1 {
+		t.Errorf("%d attempts after %d kills: %v", len(list), kills, list)
+	}
 	if takeovers != kills {
 		t.Errorf("%d takeovers were told after %d kills", takeovers, kills)
 	}

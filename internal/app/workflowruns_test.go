@@ -183,10 +183,31 @@ nodes:
 	if r.Takeover != nil {
 		t.Errorf("nobody took it over: %+v", *r.Takeover)
 	}
+	attempts := func() []client.WorkflowNodeAttempt {
+		t.Helper()
+		list, err := f.WorkflowNodeAttempts(f.ctx, r.WorkflowRunID, "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	first := attempts()
+	if len(first) != 1 || first[0].Number != 1 || first[0].Status != "RUNNING" || first[0].Lost != nil || first[0].Instance == nil || first[0].EndedAt != nil {
+		t.Fatalf("while it works the attempts are %+v", first)
+	}
 	f.stop()
 	close(hold)
 	f = startFlowsOf(t, c)
 	r = f.end(r.WorkflowRunID, "COMPLETED")
+	// The lost attempt is one of its own, with the server that had it; it does not count.
+	if got := attempts(); len(got) != 2 || got[0].Number != 1 || got[0].Lost == nil || *got[0].Lost != "shutdown" || got[0].Instance == nil ||
+		*got[0].Instance != *first[0].Instance || !got[0].StartedAt.Equal(*first[0].StartedAt) || got[0].EndedAt == nil || got[0].EndedAt.Before(*got[0].StartedAt) ||
+		got[1].Number != 2 || got[1].Status != "COMPLETED" || got[1].Lost != nil || *got[1].Instance == *got[0].Instance || got[1].StartedAt.Before(*got[0].EndedAt) {
+		t.Errorf("the attempts are %+v", got)
+	}
+	if n := r.Nodes[1]; n.NodeID != "b" || n.Attempt != 1 {
+		t.Errorf("the node is %+v", n)
+	}
 	if o := r.Takeover; o == nil || o.After != "shutdown" || o.NodeID == nil || *o.NodeID != "b" || o.Item != nil || o.InstanceID == nil || o.At.Before(*r.StartedAt) {
 		t.Errorf("the run has the takeover %+v", o)
 	}

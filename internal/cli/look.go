@@ -257,6 +257,38 @@ func scheduleFireView() view[fire] {
 	}
 }
 
+func (a *app) workflowAttempts() *cobra.Command {
+	return &cobra.Command{
+		Use: "attempts RUN NODE", Short: "List the attempts of a node, also those that were lost with their server", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeWorkflowRuns(),
+		Example: "  runsheet workflow attempts wfrun_01jh0000000000000000000000 upload",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.connect(c)
+			if err != nil {
+				return err
+			}
+			return show(c.Context(), a, view[client.WorkflowNodeAttempt]{
+				id:      func(x client.WorkflowNodeAttempt) string { return strconv.Itoa(x.Number) },
+				columns: []string{"ATTEMPT", "STATUS", "STARTED", "ENDED", "SERVER", "RESULT"}, status: 1, spare: []string{"SERVER"}, note: true,
+				row: func(x client.WorkflowNodeAttempt) []string {
+					status, result := x.Status, deref(x.Outcome)
+					if x.Error != nil {
+						result = x.Error.Code + ": " + x.Error.Message
+					}
+					switch deref(x.Lost) {
+					case "crash":
+						status, result = "LOST", strings.TrimSuffix("its server died; "+result, "; ")
+					case "shutdown":
+						status, result = "LOST", strings.TrimSuffix("its server stopped; "+result, "; ")
+					}
+					return []string{strconv.Itoa(x.Number), status, stamp(x.StartedAt), stamp(x.EndedAt), deref(x.Instance), result}
+				},
+			}, false, 0, func(ctx context.Context) ([]client.WorkflowNodeAttempt, error) {
+				return cl.WorkflowNodeAttempts(ctx, args[0], args[1])
+			})
+		},
+	}
+}
+
 func (a *app) workflowItems() *cobra.Command {
 	var f client.WorkflowItemFilter
 	limit := 0

@@ -15,7 +15,7 @@ import (
 
 func (a *app) workflowRunCommands() []*cobra.Command {
 	return []*cobra.Command{
-		a.workflowRun(), a.workflowRuns(), a.workflowShow(), a.workflowItems(), a.workflowCheckpoints(),
+		a.workflowRun(), a.workflowRuns(), a.workflowShow(), a.workflowAttempts(), a.workflowItems(), a.workflowCheckpoints(),
 		a.workflowVerb("pause", "Let a run start nothing more", "paused", (*client.Client).PauseWorkflowRun),
 		a.workflowVerb("resume", "Let a paused run go on", "goes on", (*client.Client).ResumeWorkflowRun),
 		a.workflowVerb("cancel", "Ask a run to end", "is asked to end", (*client.Client).CancelWorkflowRun),

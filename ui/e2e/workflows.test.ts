@@ -164,6 +164,12 @@ it("never takes the bar back when the server is killed in the middle of a map", 
   await page.locator("[data-node=load_all]").click();
   const drawer = page.getByRole("complementary", { name: "load_all", exact: true });
   expect(await drawer.locator("[data-takeover]").textContent()).toMatch(/Resumed at load_all item \d+ after a restart \d/);
+  // So do its attempts: those that were lost, and the one that went on.
+  const attempts = drawer.getByRole("table", { name: "Attempts" }).locator("tbody tr");
+  await attempts.first().waitFor();
+  expect(await attempts.first().textContent()).toMatch(/^1Lost.*Its server died/);
+  expect(await attempts.first().locator("[data-lost] button").getAttribute("title")).toMatch(/^inst_/);
+  expect(await attempts.nth(1).textContent()).toMatch(/^2/);
   await page.keyboard.press("Escape");
   await drawer.waitFor({ state: "detached" });
   // The history has the same line.

@@ -101,7 +101,7 @@ var (
 		out_seq = CASE WHEN excluded.out_seq < 0 THEN workflow_nodes.out_seq ELSE excluded.out_seq END,
 		state = CASE WHEN excluded.state = '' THEN workflow_nodes.state ELSE excluded.state END`,
 		"run_id", "node_id", "state", "outputs", "out_seq#")
-	mapsTable     = tableOf("workflow_maps", ` ON CONFLICT (run_id, node_id) DO UPDATE SET state = excluded.state`, "run_id", "node_id", "state")
+	mapsTable = tableOf("workflow_maps", ` ON CONFLICT (run_id, node_id) DO UPDATE SET state = excluded.state`, "run_id", "node_id", "state")
 	// What was lost stays so: what is said of it later is how it ended, not when or where.
 	attemptsTable = tableOf("workflow_attempts", ` ON CONFLICT (run_id, node_id, number) DO UPDATE SET
 		epoch = CASE WHEN workflow_attempts.lost = '' THEN excluded.epoch ELSE workflow_attempts.epoch END, started_ms = excluded.started_ms,

@@ -2548,7 +2548,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the attempts of a node, oldest first */
+        /**
+         * List the attempts of a node, oldest first
+         * @description An attempt that was lost with its server is one of its own. One that was lost within 0.2 s of its beginning may be missing: nothing of it was stored.
+         */
         get: operations["list_workflow_node_attempts"];
         put?: never;
         post?: never;
@@ -8942,7 +8945,7 @@ export interface components {
         WorkflowNodeAttempt: {
             /**
              * Format: date-time
-             * @description null: it has not ended, or its server died
+             * @description null: it has not ended. Of a lost one: when a server went on with the run; null: none has
              */
             ended_at: string | null;
             /**
@@ -8951,17 +8954,24 @@ export interface components {
              */
             epoch: number;
             error: components["schemas"]["WorkflowFailure"] | null;
+            /** @description the server that worked on it; null: not known */
+            instance_id: string | null;
+            /**
+             * @description its server died, or stopped, in the middle of it; null: neither
+             * @enum {string|null}
+             */
+            lost: "crash" | "shutdown" | null;
             node_id: string;
             /**
              * Format: int64
-             * @description from 1, over rounds
+             * @description from 1, over rounds, lost ones included
              */
             number: number;
             outcome: string | null;
             /** Format: date-time */
             started_at: string | null;
             /**
-             * @description of the node after it
+             * @description of the node after it; READY: another one repeats it
              * @enum {string}
              */
             status: "PENDING" | "READY" | "RUNNING" | "WAITING" | "COMPLETED" | "FAILED" | "SKIPPED" | "CANCELLED" | "COMPENSATED";

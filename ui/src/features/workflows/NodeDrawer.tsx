@@ -102,7 +102,7 @@ function State({ doc, node, graphNode, pace, onSkip, onRetry, put }: NodeDetailP
           ...(graphNode?.body ? [[t("perItem"), <span key="b" className="flex flex-wrap gap-1">{graphNode.body.nodes.map((b) => <Chip key={b.id} icon={typeIcon(b.type, b.subtype)} mono>{b.id}</Chip>)}</span>] as const] : []),
         ]}
       />
-      {node.attempt > 1 || node.round > 0 || node.status === "FAILED" ? <Attempts doc={doc} nodeId={node.node_id} /> : null}
+      {node.attempt > 0 || node.round > 0 ? <Attempts doc={doc} nodeId={node.node_id} /> : null}
       {node.will_be_recomputed ? <p className="text-sm text-warn">{t("willRecompute")}</p> : null}
       <div className="flex flex-wrap gap-2">
         <Button small icon={SkipForward} why={whySkip} onClick={onSkip}>{t("skipNode")}</Button>
@@ -208,10 +208,10 @@ function Attempts({ doc, nodeId }: { doc: RunDocument; nodeId: string }) {
       label={t("tabAttempts")} rows={q.data.items} id={(a) => `${a.number}`}
       columns={[
         { id: "n", head: "#", width: "3rem", align: "right", cell: (a) => a.number },
-        { id: "state", head: t("state"), cell: (a) => <StateChip bare state={a.ended_at === null && over(doc.status) ? "LOST" : a.status} /> },
+        { id: "state", head: t("state"), cell: (a) => <StateChip bare state={a.lost ? "LOST" : a.status} /> },
         { id: "start", head: t("started"), cell: (a) => <Time at={a.started_at} clock /> },
-        { id: "for", head: t("duration"), align: "right", cell: (a) => a.started_at && a.ended_at ? <Duration of={Date.parse(a.ended_at) - Date.parse(a.started_at)} /> : null },
-        { id: "error", head: t("error"), cell: (a) => a.error ? <Badge tone="bad" title={failureText(a.error)}>{a.error.code}</Badge> : a.outcome },
+        { id: "for", head: t("duration"), align: "right", cell: (a) => a.started_at && a.ended_at && !a.lost ? <Duration of={Date.parse(a.ended_at) - Date.parse(a.started_at)} /> : null },
+        { id: "error", head: t("error"), cell: (a) => <>{a.lost ? <span data-lost>{t(a.lost)} {a.instance_id ? <CopyId id={a.instance_id} /> : null}</span> : null}{a.error ? <Badge tone="bad" title={failureText(a.error)}>{a.error.code}</Badge> : a.outcome}</> },
       ]}
     />
   );

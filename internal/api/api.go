@@ -70,7 +70,9 @@ type Logs interface {
 type Demo interface {
 	// Start adds it, unless it is there, and returns what there is.
 	Start(ctx context.Context) (wire.Demo, error)
-	Remove(ctx context.Context) error
+	// Remove takes it away. record is called when nothing refuses that, and before
+	// anything is changed; its error ends it.
+	Remove(ctx context.Context, record func() error) error
 }
 
 // Options are what New needs. Store, Tasks and Identity must be given.

@@ -38,8 +38,8 @@ func (s *service) overviewRoutes() []operation {
 		},
 		{
 			ID: "remove_demo", Method: http.MethodDelete, Path: "/api/demo", Scope: access.SettingsWrite, Tag: "system",
-			Summary: "Remove demonstration data", Doc: "Waiting jobs with the label demo are cancelled, running ones asked to stop; templates with it are deleted and workflows archived. Runs stay in the history. It is refused, and nothing is removed, while a schedule starts one of the workflows.",
-			Answers: []answer{{Status: http.StatusNoContent, Doc: "removed"}}, Faults: []fault.Code{fault.NotFound, fault.WorkflowInUse}, Handle: s.removeDemo,
+			Summary: "Remove demonstration data", Doc: "Waiting jobs with the label demo are cancelled, running ones asked to stop; templates with it are deleted and workflows archived. Runs stay in the history. It is refused, and nothing is removed, while a schedule starts one of the workflows, or is made of one of the templates.",
+			Answers: []answer{{Status: http.StatusNoContent, Doc: "removed"}}, Faults: []fault.Code{fault.NotFound, fault.WorkflowInUse, fault.Conflict}, Handle: s.removeDemo,
 		},
 	}
 }
@@ -59,10 +59,7 @@ func (s *service) removeDemo(r *request) (reply, error) {
 	if err := s.mayDemo(r); err != nil {
 		return reply{}, err
 	}
-	if err := s.recordDemo(r, audit.DemoRemoved); err != nil {
-		return reply{}, err
-	}
-	return reply{Status: http.StatusNoContent}, s.Demo.Remove(r.Context())
+	return reply{Status: http.StatusNoContent}, s.Demo.Remove(r.Context(), func() error { return s.recordDemo(r, audit.DemoRemoved) })
 }
 
 // recordDemo comes before the change, which is made of many: what is changed names the

@@ -100,8 +100,11 @@ func (d *demoFake) Start(context.Context) (wire.Demo, error) {
 	return wire.Demo{Templates: []string{"demo-hello"}, Jobs: []string{"job_1"}, Workflows: []string{"demo_pipeline"}}, d.fail
 }
 
-func (d *demoFake) Remove(context.Context) error {
+func (d *demoFake) Remove(_ context.Context, record func() error) error {
 	d.removed++
+	if err := record(); err != nil {
+		return err
+	}
 	return d.fail
 }
 

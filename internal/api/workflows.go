@@ -100,8 +100,8 @@ func (s *service) workflowVersionRoutes() []operation {
 		},
 		{
 			ID: "rollback_workflow", Method: http.MethodPost, Path: one + "/rollback", Scope: access.WorkflowRollback, Tag: "workflows",
-			Summary: "Go back to another version", Doc: "The same as activate, with a right of its own, and noted as a rollback. Nothing of the log is rewritten.",
-			Body: wire.WorkflowMoveInput{}, Matches: true, Faults: []fault.Code{fault.VersionNotFound, fault.WorkflowArchived, fault.RunningNotPossible},
+			Summary: "Go back to another version", Doc: "The same as activate, with a right of its own, and noted as a rollback. Nothing of the log is rewritten. A version that is newer than the active one is refused: activate it.",
+			Body: wire.WorkflowMoveInput{}, Matches: true, Faults: []fault.Code{fault.VersionNotFound, fault.WorkflowArchived, fault.RunningNotPossible, fault.Conflict},
 			Answers: []answer{{Status: http.StatusOK, Doc: "done", Body: wire.WorkflowRolledBack{}}}, Handle: s.rollbackWorkflow,
 		},
 		{

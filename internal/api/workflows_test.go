@@ -74,6 +74,10 @@ func TestWorkflowVersions(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"success": true, "workflow_id": "etl", "rolled_back_to_version": 1.0, "previous_version": 2.0, "runs_changed": 0.0}, back); diff != "" {
 		t.Error(diff)
 	}
+	refused := want(t, b.call("POST", "/api/workflows/etl/rollback", `{"version":2}`), 409, "conflict").json(t) // forward
+	if hint, _ := refused["hint"].(string); !strings.Contains(hint, "Activate") {
+		t.Errorf("refused: %v", refused)
+	}
 	log := list(t, b.call("GET", "/api/workflows/etl/activations?limit=2", ""))
 	if len(log) != 2 || log[0]["source"] != "rollback" || log[0]["reason"] != "it fails" || log[1]["version"] != 2.0 {
 		t.Errorf("log: %v", log)

@@ -144,7 +144,7 @@ func (d demo) Start(ctx context.Context) (wire.Demo, error) {
 }
 
 // Remove implements api.Demo.
-func (d demo) Remove(ctx context.Context) error {
+func (d demo) Remove(ctx context.Context, record func() error) error {
 	d.a.demoMu.Lock()
 	defer d.a.demoMu.Unlock()
 	c, err := d.client()
@@ -152,21 +152,27 @@ func (d demo) Remove(ctx context.Context) error {
 		return err
 	}
 	labels := map[string]string{demoLabel: "true"}
-	var templates, workflows []string
-	for t, err := range c.Templates(ctx, client.TemplateFilter{Labels: labels}) {
-		if err != nil {
-			return err
-		}
-		templates = append(templates, t.TemplateID)
+	templates, err := client.Collect(c.Templates(ctx, client.TemplateFilter{Labels: labels}), 0)
+	if err != nil {
+		return err
 	}
+	var workflows []string
 	for w, err := range c.Workflows(ctx, client.WorkflowFilter{Labels: labels}) {
 		if err != nil {
 			return err
 		}
 		workflows = append(workflows, w.WorkflowID)
 	}
-	if err := d.unused(ctx, c, workflows); err != nil { // before anything is gone
+	if err := d.unused(ctx, c, templates, workflows); err != nil { // before anything is gone
 		return err
+	}
+	if err := record(); err != nil {
+		return err
+	}
+	for _, id := range workflows { // first: a schedule that came meanwhile refuses it
+		if err := c.DeleteWorkflow(ctx, id, client.Call{}); err != nil {
+			return passed(err, "archive demo workflow")
+		}
 	}
 	for range 20 { // 1000 jobs each; what changes meanwhile is refused, and gets its turn again
 		done, err := c.BulkJobs(ctx, client.BulkInput{Filter: &client.BulkFilter{Labels: labels}, Action: "cancel"}, client.Call{})
@@ -177,28 +183,28 @@ func (d demo) Remove(ctx context.Context) error {
 			break
 		}
 	}
-	for _, id := range templates {
-		if err := c.DeleteTemplate(ctx, id, client.Call{}); err != nil {
+	for _, t := range templates {
+		if err := c.DeleteTemplate(ctx, t.TemplateID, client.Call{}); err != nil {
 			return passed(err, "delete demo template")
-		}
-	}
-	for _, id := range workflows {
-		if err := c.DeleteWorkflow(ctx, id, client.Call{}); err != nil {
-			return passed(err, "archive demo workflow")
 		}
 	}
 	return d.free(ctx, c)
 }
 
-// unused says which schedules start one of the workflows; they would be refused to be archived.
-func (demo) unused(ctx context.Context, c *client.Client, workflows []string) error {
+// unused says which schedules start one of the workflows, which would be refused to be
+// archived, or are made of one of the templates, and would fail from then on.
+func (demo) unused(ctx context.Context, c *client.Client, templates []client.JobTemplate, workflows []string) error {
 	var by []string
+	code := fault.Conflict
 	for x, err := range c.Schedules(ctx, client.ScheduleFilter{}) {
 		if err != nil {
 			return fmt.Errorf("look for schedules of the demonstration: %w", err)
 		}
 		if id := startedBy(x); slices.Contains(workflows, id) {
-			by = append(by, fmt.Sprintf("the schedule %s (%s) starts workflow %s", x.Name, x.ScheduleID, id))
+			by, code = append(by, fmt.Sprintf("the schedule %s (%s) starts workflow %s", x.Name, x.ScheduleID, id)), fault.WorkflowInUse
+		}
+		if i := slices.IndexFunc(templates, func(t client.JobTemplate) bool { return x.TemplateID != nil && t.TemplateID == *x.TemplateID }); i >= 0 {
+			by = append(by, fmt.Sprintf("the schedule %s (%s) uses template %s", x.Name, x.ScheduleID, templates[i].Name))
 		}
 		if len(by) == 10 {
 			break
@@ -207,7 +213,7 @@ func (demo) unused(ctx context.Context, c *client.Client, workflows []string) er
 	if len(by) == 0 {
 		return nil
 	}
-	return fault.New(fault.WorkflowInUse, strings.Join(by, ", ")+". Nothing was removed.").
+	return fault.New(code, strings.Join(by, ", ")+". Nothing was removed.").
 		WithHint("Delete these schedules, or let them start something else. Then remove the demonstration.")
 }
 

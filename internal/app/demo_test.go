@@ -108,17 +108,30 @@ func TestDemonstration(t *testing.T) {
 	}
 }
 
-// TestDemonstrationInUse: while a schedule starts one of its workflows, nothing of it is
-// removed, and the refusal names the schedule.
+// TestDemonstrationInUse: while a schedule starts one of its workflows, or uses one of its
+// templates, nothing of it is removed, nothing says so, and the refusal names the schedule.
 func TestDemonstrationInUse(t *testing.T) {
 	t.Parallel()
 	cl := demoServer(t, "*")
-	if _, err := cl.StartDemo(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	every := "PT1H"
 	inline := &client.ScheduleJobInput{JobType: "workflow", Params: []byte(`{"workflow_id":"demo_pipeline"}`)}
-	for _, in := range []client.ScheduleInput{{Name: "hourly", WorkflowID: "demo_pipeline"}, {Name: "hourly", Job: inline}} {
+	started, err := cl.StartDemo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	removed := func() int {
+		t.Helper()
+		list, err := client.Collect(cl.Audit(t.Context(), client.AuditFilter{Action: []string{"demo.remove"}}), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	for _, in := range []client.ScheduleInput{{Name: "hourly", WorkflowID: "demo_pipeline"}, {Name: "hourly", Job: inline}, {Name: "hourly", TemplateID: started.Templates[0]}} {
+		code, uses := "workflow_in_use", "starts workflow demo_pipeline"
+		if in.TemplateID != "" {
+			code, uses = "conflict", "uses template "+in.TemplateID
+		}
 		in.Trigger = &client.TriggerInput{Type: "INTERVAL", Interval: &every}
 		s, err := cl.CreateSchedule(t.Context(), in, client.Call{})
 		if err != nil {
@@ -126,14 +139,17 @@ func TestDemonstrationInUse(t *testing.T) {
 		}
 		before := there(t, cl)
 		var p *client.Problem
-		if err := cl.RemoveDemo(t.Context(), client.Call{}); !errors.As(err, &p) || p.Status != 409 || p.Code != "workflow_in_use" {
+		if err := cl.RemoveDemo(t.Context(), client.Call{}); !errors.As(err, &p) || p.Status != 409 || p.Code != code {
 			t.Fatalf("removed while a schedule starts it: %v", err)
 		}
-		if !strings.Contains(p.Detail, "the schedule hourly ("+s.ScheduleID+") starts workflow demo_pipeline") {
+		if !strings.Contains(p.Detail, "the schedule hourly ("+s.ScheduleID+") "+uses) {
 			t.Errorf("refused with %s", p.Detail)
 		}
 		if after := there(t, cl); after != before {
 			t.Errorf("a removal that was refused left %s of %s", after, before)
+		}
+		if n := removed(); n != 0 {
+			t.Errorf("a removal that was refused left %d entries in the audit log", n)
 		}
 		if err := cl.DeleteSchedule(t.Context(), s.ScheduleID, client.Call{}); err != nil {
 			t.Fatal(err)
@@ -144,6 +160,9 @@ func TestDemonstrationInUse(t *testing.T) {
 	}
 	if got := there(t, cl); got != "0 0 0" {
 		t.Errorf("after its end there are %s", got)
+	}
+	if n := removed(); n != 1 {
+		t.Errorf("the audit log has %d removals", n)
 	}
 }
 

@@ -29,8 +29,9 @@ type Workflows interface {
 	// Versions returns a page without definitions, newest first; not_found.
 	Versions(ctx context.Context, p ListWorkflowVersions) (WorkflowVersionPage, error)
 	// Activate moves the pointer and adds a line to the log; version_not_found,
-	// version_mismatch as in Apply, rollback_loop when p.Guard forbids it. Moving it to
-	// where it is changes nothing. Keys and audit as in Apply.
+	// version_mismatch as in Apply, rollback_loop when p.Guard forbids it; conflict when
+	// a person's rollback would go forward. Moving it to where it is changes nothing.
+	// Keys and audit as in Apply.
 	Activate(ctx context.Context, p ActivateWorkflow) (MovedWorkflow, error)
 	// Activations returns a page of the log, latest first; not_found.
 	Activations(ctx context.Context, p ListActivations) (ActivationPage, error)

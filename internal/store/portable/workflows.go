@@ -310,6 +310,10 @@ func (s workflows) Activate(ctx context.Context, p store.ActivateWorkflow) (stor
 		if p.Version < 1 || p.Version > w.Newest {
 			return noVersion(p.ID, p.Version)
 		}
+		if p.Source == store.ActivatedByRollback && p.Version > w.Active {
+			return fault.Newf(fault.Conflict, "version %d of workflow %s is not older than the active one", p.Version, p.ID).
+				WithHint("A rollback goes back. Activate that version instead.")
+		}
 		if err := guardRollback(ctx, tx, p); err != nil {
 			return err
 		}

@@ -240,6 +240,12 @@ func workflowRollback(t *testing.T, s store.Store) {
 		_, err = s.Workflows.Activate(t.Context(), back)
 		wantCode(t, err, code)
 	}
+	back.Version = 3 // forward
+	_, err = s.Workflows.Activate(t.Context(), back)
+	wantCode(t, err, fault.Conflict)
+	if w := workflowOf(t, s, "w"); w.Active != 2 {
+		t.Errorf("active is %d", w.Active)
+	}
 	back.Version, back.IfRevision = 1, 1
 	_, err = s.Workflows.Activate(t.Context(), back)
 	wantCode(t, err, fault.VersionMismatch)

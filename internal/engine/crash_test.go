@@ -267,16 +267,20 @@ func (w *world) wholeAttempts(lost int) {
 	}
 }
 
-// TestLostAttempts: an attempt that its server's death has cut off stays one of its own,
-// with that server, whatever follows it; and it counts as the crash policy says.
-func TestLostAttempts(t *testing.T) {
-	t.Parallel()
-	say := func(decision string) func(w *world) *task.Verdict {
-		return func(w *world) *task.Verdict {
-			w.memory.Wake(store.WokenNode{NodeID: "b", For: workflow.WaitPerson, Data: []byte(`{"decision":"` + decision + `"}`)})
-			return w.play()
-		}
-	}
+// lostCase is what becomes of the attempt of the node b that is cut off.
+type lostCase struct {
+	policy string
+	fail   func(string, int) error
+	// again crashes the second turn too, before or after its first step.
+	again string
+	// decision is what a person says.
+	decision string
+	want     []store.NodeAttempt
+	// count is what the policy of retry counts, worked how often the node worked.
+	count, worked int
+}
+
+func lostCases() map[string]lostCase {
 	lost := func(n int, is workflow.NodeStatus) store.NodeAttempt {
 		return store.NodeAttempt{Number: n, Epoch: int64(n), Instance: fmt.Sprintf("inst_%d", n), Lost: workflow.CutOffCrash, Status: is}
 	}
@@ -285,60 +289,34 @@ func TestLostAttempts(t *testing.T) {
 		return a
 	}
 	done := func(n int, epoch int64) store.NodeAttempt {
-		return store.NodeAttempt{Number: n, Epoch: epoch, Instance: fmt.Sprintf("inst_%d", min(epoch, 3)), Status: workflow.NodeCompleted, Outcome: "success"}
+		return store.NodeAttempt{Number: n, Epoch: epoch, Instance: fmt.Sprintf("inst_%d", epoch), Status: workflow.NodeCompleted, Outcome: "success"}
 	}
-	for name, c := range map[string]struct {
-		policy string
-		fail   func(string, int) error
-		// again crashes the second turn too, before or after its first step.
-		again string
-		then  func(w *world) *task.Verdict
-		want  []store.NodeAttempt
-		// count is what the policy of retry counts, worked how often the node worked.
-		count, worked int
-	}{
-		"retry":                     {policy: "retry", want: []store.NodeAttempt{lost(1, "READY"), done(2, 2)}, count: 1, worked: 2},
-		"retry, twice":              {policy: "retry", again: "after", want: []store.NodeAttempt{lost(1, "READY"), lost(2, "READY"), done(3, 3)}, count: 1, worked: 2},
-		"retry, nothing was begun":  {policy: "retry", again: "before", want: []store.NodeAttempt{lost(1, "READY"), done(2, 3)}, count: 1, worked: 2},
-		"retry, and a failure":      {policy: "retry, retry: {max_attempts: 2, initial: 1ms}", fail: on(":b", 1), want: []store.NodeAttempt{lost(1, "READY"), failed(store.NodeAttempt{Number: 2, Epoch: 2, Instance: "inst_2"}, "broken"), done(3, 3)}, count: 2, worked: 3},
-		"fail":                      {policy: "fail", want: []store.NodeAttempt{failed(lost(1, ""), "interrupted")}, count: 1, worked: 1},
-		"ask":                       {policy: "ask", want: []store.NodeAttempt{lost(1, "WAITING")}, count: 1, worked: 1},
-		"ask, and do it again":      {policy: "ask", then: say("retry"), want: []store.NodeAttempt{lost(1, "WAITING"), done(2, 3)}, count: 2, worked: 2},
-		"ask, and it had failed":    {policy: "ask", then: say("failed"), want: []store.NodeAttempt{failed(lost(1, ""), "outcome_unknown")}, count: 1, worked: 1},
-		"ask, and it had gone well": {policy: "ask", then: say("completed"), want: []store.NodeAttempt{lost(1, "COMPLETED")}, count: 1, worked: 1},
-	} {
+	type list = []store.NodeAttempt
+	return map[string]lostCase{
+		"retry":                    {policy: "retry", want: list{lost(1, "READY"), done(2, 2)}, count: 1, worked: 2},
+		"retry, twice":             {policy: "retry", again: "after", want: list{lost(1, "READY"), lost(2, "READY"), done(3, 3)}, count: 1, worked: 2},
+		"retry, nothing was begun": {policy: "retry", again: "before", want: list{lost(1, "READY"), done(2, 3)}, count: 1, worked: 2},
+		"retry, and a failure": {
+			policy: "retry, retry: {max_attempts: 2, initial: 1ms}", fail: on(":b", 1), count: 2, worked: 3,
+			want: list{lost(1, "READY"), failed(store.NodeAttempt{Number: 2, Epoch: 2, Instance: "inst_2"}, "broken"), done(3, 3)},
+		},
+		"fail":                      {policy: "fail", want: list{failed(lost(1, ""), "interrupted")}, count: 1, worked: 1},
+		"ask":                       {policy: "ask", want: list{lost(1, "WAITING")}, count: 1, worked: 1},
+		"ask, and do it again":      {policy: "ask", decision: "retry", want: list{lost(1, "WAITING"), done(2, 3)}, count: 2, worked: 2},
+		"ask, and it had failed":    {policy: "ask", decision: "failed", want: list{failed(lost(1, ""), "outcome_unknown")}, count: 1, worked: 1},
+		"ask, and it had gone well": {policy: "ask", decision: "completed", want: list{lost(1, "COMPLETED")}, count: 1, worked: 1},
+	}
+}
+
+// TestLostAttempts: an attempt that its server's death has cut off stays one of its own,
+// with that server, whatever follows it; and it counts as the crash policy says.
+func TestLostAttempts(t *testing.T) {
+	t.Parallel()
+	for name, c := range lostCases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "nodes:\n"+act("a", "")+act("b", ", on_crash: "+c.policy), nil)
-			w.fail = c.fail
-			ctx, die := context.WithCancelCause(t.Context())
-			w.block = func(ctx context.Context, key string) error {
-				if !strings.HasSuffix(key, ":b") {
-					return nil
-				}
-				die(task.ErrLeaseLost)
-				<-ctx.Done()
-				return ctx.Err()
-			}
-			if v := w.turn(ctx); v == nil || v.Code != "crashed" {
-				t.Fatalf("the first turn ended with %v", v)
-			}
-			w.block, w.instance = nil, "inst_2"
-			if c.again != "" {
-				if v := w.turnCrashing(2, c.again == "after"); v == nil || v.Code != "crashed" {
-					t.Fatalf("the second turn ended with %v", v)
-				}
-				w.instance = "inst_3"
-			}
-			v := w.turn(t.Context())
-			w.instance = "inst_3"
-			if v != nil && v.Parking != nil && !v.Parking.Until.IsZero() {
-				time.Sleep(time.Until(v.Parking.Until)) // the timer of the queue
-				w.play()
-			}
-			if c.then != nil {
-				c.then(w)
-			}
+			w.loses(c)
 			got := w.attempts()["b"]
 			for i, want := range c.want {
 				a := got[i+1]
@@ -363,6 +341,47 @@ func TestLostAttempts(t *testing.T) {
 				t.Errorf("it worked %d times, want %d", n, c.worked)
 			}
 		})
+	}
+}
+
+// loses plays a run whose first server dies while the node b works. Each server that goes
+// on is another one.
+func (w *world) loses(c lostCase) {
+	w.t.Helper()
+	crashed := func(v *task.Verdict) {
+		w.t.Helper()
+		if v == nil || v.Code != "crashed" {
+			w.t.Fatalf("the turn ended with %v", v)
+		}
+	}
+	w.fail = c.fail
+	ctx, die := context.WithCancelCause(w.t.Context())
+	w.block = func(ctx context.Context, key string) error {
+		if !strings.HasSuffix(key, ":b") {
+			return nil
+		}
+		die(task.ErrLeaseLost)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	crashed(w.turn(ctx))
+	w.block, w.instance = nil, "inst_2"
+	if c.again != "" {
+		crashed(w.turnCrashing(2, c.again == "after"))
+		w.instance = "inst_3"
+	}
+	v := w.turn(w.t.Context())
+	w.instance = "inst_3"
+	if c.decision != "" {
+		w.memory.Wake(store.WokenNode{NodeID: "b", For: workflow.WaitPerson, Data: []byte(`{"decision":"` + c.decision + `"}`)})
+		v = w.turn(w.t.Context())
+	}
+	if v != nil && v.Parking != nil && !v.Parking.Until.IsZero() {
+		time.Sleep(time.Until(v.Parking.Until)) // the timer of the queue
+		v = w.play()
+	}
+	if failed := c.policy == "fail" || c.decision == "failed"; failed != (v != nil && v.Parking == nil) {
+		w.t.Errorf("the run ended with %v", v)
 	}
 }
 

@@ -394,7 +394,7 @@ export interface paths {
         post: operations["start_demo"];
         /**
          * Remove demonstration data
-         * @description Waiting jobs with the label demo are cancelled, running ones asked to stop; templates with it are deleted and workflows archived. Runs stay in the history. It is refused, and nothing is removed, while a schedule starts one of the workflows.
+         * @description Waiting jobs with the label demo are cancelled, running ones asked to stop; templates with it are deleted and workflows archived. Runs stay in the history. It is refused, and nothing is removed, while a schedule starts one of the workflows, or is made of one of the templates.
          */
         delete: operations["remove_demo"];
         options?: never;
@@ -2839,7 +2839,7 @@ export interface paths {
         put?: never;
         /**
          * Go back to another version
-         * @description The same as activate, with a right of its own, and noted as a rollback. Nothing of the log is rewritten.
+         * @description The same as activate, with a right of its own, and noted as a rollback. Nothing of the log is rewritten. A version that is newer than the active one is refused: activate it.
          */
         post: operations["rollback_workflow"];
         delete?: never;
@@ -11936,7 +11936,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description workflow_in_use */
+            /** @description conflict, workflow_in_use */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -28236,7 +28236,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description idempotency_in_flight, running_not_possible, workflow_archived */
+            /** @description conflict, idempotency_in_flight, running_not_possible, workflow_archived */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -211,7 +211,7 @@ function Attempts({ doc, nodeId }: { doc: RunDocument; nodeId: string }) {
         { id: "state", head: t("state"), cell: (a) => <StateChip bare state={a.lost ? "LOST" : a.status} /> },
         { id: "start", head: t("started"), cell: (a) => <Time at={a.started_at} clock /> },
         { id: "for", head: t("duration"), align: "right", cell: (a) => a.started_at && a.ended_at && !a.lost ? <Duration of={Date.parse(a.ended_at) - Date.parse(a.started_at)} /> : null },
-        { id: "error", head: t("error"), cell: (a) => <>{a.lost ? <span data-lost>{t(a.lost)} {a.instance_id ? <CopyId id={a.instance_id} /> : null}</span> : null}{a.error ? <Badge tone="bad" title={failureText(a.error)}>{a.error.code}</Badge> : a.outcome}</> },
+        { id: "error", head: t("error"), cell: (a) => <>{a.lost ? <span data-lost>{t(a.lost === "crash" ? "serverDied" : "serverStopped")} {a.instance_id ? <CopyId id={a.instance_id} /> : null}</span> : null}{a.error ? <Badge tone="bad" title={failureText(a.error)}>{a.error.code}</Badge> : a.outcome}</> },
       ]}
     />
   );

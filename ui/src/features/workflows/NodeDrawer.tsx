@@ -90,7 +90,8 @@ function State({ doc, node, graphNode, pace, onSkip, onRetry, put }: NodeDetailP
       ) : null}
       <Facts
         items={[
-          [t("attempt"), graphNode && graphNode.maxAttempts > 1 ? t("attemptOf", { n: node.attempt, m: graphNode.maxAttempts }) : node.attempt],
+          // The table below has every attempt; of a lost one the policy of retry knows nothing.
+          ...(graphNode && graphNode.maxAttempts > 1 ? [[t("attempt"), t("attemptOf", { n: node.attempt, m: graphNode.maxAttempts })] as const] : []),
           ...(node.round > 0 ? [[t("round"), node.round + 1] as const] : []),
           ...(node.started_at ? [[t("started"), <Time key="s" at={node.started_at} />] as const] : []),
           ...(run?.startedAt ? [[t("duration"), <NodeTime key="d" run={run} />] as const] : []),

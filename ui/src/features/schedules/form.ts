@@ -1,5 +1,6 @@
 // What the editor holds while somebody types, and what it becomes for the API.
 import type { Schema } from "../../api/client";
+import { joinCommand, splitCommand } from "../../kit/command";
 import { isoSpan, spanText } from "./span";
 
 type Schedule = Schema<"Schedule">;
@@ -92,38 +93,6 @@ const codeText = (c: Code | undefined): string => (typeof c === "string" ? c : c
 
 function hasKeys(o: object | null | undefined): boolean {
   return !!o && Object.keys(o).length > 0;
-}
-
-/** The words of a command line; quotes and backslashes as in a shell. null: a quote is open. */
-export function splitCommand(text: string): string[] | null {
-  const out: string[] = [];
-  let word = "";
-  let some = false;
-  let quote = "";
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i] ?? "";
-    if (quote === "'" ? c !== "'" : quote === '"' && c !== '"' && c !== "\\") word += c;
-    else if (quote === c) quote = "";
-    else if (c === "\\" && i + 1 < text.length) {
-      word += text[++i] ?? "";
-      some = true;
-    } else if (!quote && (c === "'" || c === '"')) {
-      quote = c;
-      some = true;
-    } else if (!quote && /\s/.test(c)) {
-      if (word || some) out.push(word);
-      word = "";
-      some = false;
-    } else word += c;
-  }
-  if (quote) return null;
-  if (word || some) out.push(word);
-  return out;
-}
-
-/** The line of a command's words. */
-export function joinCommand(words: readonly string[]): string {
-  return words.map((w) => (/^[\w@%+=:,./-]+$/.test(w) ? w : `'${w.replaceAll("'", `'\\''`)}'`)).join(" ");
 }
 
 // The words of a job that is nothing but a command.

@@ -281,7 +281,7 @@ it("adds a job with the form of its type", async () => {
 });
 
 it("lets choose the workflow of a job", async () => {
-  await f.call("POST", "/api/workflows/apply", "kind: Workflow\nworkflow_id: daily\nname: Daily report\nnodes:\n  - {node_id: a, type: data, data_type: set, config: {values: {x: 1}}}\n");
+  await f.call("POST", "/api/workflows", { kind: "Workflow", workflow_id: "daily", name: "Daily report", nodes: [{ node_id: "a", type: "data", data_type: "set", config: { values: { x: 1 } } }] });
   const page = await f.page("/queue");
   await row(page, "a").waitFor();
   await page.keyboard.press("n");
@@ -494,7 +494,7 @@ it("edits the input of a waiting job, and duplicates it", async () => {
   await row(page, "b").getByRole("button", { name: "Actions of b" }).click();
   await page.getByRole("menuitem", { name: /^Edit/ }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByLabel("Item 2").first().fill("61");
+  await dialog.getByLabel("Command", { exact: true }).fill("sleep 61");
   await dialog.getByLabel("Name", { exact: true }).first().fill("b2");
   expect(await axe(page)).toEqual([]);
   await dialog.getByRole("button", { name: "Save" }).click();

@@ -80,6 +80,21 @@ it("gives the same call for a drag, a key, a button and the menu", async () => {
   expect(errors(page)).toEqual([]);
 });
 
+it("selects no text where a row is dragged by its body", async () => {
+  const page = await f.page("/queue");
+  const from = await row(page, "b").getByRole("link", { name: "b" }).boundingBox();
+  const to = await row(page, "e").boundingBox();
+  if (!from || !to) throw new Error("no boxes");
+  // Not at the name itself: that is a link, which a browser carries as one.
+  await page.mouse.move(from.x + from.width + 24, from.y + 6);
+  await page.mouse.down();
+  await page.mouse.move(to.x + 300, to.y + 12, { steps: 6 });
+  expect(await page.evaluate(() => getSelection()?.toString())).toBe("");
+  await page.mouse.up();
+  expect((await order()).join("")).toBe("abcdef");
+  expect(errors(page)).toEqual([]);
+});
+
 it("keeps the focus at the job, and says where it went", async () => {
   const page = await f.page("/queue");
   await row(page, "a").waitFor();
@@ -543,7 +558,7 @@ it("shows all there is to know of a waiting job, by its name, Enter and the row"
     await way();
     await drawer.locator("[data-because=held]").waitFor();
     expect(new URL(page.url()).searchParams.get("job")).toBe(id);
-    for (const text of ["It is held: it does not start until somebody releases it.", "echo 'a b'", "COLOUR", "gpu:0", "team:red", "15\u202fmin", "job.queued"]) await drawer.getByText(text).first().waitFor();
+    for (const text of ["It is held: it does not start until somebody releases it.", "echo 'a b'", "COLOUR", "gpu:0", "team=red", "15\u202fmin", "job.queued"]) await drawer.getByText(text).first().waitFor();
     expect(await axe(page)).toEqual([]);
     await page.keyboard.press("Escape");
     await drawer.waitFor({ state: "detached" });

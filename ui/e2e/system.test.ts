@@ -325,6 +325,16 @@ it("leads from the setup link to a first green run and to all that a new user tr
     await first.getByRole("link", { name: "demo-1" }).click();
     await page.locator("[data-because=lock]").getByRole("link", { name: "demo:line" }).click();
     await page.waitForURL("**/system/workers");
+    // Without the lock they are seen at work one after another, and log what they do.
+    await page.getByRole("button", { name: "Actions of demo:line" }).click();
+    await page.getByRole("menuitem", { name: "Take away…" }).click();
+    await page.getByLabel("Type demo:line to confirm").fill("demo:line");
+    await page.getByRole("button", { name: "Take the lock away" }).click();
+    await page.getByRole("link", { name: "Queue", exact: true }).first().click();
+    const card = page.locator("[data-running]", { hasText: /demo-\d/ });
+    await card.getByText(/^[1-4]\/5$/).waitFor();
+    await card.getByRole("link", { name: /^demo-\d$/ }).click();
+    await page.getByText("step 1 of 2 begins").first().waitFor();
     await leads("Retry a run that failed");
     await page.locator("[data-run-state=FAILED]").waitFor();
     await page.getByRole("button", { name: "Retry…" }).click();

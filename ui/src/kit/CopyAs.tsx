@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { stringify } from "../api/exact";
 import { t } from "../text/kit";
 import { IconButton } from "./Button";
-import { quote } from "./command";
+import { quote } from "./quote";
 import { Menu } from "./Menu";
 import { toast } from "./toast";
 import { copyText } from "./Values";

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { expect, it } from "vitest";
-import { joinCommand, quote, splitCommand } from "./command";
+import { joinCommand, splitCommand } from "./command";
+import { quote } from "./quote";
 
 const lines: [string, string[]][] = [
   ["", []], ["  ", []], ["echo", ["echo"]], ["  echo  a\tb\n", ["echo", "a", "b"]],

@@ -1,7 +1,4 @@
-/** A text as one word of a shell. */
-export function quote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
+import { quote } from "./quote";
 
 /** The line of a command's arguments, which splitCommand takes apart again. */
 export function joinCommand(argv: readonly string[]): string {

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState, type FormEvent } from "react";
 import { answer, api, ok, problemOf, type Schema } from "../../api/client";
 import { parse, stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
-import { quote } from "../../kit/command";
+import { quote } from "../../kit/quote";
 import { CopyAs } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { Field, Input, TextArea } from "../../kit/Field";

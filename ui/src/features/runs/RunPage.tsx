@@ -15,6 +15,7 @@ import { Tabs } from "../../kit/Tabs";
 import { oneOf, text, useRouteId, useUrl } from "../../kit/url";
 import { Bytes, CopyId, Duration, Num, Time, useNow } from "../../kit/Values";
 import { stateLook } from "../../states";
+import { who } from "../../kit/who";
 import { t } from "../../text/runs";
 import { ArtifactsTab } from "./ArtifactsTab";
 import { Compare } from "./Compare";
@@ -160,7 +161,7 @@ function Outcome({ run, job }: { run: Run; job: Job | undefined }) {
     </div>
   );
   if (state === "SKIPPED") return box("idle", t("skippedTitle"), reasonText(run.reason));
-  if (state === "CANCELLED") return box("idle", t("cancelledTitle"), [job?.cancelled_by ? t("cancelledBy", { who: job.cancelled_by }) : t("cancelledText"), run.error?.message].filter(Boolean).join(" "), undefined);
+  if (state === "CANCELLED") return box("idle", t("cancelledTitle"), [job?.cancelled_by ? t("cancelledBy", { who: who(job.cancelled_by) }) : t("cancelledText"), run.error?.message].filter(Boolean).join(" "), undefined);
   if (state === "FAILED" && run.error) return box("bad", t("failedTitle"), <>{failureText(run.error)}{run.error.code === "outcome_unknown" ? `\n${t("outcomeUnknown")}` : ""}</>, run.error.code);
   if (run.active && job?.cancel_requested_at) return box("warn", t("cancel"), <CancelAsked at={job.cancel_requested_at} />);
   if (state === "WAITING") return box("warn", stateLook("WAITING").word, t("waitingNow"));

@@ -93,7 +93,7 @@ function Shown({ s }: { s: Schedule }) {
 
 function Notices({ s }: { s: Schedule }) {
   const list = s.warnings.map(warningText);
-  if (s.state === "paused") list.unshift([t("pausedBy", { who: s.state_by ?? t("itself") }), s.state_reason].filter(Boolean).join(": "));
+  if (s.state === "paused") list.unshift([t("pausedBy", { who: s.state_by ? who(s.state_by) : t("itself") }), s.state_reason].filter(Boolean).join(": "));
   if (s.skip_next.length > 0) list.push(t("willSkip", { n: s.skip_next.length, until: instantText(s.skip_next.at(-1) ?? "") }));
   if (list.length === 0) return null;
   return (

@@ -2,6 +2,7 @@
 import type { Schema } from "../../api/client";
 import { joinCommand, splitCommand } from "../../kit/command";
 import { isoSpan, spanText } from "./span";
+import { pairs } from "../../kit/labels";
 
 type Schedule = Schema<"Schedule">;
 export type TriggerKind = "CRON" | "INTERVAL" | "EVENT" | "AT" | "ON";
@@ -123,7 +124,7 @@ export function draftOf(s: Schedule): Draft {
     dstGap: s.dst_gap, dstOverlap: s.dst_overlap, overlap: s.overlap, maxQueued: s.max_queued === 100 ? "" : number(s.max_queued), maxParallel: number(s.max_parallel), missed: s.missed ?? "",
     grace: unless(s.grace, "PT1M"), catchUpWindow: ["PT24H", "P1D"].includes(s.catch_up_window) ? "" : spanText(s.catch_up_window), maxCatchUp: s.max_catch_up === 100 ? "" : number(s.max_catch_up), startDeadline: spanText(s.start_deadline),
     jitter: spanText(s.jitter), spread: spanText(s.offset), minInterval: spanText(s.min_interval), minIntervalFrom: s.min_interval_from, maxRuns: number(s.max_runs), pauseOnFailure: number(s.pause_on_failure),
-    startAt: s.start_at ?? "", endAt: s.end_at ?? "", approval: s.execution_mode === "APPROVAL_REQUIRED", enabled: s.enabled, labels: Object.entries(s.labels).map(([k, v]) => `${k}=${v}`).join("\n"),
+    startAt: s.start_at ?? "", endAt: s.end_at ?? "", approval: s.execution_mode === "APPROVAL_REQUIRED", enabled: s.enabled, labels: pairs(s.labels).join("\n"),
   };
 }
 

@@ -4,7 +4,7 @@ import { useMemo, useRef, useState } from "react";
 import { api, ok, problemOf } from "../../api/client";
 import { stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
-import { quote } from "../../kit/command";
+import { quote } from "../../kit/quote";
 import { CopyAs } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { CheckBox, Field, Input } from "../../kit/Field";

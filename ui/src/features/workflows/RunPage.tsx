@@ -189,7 +189,7 @@ function Banners({ doc }: { doc: RunDocument }) {
           {takeoverText(back, clockSeconds(back.at, now))}
         </p>
       ) : null}
-      {doc.paused && !ended ? <p role="status" data-banner="paused-run" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("pausedBanner", { who: doc.paused_by ?? "" })}</p> : null}
+      {doc.paused && !ended ? <p role="status" data-banner="paused-run" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("pausedBanner", { who: who(doc.paused_by ?? "") })}</p> : null}
       {approval && !ended ? (
         <p role="status" className="flex flex-wrap items-center gap-2 rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">
           {t("waitsApproval", { node: approval.node_id })}
@@ -197,7 +197,7 @@ function Banners({ doc }: { doc: RunDocument }) {
           {approval.wait?.until ? <span>{t("until")} <Time at={approval.wait.until} /></span> : null}
         </p>
       ) : null}
-      {doc.cancel_requested_at && !ended ? <p role="status" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("cancelling", { who: doc.cancelled_by ?? "" })}</p> : null}
+      {doc.cancel_requested_at && !ended ? <p role="status" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("cancelling", { who: who(doc.cancelled_by ?? "") })}</p> : null}
       {doc.error ? (
         <div role="alert" className={`rounded-md px-3 py-2 text-sm ${tone}`}>
           <p className="font-medium">{doc.error.node_id ? t(doc.error.code === "rejected" ? "rejectedAt" : "failedAt", { node: doc.error.node_id }) : t("failed")} {doc.error.code === "rejected" ? null : <code className="font-mono text-xs font-normal">{doc.error.code}</code>}</p>

@@ -8,6 +8,6 @@ export const en = {
   now: "now", sort: "Sort by {what}", selected: { one: "{n} selected", other: "{n} selected" }, needsScope: "Your role does not have the right {scope}",
   fillIn: "Still wanted: {what}",
   commandHint: "Quotes and backslashes work as in a shell; variables, pipes and * do not.", openQuote: "A quote is not closed", arguments: "Arguments",
-  localCaller: "the server's command line",
+  localCaller: "the server's administrator",
   offline: "The server does not answer", problem: "Something went wrong", pageFailed: "This page has failed", pageFailedText: "The mistake is in the page, not in your data. Load it again; if it fails again, open it without what its address asks for.", reload: "Load again", openPlain: "Open the page itself", back: "Back", noSuch: "There is no such page",
 } as const;

@@ -3681,6 +3681,18 @@ type WorkflowActivationList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// WorkflowBeginning is the schema of that name in the API.
+type WorkflowBeginning struct {
+	// Version: of the other run.
+	Version int `json:"version"`
+	// FromNode: this node and those behind it ran again; null: those that had failed.
+	FromNode *string `json:"from_node"`
+	// FailedItems: only the failed items of maps, and what follows these maps.
+	FailedItems bool `json:"failed_items"`
+	// CheckpointSeq: it began with the other run's state at this step; null: it was a retry.
+	CheckpointSeq *int64 `json:"checkpoint_seq"`
+}
+
 // WorkflowCheckpoint is the schema of that name in the API.
 type WorkflowCheckpoint struct {
 	CheckpointID  string `json:"checkpoint_id"`
@@ -4144,7 +4156,9 @@ type WorkflowRunDocument struct {
 	// Waiting: why it is not at work; null: it is, or has ended.
 	Waiting *Waiting `json:"waiting"`
 	// Takeover: the latest time that a server went on with it after it was cut off in the middle of its work; null: that never happened.
-	Takeover *WorkflowTakeover   `json:"takeover"`
+	Takeover *WorkflowTakeover `json:"takeover"`
+	// Began: what the run that retry_of names was asked to be repeated from; null: it repeats none, or an older release made it.
+	Began    *WorkflowBeginning  `json:"began"`
 	Progress WorkflowRunProgress `json:"progress"`
 	// Nodes: all of its version, in the order of the document.
 	Nodes []WorkflowRunNode `json:"nodes"`

@@ -44,8 +44,9 @@ export default defineConfig({
         // the first page needs; with more in it, dialogs and forms would be part of the first load.
         codeSplitting: {
           groups: [
-            { name: "icons", priority: 2, test: /lucide-react/ },
-            { name: "kit", priority: 1, test: /src.(api|states|text.kit|text.states|kit.(Badge|Button|CopyAs|Field|Kbd|Menu|Page|States|Toasts|Tooltip|Values|announce|control|crumb|cx|format|missing|place|random|rows|schema|shortcuts|toast|url|zonechoice)\.)/ },
+            { name: "icons", priority: 3, test: /lucide-react/ },
+            { name: "form", priority: 1, test: /src.kit.(Combobox|CommandField|Fold|SchemaForm|Segmented|command)\./ },
+            { name: "kit", priority: 2, test: /src.(api|states|text.kit|text.states|kit.(Badge|Button|CopyAs|Field|Kbd|Menu|More|Page|States|Toasts|Tooltip|Values|Wanted|announce|control|crumb|cx|format|labels|missing|place|quote|random|rows|schema|settled|shortcuts|toast|url|who|wrong|zonechoice)\.)/ },
           ],
         },
       },

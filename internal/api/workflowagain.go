@@ -49,6 +49,8 @@ type repetition struct {
 	version  int
 	inputs   wire.Object
 	preview  bool
+	// began is what was asked for; runAgain adds the old run's version.
+	began workflow.Beginning
 	// seed makes the state of the old run's version.
 	seed func(g *workflow.Graph) (workflow.State, error)
 }
@@ -63,6 +65,7 @@ func (s *service) retryWorkflowRun(r *request) (reply, error) {
 		return reply{}, err
 	}
 	p.inputs, p.preview = in.Inputs, in.Preview
+	p.began = workflow.Beginning{From: in.FromNode, FailedItems: in.FailedItems}
 	p.seed = func(g *workflow.Graph) (workflow.State, error) {
 		seed, err := g.Restart(p.old.State, workflow.Again{From: in.FromNode, FailedItems: in.FailedItems}, s.now())
 		if err != nil && in.FromNode != "" {
@@ -91,6 +94,7 @@ func (s *service) restoreWorkflowRun(r *request) (reply, error) {
 		return reply{}, err
 	}
 	p.inputs, p.preview = in.Inputs, in.Preview
+	p.began = workflow.Beginning{Seq: found.Seq}
 	p.seed = func(g *workflow.Graph) (workflow.State, error) { return g.Resumed(found.State, s.now()) }
 	return s.runAgain(r, p)
 }
@@ -143,6 +147,8 @@ func (s *service) runAgain(r *request, p repetition) (reply, error) {
 			return reply{}, f
 		}
 	}
+	p.began.Version = p.old.Version
+	seed.Began = &p.began
 	j, err := s.jobAgain(r, p)
 	if err != nil {
 		return reply{}, err

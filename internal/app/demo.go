@@ -77,13 +77,29 @@ nodes:
   - {node_id: publish, type: data, data_type: set, config: {values: {text: "published"}}}
   - {node_id: keep, type: data, data_type: set, join: any, config: {values: {text: "not published"}}}
 `
+	// What waits in the queue to be reordered works for two seconds, so that it is seen at work.
 	demoStep = `kind: Workflow
 workflow_id: demo_step
 name: demo_step
-description: What waits in the queue to be reordered, where no programs may run.
+description: Works for two seconds in two steps, and logs each. It waits in the queue to be reordered.
 labels: {demo: "true"}
 nodes:
-  - {node_id: step, type: data, data_type: set, config: {values: {text: "done"}}}
+  - {node_id: begin, type: action, action_type: command, config: {argv: [echo, "step 1 of 2 begins"]}}
+  - {node_id: first, type: action, action_type: command, config: {argv: [sleep, "1"]}}
+  - {node_id: middle, type: action, action_type: command, config: {argv: [echo, "step 2 of 2 begins"]}}
+  - {node_id: second, type: action, action_type: command, config: {argv: [sleep, "1"]}}
+  - {node_id: done, type: action, action_type: command, config: {argv: [echo, "both steps are done"]}}
+`
+	// The same where no programs may run.
+	demoWait = `kind: Workflow
+workflow_id: demo_step
+name: demo_step
+description: Takes two seconds, in two waits. It waits in the queue to be reordered.
+labels: {demo: "true"}
+nodes:
+  - {node_id: first, type: wait, wait_type: duration, config: {for: 1s}}
+  - {node_id: second, type: wait, wait_type: duration, config: {for: 1s}}
+  - {node_id: done, type: data, data_type: set, config: {values: {text: "done"}}}
 `
 )
 
@@ -401,13 +417,14 @@ func (d demo) line(ctx context.Context, c *client.Client, labels map[string]stri
 	if err != nil && (!errors.As(err, &p) || p.Code != string(fault.LockHeld)) {
 		return fmt.Errorf("take the demo lock: %w", err)
 	}
-	j := client.JobInput{TemplateID: "demo-hello", Locks: []string{demoLock}, Labels: labels, Priority: new(demoLow)}
+	text := demoStep
 	if !programs {
-		if _, err := d.apply(ctx, c, demoStep, ""); err != nil {
-			return err
-		}
-		j.TemplateID, j.JobType, j.Params = "", "workflow", json.RawMessage(`{"workflow_id":"demo_step"}`)
+		text = demoWait
 	}
+	if _, err := d.apply(ctx, c, text, ""); err != nil {
+		return err
+	}
+	j := client.JobInput{JobType: "workflow", Params: json.RawMessage(`{"workflow_id":"demo_step"}`), Locks: []string{demoLock}, Labels: labels, Priority: new(demoLow)}
 	for n := range demoLine {
 		j.Name = fmt.Sprintf("demo-%d", n+1) // short: the queue must show the number
 		if _, err := c.AddJob(ctx, j, client.Call{}); err != nil {

@@ -78,7 +78,7 @@ func TestDemonstration(t *testing.T) {
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
-		if len(first.Templates) != 4 || len(first.Jobs) != 16 || len(first.Workflows) != 3 {
+		if len(first.Templates) != 4 || len(first.Jobs) != 16 || len(first.Workflows) != 4 {
 			t.Errorf("round %d: %+v", round, first)
 		}
 		again, err := cl.StartDemo(t.Context())
@@ -90,7 +90,7 @@ func TestDemonstration(t *testing.T) {
 				t.Errorf("workflow %s is called %q: %v", w.WorkflowID, w.Name, err)
 			}
 		}
-		if got := there(t, cl); got != "5 16 3" {
+		if got := there(t, cl); got != "5 16 4" {
 			t.Errorf("there are %s", got)
 		}
 		if err := cl.RemoveDemo(t.Context(), client.Call{}); err != nil {
@@ -179,7 +179,7 @@ func TestDemonstrationAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := there(t, cl); got != "4 16 3" {
+	if got := there(t, cl); got != "4 16 4" {
 		t.Errorf("there are %s", got)
 	}
 }
@@ -329,6 +329,32 @@ func TestDemonstrationReorders(t *testing.T) {
 	until(t, "what is left", "0 0 0", func() string { return there(t, s.admin) }) // a job at work is asked to stop
 	if l, err := s.admin.Lock(t.Context(), "demo:line"); err != nil || len(l.Holders) != 0 {
 		t.Errorf("after its end the lock is %+v, %v", l, err)
+	}
+}
+
+// TestDemonstrationIsSeen: a job to reorder lasts two seconds once its lock is free, also
+// where no programs may run.
+func TestDemonstrationIsSeen(t *testing.T) {
+	t.Parallel()
+	s := show(t)
+	l, err := s.admin.Lock(t.Context(), "demo:line")
+	if err != nil || len(l.Holders) != 1 {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	if _, err := s.admin.ForceReleaseLock(t.Context(), "demo:line", l.Holders[0].Token, client.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	id := s.line()[0].JobID
+	until(t, "the first job", "COMPLETED", func() string {
+		j, err := s.admin.Job(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j.Status
+	})
+	j, err := s.admin.Job(t.Context(), id)
+	if err != nil || j.StartedAt == nil || j.FinishedAt == nil || j.FinishedAt.Sub(*j.StartedAt) < 2*time.Second {
+		t.Errorf("it was at work from %v to %v, %v", j.StartedAt, j.FinishedAt, err)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/runsheet/runsheet/client"
 	"github.com/runsheet/runsheet/internal/app"
 	"github.com/runsheet/runsheet/internal/config"
@@ -397,11 +399,22 @@ func TestWorkflowRunRepeatsFailedItems(t *testing.T) {
 	if again = f.end(again.WorkflowRunID, "COMPLETED"); again.Maps[0].Failed != 0 || again.Maps[0].Processed != 4 {
 		t.Errorf("%+v", again.Maps)
 	}
+	if diff := cmp.Diff(&client.WorkflowBeginning{Version: 1, FailedItems: true}, again.Began); diff != "" || r.Began != nil {
+		t.Errorf("the first began with %+v, the retry: %s", r.Began, diff)
+	}
 	if again, err = f.RetryWorkflowRun(f.ctx, r.WorkflowRunID, client.WorkflowRetryInput{FromNode: "after"}, client.Call{}); err != nil {
 		t.Fatal(err)
 	}
 	if again = f.end(again.WorkflowRunID, "COMPLETED"); again.Maps[0].Failed != 1 {
 		t.Errorf("from the node after it the map is kept: %+v", again.Maps)
+	}
+	if diff := cmp.Diff(&client.WorkflowBeginning{Version: 1, FromNode: new("after")}, again.Began); diff != "" {
+		t.Error(diff)
+	}
+	// The retries are found by the run of the job.
+	list, err := client.Collect(f.Jobs(f.ctx, client.JobFilter{RetryOf: *r.RunID}), 0)
+	if err != nil || len(list) != 2 || list[0].WorkflowRunID == nil || *list[0].WorkflowRunID != again.WorkflowRunID {
+		t.Errorf("retries %+v, %v", list, err)
 	}
 	_, err = f.RetryWorkflowRun(f.ctx, r.WorkflowRunID, client.WorkflowRetryInput{FromNode: "nobody"}, client.Call{})
 	f.refused(err, "unknown_node", "/from_node")
@@ -419,6 +432,9 @@ func TestWorkflowRunRepeatsFailedItems(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.end(restored.WorkflowRunID, "COMPLETED")
+	if diff := cmp.Diff(&client.WorkflowBeginning{Version: 1, CheckpointSeq: &steps[len(steps)-1].Seq}, restored.Began); diff != "" {
+		t.Error(diff)
+	}
 }
 
 const eventText = `

@@ -284,6 +284,30 @@ func nodeMark(status string) string {
 	return "."
 }
 
+// begunText says from where a run repeats another one, after a comma; "" = nobody told.
+func begunText(r client.WorkflowRunDocument) string {
+	b := r.Began
+	if b == nil {
+		return ""
+	}
+	out := ", from the nodes that failed"
+	switch {
+	case b.CheckpointSeq != nil:
+		out = fmt.Sprintf(", from step %d", *b.CheckpointSeq)
+	case b.FromNode != nil:
+		out = ", from node " + *b.FromNode
+	case b.FailedItems:
+		out = ", the failed items of maps"
+	}
+	if b.FromNode != nil && b.FailedItems {
+		out += " and the failed items of maps"
+	}
+	if b.Version != r.Version {
+		out += fmt.Sprintf(", which had version %d", b.Version)
+	}
+	return out
+}
+
 // runText is a run for people: its head, and its nodes, each deeper than those before.
 func runText(r client.WorkflowRunDocument) string {
 	var b strings.Builder
@@ -298,7 +322,7 @@ func runText(r client.WorkflowRunDocument) string {
 	line("%s%s, %d of %d nodes", status, because(r), r.Progress.Ended, r.Progress.Total)
 	line("job %s", r.JobID)
 	if r.RetryOf != nil {
-		line("repeats %s", *r.RetryOf)
+		line("repeats %s%s", *r.RetryOf, begunText(r))
 	}
 	for _, x := range []pair{{"inputs", plain(r.Inputs)}, {"outputs", plain(r.Outputs)}} {
 		if x.value != "" && x.value != "{}" && x.value != "null" {

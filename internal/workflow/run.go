@@ -82,6 +82,21 @@ type State struct {
 	Worked time.Duration `json:"worked,omitempty"`
 	// Takeover is the latest one; nil = none was needed. It is never changed in place.
 	Takeover *Takeover `json:"takeover,omitempty"`
+	// Began is how a run began that repeats another one; nil = it repeats none. It is
+	// never changed in place.
+	Began *Beginning `json:"began,omitempty"`
+}
+
+// Beginning tells what a run that repeats another one was asked to begin with.
+type Beginning struct {
+	// Version is the other run's.
+	Version int `json:"version"`
+	// From and FailedItems are those of Again.
+	From        string `json:"from,omitempty"`
+	FailedItems bool   `json:"failed_items,omitempty"`
+	// Seq is the step of the other run whose checkpoint it has; 0 = it is no
+	// checkpoint.
+	Seq int64 `json:"seq,omitempty"`
 }
 
 // Takeover tells that a server went on with a run that another one, or the same one

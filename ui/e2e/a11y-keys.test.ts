@@ -109,10 +109,8 @@ it("adds a job", async () => {
   await page.getByRole("dialog").waitFor();
   await to(page, /^Name/);
   await page.keyboard.type("typed");
-  await to(page, /^Item 1/);
-  await page.keyboard.type("echo");
-  await keys(page, "Enter");
-  await page.keyboard.type("a b");
+  await to(page, /^Command/);
+  await page.keyboard.type("echo 'a b'");
   await to(page, /^More$/);
   await keys(page, "Enter");
   await to(page, /^Priority/);

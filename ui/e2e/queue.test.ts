@@ -80,6 +80,21 @@ it("gives the same call for a drag, a key, a button and the menu", async () => {
   expect(errors(page)).toEqual([]);
 });
 
+it("selects no text where a row is dragged by its body", async () => {
+  const page = await f.page("/queue");
+  const from = await row(page, "b").getByRole("link", { name: "b" }).boundingBox();
+  const to = await row(page, "e").boundingBox();
+  if (!from || !to) throw new Error("no boxes");
+  // Not at the name itself: that is a link, which a browser carries as one.
+  await page.mouse.move(from.x + from.width + 24, from.y + 6);
+  await page.mouse.down();
+  await page.mouse.move(to.x + 300, to.y + 12, { steps: 6 });
+  expect(await page.evaluate(() => getSelection()?.toString())).toBe("");
+  await page.mouse.up();
+  expect((await order()).join("")).toBe("abcdef");
+  expect(errors(page)).toEqual([]);
+});
+
 it("keeps the focus at the job, and says where it went", async () => {
   const page = await f.page("/queue");
   await row(page, "a").waitFor();
@@ -242,13 +257,58 @@ it("adds a job with the form of its type", async () => {
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel(/^Name/).first().fill("from the form");
   expect(await axe(page)).toEqual([]);
-  // The list of arguments begins with a row; Enter makes the next one and goes there.
-  await dialog.getByLabel("Item 1").first().fill("echo");
-  await page.keyboard.press("Enter");
-  await page.keyboard.type("a b");
+  // One line, shown as the arguments that it is; what is open is said at once and not sent.
+  const command = dialog.getByLabel("Command", { exact: true });
+  const shown = () => dialog.getByRole("list", { name: "Arguments" }).getByRole("listitem").allTextContents();
+  await command.fill(`echo 'a b`);
+  await dialog.getByText("A quote is not closed").waitFor();
+  const calls = changes(page);
   await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await until(() => command.evaluate((e) => e === document.activeElement && e.getAttribute("aria-invalid") === "true"), "the focus in the open command");
+  expect(calls).toEqual([]);
+  await page.keyboard.press("End");
+  await page.keyboard.type(`' it\\'s "x  y" ''`);
+  const argv = ["echo", "a b", "it's", "x  y", ""];
+  expect(await shown()).toEqual(argv);
+  expect(await axe(page)).toEqual([]);
+  await page.keyboard.press("Enter"); // sends the form
   await until(async () => (await order()).includes("from the form"), "the new job");
-  expect((await f.call<{ params: { argv: string[] } }>("GET", `/api/jobs/${await idOf("from the form")}`)).params.argv).toEqual(["echo", "a b"]);
+  expect((await f.call<{ params: { argv: string[] } }>("GET", `/api/jobs/${await idOf("from the form")}`)).params.argv).toEqual(argv);
+  // Also when it is changed, with what has several lines.
+  await row(page, "from the form").press(".");
+  await page.getByRole("menuitem", { name: "Edit…" }).click();
+  await until(async () => (await command.inputValue()) === String.raw`echo 'a b' 'it'\''s' 'x  y' ''`, "the command as a line");
+  await command.press("End");
+  await page.keyboard.type(" 'one");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("two'");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.waitFor({ state: "detached" });
+  expect((await f.call<{ params: { argv: string[] } }>("GET", `/api/jobs/${await idOf("from the form")}`)).params.argv).toEqual([...argv, "one\ntwo"]);
+  // Cancel closes it and adds nothing.
+  const before = await order();
+  await page.keyboard.press("n");
+  await command.fill("true");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await dialog.waitFor({ state: "detached" });
+  expect(await order()).toEqual(before);
+  expect(errors(page)).toEqual([]);
+});
+
+it("lets choose the workflow of a job", async () => {
+  await f.call("POST", "/api/workflows", { kind: "Workflow", workflow_id: "daily", name: "Daily report", nodes: [{ node_id: "a", type: "data", data_type: "set", config: { values: { x: 1 } } }] });
+  const page = await f.page("/queue");
+  await row(page, "a").waitFor();
+  await page.keyboard.press("n");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("From").selectOption("workflow");
+  const choice = dialog.getByRole("combobox", { name: "Workflow", exact: true });
+  await choice.fill("report");
+  await page.getByRole("option", { name: "Daily report" }).click();
+  expect(await choice.inputValue()).toBe("daily");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await until(async () => (await order()).includes("daily"), "the new job");
+  expect(await f.call("GET", `/api/jobs/${await idOf("daily")}`)).toMatchObject({ job_type: "workflow", params: { workflow_id: "daily" } });
 });
 
 it("adds a job with a priority, a time, locks and retries, copies it as a command, and says at which field something is wrong", async () => {
@@ -258,7 +318,7 @@ it("adds a job with a priority, a time, locks and retries, copies it as a comman
   await page.keyboard.press("n");
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel(/^Name/).first().fill("with more");
-  await dialog.getByLabel("Item 1").first().fill("true");
+  await dialog.getByLabel("Command", { exact: true }).fill("true");
   expect(await dialog.getByLabel("Not before").isVisible()).toBe(false);
   await dialog.getByText("More", { exact: true }).click();
   await dialog.getByLabel(/^Priority/).selectOption({ label: "2 · high" });
@@ -319,9 +379,10 @@ it("does not send what is no JSON, goes to the first wrong field, and closes wit
   const add = dialog.getByRole("button", { name: "Add", exact: true });
   await add.click();
   await dialog.getByText("Required").waitFor();
-  await until(() => dialog.getByLabel("Item 1").first().evaluate((e) => e === document.activeElement), "the focus in the first wrong field");
+  await until(() => dialog.getByLabel("Command", { exact: true }).evaluate((e) => e === document.activeElement), "the focus in the first wrong field");
   await page.keyboard.type("true");
   const env = dialog.getByLabel(/^Env /);
+  await dialog.getByText("More input", { exact: true }).click();
   await env.fill('{"A": oops');
   await dialog.getByText(/Must be valid JSON/).waitFor();
   const sent: string[] = [];
@@ -448,7 +509,7 @@ it("edits the input of a waiting job, and duplicates it", async () => {
   await row(page, "b").getByRole("button", { name: "Actions of b" }).click();
   await page.getByRole("menuitem", { name: /^Edit/ }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByLabel("Item 2").first().fill("61");
+  await dialog.getByLabel("Command", { exact: true }).fill("sleep 61");
   await dialog.getByLabel("Name", { exact: true }).first().fill("b2");
   expect(await axe(page)).toEqual([]);
   await dialog.getByRole("button", { name: "Save" }).click();
@@ -497,7 +558,7 @@ it("shows all there is to know of a waiting job, by its name, Enter and the row"
     await way();
     await drawer.locator("[data-because=held]").waitFor();
     expect(new URL(page.url()).searchParams.get("job")).toBe(id);
-    for (const text of ["It is held: it does not start until somebody releases it.", "echo 'a b'", "COLOUR", "gpu:0", "team:red", "15\u202fmin", "job.queued"]) await drawer.getByText(text).first().waitFor();
+    for (const text of ["It is held: it does not start until somebody releases it.", "echo 'a b'", "COLOUR", "gpu:0", "team=red", "15\u202fmin", "job.queued"]) await drawer.getByText(text).first().waitFor();
     expect(await axe(page)).toEqual([]);
     await page.keyboard.press("Escape");
     await drawer.waitFor({ state: "detached" });

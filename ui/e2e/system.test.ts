@@ -215,8 +215,7 @@ it("filters the audit record by the URL, and checks it", async () => {
 it("makes a template from the type's schema, and runs it", async () => {
   const page = await f.page("/templates?add=1");
   await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill("hello");
-  await page.getByRole("button", { name: "Add item" }).first().click();
-  await page.getByRole("textbox", { name: "Item 1" }).fill("/bin/echo");
+  await page.getByRole("textbox", { name: "Command" }).fill("/bin/echo");
   await page.getByRole("button", { name: "Create", exact: true }).click();
   await page.getByRole("row", { name: /hello/ }).waitFor();
   await page.getByRole("button", { name: "Run now: hello" }).click();
@@ -326,6 +325,14 @@ it("leads from the setup link to a first green run and to all that a new user tr
     await first.getByRole("link", { name: "demo-1" }).click();
     await page.locator("[data-because=lock]").getByRole("link", { name: "demo:line" }).click();
     await page.waitForURL("**/system/workers");
+    // Without the lock they are seen at work one after another, and log what they do.
+    await page.getByRole("button", { name: "Actions of demo:line" }).click();
+    await page.getByRole("menuitem", { name: "Take away…" }).click();
+    await page.getByLabel("Type demo:line to confirm").fill("demo:line");
+    await page.getByRole("button", { name: "Take the lock away" }).click();
+    await page.getByRole("link", { name: "Queue", exact: true }).first().click();
+    await page.locator("[data-running]").getByRole("link", { name: /^demo-\d$/ }).click();
+    await page.getByText("step 1 of 2 begins").first().waitFor();
     await leads("Retry a run that failed");
     await page.locator("[data-run-state=FAILED]").waitFor();
     await page.getByRole("button", { name: "Retry…" }).click();

@@ -494,7 +494,23 @@ it("starts a run from the form of its inputs, pauses, cancels and repeats it", a
   const old = page.url();
   await again.getByRole("button", { name: "Start the new run" }).click();
   await page.waitForURL((u) => u.href.split("?")[0] !== old.split("?")[0]);
-  await page.getByRole("link", { name: "repeats a run" }).waitFor();
+  // Each leads to the other, and the new one says from where it began.
+  await page.getByText("repeats a run, from a", { exact: true }).waitFor();
+  await page.getByRole("link", { name: "repeats a run" }).click();
+  await page.waitForURL((u) => u.href === old.split("?")[0]);
+  const retried = page.locator("[data-retried=run]");
+  await retried.waitFor();
+  const fresh = await retried.getAttribute("href");
+  await f.call("POST", `/api/workflow-runs/${fresh?.split("/").at(-1) ?? ""}/cancel`);
+  await page.reload();
+  await page.locator("[data-state=CANCELLED]").first().waitFor();
+  await retried.click();
+  await page.waitForURL(`**${fresh ?? ""}`);
+  // Another version says so too.
+  await apply("form", [set("a"), { node_id: "hold", type: "wait", wait_type: "duration", config: { for: "11m" } }, set("z")], { inputs: { n: { type: "integer", required: true, min: 1, max: 5 }, key: { type: "string", secret: true } } });
+  const third = await f.call<Run>("POST", `/api/workflow-runs/${fresh?.split("/").at(-1) ?? ""}/retry`, { version: 2, inputs: { key: "hush" } });
+  await page.goto(new URL(`/ui/workflow-runs/${third.workflow_run_id}`, page.url()).href);
+  await page.getByText("repeats a run, from what failed, which had version 1", { exact: true }).waitFor();
   expect(errors(page)).toEqual([]);
 });
 

@@ -158,6 +158,7 @@ type WorkflowRunDocument struct {
 	CompensationErrors []WorkflowFailure   `json:"compensation_errors" doc:"what could not be undone"`
 	Waiting            *Waiting            `json:"waiting" doc:"why it is not at work; null: it is, or has ended"`
 	Takeover           *WorkflowTakeover   `json:"takeover" doc:"the latest time that a server went on with it after it was cut off in the middle of its work; null: that never happened"`
+	Began              *WorkflowBeginning  `json:"began" doc:"what the run that retry_of names was asked to be repeated from; null: it repeats none, or an older release made it"`
 	Progress           WorkflowRunProgress `json:"progress"`
 	Nodes              []WorkflowRunNode   `json:"nodes" doc:"all of its version, in the order of the document"`
 	Maps               []WorkflowRunMap    `json:"maps"`
@@ -178,6 +179,25 @@ func takeoverOf(o *workflow.Takeover) *WorkflowTakeover {
 		return nil
 	}
 	return &WorkflowTakeover{At: o.At.UTC(), After: string(o.After), InstanceID: str(o.Instance), NodeID: str(o.NodeID), Item: o.Items}
+}
+
+// WorkflowBeginning says from where a run repeats another one.
+type WorkflowBeginning struct {
+	Version       int     `json:"version" doc:"of the other run"`
+	FromNode      *string `json:"from_node" doc:"this node and those behind it ran again; null: those that had failed"`
+	FailedItems   bool    `json:"failed_items" doc:"only the failed items of maps, and what follows these maps"`
+	CheckpointSeq *int64  `json:"checkpoint_seq" doc:"it began with the other run's state at this step; null: it was a retry"`
+}
+
+func beginningOf(b *workflow.Beginning) *WorkflowBeginning {
+	if b == nil {
+		return nil
+	}
+	out := &WorkflowBeginning{Version: b.Version, FromNode: str(b.From), FailedItems: b.FailedItems}
+	if b.Seq != 0 {
+		out.CheckpointSeq = &b.Seq
+	}
+	return out
 }
 
 // WorkflowRunProgress counts nodes.
@@ -250,7 +270,7 @@ func WorkflowRunDocumentOf(r store.WorkflowRun, g *workflow.Graph, why *job.Wait
 	out := WorkflowRunDocument{
 		WorkflowRun: WorkflowRunOf(r), Phase: string(s.Phase), CheckpointSeq: r.Seq, Inputs: maskedInputs(r.Job.Params, g), Outputs: object(s.Values),
 		Reason: str(s.Verdict()), Error: WorkflowFailureOf(s.Error), HandlerError: WorkflowFailureOf(s.HandlerError),
-		CompensationErrors: []WorkflowFailure{}, Takeover: takeoverOf(s.Takeover), Nodes: []WorkflowRunNode{}, Maps: []WorkflowRunMap{},
+		CompensationErrors: []WorkflowFailure{}, Takeover: takeoverOf(s.Takeover), Began: beginningOf(s.Began), Nodes: []WorkflowRunNode{}, Maps: []WorkflowRunMap{},
 	}
 	if out.Reason == nil {
 		out.Reason = str(s.Reason)

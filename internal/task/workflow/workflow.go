@@ -57,7 +57,7 @@ func (*Task) Schema() json.RawMessage {
 	"required": ["workflow_id"],
 	"additionalProperties": false,
 	"properties": {
-		"workflow_id": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$", "description": "The workflow."},
+		"workflow_id": {"title": "Workflow", "format": "workflow-id", "type": "string", "pattern": "^[a-z0-9_-]{1,64}$", "description": "Its id."},
 		"version": {"type": ["integer", "null"], "minimum": 1, "description": "Its version; null means the one that is active when the job is added, which the run then keeps."},
 		"inputs": {"type": "object", "description": "The run's inputs, as the version declares them."}
 	}

@@ -8699,6 +8699,22 @@ export interface components {
             /** @description give it as cursor to get the next page; null on the last */
             next_cursor: string | null;
         };
+        WorkflowBeginning: {
+            /**
+             * Format: int64
+             * @description it began with the other run's state at this step; null: it was a retry
+             */
+            checkpoint_seq: number | null;
+            /** @description only the failed items of maps, and what follows these maps */
+            failed_items: boolean;
+            /** @description this node and those behind it ran again; null: those that had failed */
+            from_node: string | null;
+            /**
+             * Format: int64
+             * @description of the other run
+             */
+            version: number;
+        };
         WorkflowCheckpoint: {
             checkpoint_id: string;
             /**
@@ -9220,6 +9236,8 @@ export interface components {
             workflow_run_id: string;
         };
         WorkflowRunDocument: {
+            /** @description what the run that retry_of names was asked to be repeated from; null: it repeats none, or an older release made it */
+            began: components["schemas"]["WorkflowBeginning"] | null;
             /** Format: date-time */
             cancel_requested_at: string | null;
             cancelled_by: string | null;

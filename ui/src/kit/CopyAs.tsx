@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { stringify } from "../api/exact";
 import { t } from "../text/kit";
 import { IconButton } from "./Button";
+import { quote } from "./quote";
 import { Menu } from "./Menu";
 import { toast } from "./toast";
 import { copyText } from "./Values";
@@ -15,11 +16,6 @@ export interface Action {
   /** Path with its query, beginning with /api. */
   path: string;
   body?: unknown;
-}
-
-/** A text as one word of a shell. */
-export function quote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The action as a curl command for a shell; the token comes from the environment. */

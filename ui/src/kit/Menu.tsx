@@ -112,12 +112,12 @@ function Popup({ items, align, anchor, onClose }: { items: readonly MenuItem[]; 
       ref={popup} popover="manual" role="menu" tabIndex={-1} onKeyDown={onKeyDown} onClick={(e) => e.stopPropagation()} onPointerDown={(e) => e.stopPropagation()}
       className="appear fixed inset-auto z-50 m-0 max-h-[80vh] w-max min-w-44 max-w-80 overflow-y-auto rounded-lg border border-line bg-raised p-1 text-sm font-normal text-fg shadow-pop outline-none"
     >
-      {items.map((item, i) => (item === "-" ? <div key={i} role="separator" className="my-1 h-px bg-line" /> : <Line key={i} item={item} onClose={onClose} />))}
+      {items.map((item, i) => (item === "-" ? <div key={i} role="separator" className="my-1 h-px bg-line" /> : <Line key={i} item={item} indent={items.some((x) => x !== "-" && (x.icon ?? x.checked) !== undefined)} onClose={onClose} />))}
     </div>
   );
 }
 
-function Line({ item, onClose }: { item: Exclude<MenuItem, "-">; onClose: (back: boolean) => void }) {
+function Line({ item, indent, onClose }: { item: Exclude<MenuItem, "-">; /** Others have an icon before them. */ indent: boolean; onClose: (back: boolean) => void }) {
   const off = !!item.why || !!item.disabled;
   const choice = item.checked === undefined ? { role: "menuitem" } : { role: "menuitemradio", "aria-checked": item.checked };
   return (
@@ -133,7 +133,7 @@ function Line({ item, onClose }: { item: Exclude<MenuItem, "-">; onClose: (back:
       className={cx("target flex h-8 w-full select-none items-center gap-2 rounded-md px-2 text-left outline-none focus:bg-hover aria-disabled:cursor-not-allowed aria-disabled:opacity-50", item.danger && "text-bad")}
     >
       {item.checked === undefined ? null : <Check aria-hidden className={cx("size-4", !item.checked && "invisible")} strokeWidth={1.75} />}
-      {item.icon ? <item.icon aria-hidden className={cx("size-4", !item.danger && "text-faint")} strokeWidth={1.75} /> : null}
+      {item.icon ? <item.icon aria-hidden className={cx("size-4", !item.danger && "text-faint")} strokeWidth={1.75} /> : indent && item.checked === undefined ? <span className="size-4" /> : null}
       <span className="grow truncate">{item.label}</span>
       {item.keys ? <Kbd keys={item.keys} /> : null}
     </button>

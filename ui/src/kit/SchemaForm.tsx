@@ -3,7 +3,10 @@ import { useEffect, useId, useRef, useState, type KeyboardEvent, type ReactNode 
 import { Exact, parse, stringify } from "../api/exact";
 import { t } from "../text/kit";
 import { Button, IconButton } from "./Button";
-import { CheckBox, Field, Input, Select, TextArea } from "./Field";
+import { joinCommand } from "./command";
+import { CommandField } from "./CommandField";
+import { withOwn, type Option } from "./control";
+import { CheckBox, Combobox, Field, Input, Select, TextArea } from "./Field";
 import { initial, isRecord, kindOf, optionText, titleOf, Unread, type JsonSchema } from "./schema";
 
 export interface SchemaFormProps {
@@ -13,11 +16,15 @@ export interface SchemaFormProps {
   onChange: (value: Record<string, unknown>) => void;
   /** By JSON pointer, such as "/model/name": from check() in schema.ts, or from a Problem. */
   errors?: Readonly<Record<string, string>>;
+  /** What may be chosen for a text, by its format in the schema. */
+  choices?: Choices;
 }
 
+type Choices = Readonly<Record<string, readonly Option[]>>;
+
 /** A form made from a JSON Schema. Numbers keep all their digits (api/exact.ts). Send its value with the api client, which writes them as they are. */
-export function SchemaForm({ schema, value, onChange, errors = {} }: SchemaFormProps) {
-  return <ObjectFields schema={schema} value={value} onChange={onChange} errors={errors} pointer="" />;
+export function SchemaForm({ errors = {}, choices = {}, ...rest }: SchemaFormProps) {
+  return <ObjectFields {...rest} errors={errors} choices={choices} pointer="" />;
 }
 
 interface PartProps<T> {
@@ -25,6 +32,7 @@ interface PartProps<T> {
   value: T;
   onChange: (v: T) => void;
   errors: Readonly<Record<string, string>>;
+  choices: Choices;
   pointer: string;
 }
 
@@ -32,12 +40,12 @@ function without(o: Record<string, unknown>, key: string): Record<string, unknow
   return Object.fromEntries(Object.entries(o).filter(([k]) => k !== key));
 }
 
-function ObjectFields({ schema, value, onChange, errors, pointer }: PartProps<Record<string, unknown>>) {
+function ObjectFields({ schema, value, onChange, pointer, ...rest }: PartProps<Record<string, unknown>>) {
   return (
     <div className="flex flex-col gap-4">
       {Object.entries(schema.properties ?? {}).map(([name, part]) => (
         <Part
-          key={name} name={name} schema={part} required={schema.required?.includes(name) ?? false} value={value[name]} errors={errors} pointer={`${pointer}/${name}`}
+          key={name} name={name} schema={part} required={schema.required?.includes(name) ?? false} value={value[name]} {...rest} pointer={`${pointer}/${name}`}
           onChange={(v) => onChange(v === undefined ? without(value, name) : { ...value, [name]: v })}
         />
       ))}
@@ -46,7 +54,8 @@ function ObjectFields({ schema, value, onChange, errors, pointer }: PartProps<Re
 }
 
 function Part({ name, required, ...rest }: PartProps<unknown> & { name: string; required: boolean }) {
-  const { schema, value, onChange, errors, pointer } = rest;
+  const { schema, value, onChange, errors, choices, pointer } = rest;
+  const offered = schema.format ? choices[schema.format] : undefined;
   const label = titleOf(schema, name);
   const kind = kindOf(schema);
   const field = { label, hint: schema.description, error: errors[pointer], optional: !required };
@@ -65,9 +74,15 @@ function Part({ name, required, ...rest }: PartProps<unknown> & { name: string; 
         </div>
       );
     case "text":
+      if (offered) return <Field {...field}>{(ids) => <Combobox {...ids} value={asText(value)} onChange={(v) => onChange(v || (required ? "" : undefined))} options={withOwn(asText(value), offered)} />}</Field>;
       return <Field {...field}>{(ids) => (schema.format === "textarea" || (schema.maxLength ?? 0) > 300 ? <TextArea {...ids} value={asText(value)} onChange={(e) => onChange(e.target.value || (required ? "" : undefined))} /> : <Input {...ids} value={asText(value)} onChange={(e) => onChange(e.target.value || (required ? "" : undefined))} />)}</Field>;
     case "number":
       return <NumberField {...rest} field={field} />;
+    case "command": {
+      const wrong = errors[pointer] ?? errors[Object.keys(errors).find((p) => p.startsWith(`${pointer}/`)) ?? ""];
+      const text = value instanceof Unread ? value.text : Array.isArray(value) ? joinCommand(value.map(asText)) : "";
+      return <CommandField {...field} error={wrong} text={text} onChange={(line, argv) => onChange(argv ? (argv.length > 0 ? argv : undefined) : new Unread(line, t("openQuote")))} />;
+    }
     case "list":
       return <ListField {...rest} field={field} />;
     case "object":
@@ -114,19 +129,19 @@ function NumberField({ value, onChange, field }: PartProps<unknown> & { field: F
 
 function JsonField({ value, onChange, field }: PartProps<unknown> & { field: FieldInfo }) {
   const [text, setText] = useState(() => (value === undefined ? "" : value instanceof Unread ? value.text : stringify(value, 2)));
-  const wrong = value instanceof Unread ? t("notJson", { why: value.why }) : "";
+  const wrong = value instanceof Unread ? value.why : "";
   const change = (next: string) => {
     setText(next);
     try {
       onChange(next.trim() === "" ? undefined : parse(next));
     } catch (e) {
-      onChange(new Unread(next, e instanceof Error ? e.message : ""));
+      onChange(new Unread(next, t("notJson", { why: e instanceof Error ? e.message : "" })));
     }
   };
   return <Field {...field} label={`${field.label} (${t("asJson")})`} error={wrong || field.error}>{(ids) => <TextArea {...ids} mono spellCheck={false} value={text} onChange={(e) => change(e.target.value)} />}</Field>;
 }
 
-function ListField({ schema, value, onChange, errors, pointer, field }: PartProps<unknown> & { field: FieldInfo }) {
+function ListField({ schema, value, onChange, pointer, field, ...rest }: PartProps<unknown> & { field: FieldInfo }) {
   const base = useId();
   const list = useRef<HTMLUListElement>(null);
   const added = useRef(-1);
@@ -160,7 +175,7 @@ function ListField({ schema, value, onChange, errors, pointer, field }: PartProp
         {items.map((v, i) => (
           <li key={`${base}${items.length}${i}`} className="flex items-end gap-1">
             <div className="min-w-0 grow">
-              <Part name={t("item", { n: i + 1 })} required schema={item} value={v} errors={errors} pointer={`${pointer}/${i}`} onChange={(next) => onChange(items.map((old, at) => (at === i ? next : old)))} />
+              <Part name={t("item", { n: i + 1 })} required schema={item} value={v} {...rest} pointer={`${pointer}/${i}`} onChange={(next) => onChange(items.map((old, at) => (at === i ? next : old)))} />
             </div>
             {given.length === 0 ? null : <IconButton icon={X} label={t("removeItem", { n: i + 1 })} onClick={() => onChange(items.length === 1 && field.optional ? undefined : items.filter((_, at) => at !== i))} />}
           </li>

@@ -5,6 +5,11 @@ export interface Option {
   hint?: string | undefined;
 }
 
+/** The choices and the chosen one, which need not be among them, or not yet. */
+export function withOwn(value: string, list: readonly Option[]): readonly Option[] {
+  return value === "" || list.some((o) => o.value === value) ? list : [{ value, label: value }, ...list];
+}
+
 /** What ties a control to its label, hint and error. */
 export interface Ids { id?: string; "aria-describedby"?: string | undefined; "aria-invalid"?: true | undefined; "aria-label"?: string }
 

@@ -22,10 +22,11 @@ export interface JsonSchema {
   maxItems?: number;
 }
 
-/** A text that a field for JSON holds and that is no JSON. check() refuses it, so that no form sends it or leaves it out. */
+/** A text in a field that cannot be read as what it is to be, such as JSON or a command line. check() refuses it, so that no form sends it or leaves it out. */
 export class Unread {
   constructor(
     readonly text: string,
+    /** What is wrong, as a sentence. */
     readonly why: string,
   ) {}
   toJSON(): string {
@@ -33,7 +34,7 @@ export class Unread {
   }
 }
 
-export type Kind = "choice" | "boolean" | "text" | "number" | "list" | "object" | "json";
+export type Kind = "command" | "choice" | "boolean" | "text" | "number" | "list" | "object" | "json";
 
 /** Which control fits; "json" when none does, such as for several types at once. */
 export function kindOf(s: JsonSchema): Kind {
@@ -49,6 +50,7 @@ export function kindOf(s: JsonSchema): Kind {
     case "number":
       return "number";
     case "array":
+      if (s.format === "argv") return "command";
       return s.items && ["choice", "text", "number", "object"].includes(kindOf(s.items)) ? "list" : "json";
     case "object":
       return s.properties && Object.keys(s.properties).length > 0 ? "object" : "json";
@@ -101,7 +103,7 @@ export function initial(s: JsonSchema): unknown {
 export function check(s: JsonSchema, value: unknown, pointer = ""): Record<string, string> {
   if (value === undefined) return {};
   const says = (why: string) => ({ [pointer]: why });
-  if (value instanceof Unread) return says(t("notJson", { why: value.why }));
+  if (value instanceof Unread) return says(value.why);
   switch (kindOf(s)) {
     case "object": {
       if (!isRecord(value)) return {};

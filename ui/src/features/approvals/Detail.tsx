@@ -69,7 +69,7 @@ function Shown({ a }: { a: Approval }) {
         <Facts items={[
           [t("needed"), t("count", { n: approvals(a), m: a.min_approvals })],
           [t("who"), a.approvers.length > 0 ? approversOf(a) : t("everybody")],
-          ...(barred.length > 0 ? [[t("notWho"), barred.join(", ")] as const] : []),
+          ...(barred.length > 0 ? [[t("notWho"), barred.map(who).join(", ")] as const] : []),
           ...(a.author ? [[t(a.workflow_run_id ? "versionBy" : "ruleBy"), a.author] as const] : []),
           [t("onExpire"), a.on_expire === "re_request" ? t("asksAgain", { n: roundsLeft(a) }) : t("endsIt")],
           [t("expires"), <Time key="e" at={a.expires_at} />],
@@ -85,7 +85,7 @@ function Shown({ a }: { a: Approval }) {
           <ul className="mt-3 flex flex-col gap-1">
             {a.decisions.map((d) => (
               <li key={d.decided_at + d.decided_by} className="flex flex-wrap items-baseline gap-x-2 text-sm">
-                <StateChip state={d.approved ? "APPROVED" : "REJECTED"} bare /><span className="font-medium">{d.decided_by}</span><Time at={d.decided_at} className="text-xs text-faint" />
+                <StateChip state={d.approved ? "APPROVED" : "REJECTED"} bare /><span className="font-medium">{who(d.decided_by)}</span><Time at={d.decided_at} className="text-xs text-faint" />
                 {d.comment ? <span className="w-full pl-5 text-dim [overflow-wrap:anywhere]">{d.comment}</span> : null}
                 {Object.keys(d.form).length > 0 ? <code className="w-full pl-5 font-mono text-xs text-dim">{JSON.stringify(d.form)}</code> : null}
               </li>
@@ -135,7 +135,7 @@ function Standing({ a, moved, onRead }: { a: Approval; moved: boolean; onRead: (
   const last = a.decisions.at(-1);
   const look = stateLook(a.status);
   return (
-    <Notice icon={look.icon} tone={look.tone === "ok" ? "bg-ok-soft text-ok" : "bg-bad-soft text-bad"} state="decided" title={t(a.status === "APPROVED" ? "wasApproved" : "wasRejected", { who: a.approved_by ?? last?.decided_by ?? "" })}>
+    <Notice icon={look.icon} tone={look.tone === "ok" ? "bg-ok-soft text-ok" : "bg-bad-soft text-bad"} state="decided" title={t(a.status === "APPROVED" ? "wasApproved" : "wasRejected", { who: who(a.approved_by ?? last?.decided_by ?? "") })}>
       <Time at={a.ended_at} />{a.comment ? <p className="[overflow-wrap:anywhere]">{a.comment}</p> : null}
     </Notice>
   );

@@ -1,3 +1,4 @@
+import { who } from "../../kit/who";
 import { t } from "../../text/approvals";
 import type { Approval } from "./api";
 import { approversOf, type bulkBarOf } from "./model";
@@ -11,7 +12,7 @@ export function barText(b: NonNullable<ReturnType<typeof bulkBarOf>>, a: Approva
     case "self":
       return t("barSelf", { may });
     case "author":
-      return t(a.workflow_run_id ? "barVersion" : "barRule", { who: a.requested_by, may });
+      return t(a.workflow_run_id ? "barVersion" : "barRule", { who: who(a.requested_by), may });
     case "approvers":
       return t("barApprovers", { who: b.who });
     case "delegated":

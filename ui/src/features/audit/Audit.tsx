@@ -17,6 +17,7 @@ import { Empty, ErrorState, FormError, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { oneOf, text, useUrl, whole } from "../../kit/url";
 import { CopyId, Time } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/audit";
 import { actions } from "./actions";
@@ -52,7 +53,7 @@ export function Audit() {
   const cli = ["runsheet audit ls", url.action && `--action ${url.action}`, url.actor && `--actor ${url.actor}`, url.object && `--object ${url.object}`, filter.created_after && `--since ${filter.created_after}`, filter.created_before && `--until ${filter.created_before}`].filter(Boolean).join(" ");
   const columns: Column<Entry>[] = [
     { id: "when", head: t("time"), width: "8rem", cell: (e) => <Time at={e.created_at} className="text-dim" /> },
-    { id: "who", head: t("actor"), cell: (e) => <span className="font-medium">{e.actor.name || t("system")}</span> },
+    { id: "who", head: t("actor"), cell: (e) => <span className="font-medium">{e.actor.name ? who(e.actor.name) : t("system")}</span> },
     { id: "action", head: t("action"), cell: (e) => <code className="font-mono text-xs">{e.action}</code> },
     { id: "object", head: t("object"), from: "sm", width: "30%", cell: (e) => <span className="flex w-0 min-w-full items-center gap-2">{e.object_name && e.object_name !== e.object ? <span className="truncate" title={e.object_name}>{e.object_name}</span> : null}{e.object ? <CopyId id={e.object} /> : null}</span> },
     { id: "detail", head: t("detail"), from: "lg", width: "35%", cell: (e) => <Summary entry={e} /> },
@@ -110,13 +111,13 @@ function Details({ entry: e, onFilter }: { entry: Entry; onFilter: (next: { obje
   return (
     <>
       <Facts items={[
-        [t("time"), <span key="t"><Time at={e.created_at} /> <span className="text-faint">{e.created_at}</span></span>], [t("actor"), <span key="a" className="inline-flex flex-wrap items-center gap-2">{e.actor.name || t("system")}{e.actor.id ? <CopyId id={e.actor.id} /> : null}</span>],
+        [t("time"), <span key="t"><Time at={e.created_at} /> <span className="text-faint">{e.created_at}</span></span>], [t("actor"), <span key="a" className="inline-flex flex-wrap items-center gap-2">{e.actor.name ? who(e.actor.name) : t("system")}{e.actor.id ? <CopyId id={e.actor.id} /> : null}</span>],
         [t("object"), <span key="o" className="inline-flex flex-wrap items-center gap-2">{e.object_name}{e.object ? <CopyId id={e.object} /> : null}</span>], [t("address"), <code key="r" className="font-mono text-xs">{e.actor.remote || "–"}</code>], [t("request"), e.actor.request_id ? <CopyId key="q" id={e.actor.request_id} full /> : "–"], [t("tenant"), e.tenant],
       ]}
       />
       <div className="mt-3 flex flex-wrap gap-2">
         {e.object ? <Button small icon={Filter} onClick={() => onFilter({ object: e.object })}>{t("onlyObject")}</Button> : null}
-        {e.actor.name ? <Button small icon={Filter} onClick={() => onFilter({ actor: e.actor.id || e.actor.name })}>{t("onlyActor", { name: e.actor.name })}</Button> : null}
+        {e.actor.name ? <Button small icon={Filter} onClick={() => onFilter({ actor: e.actor.id || e.actor.name })}>{t("onlyActor", { name: who(e.actor.name) })}</Button> : null}
       </div>
       {pairs.length > 0 ? (
         <Section title={t("changed")} className="first:mt-6">

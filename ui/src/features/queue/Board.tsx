@@ -14,6 +14,7 @@ import { useShortcut } from "../../kit/shortcuts";
 import { Empty, ErrorState, Loading } from "../../kit/States";
 import { flag, text, useUrl } from "../../kit/url";
 import { useLiveEvent } from "../../live/context";
+import { who } from "../../kit/who";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
 import { useDrag } from "./drag";
@@ -77,7 +78,7 @@ export function Board() {
       {state.paused ? (
         <div role="status" data-paused className="-mx-4 -mt-5 mb-5 flex items-center gap-3 bg-warn-soft px-4 py-1.5 text-sm text-warn md:-mx-6 md:justify-center">
           <Pause aria-hidden className="size-4 shrink-0" strokeWidth={1.75} />
-          <span className="min-w-0 grow md:grow-0">{state.paused_by ? t("pausedBy", { name: state.paused_by }) : t("pausedText")}{state.paused_reason ? ` ${state.paused_reason}` : ""}</span>
+          <span className="min-w-0 grow md:grow-0">{state.paused_by ? t("pausedBy", { name: who(state.paused_by) }) : t("pausedText")}{state.paused_reason ? ` ${state.paused_reason}` : ""}</span>
           <Button small icon={Play} onClick={() => void jobActions.resume()} {...(workers.why ? { why: workers.why } : {})}>{t("resume")}</Button>
         </div>
       ) : null}

@@ -3,9 +3,11 @@ import { useEffect, useRef, useState, type FormEvent } from "react";
 import { api, ok, problemOf, type Schema } from "../../api/client";
 import { parse, stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
-import { CopyAs, quote } from "../../kit/CopyAs";
+import { quote } from "../../kit/quote";
+import { CopyAs } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { CheckBox, Field, Input, TextArea } from "../../kit/Field";
+import { Fold } from "../../kit/Fold";
 import { jobTypesQuery } from "../../kit/jobtypes";
 import { Select } from "../../kit/Select";
 import { check, initial, isRecord, kindOf, type JsonSchema } from "../../kit/schema";
@@ -16,6 +18,7 @@ import { focusWrong } from "../../kit/wrong";
 import { shownZone } from "../../kit/zonechoice";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/queue";
+import { useWorkflows, workflowId } from "../workflows/choice";
 import { flags, noExtras, toInput, wrongAt } from "./extras";
 import { MoreFields } from "./MoreFields";
 
@@ -67,7 +70,7 @@ export function AddDialog({ onClose }: { onClose: () => void }) {
       <div className="flex flex-col gap-4">
         <Field label={t("from")}>{(ids) => <Select {...ids} value={source?.id ?? ""} onChange={setChosen} options={sources.map((s) => ({ value: s.id, label: s.label }))} />}</Field>
         {source?.off ? <p role="note" className="rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">{t("typeOffWhy", { hint: source.off })}</p> : null}
-        {source && !source.off && !loading ? <AddForm key={source.id} source={source} onDone={(name) => {
+        {source && !source.off && !loading ? <AddForm key={source.id} source={source} onClose={onClose} onDone={(name) => {
           toast({ text: t("added", { name }) });
           void client.invalidateQueries({ queryKey: ["queue"] });
           onClose();
@@ -77,7 +80,7 @@ export function AddDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
-function AddForm({ source, onDone }: { source: Source; onDone: (name: string) => void }) {
+function AddForm({ source, onClose, onDone }: { source: Source; onClose: () => void; onDone: (name: string) => void }) {
   const formed = source.schema && kindOf(source.schema) === "object" ? source.schema : null;
   const begin = { ...(formed ? (initial(formed) as Record<string, unknown>) : {}), ...source.params };
   const [params, setParams] = useState<Record<string, unknown>>(begin);
@@ -94,7 +97,6 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
     const some = first ? must : all.filter((x) => !must.includes(x));
     return some.length > 0 ? { ...formed, properties: Object.fromEntries(some) } : null;
   };
-  const fields = (schema: JsonSchema | null) => (schema ? <SchemaForm schema={schema} value={params} onChange={setParams} errors={{ ...refused, ...errors }} /> : null);
   const place = useRef<HTMLFormElement>(null);
   const add = useMutation({ mutationFn: (p: Record<string, unknown>) => ok(api.POST("/api/jobs", { body: body(p) })), onSuccess: (j) => onDone(j.name) });
   useEffect(() => {
@@ -103,6 +105,11 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
   // What the server finds wrong with a field is shown at it.
   const wrong = add.error ? problemOf(add.error).fields : [];
   const refused = Object.fromEntries(wrong.filter((f) => /^#?\/params\//.test(f.pointer)).map((f) => [f.pointer.replace(/^#?\/params/, ""), f.detail]));
+  const workflows = useWorkflows(Object.values(formed?.properties ?? {}).some((x) => x.format === workflowId));
+  const said = { ...refused, ...errors };
+  const fields = (schema: JsonSchema) => <SchemaForm schema={schema} value={params} onChange={setParams} errors={said} choices={{ [workflowId]: workflows ?? [] }} />;
+  const must = part(true);
+  const others = part(false);
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault();
     add.reset();
@@ -128,13 +135,14 @@ function AddForm({ source, onDone }: { source: Source; onDone: (name: string) =>
   return (
     <form ref={place} onSubmit={submit} className="flex flex-col gap-4 [&_*]:scroll-mb-20">
       <Field label={t("name")} optional error={wrongAt(wrong, "/name")}>{(ids) => <Input {...ids} autoFocus maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />}</Field>
-      {formed ? fields(part(true)) : <Field label={t("params")} hint={t("paramsJson")} error={errors[""] ?? wrongAt(wrong, "/params")}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
-      <CheckBox label={t("top")} checked={top} onChange={setTop} />
+      {formed ? must && fields(must) : <Field label={t("params")} hint={t("paramsJson")} error={errors[""] ?? wrongAt(wrong, "/params")}>{(ids) => <TextArea {...ids} mono rows={8} spellCheck={false} value={text} onChange={(e) => setText(e.target.value)} />}</Field>}
+      {others ? <Fold title={t("otherInput")} bad={Object.keys(said).some((p) => (p.split("/")[1] ?? "") in (others.properties ?? {}))}>{fields(others)}</Fold> : null}
       <MoreFields added value={extras} onChange={setExtras} wrong={wrong} />
-      {fields(part(false))}
+      <CheckBox label={t("top")} checked={top} onChange={setTop} />
       <FormError error={add.error} />
-      <div className="sticky -bottom-4 z-10 -mx-5 -mb-4 flex justify-end gap-2 border-t border-line bg-raised px-5 py-3">
+      <div className="sticky -bottom-4 z-10 -mx-5 -mb-4 flex justify-end gap-2 rounded-b-lg border-t border-line bg-raised px-5 py-3">
         <CopyAs action={{ cli, method: "POST", path: "/api/jobs", body: body(params) }} />
+        <Button onClick={onClose}>{kit("cancel")}</Button>
         <Button type="submit" look="primary" busy={add.isPending}>{t("addAndClose")}</Button>
       </div>
     </form>

@@ -3,7 +3,8 @@ import { useEffect, useRef, useState, type FormEvent } from "react";
 import { answer, api, ok, problemOf, type Schema } from "../../api/client";
 import { parse, stringify } from "../../api/exact";
 import { Button } from "../../kit/Button";
-import { CopyAs, quote } from "../../kit/CopyAs";
+import { quote } from "../../kit/quote";
+import { CopyAs } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { Field, Input, TextArea } from "../../kit/Field";
 import { jobTypesQuery } from "../../kit/jobtypes";
@@ -106,6 +107,7 @@ function Form({ job, etag, schema, onClose }: { job: Job; etag: string; schema: 
       {conflict ? <p role="alert" className="rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">{t("changedMeanwhile")}</p> : <FormError error={save.error} />}
       <div className="flex justify-end gap-2">
         <CopyAs action={{ cli, method: "PATCH", path: `/api/jobs/${job.job_id}`, body }} />
+        <Button onClick={onClose}>{kit("cancel")}</Button>
         <Button type="submit" look="primary" busy={save.isPending}>{t("save")}</Button>
       </div>
     </form>

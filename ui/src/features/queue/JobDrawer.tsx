@@ -5,7 +5,8 @@ import { use, type ReactNode } from "react";
 import { getExact } from "../../api/client";
 import { Chip, StateChip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
-import { Command, CopyAs, quote } from "../../kit/CopyAs";
+import { quote } from "../../kit/quote";
+import { Command, CopyAs } from "../../kit/CopyAs";
 import { Drawer } from "../../kit/Dialog";
 import { clockTime } from "../../kit/format";
 import { JsonView } from "../../kit/JsonView";
@@ -14,6 +15,7 @@ import { Facts, Section } from "../../kit/Page";
 import { ErrorState, Loading } from "../../kit/States";
 import { CopyId, Duration, Time, useNow } from "../../kit/Values";
 import { who } from "../../kit/who";
+import { pairs } from "../../kit/labels";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
 import { t as words } from "../../text/runs";
@@ -108,7 +110,7 @@ function What({ job }: { job: Job }) {
 function facts(job: Job): (readonly [string, ReactNode])[] {
   const r = job.retry_policy;
   const l = job.limits;
-  const labels = Object.entries(job.labels);
+  const labels = pairs(job.labels);
   const limits = [l.max_running === null ? "" : t("limitTemplate", { n: l.max_running }), l.max_per_key === null ? "" : t("limitKey", { n: l.max_per_key, key: l.key.join(", ") })].filter(Boolean);
   const by = triggerOf(job);
   const again = nextAttempt(job);
@@ -123,7 +125,7 @@ function facts(job: Job): (readonly [string, ReactNode])[] {
     [t("attemptsInAll"), <span key="r">{r.max_attempts}{r.max_attempts > 1 ? <>; {t("retryDelay")}: <Duration of={r.initial} /></> : null}{again > 0 ? `; ${t("nextAttempt", { n: again })}` : null}</span>],
     ...maybe(job.error, words("errorField"), () => (job.error ? `${job.error.code}: ${failureText(job.error)}` : "")),
     ...maybe(job.hold, t("hold"), () => (job.waiting?.code === "held" ? heldText(job.waiting) : "")),
-    ...maybe(labels.length > 0, words("labels"), () => <span className="flex flex-wrap gap-1">{labels.map(([k, v]) => <Chip key={k} mono>{k}:{v}</Chip>)}</span>),
+    ...maybe(labels.length > 0, words("labels"), () => <span className="flex flex-wrap gap-1">{labels.map((l) => <Chip key={l} mono>{l}</Chip>)}</span>),
     [words("createdBy"), <span key="b">{who(job.created_by)} · {by.word} · <Time at={job.created_at} /></span>],
     ...maybe(job.template_id, words("template"), () => <Link to="/templates" search={{ open: job.template_id ?? "" }} className="text-accent hover:underline">{job.template_id}</Link>),
     ...maybe(job.schedule_id, words("schedule"), () => <Link to="/schedules/$id" params={{ id: job.schedule_id ?? "" }} className="text-accent hover:underline">{job.schedule_id}</Link>),

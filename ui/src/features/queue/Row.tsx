@@ -122,7 +122,7 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
       tabIndex={active ? 0 : -1}
       onFocus={() => actions.focus(index)} onKeyDown={(e) => actions.key(e, row, index)}
       onClick={(e) => e.target instanceof Element && !e.target.closest("a,button,input,label,[role=menu]") && actions.open(row)}
-      className={cx(columns, row.kind === "job" && "cursor-pointer", "group h-full border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
+      className={cx(columns, row.kind === "job" && "cursor-pointer", "group h-full select-none border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
     >
       <button type="button" aria-label={t("drag", { name })} data-grip="" tabIndex={-1} disabled={!!why} title={why || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11 pointer-coarse:max-md:-mr-2">
         <GripVertical aria-hidden className="size-4" />

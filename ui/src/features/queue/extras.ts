@@ -1,6 +1,6 @@
 // What a job may have beside its name and input: as the texts of a form, as the API takes it, and as flags.
 import type { Schema } from "../../api/client";
-import { quote } from "../../kit/CopyAs";
+import { quote } from "../../kit/quote";
 import { parseDuration } from "../../kit/format";
 import { instant, wall } from "../../kit/zone";
 import type { Job } from "./model";

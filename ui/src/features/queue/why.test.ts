@@ -28,7 +28,7 @@ it("says when a job likely starts", () => {
 it("says who holds a job", () => {
   const held = { code: "held", detail: "held by ann", for: null, holder: null, until: null, held_by: "ann", reason: null } as const;
   expect(heldText(held)).toBe("Held by ann");
-  expect(heldText({ held_by: "local", reason: null })).toBe("Held by the server's command line");
+  expect(heldText({ held_by: "local", reason: null })).toBe("Held by the server's administrator");
   expect(heldText({ held_by: "ann", reason: "wait for the disk" })).toBe("Held by ann: wait for the disk");
   expect(heldText({ held_by: null, reason: null })).toContain("Held by the server: it crashed");
   expect(detailText(held, "")).toBe("Held by ann");

@@ -11,6 +11,7 @@ import { Section } from "../../kit/Page";
 import { Empty, ErrorState, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { Time } from "../../kit/Values";
+import { pairs } from "../../kit/labels";
 import { t } from "../../text/runs";
 import { listRuns, runQuery, stateOf, type Run } from "./data";
 import { DiffView } from "./DiffView";
@@ -69,7 +70,7 @@ function facts(r: Run): (readonly [label: string, text: string, shown?: ReactNod
     [t("tokensStat"), `${r.tokens.prompt === null ? "–" : num(r.tokens.prompt)} / ${r.tokens.completion === null ? "–" : num(r.tokens.completion)}`],
     [t("errorField"), r.error ? `${r.error.code}: ${failureText(r.error)}` : "–"],
     [t("tabArtifacts"), list(r.artifacts)],
-    [t("labels"), Object.entries(r.labels).map(([k, v]) => `${k}:${v}`).sort().join(", ") || "–"],
+    [t("labels"), pairs(r.labels).sort().join(", ") || "–"],
   ];
 }
 

@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { CircleStop, Columns2, Download, History, ListOrdered, MoreHorizontal, PencilLine, RotateCcw } from "lucide-react";
 import { useMemo, useState } from "react";
@@ -16,8 +16,9 @@ import { toast } from "../../kit/toast";
 import { toastError } from "../../kit/Toasts";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/runs";
-import { mergePatch, retriedQuery, stateOf, type Job, type Run } from "./data";
+import { mergePatch, retriesQuery, stateOf, type Job, type Run } from "./data";
 import { logPath } from "./LogTab";
+import { useRetries } from "./Retries";
 
 type RetryInput = Schema<"RetryInput">;
 
@@ -28,7 +29,7 @@ function useRepeat(run: Run, onDone: () => void) {
     mutationFn: (body: RetryInput) => ok(api.POST("/api/job-runs/{run_id}/retry", { params: { path: { run_id: run.run_id } }, body })),
     onSuccess: (job) => {
       void client.invalidateQueries({ queryKey: ["queue"] });
-      client.setQueryData(retriedQuery(run.run_id).queryKey, [job]);
+      client.setQueryData(retriesQuery(run.run_id).queryKey, (old = []) => [job, ...old]);
       toast({ text: t("retried", { name: job.name }), action: { label: t("openJob"), run: () => void navigate({ to: "/queue", search: { job: job.job_id } }) } });
       onDone();
     },
@@ -67,7 +68,7 @@ export function RunActions({ run, job, rerun, setRerun, onCompare }: { run: Run;
   });
   const noStop = write.why || (run.job_id === null ? t("directNoRetry") : job?.cancel_requested_at ? t("cancelAsked", { when: "" }) : "");
   const failed = stateOf(run) === "FAILED";
-  const retried = useQuery(retriedQuery(run.run_id)).data?.length;
+  const retried = useRetries(run.run_id).length;
   const again = () => retry.mutate({}, { onError: toastError });
   useShortcut("r", () => !noRepeat && !retry.isPending && again());
   useShortcut("c", () => going && !noStop && setAsking(true));

@@ -81,7 +81,7 @@ function More({ f, change }: { f: Filters; change: (next: Partial<Filters>) => v
       <form className="w-44" onSubmit={(e) => { e.preventDefault(); add(); }}>
         <Input aria-label={t("addLabel")} placeholder={t("labelFilter")} value={label} onChange={(e) => setLabel(e.target.value)} onBlur={add} />
       </form>
-      {f.label.map((l) => <Chip key={l} mono onRemove={() => change({ label: f.label.filter((x) => x !== l) })} removeLabel={t("removeFilter", { what: l })}>{l}</Chip>)}
+      {f.label.map((l) => <Chip key={l} mono onRemove={() => change({ label: f.label.filter((x) => x !== l) })} removeLabel={t("removeFilter", { what: l.replace(":", "=") })}>{l.replace(":", "=")}</Chip>)}
       {f.schedule ? <Chip mono onRemove={() => change({ schedule: "" })} removeLabel={t("removeFilter", { what: f.schedule })}>{t("schedule")}: {f.schedule}</Chip> : null}
       {f.job ? <Chip mono onRemove={() => change({ job: "" })} removeLabel={t("removeFilter", { what: f.job })}>{t("job")}: {f.job}</Chip> : null}
     </div>

@@ -7,7 +7,7 @@ import { announce } from "../../kit/announce";
 import { StateChip } from "../../kit/Badge";
 import { IconButton } from "../../kit/Button";
 import { cx } from "../../kit/cx";
-import { duration, shortId } from "../../kit/format";
+import { duration } from "../../kit/format";
 import { Page, PageHeader } from "../../kit/Page";
 import { useShortcut } from "../../kit/shortcuts";
 import { ErrorState, Loading } from "../../kit/States";
@@ -15,11 +15,13 @@ import { Tabs } from "../../kit/Tabs";
 import { oneOf, text, useRouteId, useUrl } from "../../kit/url";
 import { Bytes, CopyId, Duration, Num, Time, useNow } from "../../kit/Values";
 import { stateLook } from "../../states";
+import { who } from "../../kit/who";
 import { t } from "../../text/runs";
 import { ArtifactsTab } from "./ArtifactsTab";
 import { Compare } from "./Compare";
-import { attemptsQuery, jobQuery, listRuns, retriedQuery, runQuery, stateOf, typicalOf, type Job, type Run } from "./data";
+import { attemptsQuery, jobQuery, listRuns, runQuery, stateOf, typicalOf, type Job, type Run } from "./data";
 import { LogTab } from "./LogTab";
+import { Retry, useRetries } from "./Retries";
 import { RunActions, useWhyNoRepeat } from "./RunActions";
 import { tookMs } from "./SparkBar";
 import { Details, EventsTab, InputTab, OutputTab, WebhooksTab } from "./tabs";
@@ -159,7 +161,7 @@ function Outcome({ run, job }: { run: Run; job: Job | undefined }) {
     </div>
   );
   if (state === "SKIPPED") return box("idle", t("skippedTitle"), reasonText(run.reason));
-  if (state === "CANCELLED") return box("idle", t("cancelledTitle"), [job?.cancelled_by ? t("cancelledBy", { who: job.cancelled_by }) : t("cancelledText"), run.error?.message].filter(Boolean).join(" "), undefined);
+  if (state === "CANCELLED") return box("idle", t("cancelledTitle"), [job?.cancelled_by ? t("cancelledBy", { who: who(job.cancelled_by) }) : t("cancelledText"), run.error?.message].filter(Boolean).join(" "), undefined);
   if (state === "FAILED" && run.error) return box("bad", t("failedTitle"), <>{failureText(run.error)}{run.error.code === "outcome_unknown" ? `\n${t("outcomeUnknown")}` : ""}</>, run.error.code);
   if (run.active && job?.cancel_requested_at) return box("warn", t("cancel"), <CancelAsked at={job.cancel_requested_at} />);
   if (state === "WAITING") return box("warn", stateLook("WAITING").word, t("waitingNow"));
@@ -182,6 +184,7 @@ function Stat({ label, children, hint }: { label: string; children: ReactNode; h
 
 function Stats({ run, typical }: { run: Run; typical: Schema<"TypicalDuration"> | null }) {
   const p = run.progress;
+  const retries = useRetries(run.run_id);
   const tokens = run.tokens.prompt !== null || run.tokens.completion !== null;
   return (
     <dl className="mb-5 grid grid-cols-2 gap-x-4 border-y border-line sm:flex sm:flex-wrap sm:gap-x-0">
@@ -192,20 +195,10 @@ function Stats({ run, typical }: { run: Run; typical: Schema<"TypicalDuration"> 
       {tokens ? <Stat label={t("tokensStat")}><Num n={run.tokens.prompt} /> / <Num n={run.tokens.completion} /></Stat> : null}
       {run.exit_code !== null ? <Stat label={t("exitCode")}><span className={run.exit_code === 0 ? undefined : "text-bad"}>{run.exit_code}</span></Stat> : null}
       {run.log_bytes > 0 ? <Stat label={t("logSize")}><Bytes n={run.log_bytes} /></Stat> : null}
-      <RetriedAs of={run.run_id} />
+      {retries.length > 0 ? <Stat label={t("retriedAs")}><span className="flex flex-wrap gap-x-3">{retries.map((j) => <Retry key={j.job_id} id={j.job_id} />)}</span></Stat> : null}
       {run.retry_of ? <Stat label={t("retryOf")}><Link to="/runs/$id" params={{ id: run.retry_of }} className="font-mono text-xs text-accent hover:underline">{run.retry_of.slice(0, 8)}…{run.retry_of.slice(-4)}</Link></Stat> : null}
     </dl>
   );
-}
-
-// The newest job that repeats the run, and its run once it has one.
-function RetriedAs({ of }: { of: string }) {
-  const { data: again } = useQuery(retriedQuery(of));
-  const id = again?.[0]?.job_id;
-  const { data: job } = useQuery(jobQuery(id ?? null));
-  if (!id) return null;
-  const look = "font-mono text-xs text-accent hover:underline";
-  return <Stat label={t("retriedAs")}><span className="inline-flex items-center gap-2">{job?.run_id ? <Link to="/runs/$id" params={{ id: job.run_id }} data-retried="run" className={look}>{shortId(job.run_id)}</Link> : <Link to="/queue" search={{ job: id }} data-retried="job" className={look}>{shortId(id)}</Link>}{job ? <StateChip state={job.status} /> : null}</span></Stat>;
 }
 
 function Going({ run }: { run: Run }) {

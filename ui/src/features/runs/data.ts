@@ -35,9 +35,9 @@ export function stateOf(run: Pick<Run, "active" | "status" | "error" | "finished
 /** A run with exact numbers in its params. */
 export const runQuery = (id: string) => queryOptions({ queryKey: ["run", id], queryFn: async ({ signal }) => (await getExact(`/api/job-runs/${encodeURIComponent(id)}`, signal)) as Run });
 
-/** The newest job that repeats a run, in a list; an empty one when there is none. */
-export const retriedQuery = (run: string) =>
-  queryOptions({ queryKey: ["run", run, "retried"], queryFn: async ({ signal }) => (await ok(api.GET("/api/jobs", { signal, params: { query: { retry_of: run, limit: 1 } } }))).items });
+/** The jobs that repeat a run, newest first, a few of them; an empty list when there is none. */
+export const retriesQuery = (run: string) =>
+  queryOptions({ queryKey: ["run", run, "retried"], queryFn: async ({ signal }) => (await ok(api.GET("/api/jobs", { signal, params: { query: { retry_of: run, limit: 3 } } }))).items });
 
 /** The job of a run; a removed one is an error with status 404. */
 export const jobQuery = (id: string | null) =>

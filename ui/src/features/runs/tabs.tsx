@@ -11,6 +11,7 @@ import { Empty, ErrorState, Loading } from "../../kit/States";
 import { Table, type Column } from "../../kit/Table";
 import { CopyId, Num, Time } from "../../kit/Values";
 import { who } from "../../kit/who";
+import { pairs } from "../../kit/labels";
 import { t } from "../../text/runs";
 import { callsQuery, type Job, type Run } from "./data";
 
@@ -136,7 +137,7 @@ export function WebhooksTab({ run }: { run: Run }) {
 
 /** Facts that are rarely needed. */
 export function Details({ run, job }: { run: Run; job: Job | undefined }) {
-  const labels = Object.entries(run.labels);
+  const labels = pairs(run.labels);
   const rows: (readonly [string, React.ReactNode])[] = [
     [t("runId"), <CopyId key="r" id={run.run_id} />],
     ...(run.job_id ? [[t("job"), <CopyId key="j" id={run.job_id} />] as const] : []),
@@ -149,7 +150,7 @@ export function Details({ run, job }: { run: Run; job: Job | undefined }) {
     ...(run.retry_of ? [[t("retryOf"), <Link key="o" to="/runs/$id" params={{ id: run.retry_of }} className="font-mono text-xs text-accent hover:underline">{run.retry_of}</Link>] as const] : []),
     ...(run.instance_id ? [[t("instance"), <CopyId key="i" id={run.instance_id} />] as const] : []),
     ...(run.pid ? [[t("process"), String(run.pid)] as const] : []),
-    ...(labels.length > 0 ? [[t("labels"), <span key="l" className="flex flex-wrap gap-1">{labels.map(([k, v]) => <Chip key={k} mono>{k}:{v}</Chip>)}</span>] as const] : []),
+    ...(labels.length > 0 ? [[t("labels"), <span key="l" className="flex flex-wrap gap-1">{labels.map((l) => <Chip key={l} mono>{l}</Chip>)}</span>] as const] : []),
   ];
   return <Facts items={rows} />;
 }

@@ -8,8 +8,8 @@ it("says in words who has started a run", () => {
     const x = triggerOf({ trigger, created_by, source: null } as unknown as Parameters<typeof triggerOf>[0]);
     return `${x.word} · ${x.who}`;
   };
-  expect(said("api", "local")).toBe("Command line · on this server");
-  expect(said("manual", "local")).toBe("Person · on this server");
+  expect(said("api", "local")).toBe("Program (API) · the server's administrator");
+  expect(said("manual", "local")).toBe("Person · the server's administrator");
   expect(said("api", "ci")).toBe("Program (API) · ci");
   expect(said("manual", "ann")).toBe("Person · ann");
 });

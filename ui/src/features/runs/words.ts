@@ -1,28 +1,28 @@
 import { Bot, CalendarClock, Code2, FolderTree, type LucideIcon, RotateCcw, User, Workflow, Zap } from "lucide-react";
+import { who } from "../../kit/who";
 import { t } from "../../text/runs";
 import type { Run } from "./data";
 
 /** What brought a run about: icon, word, and the person or program. */
 export function triggerOf(run: Pick<Run, "trigger" | "created_by" | "source">): { icon: LucideIcon; word: string; who: string } {
-  // The command line on the server's own machine, which works without an account.
-  const who = run.created_by === "local" ? t("byLocal") : run.created_by;
+  const by = who(run.created_by);
   switch (run.trigger) {
     case "manual":
-      return { icon: User, word: t("byPerson"), who };
+      return { icon: User, word: t("byPerson"), who: by };
     case "schedule":
-      return { icon: CalendarClock, word: run.source === "catch_up" ? t("byCatchUp") : run.source === "backfill" ? t("byBackfill") : run.source === "event" ? t("byEvent") : t("bySchedule"), who };
+      return { icon: CalendarClock, word: run.source === "catch_up" ? t("byCatchUp") : run.source === "backfill" ? t("byBackfill") : run.source === "event" ? t("byEvent") : t("bySchedule"), who: by };
     case "retry":
-      return { icon: RotateCcw, word: t("byRetry"), who };
+      return { icon: RotateCcw, word: t("byRetry"), who: by };
     case "direct":
-      return { icon: Zap, word: t("byDirect"), who };
+      return { icon: Zap, word: t("byDirect"), who: by };
     case "workflow":
-      return { icon: Workflow, word: t("byWorkflow"), who };
+      return { icon: Workflow, word: t("byWorkflow"), who: by };
     case "group":
-      return { icon: FolderTree, word: t("byGroup"), who };
+      return { icon: FolderTree, word: t("byGroup"), who: by };
     case "api":
-      return { icon: Code2, word: run.created_by === "local" ? t("byCommand") : t("byApi"), who };
+      return { icon: Code2, word: t("byApi"), who: by };
     default:
-      return { icon: Bot, word: run.trigger, who };
+      return { icon: Bot, word: run.trigger, who: by };
   }
 }
 

@@ -101,6 +101,7 @@ export function CalendarPage() {
   const shown: Shown = { days, fires: list, names: new Map([...(stored.data?.items ?? []), ...(fires.data?.schedules ?? [])].map((s) => [s.schedule_id, s.name])), sessions: sessions.data?.items ?? [], market, heat: heats, until, workers, zone, now };
   const most = Math.max(0, ...heats.map((h) => h.jobs));
   const zoneList = ["UTC", myZone, ...new Set((stored.data?.items ?? []).map((s) => s.timezone)), ...Intl.supportedValuesOf("timeZone")];
+  const onDay = (date: string) => setUrl({ view: "agenda", date });
   return (
     <Page>
       <PageHeader
@@ -129,7 +130,7 @@ export function CalendarPage() {
       {past.error ? <FormError error={past.error} /> : null}
       {fires.isError && !fires.data ? <ErrorState error={fires.error} onRetry={() => void fires.refetch()} /> : fires.isPending && future ? <Loading rows={12} /> : (
         <div data-calendar={view} data-ready={!fires.isFetching && !past.isFetching && (mic === "" || !sessions.isFetching) ? "1" : "0"}>
-          {view === "week" ? <WeekView {...shown} /> : view === "month" ? <MonthView {...shown} onDay={(d) => setUrl({ view: "agenda", date: d })} /> : <AgendaView {...shown} />}
+          {view === "week" ? <WeekView {...shown} onDay={onDay} /> : view === "month" ? <MonthView {...shown} onDay={onDay} /> : <AgendaView {...shown} />}
         </div>
       )}
       {overrides && mic ? <Overrides mic={mic} onClose={() => setOverrides(false)} /> : null}

@@ -6,6 +6,7 @@ import { api, ok } from "../../api/client";
 import { useCan } from "../../api/session";
 import { Badge, Chip, StateChip } from "../../kit/Badge";
 import { Button } from "../../kit/Button";
+import { joinCommand } from "../../kit/command";
 import { CopyAs } from "../../kit/CopyAs";
 import { Select, Switch } from "../../kit/Field";
 import { Facts, Page, PageHeader, Section } from "../../kit/Page";
@@ -21,7 +22,6 @@ import { MoreMenu, ScheduleDialogs, useEnabled, type Asked } from "./Actions";
 import { actions, historyQuery, nextQuery, scheduleQuery, versionsQuery, type Entry, type Schedule } from "./api";
 import { Editor } from "./Editor";
 import { FireTable } from "./Fires";
-import { joinCommand } from "./form";
 import { calendarText, NextRun } from "./List";
 import { sentence } from "./sentence";
 import { instantText, isMissed, localText, missedReasons, reasonWord, sourceWord, warningText } from "./words";
@@ -93,7 +93,7 @@ function Shown({ s }: { s: Schedule }) {
 
 function Notices({ s }: { s: Schedule }) {
   const list = s.warnings.map(warningText);
-  if (s.state === "paused") list.unshift([t("pausedBy", { who: s.state_by ?? t("itself") }), s.state_reason].filter(Boolean).join(": "));
+  if (s.state === "paused") list.unshift([t("pausedBy", { who: s.state_by ? who(s.state_by) : t("itself") }), s.state_reason].filter(Boolean).join(": "));
   if (s.skip_next.length > 0) list.push(t("willSkip", { n: s.skip_next.length, until: instantText(s.skip_next.at(-1) ?? "") }));
   if (list.length === 0) return null;
   return (

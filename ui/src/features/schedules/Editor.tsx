@@ -1,17 +1,20 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { ChevronRight } from "lucide-react";
 import { useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { api, ok, problemOf } from "../../api/client";
 import { Button } from "../../kit/Button";
+import { CommandField } from "../../kit/CommandField";
 import { CopyAs } from "../../kit/CopyAs";
+import { withOwn } from "../../kit/control";
 import { CheckBox, Combobox, Field, Input, Select, TextArea } from "../../kit/Field";
+import { Fold } from "../../kit/Fold";
 import { Page, PageHeader } from "../../kit/Page";
 import { Segmented } from "../../kit/Segmented";
 import { useSettled } from "../../kit/settled";
 import { FormError } from "../../kit/States";
 import { toast } from "../../kit/toast";
 import { t } from "../../text/schedules";
+import { useWorkflows } from "../workflows/choice";
 import { calendarsQuery, previewQuery, type Schedule } from "./api";
 import { check, checkTarget, draftOf, emptyDraft, firstTarget, inputOf, patchOf, previewOf, type Draft, type TargetKind } from "./form";
 import { Preview } from "./Preview";
@@ -60,10 +63,12 @@ export function Editor({ of, etag, onClose }: { of?: Schedule; etag?: string; on
         <div className="flex min-w-0 flex-col gap-7">
           <Group title={t("gWhat")}><What {...part} isNew={!of} /></Group>
           <Group title={t("gWhen")}><When {...part} /><Where {...part} /></Group>
-          <Fold title={t("gBusy")} open={!!of && (of.overlap !== "skip" || of.missed !== null)}><Busy {...part} /></Fold>
-          <Fold title={t("gLimits")}><Limits {...part} /></Fold>
-          <Fold title={t("gDates")}><Dates {...part} /></Fold>
-          <Fold title={t("gMore")}><MoreFields {...part} isNew={!of} /></Fold>
+          <div className="flex flex-col gap-4">
+            <Fold two title={t("gBusy")} open={!!of && (of.overlap !== "skip" || of.missed !== null)}><Busy {...part} /></Fold>
+            <Fold two title={t("gLimits")}><Limits {...part} /></Fold>
+            <Fold two title={t("gDates")}><Dates {...part} /></Fold>
+            <Fold two title={t("gMore")}><MoreFields {...part} isNew={!of} /></Fold>
+          </div>
         </div>
         <div className="min-w-0 lg:sticky lg:top-16 lg:self-start"><Preview draft={draft} /></div>
         <div className="flex flex-col gap-3 border-t border-line pt-4 lg:col-span-2">
@@ -85,24 +90,15 @@ function Group({ title, children }: { title: string; children: ReactNode }) {
   return <fieldset className="min-w-0"><legend className="pb-3 text-base font-semibold">{title}</legend><div className="flex flex-col gap-4">{children}</div></fieldset>;
 }
 
-function Fold({ title, open, children }: { title: string; open?: boolean; children: ReactNode }) {
-  return (
-    <details open={open} className="group -mt-3 border-t border-line pt-3">
-      <summary className="target flex list-none items-center gap-1.5 text-sm font-medium [&::-webkit-details-marker]:hidden"><ChevronRight aria-hidden className="size-4 text-faint transition-transform group-open:rotate-90" />{title}</summary>
-      <div className="grid gap-4 pt-4 sm:grid-cols-2">{children}</div>
-    </details>
-  );
-}
-
 const targets: readonly TargetKind[] = ["template", "workflow", "command", "job"];
 
 function What({ draft, set, wrong, isNew }: PartProps & { isNew: boolean }) {
   const [begun, setBegun] = useState(!isNew);
   const templates = useQuery({ queryKey: ["templates", "options"], enabled: draft.target === "template", queryFn: ({ signal }) => ok(api.GET("/api/job-templates", { signal, params: { query: { limit: 100 } } })) });
-  const workflows = useQuery({ queryKey: ["workflows", "options"], enabled: draft.target === "workflow" || !begun, queryFn: ({ signal }) => ok(api.GET("/api/workflows", { signal, params: { query: { limit: 100 } } })) });
+  const workflows = useWorkflows(draft.target === "workflow" || !begun);
   const none = templates.data?.items.length === 0;
   // Once both lists are there; a choice of the person's is not changed.
-  const begin = begun ? null : firstTarget(templates.data?.items, workflows.data?.items);
+  const begin = begun ? null : firstTarget(templates.data?.items, workflows);
   useEffect(() => {
     if (!begin) return;
     setBegun(true);
@@ -113,8 +109,8 @@ function What({ draft, set, wrong, isNew }: PartProps & { isNew: boolean }) {
       <Field label={t("name")} optional hint={t("nameHint")}>{(ids) => <Input {...ids} value={draft.name} placeholder="daily-report" maxLength={100} onChange={(e) => set({ name: e.target.value })} />}</Field>
       <Segmented label={t("target")} value={draft.target} onChange={(v) => { setBegun(true); set({ target: v as TargetKind }); }} options={targets.map((k) => ({ value: k, label: t(`t_${k}`) }))} />
       {draft.target === "template" && none && !draft.templateId ? <p className="text-sm text-dim">{t("noTemplates")} <Link to="/templates" search={{ add: "1" }} className="text-accent hover:underline">{t("makeTemplate")}</Link></p> : draft.target === "template" ? <Field label={t("t_template")} error={said(wrong, "templateId")}>{(ids) => <Combobox {...ids} value={draft.templateId} onChange={(templateId) => set({ templateId })} options={withOwn(draft.templateId, (templates.data?.items ?? []).map((x) => ({ value: x.template_id, label: x.name, hint: x.description || x.job_type })))} />}</Field> : null}
-      {draft.target === "workflow" ? <Field label={t("t_workflow")} error={said(wrong, "workflowId")}>{(ids) => <Combobox {...ids} value={draft.workflowId} onChange={(workflowId) => set({ workflowId })} options={withOwn(draft.workflowId, (workflows.data?.items ?? []).map((x) => ({ value: x.workflow_id, label: x.name })))} />}</Field> : null}
-      {draft.target === "command" ? <Field label={t("t_command")} hint={t("commandHint")} error={said(wrong, "command")}>{(ids) => <Input {...ids} mono spellCheck={false} value={draft.command} placeholder="/opt/jobs/report.sh --full" onChange={(e) => set({ command: e.target.value })} />}</Field> : null}
+      {draft.target === "workflow" ? <Field label={t("t_workflow")} error={said(wrong, "workflowId")}>{(ids) => <Combobox {...ids} value={draft.workflowId} onChange={(workflowId) => set({ workflowId })} options={withOwn(draft.workflowId, workflows ?? [])} />}</Field> : null}
+      {draft.target === "command" ? <CommandField label={t("t_command")} error={said(wrong, "command")} text={draft.command} onChange={(command) => set({ command })} /> : null}
       {draft.target === "job" ? <Field label={t("jobJson")} error={said(wrong, "job")}>{(ids) => <TextArea {...ids} mono rows={6} spellCheck={false} value={draft.job} placeholder='{"job_type": "http", "params": {…}}' onChange={(e) => set({ job: e.target.value })} />}</Field> : null}
       {draft.target === "template" || draft.target === "workflow" ? (
         <details open={draft.params !== ""}>
@@ -124,13 +120,6 @@ function What({ draft, set, wrong, isNew }: PartProps & { isNew: boolean }) {
       ) : null}
     </>
   );
-}
-
-interface Choice { value: string; label: string; hint?: string }
-
-// A chosen id is an option also before its list is there.
-function withOwn(value: string, list: readonly Choice[]): readonly Choice[] {
-  return value === "" || list.some((o) => o.value === value) ? list : [{ value, label: value }, ...list];
 }
 
 const zones = ["UTC", ...Intl.supportedValuesOf("timeZone").filter((z) => z !== "UTC")];

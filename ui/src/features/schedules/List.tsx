@@ -14,6 +14,7 @@ import { Table, type Column } from "../../kit/Table";
 import { Tooltip } from "../../kit/Tooltip";
 import { flag, oneOf, text, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
+import { who } from "../../kit/who";
 import { t } from "../../text/schedules";
 import { MoreMenu, ScheduleDialogs, useEnabled, type Asked } from "./Actions";
 import { listQuery, type Schedule } from "./api";
@@ -129,7 +130,7 @@ function ZoneCell({ s }: { s: Schedule }) {
 
 function EnabledCell({ s, why, onChange }: { s: Schedule; why: string; onChange: (on: boolean) => void }) {
   const it = <span className="inline-flex"><Switch aria-label={t("enabledOf", { name: s.name })} checked={s.enabled && s.state !== "finished"} disabled={why !== "" || s.state === "finished"} onChange={onChange} /></span>;
-  const reason = why || (s.state === "paused" ? [s.state_reason, s.state_by].filter(Boolean).join(" · ") : "");
+  const reason = why || (s.state === "paused" ? [s.state_reason, s.state_by && who(s.state_by)].filter(Boolean).join(" · ") : "");
   // Always in a tooltip, or the switch would be made anew when it is used, and lose the focus.
   return <Tooltip text={reason}>{it}</Tooltip>;
 }

@@ -11,6 +11,7 @@ import { Field, Input, Select } from "../../kit/Field";
 import { Section } from "../../kit/Page";
 import { ErrorState, FormError, Loading } from "../../kit/States";
 import { toast } from "../../kit/toast";
+import { who } from "../../kit/who";
 import { t } from "../../text/schedules";
 import { overridesQuery } from "./api";
 import { localText, reasonWord } from "./words";
@@ -85,7 +86,7 @@ export function Overrides({ mic, onClose }: { mic: string; onClose: () => void }
               <li key={o.date} data-override={o.date} className="flex min-h-9 items-center gap-3 border-b border-line/70 text-sm">
                 <span className="w-24 shrink-0">{o.date}</span>
                 <Badge tone={o.kind === "closed" ? "idle" : "info"}>{o.kind === "closed" ? t("ovClosed") : o.kind === "open" ? t("ovOpen") : `${o.open ?? ""}–${o.close ?? ""}`}</Badge>
-                <span className="min-w-0 grow truncate text-dim">{o.reason} <span className="text-faint">{t("by", { who: o.updated_by })}</span></span>
+                <span className="min-w-0 grow truncate text-dim">{o.reason} <span className="text-faint">{t("by", { who: who(o.updated_by) })}</span></span>
                 <IconButton small icon={Trash2} label={t("ovRemove", { date: o.date })} why={can.why} onClick={() => remove.mutate(o.date)} />
               </li>
             ))}

@@ -5,7 +5,7 @@ import { clockMinutes } from "../../kit/zone";
 import { t } from "../../text/schedules";
 import type { Shown } from "./CalendarPage";
 import { clockIn, colourOf, DayNotes, fireText, hatch, shortDay } from "./day";
-import { bundled, linesOf, pieces, placeFires, placeLabels, placeSessions } from "./grid";
+import { bundled, linesOf, pieces, placeDay, placeFires, placeSessions } from "./grid";
 
 const hourPx = 40;
 const linePx = 16;
@@ -15,7 +15,7 @@ const roomy = 160;
 const percent = (part: number): string => `${part * 100}%`;
 
 /** Seven days beside one another, on a small screen three of them at a time; places go by the clock. */
-export function WeekView({ days, fires, names, sessions, market, until, heat, workers, zone, now }: Shown) {
+export function WeekView({ days, fires, names, sessions, market, until, heat, workers, zone, now, onDay }: Shown & { onDay: (date: string) => void }) {
   const scroller = useRef<HTMLDivElement>(null);
   const placed = useMemo(() => placeFires(days, bundled(fires, zone, Math.floor(hourPx / linePx)), zone, 1 / 70), [days, fires, zone]);
   // The hour before now, or before the earliest fire of other days; once for the days that are shown.
@@ -36,8 +36,7 @@ export function WeekView({ days, fires, names, sessions, market, until, heat, wo
       const label = p.fire.count ? t("bundle", { n: p.fire.count, name }) : name;
       return { ...p, name, label, lines: Math.min(linesOf(label, width), p.fire.count ? Math.floor(hourPx / linePx) : 3) };
     });
-    const at = placeLabels(list.map((p) => ({ ...p, top: p.top * 24 * hourPx })), linePx, hourPx);
-    return list.map((p, n) => ({ ...p, y: 0, ...at[n] }));
+    return placeDay(list.map((p) => ({ ...p, top: p.top * 24 * hourPx })), linePx, hourPx).flatMap(({ at, ...place }) => list.slice(at, at + 1).map((p) => ({ ...p, ...place, hidden: list.slice(at, at + place.more) })));
   }), [days, placed, names, width]);
   const first = `${days[0]?.date ?? ""} ${zone}`;
   const scrolled = useRef("");
@@ -82,8 +81,10 @@ export function WeekView({ days, fires, names, sessions, market, until, heat, wo
                 <ul aria-label={d.date}>
                   {(labels[i] ?? []).map((p) => {
                     const skipped = p.fire.skip !== null;
+                    const place = { className: "absolute inset-x-1 z-10", style: { top: p.y } };
+                    if (p.more > 0) return <li key={p.fire.id} {...place}><button type="button" title={p.hidden.map((x) => fireText(x.fire, x.name, zone)).join("\n")} onClick={() => onDay(d.date)} className="block w-full truncate rounded-sm bg-raised/80 px-0.5 text-left text-xs leading-4 text-dim hover:underline">{clockIn(p.fire.at, zone)} {t("moreFires", { n: p.more })}</button></li>;
                     return (
-                      <li key={p.fire.id} className="absolute inset-x-1 z-10" style={{ top: p.y }}>
+                      <li key={p.fire.id} {...place}>
                         <Link to="/schedules/$id" params={{ id: p.fire.schedule }} title={fireText(p.fire, p.name, zone)} data-at={new Date(p.fire.at).toISOString()} data-skip={p.fire.skip ?? undefined} data-again={p.again || undefined} data-count={p.fire.count}
                           className={cx("flex items-start gap-1 overflow-hidden rounded-sm px-0.5 text-xs leading-4", skipped ? "text-faint line-through decoration-line-strong" : "bg-raised/80 hover:bg-hover")}>
                           <span aria-hidden className={cx("mt-1 size-2 shrink-0 rounded-full", skipped && "border border-line-strong")} style={skipped ? {} : { background: colourOf(p.fire.schedule) }} />

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readCron, writeCron, type Rhythm } from "./cron";
-import { check, emptyDraft, firstTarget, inputOf, joinCommand, mergePatch, patchOf, previewOf, splitCommand } from "./form";
+import { check, emptyDraft, firstTarget, inputOf, mergePatch, patchOf, previewOf } from "./form";
 import { isoSpan, spanText } from "./span";
 
 it("starts a new schedule with what there is", () => {
@@ -41,14 +41,6 @@ describe("durations", () => {
     expect(isoSpan("PT15M")).toBe("PT15M");
     expect(isoSpan("")).toBe("");
     for (const bad of ["soon", "5", "PT", "1x"]) expect(isoSpan(bad), bad).toBeNull();
-  });
-});
-
-describe("commands", () => {
-  it("are split as a shell does it, and joined so that they come back", () => {
-    expect(splitCommand(`/bin/sh -c 'echo "a b"' x\\ y ""`)).toEqual(["/bin/sh", "-c", 'echo "a b"', "x y", ""]);
-    expect(splitCommand("echo 'open")).toBeNull();
-    for (const words of [["a", "b c", "it's", ""], ["/bin/echo", "--x=1"]]) expect(splitCommand(joinCommand(words))).toEqual(words);
   });
 });
 

@@ -1,6 +1,8 @@
 // What the editor holds while somebody types, and what it becomes for the API.
 import type { Schema } from "../../api/client";
+import { joinCommand, splitCommand } from "../../kit/command";
 import { isoSpan, spanText } from "./span";
+import { pairs } from "../../kit/labels";
 
 type Schedule = Schema<"Schedule">;
 export type TriggerKind = "CRON" | "INTERVAL" | "EVENT" | "AT" | "ON";
@@ -94,38 +96,6 @@ function hasKeys(o: object | null | undefined): boolean {
   return !!o && Object.keys(o).length > 0;
 }
 
-/** The words of a command line; quotes and backslashes as in a shell. null: a quote is open. */
-export function splitCommand(text: string): string[] | null {
-  const out: string[] = [];
-  let word = "";
-  let some = false;
-  let quote = "";
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i] ?? "";
-    if (quote === "'" ? c !== "'" : quote === '"' && c !== '"' && c !== "\\") word += c;
-    else if (quote === c) quote = "";
-    else if (c === "\\" && i + 1 < text.length) {
-      word += text[++i] ?? "";
-      some = true;
-    } else if (!quote && (c === "'" || c === '"')) {
-      quote = c;
-      some = true;
-    } else if (!quote && /\s/.test(c)) {
-      if (word || some) out.push(word);
-      word = "";
-      some = false;
-    } else word += c;
-  }
-  if (quote) return null;
-  if (word || some) out.push(word);
-  return out;
-}
-
-/** The line of a command's words. */
-export function joinCommand(words: readonly string[]): string {
-  return words.map((w) => (/^[\w@%+=:,./-]+$/.test(w) ? w : `'${w.replaceAll("'", `'\\''`)}'`)).join(" ");
-}
-
 // The words of a job that is nothing but a command.
 function plainCommand(job: Schedule["job"]): string[] | null {
   const params = job?.params ?? {};
@@ -154,7 +124,7 @@ export function draftOf(s: Schedule): Draft {
     dstGap: s.dst_gap, dstOverlap: s.dst_overlap, overlap: s.overlap, maxQueued: s.max_queued === 100 ? "" : number(s.max_queued), maxParallel: number(s.max_parallel), missed: s.missed ?? "",
     grace: unless(s.grace, "PT1M"), catchUpWindow: ["PT24H", "P1D"].includes(s.catch_up_window) ? "" : spanText(s.catch_up_window), maxCatchUp: s.max_catch_up === 100 ? "" : number(s.max_catch_up), startDeadline: spanText(s.start_deadline),
     jitter: spanText(s.jitter), spread: spanText(s.offset), minInterval: spanText(s.min_interval), minIntervalFrom: s.min_interval_from, maxRuns: number(s.max_runs), pauseOnFailure: number(s.pause_on_failure),
-    startAt: s.start_at ?? "", endAt: s.end_at ?? "", approval: s.execution_mode === "APPROVAL_REQUIRED", enabled: s.enabled, labels: Object.entries(s.labels).map(([k, v]) => `${k}=${v}`).join("\n"),
+    startAt: s.start_at ?? "", endAt: s.end_at ?? "", approval: s.execution_mode === "APPROVAL_REQUIRED", enabled: s.enabled, labels: pairs(s.labels).join("\n"),
   };
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../kit/random";
 import { changeWithin, dateIn, floorWall, knownZone, startOfDay, weekStart, zoneOffset } from "../../kit/zone";
-import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, linesOf, marketDays, pieces, placeFires, placeLabels, placeSessions, type SessionInput, shownUntil, stacked, turn, pastFires } from "./grid";
+import { bundled, type EntryInput, type CalendarView, daysOf, type Fire, firesByDay, firesOf, heat, linesOf, marketDays, pieces, placeDay, placeFires, placeLabels, placeSessions, type SessionInput, shownUntil, stacked, turn, pastFires } from "./grid";
 
 const zones = ["America/New_York", "Europe/London", "Asia/Seoul", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "America/Havana", "UTC"];
 const day = (date: string, zone: string) => {
@@ -103,6 +103,18 @@ describe("fires", () => {
     const half = placeLabels(Array.from({ length: 48 }, (_, i) => ({ top: i * 20, lines: 3 })), 16, 40);
     expect(half).toEqual(Array.from({ length: 48 }, (_, i) => ({ y: i * 20, lines: 1 })));
     expect(placeLabels([{ top: 360, lines: 3 }, { top: 363, lines: 3 }, { top: 366, lines: 3 }], 16, 40).map((l) => [l.y, l.lines])).toEqual([[360, 3], [408, 3], [456, 3]]);
+  });
+
+  it("of more schedules than an hour has lines do not slide into other hours", () => {
+    const hourly = (n: number, hours: number) => Array.from({ length: hours * n }, (_, i) => ({ top: (Math.floor(i / n) + 9) * 40, lines: 1 }));
+    for (const [n, hours] of [[3, 9], [3, 15], [5, 4]] as const) {
+      const at = placeDay(hourly(n, hours), 16, 40);
+      expect(at.map((l) => [l.at, l.more, l.y])).toEqual(Array.from({ length: hours * 2 }, (_, i) => [Math.floor(i / 2) * n + (i % 2), i % 2 ? n - 1 : 0, (Math.floor(i / 2) + 9) * 40 + (i % 2) * 16]));
+    }
+    // What is crowded only here and there stays whole.
+    expect(placeDay(hourly(5, 1), 16, 40).map((l) => [l.at, l.more])).toEqual([0, 1, 2, 3, 4].map((n) => [n, 0]));
+    expect(placeDay(hourly(2, 15), 16, 40).every((l) => l.more === 0)).toBe(true);
+    expect(placeDay([], 16, 40)).toEqual([]);
   });
 
   it("cut at midnight, side by side, skipped ones without a bar", () => {

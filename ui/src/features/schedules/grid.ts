@@ -252,6 +252,21 @@ export function placeLabels(labels: readonly { top: number; lines: number }[], l
   }
 }
 
+/** As placeLabels. Where full hours would push a label of another one by more than an hour, each hour keeps as many labels as it has lines, the last of them for `more` labels. */
+export function placeDay(labels: readonly { top: number; lines: number }[], linePx: number, hourPx: number): { at: number; more: number; y: number; lines: number }[] {
+  const hourOf = (at: number) => Math.floor((labels[at]?.top ?? 0) / hourPx);
+  const all = placeLabels(labels, linePx, hourPx);
+  if (!all.some((l, at) => Math.abs(l.y - (labels[at]?.top ?? 0)) > hourPx && hourOf(at) !== hourOf(at - 1))) return all.map((l, at) => ({ ...l, at, more: 0 }));
+  const most = Math.floor(hourPx / linePx);
+  const kept: { at: number; more: number }[] = [];
+  for (let from = 0, to = 0; from < labels.length; from = to) {
+    while (to < labels.length && hourOf(to) === hourOf(from)) to++;
+    for (let at = from; at < to && at < from + most; at++) kept.push({ at, more: at === from + most - 1 && to > at + 1 ? to - at : 0 });
+  }
+  const places = placeLabels(kept.map((k) => ({ top: labels[k.at]?.top ?? 0, lines: 1 })), linePx, hourPx);
+  return kept.map((k, i) => ({ y: 0, lines: 1, ...places[i], ...k }));
+}
+
 /** How many lines a label takes in a column: time and name in one if they fit, else the name below, in two at most. */
 export function linesOf(name: string, width: number): number {
   const letters = (px: number) => Math.max(1, Math.floor(px / 6.4)); // of the small text, which is 12px

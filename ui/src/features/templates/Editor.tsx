@@ -11,6 +11,7 @@ import { Select } from "../../kit/Select";
 import { isRecord, type JsonSchema } from "../../kit/schema";
 import { jobTypesQuery } from "../../kit/jobtypes";
 import { FormError, Loading } from "../../kit/States";
+import { pairs } from "../../kit/labels";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/templates";
 import { ParamsField } from "./ParamsField";
@@ -26,7 +27,7 @@ function draftOf(it: Template | null, copy: boolean): Draft {
   return {
     name: it ? (copy ? `${it.name}-copy` : it.name) : "", type: it?.job_type ?? "command", description: it?.description ?? "", params: it?.params ?? {}, priority: String(it?.priority ?? 5), directive: it?.directive_id ?? "", timeout: it?.timeout ?? "", deadline: it?.start_deadline ?? "",
     attempts: String(it?.retry_policy.max_attempts ?? 1), backoff: it?.retry_policy.backoff ?? "exponential", initial: it?.retry_policy.initial ?? "PT10S", crash: it?.crash_policy ?? "", locks: (it?.locks ?? []).join(", "), maxRunning: it?.limits.max_running ? String(it.limits.max_running) : "",
-    labels: Object.entries(it?.labels ?? {}).map(([k, v]) => `${k}=${v}`).join(", "), webhook: it?.webhook_url ?? "", schema: it?.params_schema ? stringify(it.params_schema, 2) : "",
+    labels: pairs(it?.labels ?? {}).join(", "), webhook: it?.webhook_url ?? "", schema: it?.params_schema ? stringify(it.params_schema, 2) : "",
   };
 }
 

@@ -21,6 +21,7 @@ import { Table, type Column } from "../../kit/Table";
 import { CopyId, Time } from "../../kit/Values";
 import { missing } from "../../kit/missing";
 import { Wanted } from "../../kit/Wanted";
+import { who } from "../../kit/who";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/users";
 import { RoleBadges, RoleBoxes, type Role } from "./roles";
@@ -52,7 +53,7 @@ export function TokenTable({ valid, open, change }: { valid: boolean; open: stri
           <Facts items={[
             ["ID", <CopyId key="i" id={shown.token_id} full />], [t("roles"), <RoleBadges key="r" value={shown.roles} />], [t("rights"), <Scopes key="s" token={shown} all />], [t("templates"), shown.templates?.join(", ") ?? t("allTemplates")],
             [t("rate"), shown.rate_per_minute > 0 ? t("perMinute", { n: shown.rate_per_minute }) : "–"], [t("lastUsed"), shown.last_used_at ? <Time key="u" at={shown.last_used_at} /> : t("never")], [t("expires"), <Validity key="e" token={shown} />],
-            [t("created"), <span key="c"><Time at={shown.created_at} /> {shown.created_by ? t("createdBy", { name: shown.created_by }) : ""}</span>], [t("tenant"), shown.tenant],
+            [t("created"), <span key="c"><Time at={shown.created_at} /> {shown.created_by ? t("createdBy", { name: who(shown.created_by) }) : ""}</span>], [t("tenant"), shown.tenant],
           ]}
           />
         ) : null}

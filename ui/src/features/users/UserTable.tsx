@@ -18,6 +18,7 @@ import { Table, type Column } from "../../kit/Table";
 import { CopyId, Time } from "../../kit/Values";
 import { missing } from "../../kit/missing";
 import { Wanted } from "../../kit/Wanted";
+import { who } from "../../kit/who";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/users";
 import { RoleBadges, RoleBoxes, rolesOf, type Role } from "./roles";
@@ -35,7 +36,7 @@ export function UserTable({ q, open, change, own }: { q: string; open: string; o
     { id: "state", head: t("state"), from: "sm", cell: (u) => <StateChip bare state={u.disabled ? "DISABLED" : "ENABLED"} /> },
     { id: "tenant", head: t("tenant"), from: "lg", cell: (u) => <span className="text-dim">{u.tenant}</span> },
     { id: "login", head: t("lastLogin"), from: "md", cell: (u) => (u.last_login_at ? <Time at={u.last_login_at} className="text-dim" /> : <span className="text-faint">{t("never")}</span>) },
-    { id: "created", head: t("created"), from: "xl", cell: (u) => <span className="text-dim"><Time at={u.created_at} /> {u.created_by ? t("createdBy", { name: u.created_by }) : ""}</span> },
+    { id: "created", head: t("created"), from: "xl", cell: (u) => <span className="text-dim"><Time at={u.created_at} /> {u.created_by ? t("createdBy", { name: who(u.created_by) }) : ""}</span> },
     { id: "actions", head: <span className="sr-only">{kit("menu")}</span>, width: "3rem", align: "right", cell: (u) => <UserMenu user={u} onAct={(what) => setAct({ user: u, what })} /> },
   ];
   const close = () => setAct(null);
@@ -58,7 +59,7 @@ function UserFacts({ user: u }: { user: User }) {
   return (
     <Facts items={[
       ["ID", <CopyId key="id" id={u.user_id} full />], [t("roles"), <RoleBadges key="r" value={u.roles} />], [t("state"), <StateChip key="s" bare state={u.disabled ? "DISABLED" : "ENABLED"} />], [t("tenant"), u.tenant],
-      [t("lastLogin"), u.last_login_at ? <Time key="l" at={u.last_login_at} /> : t("never")], [t("created"), <span key="c"><Time at={u.created_at} /> {u.created_by ? t("createdBy", { name: u.created_by }) : ""}</span>],
+      [t("lastLogin"), u.last_login_at ? <Time key="l" at={u.last_login_at} /> : t("never")], [t("created"), <span key="c"><Time at={u.created_at} /> {u.created_by ? t("createdBy", { name: who(u.created_by) }) : ""}</span>],
       [t("password"), u.has_password ? "••••••••" : t("none")], ...(u.issuer ? [[t("oidc"), `${u.issuer} ${u.subject ?? ""}`] as const] : []),
     ]}
     />

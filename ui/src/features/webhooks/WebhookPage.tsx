@@ -21,6 +21,7 @@ import { Table, type Column } from "../../kit/Table";
 import { Tabs } from "../../kit/Tabs";
 import { oneOf, text, useRouteId, useUrl } from "../../kit/url";
 import { CopyId, Time } from "../../kit/Values";
+import { pairs } from "../../kit/labels";
 import { t } from "../../text/webhooks";
 import { errorText } from "./errors";
 import { DeliveryDetails } from "./Delivery";
@@ -44,7 +45,7 @@ export function WebhookPage() {
       <PageHeader title={w.name} actions={<Actions webhook={w} />} facts={<><WebhookState webhook={w} />{w.enabled ? null : <span>{reasonOf(w)}</span>}<code className="font-mono text-xs [overflow-wrap:anywhere]">{w.url}</code><CopyId id={w.webhook_id} /></>}>
         <div className="flex basis-full flex-wrap items-center gap-x-4 gap-y-1 text-sm text-faint">
           {w.description ? <span className="basis-full text-dim">{w.description}</span> : null}
-          <span className="inline-flex flex-wrap gap-1">{w.events.map((e) => <Chip key={e} mono>{e === "*" ? t("allEvents") : e}</Chip>)}{[...w.job_types, ...Object.entries(w.labels).map(([k, v]) => `${k}=${v}`)].map((f) => <Chip key={f}>{f}</Chip>)}</span>
+          <span className="inline-flex flex-wrap gap-1">{w.events.map((e) => <Chip key={e} mono>{e === "*" ? t("allEvents") : e}</Chip>)}{[...w.job_types, ...pairs(w.labels)].map((f) => <Chip key={f}>{f}</Chip>)}</span>
           <span>{t("last")}: {w.health.last_delivered_at ? <Time at={w.health.last_delivered_at} /> : t("never")}</span>
           {w.health.failures > 0 ? <span className="text-bad">{t("failures", { n: w.health.failures })}</span> : null}
           {w.health.paused_until ? <span>{t("paused")} <Time at={w.health.paused_until} /></span> : null}

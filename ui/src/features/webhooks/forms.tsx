@@ -10,6 +10,7 @@ import { Once } from "../../kit/Once";
 import { FormError } from "../../kit/States";
 import { missing } from "../../kit/missing";
 import { Wanted } from "../../kit/Wanted";
+import { pairs } from "../../kit/labels";
 import { t as kit } from "../../text/kit";
 import { t } from "../../text/webhooks";
 import { listOf, type Webhook } from "./looks";
@@ -23,12 +24,12 @@ export function WebhookForm({ webhook: w, onClose }: { webhook: Webhook | null; 
   const [events, setEvents] = useState((w?.events ?? ["failed"]).join(", "));
   const [description, setDescription] = useState(w?.description ?? "");
   const [types, setTypes] = useState((w?.job_types ?? []).join(", "));
-  const [labels, setLabels] = useState(Object.entries(w?.labels ?? {}).map(([k, v]) => `${k}=${v}`).join(", "));
+  const [labels, setLabels] = useState(pairs(w?.labels ?? {}).join(", "));
   const [secret, setSecret] = useState("");
-  const pairs = Object.fromEntries(listOf(labels).map((l) => [l.split("=")[0] ?? "", l.slice(l.indexOf("=") + 1)]));
+  const given = Object.fromEntries(listOf(labels).map((l) => [l.split("=")[0] ?? "", l.slice(l.indexOf("=") + 1)]));
   // A merge patch keeps the labels that it does not name.
-  const gone = Object.fromEntries(Object.keys(w?.labels ?? {}).filter((k) => !(k in pairs)).map((k) => [k, null]));
-  const body = { url, events: listOf(events), ...(name ? { name } : {}), description, job_types: listOf(types), labels: { ...gone, ...pairs } } as Schema<"WebhookInput">;
+  const gone = Object.fromEntries(Object.keys(w?.labels ?? {}).filter((k) => !(k in given)).map((k) => [k, null]));
+  const body = { url, events: listOf(events), ...(name ? { name } : {}), description, job_types: listOf(types), labels: { ...gone, ...given } } as Schema<"WebhookInput">;
   const save = useChange(
     () => (w ? ok(api.PATCH("/api/webhooks/{webhook_id}", { params: { path: { webhook_id: w.webhook_id } }, headers: patchOf(w.version), body })) : ok(api.POST("/api/webhooks", { body }))),
     { old: ["webhooks", "webhook"], form: true, done: (made) => (made.secret ? setSecret(made.secret) : onClose()), said: (made) => (made.secret ? "" : t("saved", { name: made.name })) },

@@ -13,6 +13,7 @@ import { Empty, ErrorState, Loading } from "../../kit/States";
 import { Table } from "../../kit/Table";
 import { flag, text, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
+import { pairs } from "../../kit/labels";
 import { t } from "../../text/workflows";
 import type { Workflow } from "./queries";
 import { RunForm } from "./RunForm";
@@ -72,7 +73,7 @@ export function ListPage() {
       {rows.length > 0 || filtered ? (
         <FilterBar query={url.q} onQuery={(v) => setUrl({ q: v }, true)} placeholder={t("searchWorkflows")} active={filtered} onClear={() => setUrl({ q: "", label: "", archived: false })}>
           <CheckBox label={t("withArchived")} checked={url.archived} onChange={(archived) => setUrl({ archived })} />
-          {url.label ? <Chip onRemove={() => setUrl({ label: "" })} removeLabel={t("removeFilter")}>{url.label}</Chip> : null}
+          {url.label ? <Chip onRemove={() => setUrl({ label: "" })} removeLabel={t("removeFilter")}>{url.label.replace(":", "=")}</Chip> : null}
         </FilterBar>
       ) : null}
       {q.error ? <ErrorState error={q.error} onRetry={() => void q.refetch()} /> : !q.data ? <Loading rows={8} /> : rows.length === 0 ? (
@@ -87,7 +88,7 @@ export function ListPage() {
                   <span className="flex flex-wrap items-center gap-2">
                     <Link to="/workflows/$id" params={{ id: w.workflow_id }} className="font-medium [overflow-wrap:anywhere] hover:underline">{w.name || w.workflow_id}</Link>
                     {w.archived ? <Badge>{t("archived")}</Badge> : null}
-                    {Object.entries(w.labels).slice(0, 3).map(([k, v]) => <Chip key={k}>{v ? `${k}=${v}` : k}</Chip>)}
+                    {pairs(w.labels).slice(0, 3).map((l) => <Chip key={l}>{l}</Chip>)}
                   </span>
                   {w.description ? <span className="line-clamp-1 text-xs text-faint">{w.description}</span> : w.name && w.name !== w.workflow_id ? <span className="font-mono text-xs text-faint">{w.workflow_id}</span> : null}
                 </span>

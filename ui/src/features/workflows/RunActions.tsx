@@ -111,6 +111,7 @@ export function RetryDialog({ doc, start, open, onClose }: { doc: RunDocument; s
     onSuccess: (d) => {
       if (!("workflow_run_id" in d)) return;
       void client.invalidateQueries({ queryKey: ["workflow-runs"] });
+      void client.invalidateQueries({ queryKey: ["run", doc.run_id] });
       toast({ text: t("retryDone") });
       onClose();
       void navigate({ to: "/workflow-runs/$id", params: { id: d.workflow_run_id } });

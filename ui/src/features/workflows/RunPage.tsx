@@ -22,7 +22,8 @@ import { JsonCode } from "./Code";
 import { whyText } from "../queue/why";
 import { GraphOrList, ViewSwitch } from "./GraphOrList";
 import { failureText } from "../runs/failure";
-import { endText, takeoverText } from "./told";
+import { Retry, useRetries } from "../runs/Retries";
+import { beganText, endText, takeoverText } from "./told";
 import { NodeDetail, NodeTitle } from "./NodeDrawer";
 import { useRun, versionQuery, type LiveRun } from "./queries";
 import { CancelDialog, RetryDialog, SkipDialog, useSteer, type Again } from "./RunActions";
@@ -136,6 +137,7 @@ function Head({ doc, put, onDialog }: { doc: RunDocument; put: (d: RunDocument) 
   const { pause, resume } = useSteer(doc, put);
   const ended = over(doc.status);
   const failed = doc.nodes.some((n) => n.status === "FAILED");
+  const retries = useRetries(ended ? doc.run_id : null);
   return (
     <PageHeader
       title={doc.name} crumb={doc.name === doc.workflow_id ? shortId(doc.workflow_run_id) : doc.name} above={{ to: `/workflows/${doc.workflow_id}`, label: doc.workflow_id }}
@@ -147,9 +149,10 @@ function Head({ doc, put, onDialog }: { doc: RunDocument; put: (d: RunDocument) 
           <span>{t("by", { who: who(doc.created_by) })}</span>
           {doc.started_at ? <span><Time at={doc.started_at} /></span> : <span>{t("notBegun")}</span>}
           {doc.started_at ? <span title={t("duration")}>{doc.ended_at ? duration(Date.parse(doc.ended_at) - Date.parse(doc.started_at)) : <Elapsed since={doc.started_at} />}</span> : null}
-          {doc.retry_of ? <Link to="/workflow-runs/$id" params={{ id: doc.retry_of }} className="hover:underline">{t("retryOf")}</Link> : null}
+          {doc.retry_of ? <span><Link to="/workflow-runs/$id" params={{ id: doc.retry_of }} className="hover:underline">{t("retryOf")}</Link>{beganText(doc)}</span> : null}
           {doc.run_id ? <Link to="/runs/$id" params={{ id: doc.run_id }} className="hover:underline">{t("logAndFiles")}</Link> : null}
           <CopyId id={doc.workflow_run_id} />
+          {retries.length > 0 ? <span className="inline-flex flex-wrap items-center gap-x-2">{t("retriedAs")} {retries.map((j) => <Retry key={j.job_id} id={j.job_id} />)}</span> : null}
         </>
       }
       actions={
@@ -162,7 +165,7 @@ function Head({ doc, put, onDialog }: { doc: RunDocument; put: (d: RunDocument) 
             <Button icon={CirclePause} why={write.why} busy={pause.isPending} onClick={() => pause.mutate()}>{t("pause")}</Button>
           )}
           {ended ? null : <Button look="danger" icon={Ban} why={write.why || (doc.cancel_requested_at ? t("whyCancelling") : "")} onClick={() => onDialog("cancel")}>{t("cancelRun")}</Button>}
-          {ended && doc.started_at ? <Button look={doc.status === "FAILED" ? "primary" : "plain"} icon={RotateCcw} why={write.why} onClick={() => onDialog({ mode: failed ? "failed" : "node" })}>{t("retry")}</Button> : null}
+          {ended && doc.started_at ? <Button look={doc.status === "FAILED" && retries.length === 0 ? "primary" : "plain"} icon={RotateCcw} why={write.why} onClick={() => onDialog({ mode: failed ? "failed" : "node" })}>{t("retry")}</Button> : null}
         </>
       }
     />
@@ -186,7 +189,7 @@ function Banners({ doc }: { doc: RunDocument }) {
           {takeoverText(back, clockSeconds(back.at, now))}
         </p>
       ) : null}
-      {doc.paused && !ended ? <p role="status" data-banner="paused-run" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("pausedBanner", { who: doc.paused_by ?? "" })}</p> : null}
+      {doc.paused && !ended ? <p role="status" data-banner="paused-run" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("pausedBanner", { who: who(doc.paused_by ?? "") })}</p> : null}
       {approval && !ended ? (
         <p role="status" className="flex flex-wrap items-center gap-2 rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">
           {t("waitsApproval", { node: approval.node_id })}
@@ -194,7 +197,7 @@ function Banners({ doc }: { doc: RunDocument }) {
           {approval.wait?.until ? <span>{t("until")} <Time at={approval.wait.until} /></span> : null}
         </p>
       ) : null}
-      {doc.cancel_requested_at && !ended ? <p role="status" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("cancelling", { who: doc.cancelled_by ?? "" })}</p> : null}
+      {doc.cancel_requested_at && !ended ? <p role="status" className="rounded-md bg-warn-soft px-3 py-1.5 text-sm text-warn">{t("cancelling", { who: who(doc.cancelled_by ?? "") })}</p> : null}
       {doc.error ? (
         <div role="alert" className={`rounded-md px-3 py-2 text-sm ${tone}`}>
           <p className="font-medium">{doc.error.node_id ? t(doc.error.code === "rejected" ? "rejectedAt" : "failedAt", { node: doc.error.node_id }) : t("failed")} {doc.error.code === "rejected" ? null : <code className="font-mono text-xs font-normal">{doc.error.code}</code>}</p>

@@ -18,6 +18,7 @@ import { Tabs } from "../../kit/Tabs";
 import { toast } from "../../kit/toast";
 import { oneOf, text, useRouteId, useUrl } from "../../kit/url";
 import { Time } from "../../kit/Values";
+import { pairs } from "../../kit/labels";
 import { t } from "../../text/workflows";
 import { Code, JsonCode } from "./Code";
 import { GraphOrList, ViewSwitch } from "./GraphOrList";
@@ -82,7 +83,7 @@ export function WorkflowPage() {
             {w.name && w.name !== w.workflow_id ? <span className="font-mono text-xs">{w.workflow_id}</span> : null}
             <span>{t("nodesN", { n: model.nodes.length })}</span>
             <span>{t("changed")} <Time at={w.updated_at} /></span>
-            {Object.entries(w.labels).map(([k, v]) => <Link key={k} to="/workflows" search={{ label: `${k}:${v}` }}><Chip>{`${k}=${v}`}</Chip></Link>)}
+            {pairs(w.labels).map((l) => <Link key={l} to="/workflows" search={{ label: l.replace("=", ":") }}><Chip>{l}</Chip></Link>)}
           </>
         }
         actions={

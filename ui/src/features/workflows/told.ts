@@ -23,3 +23,14 @@ export function changeText(c: Pick<Change, "node" | "to" | "reason" | "code">, d
 export function takeoverText(back: NonNullable<RunDocument["takeover"]>, time: string): string {
   return back.node_id === null ? t("resumedPlain", { time }) : back.item === null ? t("resumedAt", { node: back.node_id, time }) : t("resumedAtItem", { node: back.node_id, item: back.item, time });
 }
+
+/** What a run that repeats another one began with, each after a comma; "" = that is not known. */
+export function beganText({ began: b, version }: Pick<RunDocument, "began" | "version">): string {
+  if (!b) return "";
+  const all = [
+    b.checkpoint_seq !== null ? t("beganStep", { n: b.checkpoint_seq }) : b.from_node !== null ? t("beganNode", { node: b.from_node }) : b.failed_items ? "" : t("beganFailed"),
+    b.failed_items ? t("beganItems") : "",
+    b.version === version ? "" : t("beganVersion", { n: b.version }),
+  ];
+  return all.filter(Boolean).map((x) => `, ${x}`).join("");
+}

@@ -7,6 +7,7 @@ export const en = {
   addItem: "Add item", removeItem: "Remove item {n}", asJson: "as JSON", yes: "Yes", no: "No", choose: "Choose", item: "Item {n}", name: "Name", value: "Value",
   now: "now", sort: "Sort by {what}", selected: { one: "{n} selected", other: "{n} selected" }, needsScope: "Your role does not have the right {scope}",
   fillIn: "Still wanted: {what}",
-  localCaller: "the server's command line",
+  commandHint: "Quotes and backslashes work as in a shell; variables, pipes and * do not.", openQuote: "A quote is not closed", arguments: "Arguments",
+  localCaller: "the server's administrator",
   offline: "The server does not answer", problem: "Something went wrong", pageFailed: "This page has failed", pageFailedText: "The mistake is in the page, not in your data. Load it again; if it fails again, open it without what its address asks for.", reload: "Load again", openPlain: "Open the page itself", back: "Back", noSuch: "There is no such page",
 } as const;

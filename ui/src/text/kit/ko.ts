@@ -10,6 +10,7 @@ export const ko: Like<typeof en> = {
   addItem: "항목 추가", removeItem: "{n}번 항목 삭제", asJson: "JSON으로", yes: "예", no: "아니요", choose: "고르세요", item: "{n}번 항목", name: "이름", value: "값",
   now: "지금", sort: "{what} 기준 정렬", selected: "{n}개 선택됨", needsScope: "이 역할에는 {scope} 권한이 없습니다",
   fillIn: "아직 필요함: {what}",
-  localCaller: "서버의 명령줄",
+  commandHint: "따옴표와 백슬래시는 셸과 같습니다. 변수, 파이프, *는 쓸 수 없습니다.", openQuote: "따옴표가 닫히지 않았습니다", arguments: "인자",
+  localCaller: "서버 관리자",
   offline: "서버가 응답하지 않습니다", problem: "문제가 발생했습니다", pageFailed: "이 페이지에 오류가 생겼습니다", pageFailedText: "데이터가 아니라 페이지의 오류입니다. 다시 불러오세요. 또 실패하면 주소가 여는 것 없이 페이지만 여세요.", reload: "다시 불러오기", openPlain: "페이지만 열기", back: "뒤로", noSuch: "없는 페이지입니다",
 };

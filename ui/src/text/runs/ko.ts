@@ -2,7 +2,7 @@ import type { Like } from "../catalogue";
 import type { en } from "./en";
 
 export const ko: Like<typeof en> = {
-  runs: "실행", run: "실행", search: "이름으로 검색", statusFilter: "상태", typeFilter: "유형", anyType: "모든 유형", anyTemplate: "모든 템플릿", anyWorkflow: "모든 워크플로", labelFilter: "라벨, 키:값", addLabel: "라벨 필터 추가", removeFilter: "{what} 필터 제거", moreFilters: "필터 더 보기", template: "템플릿", workflow: "워크플로", workflowRun: "워크플로 실행", schedule: "일정", 
+  runs: "실행", run: "실행", search: "이름으로 검색", statusFilter: "상태", typeFilter: "유형", anyType: "모든 유형", anyTemplate: "모든 템플릿", anyWorkflow: "모든 워크플로", labelFilter: "라벨, 키=값", addLabel: "라벨 필터 추가", removeFilter: "{what} 필터 제거", moreFilters: "필터 더 보기", template: "템플릿", workflow: "워크플로", workflowRun: "워크플로 실행", schedule: "일정", 
   rangeFilter: "기간", hour: "최근 1시간", day: "최근 24시간", week: "최근 7일", month: "최근 30일", allTime: "전체 기간", between: "{from} ~ {to}", zoomOut: "{range}(으)로 돌아가기",
   histogram: "시작 시각별 실행", barLabel: "{from} ~ {to}: 실행 {n}건, 그중 실패 {failed}건", incomplete: "최신 200,000건만 집계했습니다.",
   counted: "실행 {n}건", countFailed: "실패 {n}건", countActive: "실행 중 {n}건", 
@@ -11,7 +11,7 @@ export const ko: Like<typeof en> = {
   vsMedian: "보통 {median}, 10건 중 9건은 {p90} 이내. 최근 성공한 실행 {n}건 기준.", vsUnknown: "비교할 실행이 없습니다", slower: "평소의 {x}배", selectRow: "{name} 선택", newRuns: "실행 목록", loadingMore: "더 불러오는 중", thatsAll: "목록의 모든 실행입니다.",
   emptyTitle: "아직 실행된 것이 없습니다", emptyText: "작업이 시작될 때마다 여기에 실행이 남습니다. 로그, 입력, 결과와 걸린 시간을 볼 수 있습니다.", emptyAction: "대기열 열기", noneTitle: "일치하는 실행이 없습니다", noneText: "이 기간에 이 필터로 시작된 실행이 없습니다.", showAll: "전체 기간 보기",
   compare: "비교", compareTwo: "두 실행 비교", compareHint: "{n}개 선택됨. 비교하려면 두 개를 선택하세요.", clearSelection: "선택 해제",
-  byPerson: "사람", bySchedule: "일정", byCatchUp: "일정(지연)", byBackfill: "소급 실행", byEvent: "이벤트", byRetry: "재시도", byDirect: "직접 요청", byWorkflow: "워크플로", byGroup: "그룹", byApi: "프로그램(API)", byCommand: "명령줄", byLocal: "이 서버에서", byWho: "{what} · {who}",
+  byPerson: "사람", bySchedule: "일정", byCatchUp: "일정(지연)", byBackfill: "소급 실행", byEvent: "이벤트", byRetry: "재시도", byDirect: "직접 요청", byWorkflow: "워크플로", byGroup: "그룹", byApi: "프로그램(API)", byWho: "{what} · {who}",
   reasonDeadline: "시작 기한까지 시작하지 못했습니다.", reasonGroup: "같은 그룹의 앞 작업이 성공하지 못했습니다.", reasonUnknown: "이유가 기록되지 않았습니다.", reasonRejected: "승인이 거절되었습니다.", reasonExpired: "승인 기한이 지났습니다.", skippedTitle: "건너뜀", cancelledTitle: "취소됨", cancelledBy: "{who}님이 취소했습니다.", cancelledText: "중지를 요청받았습니다.", failedTitle: "실패", outcomeUnknown: "작업이 끝났는지 알 수 없습니다. 재시도하기 전에 확인하세요.",
   cancelAsked: "{when} 중지를 요청했습니다. 끝날 시간을 주고 있습니다.", waitingNow: "기다리는 중이며 이어서 실행됩니다.",
   queueWait: "대기", durationStat: "소요 시간", exitCode: "종료 코드", logSize: "로그", startedStat: "시작", usually: "보통 {d}", tokensStat: "토큰 입력 / 출력", directive: "지침", version: "버전 {n}", job: "작업", group: "그룹", runId: "실행", instance: "서버", process: "프로세스", retryOf: "재시도한 실행", retriedAs: "재시도", allRuns: "모든 실행", scheduledFor: "예정 시각", createdBy: "추가한 주체", labels: "라벨", details: "상세", progress: "진행", progressOf: "{total} 중 {done}",

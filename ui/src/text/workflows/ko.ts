@@ -17,7 +17,7 @@ export const ko: Like<typeof en> = {
   node: "노드", edge: "연결", field: "필드", detail: "상세", attempt: "시도", leadsTo: "다음", stepsPerItem: "항목당 {n}단계", handler: "처리기",
   attemptOf: "시도 {n}/{m}", itemsOf: "{n} / {m}", itemsFailed: "실패 {n}", perSecond: "{n}/초", left: "{d} 남음", itemsOfNode: "{node} 항목",
   waitRetry: "다음 시도", waitTimer: "시각", waitApproval: "승인", waitEvent: "이벤트", waitJob: "작업", waitDecision: "결정 필요", waitLock: "잠금",
-  by: "{who}", notBegun: "시작 전", retryOf: "이전 실행의 재시도", logAndFiles: "로그와 파일", retry: "재시도…", pause: "일시 정지", resume: "재개", cancelRun: "실행 취소",
+  by: "{who}", notBegun: "시작 전", retryOf: "이전 실행의 재시도", retriedAs: "재시도", beganStep: "{n}단계부터", beganNode: "{node}부터", beganItems: "실패한 항목만", beganFailed: "실패한 노드부터", beganVersion: "이전 실행은 버전 {n}", logAndFiles: "로그와 파일", retry: "재시도…", pause: "일시 정지", resume: "재개", cancelRun: "실행 취소",
   pausedDone: "일시 정지: 더 이상 시작하지 않습니다", resumedDone: "계속 진행합니다", cancelDone: "종료를 요청했습니다", cancelTitle: "{name} 실행을 취소할까요?", cancelText: "진행 중인 것은 중지되고, 워크플로에 정해진 대로 되돌려집니다. 취소는 되돌릴 수 없습니다.", whyCancelling: "이미 종료를 요청했습니다",
   phaseCompensating: "되돌리는 중", phaseHandling: "오류 처리 중", phaseStopping: "중지하는 중",
   resumedPlain: "재시작 후 재개됨 {time}", resumedAt: "재시작 후 {node}에서 재개됨 {time}", resumedAtItem: "재시작 후 {node} 항목 {item}에서 재개됨 {time}", pausedBanner: "{who}님이 일시 정지했습니다. 진행 중인 것은 끝나고 더 이상 시작하지 않습니다.", waitsApproval: "{node} 노드가 승인을 기다립니다.", toApproval: "승인 열기", cancelling: "{who}님이 종료를 요청했습니다.",

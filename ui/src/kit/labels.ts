@@ -1,0 +1,4 @@
+/** Labels as people write them. */
+export function pairs(labels: Readonly<Record<string, string>>): string[] {
+  return Object.entries(labels).map(([k, v]) => `${k}=${v}`);
+}

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Page } from "playwright-core";
+import { clockChanges, dateOf, day } from "./clocks";
 import { axe, changes, errors, Fixture, overflow, until } from "./fixture";
 
 interface Nominal {
@@ -30,32 +31,12 @@ const shownRows = (page: Page) => page.locator("tr[data-nominal]").evaluateAll((
 const ready = (page: Page) => page.locator("[data-preview=ready]").waitFor();
 const brief = (list: Nominal[]) => list.map((n) => ({ nominal_at: n.nominal_at, local: n.local, skip: n.skip }));
 
-const day = 86_400_000;
-const dateOf = (at: number) => new Date(at).toISOString().slice(0, 10);
-
 /** The coming Thanksgiving of New York, the fourth Thursday of November, whose week has not begun; and days around it. */
 function thanksgiving(): (plus: number) => string {
   for (let year = new Date().getUTCFullYear(); ; year++) {
     const at = Date.UTC(year, 10, 22 + ((11 - new Date(Date.UTC(year, 10, 1)).getUTCDay()) % 7));
     if (at - 5 * day > Date.now()) return (plus) => dateOf(at + plus * day);
   }
-}
-
-/** The coming days on which the clocks of a zone change: one in spring, one in autumn. */
-function clockChanges(zone: string): { date: string; kind: "spring" | "autumn" }[] {
-  const text = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
-  const offset = (at: number) => {
-    const [, sign, h, m] = /GMT([+-])(\d\d):(\d\d)/.exec(text.format(at)) ?? [];
-    return (sign === "-" ? -1 : 1) * (Number(h) * 60 + Number(m));
-  };
-  const noon = Math.floor(Date.now() / day) * day + day / 2;
-  const out = Array.from({ length: 385 }, (_, i) => noon + (i + 10) * day)
-    .map((at) => ({ date: dateOf(at), by: offset(at) - offset(at - day) }))
-    .filter((d) => d.by !== 0)
-    .map((d) => ({ date: d.date, kind: d.by > 0 ? ("spring" as const) : ("autumn" as const) }));
-  const both = [out.find((d) => d.kind === "spring"), out.find((d) => d.kind === "autumn")].filter((d) => d !== undefined);
-  expect(both, zone).toHaveLength(2);
-  return both;
 }
 
 // All of one season first, so that the zone differs each time.

@@ -152,6 +152,55 @@ describe("the list", () => {
   });
 });
 
+it("keeps a run by hand and one by time of the same second, and shows each once", async () => {
+  // It fires each second: whenever somebody runs it by hand, it is in such a second.
+  const { schedule_id: id } = await add({ name: "each-second", cron: "* * * * * *", timezone: "UTC", overlap: "allow" });
+  interface Entry { nominal_at: string; again: number; source: string; job_id: string; kind: string }
+  const history = async () => (await f.call<{ items: Entry[] }>("GET", `/api/schedules/${id}/history?kind=run&limit=200`)).items;
+  const byTime = async () => (await history()).filter((e) => e.source === "schedule").length;
+  await until(async () => (await byTime()) > 0, "the first by time");
+  const page = await f.page(`/schedules/${id}?tab=history&show=run`);
+  await page.locator("[role=tabpanel] tr[data-id]").first().waitFor();
+  const calls = changes(page);
+  for (let i = 1; i <= 2; i++) {
+    await page.getByRole("button", { name: "Run now", exact: true }).click();
+    // Also who clicks twice wants one run; and others want some at the same moment.
+    const others = Promise.all([1, 2, 3].map(() => f.call("POST", `/api/schedules/${id}/run-now`, {})));
+    await page.getByRole("dialog").getByRole("button", { name: "Run now" }).dblclick();
+    await others;
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    const before = await byTime();
+    await until(async () => (await byTime()) > before + 1, "more by time");
+  }
+  expect(calls.map((c) => c.path)).toEqual([1, 2].map(() => `/api/schedules/${id}/run-now`));
+  await f.call("POST", `/api/schedules/${id}/disable`, {});
+  await until(async () => (await f.call<{ items: unknown[] }>("GET", `/api/jobs?schedule_id=${id}&status=QUEUED,RUNNING&limit=1`)).items.length === 0, "the end of all");
+
+  const all = await history();
+  const timed = all.filter((e) => e.source === "schedule").map((e) => Date.parse(e.nominal_at)).sort((a, b) => a - b);
+  const first = timed[0] ?? 0;
+  expect(timed, "by time, each second once").toEqual(timed.map((_, i) => first + i * 1000));
+  const byHand = all.filter((e) => e.source === "manual");
+  expect(byHand).toHaveLength(8);
+  for (const e of byHand) expect(timed, "a run by time in the same second").toContain(Math.floor(Date.parse(e.nominal_at) / 1000) * 1000);
+  const runs = (await f.call<{ items: { run_id: string; job_id: string; status: string }[] }>("GET", `/api/job-runs?schedule_id=${id}&limit=200`)).items;
+  expect(runs.map((r) => r.job_id).sort()).toEqual(all.map((e) => e.job_id).sort());
+  expect(new Set(runs.map((r) => `${r.job_id} ${r.status}`))).toEqual(new Set(all.map((e) => `${e.job_id} COMPLETED`)));
+
+  // The page reads them as they come, page by page.
+  const shown = () => page.locator("[role=tabpanel] tr[data-id] a[href*='/runs?job=']").evaluateAll((links) => links.map((a) => new URL((a as HTMLAnchorElement).href).searchParams.get("job")));
+  await until(async () => {
+    const more = page.getByRole("button", { name: "More", exact: true });
+    if (await more.isVisible()) await more.click();
+    return JSON.stringify(await shown()) === JSON.stringify(all.map((e) => e.job_id));
+  }, "all entries, in order, each once");
+  await page.goto(`${f.server.url}/ui/runs?schedule=${id}&range=all`);
+  await page.getByText("These are all runs of the list.").waitFor();
+  await until(async () => (await page.getByRole("table").getAttribute("aria-rowcount")) === String(runs.length + 1), "all runs, each once");
+  expect(errors(page)).toEqual([]);
+  await f.call("DELETE", `/api/schedules/${id}`);
+});
+
 describe("the calendar", () => {
   it("shows holidays and half days by name, and the fires that the server tells", async () => {
     await add({ name: "at-close", calendar: "XNYS", timezone: "America/New_York", trigger: { type: "EVENT", event: "MARKET_CLOSE", offset: "-PT10M" } });

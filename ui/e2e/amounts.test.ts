@@ -113,7 +113,7 @@ async function many(count: number, make: (i: number) => Promise<unknown>): Promi
 
 const flow = (id: string) => f.call("POST", "/api/workflows?activate=true", { kind: "Workflow", workflow_id: id, nodes: [{ node_id: "a", type: "data", data_type: "set", config: { values: {} } }] });
 const params = { argv: ["true"] };
-const busy = async () => (await f.call<{ running: unknown[] }>("GET", "/api/queue?limit=1")).running.length > 0;
+const busy = async () => (await f.call<{ items: { job_type: string }[] }>("GET", "/api/jobs?status=QUEUED,RUNNING&limit=200")).items.some((j) => j.job_type === "workflow");
 
 /** Adds so many of each thing that people meet in great numbers, and at most 300 of the others. */
 async function seed(count: number, named: string): Promise<void> {

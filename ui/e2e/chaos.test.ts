@@ -1,7 +1,7 @@
 // What breaks beside the page: the server, the socket, too many tabs.
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { errors, Fixture, until, watch } from "./fixture";
+import { errors, Fixture, Proxy, until, watch } from "./fixture";
 
 let f: Fixture;
 beforeAll(async () => {
@@ -89,4 +89,72 @@ it("notices a socket that is open and silent", async () => {
     return (await page.locator("[data-link=live]").count()) > 0;
   }, "live again");
   await row(page, "while silent").waitFor();
+});
+
+it("keeps what it shows while a proxy drops or stalls the socket, and has each row once after it", async () => {
+  await f.call("POST", "/api/queue/resume", {});
+  await until(async () => (await f.call<{ items: unknown[] }>("GET", "/api/jobs?status=QUEUED,RUNNING&limit=1")).items.length === 0, "that nothing waits");
+  const proxy = await Proxy.start(f.server);
+  try {
+    // Two tabs have one socket: what waits, and what ran.
+    const context = await f.context();
+    await context.clock.install();
+    const queue = await context.newPage();
+    const runs = await context.newPage();
+    for (const [page, path] of [[queue, "/queue"], [runs, "/runs"]] as const) {
+      watch(page);
+      await page.goto(`${proxy.url}/ui${path}`);
+      await page.locator("[data-link=live]").waitFor();
+    }
+    const lines = (page: Page, attribute: string) => page.locator(`[${attribute}^=job_], [${attribute}^=run_]`).evaluateAll((all, name) => all.map((e) => [e.getBoundingClientRect().top, e.getAttribute(name)] as const).sort((a, b) => a[0] - b[0]).map((e) => e[1]).join(), attribute);
+    const shown = async () => [await lines(queue, "data-row"), await lines(runs, "data-id")];
+    // What the server has, and in its order.
+    const there = async () => [
+      (await f.call<{ queued: { items: { job_id: string }[] } }>("GET", "/api/queue?limit=200")).queued.items.map((j) => j.job_id).join(),
+      (await f.call<{ items: { run_id: string }[] }>("GET", "/api/job-runs?limit=200")).items.map((r) => r.run_id).join(),
+    ];
+    const agree = (what: string) => until(async () => JSON.stringify(await shown()) === JSON.stringify(await there()), what);
+    const ids: string[] = [];
+    const more = async () => {
+      for (let i = 0; i < 3; i++) {
+        ids.push((await f.call<{ job_id: string }>("POST", "/api/jobs", { job_type: "command", name: `held ${ids.length}`, params: { argv: ["true"] }, hold: true })).job_id);
+        await add(`ran ${ids.length}`);
+      }
+      await until(async () => (await f.call<{ items: unknown[] }>("GET", "/api/jobs?status=RUNNING&limit=1")).items.length === 0 && (await f.call<{ items: unknown[] }>("GET", "/api/jobs?status=QUEUED&limit=100")).items.length <= ids.length, "that they have run");
+    };
+    await more();
+    await agree("the rows at first");
+    for (const road of ["drop", "stall"] as const) {
+      const before = await shown();
+      proxy.set(road);
+      if (road === "stall") await context.clock.fastForward(31_000); // no word for longer than a ping takes
+      await until(async () => {
+        await context.clock.fastForward(1_000);
+        return (await queue.locator("[data-banner=lost]").count()) + (await runs.locator("[data-banner=lost]").count()) === 2;
+      }, `that both say so: ${road}`);
+      expect(await shown(), road).toEqual(before);
+      await more();
+      await f.call("POST", `/api/jobs/${ids.shift()}/cancel`, {});
+      // After 30 s without a socket they ask instead.
+      await until(async () => {
+        await context.clock.fastForward(5_000);
+        return (await queue.locator("[data-banner=polling]").count()) + (await runs.locator("[data-banner=polling]").count()) === 2;
+      }, `that both ask: ${road}`);
+      await agree(`the rows without a socket: ${road}`);
+      expect(proxy.asked).toBeGreaterThan(0);
+      await f.call("PUT", "/api/queue/order", { job_id: ids.at(-1), top: true });
+      proxy.set("pass");
+      await until(async () => {
+        await context.clock.fastForward(5_000);
+        return (await queue.locator("[data-link=live]").count()) + (await runs.locator("[data-link=live]").count()) === 2;
+      }, `live again: ${road}`);
+      await agree(`the rows after it: ${road}`);
+      await queue.locator("[data-banner]").waitFor({ state: "detached" });
+      await more();
+      await agree(`the rows that came after it: ${road}`);
+    }
+    expect(errors(queue).concat(errors(runs))).toEqual([]);
+  } finally {
+    await proxy.stop();
+  }
 });

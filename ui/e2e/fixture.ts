@@ -3,7 +3,7 @@
 // what the servers have printed, and says where.
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load } from "js-yaml";
@@ -194,6 +194,83 @@ export class Server {
     await until(() => link() !== "", "the setup link");
     return link();
   }
+}
+
+/** What happens to sockets for events: "drop" = none lives; "stall" = they are open, and nothing passes until it is "pass" again. */
+type Road = "pass" | "drop" | "stall";
+
+/** Stands between a browser and a server. Only sockets for events can be troubled: all else passes. */
+export class Proxy {
+  private readonly listener: NetServer;
+  private readonly sockets = new Set<Socket>();
+  private readonly events = new Set<readonly [Socket, Socket]>();
+  private road: Road = "pass";
+  /** How many sockets for events were asked for since the last set(). */
+  asked = 0;
+
+  private constructor(server: Server) {
+    this.listener = createServer((browser) => {
+      this.keep(browser);
+      browser.once("data", (first) => {
+        browser.pause();
+        browser.unshift(first);
+        const upstream = this.keep(connect(server.port, "127.0.0.1"));
+        browser.on("close", () => upstream.destroy());
+        upstream.on("close", () => browser.destroy());
+        const pair = [browser, upstream] as const;
+        if (first.toString("latin1").startsWith("GET /api/events/ws")) {
+          this.events.add(pair);
+          browser.on("close", () => this.events.delete(pair));
+          this.asked++;
+          this.lead(pair);
+        } else pass(pair);
+      });
+    });
+  }
+
+  static async start(server: Server): Promise<Proxy> {
+    const p = new Proxy(server);
+    await new Promise<void>((resolve) => p.listener.listen(0, "127.0.0.1", resolve));
+    return p;
+  }
+
+  get url(): string {
+    const a = this.listener.address();
+    return `http://127.0.0.1:${typeof a === "object" && a ? a.port : 0}`;
+  }
+
+  set(road: Road): void {
+    this.road = road;
+    this.asked = 0;
+    for (const pair of this.events) this.lead(pair);
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.listener.close(resolve));
+    for (const s of this.sockets) s.destroy();
+    await closed;
+  }
+
+  private keep(s: Socket): Socket {
+    this.sockets.add(s);
+    s.on("error", () => s.destroy());
+    s.on("close", () => this.sockets.delete(s));
+    return s;
+  }
+
+  private lead(pair: readonly [Socket, Socket]): void {
+    if (this.road === "pass") pass(pair);
+    else if (this.road === "drop") pair[0].destroy();
+    else {
+      pair[0].unpipe(pair[1]);
+      pair[1].unpipe(pair[0]);
+    }
+  }
+}
+
+function pass([a, b]: readonly [Socket, Socket]): void {
+  a.pipe(b);
+  b.pipe(a);
 }
 
 /** The operations of the OpenAPI document, as patterns of "GET /api/jobs". */

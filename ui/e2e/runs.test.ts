@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { axe, changes, errors, Fixture, overflow, until } from "./fixture";
@@ -134,6 +136,61 @@ it("reads a long log from its end, earlier lines on demand, and finds in it", as
   await page.getByRole("button", { name: "Load earlier lines" }).click();
   await until(async () => (await lines(page)) === 40_000, "all lines");
   await page.getByRole("button", { name: "Load earlier lines" }).waitFor({ state: "detached" });
+});
+
+/** Megabytes of the page's scripts that are in use. */
+async function heap(page: Page): Promise<number> {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("Performance.enable");
+  for (let i = 0; i < 2; i++) await cdp.send("HeapProfiler.collectGarbage");
+  const { metrics } = await cdp.send("Performance.getMetrics");
+  await cdp.detach();
+  return (metrics.find((m) => m.name === "JSHeapUsedSize")?.value ?? Infinity) / 1e6;
+}
+
+it("holds a log of 1,000,000 lines, as it comes and read back, in 300 MB", async () => {
+  const total = 1_000_000;
+  const go = join(f.server.folder, "go");
+  const { job_id } = await add("million", `echo ready; until [ -e '${go}' ]; do sleep 0.1; done; seq 2 ${total}`);
+  await until(async () => (await job(job_id)).run_id !== null, "the start");
+  const page = await f.page(`/runs/${(await job(job_id)).run_id}`);
+  await log(page).getByText("ready", { exact: true }).waitFor();
+  const last = log(page).locator("[data-key] > span:last-child", { hasText: String(total) });
+  const holds = async (what: string) => {
+    await until(async () => (await lines(page)) === total, `all lines ${what}`);
+    for (let i = 0; i < 2; i++) {
+      await log(page).evaluate((e) => e.scrollTo(0, 0));
+      await log(page).getByText("ready", { exact: true }).waitFor();
+      await log(page).evaluate((e) => e.scrollTo(0, e.scrollHeight));
+      await last.waitFor();
+    }
+    // Many matches, and one that is far from what is seen.
+    await page.getByRole("searchbox", { name: "Search the log" }).fill("7");
+    await page.locator("[data-found='10000']").waitFor();
+    await page.getByRole("searchbox", { name: "Search the log" }).fill("345678");
+    await page.locator("[data-found='1']").waitFor();
+    await page.keyboard.press("Enter");
+    await log(page).locator("mark").waitFor();
+    expect(await log(page).locator("mark").textContent()).toBe("345678");
+    expect(await log(page).locator("[data-key]").count()).toBeLessThan(120);
+    const used = await heap(page);
+    expect(used, `megabytes ${what}`).toBeGreaterThan(total * 5 / 1e6); // what is shown is there
+    expect(used, `megabytes ${what}`).toBeLessThan(300);
+  };
+  writeFileSync(go, "");
+  await holds("as they came");
+  await until(async () => (await job(job_id)).status === "COMPLETED", "the end");
+  await page.reload();
+  await last.waitFor();
+  const earlier = page.getByRole("button", { name: "Load earlier lines" });
+  for (let n = await lines(page); n < total; n = await lines(page)) {
+    await earlier.click();
+    await until(async () => (await lines(page)) > n, "earlier lines");
+  }
+  await earlier.waitFor({ state: "detached" });
+  await holds("read back");
+  expect(errors(page)).toEqual([]);
+  await page.close();
 });
 
 it("shows colours and no control of a terminal, and digits as they were written", async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Page } from "playwright-core";
+import { clockChanges, dateOf, day } from "./clocks";
 import { axe, changes, errors, Fixture, overflow, until } from "./fixture";
 
 interface Nominal {
@@ -30,32 +31,12 @@ const shownRows = (page: Page) => page.locator("tr[data-nominal]").evaluateAll((
 const ready = (page: Page) => page.locator("[data-preview=ready]").waitFor();
 const brief = (list: Nominal[]) => list.map((n) => ({ nominal_at: n.nominal_at, local: n.local, skip: n.skip }));
 
-const day = 86_400_000;
-const dateOf = (at: number) => new Date(at).toISOString().slice(0, 10);
-
 /** The coming Thanksgiving of New York, the fourth Thursday of November, whose week has not begun; and days around it. */
 function thanksgiving(): (plus: number) => string {
   for (let year = new Date().getUTCFullYear(); ; year++) {
     const at = Date.UTC(year, 10, 22 + ((11 - new Date(Date.UTC(year, 10, 1)).getUTCDay()) % 7));
     if (at - 5 * day > Date.now()) return (plus) => dateOf(at + plus * day);
   }
-}
-
-/** The coming days on which the clocks of a zone change: one in spring, one in autumn. */
-function clockChanges(zone: string): { date: string; kind: "spring" | "autumn" }[] {
-  const text = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
-  const offset = (at: number) => {
-    const [, sign, h, m] = /GMT([+-])(\d\d):(\d\d)/.exec(text.format(at)) ?? [];
-    return (sign === "-" ? -1 : 1) * (Number(h) * 60 + Number(m));
-  };
-  const noon = Math.floor(Date.now() / day) * day + day / 2;
-  const out = Array.from({ length: 385 }, (_, i) => noon + (i + 10) * day)
-    .map((at) => ({ date: dateOf(at), by: offset(at) - offset(at - day) }))
-    .filter((d) => d.by !== 0)
-    .map((d) => ({ date: d.date, kind: d.by > 0 ? ("spring" as const) : ("autumn" as const) }));
-  const both = [out.find((d) => d.kind === "spring"), out.find((d) => d.kind === "autumn")].filter((d) => d !== undefined);
-  expect(both, zone).toHaveLength(2);
-  return both;
 }
 
 // All of one season first, so that the zone differs each time.
@@ -169,6 +150,55 @@ describe("the list", () => {
     await page.getByRole("tab", { name: "History" }).click();
     await page.getByText("Backfill", { exact: true }).first().waitFor();
   });
+});
+
+it("keeps a run by hand and one by time of the same second, and shows each once", async () => {
+  // It fires each second: whenever somebody runs it by hand, it is in such a second.
+  const { schedule_id: id } = await add({ name: "each-second", cron: "* * * * * *", timezone: "UTC", overlap: "allow" });
+  interface Entry { nominal_at: string; again: number; source: string; job_id: string; kind: string }
+  const history = async () => (await f.call<{ items: Entry[] }>("GET", `/api/schedules/${id}/history?kind=run&limit=200`)).items;
+  const byTime = async () => (await history()).filter((e) => e.source === "schedule").length;
+  await until(async () => (await byTime()) > 0, "the first by time");
+  const page = await f.page(`/schedules/${id}?tab=history&show=run`);
+  await page.locator("[role=tabpanel] tr[data-id]").first().waitFor();
+  const calls = changes(page);
+  for (let i = 1; i <= 2; i++) {
+    await page.getByRole("button", { name: "Run now", exact: true }).click();
+    // Also who clicks twice wants one run; and others want some at the same moment.
+    const others = Promise.all([1, 2, 3].map(() => f.call("POST", `/api/schedules/${id}/run-now`, {})));
+    await page.getByRole("dialog").getByRole("button", { name: "Run now" }).dblclick();
+    await others;
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    const before = await byTime();
+    await until(async () => (await byTime()) > before + 1, "more by time");
+  }
+  expect(calls.map((c) => c.path)).toEqual([1, 2].map(() => `/api/schedules/${id}/run-now`));
+  await f.call("POST", `/api/schedules/${id}/disable`, {});
+  await until(async () => (await f.call<{ items: unknown[] }>("GET", `/api/jobs?schedule_id=${id}&status=QUEUED,RUNNING&limit=1`)).items.length === 0, "the end of all");
+
+  const all = await history();
+  const timed = all.filter((e) => e.source === "schedule").map((e) => Date.parse(e.nominal_at)).sort((a, b) => a - b);
+  const first = timed[0] ?? 0;
+  expect(timed, "by time, each second once").toEqual(timed.map((_, i) => first + i * 1000));
+  const byHand = all.filter((e) => e.source === "manual");
+  expect(byHand).toHaveLength(8);
+  for (const e of byHand) expect(timed, "a run by time in the same second").toContain(Math.floor(Date.parse(e.nominal_at) / 1000) * 1000);
+  const runs = (await f.call<{ items: { run_id: string; job_id: string; status: string }[] }>("GET", `/api/job-runs?schedule_id=${id}&limit=200`)).items;
+  expect(runs.map((r) => r.job_id).sort()).toEqual(all.map((e) => e.job_id).sort());
+  expect(new Set(runs.map((r) => `${r.job_id} ${r.status}`))).toEqual(new Set(all.map((e) => `${e.job_id} COMPLETED`)));
+
+  // The page reads them as they come, page by page.
+  const shown = () => page.locator("[role=tabpanel] tr[data-id] a[href*='/runs?job=']").evaluateAll((links) => links.map((a) => new URL((a as HTMLAnchorElement).href).searchParams.get("job")));
+  await until(async () => {
+    const more = page.getByRole("button", { name: "More", exact: true });
+    if (await more.isVisible()) await more.click();
+    return JSON.stringify(await shown()) === JSON.stringify(all.map((e) => e.job_id));
+  }, "all entries, in order, each once");
+  await page.goto(`${f.server.url}/ui/runs?schedule=${id}&range=all`);
+  await page.getByText("These are all runs of the list.").waitFor();
+  await until(async () => (await page.getByRole("table").getAttribute("aria-rowcount")) === String(runs.length + 1), "all runs, each once");
+  expect(errors(page)).toEqual([]);
+  await f.call("DELETE", `/api/schedules/${id}`);
 });
 
 describe("the calendar", () => {

@@ -91,14 +91,16 @@ func keepDirective(ctx context.Context, tx Tx, d directive.Directive, by string)
 	return nil
 }
 
+// directiveBy asks by id and then by name, as templateBy does.
 func directiveBy(ctx context.Context, tx Tx, tenant, idOrName string) (directive.Directive, error) {
-	d, err := scanDirectiveWith(tx.Row(ctx, `SELECT `+directiveColumns+` FROM directives
-		WHERE tenant = $1 AND (directive_id = $2 OR name = $3) AND deleted_ms = 0
-		ORDER BY CASE WHEN directive_id = $4 THEN 0 ELSE 1 END LIMIT 1`, tenant, idOrName, idOrName, idOrName).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return d, fault.Newf(fault.NotFound, "no directive %s", idOrName)
+	for _, column := range []string{"directive_id", "name"} {
+		d, err := scanDirectiveWith(tx.Row(ctx, `SELECT `+directiveColumns+` FROM directives WHERE tenant = $1 AND `+column+` = $2 AND deleted_ms = 0`,
+			tenant, idOrName).Scan)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return d, err
+		}
 	}
-	return d, err
+	return directive.Directive{}, fault.Newf(fault.NotFound, "no directive %s", idOrName)
 }
 
 func (s directives) Directive(ctx context.Context, tenant, idOrName string) (directive.Directive, error) {

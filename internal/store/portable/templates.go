@@ -136,14 +136,17 @@ func keepVersion(ctx context.Context, tx Tx, t job.Template, what event.Type) er
 	return announce(ctx, tx, []event.Event{{Tenant: t.Tenant, Type: what, At: t.UpdatedAt, TemplateID: t.ID}})
 }
 
+// templateBy asks by id and then by name: with both in one query, SQLite goes through
+// all templates of the tenant.
 func templateBy(ctx context.Context, tx Tx, tenant, idOrName string) (job.Template, error) {
-	t, err := scanTemplateWith(tx.Row(ctx, `SELECT `+templateColumns+` FROM templates
-		WHERE tenant = $1 AND (template_id = $2 OR name = $3) AND deleted_ms = 0
-		ORDER BY CASE WHEN template_id = $4 THEN 0 ELSE 1 END LIMIT 1`, tenant, idOrName, idOrName, idOrName).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return t, fault.Newf(fault.NotFound, "no template %s", idOrName)
+	for _, column := range []string{"template_id", "name"} {
+		t, err := scanTemplateWith(tx.Row(ctx, `SELECT `+templateColumns+` FROM templates WHERE tenant = $1 AND `+column+` = $2 AND deleted_ms = 0`,
+			tenant, idOrName).Scan)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return t, err
+		}
 	}
-	return t, err
+	return job.Template{}, fault.Newf(fault.NotFound, "no template %s", idOrName)
 }
 
 func (s templates) Template(ctx context.Context, tenant, idOrName string) (job.Template, error) {

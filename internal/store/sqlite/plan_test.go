@@ -26,6 +26,8 @@ func TestPlans(t *testing.T) {
 	defer db.Close() //nolint:errcheck // only read
 	for query, index := range map[string]string{
 		`SELECT job_id FROM jobs WHERE tenant = 't' AND retry_of <> '' AND retry_of = 'r' ORDER BY created_ms DESC, job_id DESC LIMIT 2`: "jobs_retried",
+		`SELECT body FROM templates WHERE tenant = 't' AND name = 'n' AND deleted_ms = 0`:                                                "templates_name (tenant=? AND name=?)",
+		`SELECT body FROM directives WHERE tenant = 't' AND name = 'n' AND deleted_ms = 0`:                                               "directives_name (tenant=? AND name=?)",
 	} {
 		plan := planOf(t, db, query)
 		if text := strings.Join(plan, "; "); !strings.Contains(text, index) || strings.Contains(text, "TEMP B-TREE") {

@@ -1,5 +1,8 @@
-import { QueryClient } from "@tanstack/react-query";
+import { notifyManager, QueryClient } from "@tanstack/react-query";
 import { Problem } from "../api/client";
+
+// Before the next click comes, the page knows that something is being sent: who clicks twice sends once.
+notifyManager.setScheduler(queueMicrotask);
 
 /** The one cache of what the server said. Changes come over the live connection, so nothing is read again by time. */
 export const queryClient = new QueryClient({

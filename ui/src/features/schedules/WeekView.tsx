@@ -5,19 +5,22 @@ import { clockMinutes } from "../../kit/zone";
 import { t } from "../../text/schedules";
 import type { Shown } from "./CalendarPage";
 import { clockIn, colourOf, DayNotes, fireText, hatch, shortDay } from "./day";
-import { bundled, linesOf, pieces, placeDay, placeFires, placeSessions } from "./grid";
+import { bundled, firesByDay, linesOf, pieces, placeDay, placeFires, placeSessions } from "./grid";
 
 const hourPx = 40;
 const linePx = 16;
 const hoursPx = 40;
 // The width of a column until it is known.
 const roomy = 160;
+// As many as the list shows; the rest is told by number.
+const shownPerDay = 60;
 const percent = (part: number): string => `${part * 100}%`;
 
 /** Seven days beside one another, on a small screen three of them at a time; places go by the clock. */
 export function WeekView({ days, fires, names, sessions, market, until, heat, workers, zone, now, onDay }: Shown & { onDay: (date: string) => void }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const placed = useMemo(() => placeFires(days, bundled(fires, zone, Math.floor(hourPx / linePx)), zone, 1 / 70), [days, fires, zone]);
+  const by = useMemo(() => firesByDay(days, bundled(fires, zone, Math.floor(hourPx / linePx))), [days, fires, zone]);
+  const placed = useMemo(() => placeFires(days, by.flatMap((list) => list.slice(0, shownPerDay)), zone, 1 / 70), [days, by, zone]);
   // The hour before now, or before the earliest fire of other days; once for the days that are shown.
   const earliest = placed.filter((p) => !p.continued).reduce((least, p) => Math.min(least, p.top), 1);
   const top = earliest < 1 && !days.some((d) => d.today) ? earliest : clockMinutes(now, zone) / 1440;
@@ -60,6 +63,7 @@ export function WeekView({ days, fires, names, sessions, market, until, heat, wo
             <div key={d.date} data-day={d.date} data-today={d.today || undefined} className="flex min-w-0 flex-col items-start gap-0.5 border-l border-line px-1.5 py-1">
               <span className={cx("text-xs", d.today ? "font-semibold text-accent" : "text-dim")}>{shortDay(d)} {Number(d.date.slice(8))}</span>
               <DayNotes day={d} until={until} market={market?.[i]} session={sessions.find((s) => s.date === d.date)} zone={zone} />
+              {(by[i]?.length ?? 0) > shownPerDay ? <span className="text-xs text-dim">{t("moreFires", { n: (by[i]?.length ?? 0) - shownPerDay })}</span> : null}
             </div>
           ))}
         </div>

@@ -14,8 +14,8 @@ import (
 // claimLoop claims and starts attempts until ctx ends. live is the context of
 // the attempts, which ends later.
 func (e *Engine) claimLoop(ctx, live context.Context) {
-	for ctx.Err() == nil {
-		next, err := e.claim(ctx, live)
+	for poll := false; ctx.Err() == nil; {
+		next, err := e.claim(ctx, live, poll)
 		wait := pollEvery
 		switch {
 		case fault.Is(err, fault.StaleLease):
@@ -36,15 +36,17 @@ func (e *Engine) claimLoop(ctx, live context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-e.wake:
+			poll = false
 		case <-t.C():
+			poll = next.IsZero() && err == nil
 		}
 		t.Stop()
 	}
 }
 
 // claim starts what may start now and returns when the next delayed job is due.
-// After an error it is not known whether jobs were claimed.
-func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
+// poll: nobody told of anything. After an error it is not known whether jobs were claimed.
+func (e *Engine) claim(ctx, live context.Context, poll bool) (time.Time, error) {
 	// The store may hold the lease for alive when this server doubts it: what it claimed,
 	// it would give back at once, again and again.
 	if !e.Leased() {
@@ -58,7 +60,7 @@ func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
 	}
 	for {
 		room := store.MaxWorkers - e.Active()
-		c, err := e.o.Store.Jobs.Claim(ctx, store.ClaimJobs{Instance: e.InstanceID(), Room: room, Decide: e.decide})
+		c, err := e.o.Store.Jobs.Claim(ctx, store.ClaimJobs{Instance: e.InstanceID(), Room: room, Poll: poll, Decide: e.decide})
 		if err != nil {
 			e.doubt = !fault.Is(err, fault.StaleLease)
 			return time.Time{}, err

@@ -27,6 +27,11 @@ const housekeeping = 50
 func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
 	var out store.Claims
 	err := s.work.unless(s, func() (found bool, err error) {
+		if p.Poll {
+			if found, err = s.anything(ctx); err != nil || !found {
+				return found, err
+			}
+		}
 		for again := true; again; {
 			if out, again, found, err = s.claim(ctx, p); err != nil {
 				return true, err
@@ -35,6 +40,20 @@ func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 		return found, nil
 	})
 	return out, err
+}
+
+// anything tells whether a claim could start or tidy up anything. It costs one round trip
+// and holds nobody up.
+func (s jobs) anything(ctx context.Context) (found bool, err error) {
+	err = s.Look(ctx, func(ctx context.Context, tx Tx) error {
+		return tx.Row(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'QUEUED') OR EXISTS (SELECT 1 FROM direct_requests)
+			OR EXISTS (SELECT 1 FROM job_groups WHERE state = 'RUNNING') OR EXISTS (SELECT 1 FROM overtaken)
+			OR EXISTS (SELECT 1 FROM lock_holders WHERE expires_ms > 0)`).Scan(&found)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for waiting jobs: %w", err)
+	}
+	return found, nil
 }
 
 // claim is one transaction. When it found something to tidy up, that is all it

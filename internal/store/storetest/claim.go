@@ -74,7 +74,7 @@ func claimNeedsLease(t *testing.T, s store.Store) {
 	pool(t, s, 5)
 	add(t, s, newJob())
 	try := func(instance string, now time.Time) error {
-		_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: now, Room: 1, Decide: firstRunnable})
+		_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: now, Poll: true, Room: 1, Decide: firstRunnable})
 		return err
 	}
 	wantCode(t, try("unknown", base), fault.StaleLease)
@@ -108,7 +108,7 @@ func claimEachOnce(t *testing.T, s store.Store) {
 	started, epochs := map[string]int{}, map[int64]int{}
 	together(50, func(i int) {
 		for {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 5), Now: base, Room: 1 + i%3, Decide: firstRunnable})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 5), Now: base, Poll: true, Room: 1 + i%3, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return
@@ -185,7 +185,7 @@ func claimLocksRace(t *testing.T, s store.Store) {
 	done := 0
 	together(8, func(i int) {
 		for {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 4), Now: base, Room: 2, Decide: firstRunnable})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 4), Now: base, Poll: true, Room: 2, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return
@@ -311,7 +311,7 @@ func claimAgainstCancel(t *testing.T, s store.Store) {
 			return
 		}
 		for range 15 {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 1, Decide: firstRunnable})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 1, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return
@@ -336,7 +336,7 @@ func claimSnapshot(t *testing.T, s store.Store) {
 	first := claimOne(t, s)
 	var got job.Snapshot
 	var heads []string
-	_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 2, Decide: func(s job.Snapshot) job.Decision {
+	_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 2, Decide: func(s job.Snapshot) job.Decision {
 		got = s
 		err := s.Heads.Walk(func(string) bool { return false }, func(c job.Candidate, _ *job.GroupWork) bool {
 			heads = append(heads, c.JobID)
@@ -374,7 +374,7 @@ func claimForgetsOvertaken(t *testing.T, s store.Store) {
 		return job.Decision{Overtaken: seen}
 	}
 	look := func() int {
-		if _, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 1, Decide: decide}); err != nil {
+		if _, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 1, Decide: decide}); err != nil {
 			t.Fatal(err)
 		}
 		return len(seen)

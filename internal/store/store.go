@@ -221,6 +221,11 @@ type Leases interface {
 
 // Queue keeps the settings of the installation's one queue.
 type Queue interface {
+	// Await calls wait, and claims before it returns if somebody told of something to
+	// start and the store could claim in that very transaction, which saves the job a
+	// commit: then rode is true and the rest is as of Jobs.Claim. A store that several
+	// processes write only waits.
+	Await(ctx context.Context, p ClaimJobs, wait Waiting) (c Claims, rode bool, err error)
 	// Settings returns the current settings.
 	Settings(ctx context.Context) (Settings, error)
 	// Scale sets the worker count; version_mismatch when p.IfVersion is set and differs.
@@ -408,6 +413,10 @@ type ClaimJobs struct {
 	// called while nothing waits.
 	Decide func(job.Snapshot) job.Decision
 }
+
+// Waiting returns when its caller has waited long enough, or soon after rode is closed.
+// rode may be nil.
+type Waiting func(rode <-chan struct{})
 
 // Claims are what Jobs.Claim started.
 type Claims struct {

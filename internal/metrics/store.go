@@ -17,7 +17,7 @@ import (
 // result behaves as s does.
 func (m *Metrics) Store(s store.Store) store.Store {
 	s = m.timed(s)
-	s.Jobs = countedJobs{s.Jobs, m}
+	s.Jobs, s.Queue = countedJobs{s.Jobs, m}, countedQueue{s.Queue, m}
 	s.Direct = countedDirect{s.Direct, m}
 	s.Schedules = countedSchedules{s.Schedules, m}
 	return s
@@ -55,33 +55,50 @@ func codeOf(err error) string {
 	return string(fault.From(err).Code)
 }
 
-// countedJobs counts what claims start and how attempts end.
+// countedJobs and countedQueue count what claims start and how attempts end.
 type countedJobs struct {
 	store.Jobs
 	m *Metrics
 }
 
+type countedQueue struct {
+	store.Queue
+	m *Metrics
+}
+
 func (c countedJobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
 	out, err := c.Jobs.Claim(ctx, p)
+	c.m.countClaim(out, err)
+	return out, err
+}
+
+func (c countedQueue) Await(ctx context.Context, p store.ClaimJobs, wait store.Waiting) (store.Claims, bool, error) {
+	out, rode, err := c.Queue.Await(ctx, p, wait)
+	if rode {
+		c.m.countClaim(out, err)
+	}
+	return out, rode, err
+}
+
+func (m *Metrics) countClaim(out store.Claims, err error) {
 	switch {
 	case err != nil:
-		c.m.claims.WithLabelValues("error").Inc()
+		m.claims.WithLabelValues("error").Inc()
 	case len(out.Started)+len(out.Direct) == 0:
-		c.m.claims.WithLabelValues("nothing").Inc()
+		m.claims.WithLabelValues("nothing").Inc()
 	default:
-		c.m.claims.WithLabelValues("started").Inc()
+		m.claims.WithLabelValues("started").Inc()
 	}
 	for _, s := range out.Started {
-		kind := c.m.jobType(s.Job.Type)
-		c.m.starts.WithLabelValues(kind).Inc()
-		c.m.queueWait.WithLabelValues(kind).Observe(s.Run.QueueWait().Seconds())
+		kind := m.jobType(s.Job.Type)
+		m.starts.WithLabelValues(kind).Inc()
+		m.queueWait.WithLabelValues(kind).Observe(s.Run.QueueWait().Seconds())
 	}
 	for _, d := range out.Direct {
-		kind := c.m.jobType(d.Run.JobType)
-		c.m.starts.WithLabelValues(kind).Inc()
-		c.m.queueWait.WithLabelValues(kind).Observe(d.Run.QueueWait().Seconds())
+		kind := m.jobType(d.Run.JobType)
+		m.starts.WithLabelValues(kind).Inc()
+		m.queueWait.WithLabelValues(kind).Observe(d.Run.QueueWait().Seconds())
 	}
-	return out, err
 }
 
 func (c countedJobs) Finish(ctx context.Context, items []store.Finish) []error {

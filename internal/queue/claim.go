@@ -14,37 +14,86 @@ import (
 // claimLoop claims and starts attempts until ctx ends. live is the context of
 // the attempts, which ends later.
 func (e *Engine) claimLoop(ctx, live context.Context) {
-	for ctx.Err() == nil {
-		next, err := e.claim(ctx, live)
-		wait := pollEvery
-		switch {
-		case fault.Is(err, fault.StaleLease):
-			wait = backoff / 4 // keepLease renews it or takes a new one
-		case err != nil:
-			if ctx.Err() == nil {
-				if n, ok := e.quiet.due("claim"); ok {
-					e.log.Error("cannot claim jobs", "error", err, "left_out", n)
-				}
-			}
-			wait = backoff
-		case !next.IsZero():
-			// The store's clock decides; when it is behind, looking all the time would
-			// not make it faster.
-			wait = min(wait, max(next.Sub(e.o.Clock.Now()), leastWait))
+	for poll := false; ctx.Err() == nil; {
+		next, err := e.claim(ctx, live, poll)
+		for rode := true; rode && ctx.Err() == nil; {
+			next, poll, rode, err = e.pause(ctx, live, next, err)
 		}
-		t := e.o.Clock.NewTimer(clock.Beat(e.o.Clock, wait))
-		select {
-		case <-ctx.Done():
-		case <-e.wake:
-		case <-t.C():
-		}
-		t.Stop()
 	}
 }
 
+// pause waits until it is time to claim again, after a claim that knows when the next
+// delayed job is due, or failed. poll: nobody told of anything meanwhile. rode: it has
+// claimed already, with the outcome next and err.
+func (e *Engine) pause(ctx, live context.Context, next time.Time, failed error) (again time.Time, poll, rode bool, err error) {
+	wait := pollEvery
+	switch {
+	case fault.Is(failed, fault.StaleLease):
+		wait = backoff / 4 // keepLease renews it or takes a new one
+	case failed != nil:
+		if ctx.Err() == nil {
+			if n, ok := e.quiet.due("claim"); ok {
+				e.log.Error("cannot claim jobs", "error", failed, "left_out", n)
+			}
+		}
+		wait = backoff
+	case !next.IsZero():
+		// The store's clock decides; when it is behind, looking all the time would
+		// not make it faster.
+		wait = min(wait, max(next.Sub(e.o.Clock.Now()), leastWait))
+	}
+	poll = failed == nil && next.IsZero()
+	t := e.o.Clock.NewTimer(clock.Beat(e.o.Clock, wait))
+	defer t.Stop()
+	until := func(rode <-chan struct{}) {
+		select {
+		case <-ctx.Done():
+		case <-rode:
+		case <-e.wake:
+			poll = false
+		case <-t.C():
+		}
+	}
+	// First, it has to be seen what became of a claim that failed. And what rides does not
+	// see whether the lease is still trusted, which only matters where others can take it.
+	if failed != nil || !e.o.Exclusive {
+		until(nil)
+		return next, poll, false, nil
+	}
+	c, rode, err := e.o.Store.Queue.Await(ctx, e.claimOf(false), until)
+	if !rode && err == nil {
+		return next, poll, false, nil
+	}
+	if err != nil {
+		e.doubt = !fault.Is(err, fault.StaleLease)
+		return time.Time{}, poll, true, err
+	}
+	if !e.begin(live, c) {
+		next, err := e.claim(ctx, live, false)
+		return next, poll, true, err
+	}
+	return c.NextAt, poll, true, nil
+}
+
+// claimOf is what this server claims now.
+func (e *Engine) claimOf(poll bool) store.ClaimJobs {
+	return store.ClaimJobs{Instance: e.InstanceID(), Room: store.MaxWorkers - e.Active(), Poll: poll, Decide: e.decide}
+}
+
+// begin starts what was claimed, and tells whether that was all.
+func (e *Engine) begin(live context.Context, c store.Claims) (all bool) {
+	for _, d := range c.Direct {
+		e.startDirect(live, d.Run)
+	}
+	for _, s := range c.Started {
+		e.start(live, s)
+	}
+	return c.Settled || len(c.Started)+len(c.Direct) == 0
+}
+
 // claim starts what may start now and returns when the next delayed job is due.
-// After an error it is not known whether jobs were claimed.
-func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
+// poll: nobody told of anything. After an error it is not known whether jobs were claimed.
+func (e *Engine) claim(ctx, live context.Context, poll bool) (time.Time, error) {
 	// The store may hold the lease for alive when this server doubts it: what it claimed,
 	// it would give back at once, again and again.
 	if !e.Leased() {
@@ -57,19 +106,12 @@ func (e *Engine) claim(ctx, live context.Context) (time.Time, error) {
 		e.doubt = false
 	}
 	for {
-		room := store.MaxWorkers - e.Active()
-		c, err := e.o.Store.Jobs.Claim(ctx, store.ClaimJobs{Instance: e.InstanceID(), Room: room, Decide: e.decide})
+		c, err := e.o.Store.Jobs.Claim(ctx, e.claimOf(poll))
 		if err != nil {
 			e.doubt = !fault.Is(err, fault.StaleLease)
 			return time.Time{}, err
 		}
-		for _, d := range c.Direct {
-			e.startDirect(live, d.Run)
-		}
-		for _, s := range c.Started {
-			e.start(live, s)
-		}
-		if c.Settled || len(c.Started)+len(c.Direct) == 0 {
+		if e.begin(live, c) {
 			return c.NextAt, nil
 		}
 	}

@@ -551,12 +551,13 @@ func TestADirectClaimWithoutAnswerIsAdopted(t *testing.T) {
 	t.Parallel()
 	b := echoBundle(t, tasktest.Echo{})
 	var lost atomic.Int32
-	b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
+	claimed := func(c store.Claims) error {
 		if len(c.Direct) > 0 && lost.Add(1) == 1 {
 			return errAway
 		}
 		return nil
-	}}
+	}
+	b.opts.Store.Jobs, b.opts.Store.Queue = faultyJobs{Jobs: b.store.Jobs, claimed: claimed}, faultyQueue{b.store.Queue, claimed}
 	e := b.start()
 	got, err := ask(t, e, tasktest.Said{Text: "found"}).ended()
 	if err != nil || got.Run.State != run.Completed || lost.Load() == 0 {

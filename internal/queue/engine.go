@@ -321,7 +321,9 @@ func (e *Engine) listen(ctx context.Context, hints <-chan store.Hint) {
 		case h := <-hints:
 			switch h.Topic {
 			case store.HintQueue:
-				e.kick()
+				if !h.Claimed {
+					e.kick()
+				}
 			case store.HintStop:
 				e.lookForCancel(ctx, h.ID)
 			case store.HintJob, store.HintEvents, store.HintOutbox, store.HintApprovals, store.HintPlans: // for those who watch

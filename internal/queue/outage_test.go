@@ -44,6 +44,22 @@ func (f faultyJobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims,
 	return c, err
 }
 
+// faultyQueue is the same for claims that wait.
+type faultyQueue struct {
+	store.Queue
+	claimed func(store.Claims) error
+}
+
+func (f faultyQueue) Await(ctx context.Context, p store.ClaimJobs, wait store.Waiting) (store.Claims, bool, error) {
+	c, rode, err := f.Queue.Await(ctx, p, wait)
+	if rode && err == nil {
+		if err := f.claimed(c); err != nil {
+			return store.Claims{}, true, err
+		}
+	}
+	return c, rode, err
+}
+
 func (f faultyJobs) Finish(ctx context.Context, items []store.Finish) []error {
 	if f.finish != nil {
 		if err := f.finish(items[0]); err != nil {
@@ -167,12 +183,13 @@ func TestAClaimWithoutAnswerIsAdopted(t *testing.T) {
 	t.Parallel()
 	b := setup(t, idle)
 	var lost atomic.Int32
-	b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
+	claimed := func(c store.Claims) error {
 		if len(c.Started) > 0 && lost.Add(1) == 1 {
 			return errAway
 		}
 		return nil
-	}}
+	}
+	b.opts.Store.Jobs, b.opts.Store.Queue = faultyJobs{Jobs: b.store.Jobs, claimed: claimed}, faultyQueue{b.store.Queue, claimed}
 	b.start()
 	first := b.ended(b.add(nil).ID)
 	second := b.ended(b.add(nil).ID)
@@ -189,13 +206,14 @@ func TestAClaimWithoutAnswerIsAdopted(t *testing.T) {
 func TestAClaimWithoutAnswerAtTheStopIsNotLeftBehind(t *testing.T) {
 	t.Parallel()
 	b := setup(t, idle)
-	b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
+	claimed := func(c store.Claims) error {
 		if len(c.Started) > 0 {
 			b.tail()
 			return errAway
 		}
 		return nil
-	}}
+	}
+	b.opts.Store.Jobs, b.opts.Store.Queue = faultyJobs{Jobs: b.store.Jobs, claimed: claimed}, faultyQueue{b.store.Queue, claimed}
 	b.start()
 	j := b.add(nil)
 	b.until(j.ID, "claimed", func(j job.Job) bool { return j.Attempt == 1 })
@@ -282,12 +300,13 @@ func TestALeaseLostBeforeTheWorkBeganCostsNothing(t *testing.T) {
 		}
 		return nil
 	}
-	b.opts.Store.Jobs = faultyJobs{Jobs: b.store.Jobs, claimed: func(c store.Claims) error {
+	claimed := func(c store.Claims) error {
 		if len(c.Started) > 0 && c.Started[0].Job.Attempt == 2 {
 			away.Store(true)
 		}
 		return nil
-	}}
+	}
+	b.opts.Store.Jobs, b.opts.Store.Queue = faultyJobs{Jobs: b.store.Jobs, claimed: claimed}, faultyQueue{b.store.Queue, claimed}
 	b.opts.Store.Runs = faultyRuns{b.store.Runs, fail}
 	first := true // the bundle's first registration is made before any outage
 	b.opts.Store.Leases = faultyLeases{Leases: b.store.Leases, fail: fail, register: func() error {

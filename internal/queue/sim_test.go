@@ -191,6 +191,7 @@ func (s *sim) boot(host string) *node {
 	}
 	st := s.store
 	st.Jobs, st.Runs, st.Leases, st.Events = simJobsRole{st.Jobs, n}, simRuns{st.Runs, n}, simLeases{st.Leases, n}, simEvents{st.Events, n}
+	st.Queue = simQueue{st.Queue}
 	e := queue.New(queue.Options{
 		Store: st, Tasks: task.NewRegistry(scripted{n.work}), WorkDir: s.dir + "/" + host, HostID: host, Clock: n,
 		OpenLog: func(string) (queue.Log, error) { return &memLog{}, nil },

@@ -46,6 +46,14 @@ func (s simJobsRole) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims
 	return via(ctx, s.n, func() (store.Claims, error) { return s.Jobs.Claim(ctx, p) })
 }
 
+// simQueue only waits: a server of the simulation is told nothing by the store.
+type simQueue struct{ store.Queue }
+
+func (s simQueue) Await(_ context.Context, _ store.ClaimJobs, wait store.Waiting) (store.Claims, bool, error) {
+	wait(nil)
+	return store.Claims{}, false, nil
+}
+
 func (s simJobsRole) Job(ctx context.Context, tenant, id string) (job.Job, error) {
 	return via(ctx, s.n, func() (job.Job, error) { return s.Jobs.Job(ctx, tenant, id) })
 }

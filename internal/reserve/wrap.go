@@ -269,6 +269,15 @@ type queue struct {
 	g *Guard
 }
 
+func (q queue) Await(ctx context.Context, p store.ClaimJobs, wait store.Waiting) (store.Claims, bool, error) {
+	if q.g.Full() {
+		wait(nil)
+		return store.Claims{}, false, nil
+	}
+	c, rode, err := q.Queue.Await(ctx, p, wait)
+	return c, rode, q.g.note(err)
+}
+
 func (q queue) Scale(ctx context.Context, p store.Scale) (set store.Settings, err error) {
 	err = q.g.need(func() error {
 		set, err = q.Queue.Scale(ctx, p)

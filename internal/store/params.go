@@ -495,6 +495,8 @@ type Hint struct {
 	ID string
 	// Remote says that another instance changed it.
 	Remote bool
+	// Claimed says, of HintQueue, that a claim of this process has seen it, see Queue.Await.
+	Claimed bool
 }
 
 // HintTopic is the class of a hint.

@@ -221,6 +221,11 @@ type Leases interface {
 
 // Queue keeps the settings of the installation's one queue.
 type Queue interface {
+	// Await calls wait, and claims before it returns if somebody told of something to
+	// start and the store could claim in that very transaction, which saves the job a
+	// commit: then rode is true and the rest is as of Jobs.Claim. A store that several
+	// processes write only waits.
+	Await(ctx context.Context, p ClaimJobs, wait Waiting) (c Claims, rode bool, err error)
 	// Settings returns the current settings.
 	Settings(ctx context.Context) (Settings, error)
 	// Scale sets the worker count; version_mismatch when p.IfVersion is set and differs.
@@ -401,10 +406,17 @@ type ClaimJobs struct {
 	Instance string
 	Now      time.Time // zero = the authority's clock
 	Room     int       // attempts that this instance takes at most
+	// Poll says that nobody told of anything to start. The store first looks, without a
+	// lock, whether anything waits; where nothing does, it does not look at the lease.
+	Poll bool
 	// Decide is the pure claim decision. It may be called more than once, and is not
 	// called while nothing waits.
 	Decide func(job.Snapshot) job.Decision
 }
+
+// Waiting returns when its caller has waited long enough, or soon after rode is closed.
+// rode may be nil.
+type Waiting func(rode <-chan struct{})
 
 // Claims are what Jobs.Claim started.
 type Claims struct {

@@ -108,6 +108,9 @@ func (g *generator) role(field, name string) error {
 		if !ok || len(m.Names) != 1 || len(ft.Params.List) == 0 || types.ExprString(ft.Params.List[0].Type) != "context.Context" || ft.Results == nil {
 			continue // what takes no context waits for nothing
 		}
+		if last := ft.Params.List[len(ft.Params.List)-1]; types.ExprString(last.Type) == "Waiting" {
+			continue // it waits for its caller
+		}
 		g.method(field, name, m.Names[0].Name, ft)
 	}
 	return nil

@@ -27,6 +27,11 @@ const housekeeping = 50
 func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
 	var out store.Claims
 	err := s.work.unless(s, func() (found bool, err error) {
+		if p.Poll {
+			if found, err = s.anything(ctx); err != nil || !found {
+				return found, err
+			}
+		}
 		for again := true; again; {
 			if out, again, found, err = s.claim(ctx, p); err != nil {
 				return true, err
@@ -37,12 +42,56 @@ func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 	return out, err
 }
 
+// anything tells whether a claim could start or tidy up anything. It costs one round trip
+// and holds nobody up.
+func (s jobs) anything(ctx context.Context) (found bool, err error) {
+	err = s.Look(ctx, func(ctx context.Context, tx Tx) error {
+		return tx.Row(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'QUEUED') OR EXISTS (SELECT 1 FROM direct_requests)
+			OR EXISTS (SELECT 1 FROM job_groups WHERE state = 'RUNNING') OR EXISTS (SELECT 1 FROM overtaken)
+			OR EXISTS (SELECT 1 FROM lock_holders WHERE expires_ms > 0)`).Scan(&found)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for waiting jobs: %w", err)
+	}
+	return found, nil
+}
+
 // claim is one transaction. When it found something to tidy up, that is all it
 // does, and it must be called again. It tells whether there is anything to start, now or
 // at any time.
 func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, again, found bool, err error) {
-	err = s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		out, again, found = store.Claims{}, false, true
+	var c claimed
+	if err = s.Write(ctx, s.claiming(p, &c)); err != nil {
+		return store.Claims{}, false, true, err
+	}
+	return c.out, c.again, c.found, nil
+}
+
+func (q queue) Await(ctx context.Context, p store.ClaimJobs, wait store.Waiting) (store.Claims, bool, error) {
+	var c claimed
+	s := jobs(q)
+	rode, err := s.Along(ctx, s.claiming(p, &c), wait)
+	switch {
+	case !rode || err != nil:
+		return store.Claims{}, rode, err
+	case c.again:
+		out, err := s.Claim(ctx, p)
+		return out, true, err
+	}
+	return c.out, true, nil
+}
+
+// claimed is the outcome of a claim's transaction.
+type claimed struct {
+	out          store.Claims
+	again, found bool // see jobs.claim
+}
+
+// claiming is the transaction of a claim.
+func (s jobs) claiming(p store.ClaimJobs, res *claimed) func(context.Context, Tx) error {
+	return func(ctx context.Context, tx Tx) error {
+		*res = claimed{found: true}
+		out := &res.out
 		if err := s.LockQueue(ctx, tx); err != nil {
 			return err
 		}
@@ -62,7 +111,7 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		out.NextAt = next
 		if changed {
 			// What was written is not in the index yet, see places.
-			again = true
+			res.again = true
 			return nil
 		}
 		snap, err := c.snapshot(ctx, tx, now)
@@ -79,7 +128,7 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		var d job.Decision
 		if err := s.with(ctx, tx, func(x *order.Index) error {
 			// Members of running groups have no places of their own.
-			found = x.Jobs() > 0 || len(snap.Groups) > 0 || len(snap.Direct) > 0 || !next.IsZero()
+			res.found = x.Jobs() > 0 || len(snap.Groups) > 0 || len(snap.Direct) > 0 || !next.IsZero()
 			h := &heads{ctx: ctx, tx: tx, index: x, ahead: s.together(min(p.Room, snap.Workers-len(snap.Running)))}
 			snap.Heads = h
 			d = p.Decide(snap)
@@ -98,16 +147,12 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 		if err != nil {
 			return err
 		}
-		if err := s.carryOutDecision(ctx, tx, &snap, d, &out); err != nil {
+		if err := s.carryOutDecision(ctx, tx, &snap, d, out); err != nil {
 			return err
 		}
 		out.Settled = d.Settled && len(out.Started) == len(d.Claims) && len(out.Direct) == len(d.Direct)
 		return nil
-	})
-	if err != nil {
-		return store.Claims{}, false, true, err
 	}
-	return out, again, found, nil
 }
 
 // tidy ends what is over at now: delays, start deadlines, locks from outside. It

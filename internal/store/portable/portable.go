@@ -108,6 +108,10 @@ type Saving interface {
 	// process can change the database (sole). What a transaction found that began after
 	// the count was read holds as long as the count stays the same.
 	Commits() (n uint64, sole bool)
+	// Along calls wait, and runs f, before that returns, in the next transaction that tells
+	// of something to start, as its last part: rode is true then, and err is that of f or
+	// of the commit. An engine that does not do so only calls wait.
+	Along(ctx context.Context, f func(context.Context, Tx) error, wait store.Waiting) (rode bool, err error)
 	// NowLater is Hot.Now whose outcome is there after the next statement or Tx.Flush.
 	NowLater(ctx context.Context, tx Tx, given time.Time, now *time.Time) error
 	// ForUpdate is what follows a query whose rows must not change until the transaction

@@ -31,6 +31,11 @@ import (
 	"github.com/runsheet/runsheet/internal/store/portable"
 )
 
+// pingAfter is how long a connection may have been idle to be used without a look
+// whether it is alive. What is used once a second need not be looked at, and a
+// transaction that finds its connection dead is run again on another.
+const pingAfter = 3 * time.Second
+
 // Options say how to open a database.
 type Options struct {
 	// URL is a connection URL or a keyword/value string. Beyond what PostgreSQL
@@ -111,7 +116,9 @@ func Open(ctx context.Context, o Options) (store.Store, error) {
 			}
 		}
 	}
-	e.db = stdlib.OpenDB(*cfg)
+	e.db = stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(func(_ context.Context, p stdlib.ShouldPingParams) bool {
+		return p.IdleDuration > pingAfter
+	}))
 	e.db.SetMaxOpenConns(o.MaxConns)
 	e.db.SetMaxIdleConns(o.MaxConns)
 	e.db.SetConnMaxIdleTime(5 * time.Minute)

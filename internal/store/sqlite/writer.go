@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -38,6 +39,7 @@ type engine struct {
 	*portable.Watchers
 
 	requests chan *request
+	rider    atomic.Pointer[request] // see Along
 	stop     chan struct{}
 	done     chan struct{}
 	closing  sync.Once
@@ -87,6 +89,43 @@ func (e *engine) Write(ctx context.Context, f func(context.Context, portable.Tx)
 			return closed()
 		}
 	}
+}
+
+// Along implements portable.Saving. One request can ride at a time; another one waits as
+// if none could.
+func (e *engine) Along(ctx context.Context, f func(context.Context, portable.Tx) error, wait store.Waiting) (rode bool, err error) {
+	r := &request{ctx: ctx, f: f, done: make(chan struct{})}
+	if !e.rider.CompareAndSwap(nil, r) {
+		wait(nil)
+		return false, nil
+	}
+	wait(r.done)
+	if e.rider.CompareAndSwap(r, nil) {
+		return false, nil
+	}
+	<-r.done // the writer has it, and answers all that it has
+	return true, r.err
+}
+
+// ride runs the request that waits for something to start, if a request of the batch has
+// told of that, and returns it.
+func (e *engine) ride(ctx context.Context, w *session) []*request {
+	if w.broken || !slices.ContainsFunc(w.hints, func(h store.Hint) bool { return h.Topic == store.HintQueue }) {
+		return nil
+	}
+	r := e.rider.Swap(nil)
+	if r == nil {
+		return nil
+	}
+	mark := len(w.hints)
+	if r.err = e.one(ctx, w, r); r.err != nil {
+		w.hints = w.hints[:mark]
+		return []*request{r}
+	}
+	for i, h := range w.hints[:mark] {
+		w.hints[i].Claimed = h.Topic == store.HintQueue
+	}
+	return []*request{r}
 }
 
 func closed() error { return fault.New(fault.StorageUnavailable, "the database is closed") }
@@ -172,6 +211,7 @@ func (e *engine) commit(w *session, group []*request) {
 			break
 		}
 	}
+	group = append(group, e.ride(ctx, w)...)
 	if !w.broken {
 		if err := w.run(ctx, "COMMIT"); err != nil {
 			w.failed(err)

@@ -242,6 +242,42 @@ func TestAReaderSeesOneState(t *testing.T) {
 	wg.Wait()
 }
 
+// TestAClaimRides: a job that comes while a claim waits is added and started by one
+// commit.
+func TestAClaimRides(t *testing.T) {
+	t.Parallel()
+	// batches counts those from the opening to the closing, with f in between.
+	batches := func(f func(s store.Store)) (n int) {
+		s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "runsheet.db"), OnBatch: func(int) { n++ }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Leases.Register(t.Context(), store.Instance{ID: "a", HostID: "h"}, time.Hour); err != nil {
+			t.Error(err)
+		}
+		f(s)
+		if err := s.Health.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	none := batches(func(store.Store) {})
+	one := batches(func(s store.Store) {
+		c, rode, err := s.Queue.Await(t.Context(), store.ClaimJobs{Instance: "a", Room: 1, Decide: claim.Decide}, func(rode <-chan struct{}) {
+			if err := addOne(t, s, nil); err != nil {
+				t.Error(err)
+			}
+			<-rode
+		})
+		if err != nil || !rode || len(c.Started) != 1 {
+			t.Errorf("rode: %v, %d started, %v", rode, len(c.Started), err)
+		}
+	})
+	if one != none+1 {
+		t.Errorf("it took %d transactions", one-none)
+	}
+}
+
 // TestIdleLooksCostNothing: what looked for work and found none does not ask the database
 // again before something has changed, which the renewal of a lease is not.
 func TestIdleLooksCostNothing(t *testing.T) {

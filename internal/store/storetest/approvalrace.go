@@ -89,7 +89,7 @@ func approvalRound(t *testing.T, s store.Store, round int) approval.Status {
 			}
 		},
 		func() {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 4, Decide: firstRunnable})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 4, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 			}

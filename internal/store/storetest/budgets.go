@@ -79,7 +79,7 @@ func budgetClaims(t *testing.T, s store.Store) {
 	putBudget(t, s, job.Budget{Tenant: tenant, Tokens: 7})
 	add(t, s, newJob(locks("model:m")))
 	var seen []job.Budget
-	_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 1, Decide: func(snap job.Snapshot) job.Decision {
+	_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 1, Decide: func(snap job.Snapshot) job.Decision {
 		seen = snap.Budgets
 		return job.Decision{}
 	}})
@@ -126,7 +126,7 @@ func budgetOfGroup(t *testing.T, s store.Store) {
 	addGroup(t, s, g, newJob(locks("model:m")), newJob(locks("model:m")))
 	look := func(now time.Time) []store.Claimed {
 		t.Helper()
-		c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: now, Room: 3, Decide: claimrule.Decide})
+		c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: now, Poll: true, Room: 3, Decide: claimrule.Decide})
 		if err != nil {
 			t.Fatal(err)
 		}

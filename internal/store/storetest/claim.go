@@ -30,6 +30,9 @@ func claimChecks() []check {
 		{"Claim/AgainstCancel", claimAgainstCancel},
 		{"Claim/DecideSeesTheSnapshot", claimSnapshot},
 		{"Claim/ForgetsWhoWasOvertaken", claimForgetsOvertaken},
+		{"Claim/AwaitsWhatIsTold", claimAwaits},
+		{"Claim/AwaitsNothing", claimAwaitsNothing},
+		{"Claim/AwaitNeedsALivingLease", claimAwaitNeedsLease},
 		{"Situation/TellsLocksAndSlots", situation},
 	}
 }
@@ -74,7 +77,7 @@ func claimNeedsLease(t *testing.T, s store.Store) {
 	pool(t, s, 5)
 	add(t, s, newJob())
 	try := func(instance string, now time.Time) error {
-		_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: now, Room: 1, Decide: firstRunnable})
+		_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: now, Poll: true, Room: 1, Decide: firstRunnable})
 		return err
 	}
 	wantCode(t, try("unknown", base), fault.StaleLease)
@@ -108,7 +111,7 @@ func claimEachOnce(t *testing.T, s store.Store) {
 	started, epochs := map[string]int{}, map[int64]int{}
 	together(50, func(i int) {
 		for {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 5), Now: base, Room: 1 + i%3, Decide: firstRunnable})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 5), Now: base, Poll: true, Room: 1 + i%3, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return
@@ -185,7 +188,7 @@ func claimLocksRace(t *testing.T, s store.Store) {
 	done := 0
 	together(8, func(i int) {
 		for {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 4), Now: base, Room: 2, Decide: firstRunnable})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: fmt.Sprint(i % 4), Now: base, Poll: true, Room: 2, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return
@@ -311,7 +314,7 @@ func claimAgainstCancel(t *testing.T, s store.Store) {
 			return
 		}
 		for range 15 {
-			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 1, Decide: firstRunnable})
+			c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 1, Decide: firstRunnable})
 			if err != nil {
 				t.Errorf("claim: %v", err)
 				return
@@ -336,7 +339,7 @@ func claimSnapshot(t *testing.T, s store.Store) {
 	first := claimOne(t, s)
 	var got job.Snapshot
 	var heads []string
-	_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 2, Decide: func(s job.Snapshot) job.Decision {
+	_, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 2, Decide: func(s job.Snapshot) job.Decision {
 		got = s
 		err := s.Heads.Walk(func(string) bool { return false }, func(c job.Candidate, _ *job.GroupWork) bool {
 			heads = append(heads, c.JobID)
@@ -374,7 +377,7 @@ func claimForgetsOvertaken(t *testing.T, s store.Store) {
 		return job.Decision{Overtaken: seen}
 	}
 	look := func() int {
-		if _, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 1, Decide: decide}); err != nil {
+		if _, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 1, Decide: decide}); err != nil {
 			t.Fatal(err)
 		}
 		return len(seen)
@@ -410,4 +413,111 @@ func situation(t *testing.T, s store.Store) {
 		t.Errorf("situation %+v", got)
 	}
 	same(t, "held", map[string][]job.Holder{"l": {holder("l", c.Job)}}, got.Snapshot.Held)
+}
+
+// during is a claim that waits while f runs.
+func during(t *testing.T, s store.Store, instance string, f func()) (c store.Claims, rode bool, err error) {
+	t.Helper()
+	return s.Queue.Await(t.Context(), store.ClaimJobs{Instance: instance, Now: base, Room: 9, Decide: firstRunnable}, func(<-chan struct{}) { f() })
+}
+
+// claimAwaits: what is told while a claim waits starts with it or with the next claim,
+// once; what started with it is durable when the answer of who told is there.
+func claimAwaits(t *testing.T, s store.Store) {
+	pool(t, s, 3)
+	told, unwatch := s.Events.Watch()
+	defer unwatch()
+	start := func(f func()) []string {
+		t.Helper()
+		for len(told) > 0 {
+			<-told
+		}
+		c, rode, err := during(t, s, "a", f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		for len(told) > 0 {
+			if h := <-told; h.Topic == store.HintQueue && h.Claimed {
+				seen++
+			}
+		}
+		if rode != (seen > 0) {
+			t.Errorf("rode: %v, and %d hints say so", rode, seen)
+		}
+		if !rode && len(c.Started) > 0 {
+			t.Errorf("%d started by who only waited", len(c.Started))
+		}
+		out := claimedIDs(c.Started)
+		return append(out, claimedIDs(claim(t, s, 9))...)
+	}
+	var js []job.Job
+	same(t, "started", 2, len(start(func() { js = add(t, s, newJob(), newJob(prio(2))) })))
+	for _, j := range js {
+		if got := read(t, s, j.ID); got.State != job.Running || got.Attempt != 1 {
+			t.Errorf("%s, attempt %d", got.State, got.Attempt)
+		}
+	}
+	// One slot is free, and the order decides as ever.
+	late := add(t, s, newJob(prio(7)), newJob(), newJob(prio(3)))
+	same(t, "first", []string{late[2].ID}, claimedIDs(claim(t, s, 1)))
+	// A slot becomes free.
+	same(t, "next", []string{late[1].ID}, start(func() { succeed(t, s, claimOf(t, s, js[0].ID)) }))
+	// What is not committed starts nothing.
+	if got := start(func() {
+		if _, err := s.Jobs.Add(t.Context(), store.AddJobs{Jobs: []job.Job{newJob(), late[0]}}); err == nil {
+			t.Error("a job was added twice")
+		}
+	}); len(got) != 0 {
+		t.Errorf("%d started of what was refused", len(got))
+	}
+	same(t, "waiting", []string{late[0].ID}, queued(t, s))
+}
+
+// claimOf is the running attempt of a job.
+func claimOf(t *testing.T, s store.Store, jobID string) store.Claimed {
+	t.Helper()
+	all, err := s.Jobs.Running(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.Job.ID == jobID {
+			return c
+		}
+	}
+	t.Fatalf("job %s does not run", jobID)
+	return store.Claimed{}
+}
+
+// claimAwaitsNothing: a claim that has ended its wait takes nothing any more.
+func claimAwaitsNothing(t *testing.T, s store.Store) {
+	pool(t, s, 3)
+	for range 3 {
+		c, rode, err := during(t, s, "a", func() {})
+		if rode || err != nil || len(c.Started) > 0 {
+			t.Fatalf("rode: %v, %d started, %v", rode, len(c.Started), err)
+		}
+	}
+	j := add(t, s, newJob())[0]
+	if got := read(t, s, j.ID); got.State != job.Queued {
+		t.Errorf("the job is %s", got.State)
+	}
+	same(t, "started", []string{j.ID}, claimedIDs(claim(t, s, 3)))
+}
+
+// claimAwaitNeedsLease: a claim that is refused takes nothing from who told of something.
+func claimAwaitNeedsLease(t *testing.T, s store.Store) {
+	pool(t, s, 3)
+	var j job.Job
+	_, rode, err := during(t, s, "unknown", func() { j = add(t, s, newJob())[0] })
+	if rode {
+		wantCode(t, err, fault.StaleLease)
+	} else if err != nil {
+		t.Error(err)
+	}
+	if got := read(t, s, j.ID); got.State != job.Queued {
+		t.Errorf("the job is %s", got.State)
+	}
+	same(t, "started", []string{j.ID}, claimedIDs(claim(t, s, 3)))
 }

@@ -279,7 +279,7 @@ func directRace(t *testing.T, s store.Store) {
 		if i < 4 {
 			started[i] = map[string]bool{}
 			for range 4 {
-				c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 2, Decide: firstRunnable})
+				c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 2, Decide: firstRunnable})
 				if err != nil {
 					t.Errorf("claim: %v", err)
 				}

@@ -176,7 +176,7 @@ func (h *history) read(name string) (job.Job, bool) {
 
 func (h *history) claim(instance string) {
 	start := h.begin()
-	c, err := h.s.Jobs.Claim(h.t.Context(), store.ClaimJobs{Instance: instance, Now: base, Room: 2, Decide: firstRunnable})
+	c, err := h.s.Jobs.Claim(h.t.Context(), store.ClaimJobs{Instance: instance, Now: base, Poll: true, Room: 2, Decide: firstRunnable})
 	if err != nil {
 		h.t.Errorf("claim: %v", err)
 	}

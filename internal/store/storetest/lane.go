@@ -201,7 +201,7 @@ func laneExpires(t *testing.T, s store.Store) {
 // laneClaim starts the direct requests of an instance that have room.
 func laneClaim(t testing.TB, s store.Store, instance string) []run.Run {
 	t.Helper()
-	c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: base, Room: 10, Decide: func(s job.Snapshot) job.Decision {
+	c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: base, Poll: true, Room: 10, Decide: func(s job.Snapshot) job.Decision {
 		var d job.Decision
 		for _, r := range s.Direct {
 			if r.Instance == s.Self && len(s.Running)+len(d.Direct) < s.Workers {

@@ -78,7 +78,7 @@ func oneSlot(s job.Snapshot) job.Decision {
 
 func claimGroups(t testing.TB, s store.Store) []store.Claimed {
 	t.Helper()
-	c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Room: 100, Decide: oneSlot})
+	c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Now: base, Poll: true, Room: 100, Decide: oneSlot})
 	if err != nil {
 		t.Fatalf("claim: %v", err)
 	}

@@ -233,7 +233,7 @@ func (m *model) claimFor(instance string, room int) {
 		m.must(nil, err)
 		return m.decide(s)
 	}
-	cs, err := m.s.Jobs.Claim(m.t.Context(), store.ClaimJobs{Instance: instance, Now: m.now, Room: room, Decide: decide})
+	cs, err := m.s.Jobs.Claim(m.t.Context(), store.ClaimJobs{Instance: instance, Now: m.now, Poll: true, Room: room, Decide: decide})
 	if !m.leases[instance].After(m.now) {
 		m.want(fault.StaleLease, err)
 		return

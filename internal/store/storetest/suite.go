@@ -130,7 +130,7 @@ func pool(t testing.TB, s store.Store, n int) {
 
 func claimAt(t testing.TB, s store.Store, instance string, room int, now time.Time) store.Claims {
 	t.Helper()
-	c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: now, Room: room, Decide: firstRunnable})
+	c, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: instance, Now: now, Poll: true, Room: room, Decide: firstRunnable})
 	if err != nil {
 		t.Fatalf("claim: %v", err)
 	}

@@ -67,15 +67,15 @@ func (s jobs) claim(ctx context.Context, p store.ClaimJobs) (out store.Claims, a
 	return c.out, c.again, c.found, nil
 }
 
-func (q queue) Await(ctx context.Context, p store.ClaimJobs, wait store.Waiting) (store.Claims, bool, error) {
+func (s queue) Await(ctx context.Context, p store.ClaimJobs, wait store.Waiting) (store.Claims, bool, error) {
 	var c claimed
-	s := jobs(q)
-	rode, err := s.Along(ctx, s.claiming(p, &c), wait)
+	j := jobs(s)
+	rode, err := j.Along(ctx, j.claiming(p, &c), wait)
 	switch {
 	case !rode || err != nil:
 		return store.Claims{}, rode, err
 	case c.again:
-		out, err := s.Claim(ctx, p)
+		out, err := j.Claim(ctx, p)
 		return out, true, err
 	}
 	return c.out, true, nil

@@ -129,7 +129,7 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
       </button>
       <span className="flex pointer-coarse:max-md:hidden"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("select", { name })} tabIndex={-1} checked={selected} onChange={() => undefined} onClick={(e) => actions.select(row, !selected, e.shiftKey)} /></span></span>
       <span className="text-right text-faint">{(row.kind === "job" ? row.job.position : row.group.position) === null || member ? "" : ((row.kind === "job" ? row.job.position : row.group.position) ?? 0) + 1}</span>
-      <div className={cx("flex min-w-0 items-center gap-2 self-stretch", member && "ml-1 border-l-2 border-line-strong pl-3", member && row.last && "mb-1.5")}>
+      <div className={cx("flex min-w-0 items-center gap-2 self-stretch", member && "ml-1 border-l-2 border-line-strong pl-3", member && row.last && "mb-1.5 pt-1.5")}>
         {row.kind === "group" ? <GroupHead row={row} /> : (
           <div className="flex min-w-0 grow flex-col justify-center gap-0.5">
             <div className="flex min-w-0 items-center gap-2"><JobHead job={row.job} /></div>

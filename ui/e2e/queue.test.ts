@@ -1,3 +1,6 @@
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { axe, changes, errors, Fixture, overflow, password, shot, until, type Call } from "./fixture";
@@ -213,6 +216,21 @@ it("groups some of the waiting jobs, takes it back, and ungroups them", async ()
   await row(page, "chain").press("x");
   await page.getByRole("button", { name: "Ungroup" }).click();
   await both("abced", 0, "no group again");
+  expect(errors(page)).toEqual([]);
+});
+
+it("follows the progress of what runs while nothing else happens", async () => {
+  while ((await f.call<{ more: boolean }>("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED"] } })).more);
+  const next = join(await mkdtemp(join(tmpdir(), "runsheet-e2e-progress-")), "next");
+  const { job_id } = await f.call<{ job_id: string }>("POST", "/api/jobs", { trigger: "manual", job_type: "command", name: "long", params: { argv: ["sh", "-c", `echo '::progress 1/3 first'; until [ -e ${next} ]; do sleep 0.1; done; echo '::progress 2/3 second'; sleep 600`] } });
+  await f.call("POST", "/api/queue/resume", {});
+  const page = await f.page("/queue");
+  const card = page.locator("[data-running]").filter({ hasText: "long" });
+  await card.getByText("1/3").waitFor();
+  await writeFile(next, "");
+  await card.getByText("2/3").waitFor();
+  await card.getByText("command · second").waitFor();
+  await f.call("POST", `/api/jobs/${job_id}/cancel`, {});
   expect(errors(page)).toEqual([]);
 });
 

@@ -17,8 +17,9 @@ type Data = InfiniteData<Page, string | null>;
 
 const key = ["queue", "board"] as const;
 const pageSize = 200;
-// Estimates move on while what runs takes longer than expected, without an event: each page is read as often.
+// What moves on without an event: estimates, while what runs takes longer than expected, and progress, which each page is read for as often.
 const estimatesAge = 15_000;
+const progressAge = 3000;
 
 /** The board's data: everything of GET /api/queue, and as many pages of the order as were scrolled to. */
 export function useQueue() {
@@ -32,7 +33,10 @@ export function useQueue() {
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.state.queued.next_cursor,
     select: moved,
-    refetchInterval: ({ state: { data } }) => (live && data?.pages[0]?.state.running.length && data.pages[0].state.queued.items.length ? estimatesAge * data.pages.length : false),
+    refetchInterval: ({ state: { data } }) => {
+      const running = data?.pages[0]?.state.running ?? [];
+      return live && data && running.length > 0 ? (running.some((r) => r.progress || Date.now() - Date.parse(r.started_at) < estimatesAge) ? progressAge : estimatesAge) * data.pages.length : false;
+    },
   });
   const pages = query.data?.pages;
   const jobs = useMemo(() => {

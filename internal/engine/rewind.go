@@ -60,6 +60,7 @@ func (t *turn) rewindAll() error {
 		case s != workflow.NodeRunning && s != workflow.NodeWaiting:
 			continue // the run ends, or another one has put it back
 		case t.state.Phase == workflow.PhaseStopping:
+			t.noteAttempt(r.work, workflow.NodeCancelled, "rewind", nil)
 			if err := t.state.EndNode(id, t.now()); err != nil {
 				return err
 			}

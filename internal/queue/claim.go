@@ -45,28 +45,33 @@ func (e *Engine) pause(ctx, live context.Context, next time.Time, failed error) 
 	poll = failed == nil && next.IsZero()
 	t := e.o.Clock.NewTimer(clock.Beat(e.o.Clock, wait))
 	defer t.Stop()
+	woken := false
 	until := func(rode <-chan struct{}) {
 		select {
 		case <-ctx.Done():
 		case <-rode:
 		case <-e.wake:
-			poll = false
+			woken, poll = true, false
 		case <-t.C():
 		}
 	}
 	// First, it has to be seen what became of a claim that failed. And what rides does not
 	// see whether the lease is still trusted, which only matters where others can take it.
-	if failed != nil || !e.o.Exclusive {
+	what := e.claimOf(false)
+	if failed != nil || !e.o.Exclusive || what.Room <= 0 {
 		until(nil)
 		return next, poll, false, nil
 	}
-	c, rode, err := e.o.Store.Queue.Await(ctx, e.claimOf(false), until)
+	c, rode, err := e.o.Store.Queue.Await(ctx, what, until)
 	if !rode && err == nil {
 		return next, poll, false, nil
 	}
 	if err != nil {
 		e.doubt = !fault.Is(err, fault.StaleLease)
 		return time.Time{}, poll, true, err
+	}
+	if woken { // by something that the claim may not have seen
+		e.kick()
 	}
 	if !e.begin(live, c) {
 		next, err := e.claim(ctx, live, false)

@@ -413,8 +413,9 @@ type WorkflowNodeAttemptList struct {
 func WorkflowNodeAttemptsOf(r store.WorkflowRun, all []store.NodeAttempt) WorkflowNodeAttemptList {
 	out := WorkflowNodeAttemptList{Items: []WorkflowNodeAttempt{}}
 	for _, a := range all {
-		if a.Status == workflow.NodeRunning && (r.Job.State != job.Running || r.Job.Epoch != a.Epoch) {
-			// No server has gone on with the run, so nobody has written what became of it.
+		if a.Status == workflow.NodeRunning && a.Instance != "" && a.Epoch <= r.Job.Epoch && (r.Job.State != job.Running || r.Job.Epoch != a.Epoch) {
+			// No server has gone on with the run, so nobody has written what became of it. Of a
+			// later one than the run, which was read first, a server has.
 			if a.Lost = workflow.CutOffShutdown; r.Job.Crashes > 0 {
 				a.Lost = workflow.CutOffCrash
 			}

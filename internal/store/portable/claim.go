@@ -27,7 +27,7 @@ const housekeeping = 50
 func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error) {
 	var out store.Claims
 	err := s.work.unless(s, func() (found bool, err error) {
-		if p.Poll {
+		if _, sole := s.Commits(); p.Poll && !sole { // who is alone knows that it has found nothing
 			if found, err = s.anything(ctx); err != nil || !found {
 				return found, err
 			}

@@ -14,6 +14,7 @@ const lines: [string, string[]][] = [
   ["'two\nlines'", ["two\nlines"]],
   ["보고서 '한 줄' 😀", ["보고서", "한 줄", "😀"]],
   [`--x="a b"c\\"`, ['--x=a bc"']],
+  ["a\u00a0b c", ["a\u00a0b", "c"]],
   ["\\\\", ["\\"]], ["end\\", ["end\\"]],
 ];
 

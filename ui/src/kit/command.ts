@@ -6,7 +6,7 @@ export function joinCommand(argv: readonly string[]): string {
 }
 
 // One step: a break of the line after a backslash, which is nothing; a blank; texts in quotes; a character after a backslash; others.
-const step = /\\\n|(\s+)|'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^\s'"\\]+|\\$)/y;
+const step = /\\\n|([ \t\n]+)|'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^ \t\n'"\\]+|\\$)/y;
 
 /** The arguments of a command line: quotes and backslashes as in a shell (POSIX), all else as it is written. null: a quote is open. */
 export function splitCommand(line: string): string[] | null {

@@ -5,6 +5,7 @@ import { Button } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
 import { Dialog } from "../../kit/Dialog";
 import { Field, Input, Select } from "../../kit/Field";
+import { quote } from "../../kit/quote";
 import { Wanted } from "../../kit/Wanted";
 import { ErrorState, FormError, Loading } from "../../kit/States";
 import { toast } from "../../kit/toast";
@@ -69,7 +70,7 @@ export function MoveDialog({ kind, id, from, to, versions, etag, onTarget, onClo
       open wide onClose={onClose} title={t(back ? "rollbackTitle" : "activateTitle", { n: to })} description={t(back ? "rollbackText" : "activateText")}
       footer={
         <>
-          <CopyAs action={{ cli: back ? `runsheet workflow rollback ${id} ${to} --reason '${reason || "…"}'${running === "keep" ? "" : ` --running ${running}`}` : `runsheet workflow activate ${id} ${to}${running === "keep" ? "" : ` --running ${running}`}`, method: "POST", path: `/api/workflows/${id}/${kind}`, body }} />
+          <CopyAs action={{ cli: back ? `runsheet workflow rollback ${id} ${to} --reason ${quote(reason || "…")}${running === "keep" ? "" : ` --running ${running}`}` : `runsheet workflow activate ${id} ${to}${running === "keep" ? "" : ` --running ${running}`}`, method: "POST", path: `/api/workflows/${id}/${kind}`, body }} />
           <Wanted>{why}</Wanted>
           <Button onClick={onClose}>{t("back")}</Button>
           <Button look="primary" busy={move.isPending} why={why} onClick={() => move.mutate()}>{t(back ? "rollbackNow" : "activate")}</Button>

@@ -103,7 +103,7 @@ function State({ doc, node, graphNode, pace, onSkip, onRetry, put }: NodeDetailP
           ...(graphNode?.body ? [[t("perItem"), <span key="b" className="flex flex-wrap gap-1">{graphNode.body.nodes.map((b) => <Chip key={b.id} icon={typeIcon(b.type, b.subtype)} mono>{b.id}</Chip>)}</span>] as const] : []),
         ]}
       />
-      {node.attempt > 0 || node.round > 0 ? <Attempts doc={doc} nodeId={node.node_id} /> : null}
+      {reached(node) ? <Attempts doc={doc} nodeId={node.node_id} /> : null}
       {node.will_be_recomputed ? <p className="text-sm text-warn">{t("willRecompute")}</p> : null}
       <div className="flex flex-wrap gap-2">
         <Button small icon={SkipForward} why={whySkip} onClick={onSkip}>{t("skipNode")}</Button>

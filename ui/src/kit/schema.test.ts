@@ -17,6 +17,12 @@ const schema: JsonSchema = {
 };
 
 describe("a form's schema", () => {
+  it("requires what a pattern does not let be empty", () => {
+    const must = (pattern: string) => check({ type: "object", required: ["id"], properties: { id: { type: "string", pattern } } }, { id: "" });
+    expect(Object.keys(must("^[a-z]{1,64}$"))).toEqual(["/id"]);
+    expect(must("^[a-z]*$")).toEqual({});
+    expect(must("(?P<go>x)")).toEqual({});
+  });
   it("finds the control of each field, and JSON where there is none", () => {
     const kinds = Object.fromEntries(Object.entries(schema.properties ?? {}).map(([k, v]) => [k, kindOf(v)]));
     expect(kinds).toEqual({ prompt: "text", n: "number", model: "choice", deep: "object", free: "json", either: "json", rows: "list" });

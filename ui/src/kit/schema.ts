@@ -99,6 +99,14 @@ export function initial(s: JsonSchema): unknown {
   }
 }
 
+function mayBeEmpty(pattern = ""): boolean {
+  try {
+    return new RegExp(pattern).test("");
+  } catch {
+    return true; // in a language of its own: the server says
+  }
+}
+
 /** What is wrong with a value, by JSON pointer. The server checks again, and fully; this saves a round. */
 export function check(s: JsonSchema, value: unknown, pointer = ""): Record<string, string> {
   if (value === undefined) return {};
@@ -111,7 +119,7 @@ export function check(s: JsonSchema, value: unknown, pointer = ""): Record<strin
       for (const [name, part] of Object.entries(s.properties ?? {})) {
         const v = value[name];
         if (v === undefined || (v === "" && kindOf(part) === "text")) {
-          if (s.required?.includes(name) && (v === undefined || (part.minLength ?? 0) > 0)) out[`${pointer}/${name}`] = t("required");
+          if (s.required?.includes(name) && (v === undefined || (part.minLength ?? 0) > 0 || !mayBeEmpty(part.pattern))) out[`${pointer}/${name}`] = t("required");
         } else out = { ...out, ...check(part, v, `${pointer}/${name}`) };
       }
       return out;

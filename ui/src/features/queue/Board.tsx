@@ -2,6 +2,7 @@ import { Ban, Group, Hand, ListFilter, ListPlus, MoreHorizontal, Pause, Play, Sp
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type KeyboardEvent } from "react";
 import { useCan } from "../../api/session";
 import { announce } from "../../kit/announce";
+import { toast } from "../../kit/toast";
 import { Button, IconButton } from "../../kit/Button";
 import { CopyAs } from "../../kit/CopyAs";
 import { cx } from "../../kit/cx";
@@ -265,6 +266,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
   useShortcut("j", () => focusRow(Math.min(active, rows.length - 1)));
   useShortcut("k", () => focusRow(Math.min(active, rows.length - 1)));
   const say = (key: "lifted" | "dropAt" | "putBack", row: Row, ids: readonly string[], at: number) => announce(t(key, { name: rowName(row), n: placeAt(rows, movable(rows, new Set(ids)), at) + 1, m: total }));
+  const moves = (row: Row): boolean => movable(rows, new Set(chosen(row))).length > 0 || (toast({ tone: "warn", text: t("noPlace") }), false);
   function onKey(e: KeyboardEvent<HTMLElement>, row: Row, index: number): void {
     // The handle moves as its row does.
     if (e.target !== e.currentTarget && !((e.altKey || e.key === " " || lifted?.by === "keys") && e.target instanceof Element && e.target.closest("[data-grip]"))) return;
@@ -277,7 +279,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     const step = e.key in steps ? steps[e.key as keyof typeof steps] : null;
     if (e.altKey && step) {
       done();
-      if (!why) rowActions.step(row, step);
+      if (!why && moves(row)) rowActions.step(row, step);
     } else if (lifted?.by === "keys") {
       if (step) {
         const at = slotFrom(rows, movable(rows, new Set(lifted.ids)), lifted.at, step);
@@ -295,6 +297,7 @@ function Order({ rows: all, total, complete, onMore, still, why, filter, onFilte
     } else if (e.ctrlKey || e.metaKey) return;
     else if (e.key === " " && !why) {
       done();
+      if (!moves(row)) return;
       setLifted({ ids: chosen(row), at: index, by: "keys" });
       say("lifted", row, chosen(row), index);
     } else if (e.key === "ArrowDown" || e.key === "j") done(() => focusRow(Math.min(rows.length - 1, index + 1)));

@@ -107,7 +107,14 @@ function AddForm({ source, onClose, onDone }: { source: Source; onClose: () => v
   const refused = Object.fromEntries(wrong.filter((f) => /^#?\/params\//.test(f.pointer)).map((f) => [f.pointer.replace(/^#?\/params/, ""), f.detail]));
   const workflows = useWorkflows(Object.values(formed?.properties ?? {}).some((x) => x.format === workflowId));
   const said = { ...refused, ...errors };
-  const fields = (schema: JsonSchema) => <SchemaForm schema={schema} value={params} onChange={setParams} errors={said} choices={{ [workflowId]: workflows ?? [] }} />;
+  // What was said of values that are no longer there goes; what is still wrong stays.
+  const fill = (p: Record<string, unknown>) => {
+    setParams(p);
+    if (add.error) add.reset();
+    const now = formed ? check(formed, p) : {};
+    setErrors((old) => Object.fromEntries(Object.entries(now).filter(([at]) => at in old)));
+  };
+  const fields = (schema: JsonSchema) => <SchemaForm schema={schema} value={params} onChange={fill} errors={said} choices={{ [workflowId]: workflows ?? [] }} />;
   const must = part(true);
   const others = part(false);
   const submit = (e: FormEvent<HTMLFormElement>) => {

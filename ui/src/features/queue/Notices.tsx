@@ -65,7 +65,7 @@ export function Restarted() {
         {lost?.requeued ? (
           <span data-requeued={lost.requeued}>
             {` ${t("requeued", { n: lost.requeued })} `}
-            <Link to="/queue" search={lost.requeued === 1 && lost.job_id ? { job: lost.job_id } : {}} className="font-medium underline">{t("showThere")}</Link>
+            <Link to="/queue" search={lost.requeued === 1 && lost.job_id ? { job: lost.job_id } : {}} className="font-medium underline">{t(lost.requeued === 1 ? "showThere" : "title")}</Link>
           </span>
         ) : null}
         {lost?.failed ? (

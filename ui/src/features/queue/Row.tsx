@@ -12,7 +12,7 @@ import type { Tone } from "../../states";
 import { language } from "../../text/catalogue";
 import { t } from "../../text/queue";
 import { HolderLink, holderName, Holders } from "./holders";
-import { nextAttempt, priorityText, type Job, type Row } from "./model";
+import { nextAttempt, placed, priorityText, type Job, type Row } from "./model";
 import { detailText, parkedOn, whyText } from "./why";
 
 /** What a row can ask for. */
@@ -84,12 +84,13 @@ function Start({ job, still, bare }: { job: Job; still: boolean; bare?: boolean 
 /** The menu of a row. */
 export function menuOf(row: Row, a: RowActions, why: string): MenuItem[] {
   const off = why ? { why } : {};
+  const still = placed(row) ? off : { why: why || t("noPlace") };
   const moves: MenuItem[] = [
-    { label: t("up"), icon: ArrowUp, keys: "Alt ↑", onSelect: () => a.step(row, "up"), ...off },
-    { label: t("down"), icon: ArrowDown, keys: "Alt ↓", onSelect: () => a.step(row, "down"), ...off },
-    { label: t("toTop"), icon: ArrowUpToLine, keys: "Alt Home", onSelect: () => a.step(row, "top"), ...off },
-    { label: t("toBottom"), icon: ArrowDownToLine, keys: "Alt End", onSelect: () => a.step(row, "bottom"), ...off },
-    { label: t("moveTo"), icon: Hash, onSelect: () => a.ask("position", row), ...off },
+    { label: t("up"), icon: ArrowUp, keys: "Alt ↑", onSelect: () => a.step(row, "up"), ...still },
+    { label: t("down"), icon: ArrowDown, keys: "Alt ↓", onSelect: () => a.step(row, "down"), ...still },
+    { label: t("toTop"), icon: ArrowUpToLine, keys: "Alt Home", onSelect: () => a.step(row, "top"), ...still },
+    { label: t("toBottom"), icon: ArrowDownToLine, keys: "Alt End", onSelect: () => a.step(row, "bottom"), ...still },
+    { label: t("moveTo"), icon: Hash, onSelect: () => a.ask("position", row), ...still },
   ];
   const cancel: MenuItem = { label: t("cancel"), icon: Ban, danger: true, keys: "c", onSelect: () => a.cancel(row), ...off };
   if (row.kind === "group") return [...moves, "-", { label: t("ungroup"), icon: Ungroup, onSelect: () => a.ungroup(row), ...off }, cancel];
@@ -113,6 +114,7 @@ export const columns = "grid grid-cols-[auto_auto_2rem_minmax(0,1fr)_auto] point
 export const BoardRow = memo(function BoardRow({ row, index, total, selected, active, lifted, flash, still, why, actions }: { row: Row; index: number; total: number; selected: boolean; active: boolean; lifted: boolean; flash: boolean; /** Nothing starts: no estimate holds. */ still: boolean; why: string; actions: RowActions }) {
   const name = rowName(row);
   const member = row.kind === "job" && row.groupId !== null;
+  const fixed = why || (placed(row) ? "" : t("noPlace"));
   return (
     // A row is a stop of the keyboard's, and all it can do is in its menu too.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
@@ -124,7 +126,7 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
       onClick={(e) => e.target instanceof Element && !e.target.closest("a,button,input,label,[role=menu]") && actions.open(row)}
       className={cx(columns, row.kind === "job" && "cursor-pointer", "group h-full select-none border-b border-line/70 pr-1 pl-2 text-sm outline-offset-[-2px]", selected ? "bg-accent-soft [&_.text-faint]:text-dim" : "hover:bg-hover", lifted && "opacity-45", flash && "flash")}
     >
-      <button type="button" aria-label={t("drag", { name })} data-grip="" tabIndex={-1} disabled={!!why} title={why || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11 pointer-coarse:max-md:-mr-2">
+      <button type="button" aria-label={t("drag", { name })} data-grip="" tabIndex={-1} disabled={!!fixed} title={fixed || undefined} onPointerDown={(e) => actions.grab(e, row)} className="-ml-1 flex h-9 w-5 cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing disabled:opacity-40 pointer-coarse:w-11 pointer-coarse:max-md:-mr-2">
         <GripVertical aria-hidden className="size-4" />
       </button>
       <span className="flex pointer-coarse:max-md:hidden"><span className="flex pointer-coarse:hidden"><CheckBox hidden label={t("select", { name })} tabIndex={-1} checked={selected} onChange={() => undefined} onClick={(e) => actions.select(row, !selected, e.shiftKey)} /></span></span>
@@ -141,8 +143,8 @@ export const BoardRow = memo(function BoardRow({ row, index, total, selected, ac
       <div className="hidden min-w-0 text-dim md:block">{row.kind === "job" ? <Start job={row.job} still={still} /> : null}</div>
       <div className="hidden text-dim md:block">{row.kind === "job" ? <Time at={row.job.queued_at} /> : null}</div>
       <div className="flex items-center justify-end">
-        <IconButton small icon={ArrowUp} label={t("up")} tabIndex={-1} {...(why ? { why } : {})} onClick={() => actions.step(row, "up")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
-        <IconButton small icon={ArrowDown} label={t("down")} tabIndex={-1} {...(why ? { why } : {})} onClick={() => actions.step(row, "down")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
+        <IconButton small icon={ArrowUp} label={t("up")} tabIndex={-1} {...(fixed ? { why: fixed } : {})} onClick={() => actions.step(row, "up")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
+        <IconButton small icon={ArrowDown} label={t("down")} tabIndex={-1} {...(fixed ? { why: fixed } : {})} onClick={() => actions.step(row, "down")} className="max-lg:hidden opacity-0 group-focus-within:opacity-100 group-hover:opacity-100" />
         <Menu trigger={<IconButton small icon={MoreHorizontal} label={t("actions", { name })} data-menu="" />} items={menuOf(row, actions, why)} />
       </div>
     </div>

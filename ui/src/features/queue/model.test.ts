@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, nextAttempt, orderFor, parts, placeAt, rowsOf, slotFrom, spanOf, stepFrom, wayBack, type Group, type Job } from "./model";
+import { applyOrder, bulkOf, byNeighbour, mergePatch, movable, nextAttempt, orderFor, parts, placeAt, placed, rowsOf, slotFrom, spanOf, stepFrom, wayBack, type Group, type Job } from "./model";
 
 const job = (id: string, group: string | null = null) => ({ job_id: id, group_id: group, position: 0 }) as Job;
 const group = (id: string) => ({ group_id: id }) as Group;
@@ -38,6 +38,25 @@ describe("moves on the board", () => {
     expect(orderFor(rows, pick("a"), 1, true)).toBeNull();
     expect(orderFor(rows, pick("a"), stepFrom(rows, pick("a"), "up"), true)).toBeNull();
     expect(orderFor(rows, pick("d"), stepFrom(rows, pick("d"), "down"), true)).toBeNull();
+  });
+});
+
+describe("what has begun and waits without a slot", () => {
+  const begun = { ...job("w"), position: null } as Job;
+  const with_ = rowsOf([begun, ...["a", "b"].map((id) => job(id))], []);
+  it("has no place, and does not move", () => {
+    expect(with_.map(placed)).toEqual([false, true, true]);
+    expect(movable(with_, new Set(["w"]))).toEqual([]);
+    expect(orderFor(with_, movable(with_, new Set(["w"])), 3, true)).toBeNull();
+  });
+  it("is passed by nothing, and counts for nothing", () => {
+    const a = movable(with_, new Set(["a"]));
+    expect(orderFor(with_, a, stepFrom(with_, a, "up"), true)).toBeNull();
+    expect(orderFor(with_, a, 0, true)).toBeNull();
+    const b = movable(with_, new Set(["w", "b"]));
+    expect(orderFor(with_, b, 0, true)).toEqual({ job_id: "b", top: true });
+    expect(placeAt(with_, b, 0)).toBe(0);
+    expect(applyOrder([begun, job("a"), job("b")], { job_id: "b", top: true }).map((j) => [j.job_id, j.position])).toEqual([["w", null], ["b", 0], ["a", 1]]);
   });
 });
 

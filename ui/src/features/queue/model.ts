@@ -58,8 +58,11 @@ export function bulkOf(rows: readonly Row[], action: "hold" | "release"): Schema
   return [...(jobs.length > 0 ? [{ action, job_ids: jobs }] : []), ...groups.map((group_id) => ({ action, filter: { status: ["QUEUED"], group_id } }))];
 }
 
+/** Whether a row has a place in an order. What has begun and waits without a slot has none, nor has a group that runs. */
+export const placed = (r: Row) => (r.kind === "group" ? r.group.position !== null : r.groupId !== null || r.job.position !== null);
+
 // Whether a row is of the order that a moved row is in: all places, or the members of one group.
-const inOrder = (r: Row, groupId: string | null) => (groupId === null ? r.kind === "group" || r.groupId === null : r.kind === "job" && r.groupId === groupId);
+const inOrder = (r: Row, groupId: string | null) => (groupId === null ? (r.kind === "group" || r.groupId === null) && placed(r) : r.kind === "job" && r.groupId === groupId);
 
 const groupOf = (r: Row) => (r.kind === "job" ? r.groupId : null);
 
@@ -156,7 +159,7 @@ export function applyOrder(jobs: readonly Job[], call: Order): Job[] {
   const rest = jobs.filter((j) => !moving.includes(j));
   const member = moving.length === 1 && moving[0]?.group_id && ids[0] === moving[0].job_id ? moving[0].group_id : null;
   let at = rest.length;
-  if (call.top) at = member ? rest.findIndex((j) => j.group_id === member) : 0;
+  if (call.top) at = member ? rest.findIndex((j) => j.group_id === member) : Math.max(0, rest.findIndex((j) => j.position !== null));
   else if (call.before) at = rest.findIndex(is(call.before));
   else if (call.after) at = rest.findLastIndex(is(call.after)) + 1;
   else if (call.position !== undefined) at = call.position;
@@ -166,8 +169,9 @@ export function applyOrder(jobs: readonly Job[], call: Order): Job[] {
   // A group is one place.
   let place = -1;
   return out.map((j, i) => {
+    if (j.position === null) return j;
     if (!j.group_id || out[i - 1]?.group_id !== j.group_id) place++;
-    return j.position === null ? j : { ...j, position: place };
+    return { ...j, position: place };
   });
 }
 

@@ -127,7 +127,9 @@ export function useMove() {
         return now ? { ...now, pages: now.pages.map((p) => ({ ...p, etag })) } : now;
       });
       if (since) return announce(t("restored"));
-      const total = client.getQueryData<Data>(key)?.pages[0]?.state.statistics.queued ?? 0;
+      const shown = client.getQueryData<Data>(key)?.pages ?? [];
+      // Places, of which a group is one; what has begun has none.
+      const total = shown.at(-1)?.state.queued.next_cursor ? (shown[0]?.state.statistics.queued ?? 0) : new Set(shown.flatMap((p) => p.state.queued.items).filter((j) => j.position !== null).map((j) => j.group_id ?? j.job_id)).size;
       const text = data.new_position === null ? t("movedMany", { n: data.moved.length }) : t("moved", { name, n: data.new_position + 1, m: total });
       announce(text);
       if (!conflict) {

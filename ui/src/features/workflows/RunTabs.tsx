@@ -63,7 +63,7 @@ export function HistoryTab({ run, doc }: { run: LiveRun; doc: RunDocument }) {
   ) : null;
   return (
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <ol tabIndex={0} aria-label={t("tabHistory")} className="flex max-h-120 flex-col overflow-y-auto text-sm">
+    <ol tabIndex={0} aria-label={t("tabHistory")} className="flex max-h-120 flex-col overflow-y-auto text-sm [&_.animate-spin]:animate-none">
       {lines.map((l, i) => (
         <Fragment key={l.key}>
           {i === at ? takeover : null}

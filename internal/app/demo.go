@@ -94,8 +94,9 @@ nodes:
 	demoWait = `kind: Workflow
 workflow_id: demo_step
 name: demo_step
-description: Takes two seconds, in two waits. It waits in the queue to be reordered.
+description: Takes two seconds, in two waits, one run at a time. It waits in the queue to be reordered.
 labels: {demo: "true"}
+concurrency: {key: demo_step, limit: 1}
 nodes:
   - {node_id: first, type: wait, wait_type: duration, config: {for: 1s}}
   - {node_id: second, type: wait, wait_type: duration, config: {for: 1s}}

@@ -229,7 +229,8 @@ it("names the fields of a job type in Korean, and leaves those of a template as 
   const t = await f.call<{ template_id: string }>("POST", "/api/job-templates", { name: "own words", job_type: "command", params: { argv: ["/bin/true"] }, params_schema: { type: "object", properties: { stdin: { type: "string", description: "What is said." } } } });
   const page = await f.page("/queue?add=1", { locale: "ko-KR" });
   const dialog = page.getByRole("dialog");
-  await dialog.getByText("실행 파일(절대 경로 또는 이름)과 그 인자").waitFor();
+  await dialog.getByText("따옴표와 백슬래시는 셸과 같습니다.").waitFor();
+  await dialog.getByText("추가 입력", { exact: true }).click();
   await dialog.getByText("표준 입력 (stdin)").waitFor();
   await dialog.getByLabel("종류").selectOption(t.template_id);
   await dialog.getByText("What is said.").waitFor();

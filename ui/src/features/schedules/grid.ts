@@ -252,11 +252,11 @@ export function placeLabels(labels: readonly { top: number; lines: number }[], l
   }
 }
 
-/** As placeLabels. Where full hours would push a label of another one by more than an hour, each hour keeps as many labels as it has lines, the last of them for `more` labels. */
+/** As placeLabels. Where full hours would push a label of another one by more than an hour even if each took one line, each hour keeps as many labels as it has lines, the last of them for `more` labels. */
 export function placeDay(labels: readonly { top: number; lines: number }[], linePx: number, hourPx: number): { at: number; more: number; y: number; lines: number }[] {
   const hourOf = (at: number) => Math.floor((labels[at]?.top ?? 0) / hourPx);
-  const all = placeLabels(labels, linePx, hourPx);
-  if (!all.some((l, at) => Math.abs(l.y - (labels[at]?.top ?? 0)) > hourPx && hourOf(at) !== hourOf(at - 1))) return all.map((l, at) => ({ ...l, at, more: 0 }));
+  const low = stacked(labels.map((l) => ({ top: l.top, height: linePx })), 24 * hourPx);
+  if (!low.some((y, at) => Math.abs(y - (labels[at]?.top ?? 0)) > hourPx && hourOf(at) !== hourOf(at - 1))) return placeLabels(labels, linePx, hourPx).map((l, at) => ({ ...l, at, more: 0 }));
   const most = Math.floor(hourPx / linePx);
   const kept: { at: number; more: number }[] = [];
   for (let from = 0, to = 0; from < labels.length; from = to) {

@@ -38,7 +38,7 @@ GOTESTSUM = "$$(scripts/tool.sh gotestsum)" --format pkgname-and-test-fails --fo
 GOTEST := -vet=off -ldflags "-s -w"
 # A count, because a fuzz run that ends by time now and then fails with "context
 # deadline exceeded" without a finding.
-FUZZTIME ?= 50000x
+FUZZTIME ?= 25000x
 BENCH ?= .
 # Packages whose memory the race detector does not watch: they share nothing of ours, and watching
 # them triples the time and more. SQLite is C made into Go. What they are given is still watched
@@ -97,7 +97,7 @@ race: ## run the short tests under the race detector
 	CGO_ENABLED=1 $(GOTESTSUM) -- -race -short $(GOTEST) -timeout 25m $(UNWATCHED:%=-gcflags=%=-race=false) ./...
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target FUZZTIME times (50000x; a duration such as 10m is possible)
+fuzz: ## run each fuzz target FUZZTIME times (25000x; a duration such as 10m is possible)
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
 .PHONY: quickstart

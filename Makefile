@@ -9,9 +9,9 @@
 #   vet, unit tests, store suite, e2e                 9
 #   modules under e2e/ (power loss)                   3
 #   race, -short                                      5
-#   fuzz, 50,000 inputs a target                      2
+#   fuzz, 25,000 inputs a target                      1
 #   quickstart and smoke                              1
-#   browser: all on SQLite, 5 files on PostgreSQL     8
+#   browser: all on SQLite, 5 files on PostgreSQL     9
 #   verify: generated, format, lint                   3
 #   verify: tidy, dead code, cross builds, hash       3
 #

@@ -406,8 +406,9 @@ type ClaimJobs struct {
 	Instance string
 	Now      time.Time // zero = the authority's clock
 	Room     int       // attempts that this instance takes at most
-	// Poll says that nobody told of anything to start. The store first looks, without a
-	// lock, whether anything waits; where nothing does, it does not look at the lease.
+	// Poll says that nobody told of anything to start. A store that several processes
+	// write first looks, without a lock, whether anything waits; where nothing does, it
+	// does not look at the lease.
 	Poll bool
 	// Decide is the pure claim decision. It may be called more than once, and is not
 	// called while nothing waits.

@@ -606,6 +606,8 @@ it("starts the demo and removes it", async () => {
   await shot(page, "queue-empty");
   await page.getByRole("button", { name: "Start the demo" }).click();
   await page.locator("[data-row]").first().waitFor();
+  // Its jobs come one after the other: only the message says that all are there.
+  await page.getByRole("button", { name: "What to try" }).waitFor();
   // Where it is there already and nothing waits, the button still leads on.
   await f.call("POST", "/api/jobs/bulk", { action: "cancel", filter: { status: ["QUEUED"] } });
   const again = await f.page("/queue");

@@ -43,7 +43,7 @@ ring 1 domain: bench/report order job claim run schedule calendar timetable cron
 	workflow/schema workflow/plan workflow/draw -> workflow workflow/source workflow/expression workflow/plan
 	webhook -> job run event approval
 
-ring 2 ports: store store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
+ring 2 ports: store store/floor store/portable store/sqlite store/postgres store/migrations store/storetest store/dump
 ring 2 ports: bus bus/mem bus/redis bus/bustest checkpoint checkpoint/checkpointtest runlog filelock testsvc testsvc/gguf testsvc/pg bench/turn
 ring 2 ports: blob blob/s3 blob/blobtest archive
 ring 2 ports: certificate certificate/certificatetest reserve sharedread together

@@ -97,6 +97,8 @@ type bench struct {
 	report report.Report
 	// found are the measures so far, in the order in which they were first met.
 	found []*report.Measure
+	// bounds are the limits of figures, by their names.
+	bounds map[string]*report.Limit
 }
 
 // Run measures until all is done, something fails, or ctx ends. What it made is removed
@@ -125,6 +127,7 @@ func Run(ctx context.Context, o Options) (r report.Report, err error) {
 	}
 	b.report.TookMs = clock.System{}.Now().Sub(began).Milliseconds()
 	for _, m := range b.found {
+		m.Limit = b.bounds[m.Name]
 		b.report.Measures = append(b.report.Measures, report.New(b.report.Engine, *m))
 	}
 	return b.report, nil
@@ -148,7 +151,7 @@ func prepare(ctx context.Context, o Options) (*bench, error) {
 	if o.Say == nil {
 		o.Say = func(string) {}
 	}
-	b := &bench{Options: o}
+	b := &bench{Options: o, bounds: map[string]*report.Limit{}}
 	b.report = report.Report{
 		Schema: report.Schema, StartedAt: clock.System{}.Now().UTC().Truncate(time.Second), Engine: report.SQLite,
 		Versions: report.Versions{Runsheet: o.Version, Go: runtime.Version()}, Machine: machine(), LoadBefore: load(),
@@ -207,7 +210,7 @@ func (b *bench) note(name, path string, size int, value float64) {
 // delays notes three percentiles of delays, in milliseconds.
 func (b *bench) delays(names [3]string, path string, size int, all []time.Duration) {
 	slices.Sort(all)
-	for i, p := range []float64{50, 95, 99} {
+	for i, p := range percentiles {
 		b.note(names[i], path, size, ms(report.Percentile(all, p)))
 	}
 }
@@ -215,8 +218,6 @@ func (b *bench) delays(names [3]string, path string, size int, all []time.Durati
 func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
 
 func us(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
-
-func since(t time.Time) time.Duration { return clock.System{}.Now().Sub(t) }
 
 // patience is how long something may take before a run is given up.
 const patience = 10 * time.Minute

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +78,9 @@ var measures = map[string]map[string]int{
 	"events":    {"viewers_2_p50_ms": 2, "viewers_2_p95_ms": 2, "viewers_2_p99_ms": 2, "viewers_6_p50_ms": 6, "viewers_6_p95_ms": 6, "viewers_6_p99_ms": 6},
 }
 
+// unlimited are the figures to which a database without the product has nothing to say.
+var unlimited = regexp.MustCompile(`^idle_|^finished_|_growth_|^queued_position|^queued_index|^schedules_tick`)
+
 // TestScenarios measures each on SQLite, at a tiny size: what is measured, never how
 // fast it was.
 func TestScenarios(t *testing.T) {
@@ -114,6 +118,11 @@ func check(t *testing.T, r report.Report, want map[string]int) {
 		}
 		if len(m.Values) != runs || m.Path == "" || m.Scenario == "" {
 			t.Errorf("%s: %d values, path %q, scenario %q", m.Name, len(m.Values), m.Path, m.Scenario)
+		}
+		if limited := !unlimited.MatchString(m.Name); limited != (m.Limit != nil) {
+			t.Errorf("%s: limit %v", m.Name, m.Limit)
+		} else if limited && (len(m.Limit.Values) != runs || m.Limit.Path == "" || m.Limit.Median <= 0 || m.Limit.Share <= 0) {
+			t.Errorf("%s: limit %+v", m.Name, *m.Limit)
 		}
 		if m.Min <= 0 || m.Min > m.Median || m.Median > m.Max {
 			t.Errorf("%s: %v, %v, %v", m.Name, m.Min, m.Median, m.Max)

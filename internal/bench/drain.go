@@ -17,6 +17,9 @@ import (
 // the queue may start them until the end of the last is durable.
 func (b *bench) drain(ctx context.Context) error {
 	return b.each(ctx, func() error {
+		if err := b.drainLimits(ctx); err != nil {
+			return err
+		}
 		return b.with(ctx, b.Workers, func(s *server) error {
 			if err := s.pause(ctx, true); err != nil {
 				return err
@@ -70,11 +73,16 @@ func (b *bench) latency(ctx context.Context) error {
 	seed := uint64(0)
 	return b.each(ctx, func() error {
 		seed++
+		if err := b.latencyLimits(ctx); err != nil {
+			return err
+		}
 		return b.with(ctx, b.Workers, func(s *server) error {
 			return b.profiled("latency", func() error { return s.arrivals(ctx, rand.New(rand.NewPCG(1, seed))) })
 		})
 	})
 }
+
+var startNames = [3]string{report.StartP50, report.StartP95, report.StartP99}
 
 func (s *server) arrivals(ctx context.Context, r *rand.Rand) error {
 	n := min(s.b.Jobs, maxArrivals)
@@ -115,6 +123,6 @@ func (s *server) arrivals(ctx context.Context, r *rand.Rand) error {
 			return fmt.Errorf("job %d was sent at %v and began at %v", i, sent[i], at)
 		}
 	}
-	s.b.delays([3]string{report.StartP50, report.StartP95, report.StartP99}, "POST /api/jobs -> store -> queue -> no-op job begins, mean gap "+meanGap.String(), n, delays)
+	s.b.delays(startNames, "POST /api/jobs -> store -> queue -> no-op job begins, mean gap "+meanGap.String(), n, delays)
 	return nil
 }

@@ -38,6 +38,9 @@ func (b *bench) events(ctx context.Context) error {
 	return b.each(ctx, func() error {
 		seed++
 		for _, n := range b.Viewers {
+			if err := b.viewersLimit(ctx, n, rand.New(rand.NewPCG(3, seed))); err != nil {
+				return err
+			}
 			if err := b.with(ctx, 0, func(s *server) error { return s.show(ctx, n, rand.New(rand.NewPCG(3, seed))) }); err != nil {
 				return err
 			}
@@ -60,28 +63,31 @@ func (s *server) show(ctx context.Context, viewers int, r *rand.Rand) (err error
 	defer cancel()
 	var all []time.Duration
 	if err := s.b.profiled(fmt.Sprintf("events_%d", viewers), func() (err error) {
-		all, err = h.changesSeen(ctx, f, r)
+		all, err = h.changesSeen(ctx, r, f.step)
 		return err
 	}); err != nil {
 		return err
 	}
-	names := [3]string{}
-	for i, p := range []string{"p50", "p95", "p99"} {
-		names[i] = fmt.Sprintf("viewers_%d_%s_ms", viewers, p)
-	}
-	s.b.delays(names, "step of a run, durable -> feed -> WebSocket read", viewers, all)
+	s.b.delays(viewersNames(viewers), "step of a run, durable -> feed -> WebSocket read", viewers, all)
 	return nil
 }
 
-// changesSeen makes the changes, each when all have seen the one before, and returns how
-// long each viewer had to wait for each.
-func (h *hall) changesSeen(ctx context.Context, f *flow, r *rand.Rand) (all []time.Duration, err error) {
+func viewersNames(viewers int) (names [3]string) {
+	for i, p := range percentiles {
+		names[i] = fmt.Sprintf("viewers_%d_p%v_ms", viewers, p)
+	}
+	return names
+}
+
+// changesSeen makes the changes with step, each when all have seen the one before, and
+// returns how long each viewer had to wait for each.
+func (h *hall) changesSeen(ctx context.Context, r *rand.Rand, step func(ctx context.Context, node string) error) (all []time.Duration, err error) {
 	for i := range h.changes {
 		if err := clock.Sleep(ctx, clock.System{}, time.Duration(r.ExpFloat64()*float64(changeGap))); err != nil {
 			return nil, context.Cause(ctx)
 		}
 		at := clock.System{}.Now()
-		if err := f.step(ctx, node(i)); err != nil {
+		if err := step(ctx, node(i)); err != nil {
 			return nil, err
 		}
 		for range h.viewers {

@@ -72,6 +72,9 @@ func (c *caller) add(name string) (string, error) {
 // and many in a transaction. None of them is started.
 func (b *bench) insert(ctx context.Context) error {
 	return b.each(ctx, func() error {
+		if err := b.insertLimits(ctx); err != nil {
+			return err
+		}
 		if err := b.with(ctx, 0, func(s *server) error { return b.profiled("insert", func() error { return s.insertEach(ctx) }) }); err != nil {
 			return err
 		}
@@ -90,6 +93,8 @@ func (b *bench) insert(ctx context.Context) error {
 		})
 	})
 }
+
+var insertNames = [3]string{report.InsertP50, report.InsertP95, report.InsertP99}
 
 func (s *server) insertEach(ctx context.Context) error {
 	b := s.b
@@ -141,7 +146,7 @@ func (s *server) insertEach(ctx context.Context) error {
 	}
 	path := fmt.Sprintf("POST /api/jobs, %d connections", b.Clients)
 	b.note(report.Insert, path, b.Jobs, float64(len(ids))/spent.Seconds())
-	b.delays([3]string{report.InsertP50, report.InsertP95, report.InsertP99}, path, b.Jobs, delays)
+	b.delays(insertNames, path, b.Jobs, delays)
 	return nil
 }
 

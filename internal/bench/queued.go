@@ -47,6 +47,9 @@ func (b *bench) queued(ctx context.Context) error {
 	seed := uint64(0)
 	return b.each(ctx, func() error {
 		seed++
+		if err := b.queuedLimits(ctx); err != nil {
+			return err
+		}
 		return b.with(ctx, 0, func(s *server) error {
 			c := &crowd{s: s, r: rand.New(rand.NewPCG(2, seed))}
 			empty, err := c.again(ctx) // what a server without jobs has in memory

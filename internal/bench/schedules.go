@@ -45,6 +45,12 @@ func (b *bench) schedules(ctx context.Context) (err error) {
 	if err := t.fill(ctx); err != nil {
 		return err
 	}
+	// Before all rounds, of which each is to meet the next moment.
+	for range b.Runs {
+		if err := b.schedulesLimits(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.start(ctx); err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ func (b *bench) start(ctx context.Context) error {
 		return errors.New("it is not known how to start a server")
 	}
 	return b.each(ctx, func() (err error) {
+		if err := b.startLimits(ctx); err != nil {
+			return err
+		}
 		s, err := b.place(ctx, 1)
 		if err != nil {
 			return err

@@ -41,6 +41,9 @@ func (k kindOfSteps) definition() []byte {
 func (b *bench) steps(ctx context.Context) error {
 	return b.each(ctx, func() error {
 		for _, at := range []int{1, 8, 32} {
+			if err := b.stepsLimits(ctx, at); err != nil {
+				return err
+			}
 			if err := b.with(ctx, at, func(s *server) error {
 				for _, k := range kindsOfSteps {
 					if err := s.stepsOf(ctx, k, at); err != nil {

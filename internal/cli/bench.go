@@ -58,6 +58,10 @@ A failed scenario is an error, never a figure. --scenario takes all or some of
   events     from the step of a run to 10 and to 1,000 viewers
   finished   memory and a start after --jobs finished jobs; it has one run
 
+The limit of a figure is what this machine gives without Runsheet: its database with one
+small table, driven by the cheapest statements, or its connections. "Of limit" says how
+much of that is reached; 1 is all.
+
 Use a machine that does nothing else. --goal-sizes takes as many jobs as a goal is about:
 1,000,000 for queued and finished, 100,000 for schedules; with fewer it can be missed,
 but not reached. All of it takes about an hour then. --profile writes Go profiles of the

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -76,6 +77,21 @@ type Measure struct {
 	// reached. nil without a goal.
 	Ratio   *float64 `json:"ratio"`
 	Verdict Verdict  `json:"verdict"`
+	// Limit is nil where nothing was found that a machine without the product could give.
+	Limit *Limit `json:"limit"`
+}
+
+// Limit is the same figure of the machine without the product: of its database with one
+// small table, or of its connections.
+type Limit struct {
+	// Path is what was done.
+	Path string `json:"path"`
+	// Values are those of the runs, Median theirs, in the unit of the figure.
+	Values []float64 `json:"values"`
+	Median float64   `json:"median"`
+	// Share says how much of the limit the figure reaches: 1 is all of it, 0.25 a quarter
+	// of the rate, or four times the time.
+	Share float64 `json:"share"`
 }
 
 // Verdict is how a figure stands to its goal.
@@ -95,6 +111,7 @@ const (
 func New(engine string, m Measure) Measure {
 	sorted := slices.Sorted(slices.Values(m.Values))
 	m.Median, m.Min, m.Max = median(sorted), sorted[0], sorted[len(sorted)-1]
+	m.Limit = m.Limit.of(m)
 	m.Goal, m.Verdict = goalOf(engine, m.Name), NoGoal
 	if m.Goal == nil {
 		return m
@@ -115,6 +132,20 @@ func New(engine string, m Measure) Measure {
 		m.Verdict = Reached
 	}
 	return m
+}
+
+// of is the limit with what follows from its values, which are above 0.
+func (l *Limit) of(m Measure) *Limit {
+	if l == nil {
+		return nil
+	}
+	out := *l
+	out.Median = median(slices.Sorted(slices.Values(l.Values)))
+	out.Share = out.Median / m.Median
+	if strings.HasSuffix(m.Name, "_per_s") {
+		out.Share = m.Median / out.Median
+	}
+	return &out
 }
 
 func median(sorted []float64) float64 {

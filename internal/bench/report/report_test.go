@@ -80,8 +80,8 @@ func TestDocument(t *testing.T) {
 		Versions: report.Versions{Runsheet: "1.0", Go: "go1.26", Database: "sqlite 3.50"}, Machine: report.Machine{Cores: 2, CPU: "x", MemoryBytes: 1 << 30, OS: "linux/amd64"},
 		LoadBefore: []float64{0.1, 0.2, 0.3}, Sizes: report.Sizes{Jobs: 1, Clients: 2, Workers: 3, Runs: 4},
 		Measures: []report.Measure{
-			report.New(report.SQLite, report.Measure{Name: report.Drain, Scenario: "drain", Path: "store", Size: 1, Values: []float64{2, 1}}),
-			report.New(report.SQLite, report.Measure{Name: report.StartP95, Scenario: "latency", Path: "http", Size: 1, Values: []float64{2, 1}}),
+			report.New(report.SQLite, report.Measure{Name: report.Drain, Scenario: "drain", Path: "store", Size: 1, Values: []float64{2, 1}, Limit: &report.Limit{Path: "rows", Values: []float64{5, 7}}}),
+			report.New(report.SQLite, report.Measure{Name: report.StartP95, Scenario: "latency", Path: "http", Size: 1, Values: []float64{2, 1}, Limit: &report.Limit{Path: "commits", Values: []float64{0.5, 1}}}),
 		},
 	}
 	got, err := json.MarshalIndent(r, "", "  ")

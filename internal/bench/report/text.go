@@ -8,16 +8,19 @@ import (
 )
 
 // Columns are the heads of Row.
-var Columns = []string{"MEASURE", "MEDIAN", "RANGE", "GOAL", "RATIO", "VERDICT", "PATH"}
+var Columns = []string{"MEASURE", "MEDIAN", "RANGE", "GOAL", "RATIO", "VERDICT", "LIMIT", "OF LIMIT", "PATH"}
 
 // Row is a measure for a person.
 func (m Measure) Row() []string {
-	goal, ratio := "", ""
+	goal, ratio, limit, share := "", "", "", ""
 	if m.Goal != nil {
 		goal = m.Goal.Text()
 	}
 	if m.Ratio != nil {
 		ratio = Figure(*m.Ratio)
+	}
+	if m.Limit != nil {
+		limit, share = Figure(m.Limit.Median), Figure(m.Limit.Share)
 	}
 	verdict := string(m.Verdict)
 	switch m.Verdict {
@@ -27,7 +30,7 @@ func (m Measure) Row() []string {
 		verdict = "with " + strconv.Itoa(m.Size)
 	case Reached, Missed:
 	}
-	return []string{m.Name, Figure(m.Median), Figure(m.Min) + "-" + Figure(m.Max), goal, ratio, verdict, m.Path}
+	return []string{m.Name, Figure(m.Median), Figure(m.Min) + "-" + Figure(m.Max), goal, ratio, verdict, limit, share, m.Path}
 }
 
 // Text is the goal for a person.

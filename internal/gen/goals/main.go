@@ -78,11 +78,11 @@ func table(note string, reports []report.Report) string {
 		fmt.Fprintf(&b, "**%s**\n\n", note)
 	}
 	for _, r := range reports {
-		fmt.Fprintf(&b, "%s\n\n| measure | goal | ours | range | ratio | verdict | path |\n|---|---|---|---|---|---|---|\n", r.Head())
+		fmt.Fprintf(&b, "%s\n\n| measure | goal | ours | range | ratio | verdict | limit | of limit | path |\n|---|---|---|---|---|---|---|---|---|\n", r.Head())
 		for _, m := range r.Measures {
 			// Columns of report.Columns in the order of a reader who looks for what is missed.
 			c := m.Row()
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", c[0], c[3], c[1], c[2], c[4], c[5], c[6])
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c[0], c[3], c[1], c[2], c[4], c[5], c[6], c[7], c[8])
 		}
 		b.WriteString("\n")
 	}

@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/metrics"
+	"github.com/runsheet/runsheet/internal/store"
 )
 
 // Times of the checks.
@@ -15,6 +17,15 @@ const (
 	// blobEvery is longer than for other checks, because a bucket is asked over
 	// the network and each request may cost money.
 	blobEvery = 15 * time.Second
+	// storageEvery: it counts, and what it finds grows slowly.
+	storageEvery = 15 * time.Second
+)
+
+// Bounds of the check "storage", from which on it is degraded.
+const (
+	largeLog  = 256 << 20        // bytes of SQLite's write-ahead log
+	longHeld  = 10 * time.Minute // of a transaction that keeps PostgreSQL's vacuum from cleaning up
+	usedQueue = 0.5              // of PostgreSQL's queue of notifications, of 1
 )
 
 var errNoLease = errors.New("this instance has no living lease; it is taking a new one")
@@ -33,6 +44,7 @@ func (a *App) startHealth(context.Context) error {
 			}
 			return "", nil
 		}},
+		{Name: "storage", Every: storageEvery, Timeout: pingTimeout, Run: a.checkStorage},
 		{Name: "queue", Timeout: pingTimeout, Run: a.checkQueue},
 	}, a.checks...)
 	a.health = health.New(health.Options{Checks: checks, Clock: a.o.Clock, Logger: a.log})
@@ -54,6 +66,29 @@ func (a *App) checkQueue(ctx context.Context) (string, error) {
 		return "paused", nil
 	}
 	return "", health.Degrade(err)
+}
+
+// checkStorage tells of what lets the database grow until the disk is full: somebody
+// who reads for very long, in most cases a forgotten session.
+func (a *App) checkStorage(ctx context.Context) (string, error) {
+	s, err := a.store.Health.Survey(ctx)
+	if err != nil {
+		return "", health.Degrade(err)
+	}
+	return judgeStorage(s)
+}
+
+func judgeStorage(s store.Survey) (string, error) {
+	switch {
+	case s.LogBytes > largeLog:
+		return "log", health.Degrade(fmt.Errorf("the log of SQLite has %d MiB: a program that reads runsheet.db keeps it from being emptied", s.LogBytes>>20))
+	case s.Held > longHeld:
+		return "transaction", health.Degrade(fmt.Errorf("a transaction of the database is open for %v and keeps old rows from being removed: look for it in pg_stat_activity and pg_prepared_xacts",
+			s.Held.Round(time.Second)))
+	case s.NotifyUsed > usedQueue:
+		return "notifications", health.Degrade(fmt.Errorf("PostgreSQL's queue of notifications is full to %.0f %%: a session that listens has a transaction open", 100*s.NotifyUsed))
+	}
+	return "", nil
 }
 
 func (a *App) space() (free, size uint64, err error) { return health.Space(a.o.Config.Data) }

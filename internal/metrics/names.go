@@ -127,6 +127,8 @@ var (
 	}
 	databaseBytes = Def{Name: "runsheet_database_bytes", Kind: Gauge, Help: "Size of the database."}
 	walBytes      = Def{Name: "runsheet_sqlite_wal_bytes", Kind: Gauge, Help: "Size of the database's write-ahead log file. 0 on PostgreSQL."}
+	heldSeconds   = Def{Name: "runsheet_postgres_oldest_transaction_seconds", Kind: Gauge, Help: "For how long the oldest transaction of the database has been open that keeps PostgreSQL from removing old rows, 0 = there is none. Those of other roles are seen by members of `pg_read_all_stats` only. 0 on SQLite."}
+	notifyUsed    = Def{Name: "runsheet_postgres_notify_queue_ratio", Kind: Gauge, Help: "Used part of PostgreSQL's queue of notifications, 0 to 1. When it is full, no transaction that notifies can commit. 0 on SQLite."}
 	freeBytes     = Def{Name: "runsheet_data_free_bytes", Kind: Gauge, Help: "Bytes that this server may still write to the file system of the data folder."}
 	totalBytes    = Def{Name: "runsheet_data_size_bytes", Kind: Gauge, Help: "Size of the file system of the data folder."}
 	putBytes      = Def{Name: "runsheet_artifacts_put_bytes_total", Kind: Counter, Help: "Bytes of artifacts that this process stored, content that was there already included."}
@@ -218,7 +220,7 @@ func Defs() []Def {
 		buildInfo, ready,
 		jobs, jobsQueued, oldestSeconds, paused, slots, slotsBusy, instances, attempts, directWaiting, directRequests,
 		claims, starts, queueWait, runs, runSeconds, jobsFinished, retries, interrupted, fenced,
-		storeSeconds, storeErrors, batchRequests, databaseBytes, walBytes, freeBytes, totalBytes,
+		storeSeconds, storeErrors, batchRequests, databaseBytes, walBytes, heldSeconds, notifyUsed, freeBytes, totalBytes,
 		surveyAge, surveyErrors, eventsLast, eventsLagging, putBytes, putCount,
 		schedules, scheduleClaims, scheduleFires, scheduleSkips, scheduleLag,
 		webhookAttempts, webhookSeconds, webhookBacklog,

@@ -64,7 +64,7 @@ func newSurveyor(c clock.Clock) *surveyor {
 	s.state <- surveyed{}
 	for _, d := range []Def{
 		jobs, jobsQueued, oldestSeconds, paused, slots, slotsBusy, instances, attempts, directWaiting, surveyAge, surveyErrors, eventsLast,
-		eventsLagging, schedules, databaseBytes, walBytes, freeBytes, totalBytes, httpConnections, ready,
+		eventsLagging, schedules, databaseBytes, walBytes, heldSeconds, notifyUsed, freeBytes, totalBytes, httpConnections, ready,
 	} {
 		s.descs[d.Name] = prometheus.NewDesc(d.Name, d.Help, d.Labels, nil)
 	}
@@ -176,4 +176,6 @@ func (s *surveyor) collectSurvey(gauge func(Def, float64, ...string)) {
 	gauge(eventsLagging, float64(n.Unnumbered))
 	gauge(databaseBytes, float64(n.DatabaseBytes))
 	gauge(walBytes, float64(n.LogBytes))
+	gauge(heldSeconds, n.Held.Seconds())
+	gauge(notifyUsed, n.NotifyUsed)
 }

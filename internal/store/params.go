@@ -539,6 +539,13 @@ type Survey struct {
 	// DatabaseBytes and LogBytes are the sizes of the database and of its
 	// write-ahead log; LogBytes is 0 on PostgreSQL, whose log the server keeps.
 	DatabaseBytes, LogBytes int64
+	// Held is for how long the oldest transaction of the database has been open that
+	// keeps PostgreSQL from removing rows that were deleted or changed since, 0 = there
+	// is none. Transactions of other roles are seen by members of pg_read_all_stats only.
+	// NotifyUsed is how much of PostgreSQL's queue of notifications is in use, from 0 to
+	// 1. Both are 0 on SQLite, where LogBytes tells of a reader that does not end.
+	Held       time.Duration
+	NotifyUsed float64
 }
 
 // AddJobs are the parameters of Jobs.Add.

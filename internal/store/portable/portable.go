@@ -165,7 +165,7 @@ type Hot interface {
 	// Era changes when writes that a transaction could see have been lost.
 	Era() int64
 	// Measure fills in what the engine knows of the log of events and of sizes:
-	// LastEvent, Unnumbered, DatabaseBytes, LogBytes.
+	// LastEvent, Unnumbered, DatabaseBytes, LogBytes, Held, NotifyUsed.
 	Measure(ctx context.Context, tx Tx, s *store.Survey) error
 }
 

@@ -222,11 +222,18 @@ const unnumberedCap = 10_000
 
 // Measure implements portable.Hot.
 func (e *engine) Measure(ctx context.Context, tx portable.Tx, s *store.Survey) error {
+	var held float64
 	if err := tx.Row(ctx, `SELECT last_seq, (SELECT count(*) FROM (SELECT 1 FROM events WHERE seq IS NULL LIMIT $1) AS fresh),
-		pg_database_size(current_database()) FROM event_log WHERE id = 1`, unnumberedCap).
-		Scan(&s.LastEvent, &s.Unnumbered, &s.DatabaseBytes); err != nil {
+		pg_database_size(current_database()), pg_notification_queue_usage(),
+		coalesce((SELECT extract(epoch FROM clock_timestamp() - min(began)) FROM (
+			SELECT xact_start AS began FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
+				AND pid <> pg_backend_pid() AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)
+			UNION ALL SELECT prepared FROM pg_prepared_xacts WHERE database = current_database()) AS open), 0)::float8
+		FROM event_log WHERE id = 1`, unnumberedCap).
+		Scan(&s.LastEvent, &s.Unnumbered, &s.DatabaseBytes, &s.NotifyUsed, &held); err != nil {
 		return fmt.Errorf("measure the database: %w", err)
 	}
+	s.Held = time.Duration(max(0, held) * float64(time.Second))
 	return nil
 }
 

@@ -9,7 +9,7 @@
 #   vet, unit tests, store suite, e2e                 9
 #   modules under e2e/ (power loss)                   3
 #   race, -short                                      5
-#   fuzz, 25,000 inputs a target                      1
+#   fuzz, 10,000 inputs a target                      1
 #   quickstart and smoke                              1
 #   browser: all on SQLite, 5 files on PostgreSQL     9
 #   verify: generated, format, lint                   3
@@ -38,7 +38,7 @@ GOTESTSUM = "$$(scripts/tool.sh gotestsum)" --format pkgname-and-test-fails --fo
 GOTEST := -vet=off -ldflags "-s -w"
 # A count, because a fuzz run that ends by time now and then fails with "context
 # deadline exceeded" without a finding.
-FUZZTIME ?= 25000x
+FUZZTIME ?= 10000x
 BENCH ?= .
 # Packages whose memory the race detector does not watch: they share nothing of ours, and watching
 # them triples the time and more. SQLite is C made into Go. What they are given is still watched
@@ -97,7 +97,7 @@ race: ## run the short tests under the race detector
 	CGO_ENABLED=1 $(GOTESTSUM) -- -race -short $(GOTEST) -timeout 25m $(UNWATCHED:%=-gcflags=%=-race=false) ./...
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target FUZZTIME times (25000x; a duration such as 10m is possible)
+fuzz: ## run each fuzz target FUZZTIME times (10000x; a duration such as 10m is possible)
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
 .PHONY: quickstart
@@ -128,6 +128,12 @@ chaos: build ## run the crash, freeze and disk tests at full size (long)
 .PHONY: zones
 zones: ## compare schedules with a slow reference in every time zone over 3 years (long)
 	RUNSHEET_ZONES=full go test -count=1 -timeout 120m -run '^TestEveryZone$$' ./internal/schedule
+
+SOAK_JOBS ?= 1000000
+
+.PHONY: soak
+soak: build ## let one server on each database run SOAK_JOBS jobs (1000000) beside forgotten sessions (hours)
+	RUNSHEET_SOAK=$(SOAK_JOBS) $(GOTESTSUM) -- -count=1 -timeout 10h -parallel 1 -run '^TestSoak$$' ./e2e
 
 .PHONY: bench
 bench: build ## measure against the goals on SQLite and PostgreSQL, write docs/bench.md (long; BENCH_ARGS)

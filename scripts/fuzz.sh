@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for FUZZTIME (default 25000x: so many inputs). A failing input is written
+# Runs every fuzz target for FUZZTIME (default 10000x: so many inputs). A failing input is written
 # to the package's testdata/fuzz: commit it with the fix.
 #
 # A package is built once for all its targets: "go test -fuzz" builds and links it for each.
@@ -14,7 +14,7 @@ n=0 built=
 while IFS=: read -r file name; do
 	n=$((n + 1))
 	dir=$(dirname "$file")
-	time="${FUZZTIME:-25000x}"
+	time="${FUZZTIME:-10000x}"
 	case "$name:$time" in
 	FuzzDocuments:*x | FuzzRehearsal:*x) time="$((${time%x} / 10))x" ;;
 	esac

@@ -117,7 +117,7 @@ func answer(url string, body map[string]any, key string) (int, http.Header, map[
 	if err != nil {
 		return 0, nil, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/jobs", bytes.NewReader(b))
 	if err != nil {

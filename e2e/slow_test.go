@@ -112,7 +112,7 @@ func (s *server) dial() net.Conn {
 		s.t.Error(err)
 		return nil
 	}
-	c, err := (&net.Dialer{Timeout: time.Minute}).DialContext(context.Background(), "tcp", u.Host)
+	c, err := (&net.Dialer{Timeout: patience}).DialContext(context.Background(), "tcp", u.Host)
 	if err != nil {
 		s.t.Error(err)
 		return nil
@@ -137,7 +137,7 @@ func (s *server) drip(begin string, cut *atomic.Int64) {
 		defer close(ended)
 		_, _ = io.Copy(io.Discard, c) // ends with the connection, well or not
 	}()
-	for range 90 {
+	for range 300 {
 		select {
 		case <-ended:
 			cut.Add(1)
@@ -163,7 +163,7 @@ func (s *server) deaf(request string, cut *atomic.Int64) {
 		s.t.Error(err)
 		return
 	}
-	for range 90 {
+	for range 300 {
 		<-time.After(time.Second)
 		if _, err := io.WriteString(c, "\r\n"); err != nil {
 			cut.Add(1)

@@ -65,7 +65,7 @@ func TestThreeInstances(t *testing.T) {
 		t.Fatalf("the script says nothing of three servers:\n%s", said.tail(4000))
 	}
 	// What one takes, each shows, and one of them runs.
-	code, job := request(urls[0], http.MethodPost, "/api/jobs", command("/bin/echo", "hello"), map[string]string{"Prefer": "wait=30"})
+	code, job := request(urls[0], http.MethodPost, "/api/jobs", command("/bin/echo", "hello"), map[string]string{"Prefer": "wait=60"})
 	if code != http.StatusCreated || job["status"] != "COMPLETED" {
 		t.Fatalf("a job at the first server: %d %v", code, job)
 	}

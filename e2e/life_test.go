@@ -32,7 +32,7 @@ func (s *server) job(id any) map[string]any {
 func (s *server) becomes(id any, status string) map[string]any {
 	s.t.Helper()
 	var j map[string]any
-	eventually(s.t, time.Minute, fmt.Sprintf("job %v is %s", id, status), func() bool {
+	eventually(s.t, 2*patience, fmt.Sprintf("job %v is %s", id, status), func() bool {
 		j = s.job(id)
 		return j["status"] == status
 	})

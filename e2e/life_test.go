@@ -92,7 +92,7 @@ func TestIdleMemory(t *testing.T) {
 		s.becomes(id, "COMPLETED")
 		// It is idle a few seconds after its work.
 		least := 0
-		eventually(t, time.Minute, "an idle server has at most 40 MB", func() bool {
+		eventually(t, 2*patience, "an idle server has at most 40 MB", func() bool {
 			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 			if err != nil {
 				t.Fatal(err)

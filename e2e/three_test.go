@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strings"
 	"syscall"
@@ -29,9 +30,13 @@ func TestThreeInstances(t *testing.T) {
 	cmd := exec.CommandContext(ctx, "../scripts/three-instances.sh")
 	cmd.Env = append(os.Environ(), "FIRST_PORT=0", "RUNSHEET_BIN="+built.runsheet, "RUNSHEET_ADMIN_TOKEN="+adminToken)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches the group
+	ctrlC := syscall.SIGINT
+	if signal.Ignored(ctrlC) { // as in the background of a shell: then the script cannot hear it
+		ctrlC = syscall.SIGTERM
+	}
 	// When the time is over it ends as by Ctrl-C: killed, it would leave its servers, and what
 	// holds its output, so that Wait would not return.
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, ctrlC) }
 	cmd.WaitDelay = 30 * time.Second
 	said := &syncBuffer{}
 	cmd.Stderr = said
@@ -45,7 +50,7 @@ func TestThreeInstances(t *testing.T) {
 	ended := false
 	t.Cleanup(func() {
 		if !ended {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+			_ = syscall.Kill(-cmd.Process.Pid, ctrlC)
 			_ = cmd.Wait()
 		}
 	})
@@ -78,7 +83,7 @@ func TestThreeInstances(t *testing.T) {
 	if code, _ := request(urls[1], http.MethodGet, "/readyz", nil, nil); code != http.StatusOK {
 		t.Errorf("/readyz: %d", code)
 	}
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+	_ = syscall.Kill(-cmd.Process.Pid, ctrlC)
 	err = cmd.Wait()
 	ended = true
 	if err != nil {

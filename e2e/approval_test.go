@@ -161,7 +161,7 @@ func (r *ring) admin() http.Header { return http.Header{"Authorization": {"Beare
 
 // send makes a request to some server; code 0 means that no answer came.
 func (r *ring) send(who http.Header, method, path string, body any) (int, http.Header, map[string]any) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	b, err := json.Marshal(body)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,11 @@ func TestMigrateCrash(t *testing.T) {
 	}
 	for k := range moves {
 		pause(time.Duration(300+rand.IntN(1500)) * time.Millisecond)
+		// One that is not repeated is at work, so that the kill interrupts it, or another one.
+		eventually(t, time.Minute, "such a job runs", func() bool {
+			running := s.must(http.MethodGet, "/api/jobs?status=RUNNING&limit=200", nil, http.StatusOK)["items"].([]any)
+			return slices.ContainsFunc(running, func(j any) bool { return j.(map[string]any)["retry_on_restart"] == false })
+		})
 		s.kill()
 		if s.db == "" {
 			s.db = testsvc.DurablePostgres(t)
@@ -260,14 +266,23 @@ func TestRestoreKilled(t *testing.T) {
 	s.says(0, "backup", "--out", file)
 	s.stop()
 	seen := map[string]int{}
-	for k := range 12 {
+	for k := 0; k < 12 || seen["refused"] == 0 && k < 40; k++ {
 		r := newServer(t, "")
 		cmd := exec.CommandContext(context.Background(), built.runsheet, "restore", file, "--data", r.data)
 		cmd.Env = []string{"HOME=" + r.data}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		pause(time.Duration(20*k+rand.IntN(20)) * time.Millisecond)
+		if k%2 == 1 { // when it has begun, which takes a loaded machine longer than any fixed time
+			eventually(t, time.Minute, "the restore begins", func() bool {
+				_, marked := os.Lstat(filepath.Join(r.data, "restore-unfinished"))
+				_, db := os.Lstat(filepath.Join(r.data, "runsheet.db"))
+				return marked == nil || db == nil
+			})
+			pause(time.Duration(rand.IntN(5*k)) * time.Millisecond)
+		} else {
+			pause(time.Duration(20*k+rand.IntN(20)) * time.Millisecond)
+		}
 		_ = cmd.Process.Kill() // it may have ended
 		_ = cmd.Wait()         // killed, as a rule
 		_, marked := os.Lstat(filepath.Join(r.data, "restore-unfinished"))

@@ -141,7 +141,7 @@ func userPassword(t *testing.T, text string) string {
 // whole.
 func (c *canaries) ask(method, path, body string, header map[string]string, codes ...int) (http.Header, []byte) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.url+path, strings.NewReader(body))
 	if err != nil {
@@ -415,14 +415,14 @@ func (c *canaries) jobs(admin map[string]string) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		header := map[string]string{"Authorization": admin["Authorization"], "Prefer": "wait=30", "Idempotency-Key": canaryKey + name}
+		header := map[string]string{"Authorization": admin["Authorization"], "Prefer": "wait=60", "Idempotency-Key": canaryKey + name}
 		c.ask("POST", "/api/jobs", string(b), header, 201)
 		c.ask("POST", "/api/jobs", string(b), header, 201)
 		c.ask("POST", "/api/jobs", strings.Replace(string(b), "http", "command", 1), header, 422)
 	}
 	// What a job prints is its own, but it must not know what the server knows.
 	for _, argv := range []string{`["/usr/bin/env"]`, `["/bin/sh", "-c", "env; exit 3"]`} {
-		c.ask("POST", "/api/jobs", `{"job_type": "command", "params": {"argv": `+argv+`}}`, map[string]string{"Authorization": admin["Authorization"], "Prefer": "wait=30"}, 201)
+		c.ask("POST", "/api/jobs", `{"job_type": "command", "params": {"argv": `+argv+`}}`, map[string]string{"Authorization": admin["Authorization"], "Prefer": "wait=60"}, 201)
 	}
 }
 
@@ -559,7 +559,7 @@ func (c *canaries) refusals() {
 // events reads all that were announced.
 func (c *canaries) events(admin map[string]string) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/api/events?since=0", nil)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/runsheet/runsheet/internal/testsvc"
 )
 
 // say runs the command line as the user of the server's data folder would.
@@ -100,13 +101,8 @@ func TestCommandLine(t *testing.T) {
 func TestWaitOutlivesTheServer(t *testing.T) {
 	// Not in parallel: while its server is gone, the port must not be given to
 	// another test's server, which would refuse the token.
-	s := newServer(t, "", "--allow-command", "/bin/sleep,/bin/echo")
+	s := newServer(t, "", "--allow-command", "/bin/sleep,/bin/echo", "--listen", testsvc.FreeAddr(t))
 	s.start()
-	at, err := url.Parse(s.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.args = append(s.args, "--listen", at.Host)
 	s.says(0, "queue", "pause")
 	id := s.says(0, "job", "add", "--", "/bin/echo")
 

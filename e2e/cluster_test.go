@@ -250,7 +250,7 @@ func (n *node) busy(from *node) []string {
 func (n *node) takeOver(runs []string) {
 	n.t.Helper()
 	begin := time.Now()
-	eventually(n.t, 90*time.Second, "the jobs of a lost server are taken over", func() bool {
+	eventually(n.t, 3*time.Minute, "the jobs of a lost server are taken over", func() bool {
 		for _, id := range runs {
 			if n.must(http.MethodGet, "/api/job-runs/"+id, nil, http.StatusOK)["status"] == nil {
 				return false

@@ -121,7 +121,7 @@ func TestStartOnFullDisk(t *testing.T) {
 				}
 			}
 			d.fill()
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			said := &syncBuffer{}
 			cmd := s.command(ctx)

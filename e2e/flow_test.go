@@ -22,7 +22,7 @@ func chaos() bool { return os.Getenv("RUNSHEET_CHAOS") == "full" }
 // apply makes the workflows of a file known.
 func (s *server) apply(document string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/api/workflows", strings.NewReader(document))
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *server) outcome(jobID string) map[string]any {
 // to the end of the run.
 func (s *server) told(jobID string) []map[string]any {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/events?since=0", nil)
 	if err != nil {

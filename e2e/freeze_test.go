@@ -47,7 +47,7 @@ func TestFrozenInstances(t *testing.T) {
 		thawB()
 		thawA()
 		pause(2 * time.Second) // what they wanted to write comes now, if at all
-		eventually(t, time.Minute, "a woken server works under a new lease and says so", func() bool {
+		eventually(t, 3*time.Minute, "a woken server works under a new lease and says so", func() bool {
 			code, _ := a.try(http.MethodGet, "/readyz", nil, nil)
 			now := a.instance()
 			return code == http.StatusOK && now != "" && now != before
@@ -65,7 +65,7 @@ func TestFrozenInstances(t *testing.T) {
 	a.takeOver(left)
 	heal()
 	b.up()
-	eventually(t, 90*time.Second, "a server that has its database again is ready", func() bool {
+	eventually(t, 3*time.Minute, "a server that has its database again is ready", func() bool {
 		code, _ := m.try(http.MethodGet, "/readyz", nil, nil)
 		return code == http.StatusOK
 	})

@@ -32,7 +32,7 @@ func (s *server) job(id any) map[string]any {
 func (s *server) becomes(id any, status string) map[string]any {
 	s.t.Helper()
 	var j map[string]any
-	eventually(s.t, time.Minute, fmt.Sprintf("job %v is %s", id, status), func() bool {
+	eventually(s.t, 2*patience, fmt.Sprintf("job %v is %s", id, status), func() bool {
 		j = s.job(id)
 		return j["status"] == status
 	})
@@ -92,7 +92,7 @@ func TestIdleMemory(t *testing.T) {
 		s.becomes(id, "COMPLETED")
 		// It is idle a few seconds after its work.
 		least := 0
-		eventually(t, time.Minute, "an idle server has at most 40 MB", func() bool {
+		eventually(t, 2*patience, "an idle server has at most 40 MB", func() bool {
 			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 			if err != nil {
 				t.Fatal(err)

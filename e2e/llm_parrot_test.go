@@ -264,5 +264,5 @@ func raw(w http.ResponseWriter, text string) {
 // awaitHang waits until a call of the model is in its middle.
 func (p *parrot) awaitHang(ctx context.Context, t *testing.T, model string) {
 	t.Helper()
-	eventually(t, 30e9, model+" is asked", func() bool { return ctx.Err() != nil || p.hangs(model) > 0 })
+	eventually(t, patience, model+" is asked", func() bool { return ctx.Err() != nil || p.hangs(model) > 0 })
 }

@@ -68,7 +68,7 @@ func tap(t testing.TB, text string) *wiretap {
 
 func (w *wiretap) dial() (net.Conn, *bufio.Reader) {
 	w.t.Helper()
-	c, err := (&net.Dialer{Timeout: 5 * time.Second}).Dial("tcp", w.u.Host)
+	c, err := (&net.Dialer{Timeout: patience}).Dial("tcp", w.u.Host)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -65,14 +65,7 @@ func TestReadmeLLM(t *testing.T) {
 		env = append(env, "RUNSHEET_LLM_URL="+o.URL)
 	}
 	o.Alias(t, model, testsvc.OllamaTiny)
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := testsvc.FreeAddr(t)
 	env = append(env, "RUNSHEET_LISTEN="+addr)
 	for path, content := range map[string]string{"tools/ollama": "#!/bin/sh\n[ $# = 2 ] && [ $1 = pull ]\n", "bin/.keep": ""} {
 		path = filepath.Join(dir, path)

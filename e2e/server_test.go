@@ -104,7 +104,7 @@ func (s *server) command(ctx context.Context) *exec.Cmd {
 
 // output runs a server that is expected to refuse to start.
 func (s *server) output() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	out, err := s.command(ctx).CombinedOutput()
 	if ctx.Err() != nil {
@@ -117,7 +117,7 @@ func (s *server) output() (string, error) {
 func (s *server) start() {
 	s.t.Helper()
 	s.launch()
-	eventually(s.t, 60*time.Second, "the server is ready", func() bool {
+	eventually(s.t, patience, "the server is ready", func() bool {
 		code, _ := s.try(http.MethodGet, "/readyz", nil, nil)
 		return code == http.StatusOK
 	})
@@ -152,7 +152,7 @@ func (s *server) launch() {
 			s.t.Fatalf("first line of the server is %q; log:\n%s", line, s.log.tail(4000))
 		}
 		s.url = url
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatalf("the server did not say its address; log:\n%s", s.log.tail(4000))
 	}
 }
@@ -172,7 +172,7 @@ func (s *server) stop() {
 	}
 	select {
 	case <-s.done:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatal("the server did not stop")
 	}
 	s.cmd = nil
@@ -184,7 +184,7 @@ func (s *server) try(method, path string, body any, header map[string]string) (i
 }
 
 func request(base, method, path string, body any, header map[string]string) (int, map[string]any) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return requestContext(ctx, base, method, path, body, header)
 }
@@ -251,6 +251,10 @@ func (s *server) all(path string) []map[string]any {
 		cursor = "&cursor=" + next
 	}
 }
+
+// patience is how long an answer is waited for: far longer than one takes, also where
+// everything is built and tested at once.
+const patience = 90 * time.Second
 
 // eventually polls until ok, and fails the test after d.
 func eventually(t testing.TB, d time.Duration, what string, ok func() bool) {

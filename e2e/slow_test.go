@@ -73,7 +73,7 @@ func TestSlowClients(t *testing.T) {
 		close(gone)
 	}()
 
-	good := 0
+	good, ready := 0, false
 	for over := false; !over; {
 		select {
 		case <-gone:
@@ -82,13 +82,13 @@ func TestSlowClients(t *testing.T) {
 		}
 		s.must(http.MethodGet, "/api/jobs?limit=1", nil, http.StatusOK)
 		s.must(http.MethodPost, "/api/jobs", map[string]any{"job_type": "command", "hold": true, "params": map[string]any{"argv": []string{"/bin/sh"}}}, http.StatusCreated)
-		s.must(http.MethodGet, "/readyz", nil, http.StatusOK)
+		ready = s.readyOrSlow() || ready
 		good++
 	}
 	t.Logf("%d rounds of another client; %d connections cut; large posts: %d stored, %d asked to come again; peak memory %d MiB",
 		good, cut.Load(), posted.Load(), refused.Load(), s.memory("VmHWM")>>10)
-	if good < 10 || cut.Load() != 450 || other.Load() != 0 || posted.Load() == 0 {
-		t.Errorf("%d rounds, %d of 450 cut, %d large posts stored, %d with another answer", good, cut.Load(), posted.Load(), other.Load())
+	if good < 10 || !ready || cut.Load() != 450 || other.Load() != 0 || posted.Load() == 0 {
+		t.Errorf("%d rounds, ready at all: %v, %d of 450 cut, %d large posts stored, %d with another answer", good, ready, cut.Load(), posted.Load(), other.Load())
 	}
 	if kb := s.memory("VmHWM"); kb > 500<<10 {
 		t.Errorf("the server took %d kB, the limit is %d", kb, 500<<10)
@@ -97,12 +97,24 @@ func TestSlowClients(t *testing.T) {
 	eventually(t, time.Minute, "nothing of the crowd is left", func() bool {
 		f, g := s.files(), s.metric("go_goroutines")
 		http.DefaultClient.CloseIdleConnections()
-		ok := f <= fds+8 && g <= goroutines+8
+		ok := s.readyOrSlow() && f <= fds+8 && g <= goroutines+8
 		if !ok {
 			t.Logf("files %d (%d before), goroutines %d (%d before)", f, fds, g, goroutines)
 		}
 		return ok
 	})
+}
+
+// readyOrSlow reports whether the server is ready. Where the disk is slow as well, the
+// bodies before it may keep a check waiting for longer than it does; nothing else may be
+// wrong.
+func (s *server) readyOrSlow() bool {
+	s.t.Helper()
+	code, out := s.try(http.MethodGet, "/readyz", nil, nil)
+	if code != http.StatusOK && (code != http.StatusServiceUnavailable || !strings.Contains(fmt.Sprint(out), "no answer within")) {
+		s.t.Fatalf("GET /readyz: got %d %v", code, out)
+	}
+	return code == http.StatusOK
 }
 
 // dial connects to the server.
@@ -112,7 +124,7 @@ func (s *server) dial() net.Conn {
 		s.t.Error(err)
 		return nil
 	}
-	c, err := (&net.Dialer{Timeout: time.Minute}).DialContext(context.Background(), "tcp", u.Host)
+	c, err := (&net.Dialer{Timeout: patience}).DialContext(context.Background(), "tcp", u.Host)
 	if err != nil {
 		s.t.Error(err)
 		return nil
@@ -137,7 +149,7 @@ func (s *server) drip(begin string, cut *atomic.Int64) {
 		defer close(ended)
 		_, _ = io.Copy(io.Discard, c) // ends with the connection, well or not
 	}()
-	for range 90 {
+	for range 300 {
 		select {
 		case <-ended:
 			cut.Add(1)
@@ -163,7 +175,7 @@ func (s *server) deaf(request string, cut *atomic.Int64) {
 		s.t.Error(err)
 		return
 	}
-	for range 90 {
+	for range 300 {
 		<-time.After(time.Second)
 		if _, err := io.WriteString(c, "\r\n"); err != nil {
 			cut.Add(1)

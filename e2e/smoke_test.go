@@ -83,7 +83,7 @@ func TestSmoke(t *testing.T) {
 // fired waits until a schedule has made a job that completed.
 func (s *server) fired(name string) {
 	s.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); pause(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); pause(50 * time.Millisecond) {
 		for _, e := range s.all("/api/schedules/" + name + "/history?kind=run") {
 			if e["status"] == "COMPLETED" && e["source"] == "schedule" {
 				s.must(http.MethodPost, "/api/schedules/"+name+"/pause", map[string]any{"reason": "smoke"}, http.StatusOK)
@@ -102,7 +102,7 @@ func inline(script string) map[string]any {
 // finished adds a job and waits for its end.
 func (s *server) finished(body map[string]any) map[string]any {
 	s.t.Helper()
-	code, job := s.try(http.MethodPost, "/api/jobs", body, map[string]string{"Prefer": "wait=30"})
+	code, job := s.try(http.MethodPost, "/api/jobs", body, map[string]string{"Prefer": "wait=60"})
 	if code != http.StatusCreated {
 		s.t.Fatalf("POST /api/jobs with Prefer: wait: got %d %v, want 201 with the final state", code, job)
 	}
@@ -112,7 +112,7 @@ func (s *server) finished(body map[string]any) map[string]any {
 // text reads an answer that is not JSON.
 func (s *server) text(path string) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strings"
 	"syscall"
@@ -29,9 +30,13 @@ func TestThreeInstances(t *testing.T) {
 	cmd := exec.CommandContext(ctx, "../scripts/three-instances.sh")
 	cmd.Env = append(os.Environ(), "FIRST_PORT=0", "RUNSHEET_BIN="+built.runsheet, "RUNSHEET_ADMIN_TOKEN="+adminToken)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches the group
+	ctrlC := syscall.SIGINT
+	if signal.Ignored(ctrlC) { // as in the background of a shell: then the script cannot hear it
+		ctrlC = syscall.SIGTERM
+	}
 	// When the time is over it ends as by Ctrl-C: killed, it would leave its servers, and what
 	// holds its output, so that Wait would not return.
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, ctrlC) }
 	cmd.WaitDelay = 30 * time.Second
 	said := &syncBuffer{}
 	cmd.Stderr = said
@@ -45,7 +50,7 @@ func TestThreeInstances(t *testing.T) {
 	ended := false
 	t.Cleanup(func() {
 		if !ended {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+			_ = syscall.Kill(-cmd.Process.Pid, ctrlC)
 			_ = cmd.Wait()
 		}
 	})
@@ -65,7 +70,7 @@ func TestThreeInstances(t *testing.T) {
 		t.Fatalf("the script says nothing of three servers:\n%s", said.tail(4000))
 	}
 	// What one takes, each shows, and one of them runs.
-	code, job := request(urls[0], http.MethodPost, "/api/jobs", command("/bin/echo", "hello"), map[string]string{"Prefer": "wait=30"})
+	code, job := request(urls[0], http.MethodPost, "/api/jobs", command("/bin/echo", "hello"), map[string]string{"Prefer": "wait=60"})
 	if code != http.StatusCreated || job["status"] != "COMPLETED" {
 		t.Fatalf("a job at the first server: %d %v", code, job)
 	}
@@ -78,7 +83,7 @@ func TestThreeInstances(t *testing.T) {
 	if code, _ := request(urls[1], http.MethodGet, "/readyz", nil, nil); code != http.StatusOK {
 		t.Errorf("/readyz: %d", code)
 	}
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+	_ = syscall.Kill(-cmd.Process.Pid, ctrlC)
 	err = cmd.Wait()
 	ended = true
 	if err != nil {

@@ -39,7 +39,7 @@ func TestProcessTrees(t *testing.T) {
 					f.s.must(http.MethodPost, "/api/jobs/"+id+"/cancel", nil, http.StatusOK, http.StatusAccepted)
 				}
 			}, shapes...)
-			f.timeout = "2s"
+			f.timeout = "10s" // long enough for all trees to stand
 			f.round("timeout", "timeout", func(map[string]string) {}, shapes...)
 			f.timeout = ""
 			f.round("server killed", "interrupted", func(map[string]string) {

@@ -47,7 +47,7 @@ type sse struct {
 
 func follow(t *testing.T, url, token string, headers ...string) *sse {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute) // for all that is read
 	t.Cleanup(stop)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -244,7 +244,8 @@ func (s *service) acquire(r *request, p store.AcquireLock) (job.Holder, error) {
 				return h, werr
 			}
 			if !more {
-				return h, err
+				// After the time it is tried once more: it may be free since.
+				return s.Store.Locks.Acquire(r.Context(), p)
 			}
 			// Reading costs claims nothing; taking holds them up.
 			l, lerr := s.Store.Locks.Lock(r.Context(), p.Name)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -228,4 +229,26 @@ func TestAcquireWaits(t *testing.T) {
 	}()
 	b.tick(got)
 	want(t, <-got, 409, "lock_held")
+}
+
+// TestAcquireAtTheLastMoment: a lock that is given back just before the time of who
+// waits for it is over is his.
+func TestAcquireAtTheLastMoment(t *testing.T) {
+	t.Parallel()
+	st, err := sqlite.OpenMemory(t.Context(), clock.System{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Health.Close() })
+	b := setupOn(t, st)
+	for n := range 10 { // the end and what tells of the lock are there at once: chance has it which is seen
+		path := fmt.Sprint("/api/locks/gpu:", n)
+		tok := token(want(t, b.call("POST", path+"/acquire", `{"holder":"a","ttl":"1h"}`), 200, ""), t)
+		got := make(chan answer, 1)
+		go func() { got <- b.call("POST", path+"/acquire", `{"holder":"b","ttl":"1h"}`, "Prefer", "wait=60") }()
+		b.waitFor(func() bool { return b.clock.Timers() >= 2 })
+		want(t, b.call("POST", path+"/release", tok+"}"), 204, "")
+		b.clock.Advance(time.Minute)
+		want(t, <-got, 200, "")
+	}
 }

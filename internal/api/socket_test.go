@@ -316,7 +316,6 @@ func TestNeverReadingClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
 	quick := watch(t, srv.URL+"/api/events/ws?since=0", b.tokens[access.Operator])
 	mustFrame(t, quick, "snapshot")
 	const events = 5000
@@ -331,7 +330,7 @@ func TestNeverReadingClient(t *testing.T) {
 	for range events {
 		mustFrame(t, quick, "workers.scaled")
 	}
-	for { // its place is free when it is cut off
+	for begin := time.Now(); ; { // its place is free when it is cut off
 		c, res, err := dial(t, srv.URL+"/api/events/ws", b.tokens[access.Viewer]) //nolint:bodyclose // the connection has it
 		if err == nil {
 			mustFrame(t, c, "snapshot")

@@ -156,9 +156,10 @@ func (a *App) tuneGarbage(context.Context) error {
 	return nil
 }
 
-// restAfter is when a server gives memory back once more: what the first moments
-// needed, when other parts were still starting.
-const restAfter = 5 * time.Second
+// restAfter are the pauses after which a server gives memory back once more: what the
+// first moments needed, when other parts were still starting. That takes a machine that
+// has much else to do longer than one that has not.
+var restAfter = [...]time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second} // read-only
 
 // rest gives memory back that the start used: it makes several MB of garbage
 // (schemas, documents, migrations), and an idle server would keep its pages for
@@ -173,7 +174,10 @@ func (a *App) restLater(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if clock.Sleep(ctx, a.o.Clock, restAfter) == nil {
+		for _, pause := range restAfter {
+			if clock.Sleep(ctx, a.o.Clock, pause) != nil {
+				return
+			}
 			rest()
 		}
 	}()

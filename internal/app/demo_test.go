@@ -188,7 +188,7 @@ func TestDemonstrationAtOnce(t *testing.T) {
 func until(t *testing.T, what, want string, get func() string) {
 	t.Helper()
 	got := get()
-	for range 600 {
+	for range 2400 {
 		if got == want {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,11 +65,15 @@ func (f *firing) start(t *testing.T, c config.Config) *App {
 	return a
 }
 
+// soon is the timing of a schedule that fires once, a moment after it began.
+const soon = `{"trigger":{"type":"AT","at":["SOON"]}}`
+
 // add stores an active schedule that starts f.job.
 func (f *firing) add(t *testing.T, name, timing string, edit func(*agenda.Schedule)) agenda.Schedule {
 	t.Helper()
 	now := clock.System{}.Now()
 	s := agenda.Schedule{ID: id.New(id.Schedule, now), Tenant: access.DefaultTenant, CreatedAt: now, UpdatedAt: now}
+	timing = strings.ReplaceAll(timing, "SOON", now.UTC().Add(300*time.Millisecond).Format(time.RFC3339Nano))
 	s.Name, s.Zone, s.Trigger, s.Policy = name, "UTC", []byte(timing), agenda.NewPolicy()
 	s.Target.Job, s.State = f.job, agenda.State{}.Begin(now)
 	if edit != nil {
@@ -141,8 +146,7 @@ func TestPausedQueueLosesNoNominal(t *testing.T) {
 		}
 	}
 	pause(true)
-	at := clock.System{}.Now().UTC().Add(300 * time.Millisecond).Format(time.RFC3339Nano)
-	f.add(t, "once", `{"trigger":{"type":"AT","at":["`+at+`"]}}`, nil)
+	f.add(t, "once", soon, nil)
 	until(t, "the job waits", func() bool { return len(f.jobs(t, job.Queued)) == 1 })
 	if len(f.calls) > 0 {
 		t.Fatal("a paused queue starts jobs")
@@ -172,8 +176,7 @@ func TestScheduleWithABrokenTriggerIsPaused(t *testing.T) {
 func TestApprovalBeforeItRuns(t *testing.T) {
 	t.Parallel()
 	f := startFiring(t, nil)
-	at := clock.System{}.Now().UTC().Add(300 * time.Millisecond).Format(time.RFC3339Nano)
-	s := f.add(t, "asks", `{"trigger":{"type":"AT","at":["`+at+`"]}}`, func(s *agenda.Schedule) { s.Mode = agenda.ModeApproval })
+	s := f.add(t, "asks", soon, func(s *agenda.Schedule) { s.Mode = agenda.ModeApproval })
 	var list []approval.Request
 	until(t, "an approval is asked for", func() bool {
 		page, err := f.a.store.Approvals.List(t.Context(), store.ListApprovals{Tenant: access.DefaultTenant, Limit: 10})
@@ -217,10 +220,9 @@ func TestApprovalBeforeItRuns(t *testing.T) {
 func TestOneScheduleSetsOffAnother(t *testing.T) {
 	t.Parallel()
 	f := startFiring(t, nil)
-	at := clock.System{}.Now().UTC().Add(300 * time.Millisecond).Format(time.RFC3339Nano)
 	on := func(s *agenda.Schedule) { s.On = agenda.On{Event: agenda.JobCompleted} }
 	second := f.add(t, "second", `{"trigger":{"type":"ON","event":"job.completed"}}`, on)
-	f.add(t, "first", `{"trigger":{"type":"AT","at":["`+at+`"]}}`, nil)
+	f.add(t, "first", soon, nil)
 	until(t, "both run", func() bool { return len(f.jobs(t, job.Completed)) == 2 })
 	until(t, "the end is recorded", func() bool {
 		now, err := f.a.store.Schedules.Schedule(t.Context(), access.DefaultTenant, second.ID)

@@ -39,7 +39,7 @@ const tenant = access.DefaultTenant
 // quick is a policy whose delays are milliseconds.
 func quick() webhook.Policy {
 	return webhook.Policy{
-		Base: 10 * time.Millisecond, Cap: 50 * time.Millisecond, Life: time.Minute, BreakAfter: 5, Pause: 20 * time.Millisecond,
+		Base: 10 * time.Millisecond, Cap: 50 * time.Millisecond, Life: 30 * time.Minute, BreakAfter: 5, Pause: 20 * time.Millisecond,
 		PauseCap: 50 * time.Millisecond, DisableAfter: time.Hour,
 	}
 }

@@ -221,7 +221,7 @@ func TestStop(t *testing.T) {
 		"plain":          {[]string{"sit"}, time.Minute, Result{-1, "SIGTERM"}},
 		"polite":         {[]string{"polite"}, time.Minute, Result{7, ""}},
 		"deaf":           {[]string{"deaf"}, 100 * time.Millisecond, Result{-1, "SIGKILL"}},
-		"deaf child":     {[]string{"keep", "deaf"}, 3 * time.Second, Result{-1, "SIGTERM"}},
+		"deaf child":     {[]string{"keep", "deaf"}, time.Minute, Result{-1, "SIGTERM"}},
 		"deep":           {[]string{"keep", "keep", "leave-session", "sit"}, time.Minute, Result{-1, "SIGTERM"}},
 		"stops its shim": {[]string{"pause-king"}, time.Minute, Result{-1, "SIGTERM"}},
 	} {

@@ -151,15 +151,18 @@ func TestDirectOfACrashedInstance(t *testing.T) {
 	t.Parallel()
 	g := newGate()
 	b, one, _ := pair(t, g.echo())
-	if err := b.store.Leases.Register(t.Context(), store.Instance{ID: "dead", HostID: "gone"}, 2*time.Second); err != nil {
+	if err := b.store.Leases.Register(t.Context(), store.Instance{ID: "dead", HostID: "gone"}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	runs := b.orphan("dead", time.Second)
+	runs := b.orphan("dead", time.Hour)
 	c, err := b.store.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "dead", Room: 1, Decide: claim.Decide})
 	if err != nil || len(c.Direct) != 1 {
 		t.Fatalf("claimed %+v, %v", c, err)
 	}
 	b.orphan("dead", time.Second)
+	if err := b.store.Leases.Extend(t.Context(), "dead", time.Time{}, time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
 	a := ask(t, one, tasktest.Said{Text: "alive"})
 	if r := b.runEnded(runs); r.State != run.Failed || r.Failure.Code != job.CodeInterrupted {
 		t.Errorf("run %+v", r)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/runsheet/runsheet/internal/blob"
 	"github.com/runsheet/runsheet/internal/clock"
+	"github.com/runsheet/runsheet/internal/clock/clocktest"
 	"github.com/runsheet/runsheet/internal/fault"
 	"github.com/runsheet/runsheet/internal/id"
 	"github.com/runsheet/runsheet/internal/job"
@@ -256,15 +257,19 @@ func TestCancelRunning(t *testing.T) {
 
 func TestTimeoutIsRetried(t *testing.T) {
 	t.Parallel()
+	const limit = time.Hour // of the clock, so that the second attempt ends within it on any machine
+	var c *clocktest.Manual
 	b := setup(t, func(ctx context.Context, a task.Attempt, _ task.Host) error {
 		if a.Number == 1 {
+			c.Advance(limit)
 			<-ctx.Done()
 		}
 		return nil
 	})
+	c = hurried(b)
 	b.start()
 	j := b.ended(b.add(func(j *job.Job) {
-		j.Timeout = 2 * time.Second // the second attempt must end within it
+		j.Timeout = limit
 		j.Retry = job.Retry{MaxAttempts: 2, Initial: time.Millisecond}
 	}).ID)
 	if r := b.runs(j.ID); j.State != job.Completed || len(r) != 2 || r[0].Failure.Code != job.CodeTimeout {

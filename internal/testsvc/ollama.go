@@ -169,8 +169,12 @@ func startOllama(addr string, env []string) (*OllamaServer, error) {
 	}
 	// Another process can take the free port before the server does.
 	for range 3 {
+		var free string
+		if free, err = freeAddr(); err != nil {
+			return nil, err
+		}
 		var l net.Listener
-		if l, err = net.Listen("tcp", cmp.Or(addr, "127.0.0.1:0")); err != nil { //nolint:noctx // only reserves a port number
+		if l, err = net.Listen("tcp", cmp.Or(addr, free)); err != nil { //nolint:noctx // only finds out whether somebody has it
 			return nil, err
 		}
 		s.URL = "http://" + l.Addr().String()

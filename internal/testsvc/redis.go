@@ -174,7 +174,7 @@ func (r *redisServer) ping(ctx context.Context) error {
 // do sends one command on a connection of its own and returns the first line of
 // the answer.
 func (r *redisServer) do(ctx context.Context, words ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.addr)
 	if err != nil {

@@ -141,6 +141,15 @@ func freeAddr() (string, error) {
 	}
 }
 
+// FreeAddr returns an address for a server that a test starts, and may start again at the
+// same address.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	addr, err := freeAddr()
+	must(t, err)
+	return addr
+}
+
 // await polls ready until it returns nil or the start timeout is over.
 func await(ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)

@@ -30,24 +30,24 @@ func open(t *testing.T, url string) *redis.Bus {
 	return b
 }
 
-// until waits for a condition.
-func until(t *testing.T, what string, limit time.Duration, ok func() bool) {
+// until waits for a condition, for a minute at most.
+func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(limit)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-deadline:
-			t.Fatalf("not within %s: %s", limit, what)
+			t.Fatalf("not within a minute: %s", what)
 		case <-tick.C:
 		}
 	}
 }
 
-func healthy(t *testing.T, b *redis.Bus, want bool, limit time.Duration) {
+func healthy(t *testing.T, b *redis.Bus, want bool) {
 	t.Helper()
-	until(t, "health", limit, func() bool {
+	until(t, "health", func() bool {
 		ok, detail := b.Health()
 		if ok == (detail != "") {
 			t.Fatalf("ok %v with detail %q", ok, detail)
@@ -85,7 +85,7 @@ func TestHintsReachTheOthers(t *testing.T) {
 	foreign, end := elsewhere.Watch()
 	defer end()
 	for _, b := range []*redis.Bus{one, two, elsewhere} {
-		healthy(t, b, true, time.Minute)
+		healthy(t, b, true)
 	}
 	arrives(t, one, theirs, "ten_1")
 	arrives(t, two, mine, "ten_2")
@@ -110,8 +110,8 @@ func TestServerTrouble(t *testing.T) {
 	one, two := open(t, srv.URL()), open(t, srv.URL())
 	hints, end := two.Watch()
 	defer end()
-	healthy(t, one, true, time.Minute)
-	healthy(t, two, true, time.Minute)
+	healthy(t, one, true)
+	healthy(t, two, true)
 	for _, trouble := range []struct {
 		name       string
 		begin, end func()
@@ -123,12 +123,12 @@ func TestServerTrouble(t *testing.T) {
 			<-hints
 		}
 		trouble.begin()
-		healthy(t, one, false, 20*time.Second)
-		healthy(t, two, false, 20*time.Second)
+		healthy(t, one, false)
+		healthy(t, two, false)
 		one.Publish("lost") // must not block, nor grow anything
 		trouble.end()
-		healthy(t, one, true, time.Minute)
-		until(t, trouble.name+": nobody is told that hints were lost", time.Minute, func() bool {
+		healthy(t, one, true)
+		until(t, trouble.name+": nobody is told that hints were lost", func() bool {
 			select {
 			case h := <-hints:
 				return h == ""
@@ -136,7 +136,7 @@ func TestServerTrouble(t *testing.T) {
 				return false
 			}
 		})
-		healthy(t, two, true, time.Minute)
+		healthy(t, two, true)
 		arrives(t, one, hints, "ten_"+trouble.name)
 	}
 }
@@ -146,8 +146,8 @@ func TestWrongData(t *testing.T) {
 	t.Parallel()
 	srv := testsvc.OwnRedis(t)
 	one, two := open(t, srv.URL()), open(t, srv.URL())
-	healthy(t, one, true, time.Minute)
-	healthy(t, two, true, time.Minute)
+	healthy(t, one, true)
+	healthy(t, two, true)
 	hints, end := two.Watch()
 	defer end()
 	for _, m := range []string{
@@ -181,15 +181,15 @@ func TestSlowWatcher(t *testing.T) {
 	one, two := open(t, url), open(t, url)
 	hints, end := two.Watch()
 	defer end()
-	healthy(t, one, true, time.Minute)
-	healthy(t, two, true, time.Minute)
-	until(t, "the watcher is not full", time.Minute, func() bool {
+	healthy(t, one, true)
+	healthy(t, two, true)
+	until(t, "the watcher is not full", func() bool {
 		for i := range 200 {
 			one.Publish("ten_" + string(rune('a'+i%26)))
 		}
 		return len(hints) == cap(hints)
 	})
-	until(t, "it is not told", time.Minute, func() bool {
+	until(t, "it is not told", func() bool {
 		one.Publish("ten_z")
 		for len(hints) > 0 {
 			if <-hints == "" {

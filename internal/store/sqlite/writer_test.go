@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -242,27 +241,30 @@ func TestAReaderSeesOneState(t *testing.T) {
 	wg.Wait()
 }
 
+// batches counts the transactions of a new database from its opening to its closing, with f
+// in between. It counts at the end because a batch is told after its answers.
+func batches(t *testing.T, f func(s store.Store)) (n int) {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "runsheet.db"), OnBatch: func(int) { n++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Leases.Register(t.Context(), store.Instance{ID: "a", HostID: "h"}, time.Hour); err != nil {
+		t.Error(err)
+	}
+	f(s)
+	if err := s.Health.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // TestAClaimRides: a job that comes while a claim waits is added and started by one
 // commit.
 func TestAClaimRides(t *testing.T) {
 	t.Parallel()
-	// batches counts those from the opening to the closing, with f in between.
-	batches := func(f func(s store.Store)) (n int) {
-		s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "runsheet.db"), OnBatch: func(int) { n++ }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Leases.Register(t.Context(), store.Instance{ID: "a", HostID: "h"}, time.Hour); err != nil {
-			t.Error(err)
-		}
-		f(s)
-		if err := s.Health.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	none := batches(func(store.Store) {})
-	one := batches(func(s store.Store) {
+	none := batches(t, func(store.Store) {})
+	one := batches(t, func(s store.Store) {
 		c, rode, err := s.Queue.Await(t.Context(), store.ClaimJobs{Instance: "a", Room: 1, Decide: claim.Decide}, func(rode <-chan struct{}) {
 			if err := addOne(t, s, nil); err != nil {
 				t.Error(err)
@@ -282,20 +284,7 @@ func TestAClaimRides(t *testing.T) {
 // again before something has changed, which the renewal of a lease is not.
 func TestIdleLooksCostNothing(t *testing.T) {
 	t.Parallel()
-	var batches atomic.Int64
-	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "runsheet.db"), OnBatch: func(int) { batches.Add(1) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Health.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := s.Leases.Register(t.Context(), store.Instance{ID: "a", HostID: "h"}, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	look := func() (started int) {
+	look := func(s store.Store) (started int) {
 		t.Helper()
 		got, err := s.Jobs.Claim(t.Context(), store.ClaimJobs{Instance: "a", Room: 1, Decide: claim.Decide})
 		if err != nil {
@@ -307,34 +296,41 @@ func TestIdleLooksCostNothing(t *testing.T) {
 		}
 		return len(got.Started)
 	}
-	// A batch is told after its answers.
-	total := func() int64 {
-		for n := batches.Load(); ; n = batches.Load() {
-			if time.Sleep(10 * time.Millisecond); n == batches.Load() {
-				return n
-			}
+	renew := func(s store.Store) {
+		t.Helper()
+		if err := s.Leases.Extend(t.Context(), "a", time.Time{}, time.Hour); err != nil {
+			t.Fatal(err)
 		}
 	}
-	look()
-	before := total()
-	for range 5 {
-		look()
+	none := batches(t, func(s store.Store) {
+		look(s)
+		renew(s)
+	})
+	looks := batches(t, func(s store.Store) {
+		look(s)
+		for range 5 {
+			look(s)
+		}
+		renew(s)
+	})
+	if looks != none {
+		t.Errorf("5 looks at nothing took %d transactions", looks-none)
 	}
-	if n := total() - before; n != 0 {
-		t.Errorf("5 looks at nothing took %d transactions", n)
+	after := batches(t, func(s store.Store) {
+		look(s)
+		renew(s)
+		look(s)
+	})
+	if after != none {
+		t.Errorf("after a renewal, a look at nothing took %d transactions", after-none)
 	}
-	if err := s.Leases.Extend(t.Context(), "a", time.Time{}, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	before = total()
-	look()
-	if n := total() - before; n != 0 {
-		t.Errorf("after a renewal, a look at nothing took %d transactions", n)
-	}
-	if err := addOne(t, s, nil); err != nil {
-		t.Fatal(err)
-	}
-	if n := look(); n != 1 {
-		t.Errorf("%d started", n)
-	}
+	batches(t, func(s store.Store) {
+		look(s)
+		if err := addOne(t, s, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := look(s); n != 1 {
+			t.Errorf("%d started", n)
+		}
+	})
 }

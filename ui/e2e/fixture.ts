@@ -1,6 +1,6 @@
 // Starts the real binary with an empty database and a browser that is logged in. After
 // each test it closes all windows; of a test that has failed it keeps pictures of them and
-// what the servers have printed, and says where.
+// what the servers have printed, says where, and starts servers again that the test has left killed.
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
@@ -28,8 +28,10 @@ const servers = new Set<Server>();
 const fixtures = new Set<Fixture>();
 
 afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") await keep(`${task.file.name.replace(/^e2e\/|\.test\.ts$/g, "")}: ${task.name}`, task.result.errors?.map((e) => e.stack ?? e.message).join("\n"));
+  const failed = task.result?.state === "fail";
+  if (failed) await keep(`${task.file.name.replace(/^e2e\/|\.test\.ts$/g, "")}: ${task.name}`, task.result?.errors?.map((e) => e.stack ?? e.message).join("\n"));
   for (const f of fixtures) await f.closePages();
+  if (failed) for (const s of servers) if (s.pid === 0) await s.run();
 });
 
 /** Writes pictures of all windows, and what the servers have printed, to a folder, and says which. */

@@ -1,5 +1,5 @@
 // What the tests of the queue's page share: six waiting jobs in a known order, and how a page shows them.
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { until, type Fixture } from "./fixture";
 
 export interface Queue {
@@ -7,12 +7,26 @@ export interface Queue {
   drained_at: string | null;
 }
 
-export const nap = (name: string, seconds = "60") => ({ trigger: "manual", job_type: "command", name, params: { argv: ["sleep", seconds] } });
+export const nap = (name: string, seconds = "900") => ({ trigger: "manual", job_type: "command", name, params: { argv: ["sleep", seconds] } });
 export const row = (page: Page, name: string) => page.getByRole("listitem", { name, exact: true });
 /** The names of the rows, from above. */
 export const seen = (page: Page) => page.locator("[data-row]").evaluateAll((all) => all.map((e) => [e.getBoundingClientRect().top, e.getAttribute("aria-label") ?? ""] as const).sort((a, b) => a[0] - b[0]).map((e) => e[1]));
 /** The offer to take back what a message tells; that of a step before may still be there. */
 export const undo = (page: Page, text: string | RegExp) => page.getByRole("listitem").filter({ hasText: text }).getByRole("button", { name: "Undo" });
+
+/** Where something is, once the page has come to rest: a notice that is read late moves what is below it. */
+export async function still(it: Locator): Promise<{ x: number; y: number; width: number; height: number }> {
+  let box = await it.boundingBox();
+  await until(async () => {
+    const before = JSON.stringify(box);
+    await it.page().waitForLoadState("networkidle");
+    await it.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    box = await it.boundingBox();
+    return box !== null && JSON.stringify(box) === before;
+  }, "the place that stays");
+  if (!box) throw new Error("no box");
+  return box;
+}
 
 /** What the server knows of its queue. */
 export function board(f: () => Fixture) {

@@ -289,7 +289,7 @@ export class Fixture {
   static async start(options: ServerOptions = {}): Promise<Fixture> {
     const server = await Server.start(options);
     try {
-      const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+      const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage"], timeout: patience });
       const f = new Fixture(server, browser);
       fixtures.add(f);
       await f.setUp();
@@ -335,6 +335,12 @@ export class Fixture {
     const text = await res.text();
     if (!res.ok) throw new Error(`${method} ${path}: ${res.status} ${text}`);
     return (text ? JSON.parse(text) : null) as T;
+  }
+
+  /** A user with the fixture's password, unless there is one of that name. */
+  async user(name: string, ...roles: string[]): Promise<void> {
+    const { items } = await this.call<{ items: { name: string }[] }>("GET", "/api/users?limit=200");
+    if (!items.some((u) => u.name === name)) await this.call("POST", "/api/users", { name, password, roles });
   }
 
   /** A window that is logged in, unless anonymous. Errors of the page fail the test through errors(). */
@@ -411,9 +417,17 @@ export async function shot(page: Page, name: string): Promise<void> {
   if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
 }
 
-/** Waits until f is true. */
-export async function until(f: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const end = Date.now() + patience; Date.now() < end; ) {
+/** Presses keys that lead to another page, again where a busy page has taken the two of a sequence for one and another. */
+export async function leap(page: Page, keys: readonly string[], path: string): Promise<void> {
+  await until(async () => {
+    for (const k of keys) await page.keyboard.press(k);
+    return page.waitForURL(`**/ui${path}`, { timeout: 5000 }).then(() => true, () => false);
+  }, `${path} by ${keys.join(" ")}`);
+}
+
+/** Waits until f is true, at most as long as a page may take for one thing, or for as many milliseconds as a long task needs. */
+export async function until(f: () => boolean | Promise<boolean>, what: string, most = patience): Promise<void> {
+  for (const end = Date.now() + most; Date.now() < end; ) {
     if (await f()) return;
     await new Promise((r) => setTimeout(r, 50));
   }

@@ -31,7 +31,7 @@ it("adds a job with the form of its type", async () => {
   await page.keyboard.press("End");
   await page.keyboard.type(`' it\\'s "x  y" ''`);
   const argv = ["echo", "a b", "it's", "x  y", ""];
-  expect(await shown()).toEqual(argv);
+  await until(async () => JSON.stringify(await shown()) === JSON.stringify(argv), "the arguments");
   expect(await axe(page)).toEqual([]);
   await page.keyboard.press("Enter"); // sends the form
   await until(async () => (await order()).includes("from the form"), "the new job");
@@ -67,7 +67,7 @@ it("lets choose the workflow of a job", async () => {
   const choice = dialog.getByRole("combobox", { name: "Workflow", exact: true });
   await choice.fill("report");
   await page.getByRole("option", { name: "Daily report" }).click();
-  expect(await choice.inputValue()).toBe("daily");
+  await until(async () => (await choice.inputValue()) === "daily", "the choice");
   await dialog.getByRole("button", { name: "Add", exact: true }).click();
   await until(async () => (await order()).includes("daily"), "the new job");
   expect(await f.call("GET", `/api/jobs/${await idOf("daily")}`)).toMatchObject({ job_type: "workflow", params: { workflow_id: "daily" } });
@@ -100,8 +100,9 @@ it("adds a job with a priority, a time, locks and retries, copies it as a comman
   await dialog.getByLabel(/^Delay before the second/).fill("30s");
   const copied = async (as: string) => {
     await dialog.getByRole("button", { name: "Copy as" }).click();
+    await page.evaluate(() => ((window as unknown as { copied: string }).copied = ""));
     await page.getByRole("menuitem", { name: as }).click();
-    return page.evaluate(() => (window as unknown as { copied: string }).copied);
+    return (await page.waitForFunction(() => (window as unknown as { copied: string }).copied)).jsonValue();
   };
   const cli = await copied("Command line");
   for (const flag of ["--name 'with more'", "--priority 2", "--run-at 2036-01-31T11:00:00Z", "--lock gpu:0 --lock disk", "--retry 3 --retry-delay 30s", "--timeout 15m", "--hold"]) expect(cli).toContain(flag);

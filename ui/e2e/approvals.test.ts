@@ -197,13 +197,13 @@ it("is decided by exactly one of an approval and the expiry that meet", async ()
     await ann.goto(`${f.server.url}/ui/approvals/${a.approval_id}`);
     const expired = ann.locator("[data-standing=expired]");
     for (const step of ["Approve", "Confirm approval"]) {
-      await Promise.race([ann.getByRole("button", { name: step, exact: true }).click().catch(() => undefined), expired.waitFor().catch(() => undefined)]);
+      const left = Date.parse(a.expires_at) - Date.now();
+      if (left > 0) await ann.getByRole("button", { name: step, exact: true }).click({ timeout: left }).catch(() => undefined);
     }
     await until(async () => sent || (await expired.count()) > 0, "that it is sent, or too late");
     if (!sent) {
       // A busy machine needs longer for the two clicks.
       tries.push({ late, seconds: seconds * 3 });
-      await ann.goto("about:blank");
       continue;
     }
     await until(() => arrived !== 0, "the answer");

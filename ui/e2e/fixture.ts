@@ -319,6 +319,8 @@ export class Fixture {
 
   /** Closes all windows: they share the session, and with it the number of sockets that it may have. */
   async closePages(): Promise<void> {
+    // What still waits in a route of a test that has failed is no error of its own.
+    for (const page of this.browser.contexts().flatMap((c) => c.pages())) await page.unrouteAll({ behavior: "ignoreErrors" });
     await Promise.all(this.browser.contexts().map((c) => c.close()));
   }
 

@@ -132,7 +132,7 @@ it("shows the states of twelve nodes in the order of the event log", async () =>
 it("never takes the bar back when the server is killed in the middle of a map", async () => {
   // From the 21st on the items wait: however long the page takes, it is the middle.
   const go = join(f.server.folder, `go-${Date.now()}`);
-  const upsert = sleep("upsert", "", { config: { argv: ["sh", "-c", `[ {{item}} -lt 20 ] || until [ -e '${go}' ]; do sleep 0.05; done`] } });
+  const upsert = sleep("upsert", "", { config: { argv: ["sh", "-c", `[ "$1" -lt 20 ] || until [ -e '${go}' ]; do sleep 0.05; done`, "sh", "{{item}}"] } });
   await apply("long_map", [{ node_id: "load_all", type: "map", config: { items: "{{0..79}}", nodes: [upsert] } }]);
   const run = await start("long_map");
   const page = await f.page(`/workflow-runs/${run.workflow_run_id}`);

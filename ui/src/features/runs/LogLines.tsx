@@ -73,8 +73,8 @@ export function LogLines({ buffer, version, following, numbered, matcher, curren
     const moved = keep.current.first - buffer.first;
     keep.current.first = buffer.first;
     if (following) {
-      // Who has just scrolled up is not taken back by lines that come before the page hears of it.
-      if (el.scrollTop < last.current - 1) return;
+      // Who has just scrolled up is not taken back by lines that come before the page hears of it. Hidden, it has no place.
+      if (el.scrollTop < last.current - 1 && el.scrollHeight > el.clientHeight) return;
       el.scrollTop = el.scrollHeight;
       last.current = el.scrollTop;
     } else if (moved !== 0) el.scrollTop = Math.max(0, el.scrollTop + (moved * line) / scale);

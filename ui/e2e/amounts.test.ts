@@ -9,7 +9,7 @@ let f: Fixture;
 let page: Page;
 let silent: HttpServer; // takes what is delivered, and never answers
 let asked: string[] = [];
-let open = 0;
+let open = 0; // of the API, and scripts
 let hook = "";
 const waiting = 10_000;
 const total = Number(process.env["RUNSHEET_E2E_ROWS"] ?? 2000);
@@ -35,14 +35,15 @@ async function fresh(): Promise<void> {
   page = await (await f.context()).newPage();
   watch(page);
   open = 0;
+  const counts = (r: Request) => r.method() === "GET" && !r.isNavigationRequest() && r.url().startsWith(f.server.url);
   page.on("request", (r) => {
-    const u = new URL(r.url());
-    if (!u.pathname.startsWith("/api/") || r.method() !== "GET") return;
-    asked.push(u.pathname);
+    if (!counts(r)) return;
+    const { pathname } = new URL(r.url());
+    if (pathname.startsWith("/api/")) asked.push(pathname);
     open++;
   });
   const ended = (r: Request) => {
-    if (new URL(r.url()).pathname.startsWith("/api/") && r.method() === "GET") open--;
+    if (counts(r)) open--;
   };
   page.on("requestfinished", ended);
   page.on("requestfailed", ended);
@@ -53,11 +54,12 @@ const frame = () => page.evaluate(() => new Promise((done) => requestAnimationFr
 /** Waits until nothing is asked, and nothing that was answered leads to another question. */
 async function rest(): Promise<void> {
   let before = -1;
+  let calm = 0; // how often one after another
   await until(async () => {
     await frame();
-    const calm = open === 0 && asked.length === before;
+    calm = open === 0 && asked.length === before ? calm + 1 : 0;
     before = asked.length;
-    return calm;
+    return calm === 4;
   }, "that the page has asked all it asks");
 }
 

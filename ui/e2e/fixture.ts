@@ -1,6 +1,6 @@
 // Starts the real binary with an empty database and a browser that is logged in. After
 // each test it closes all windows; of a test that has failed it keeps pictures of them and
-// what the servers have printed, and says where.
+// what the servers have printed, says where, and starts servers again that the test has left killed.
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
@@ -28,8 +28,10 @@ const servers = new Set<Server>();
 const fixtures = new Set<Fixture>();
 
 afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") await keep(`${task.file.name.replace(/^e2e\/|\.test\.ts$/g, "")}: ${task.name}`, task.result.errors?.map((e) => e.stack ?? e.message).join("\n"));
+  const failed = task.result?.state === "fail";
+  if (failed) await keep(`${task.file.name.replace(/^e2e\/|\.test\.ts$/g, "")}: ${task.name}`, task.result?.errors?.map((e) => e.stack ?? e.message).join("\n"));
   for (const f of fixtures) await f.closePages();
+  if (failed) for (const s of servers) if (s.pid === 0) await s.run();
 });
 
 /** Writes pictures of all windows, and what the servers have printed, to a folder, and says which. */
@@ -287,7 +289,7 @@ export class Fixture {
   static async start(options: ServerOptions = {}): Promise<Fixture> {
     const server = await Server.start(options);
     try {
-      const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+      const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage"], timeout: patience });
       const f = new Fixture(server, browser);
       fixtures.add(f);
       await f.setUp();
@@ -317,6 +319,8 @@ export class Fixture {
 
   /** Closes all windows: they share the session, and with it the number of sockets that it may have. */
   async closePages(): Promise<void> {
+    // What still waits in a route of a test that has failed is no error of its own.
+    for (const page of this.browser.contexts().flatMap((c) => c.pages())) await page.unrouteAll({ behavior: "ignoreErrors" });
     await Promise.all(this.browser.contexts().map((c) => c.close()));
   }
 
@@ -333,6 +337,12 @@ export class Fixture {
     const text = await res.text();
     if (!res.ok) throw new Error(`${method} ${path}: ${res.status} ${text}`);
     return (text ? JSON.parse(text) : null) as T;
+  }
+
+  /** A user with the fixture's password, unless there is one of that name. */
+  async user(name: string, ...roles: string[]): Promise<void> {
+    const { items } = await this.call<{ items: { name: string }[] }>("GET", "/api/users?limit=200");
+    if (!items.some((u) => u.name === name)) await this.call("POST", "/api/users", { name, password, roles });
   }
 
   /** A window that is logged in, unless anonymous. Errors of the page fail the test through errors(). */
@@ -409,9 +419,17 @@ export async function shot(page: Page, name: string): Promise<void> {
   if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
 }
 
-/** Waits until f is true. */
-export async function until(f: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const end = Date.now() + patience; Date.now() < end; ) {
+/** Presses keys that lead to another page, again where a busy page has taken the two of a sequence for one and another. */
+export async function leap(page: Page, keys: readonly string[], path: string): Promise<void> {
+  await until(async () => {
+    for (const k of keys) await page.keyboard.press(k);
+    return page.waitForURL(`**/ui${path}`, { timeout: 5000 }).then(() => true, () => false);
+  }, `${path} by ${keys.join(" ")}`);
+}
+
+/** Waits until f is true, at most as long as a page may take for one thing, or for as many milliseconds as a long task needs. */
+export async function until(f: () => boolean | Promise<boolean>, what: string, most = patience): Promise<void> {
+  for (const end = Date.now() + most; Date.now() < end; ) {
     if (await f()) return;
     await new Promise((r) => setTimeout(r, 50));
   }

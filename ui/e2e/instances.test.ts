@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "runsheet-e2e-shared-"));
 
 beforeAll(async () => {
   mkdirSync(join(folder, "blobs"));
-  const args = ["--lease-ttl", "10s", "--blob-url", `file://${join(folder, "blobs")}`];
+  const args = ["--lease-ttl", "20s", "--blob-url", `file://${join(folder, "blobs")}`];
   f = await Fixture.start({ db: "postgres", args });
   other = await Server.start({ db: f.server.database, args });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { axe, errors, Fixture, overflow, password, watch } from "./fixture";
+import { axe, errors, Fixture, leap, overflow, password, watch } from "./fixture";
 
 let f: Fixture;
 beforeAll(async () => {
@@ -26,9 +26,7 @@ it("leads who is not logged in to the login, and back", async () => {
 it("goes to pages by keys, and opens pasted ids", async () => {
   const page = await f.page("/queue");
   await page.locator("[data-link=live]").waitFor();
-  await page.keyboard.press("g");
-  await page.keyboard.press("r");
-  await page.waitForURL("**/ui/runs");
+  await leap(page, ["g", "r"], "/runs");
   await page.keyboard.press("Control+k");
   await page.getByRole("dialog").getByRole("combobox").fill("run_01jh0000000000000000000000");
   await page.keyboard.press("Enter");

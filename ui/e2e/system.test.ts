@@ -140,6 +140,7 @@ it("takes a lock away only after its name was typed", async () => {
 });
 
 it("scales, limits and drains the workers", async () => {
+  await f.call("PATCH", "/api/workers", { count: 1 });
   const page = await f.page("/system/workers");
   await page.getByRole("button", { name: "Worker count: More" }).click();
   await until(async () => (await f.call<{ count: number }>("GET", "/api/workers")).count === 2, "two workers");

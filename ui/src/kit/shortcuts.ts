@@ -1,6 +1,6 @@
 // Shortcuts of one key or two. They are off while somebody types, while a dialog or
 // menu is open, and altogether when the person has switched them off.
-import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useLayoutEffect, useRef, useSyncExternalStore } from "react";
 
 const storeKey = "runsheet.shortcuts";
 type Handler = (e: KeyboardEvent) => void;
@@ -76,10 +76,11 @@ if (typeof document !== "undefined") document.addEventListener("keydown", onKey)
 /** Runs f for a key ("t", "Shift+p", "Mod+k", "g q") while the component is shown; the newest of equal ones wins. "" = none. under: those of pages win over it, whichever came first. */
 export function useShortcut(key: string, f: Handler, under = false): void {
   const latest = useRef(f);
-  useEffect(() => {
+  // With the page, not after it: what is seen is what a key does.
+  useLayoutEffect(() => {
     latest.current = f;
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!key) return;
     const mine: Handler = (e) => latest.current(e);
     const others = handlers.get(key) ?? [];

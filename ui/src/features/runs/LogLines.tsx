@@ -72,8 +72,12 @@ export function LogLines({ buffer, version, following, numbered, matcher, curren
     if (!el) return;
     const moved = keep.current.first - buffer.first;
     keep.current.first = buffer.first;
-    if (following) el.scrollTop = el.scrollHeight;
-    else if (moved !== 0) el.scrollTop = Math.max(0, el.scrollTop + (moved * line) / scale);
+    if (following) {
+      // Who has just scrolled up is not taken back by lines that come before the page hears of it. Hidden, it has no place.
+      if (el.scrollTop < last.current - 1 && el.scrollHeight > el.clientHeight) return;
+      el.scrollTop = el.scrollHeight;
+      last.current = el.scrollTop;
+    } else if (moved !== 0) el.scrollTop = Math.max(0, el.scrollTop + (moved * line) / scale);
     // What was put before the first line, or dropped there, must not move what is read.
   }, [version, following, buffer, scale]);
   useImperativeHandle(handle, () => ({

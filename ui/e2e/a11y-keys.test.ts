@@ -220,6 +220,8 @@ it("rolls a workflow back", async () => {
   await to(page, /^Reason/);
   await page.keyboard.type("v2 loses data");
   await to(page, /^Roll back$/);
+  // It cannot be pressed before the dialog knows what would change.
+  await until(async () => (await page.getByRole("dialog").getByRole("button", { name: "Roll back", exact: true }).getAttribute("aria-disabled")) === null, "that it can be pressed");
   await keys(page, "Enter");
   await until(async () => (await f.call<{ active_version: number }>("GET", "/api/workflows/rolled")).active_version === 1, "version 1");
   await byKeysOnly(page);

@@ -242,7 +242,7 @@ it("shows attempts in rows, compares runs, and pages through thousands in a few 
 
   const groups = Array.from({ length: 4 }, (_, g) => g);
   for (const g of groups) await Promise.all(Array.from({ length: 40 }, (_, i) => add(`many ${g}-${i}`, "true")));
-  await until(async () => (await f.call<{ items: unknown[] }>("GET", "/api/jobs?status=QUEUED,RUNNING&limit=1")).items.length === 0, "all have run");
+  await until(async () => (await f.call<{ items: unknown[] }>("GET", "/api/jobs?status=QUEUED,RUNNING&limit=1")).items.length === 0, "all have run", 180_000);
   const list = await f.page("/runs?q=many");
   await list.locator('[role="row"][data-id]').first().waitFor();
   expect(await list.locator('[role="row"][data-id]').count()).toBeLessThan(80);

@@ -57,8 +57,29 @@ func DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules, lock strin
 	return ids, nil
 }
 
+// anyDue tells whether DueSchedules could find anything.
+func (s schedules) anyDue(ctx context.Context, p store.ClaimSchedules) (bool, error) {
+	at, ms := s.Clock(p.Now, 1)
+	const free = `(s.claimed_until_ms <= now.ms OR s.claimed_until_ms > now.ms + now.most)`
+	due, err := s.any(ctx, `SELECT EXISTS (SELECT 1 FROM schedules s WHERE s.next_ms > 0 AND s.next_ms <= now.ms AND `+free+`)
+		OR EXISTS (SELECT 1 FROM schedule_runs r JOIN schedules s ON s.schedule_id = r.schedule_id
+			WHERE r.awaited = 2 AND s.awaits_end = 1 AND `+free+`)
+		OR EXISTS (SELECT 1 FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
+			WHERE v.waiting = 1 AND v.at_ms <= now.ms AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND `+free+`)
+		FROM (SELECT `+at+` AS ms, CAST($2 AS BIGINT) AS most) AS now`, ms, (p.TTL + claimSlack).Milliseconds())
+	if err != nil {
+		return false, fmt.Errorf("look whether a schedule is due: %w", err)
+	}
+	return due, nil
+}
+
 func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.DueSchedules, error) {
 	var out store.DueSchedules
+	if _, sole := s.Commits(); !sole { // there, a transaction is several messages
+		if due, err := s.anyDue(ctx, p); err != nil || !due {
+			return out, err
+		}
+	}
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) (err error) {
 		out = store.DueSchedules{}
 		if out.Now, err = s.Now(ctx, tx, p.Now); err != nil {

@@ -61,11 +61,12 @@ func DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules, lock strin
 func (s schedules) anyDue(ctx context.Context, p store.ClaimSchedules) (bool, error) {
 	at, ms := s.Clock(p.Now, 1)
 	const free = `(s.claimed_until_ms <= now.ms OR s.claimed_until_ms > now.ms + now.most)`
-	due, err := s.any(ctx, `SELECT EXISTS (SELECT 1 FROM schedules s WHERE s.next_ms > 0 AND s.next_ms <= now.ms AND `+free+`)
-		OR EXISTS (SELECT 1 FROM schedule_runs r JOIN schedules s ON s.schedule_id = r.schedule_id
-			WHERE r.awaited = 2 AND s.awaits_end = 1 AND `+free+`)
-		OR EXISTS (SELECT 1 FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
-			WHERE v.waiting = 1 AND v.at_ms <= now.ms AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND `+free+`)
+	// As in NextDue, each is a look at the beginning of an index.
+	due, err := s.any(ctx, `SELECT coalesce((SELECT 1 FROM schedules s WHERE s.next_ms > 0 AND s.next_ms <= now.ms AND `+free+` ORDER BY s.next_ms LIMIT 1),
+		(SELECT 1 FROM schedule_runs r JOIN schedules s ON s.schedule_id = r.schedule_id
+			WHERE r.awaited = 2 AND s.awaits_end = 1 AND `+free+` ORDER BY r.schedule_id LIMIT 1),
+		(SELECT 1 FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
+			WHERE v.waiting = 1 AND v.at_ms <= now.ms AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND `+free+` ORDER BY v.at_ms LIMIT 1), 0)
 		FROM (SELECT `+at+` AS ms, CAST($2 AS BIGINT) AS most) AS now`, ms, (p.TTL + claimSlack).Milliseconds())
 	if err != nil {
 		return false, fmt.Errorf("look whether a schedule is due: %w", err)

@@ -36,15 +36,15 @@ func outboxDeadline(t *testing.T, s store.Store) {
 
 func outboxRedeliver(t *testing.T, s store.Store) {
 	e := addEndpoint(t, s, newEndpoint("a"))
-	waits(t, s, false)
+	outboxWaits(t, s, false)
 	d := addMessage(t, s, message(e))
-	waits(t, s, true)
+	outboxWaits(t, s, true)
 	c := take(t, s, base, 1).Deliveries[0]
-	waits(t, s, true)
+	outboxWaits(t, s, true)
 	if err := attempt(t, s, c.Delivery, webhook.Attempt{Status: 400, Code: webhook.CodeStatus, Final: true}, base); err != nil {
 		t.Fatal(err)
 	}
-	waits(t, s, false)
+	outboxWaits(t, s, false)
 	later := base.Add(time.Hour)
 	got, err := s.Outbox.Redeliver(t.Context(), store.Redeliver{Tenant: tenant, ID: d.ID, Now: later, Life: time.Hour})
 	if err != nil {

@@ -82,8 +82,6 @@ type Engine interface {
 	// Write runs f in a transaction and commits it durably. f may run more than
 	// once and must not keep state between runs.
 	Write(ctx context.Context, f func(context.Context, Tx) error) error
-	// Set is Write of one statement that does no harm when it is run twice.
-	Set(ctx context.Context, f func(context.Context, Tx) error) error
 	// Watch is store.Events.Watch.
 	Watch() (<-chan store.Hint, func())
 	// Snapshot is store.Snapshots'.
@@ -114,6 +112,8 @@ type Saving interface {
 	// of something to start, as its last part: rode is true then, and err is that of f or
 	// of the commit. An engine that does not do so only calls wait.
 	Along(ctx context.Context, f func(context.Context, Tx) error, wait store.Waiting) (rode bool, err error)
+	// Set is Write of one statement that does no harm when it is run twice.
+	Set(ctx context.Context, f func(context.Context, Tx) error) error
 	// NowLater is Hot.Now whose outcome is there after the next statement or Tx.Flush.
 	NowLater(ctx context.Context, tx Tx, given time.Time, now *time.Time) error
 	// Clock is Hot.Now as an expression, in milliseconds, of what is only one statement;

@@ -140,31 +140,30 @@ func (c *Courier) Run(ctx context.Context) error {
 	// Attempts outlive ctx by the grace.
 	sending, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(errStopped)
-	for ctx.Err() == nil {
-		wait := c.round(ctx, sending)
-		c.await(ctx, hints, wait)
+	for told := true; ctx.Err() == nil; {
+		told = c.await(ctx, hints, c.round(ctx, sending, told))
 	}
 	c.stop(ctx, cut)
 	return nil
 }
 
 // await returns when a message under way has ended, when the outbox may have
-// something new, after wait, or when ctx ends.
-func (c *Courier) await(ctx context.Context, hints <-chan store.Hint, wait time.Duration) {
+// something new, after wait, or when ctx ends. It reports false after wait.
+func (c *Courier) await(ctx context.Context, hints <-chan store.Hint, wait time.Duration) (told bool) {
 	t := c.o.Clock.NewTimer(clock.Beat(c.o.Clock, wait))
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C():
-			return
+			return false
 		case o := <-c.done:
 			c.finished(o)
-			return
+			return true
 		case <-ctx.Done():
-			return
+			return true
 		case h := <-hints:
 			if h.Topic == store.HintOutbox || h.Topic == store.HintAll {
-				return
+				return true
 			}
 		}
 	}
@@ -188,10 +187,20 @@ func (c *Courier) finished(o store.Outcome) {
 }
 
 // round records, expands and sends what there is, and returns how long to wait
-// before the next round unless something happens.
-func (c *Courier) round(ctx, sending context.Context) time.Duration {
+// before the next round unless something happens. told: somebody told of something.
+func (c *Courier) round(ctx, sending context.Context, told bool) time.Duration {
 	if err := c.record(ctx); err != nil {
 		return c.complain(ctx, "record deliveries", err)
+	}
+	if !told {
+		some, err := c.o.Outbox.Waits(ctx)
+		switch {
+		case err != nil:
+			return c.complain(ctx, "look at the outbox", err)
+		case !some:
+			c.o.Meter.WebhookBacklog(0, 0)
+			return poll
+		}
 	}
 	more, err := c.expand(ctx)
 	if err != nil {

@@ -420,6 +420,31 @@ func TestSameMessageOnRetry(t *testing.T) {
 	}
 }
 
+// backlogs are what a courier counts.
+type backlogs chan [2]int
+
+func (backlogs) WebhookAttempt(string, time.Duration) {}
+func (b backlogs) WebhookBacklog(notes, open int)     { b <- [2]int{notes, open} }
+
+// TestFindsWhatNobodyToldOf: a hint that is lost costs a while and no message, and what
+// has been delivered is not counted for ever.
+func TestFindsWhatNobodyToldOf(t *testing.T) {
+	t.Parallel()
+	count := make(backlogs, 100)
+	b := setup(t, func(o *courier.Options) {
+		o.Watch = func() (<-chan store.Hint, func()) { return nil, func() {} }
+		o.Meter = count
+	})
+	s := serve(t, func(http.ResponseWriter, *http.Request) {})
+	<-count // the first round is over, which looks without a hint
+	e := b.endpoint("a", s.URL)
+	b.add(1)
+	b.settled(e.ID, 1)
+	if n := <-count; n != [2]int{} {
+		t.Errorf("after it, %d wait", n)
+	}
+}
+
 // TestStopCutsOff: what is under way when the server stops is sent again by the
 // next one, with the same id, and does not count as a failure.
 func TestStopCutsOff(t *testing.T) {

@@ -750,6 +750,13 @@ func (d timedLeases) Condemn(ctx context.Context, a1 store.Condemn) error {
 	return err
 }
 
+func (d timedLeases) Lost(ctx context.Context, a1 store.Condemn) (bool, error) {
+	done := d.m.begin("leases", "lost")
+	r0, err := d.Leases.Lost(ctx, a1)
+	done(err)
+	return r0, err
+}
+
 func (d timedLeases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 	done := d.m.begin("leases", "leftovers")
 	r0, err := d.Leases.Leftovers(ctx)
@@ -1385,6 +1392,13 @@ func (d timedWebhooks) RotateJobSecrets(ctx context.Context, a1 store.RotateSecr
 type timedOutbox struct {
 	store.Outbox
 	m *Metrics
+}
+
+func (d timedOutbox) Waits(ctx context.Context) (bool, error) {
+	done := d.m.begin("outbox", "waits")
+	r0, err := d.Outbox.Waits(ctx)
+	done(err)
+	return r0, err
 }
 
 func (d timedOutbox) Notes(ctx context.Context, a1 int) ([]webhook.Note, error) {

@@ -84,7 +84,12 @@ func (e *Engine) rescueOthers(ctx context.Context) {
 }
 
 func (e *Engine) takeOver(ctx context.Context) error {
-	if err := e.o.Store.Leases.Condemn(ctx, store.Condemn{Self: e.InstanceID(), Grace: takeoverGrace}); err != nil {
+	others := store.Condemn{Self: e.InstanceID(), Grace: takeoverGrace}
+	// Condemn would wait for claims, and they for it.
+	if some, err := e.o.Store.Leases.Lost(ctx, others); err != nil || !some {
+		return err
+	}
+	if err := e.o.Store.Leases.Condemn(ctx, others); err != nil {
 		return fmt.Errorf("condemn lost instances: %w", err)
 	}
 	left, err := e.o.Store.Leases.Leftovers(ctx)

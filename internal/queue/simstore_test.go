@@ -105,6 +105,10 @@ func (s simLeases) Condemn(ctx context.Context, p store.Condemn) error {
 	return err
 }
 
+func (s simLeases) Lost(ctx context.Context, p store.Condemn) (bool, error) {
+	return via(ctx, s.n, func() (bool, error) { return s.Leases.Lost(ctx, p) })
+}
+
 func (s simLeases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 	return via(ctx, s.n, func() ([]store.Leftover, error) { return s.Leases.Leftovers(ctx) })
 }

@@ -209,6 +209,9 @@ type Leases interface {
 	// holds the host's file lock, so they are dead). Direct requests that wait
 	// there vanish.
 	Condemn(ctx context.Context, p Condemn) error
+	// Lost tells whether Condemn would do anything, p.HostID aside, or Leftovers find
+	// anything. It holds nobody up.
+	Lost(ctx context.Context, p Condemn) (bool, error)
 	// Leftovers returns running jobs and active runs whose instance is lost or
 	// released.
 	Leftovers(ctx context.Context) ([]Leftover, error)

@@ -34,6 +34,8 @@ type Webhooks interface {
 // Outbox keeps events on their way to webhooks. Notes come into it in the
 // transactions of the events.
 type Outbox interface {
+	// Waits tells whether there is a note or an open delivery. It holds nobody up.
+	Waits(ctx context.Context) (bool, error)
 	// Notes returns the oldest notes, at most limit, with those who subscribe to
 	// their types.
 	Notes(ctx context.Context, limit int) ([]webhook.Note, error)

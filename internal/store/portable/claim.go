@@ -42,14 +42,11 @@ func (s jobs) Claim(ctx context.Context, p store.ClaimJobs) (store.Claims, error
 	return out, err
 }
 
-// anything tells whether a claim could start or tidy up anything. It costs one round trip
-// and holds nobody up.
+// anything tells whether a claim could start or tidy up anything.
 func (s jobs) anything(ctx context.Context) (found bool, err error) {
-	err = s.Look(ctx, func(ctx context.Context, tx Tx) error {
-		return tx.Row(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'QUEUED') OR EXISTS (SELECT 1 FROM direct_requests)
-			OR EXISTS (SELECT 1 FROM job_groups WHERE state = 'RUNNING') OR EXISTS (SELECT 1 FROM overtaken)
-			OR EXISTS (SELECT 1 FROM lock_holders WHERE expires_ms > 0)`).Scan(&found)
-	})
+	found, err = s.any(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'QUEUED') OR EXISTS (SELECT 1 FROM direct_requests)
+		OR EXISTS (SELECT 1 FROM job_groups WHERE state = 'RUNNING') OR EXISTS (SELECT 1 FROM overtaken)
+		OR EXISTS (SELECT 1 FROM lock_holders WHERE expires_ms > 0)`)
 	if err != nil {
 		return false, fmt.Errorf("look for waiting jobs: %w", err)
 	}

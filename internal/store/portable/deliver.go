@@ -38,22 +38,7 @@ type due struct {
 	disabled bool  // or is disabled
 }
 
-func (s outbox) Take(ctx context.Context, p store.TakeDeliveries) (store.Taken, error) {
-	var out store.Taken
-	err := s.deliveries.unless(s, func() (bool, error) {
-		var open bool
-		var err error
-		out, open, err = s.take(ctx, p)
-		return open, err
-	})
-	if err == nil && out.Now.IsZero() { // by the clock of this process, which alone has the database
-		out.Now, err = s.Now(ctx, nil, p.Now)
-	}
-	return out, err
-}
-
-// take is Take, and tells whether any delivery is open.
-func (s outbox) take(ctx context.Context, p store.TakeDeliveries) (out store.Taken, open bool, err error) {
+func (s outbox) Take(ctx context.Context, p store.TakeDeliveries) (out store.Taken, err error) {
 	err = s.Write(ctx, func(ctx context.Context, tx Tx) error {
 		out = store.Taken{}
 		if err := s.LockContent(ctx, tx, outboxLock); err != nil {
@@ -72,7 +57,6 @@ func (s outbox) take(ctx context.Context, p store.TakeDeliveries) (out store.Tak
 		if err != nil {
 			return err
 		}
-		open = len(targets) > 0
 		var next int64
 		later := func(at int64) {
 			if at > ms && (next == 0 || at < next) {
@@ -105,7 +89,7 @@ func (s outbox) take(ctx context.Context, p store.TakeDeliveries) (out store.Tak
 		out.NextAt = clock.FromMillis(next)
 		return nil
 	})
-	return out, open, err
+	return out, err
 }
 
 // dueTargets lists the targets that have open deliveries, the longest due first.

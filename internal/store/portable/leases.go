@@ -44,13 +44,10 @@ func (s leases) Register(ctx context.Context, i store.Instance, ttl time.Duratio
 }
 
 func (s leases) Extend(ctx context.Context, instanceID string, now time.Time, ttl time.Duration) error {
-	return s.Write(ctx, func(ctx context.Context, tx Tx) error {
-		now, err := s.Now(ctx, tx, now)
-		if err != nil {
-			return err
-		}
-		n, err := tx.Exec(ctx, `UPDATE instances SET lease_until_ms = $1 WHERE instance_id = $2 AND ended_ms = 0`,
-			clock.Millis(now.Add(ttl)), instanceID)
+	at, ms := s.Clock(now, 1)
+	return s.Set(ctx, func(ctx context.Context, tx Tx) error {
+		n, err := tx.Exec(ctx, `UPDATE instances SET lease_until_ms = `+at+` + $2 WHERE instance_id = $3 AND ended_ms = 0`,
+			ms, ttl.Milliseconds(), instanceID)
 		if err != nil {
 			return fmt.Errorf("extend lease: %w", err)
 		}
@@ -91,17 +88,21 @@ func ofEnded(table string) string {
 	return `EXISTS (SELECT 1 FROM instances i WHERE i.instance_id = ` + table + `.instance_id AND i.ended_ms <> 0)`
 }
 
-func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
-	var out []store.Leftover
-	err := s.leftovers.unless(s, func() (bool, error) {
-		var err error
-		out, err = s.readLeftovers(ctx)
-		return len(out) > 0, err
-	})
-	return out, err
+func (s leases) Lost(ctx context.Context, p store.Condemn) (bool, error) {
+	at, ms := s.Clock(p.Now, 1)
+	found, err := s.any(ctx, `SELECT EXISTS (SELECT 1 FROM instances WHERE ended_ms = 0 AND lease_until_ms < `+at+` - $2
+			AND instance_id <> $3)
+		OR EXISTS (SELECT 1 FROM direct_requests WHERE state = 'WAITING' AND `+ofEnded("direct_requests")+`)
+		OR EXISTS (SELECT 1 FROM jobs WHERE state = 'RUNNING' AND `+ofEnded("jobs")+`)
+		OR EXISTS (SELECT 1 FROM runs WHERE state = 'ACTIVE' AND job_id = '' AND `+ofEnded("runs")+`)`,
+		ms, p.Grace.Milliseconds(), p.Self)
+	if err != nil {
+		return false, fmt.Errorf("look for lost instances: %w", err)
+	}
+	return found, nil
 }
 
-func (s leases) readLeftovers(ctx context.Context) ([]store.Leftover, error) {
+func (s leases) Leftovers(ctx context.Context) ([]store.Leftover, error) {
 	var out []store.Leftover
 	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		out = nil

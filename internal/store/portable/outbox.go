@@ -67,23 +67,26 @@ func note(ctx context.Context, tx Tx, e event.Event, s webhook.Subject) error {
 	return nil
 }
 
-func (s outbox) Notes(ctx context.Context, limit int) ([]webhook.Note, error) {
-	var out []webhook.Note
-	err := s.notes.unless(s, func() (bool, error) {
-		err := s.readNotes(ctx, limit, &out)
-		return len(out) > 0, err
+func (s outbox) Waits(ctx context.Context) (some bool, err error) {
+	err = s.db.outbox.unless(s, func() (bool, error) {
+		some, err = s.any(ctx, `SELECT EXISTS (SELECT 1 FROM webhook_outbox) OR EXISTS (SELECT 1 FROM webhook_deliveries WHERE open = 1)`)
+		return some, err
 	})
-	return out, err
+	if err != nil {
+		return false, fmt.Errorf("look at the outbox: %w", err)
+	}
+	return some, nil
 }
 
-func (s outbox) readNotes(ctx context.Context, limit int, out *[]webhook.Note) error {
-	return s.Read(ctx, func(ctx context.Context, tx Tx) error {
+func (s outbox) Notes(ctx context.Context, limit int) ([]webhook.Note, error) {
+	var out []webhook.Note
+	err := s.Read(ctx, func(ctx context.Context, tx Tx) error {
 		rows, err := tx.Query(ctx, `SELECT note_id, tenant, type, at_ms, job_id, run_id, template_id, data, subject FROM webhook_outbox
 			ORDER BY note_id LIMIT $1`, limit)
 		if err != nil {
 			return fmt.Errorf("read notes: %w", err)
 		}
-		*out, err = collect(rows, func(r Rows) (webhook.Note, error) {
+		out, err = collect(rows, func(r Rows) (webhook.Note, error) {
 			var n webhook.Note
 			var at int64
 			var data, subject string
@@ -97,8 +100,9 @@ func (s outbox) readNotes(ctx context.Context, limit int, out *[]webhook.Note) e
 		if err != nil {
 			return err
 		}
-		return subscribers(ctx, tx, *out)
+		return subscribers(ctx, tx, out)
 	})
+	return out, err
 }
 
 // subscribers fills in who wants the types of notes.

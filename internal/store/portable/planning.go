@@ -57,8 +57,30 @@ func DueSchedules(ctx context.Context, tx Tx, p store.ClaimSchedules, lock strin
 	return ids, nil
 }
 
+// anyDue tells whether DueSchedules could find anything.
+func (s schedules) anyDue(ctx context.Context, p store.ClaimSchedules) (bool, error) {
+	at, ms := s.Clock(p.Now, 1)
+	const free = `(s.claimed_until_ms <= now.ms OR s.claimed_until_ms > now.ms + now.most)`
+	// As in NextDue, each is a look at the beginning of an index.
+	due, err := s.any(ctx, `SELECT coalesce((SELECT 1 FROM schedules s WHERE s.next_ms > 0 AND s.next_ms <= now.ms AND `+free+` ORDER BY s.next_ms LIMIT 1),
+		(SELECT 1 FROM schedule_runs r JOIN schedules s ON s.schedule_id = r.schedule_id
+			WHERE r.awaited = 2 AND s.awaits_end = 1 AND `+free+` ORDER BY r.schedule_id LIMIT 1),
+		(SELECT 1 FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
+			WHERE v.waiting = 1 AND v.at_ms <= now.ms AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND `+free+` ORDER BY v.at_ms LIMIT 1), 0)
+		FROM (SELECT `+at+` AS ms, CAST($2 AS BIGINT) AS most) AS now`, ms, (p.TTL + claimSlack).Milliseconds())
+	if err != nil {
+		return false, fmt.Errorf("look whether a schedule is due: %w", err)
+	}
+	return due, nil
+}
+
 func (s schedules) Claim(ctx context.Context, p store.ClaimSchedules) (store.DueSchedules, error) {
 	var out store.DueSchedules
+	if _, sole := s.Commits(); !sole { // there, a transaction is several messages
+		if due, err := s.anyDue(ctx, p); err != nil || !due {
+			return out, err
+		}
+	}
 	err := s.Write(ctx, func(ctx context.Context, tx Tx) (err error) {
 		out = store.DueSchedules{}
 		if out.Now, err = s.Now(ctx, tx, p.Now); err != nil {
@@ -185,24 +207,23 @@ func (s schedules) Claims(ctx context.Context, p store.KeepClaims) error {
 
 func (s schedules) NextDue(ctx context.Context, now time.Time) (store.NextDue, error) {
 	var out store.NextDue
-	err := s.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
-		if out.Now, err = s.Now(ctx, tx, now); err != nil {
-			return err
-		}
+	clk, arg := s.Clock(now, 1)
+	err := s.db.Look(ctx, func(ctx context.Context, tx Tx) error {
 		// Each is a look at the beginning of an index, also where the database knows
 		// nothing of the tables yet: with min() PostgreSQL then reads them.
+		var ms int64
 		var next, claimed, happens, ended sql.NullInt64
-		ms := clock.Millis(out.Now)
-		if err := tx.Row(ctx, `SELECT
-			(SELECT next_ms FROM schedules WHERE next_ms > 0 AND claimed_until_ms <= $1 ORDER BY next_ms LIMIT 1),
-			(SELECT claimed_until_ms FROM schedules WHERE claimed_by <> '' AND claimed_until_ms > $2 ORDER BY claimed_until_ms LIMIT 1),
+		if err := tx.Row(ctx, `SELECT now.ms,
+			(SELECT next_ms FROM schedules WHERE next_ms > 0 AND claimed_until_ms <= now.ms ORDER BY next_ms LIMIT 1),
+			(SELECT claimed_until_ms FROM schedules WHERE claimed_by <> '' AND claimed_until_ms > now.ms ORDER BY claimed_until_ms LIMIT 1),
 			(SELECT v.at_ms FROM schedule_events v JOIN schedules s ON s.schedule_id = v.schedule_id
-				WHERE v.waiting = 1 AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= $3 ORDER BY v.at_ms LIMIT 1),
-			(SELECT CAST($4 AS BIGINT) FROM schedule_runs r JOIN schedules s ON s.schedule_id = r.schedule_id
-				WHERE r.awaited = 2 AND s.awaits_end = 1 AND s.claimed_until_ms <= $5 ORDER BY r.schedule_id LIMIT 1)`,
-			ms, ms, ms, ms, ms).Scan(&next, &claimed, &happens, &ended); err != nil {
+				WHERE v.waiting = 1 AND s.status = 'ACTIVE' AND s.deleted_ms = 0 AND s.claimed_until_ms <= now.ms ORDER BY v.at_ms LIMIT 1),
+			(SELECT now.ms FROM schedule_runs r JOIN schedules s ON s.schedule_id = r.schedule_id
+				WHERE r.awaited = 2 AND s.awaits_end = 1 AND s.claimed_until_ms <= now.ms ORDER BY r.schedule_id LIMIT 1)
+			FROM (SELECT `+clk+` AS ms) AS now`, arg).Scan(&ms, &next, &claimed, &happens, &ended); err != nil {
 			return fmt.Errorf("read the next due time: %w", err)
 		}
+		out.Now = clock.FromMillis(ms)
 		var at int64
 		for _, ms := range []sql.NullInt64{next, claimed, happens, ended} {
 			if ms.Valid && (at == 0 || ms.Int64 < at) {

@@ -112,8 +112,13 @@ type Saving interface {
 	// of something to start, as its last part: rode is true then, and err is that of f or
 	// of the commit. An engine that does not do so only calls wait.
 	Along(ctx context.Context, f func(context.Context, Tx) error, wait store.Waiting) (rode bool, err error)
+	// Set is Write of one statement that does no harm when it is run twice.
+	Set(ctx context.Context, f func(context.Context, Tx) error) error
 	// NowLater is Hot.Now whose outcome is there after the next statement or Tx.Flush.
 	NowLater(ctx context.Context, tx Tx, given time.Time, now *time.Time) error
+	// Clock is Hot.Now as an expression, in milliseconds, of what is only one statement;
+	// arg is the argument number n that is in it, once.
+	Clock(given time.Time, n int) (expr string, arg any)
 	// ForUpdate is what follows a query whose rows must not change until the transaction
 	// ends; "" where nothing can change them.
 	ForUpdate() string
@@ -189,7 +194,14 @@ type db struct {
 	scene  lastScene
 	adds   *together.Group[adding, addition]
 	// What was looked for and not there.
-	work, notes, deliveries, leftovers absence
+	work, outbox absence
+}
+
+// any runs a query of one row that tells whether there is something to do: what nearly
+// always finds nothing begins with it, because it costs one message and holds nobody up.
+func (d *db) any(ctx context.Context, query string, args ...any) (found bool, err error) {
+	err = d.Look(ctx, func(ctx context.Context, tx Tx) error { return tx.Row(ctx, query, args...).Scan(&found) })
+	return found, err
 }
 
 type health struct{ *db }

@@ -47,7 +47,14 @@ func (e *engine) NowLater(ctx context.Context, tx portable.Tx, given time.Time, 
 		}
 		*now = clock.FromMillis(ms)
 		return nil
-	}, `SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`)
+	}, `SELECT `+clockMillis)
+}
+
+const clockMillis = `floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+
+// Clock is a query of its own: it is run once, and its outcome is looked up in indexes.
+func (e *engine) Clock(given time.Time, n int) (expr string, arg any) {
+	return fmt.Sprintf(`(SELECT coalesce(nullif($%d::bigint, 0), %s))`, n, clockMillis), clock.Millis(given)
 }
 
 var errNoClock = errors.New("the database does not tell the time")
@@ -113,7 +120,7 @@ func (e *engine) LockStep(ctx context.Context, tx portable.Tx, runID, jobID stri
 	return portable.ScanBegun(tx.Row(ctx, beginStep, runID, jobID))
 }
 
-var beginStep = portable.BegunQuery(`floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`, ` FOR UPDATE OF j, w`)
+var beginStep = portable.BegunQuery(clockMillis, ` FOR UPDATE OF j, w`)
 
 // LockContent takes an advisory lock that ends with the transaction, because
 // there need not be a row of the content.

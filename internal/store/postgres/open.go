@@ -32,9 +32,9 @@ import (
 )
 
 // pingAfter is how long a connection may have been idle to be used without a look
-// whether it is alive. What is used once a second need not be looked at, and a
-// transaction that finds its connection dead is run again on another.
-const pingAfter = 3 * time.Second
+// whether it is alive. What an idle server uses every five seconds need not be looked at,
+// and a transaction that finds its connection dead is run again on another.
+const pingAfter = 6 * time.Second
 
 // Options say how to open a database.
 type Options struct {

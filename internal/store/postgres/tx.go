@@ -58,6 +58,14 @@ func (e *engine) Look(ctx context.Context, f func(context.Context, portable.Tx) 
 	return e.run(ctx, "", f)
 }
 
+// Set runs one statement, which is a transaction by itself.
+func (e *engine) Set(ctx context.Context, f func(context.Context, portable.Tx) error) error {
+	if len(e.settings) > 0 {
+		return e.Write(ctx, f)
+	}
+	return e.run(ctx, "", f)
+}
+
 // Write runs f in a transaction at READ COMMITTED: each statement sees what
 // was committed before it, so a statement that follows a lock sees what the
 // lock's former holder did.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/clock"
 	"github.com/runsheet/runsheet/internal/event"
 	"github.com/runsheet/runsheet/internal/order"
 	"github.com/runsheet/runsheet/internal/store"
@@ -26,6 +27,14 @@ func (e *engine) Now(_ context.Context, _ portable.Tx, given time.Time) (time.Ti
 func (e *engine) NowLater(ctx context.Context, tx portable.Tx, given time.Time, now *time.Time) (err error) {
 	*now, err = e.Now(ctx, tx, given)
 	return err
+}
+
+// Clock is Now.
+func (e *engine) Clock(given time.Time, n int) (expr string, arg any) {
+	if given.IsZero() {
+		given = e.clock.Now()
+	}
+	return fmt.Sprintf("$%d", n), clock.Millis(given)
 }
 
 // MaxParams is small: SQLite looks a parameter's name up in a list of all names

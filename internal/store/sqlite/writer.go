@@ -67,6 +67,11 @@ func (e *engine) startWriter(ctx context.Context) error {
 	return nil
 }
 
+// Set is Write: the writer's transactions share their commits.
+func (e *engine) Set(ctx context.Context, f func(context.Context, portable.Tx) error) error {
+	return e.Write(ctx, f)
+}
+
 // Write hands f to the writer and waits until it is durable.
 func (e *engine) Write(ctx context.Context, f func(context.Context, portable.Tx) error) error {
 	r := &request{ctx: ctx, f: f, done: make(chan struct{})}

@@ -36,11 +36,15 @@ func outboxDeadline(t *testing.T, s store.Store) {
 
 func outboxRedeliver(t *testing.T, s store.Store) {
 	e := addEndpoint(t, s, newEndpoint("a"))
+	outboxWaits(t, s, false)
 	d := addMessage(t, s, message(e))
+	outboxWaits(t, s, true)
 	c := take(t, s, base, 1).Deliveries[0]
+	outboxWaits(t, s, true)
 	if err := attempt(t, s, c.Delivery, webhook.Attempt{Status: 400, Code: webhook.CodeStatus, Final: true}, base); err != nil {
 		t.Fatal(err)
 	}
+	outboxWaits(t, s, false)
 	later := base.Add(time.Hour)
 	got, err := s.Outbox.Redeliver(t.Context(), store.Redeliver{Tenant: tenant, ID: d.ID, Now: later, Life: time.Hour})
 	if err != nil {

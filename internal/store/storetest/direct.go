@@ -253,6 +253,7 @@ func directCrash(t *testing.T, s store.Store) {
 	if err != nil || len(left) != 1 || left[0].Run.ID != p.Run.ID || left[0].Job.ID != "" || left[0].HostID != "host-a" {
 		t.Fatalf("leftovers %+v, %v", left, err)
 	}
+	lost(t, s, store.Condemn{Self: "b", Now: base}, true)
 	j := add(t, s, newJob(locks("l")))[0]
 	if c := claimAt(t, s, "b", 1, base); len(c.Started) != 0 {
 		t.Error("the slot was given away before the leftover ended")
@@ -260,6 +261,7 @@ func directCrash(t *testing.T, s store.Store) {
 	if err := endDirect(t, s, left[0].Run, run.Broke{At: base, Failure: run.Failure{Code: job.CodeInterrupted}}); err != nil {
 		t.Fatal(err)
 	}
+	lost(t, s, store.Condemn{Self: "b", Now: base}, false)
 	wantCode(t, endDirect(t, s, got[0].Run, run.Succeeded{At: base}), fault.StaleLease)
 	same(t, "goes on", []string{j.ID}, claimedIDs(claimAt(t, s, "b", 1, base).Started))
 }

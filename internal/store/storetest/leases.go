@@ -95,17 +95,28 @@ func leaseExtend(t *testing.T, s store.Store) {
 func leaseCondemnTime(t *testing.T, s store.Store) {
 	register(t, s, "a")
 	register(t, s, "self")
-	condemn := func(now time.Time) {
+	condemn := func(now time.Time, some bool) {
 		t.Helper()
-		if err := s.Leases.Condemn(t.Context(), store.Condemn{Self: "self", Now: now, Grace: time.Minute}); err != nil {
+		p := store.Condemn{Self: "self", Now: now, Grace: time.Minute}
+		lost(t, s, p, some)
+		if err := s.Leases.Condemn(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
+		lost(t, s, p, false)
 	}
-	condemn(base.Add(time.Hour + time.Minute))
+	condemn(base.Add(time.Hour+time.Minute), false)
 	same(t, "within the grace", []string{"a", "self"}, alive(t, s))
-	condemn(base.Add(time.Hour + time.Minute + time.Millisecond))
+	condemn(base.Add(time.Hour+time.Minute+time.Millisecond), true)
 	same(t, "after it", []string{"self"}, alive(t, s))
 	wantCode(t, s.Leases.Extend(t.Context(), "a", base, time.Hour), fault.StaleLease)
+}
+
+// lost checks what Leases.Lost says.
+func lost(t *testing.T, s store.Store, p store.Condemn, want bool) {
+	t.Helper()
+	if got, err := s.Leases.Lost(t.Context(), p); err != nil || got != want {
+		t.Errorf("lost: %t, %v", got, err)
+	}
 }
 
 func leaseCondemnHost(t *testing.T, s store.Store) {
@@ -130,6 +141,8 @@ func leaseLeftovers(t *testing.T, s store.Store) {
 	if got, err := s.Leases.Leftovers(t.Context()); err != nil || len(got) != 0 {
 		t.Fatalf("leftovers of the living: %v, %v", got, err)
 	}
+	now := store.Condemn{Self: "a", Now: base}
+	lost(t, s, now, false)
 	if err := s.Leases.Condemn(t.Context(), store.Condemn{Self: "a", HostID: "host-b", Now: base}); err != nil {
 		t.Fatal(err)
 	}
@@ -142,16 +155,21 @@ func leaseLeftovers(t *testing.T, s store.Store) {
 		want = append(want, store.Leftover{Job: c.Job, Run: c.Run, HostID: "host-b"})
 	}
 	same(t, "leftovers", want, got)
+	lost(t, s, now, true)
 	if err := finishWith(t, s, dead[0], job.Interrupted{At: base}); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ = s.Leases.Leftovers(t.Context()); len(got) != 1 {
 		t.Errorf("%d leftovers after one was rescued", len(got))
 	}
+	if err := finishWith(t, s, dead[1], job.Interrupted{At: base}); err != nil {
+		t.Fatal(err)
+	}
+	lost(t, s, now, false)
 	if err := s.Leases.Release(t.Context(), "a", base); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ = s.Leases.Leftovers(t.Context()); len(got) != 2 || got[0].Job.ID != mine[0].Job.ID {
+	if got, _ = s.Leases.Leftovers(t.Context()); len(got) != 1 || got[0].Job.ID != mine[0].Job.ID {
 		t.Errorf("after a release: %d leftovers", len(got))
 	}
 }
@@ -201,6 +219,8 @@ func leaseOwnClock(t *testing.T, s store.Store) {
 	if err := s.Leases.Extend(t.Context(), "a", time.Time{}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
+	lost(t, s, store.Condemn{Grace: time.Second}, false)
+	lost(t, s, store.Condemn{Grace: -2 * time.Hour}, true)
 	if err := s.Leases.Condemn(t.Context(), store.Condemn{Grace: time.Second}); err != nil {
 		t.Fatal(err)
 	}

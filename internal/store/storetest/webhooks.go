@@ -145,6 +145,14 @@ func notes(t testing.TB, s store.Store) []webhook.Note {
 	return out
 }
 
+// outboxWaits checks what Outbox.Waits says.
+func outboxWaits(t testing.TB, s store.Store, want bool) {
+	t.Helper()
+	if got, err := s.Outbox.Waits(t.Context()); err != nil || got != want {
+		t.Errorf("the outbox waits: %t, %v", got, err)
+	}
+}
+
 func noteTypes(ns []webhook.Note) []event.Type {
 	var out []event.Type
 	for _, n := range ns {
@@ -159,6 +167,7 @@ func outboxNotes(t *testing.T, s store.Store) {
 	if n := notes(t, s); len(n) != 0 {
 		t.Errorf("%d notes although nobody wants anything", len(n))
 	}
+	outboxWaits(t, s, false)
 	wants := func(types ...event.Type) func(*webhook.Endpoint) {
 		return func(e *webhook.Endpoint) { e.Events = types }
 	}
@@ -171,6 +180,7 @@ func outboxNotes(t *testing.T, s store.Store) {
 	if len(got) != 2 {
 		t.Fatalf("notes: %v", noteTypes(got))
 	}
+	outboxWaits(t, s, true)
 	for _, n := range got {
 		if len(n.Subscribers) != 1 || n.Subscribers[0].ID != a.ID {
 			t.Errorf("%s goes to %d endpoints", n.Event.Type, len(n.Subscribers))

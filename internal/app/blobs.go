@@ -74,7 +74,7 @@ func within(path, dir string) bool {
 // all instances would be at once.
 func (a *App) checkBlobs(reach func(context.Context) error) {
 	a.checks = append(a.checks, health.Check{
-		Name: "artifacts", Every: blobEvery, Timeout: pingTimeout,
+		Name: "artifacts", Every: blobEvery, Timeout: pingTimeout, Mild: true,
 		Run: func(ctx context.Context) (string, error) { return "", health.Degrade(reach(ctx)) },
 	})
 }

@@ -17,7 +17,7 @@ const (
 	// blobEvery is longer than for other checks, because a bucket is asked over
 	// the network and each request may cost money.
 	blobEvery = 15 * time.Second
-	// storageEvery: it counts, and what it finds grows slowly.
+	// storageEvery: what it finds grows slowly.
 	storageEvery = 15 * time.Second
 )
 
@@ -44,7 +44,7 @@ func (a *App) startHealth(context.Context) error {
 			}
 			return "", nil
 		}},
-		{Name: "storage", Every: storageEvery, Timeout: pingTimeout, Run: a.checkStorage},
+		{Name: "storage", Every: storageEvery, Mild: true, Run: a.checkStorage},
 		{Name: "queue", Timeout: pingTimeout, Run: a.checkQueue},
 	}, a.checks...)
 	a.health = health.New(health.Options{Checks: checks, Clock: a.o.Clock, Logger: a.log})
@@ -71,7 +71,7 @@ func (a *App) checkQueue(ctx context.Context) (string, error) {
 // checkStorage tells of what lets the database grow until the disk is full: somebody
 // who reads for very long, in most cases a forgotten session.
 func (a *App) checkStorage(ctx context.Context) (string, error) {
-	s, err := a.store.Health.Survey(ctx)
+	s, err := a.store.Health.Measure(ctx)
 	if err != nil {
 		return "", health.Degrade(err)
 	}

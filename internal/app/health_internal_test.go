@@ -1,9 +1,11 @@
 package app
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/runsheet/runsheet/internal/health"
 	"github.com/runsheet/runsheet/internal/store"
 )
 
@@ -22,8 +24,11 @@ func TestJudgeStorage(t *testing.T) {
 		{"notifications", store.Survey{NotifyUsed: 0.51}},
 	} {
 		note, err := judgeStorage(c.survey)
-		if note != c.note || (err != nil) != (c.note != "") {
-			t.Errorf("%+v: %q, %v, want %q", c.survey, note, err, c.note)
+		m := health.New(health.Options{Checks: []health.Check{{Name: "storage", Run: func(context.Context) (string, error) { return note, err }}}})
+		r := m.Report(t.Context())
+		m.Close()
+		if want := map[bool]health.Status{true: health.OK, false: health.Degraded}[c.note == ""]; r.Status != want || r.Checks[0].Note != c.note {
+			t.Errorf("%+v: %+v, want %q", c.survey, r, c.note)
 		}
 	}
 }

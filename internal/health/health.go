@@ -41,9 +41,11 @@ type Check struct {
 	Name string
 	// Every is how long a result is used; 0 = DefaultEvery.
 	Every time.Duration
-	// Timeout is how long the check may take before it counts as failing; 0 =
-	// DefaultTimeout.
+	// Timeout is how long the check may take before it counts as failing, or as
+	// degraded if it is Mild; 0 = DefaultTimeout.
 	Timeout time.Duration
+	// Mild: what it looks at never keeps the server from taking work.
+	Mild bool
 	// Run looks. The note is for everybody: a word such as "paused", without names,
 	// paths or hosts; the error is shown to those who may see details. It is
 	// called by one goroutine at a time, and not again before it has returned.
@@ -208,7 +210,7 @@ func (m *Monitor) look(p *probe) <-chan struct{} {
 }
 
 // run carries one look out. When it takes too long, whoever waits is told so,
-// and the check stays failing until Run returns and is called again.
+// and the check stays as it is then until Run returns and is called again.
 func (m *Monitor) run(p *probe, fresh chan struct{}) {
 	ctx, cancel := context.WithTimeout(m.base, p.Timeout)
 	defer cancel()
@@ -226,7 +228,11 @@ func (m *Monitor) run(p *probe, fresh chan struct{}) {
 	case <-done:
 		m.settle(p, fresh, note, err)
 	case <-ctx.Done():
-		m.settle(p, fresh, "", errors.New("no answer within "+p.Timeout.String()))
+		late := errors.New("no answer within " + p.Timeout.String())
+		if p.Mild {
+			late = Degrade(late)
+		}
+		m.settle(p, fresh, "", late)
 	}
 }
 

@@ -64,21 +64,31 @@ func TestOnceASecond(t *testing.T) {
 	}
 }
 
-// TestHangingCheck: a check that ignores its time limit counts as failing, is
-// not called a second time meanwhile, and is good again when it comes back.
+// TestHangingCheck: a check that ignores its time limit counts as failing, or as degraded
+// if it is mild, is not called a second time meanwhile, and is good again when it comes back.
 func TestHangingCheck(t *testing.T) {
 	t.Parallel()
+	for mild, want := range map[bool]health.Status{false: health.Failing, true: health.Degraded} {
+		t.Run(string(want), func(t *testing.T) {
+			t.Parallel()
+			hangs(t, mild, want)
+		})
+	}
+}
+
+func hangs(t *testing.T, mild bool, want health.Status) {
+	t.Helper()
 	c := clocktest.New(start)
 	free := make(chan struct{})
 	var calls atomic.Int64
-	m := health.New(health.Options{Clock: c, Checks: []health.Check{{Name: "x", Timeout: time.Millisecond, Run: func(context.Context) (string, error) {
+	m := health.New(health.Options{Clock: c, Checks: []health.Check{{Name: "x", Timeout: time.Millisecond, Mild: mild, Run: func(context.Context) (string, error) {
 		calls.Add(1)
 		<-free
 		return "", nil
 	}}}})
 	defer m.Close()
 	for range 3 {
-		if r := m.Report(t.Context()); r.Status != health.Failing {
+		if r := m.Report(t.Context()); r.Status != want {
 			t.Fatalf("%+v", r)
 		}
 		c.Advance(time.Minute)

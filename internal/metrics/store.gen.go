@@ -1762,6 +1762,13 @@ func (d timedHealth) Survey(ctx context.Context) (store.Survey, error) {
 	return r0, err
 }
 
+func (d timedHealth) Measure(ctx context.Context) (store.Survey, error) {
+	done := d.m.begin("health", "measure")
+	r0, err := d.Health.Measure(ctx)
+	done(err)
+	return r0, err
+}
+
 type timedSnapshots struct {
 	store.Snapshots
 	m *Metrics

@@ -112,12 +112,14 @@ type Saving interface {
 	// of something to start, as its last part: rode is true then, and err is that of f or
 	// of the commit. An engine that does not do so only calls wait.
 	Along(ctx context.Context, f func(context.Context, Tx) error, wait store.Waiting) (rode bool, err error)
-	// Set is Write of one statement that does no harm when it is run twice.
+	// Set is Write of one statement that does no harm when it is run twice. It may have
+	// happened although ctx ended before it returned.
 	Set(ctx context.Context, f func(context.Context, Tx) error) error
 	// NowLater is Hot.Now whose outcome is there after the next statement or Tx.Flush.
 	NowLater(ctx context.Context, tx Tx, given time.Time, now *time.Time) error
 	// Clock is Hot.Now as an expression, in milliseconds, of what is only one statement;
-	// arg is the argument number n that is in it, once.
+	// arg is the argument number n that is in it, once. On SQLite it is the time of the
+	// call, which is earlier than that of the transaction.
 	Clock(given time.Time, n int) (expr string, arg any)
 	// ForUpdate is what follows a query whose rows must not change until the transaction
 	// ends; "" where nothing can change them.

@@ -55,7 +55,16 @@ func (h health) Survey(ctx context.Context) (store.Survey, error) {
 				return err
 			}
 		}
-		return h.Measure(ctx, tx, &out)
+		return h.db.Measure(ctx, tx, &out)
+	})
+	return out, err
+}
+
+func (h health) Measure(ctx context.Context) (store.Survey, error) {
+	var out store.Survey
+	err := h.Read(ctx, func(ctx context.Context, tx Tx) error {
+		out = store.Survey{}
+		return h.db.Measure(ctx, tx, &out)
 	})
 	return out, err
 }

@@ -27,6 +27,8 @@ type session struct {
 	err error
 }
 
+var errPutOff = errors.New("a statement was put off that nothing follows") // a mistake in this program
+
 // late is a statement that was put off. Without a scan nobody asks for its outcome.
 type late struct {
 	query string
@@ -201,6 +203,9 @@ func (s *session) commit() error {
 		return s.gone(s.err)
 	}
 	if s.alone {
+		if len(s.late) > 0 {
+			return errPutOff
+		}
 		return nil
 	}
 	late := s.late

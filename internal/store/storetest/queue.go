@@ -147,6 +147,10 @@ func survey(t *testing.T, s store.Store) {
 	if v, err = s.Health.Survey(t.Context()); err != nil || v.LastEvent < events || v.Unnumbered != 0 {
 		t.Errorf("after a reader: last event %d, %d without number, want %d; %v", v.LastEvent, v.Unnumbered, events, err)
 	}
+	m, err := s.Health.Measure(t.Context())
+	if err != nil || m.LastEvent != v.LastEvent || m.Queued != 0 {
+		t.Errorf("measured %+v, %v, want last event %d and no counts", m, err, v.LastEvent)
+	}
 }
 
 func setRules(t testing.TB, s store.Store, r job.Rules) store.Settings {

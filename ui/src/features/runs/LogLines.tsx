@@ -35,6 +35,9 @@ export interface LinesHandle {
 }
 
 /** The lines that are seen. It never moves by itself unless it follows. */
+/** Tells whether somebody has scrolled up since the end was at a place. */
+const scrolledUp = (el: HTMLElement, end: { top: number; tall: number }) => el.scrollTop < end.top - 1 && el.clientHeight === end.tall;
+
 export function LogLines({ buffer, version, following, numbered, matcher, current, onScroll, handle }: {
   buffer: LogBuffer;
   /** Changes with the buffer. */
@@ -49,7 +52,8 @@ export function LogLines({ buffer, version, following, numbered, matcher, curren
 }) {
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 600 });
-  const last = useRef(0);
+  // Where the end was, and how tall the box then: a box that grows moves what is in it, too.
+  const last = useRef({ top: 0, tall: 0 });
   const keep = useRef({ first: buffer.first });
   const count = buffer.length;
   const height = Math.min(count * line, tallest);
@@ -74,9 +78,9 @@ export function LogLines({ buffer, version, following, numbered, matcher, curren
     keep.current.first = buffer.first;
     if (following) {
       // Who has just scrolled up is not taken back by lines that come before the page hears of it. Hidden, it has no place.
-      if (el.scrollTop < last.current - 1 && el.scrollHeight > el.clientHeight) return;
+      if (scrolledUp(el, last.current) && el.scrollHeight > el.clientHeight) return;
       el.scrollTop = el.scrollHeight;
-      last.current = el.scrollTop;
+      last.current = { top: el.scrollTop, tall: el.clientHeight };
     } else if (moved !== 0) el.scrollTop = Math.max(0, el.scrollTop + (moved * line) / scale);
     // What was put before the first line, or dropped there, must not move what is read.
   }, [version, following, buffer, scale]);
@@ -87,8 +91,8 @@ export function LogLines({ buffer, version, following, numbered, matcher, curren
   const scrolled = () => {
     const el = box.current;
     if (!el) return;
-    const up = el.scrollTop < last.current - 1;
-    last.current = el.scrollTop;
+    const up = scrolledUp(el, last.current);
+    last.current = { top: el.scrollTop, tall: el.clientHeight };
     setView((v) => ({ ...v, top: el.scrollTop }));
     onScroll(el.scrollHeight - el.scrollTop - el.clientHeight < 4, up);
   };

@@ -217,29 +217,44 @@ func (f *cronFlags) one(a *app, e crontab.Entry) imported {
 	for _, r := range e.Remarks {
 		i.Warnings = append(i.Warnings, r.Text)
 	}
-	timing := wire.TimingInput{Trigger: wire.TriggerInput{Type: in.Trigger.Type, Expression: e.Expression}, Timezone: zone}
-	trigger, err := timing.Compile(shippedCalendars{}, time.UTC, in.Name)
+	trigger, err := i.when(a, "")
 	if err != nil {
 		i.Status, i.Error = "unreadable", new(err.Error())
 		return i
 	}
-	language := schedule.English
-	if a.korean() {
-		language = schedule.Korean
-	}
-	i.Summary = schedule.Describe(trigger.Spec(), language)
-	now := a.Clock.Now()
-	switch n, ok := trigger.Next(now); {
-	case ok:
-		i.NextRunAt = new(n.At.UTC())
-	case !trigger.Reboot():
+	if i.NextRunAt == nil && !trigger.Reboot() {
 		in.AllowNever = true
 		i.Warnings = append(i.Warnings, crontab.NewRemark(crontab.NeverFires).Text)
 	}
 	if trigger.Reboot() {
 		i.Warnings = append(i.Warnings, crontab.NewRemark(crontab.AtServerStart).Text)
 	}
+	if i.chosen() {
+		i.Summary, i.NextRunAt = e.Expression, nil
+	}
 	return i
+}
+
+// chosen reports whether the schedule's id decides when it fires.
+func (i *imported) chosen() bool { return strings.Contains(i.Schedule.Trigger.Expression, "H(") }
+
+// when fills in when the schedule of an id fires.
+func (i *imported) when(a *app, id string) (*schedule.Trigger, error) {
+	in := wire.TriggerInput{Type: i.Schedule.Trigger.Type, Expression: i.Schedule.Trigger.Expression}
+	timing := wire.TimingInput{Trigger: in, Timezone: i.Timezone}
+	trigger, err := timing.Compile(shippedCalendars{}, time.UTC, id)
+	if err != nil {
+		return nil, err
+	}
+	language := schedule.English
+	if a.korean() {
+		language = schedule.Korean
+	}
+	i.Summary = schedule.Describe(trigger.Spec(), language)
+	if n, ok := trigger.Next(a.Clock.Now()); ok {
+		i.NextRunAt = new(n.At.UTC())
+	}
+	return trigger, nil
 }
 
 // params are those of the command job.
@@ -275,7 +290,7 @@ func (a *app) importCompare(c *cobra.Command, items []imported) {
 	cl, err := a.connectWith(c, -1)
 	for i := 0; err == nil && i < len(items); i++ {
 		if items[i].Status == "new" {
-			err = compareWith(c.Context(), cl, &items[i])
+			err = a.compareWith(c.Context(), cl, &items[i])
 		}
 	}
 	if err != nil {
@@ -284,7 +299,7 @@ func (a *app) importCompare(c *cobra.Command, items []imported) {
 }
 
 // compareWith sets the status by what the server has under the name.
-func compareWith(ctx context.Context, cl *client.Client, i *imported) error {
+func (a *app) compareWith(ctx context.Context, cl *client.Client, i *imported) error {
 	has, err := cl.Schedule(ctx, i.Name)
 	var p *client.Problem
 	switch {
@@ -297,6 +312,10 @@ func compareWith(ctx context.Context, cl *client.Client, i *imported) error {
 		i.Warnings = append(i.Warnings, "a schedule of this name was not imported; choose a --prefix")
 	case has.Labels[lineLabel] == i.Schedule.Labels[lineLabel]:
 		i.Status = "unchanged"
+		if i.chosen() {
+			_, err = i.when(a, has.ScheduleID)
+			return err
+		}
 	default:
 		i.Status = "differs"
 	}
@@ -314,16 +333,17 @@ func (a *app) importApply(c *cobra.Command, f *cronFlags, table crontab.Table, i
 		if i.Status != "new" {
 			continue
 		}
-		err := compareWith(c.Context(), cl, i)
+		err := a.compareWith(c.Context(), cl, i)
+		var made client.Schedule
 		switch {
 		case err != nil:
 			return err
 		case i.Status == "new":
 			i.Status = "created"
-			_, err = cl.CreateSchedule(c.Context(), *i.Schedule, client.Call{})
+			made, err = cl.CreateSchedule(c.Context(), *i.Schedule, client.Call{})
 		case i.Status == "differs" && f.update:
 			i.Status = "updated"
-			_, err = cl.EditSchedule(c.Context(), i.Name, patchOf(i.Schedule), client.Call{})
+			made, err = cl.EditSchedule(c.Context(), i.Name, patchOf(i.Schedule), client.Call{})
 		case i.Status == "differs":
 			i.Warnings = append(i.Warnings, "the line has changed since; --update takes it over")
 		}
@@ -333,6 +353,10 @@ func (a *app) importApply(c *cobra.Command, f *cronFlags, table crontab.Table, i
 			i.Status, i.Error, i.disabled = "failed", new(importProblem(p)), p.Code == string(fault.JobTypeDisabled)
 		case err != nil:
 			return err
+		case made.ScheduleID != "" && i.chosen():
+			if _, err := i.when(a, made.ScheduleID); err != nil {
+				return err
+			}
 		}
 	}
 	if err := a.importShow(f, table, items); err != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -13,6 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runsheet/runsheet/client"
+	"github.com/runsheet/runsheet/internal/clock/clocktest"
+	"github.com/runsheet/runsheet/internal/crontab"
+	"github.com/runsheet/runsheet/internal/schedule"
 )
 
 const scheduleID = "sched_01jh0000000000000000000000"
@@ -343,8 +347,35 @@ func TestImportMakesWhatIsNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := compareWith(t.Context(), cl, &i); err != nil || i.Status != "unchanged" {
+	a := &app{Options: Options{Env: func(string) (string, bool) { return "", false }, Clock: clocktest.New(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}}
+	if err := a.compareWith(t.Context(), cl, &i); err != nil || i.Status != "unchanged" {
 		t.Errorf("%s, %v", i.Status, err)
+	}
+}
+
+// TestImportChosenMinute: a minute that the schedule's id chooses is not shown before there
+// is one, and then it is the one at which the schedule fires.
+func TestImportChosenMinute(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	a := &app{Options: Options{Env: func(string) (string, bool) { return "", false }, Clock: clocktest.New(now)}}
+	table := crontab.Parse("0~59 3 * * * /bin/true\n5 3 * * * /bin/true\n", crontab.Options{})
+	items := (&cronFlags{file: "-", zone: "UTC"}).plan(a, table)
+	if i := items[0]; i.NextRunAt != nil || i.Summary != "H(0-59) 3 * * *" || i.Schedule.AllowNever {
+		t.Errorf("before there is a schedule: %+v", i)
+	}
+	if i := items[1]; i.NextRunAt == nil || i.NextRunAt.Minute() != 5 || i.chosen() {
+		t.Errorf("a minute that was said: %+v", i)
+	}
+	for _, id := range []string{"sch_1", "sch_2", "sch_3"} {
+		e, err := schedule.Parse(table.Entries[0].Expression, schedule.Options{HashSeed: id, Zone: time.UTC})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := items[0]
+		if _, err := i.when(a, id); err != nil || i.NextRunAt == nil || e.Cron.String() != fmt.Sprintf("%d 3 * * *", i.NextRunAt.Minute()) {
+			t.Errorf("%s: next %v, resolved %s, %v", id, i.NextRunAt, e.Cron, err)
+		}
 	}
 }
 

@@ -49,8 +49,12 @@ func (g Goal) Text() string {
 // Head says in one line what was measured, and on what.
 func (r Report) Head() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d processors (%s), %s of memory, %s; %s, %s; runsheet %s, %s", r.StartedAt.UTC().Format("2006-01-02 15:04 UTC"),
-		r.Machine.Cores, orUnknown(r.Machine.CPU), memory(r.Machine.MemoryBytes), r.Machine.OS, r.Versions.Database, r.Durability, r.Versions.Runsheet, r.Versions.Go)
+	database := r.Engine // where only a process of its own knows more
+	if r.Versions.Database != "" {
+		database = r.Versions.Database + ", " + r.Durability
+	}
+	fmt.Fprintf(&b, "%s, %d processors (%s), %s of memory, %s; %s; runsheet %s, %s", r.StartedAt.UTC().Format("2006-01-02 15:04 UTC"),
+		r.Machine.Cores, orUnknown(r.Machine.CPU), memory(r.Machine.MemoryBytes), r.Machine.OS, database, r.Versions.Runsheet, r.Versions.Go)
 	if len(r.LoadBefore) > 0 {
 		fmt.Fprintf(&b, "; load before %.2f", r.LoadBefore[0])
 	}

@@ -159,7 +159,7 @@ func (a *App) tuneGarbage(context.Context) error {
 // restAfter are the pauses after which a server gives memory back once more: what the
 // first moments needed, when other parts were still starting. That takes a machine that
 // has much else to do longer than one that has not.
-var restAfter = [...]time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second} // read-only
+var restAfter = [...]time.Duration{5 * time.Second, 10 * time.Second, 15 * time.Second} // read-only
 
 // rest gives memory back that the start used: it makes several MB of garbage
 // (schemas, documents, migrations), and an idle server would keep its pages for

@@ -47,7 +47,7 @@ type Options struct {
 	// Viewers are how many watch a run of a workflow; nil = 10 and 1000.
 	Viewers []int
 	// Idle is for how long an idle server is watched, after its start has settled;
-	// 0 = 10 s and 6 s.
+	// 0 = 10 s and 32 s: until half a minute after its start a server gives memory back.
 	Idle, Settle time.Duration
 	Version      string
 	// Say tells what is measured now; nil = nobody is told.
@@ -146,7 +146,7 @@ func prepare(ctx context.Context, o Options) (*bench, error) {
 		o.Viewers = []int{10, 1000}
 	}
 	if o.Idle == 0 {
-		o.Idle, o.Settle = 10*time.Second, 6*time.Second
+		o.Idle, o.Settle = 10*time.Second, 32*time.Second
 	}
 	if o.Say == nil {
 		o.Say = func(string) {}

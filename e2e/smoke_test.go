@@ -112,9 +112,15 @@ func (s *server) finished(body map[string]any) map[string]any {
 // text reads an answer that is not JSON.
 func (s *server) text(path string) string {
 	s.t.Helper()
+	return s.textAt(s.url + path)
+}
+
+// textAt is text of another address of the server.
+func (s *server) textAt(url string) string {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -126,7 +132,7 @@ func (s *server) text(path string) string {
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode != http.StatusOK {
-		s.t.Fatalf("GET %s: %d %q, %v", path, res.StatusCode, b, err)
+		s.t.Fatalf("GET %s: %d %q, %v", url, res.StatusCode, b, err)
 	}
 	return string(b)
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -266,10 +265,9 @@ func (s *soak) size(profile string) extent {
 	}
 	var out extent
 	for range 2 { // the second time what finalizers have freed
-		code, text := s.get(profile + "heap?gc=1&debug=1")
-		m := heapAlloc.FindStringSubmatch(text)
-		if code != http.StatusOK || m == nil {
-			s.t.Fatalf("profile: %d %.200s", code, text)
+		m := heapAlloc.FindStringSubmatch(s.textAt(profile + "heap?gc=1&debug=1"))
+		if m == nil {
+			s.t.Fatal("the profile does not tell the size of the heap")
 		}
 		var err error
 		if out.heap, err = strconv.Atoi(m[1]); err != nil {
@@ -279,25 +277,6 @@ func (s *soak) size(profile string) extent {
 	http.DefaultClient.CloseIdleConnections()
 	out.goroutines, out.files, out.database = s.gauge("go_goroutines"), s.files(), s.gauge("runsheet_database_bytes")
 	return out
-}
-
-func (s *soak) get(url string) (int, string) {
-	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+adminToken)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }() // it was read
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
 }
 
 // gauge reads a metric that must be there.

@@ -2,7 +2,8 @@
 // it: one table of eight columns, with a primary key and one index, and for each thing
 // that a queue does with its rows the cheapest statements that do it durably. No product
 // can be faster than this on the same machine, whatever it leaves out; how far one stays
-// below says what it pays for all that it does besides.
+// below says what it pays for all that it does besides. `runsheet bench` shows it as the
+// limit of a figure.
 //
 // It is for measurements. A Table is not safe for concurrent use.
 package floor

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -49,9 +50,10 @@ func (g Goal) Text() string {
 // Head says in one line what was measured, and on what.
 func (r Report) Head() string {
 	var b strings.Builder
-	database := r.Engine // where only a process of its own knows more
-	if r.Versions.Database != "" {
-		database = r.Versions.Database + ", " + r.Durability
+	// Where the server was a process of its own, only the engine is known.
+	database := cmp.Or(r.Versions.Database, r.Engine)
+	if r.Durability != "" {
+		database += ", " + r.Durability
 	}
 	fmt.Fprintf(&b, "%s, %d processors (%s), %s of memory, %s; %s; runsheet %s, %s", r.StartedAt.UTC().Format("2006-01-02 15:04 UTC"),
 		r.Machine.Cores, orUnknown(r.Machine.CPU), memory(r.Machine.MemoryBytes), r.Machine.OS, database, r.Versions.Runsheet, r.Versions.Go)
